@@ -1,0 +1,58 @@
+# The image of Slipway: the locked packages and the service, nothing that builds them.
+#   packages  the virtual environment out of requirements.txt
+#   wheel     the service as a wheel; hatchling comes by its hash out of requirements-dev.txt
+#   (last)    what runs
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS packages
+WORKDIR /build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 UV_NO_CACHE=1 UV_LINK_MODE=copy
+COPY requirements-uv.txt ./
+RUN python -m pip install --quiet --root-user-action=ignore --no-deps --require-hashes \
+    --requirement requirements-uv.txt
+COPY requirements.txt ./
+RUN python -m venv --without-pip /opt/slipway \
+ && uv pip install --quiet --python /opt/slipway/bin/python --only-binary :all: --require-hashes \
+    --compile-bytecode --requirement requirements.txt
+
+FROM packages AS wheel
+COPY requirements-dev.txt pyproject.toml README.md ./
+COPY service ./service
+RUN uv build --quiet --wheel --require-hashes --build-constraints requirements-dev.txt --out-dir /wheels
+
+FROM ${PYTHON_IMAGE}
+# A name for the numeric user, for what asks the system who it is; a home that exists and can be written.
+RUN groupadd --gid 10001 slipway \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin slipway
+# With a read-only root Python cannot keep its bytecode: without this every start would compile the standard library.
+RUN python -m compileall -q -j 0 -x '/(test|tests|idlelib|ensurepip|lib2to3|turtledemo|site-packages)/' \
+    "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
+COPY --from=packages /opt/slipway /opt/slipway
+# pip comes with the base. It installs the one wheel and leaves: nothing installs packages in a running container.
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
+    python -m pip --python /opt/slipway/bin/python install --quiet --no-cache-dir --disable-pip-version-check \
+    --root-user-action=ignore --no-index --no-deps /wheels/*.whl \
+ && python -m pip uninstall --quiet --yes --root-user-action=ignore pip
+
+ENV PATH=/opt/slipway/bin:$PATH \
+    HOME=/tmp \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    SLIPWAY_SERVER__HOST=0.0.0.0 \
+    SLIPWAY_SERVER__ADMIN_HOST=0.0.0.0
+WORKDIR /tmp
+USER 10001:10001
+EXPOSE 8000 9000
+ENTRYPOINT ["slipway"]
+CMD ["serve"]
+
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+LABEL org.opencontainers.image.title="slipway" \
+      org.opencontainers.image.description="An observable, audited, zero-downtime API on Kubernetes out of SQLModel classes." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="python:3.13-slim"

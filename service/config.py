@@ -1,0 +1,312 @@
+"""Settings: eleven typed groups and where their values come from.
+
+Sources, the first that has a value wins: arguments, environment (`SLIPWAY_DATABASE__HOST`), secret files
+(`<SLIPWAY_SECRETS_DIR>/database/password`), `.env`, defaults. Defaults are the ones that production wants;
+`slipway dev` loosens them by name. This is the only module that reads the environment.
+"""
+
+import os
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, unquote, urlsplit
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+PREFIX = "SLIPWAY_"
+SECRETS_DIR = "SLIPWAY_SECRETS_DIR"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class Group(BaseModel):
+    """One group of settings. A field that does not exist is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class AppSettings(Group):
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")] = "slipway"
+    """Name of the service in OpenAPI, metrics, logs and PostgreSQL's `application_name`."""
+    environment: Environment = Environment.PRODUCTION
+    """`production` refuses unsafe settings; `development` and `test` allow them."""
+
+
+class ServerSettings(Group):
+    host: str = "127.0.0.1"
+    """Address of the public port. A pod needs `0.0.0.0`."""
+    port: Port = 8000
+    """Public port: `/api`, `/docs`, `/health`."""
+    admin_host: str = "127.0.0.1"
+    """Address of the admin port. A pod needs `0.0.0.0`."""
+    admin_port: Port = 9000
+    """Admin port: `/livez`, `/readyz`, `/startupz`, `/metrics`, `/version`."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes. 1 is uvicorn alone; more are uvicorn workers under gunicorn."""
+    drain_delay: Seconds = 5.0
+    """Seconds to keep serving after SIGTERM, while load balancers notice that readiness is gone."""
+    shutdown_timeout: Seconds = 15.0
+    """Seconds that running requests get after the drain delay."""
+    keep_alive: Annotated[int, Field(ge=1, le=3600)] = 75
+    """Seconds an idle client connection stays open; longer than the proxy in front keeps its own."""
+    backlog: Annotated[int, Field(ge=1, le=65535)] = 2048
+    """Connections that may wait to be accepted."""
+    max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 1_048_576
+    """Largest request body; more is answered with 413."""
+    trusted_proxies: str = "127.0.0.1"
+    """Comma-separated addresses or networks whose `X-Forwarded-*` headers are believed."""
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LoggingSettings(Group):
+    level: LogLevel = LogLevel.INFO
+    """Least severe level that is written."""
+    format: Literal["auto", "json", "console"] = "auto"
+    """`json` lines, `console` for humans; `auto` is console on a terminal and JSON elsewhere."""
+    access: bool = True
+    """Write one line a request."""
+
+
+class DatabaseSettings(Group):
+    url: SecretStr | None = None
+    """`postgresql://user:password@host:port/name`; overrides the parts below."""
+    host: str = "127.0.0.1"
+    """Host name, address or socket folder of PostgreSQL; several, separated by commas, follow a failover."""
+    port: Port = 5432
+    """Port of PostgreSQL."""
+    name: str = "slipway"
+    """Database."""
+    user: str = "slipway"
+    """Role that the service logs in as."""
+    password: SecretStr = SecretStr("")
+    """Password of the role. From a secret file it is read again at every new connection."""
+    ssl: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    """TLS to PostgreSQL, as libpq's `sslmode`; a URL's own `sslmode` wins."""
+    pool_min: Annotated[int, Field(ge=0, le=64)] = 2
+    """Connections kept open by each process."""
+    pool_max: Annotated[int, Field(ge=1, le=64)] = 8
+    """Most connections of each process's fast pool."""
+    session_pool: Annotated[int, Field(ge=1, le=64)] = 2
+    """Most connections of each process's ORM sessions, beside the fast pool."""
+    acquire_timeout: Annotated[float, Field(gt=0, le=60)] = 0.25
+    """Seconds a request waits for a connection before it is answered with 503."""
+    connect_timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """Seconds until an attempt to connect is given up."""
+    idle_lifetime: Annotated[float, Field(ge=0, le=86400)] = 300.0
+    """Seconds after which an idle connection of the pool is closed; 0 keeps it."""
+    statement_timeout: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """Seconds a statement may run."""
+    lock_timeout: Annotated[float, Field(gt=0, le=3600)] = 2.0
+    """Seconds a statement may wait for a lock."""
+    idle_in_transaction_timeout: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    """Seconds a transaction may sit idle before the server ends it."""
+    migration_lock_timeout: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """Seconds a migration waits for a table lock before it gives up and leaves the old schema."""
+    pgbouncer: bool = False
+    """The server is PgBouncer in transaction mode: no prepared statements, no start-up parameters."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+
+class RedisSettings(Group):
+    enabled: bool = True
+    """Without Redis the service works alone: limits are counted by each process for itself."""
+    url: SecretStr | None = None
+    """`redis://:password@host:port/0`, `rediss://…` or `unix://…`; overrides the parts below."""
+    host: str = "127.0.0.1"
+    """Host name or address of Redis."""
+    port: Port = 6379
+    """Port of Redis."""
+    database: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Number of the logical database."""
+    password: SecretStr = SecretStr("")
+    """Password of Redis."""
+    timeout: Annotated[float, Field(gt=0, le=10)] = 0.1
+    """Seconds for connecting and for each command; there is no retry."""
+    retry_after: Annotated[float, Field(gt=0, le=300)] = 2.0
+    """Seconds without an attempt after a failure, while the in-process counterparts work."""
+
+    @cached_property
+    def location(self) -> str:
+        """The URL, whole or made of the parts. It holds the password: never print it."""
+        if self.url is not None:
+            return self.url.get_secret_value()
+        password = self.password.get_secret_value()
+        login = f":{quote(password, safe='')}@" if password else ""
+        return f"redis://{login}{self.host}:{self.port}/{self.database}"
+
+
+class SecuritySettings(Group):
+    secret_key: SecretStr = SecretStr("")
+    """Signs page cursors; at least 32 characters, the same for all replicas."""
+    anonymous: Literal["none", "read", "write"] = "none"
+    """What a caller without credentials may do. `write` is refused in production."""
+    key_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
+    """Seconds that a verified API key is trusted without a look at the database; bounds how long a revoked
+    key still works."""
+
+
+class RateLimitSettings(Group):
+    enabled: bool = True
+    """Limit the requests of each caller."""
+    requests: Annotated[int, Field(ge=1, le=1_000_000)] = 6000
+    """Requests a caller may make in one window; also the largest burst."""
+    window: Annotated[int, Field(ge=1, le=86400)] = 60
+    """Seconds of a window."""
+
+
+class MonitoringSettings(Group):
+    metrics: bool = True
+    """Count and time requests, and serve `/metrics` on the admin port."""
+    duration_buckets: tuple[Annotated[float, Field(gt=0)], ...] = (
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    )  # fmt: skip
+    """Upper bounds, in seconds, of the buckets of request durations."""
+
+    @field_validator("duration_buckets")
+    @classmethod
+    def _ascending(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not value or list(value) != sorted(set(value)):
+            raise ValueError("must be ascending numbers, at least one")
+        return value
+
+
+class FeatureSettings(Group):
+    docs: bool = True
+    """Serve the docs page at `/docs` and the schema at `/openapi.json`."""
+
+
+class PerformanceSettings(Group):
+    page_size: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Items of a page when the client names no `limit`."""
+    page_size_max: Annotated[int, Field(ge=1, le=1000)] = 200
+    """Largest `limit` that a client may name."""
+    statement_cache: Annotated[int, Field(ge=0, le=10_000)] = 256
+    """Prepared statements that each connection keeps."""
+    freeze_gc: bool = True
+    """Take what start-up made out of the garbage collector's sight, so that collections stay short."""
+
+
+class BackupSettings(Group):
+    """Settings of backups. They come with the backup commands; until then the group is empty."""
+
+
+class Settings(BaseSettings):
+    """All settings. Raises pydantic's `ValidationError`; `service.settings_check.load` makes lines of it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_file=".env",
+        extra="ignore",  # other programs' variables in .env; ours are judged by unknown_variables()
+        frozen=True,
+    )
+
+    app: AppSettings = AppSettings()
+    server: ServerSettings = ServerSettings()
+    logging: LoggingSettings = LoggingSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
+    security: SecuritySettings = SecuritySettings()
+    rate_limit: RateLimitSettings = RateLimitSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    feature: FeatureSettings = FeatureSettings()
+    performance: PerformanceSettings = PerformanceSettings()
+    backup: BackupSettings = BackupSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del file_secret_settings  # flat names; ours are folders
+        secrets_dir = os.environ.get(SECRETS_DIR)
+        if not secrets_dir:
+            return init_settings, env_settings, dotenv_settings
+        files = NestedSecretsSettingsSource(
+            settings_cls,
+            secrets_dir=secrets_dir,
+            secrets_dir_missing="error",
+            secrets_prefix="",
+            secrets_nested_subdir=True,
+        )
+        return init_settings, env_settings, files, dotenv_settings
+
+    def database_password(self) -> str:
+        """The database's password as it is now: a secret file is read again, so a rotated one needs no restart."""
+        rotated = _secret_file("database", "password") if self.database.url is None else None
+        if rotated is not None and f"{PREFIX}DATABASE__PASSWORD" not in os.environ:
+            return rotated
+        return self.database.password.get_secret_value()
+
+    @property
+    def production(self) -> bool:
+        return self.app.environment is Environment.PRODUCTION
+
+
+def _secret_file(group: str, field: str) -> str | None:
+    folder = os.environ.get(SECRETS_DIR)
+    try:
+        return (Path(folder) / group / field).read_text("utf-8").strip() if folder else None
+    except OSError:
+        return None
+
+
+def unknown_variables() -> list[str]:
+    """Names in the environment and `.env` that look like settings and are none: most often typing errors."""
+    known = {
+        f"{PREFIX}{group}__{field}".upper()
+        for group, info in Settings.model_fields.items()
+        if isinstance(info.default, Group)
+        for field in type(info.default).model_fields
+    }
+    names = {*os.environ, *dotenv_values(str(Settings.model_config.get("env_file")))}
+    return sorted(n for n in names if n.upper().startswith(PREFIX) and "__" in n and n.upper() not in known)
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """The environment for a process that we start: ours, with `changes`."""
+    return {**os.environ, **changes}
+
+
+def credentials(url: str) -> dict[str, Any]:
+    """User, password, host, port and database of a URL, percent-decoded; only those that it names."""
+    parts = urlsplit(url)
+    found = {
+        "user": parts.username,
+        "password": parts.password,
+        "host": parts.hostname,
+        "port": parts.port,
+        "database": parts.path.removeprefix("/") or None,
+    }
+    return {k: unquote(v) if isinstance(v, str) else v for k, v in found.items() if v is not None}

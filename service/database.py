@@ -1,0 +1,191 @@
+"""The way to PostgreSQL: the fast pool for single statements, and ORM sessions for ordinary code."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.config import Settings
+
+log = structlog.get_logger(__name__)
+
+RETRY_FIRST, RETRY_MOST = 0.1, 2.0
+
+# What tells that the server or the way to it is gone, not that the statement is wrong.
+LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+
+
+class DatabaseUnavailableError(Exception):
+    """No connection in time, or the server is gone. The message holds no secret; the caller may try again."""
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that leaves nothing session-scoped behind, so a release needs no round trip to reset it."""
+
+    __slots__ = ()
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+def connect_options(settings: Settings) -> dict[str, Any]:
+    """Arguments for `asyncpg.connect`: where, who, time-outs, application name."""
+    db = settings.database
+    options: dict[str, Any] = {"timeout": db.connect_timeout, "connection_class": _Connection}
+    if db.url is not None:
+        options["dsn"] = db.url.get_secret_value()
+    else:
+        hosts = db.host.split(",")
+        options |= {
+            "host": hosts,
+            "port": [db.port] * len(hosts),
+            "database": db.name,
+            "user": db.user,
+            "password": settings.database_password,  # called at each connect: a rotated file needs no restart
+        }
+        if len(hosts) > 1:
+            options["target_session_attrs"] = "read-write"
+        if not db.host.startswith("/"):
+            options["ssl"] = db.ssl
+    if db.pgbouncer:
+        return options | {"statement_cache_size": 0}
+    return options | {
+        "statement_cache_size": settings.performance.statement_cache,
+        "max_cached_statement_lifetime": 0,
+        "server_settings": {
+            "application_name": settings.app.name,
+            "statement_timeout": _ms(db.statement_timeout),
+            "lock_timeout": _ms(db.lock_timeout),
+            "idle_in_transaction_session_timeout": _ms(db.idle_in_transaction_timeout),
+            "timezone": "UTC",
+        },
+    }
+
+
+def _ms(seconds: float) -> str:
+    return str(round(seconds * 1000))
+
+
+def why(error: BaseException) -> str:
+    """One line on what is wrong with the way to the database."""
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+class Database:
+    """Both pools of one process. Making it connects to nothing; `start` does, and goes on trying by itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._limits = settings.database
+        self._pool: asyncpg.Pool | None = None
+        self._warmup: asyncio.Task[None] | None = None
+        self.engine: AsyncEngine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=self._connect,
+            pool_size=self._limits.session_pool,
+            max_overflow=0,
+            pool_timeout=self._limits.acquire_timeout,
+        )
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(**connect_options(self._settings))
+
+    async def start(self) -> None:
+        """Open the pool and warm it up in the background: a database that is down delays nothing here."""
+        self._pool = await asyncpg.create_pool(
+            **connect_options(self._settings),
+            min_size=0,
+            max_size=self._limits.pool_max,
+            max_inactive_connection_lifetime=self._limits.idle_lifetime,
+            command_timeout=self._limits.statement_timeout + 1,
+        )
+        self._warmup = asyncio.create_task(self._warm_up())
+
+    async def stop(self) -> None:
+        """Close every connection; what still runs gets no more time."""
+        if self._warmup is not None:
+            self._warmup.cancel()
+            await asyncio.gather(self._warmup, return_exceptions=True)
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), 2)
+            except TimeoutError:
+                self._pool.terminate()
+        await self.engine.dispose()
+
+    async def _warm_up(self) -> None:
+        pause = RETRY_FIRST
+        while True:
+            try:
+                async with contextlib.AsyncExitStack() as stack:
+                    for _ in range(min(self._limits.pool_min, self._limits.pool_max)):
+                        await stack.enter_async_context(self.pool.acquire(timeout=self._limits.connect_timeout))
+            except LOST as error:
+                log.warning("database unreachable", reason=why(error), retry_in=round(pause, 1))
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret
+                pause = min(pause * 2, RETRY_MOST)
+            else:
+                return
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        if self._pool is None:
+            raise DatabaseUnavailableError("the service is starting")
+        return self._pool
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of the fast pool. Raises `DatabaseUnavailableError` within the acquire time-out."""
+        try:
+            connection = await self.pool.acquire(timeout=self._limits.acquire_timeout)
+        except LOST as error:
+            raise DatabaseUnavailableError(why(error)) from error
+        try:
+            yield connection
+        except LOST as error:
+            await self.pool.expire_connections()
+            raise DatabaseUnavailableError(why(error)) from error
+        finally:
+            await self.pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection with a transaction that commits when the block ends well."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, sql: str, arguments: Sequence[Any] = ()) -> list[asyncpg.Record]:
+        """Run one statement in its own transaction and return its rows."""
+        async with self.connection() as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
+            return rows
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """An ORM session in one transaction: committed when the block ends well, rolled back otherwise."""
+        try:
+            async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except LOST as error:
+            raise DatabaseUnavailableError(why(error)) from error

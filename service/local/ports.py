@@ -1,0 +1,48 @@
+"""TCP ports of this machine."""
+
+import socket
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+HIGHEST = 65535
+
+
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could listen there now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on. Someone else may take it before its user does."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def kept_port(file: Path) -> int:
+    """Return the port noted in `file` if it is free, else a free one, which is noted.
+
+    So a server keeps its address over restarts, for the tools that people have pointed at it.
+    """
+    noted = noted_port(file)
+    if noted is not None and is_free(noted):
+        return noted
+    port = free_port()
+    file.write_text(f"{port}\n")
+    return port
+
+
+def noted_port(file: Path) -> int | None:
+    """Return the port in `file`, or None when there is no usable one."""
+    try:
+        port = int(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return port if 0 < port <= HIGHEST else None

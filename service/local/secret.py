@@ -1,0 +1,27 @@
+"""Secrets that live in a file of the data folder."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def kept_secret(file: Path) -> str:
+    """Return the secret in `file`; make one (256 bits, URL-safe) when there is none. Only the owner can read it."""
+    try:
+        found = file.read_text().strip()
+    except FileNotFoundError:
+        found = ""
+    if found:
+        return found
+    made = secrets.token_urlsafe(32)
+    write_private(file, made + "\n")
+    return made
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    draft = file.with_name(file.name + ".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(text)
+    draft.replace(file)

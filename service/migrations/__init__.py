@@ -1,0 +1,1 @@
+"""Schema migrations: Alembic scripts in `versions`, run by `service.migrations.runner`."""

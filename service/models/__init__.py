@@ -1,0 +1,7 @@
+"""All tables, so that importing this package fills the metadata."""
+
+from service.models.api_key import ApiKey
+from service.models.catalog import Category, Product, ProductStatus
+from service.models.history import RowHistory
+
+__all__ = ["ApiKey", "Category", "Product", "ProductStatus", "RowHistory"]

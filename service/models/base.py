@@ -1,0 +1,44 @@
+"""What every resource's table has: id, timestamps, who, version, soft delete, and row history."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import DateTime, func
+from sqlmodel import Field
+
+from service.models.ids import uuid7
+from service.models.table import Table
+
+PRINCIPAL_LENGTH = 200
+
+
+class Resource(Table):
+    """Base of the tables that the REST engine serves.
+
+    `version` starts at 1 and rises by exactly one with each change; a trigger sees to it for statements that do
+    not. `deleted_at` marks a soft-deleted row. The table gets the history triggers by `op.track_history()` in its
+    migration.
+    """
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True, description="Id of the item, a UUID version 7.")
+    created_at: datetime = Field(
+        sa_type=DateTime(timezone=True),
+        sa_column_kwargs={"server_default": func.now()},
+        description="When the item was created.",
+    )
+    updated_at: datetime = Field(
+        sa_type=DateTime(timezone=True),
+        sa_column_kwargs={"server_default": func.now()},
+        description="When the item was last changed.",
+    )
+    created_by: str = Field(max_length=PRINCIPAL_LENGTH, description="Who created the item.")
+    updated_by: str = Field(max_length=PRINCIPAL_LENGTH, description="Who last changed the item.")
+    version: int = Field(
+        default=1, sa_column_kwargs={"server_default": "1"}, description="Rises by one with each change."
+    )
+    deleted_at: datetime | None = Field(
+        default=None, sa_type=DateTime(timezone=True), description="When the item was deleted."
+    )
+
+
+SYSTEM_FIELDS = frozenset(Resource.model_fields)

@@ -1,0 +1,103 @@
+"""The sample domain: a catalogue of products in categories."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, CheckConstraint, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from service.models.base import Resource
+from service.models.indexes import prefix_index, search_index, sort_index, unique_alive
+from service.models.types import text_enum
+
+
+class Category(Resource, table=True):
+    """A group of products."""
+
+    __table_args__ = (
+        unique_alive("category", "slug"),
+        sort_index("category", "name"),
+        sort_index("category", "created_at"),
+        search_index("category", "name", "description"),
+    )
+
+    slug: str = Field(
+        min_length=1,
+        max_length=60,
+        regex=r"^[a-z0-9]+(-[a-z0-9]+)*$",
+        description="Short name for URLs, unique.",
+        schema_extra={"examples": ["desk-lamps"]},
+    )
+    name: str = Field(
+        min_length=1,
+        max_length=120,
+        description="Name of the category.",
+        schema_extra={"examples": ["Desk lamps"]},
+    )
+    description: str = Field(default="", max_length=2000, description="What belongs into it.")
+
+
+class ProductStatus(StrEnum):
+    DRAFT = "draft"
+    ACTIVE = "active"
+    DISCONTINUED = "discontinued"
+
+
+class Product(Resource, table=True):
+    """Something that is sold."""
+
+    __table_args__ = (
+        unique_alive("product", "sku"),
+        sort_index("product", "created_at"),
+        sort_index("product", "name"),
+        sort_index("product", "price"),
+        sort_index("product", "category_id", "created_at"),
+        prefix_index("product", "sku"),
+        search_index("product", "name", "description"),
+        CheckConstraint("price >= 0", name="price"),
+        CheckConstraint("stock >= 0", name="stock"),
+    )
+
+    sku: str = Field(
+        min_length=1,
+        max_length=40,
+        regex=r"^[A-Z0-9][A-Z0-9-]*$",
+        description="Stock keeping unit, unique.",
+        schema_extra={"examples": ["LMP-0042"]},
+    )
+    name: str = Field(
+        min_length=1, max_length=200, description="Name.", schema_extra={"examples": ["Brass desk lamp"]}
+    )
+    description: str = Field(default="", max_length=10_000, description="Text for the product's page.")
+    price: Decimal = Field(
+        ge=0,
+        max_digits=12,
+        decimal_places=2,
+        description="Price of one, in the catalogue's currency.",
+        schema_extra={"examples": ["49.90"]},
+    )
+    stock: int = Field(default=0, ge=0, description="Pieces on stock.")
+    status: ProductStatus = Field(
+        default=ProductStatus.DRAFT,
+        sa_type=text_enum(ProductStatus),
+        description="Only active products are for sale.",
+    )
+    tags: list[str] = Field(
+        default_factory=list,
+        sa_type=ARRAY(Text),
+        max_length=50,
+        description="Words to group by.",
+        schema_extra={"examples": [["brass", "indoor"]]},
+    )
+    attributes: dict[str, Any] = Field(
+        default_factory=dict,
+        sa_type=JSONB,
+        description="Whatever else is known, as a JSON object.",
+        schema_extra={"examples": [{"colour": "brass", "watt": 7}]},
+    )
+    category_id: UUID = Field(
+        foreign_key="category.id", description="Category that the product belongs to."
+    )

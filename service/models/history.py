@@ -1,0 +1,26 @@
+"""Row history: whole images of rows, written by a trigger that no code path can bypass."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from service.models.table import Table
+
+
+class RowHistory(Table, table=True):
+    """One version of one row. `row` is the row as it was after the change, column by column."""
+
+    __tablename__ = "row_history"
+
+    table_name: str = Field(sa_type=Text, primary_key=True)
+    row_id: UUID = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    action: str = Field(sa_type=Text, description="create, update, delete, restore or erase")
+    actor: str = Field(sa_type=Text, description="the principal, as in updated_by")
+    request_id: str | None = Field(default=None, sa_type=Text)
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    row: dict[str, Any] = Field(sa_type=JSONB)

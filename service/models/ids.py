@@ -1,0 +1,15 @@
+"""UUID version 7: unique ids that sort by the time of their making (RFC 9562, section 5.7)."""
+
+import os
+from uuid import UUID
+
+from service import clock
+
+
+def uuid7() -> UUID:
+    """48 bits of Unix milliseconds, then 74 random bits."""
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (clock.unix_ms() & 0xFFFF_FFFF_FFFF) << 80 | random
+    value = value & ~(0xF << 76) | 0x7 << 76  # version
+    value = value & ~(0x3 << 62) | 0x2 << 62  # variant
+    return UUID(int=value)

@@ -1,0 +1,38 @@
+"""The indexes that lists and look-ups of resources live on. All but the search index leave deleted rows out."""
+
+from sqlalchemy import Index, text
+
+ALIVE = text("deleted_at IS NULL")
+SEARCH_CONFIG = "simple"
+
+
+def unique_alive(table: str, *columns: str) -> Index:
+    """No two rows that are not deleted share these values; a deleted row keeps its values without harm."""
+    name = f"uq_{table}_{'_'.join(columns)}"
+    return Index(name, *columns, unique=True, postgresql_where=ALIVE)
+
+
+def sort_index(table: str, *columns: str) -> Index:
+    """Serves `sort=` by these columns in both directions, with the id as tie-break."""
+    return Index(f"ix_{table}_{'_'.join(columns)}", *columns, "id", postgresql_where=ALIVE)
+
+
+def prefix_index(table: str, column: str) -> Index:
+    """Serves `column__startswith=`, whatever the collation of the database."""
+    name = f"ix_{table}_{column}_prefix"
+    return Index(
+        name, column, postgresql_ops={column: "text_pattern_ops"}, postgresql_where=ALIVE
+    )
+
+
+def search_index(table: str, *columns: str) -> Index:
+    """Serves `q=` over these columns: full-text search on an expression, so that the row stores nothing twice."""
+    return Index(
+        f"ix_{table}_search", text(f"({search_vector(*columns)})"), postgresql_using="gin", postgresql_where=ALIVE
+    )
+
+
+def search_vector(*columns: str, prefix: str = "") -> str:
+    """The expression of a search index, letter by letter as a query must repeat it."""
+    words = " || ' ' || ".join(f"{prefix}{column}" for column in columns)
+    return f"to_tsvector('{SEARCH_CONFIG}'::regconfig, {words})"

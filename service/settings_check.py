@@ -1,0 +1,93 @@
+"""Loading settings so that a person can act on what is wrong: every reason at once, one line each, no secret."""
+
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from service.config import PREFIX, Group, Settings, unknown_variables
+
+MASK = "********"
+SHORTEST_SECRET = 32
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used. `reasons` holds one line for each, naming the variable."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
+
+
+def load(**arguments: Any) -> Settings:
+    """The effective settings. Raises `SettingsError` with all reasons when they are wrong or unsafe."""
+    reasons = [f"{name}: there is no such setting" for name in unknown_variables()]
+    try:
+        settings = Settings(**arguments)
+    except ValidationError as error:
+        reasons += [_line(e["loc"], e["msg"]) for e in error.errors(include_input=False, include_url=False)]
+        settings = _without_wrong_values(error, arguments)
+    reasons += unsafe(settings)
+    if reasons:
+        raise SettingsError(reasons)
+    return settings
+
+
+def _line(loc: tuple[int | str, ...], message: str) -> str:
+    return f"{variable(*(str(part) for part in loc[:2]))}: {message}"
+
+
+def variable(*path: str) -> str:
+    """The environment variable of a field: `variable("database", "host")` is `SLIPWAY_DATABASE__HOST`."""
+    return PREFIX + "__".join(path).upper()
+
+
+def _without_wrong_values(error: ValidationError, arguments: dict[str, Any]) -> Settings:
+    """Settings with defaults in place of the wrong values, so that the unsafe ones are found in the same run."""
+    sound = {k: dict(v) if isinstance(v, dict) else v for k, v in arguments.items()}
+    for group, field in (loc for e in error.errors() if len(loc := e["loc"][:2]) == 2):  # noqa: PLR2004
+        default = Settings.model_fields[str(group)].default
+        if field in type(default).model_fields:
+            sound.setdefault(str(group), {})[str(field)] = getattr(default, str(field))
+    try:
+        return Settings(**sound)
+    except ValidationError:
+        return Settings.model_construct()
+
+
+def unsafe(settings: Settings) -> list[str]:
+    """Why these settings must not serve in production; empty in other environments."""
+    if not settings.production:
+        return []
+    reasons = []
+    if len(settings.security.secret_key.get_secret_value()) < SHORTEST_SECRET:
+        reasons.append(
+            f"{variable('security', 'secret_key')}: production needs a key of at least "
+            f"{SHORTEST_SECRET} characters"
+        )
+    if settings.security.anonymous == "write":
+        reasons.append(f"{variable('security', 'anonymous')}: production allows no anonymous writes")
+    if settings.database.url is None and not settings.database_password():
+        reasons.append(f"{variable('database', 'password')}: production needs a password")
+    if "*" in settings.server.trusted_proxies:
+        reasons.append(
+            f"{variable('server', 'trusted_proxies')}: production must name the proxies that it trusts, not *"
+        )
+    return reasons
+
+
+def effective(settings: Settings) -> list[tuple[str, str]]:
+    """Every setting as (variable, value) with secrets masked."""
+    return [
+        (variable(group, field), _shown(getattr(values, field)))
+        for group, values in settings
+        if isinstance(values, Group)
+        for field in type(values).model_fields
+    ]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return MASK if value.get_secret_value() else ""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
+from service import clock
 from service.local.account import Account
 from service.local.errors import LocalServerError, last_lines
 
@@ -40,7 +41,12 @@ class Child:
     """
 
     def __init__(
-        self, program: Path, log: Path, *, stop_signals: Sequence[tuple[signal.Signals, float]], account: Account | None
+        self,
+        program: Path,
+        log: Path,
+        *,
+        stop_signals: Sequence[tuple[signal.Signals, float]],
+        account: Account | None,
     ) -> None:
         self._program = program
         self._log = log
@@ -63,11 +69,11 @@ class Child:
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """Return when `ready`. Raises LocalServerError when the program ends first or takes too long."""
-        deadline = time.monotonic() + seconds
+        deadline = clock.monotonic() + seconds
         while not ready():
             if self.pid is None:
                 raise LocalServerError(f"{self._program.name} did not start: {last_lines(self._log)}")
-            if time.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 self.stop()
                 raise LocalServerError(
                     f"{self._program.name} was not ready after {seconds:g} s: {last_lines(self._log)}"

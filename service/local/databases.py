@@ -11,7 +11,9 @@ async def create_database(server: str, name: str, *, template: str | None = None
     """Create a database, from a template if one is named; one that exists already is left as it is."""
     connection = await asyncpg.connect(server)
     try:
-        await connection.execute(f"CREATE DATABASE {_quoted(name)} TEMPLATE {_quoted(template or 'template1')}")
+        await connection.execute(
+            f"CREATE DATABASE {_quoted(name)} TEMPLATE {_quoted(template or 'template1')}"
+        )
     except asyncpg.DuplicateDatabaseError:
         pass
     finally:

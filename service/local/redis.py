@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from service import clock
 from service.local.child import POLL_SECONDS, Child
 from service.local.errors import LocalServerError
 from service.local.ports import LOOPBACK, is_free, kept_port, noted_port
@@ -88,8 +89,8 @@ class Redis:
         self._port = port
         if self._answers("PING", "+PONG"):
             self._answers("SHUTDOWN NOSAVE", "")
-            deadline = time.monotonic() + START_SECONDS
-            while not is_free(port) and time.monotonic() < deadline:
+            deadline = clock.monotonic() + START_SECONDS
+            while not is_free(port) and clock.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
 
     def _answers(self, command: str, expected: str) -> bool:

@@ -1,0 +1,78 @@
+"""Fixtures that every test may use: real servers, a migrated database for each worker."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import pytest
+
+from tests.services import Client, Keeper
+
+KEEPER = pytest.StashKey[Keeper]()
+ADDRESS = "slipway_services"
+
+
+class DatabaseFactory(Protocol):
+    """Creates a database of its own for a test, at the head of the migrations unless told; returns the URL."""
+
+    def __call__(self, *, migrated: bool = True) -> str: ...
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.stash[KEEPER] = Keeper()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput[ADDRESS] = node.config.stash[KEEPER].address
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if keeper := config.stash.get(KEEPER, None):
+        keeper.stop()
+
+
+@pytest.fixture(scope="session")
+def services(pytestconfig: pytest.Config) -> Client:
+    """The way to ask for databases and for Redis."""
+    worker: dict[str, str] | None = getattr(pytestconfig, "workerinput", None)
+    return Client(worker[ADDRESS] if worker else pytestconfig.stash[KEEPER].address)
+
+
+@pytest.fixture(scope="session")
+def worker(pytestconfig: pytest.Config) -> int:
+    """The number of this worker; 0 when there is only one process."""
+    name: str = getattr(pytestconfig, "workerinput", {}).get("workerid", "gw0")
+    return int(name.removeprefix("gw"))
+
+
+@pytest.fixture(scope="session")
+def database_url(services: Client, worker: int) -> str:
+    """The URL of this worker's own database, at the head of the migrations. Tests share it one after the other."""
+    return services.create_database(f"worker_{worker}", migrated=True)
+
+
+@pytest.fixture(scope="session")
+def redis_url(services: Client, worker: int) -> str:
+    """The URL of this worker's own logical database of Redis."""
+    return services.redis(worker)
+
+
+@pytest.fixture(scope="session")
+def _numbers() -> Callable[[], int]:
+    return itertools.count().__next__
+
+
+@pytest.fixture
+def fresh_database(services: Client, worker: int, _numbers: Callable[[], int]) -> Iterator[DatabaseFactory]:
+    """Makes databases for one test; they are dropped after it, whoever is still connected."""
+    made: list[str] = []
+
+    def create(*, migrated: bool = True) -> str:
+        made.append(f"extra_{worker}_{_numbers()}")
+        return services.create_database(made[-1], migrated=migrated)
+
+    yield create
+    for name in made:
+        services.drop_database(name)

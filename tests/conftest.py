@@ -13,7 +13,7 @@ ADDRESS = "slipway_services"
 
 
 class DatabaseFactory(Protocol):
-    """Creates a database of its own for a test, at the head of the migrations unless told; returns the URL."""
+    """Creates a database for one test, at the head of the migrations unless told; returns its URL."""
 
     def __call__(self, *, migrated: bool = True) -> str: ...
 
@@ -49,7 +49,7 @@ def worker(pytestconfig: pytest.Config) -> int:
 
 @pytest.fixture(scope="session")
 def database_url(services: Client, worker: int) -> str:
-    """The URL of this worker's own database, at the head of the migrations. Tests share it one after the other."""
+    """The URL of this worker's own database, at the head of the migrations. Its tests share it in turn."""
     return services.create_database(f"worker_{worker}", migrated=True)
 
 

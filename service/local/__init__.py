@@ -1,1 +1,1 @@
-"""Servers for a machine that has none: PostgreSQL and Redis out of wheels, for `slipway dev` and the tests."""
+"""Servers for a machine that has none: PostgreSQL and Redis out of wheels, for `slipway dev` and tests."""

@@ -40,7 +40,7 @@ def unprivileged_account(data: Path, program: Path) -> Account | None:
     except KeyError:
         raise LocalServerError(
             "PostgreSQL does not run as root, and this machine has no user `nobody` to run it as: "
-            "run the command as an ordinary user, or set SLIPWAY_DATABASE__URL to a server that runs elsewhere"
+            "run the command as an ordinary user, or set SLIPWAY_DATABASE__URL"
         ) from None
     return Account(uid=nobody.pw_uid, gid=nobody.pw_gid, see_all=see_all)
 

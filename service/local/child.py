@@ -15,7 +15,7 @@ from service.local.account import Account
 from service.local.errors import LocalServerError, last_lines
 
 POLL_SECONDS = 0.02
-# Nothing of the caller's environment: no secret of it reaches a server, and no locale or PG* setting changes one.
+# Nothing of the caller's environment: no secret reaches a server, no locale or PG* variable changes one.
 ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
 
 
@@ -35,7 +35,7 @@ def command_line(
 
 
 class Child:
-    """A running server. `start` in the main thread: the kernel's notice of death is that of the starting thread.
+    """A running server. To be started in the main thread: the kernel ends it with the thread that started it.
 
     stop_signals: what to send, and how many seconds to give it each time; SIGKILL comes last by itself.
     """

@@ -1,6 +1,6 @@
-"""Becomes a server program that cannot outlive its parent. Run as a script, it imports nothing of the package.
+"""Becomes a server program that does not outlive its parent. Run as a script, it imports none of the package.
 
-    python -I -S launch.py '{"parent": 1, "signal": 2, "uid": null, "gid": null, "see_all": false}' PROGRAM ARGUMENT...
+    python -I -S launch.py '{"parent": 1, "signal": 2, "uid": null, "gid": null, "see_all": false}' PROGRAM …
 
 A script of its own, because what it does must happen between fork and exec, where running Python code in the
 parent's copy is unsafe once the parent has threads.
@@ -19,8 +19,8 @@ CAPABILITY_VERSION_3 = 0x20080522
 def drop_privileges(uid: int, gid: int, *, see_all: bool) -> None:
     """Become `uid`. With `see_all`, keep the right to pass folders that are closed to that user.
 
-    A checkout in root's home is such a folder. The other way would be to open every folder up to `/` to everyone.
-    Without the capability the kernel says no to the second half, and the server then reports what it cannot read.
+    A checkout in root's home is such a folder; the other way would be to open every folder on the way to all.
+    Where the kernel does not grant it, nothing happens here, and the server reports what it cannot read.
     """
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_KEEPCAPS, int(see_all), 0, 0, 0)

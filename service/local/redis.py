@@ -82,7 +82,7 @@ class Redis:
         )
 
     def _end_leftover(self) -> None:
-        """Shut down a Redis on the noted port if it knows our password: then it is ours, whatever its number."""
+        """Shut down a Redis on the noted port if it takes our password: then it is ours."""
         port = noted_port(self._folder / "port")
         if port is None or is_free(port):
             return

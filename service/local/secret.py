@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def kept_secret(file: Path) -> str:
-    """Return the secret in `file`; make one (256 bits, URL-safe) when there is none. Only the owner can read it."""
+    """Return the secret in `file`; make one (256 bits, URL-safe) when there is none. Its mode is 0600."""
     try:
         found = file.read_text().strip()
     except FileNotFoundError:

@@ -1,0 +1,199 @@
+"""The process that holds the servers of a test run. See tests/services.py.
+
+Where the servers come from:
+- by default out of wheels (service.local)
+- SLIPWAY_TEST_SERVICES=testcontainers: containers postgres:18 and redis:8
+- SLIPWAY_TEST_DATABASE_URL, SLIPWAY_TEST_REDIS_URL: servers that run already. The role must be allowed to
+  create databases; the run's own are dropped at its end.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import selectors
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from service.config import Settings
+from service.local.databases import create_database, drop_database
+from service.local.postgres import Postgres
+from service.local.redis import Redis
+from service.migrations.runner import upgrade
+from tests.services import ServicesError
+
+EMBEDDED_REDIS_DATABASES = 64
+OTHER_REDIS_DATABASES = 16
+POSTGRES_SETTINGS = {"max_connections": "300", "shared_buffers": "64MB"}
+
+
+class Servers:
+    """What the keeper keeps: both servers, started at the first need, and the databases of this run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started = ExitStack()
+        self._prefix = f"slipway_{folder.name[-8:]}_"
+        self._postgres: str | None = None
+        self._redis: tuple[str, int] | None = None
+        self._template: str | None = None
+        self._databases: set[str] = set()
+
+    def answer(self, request: dict[str, Any]) -> str:
+        """Do what a client asks."""
+        match request["do"]:
+            case "create":
+                return self._create(
+                    request["name"], template=self.template() if request["migrated"] else None
+                )
+            case "drop":
+                self._drop(self._prefix + request["name"])
+                return ""
+            case "redis":
+                url, count = self.redis()
+                return urlunsplit(urlsplit(url)._replace(path=f"/{request['number'] % count}"))
+            case other:
+                raise ServicesError(f"unknown request {other}")
+
+    def postgres(self) -> str:
+        """Return the URL of a database to give orders from."""
+        if self._postgres is None:
+            self._postgres = self._started.enter_context(postgres_source(self._folder))
+        return self._postgres
+
+    def redis(self) -> tuple[str, int]:
+        """Return a URL, and how many logical databases there are."""
+        if self._redis is None:
+            self._redis = self._started.enter_context(redis_source(self._folder))
+        return self._redis
+
+    def template(self) -> str:
+        """Return the name of the database that the migrations made, once for all copies."""
+        if self._template is None:
+            url = self._create("template", template=None)
+            migrate(url)
+            self._template = self._prefix + "template"
+        return self._template
+
+    def stop(self) -> None:
+        """Drop what this run made, and stop what it started."""
+        try:
+            for name in [*self._databases]:
+                self._drop(name)
+        finally:
+            self._started.close()
+
+    def _create(self, name: str, *, template: str | None) -> str:
+        server = self.postgres()
+        database = self._prefix + name.replace("-", "_")
+        asyncio.run(create_database(server, database, template=template))
+        self._databases.add(database)
+        return urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
+
+    def _drop(self, database: str) -> None:
+        asyncio.run(drop_database(self.postgres(), database))
+        self._databases.discard(database)
+
+
+def migrate(url: str) -> None:
+    """Bring a database to the head of the migrations."""
+    settings = Settings.model_validate({"app": {"environment": "test"}, "database": {"url": url}})
+    asyncio.run(upgrade(settings))
+
+
+def postgres_source(folder: Path) -> AbstractContextManager[str]:
+    """Return where PostgreSQL comes from, as a context that yields a URL."""
+    if given := os.environ.get("SLIPWAY_TEST_DATABASE_URL"):
+        return contextlib.nullcontext(given)
+    return container_postgres() if containers() else embedded_postgres(folder)
+
+
+def redis_source(folder: Path) -> AbstractContextManager[tuple[str, int]]:
+    """Return where Redis comes from, as a context that yields a URL and the number of logical databases."""
+    if given := os.environ.get("SLIPWAY_TEST_REDIS_URL"):
+        return contextlib.nullcontext((given, OTHER_REDIS_DATABASES))
+    return container_redis() if containers() else embedded_redis(folder)
+
+
+def containers() -> bool:
+    """Whether the servers run in containers. Raises ServicesError for a word that means nothing."""
+    choice = os.environ.get("SLIPWAY_TEST_SERVICES") or "embedded"
+    if choice not in {"embedded", "testcontainers"}:
+        raise ServicesError(f"SLIPWAY_TEST_SERVICES is embedded or testcontainers, not {choice}")
+    return choice == "testcontainers"
+
+
+@contextmanager
+def embedded_postgres(folder: Path) -> Iterator[str]:
+    folder.chmod(0o711)  # PostgreSQL runs as another user when the tests run as root
+    server = Postgres(folder / "postgres", durable=False, settings=POSTGRES_SETTINGS)
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.stop()
+
+
+@contextmanager
+def embedded_redis(folder: Path) -> Iterator[tuple[str, int]]:
+    server = Redis(folder / "redis", databases=EMBEDDED_REDIS_DATABASES)
+    try:
+        server.start()
+        yield server.url, EMBEDDED_REDIS_DATABASES
+    finally:
+        server.stop()
+
+
+@contextmanager
+def container_postgres() -> Iterator[str]:
+    from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415 only where Docker is wanted
+
+    settings = " ".join(f"-c {name}={value}" for name, value in {"fsync": "off", **POSTGRES_SETTINGS}.items())
+    with PostgresContainer("postgres:18", driver=None).with_command(f"postgres {settings}") as container:
+        yield container.get_connection_url()
+
+
+@contextmanager
+def container_redis() -> Iterator[tuple[str, int]]:
+    from testcontainers.community.redis import RedisContainer  # noqa: PLC0415 only where Docker is wanted
+
+    with RedisContainer("redis:8") as container:
+        host, port = container.get_container_host_ip(), container.get_exposed_port(6379)
+        yield f"redis://{host}:{port}/0", OTHER_REDIS_DATABASES
+
+
+def keep(folder: Path) -> None:
+    """Answer clients, one at a time, until standard input ends; then stop everything."""
+    servers = Servers(folder)
+    with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
+        listener.bind(str(folder / "keeper"))
+        listener.listen(256)
+        selector.register(listener, selectors.EVENT_READ)
+        selector.register(sys.stdin, selectors.EVENT_READ)
+        try:
+            while sys.stdin not in (ready := [key.fileobj for key, _ in selector.select()]):
+                if listener in ready:
+                    reply(listener.accept()[0], servers)
+        finally:
+            servers.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def reply(connection: socket.socket, servers: Servers) -> None:
+    """Read one request and answer it. What goes wrong is the answer, not the end of the keeper."""
+    with connection, contextlib.suppress(OSError):
+        try:
+            answer = {"ok": servers.answer(json.loads(connection.makefile().readline()))}
+        except Exception as error:  # noqa: BLE001 the test that asked shows it
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        connection.sendall(json.dumps(answer).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]))

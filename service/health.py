@@ -1,0 +1,94 @@
+"""Probes: liveness depends on nothing, readiness on what a request needs, start-up on the application being up."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from service import clock
+from service.cache.redis import Redis
+from service.database import LOST, Database, DatabaseUnavailableError
+from service.http.lifecycle import Lifecycle
+from service.migrations import runner
+from service.observability.metrics import dependency_up
+
+CHECK_TIMEOUT = 1.0
+CACHE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The outcome of one check. Only a critical one makes the process not ready."""
+
+    ok: bool
+    critical: bool
+    detail: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        shown = {"ok": self.ok, "critical": self.critical}
+        return {**shown, "detail": self.detail} if self.detail else shown
+
+
+class Health:
+    """Answers the probes. Checks run in parallel, bounded in time, and are kept for half a second."""
+
+    def __init__(self, *, database: Database, redis: Redis | None, lifecycle: Lifecycle) -> None:
+        self._lifecycle = lifecycle
+        self._checks: dict[str, Callable[[], Awaitable[Check]]] = {"database": lambda: _database(database)}
+        if redis is not None:
+            self._checks["redis"] = lambda: _redis(redis)
+        self._last: dict[str, Check] = {}
+        self._fresh_until = 0.0
+        self._running = asyncio.Lock()
+
+    @property
+    def started(self) -> bool:
+        return self._lifecycle.started
+
+    @property
+    def draining(self) -> bool:
+        return self._lifecycle.draining
+
+    async def checks(self) -> dict[str, Check]:
+        """The outcome of every check, at most half a second old."""
+        async with self._running:
+            if clock.monotonic() >= self._fresh_until:
+                results = await asyncio.gather(*(_bounded(check) for check in self._checks.values()))
+                self._last = dict(zip(self._checks, results, strict=True))
+                self._fresh_until = clock.monotonic() + CACHE_SECONDS
+        return self._last
+
+    async def ready(self) -> bool:
+        """Whether requests may come: up, not draining, and nothing critical is missing."""
+        if self.draining or not self.started:
+            return False
+        return all(check.ok for check in (await self.checks()).values() if check.critical)
+
+
+async def _bounded(check: Callable[[], Awaitable[Check]]) -> Check:
+    try:
+        return await asyncio.wait_for(check(), CHECK_TIMEOUT)
+    except TimeoutError:
+        return Check(ok=False, critical=True, detail=f"no answer in {CHECK_TIMEOUT:g} s")
+
+
+async def _database(database: Database) -> Check:
+    try:
+        rows = await database.fetch("SELECT version_num FROM alembic_version")
+    except asyncpg.UndefinedTableError:
+        dependency_up.labels("database").set(1)
+        return Check(ok=False, critical=True, detail="not migrated")
+    except (DatabaseUnavailableError, *LOST) as error:
+        dependency_up.labels("database").set(0)
+        return Check(ok=False, critical=True, detail=str(error) or type(error).__name__)
+    dependency_up.labels("database").set(1)
+    current = rows[0]["version_num"] if rows else None
+    if not runner.compatible(current):
+        return Check(ok=False, critical=True, detail=f"at revision {current}, needs {runner.head()}")
+    return Check(ok=True, critical=True, detail=f"revision {current}")
+
+
+async def _redis(redis: Redis) -> Check:
+    return Check(ok=await redis.ping(), critical=False)

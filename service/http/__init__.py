@@ -1,0 +1,1 @@
+"""The ASGI edge: what every request passes, whatever route it wants."""

@@ -1,0 +1,72 @@
+"""Making responses of problems, and problems of the framework's exceptions."""
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from service.database import DatabaseUnavailableError
+from service.http import problems
+from service.http.problems import FieldError, Problem
+from service.http.state import state_of
+
+_BY_STATUS: Mapping[int, type[Problem]] = {
+    400: problems.MalformedRequest,
+    401: problems.Unauthenticated,
+    403: problems.Forbidden,
+    404: problems.NotFound,
+    405: problems.MethodNotAllowed,
+    413: problems.BodyTooLarge,
+    415: problems.UnsupportedMediaType,
+    422: problems.ValidationFailed,
+    503: problems.Unavailable,
+}
+
+
+def problem_response(request: Request, problem: Problem) -> Response:
+    """The problem as a response to this request."""
+    body = problem.as_bytes(instance=request.url.path, request_id=state_of(request.scope).request_id)
+    return Response(body, problem.status, problem.all_headers, media_type=problems.MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let nothing leave the application but its own answers and problems."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(DatabaseUnavailableError, _unavailable)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(request, error)
+
+
+async def _unavailable(request: Request, _: Exception) -> Response:
+    return problem_response(request, problems.Unavailable("The database cannot be reached."))
+
+
+async def _framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = _BY_STATUS.get(error.status_code, problems.MalformedRequest)
+    if error.status_code >= 500:  # noqa: PLR2004
+        kind = _BY_STATUS.get(error.status_code, problems.InternalError)
+    return problem_response(request, kind(headers=error.headers))
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    wrong, in_body = [], False
+    for item in error.errors():
+        place, *rest = item["loc"]
+        in_body = in_body or place == "body"
+        path = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in rest)
+        wrong.append(
+            FieldError(item["msg"], pointer=f"/{path}" if rest else "")
+            if place == "body"
+            else FieldError(item["msg"], **{"header" if place == "header" else "parameter": path})
+        )
+    kind = problems.ValidationFailed if in_body else problems.InvalidParameter
+    return problem_response(request, kind(errors=wrong))

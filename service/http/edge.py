@@ -1,0 +1,151 @@
+"""The one layer around the application: request id, body limit, last resort, access line, metrics, headers."""
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import clock
+from service.http import problems
+from service.http.lifecycle import Lifecycle
+from service.http.problems import Problem
+from service.http.state import KEY, RequestState, new_state, request_id_var, template_of
+from service.observability.access import AccessLine, AccessLog
+from service.observability.metrics import RequestMetrics
+
+log = structlog.get_logger(__name__)
+
+CLIENT_GONE = 499  # nginx's number for a client that went away before the answer
+
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-cache"),
+]
+
+
+class Edge:
+    """Pure ASGI: it adds no task and no context of its own, so cancellation and contextvars work as they should."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        lifecycle: Lifecycle,
+        access: AccessLog,
+        metrics: RequestMetrics | None,
+        max_body_bytes: int,
+    ) -> None:
+        self._app = app
+        self._lifecycle = lifecycle
+        self._access = access
+        self._metrics = metrics
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope[KEY] = new_state(scope["headers"])
+        token = request_id_var.set(state.request_id)
+        structlog.contextvars.bind_contextvars(request_id=state.request_id)
+        exchange = _Exchange(scope, receive, send, state, self)
+        if self._metrics is not None:
+            self._metrics.began(scope["method"])
+        try:
+            await self._answer(exchange)
+        finally:
+            structlog.contextvars.unbind_contextvars("request_id")
+            request_id_var.reset(token)
+            self._report(exchange)
+
+    async def _answer(self, exchange: "_Exchange") -> None:
+        try:
+            exchange.refuse_large_body()
+            await self._app(exchange.scope, exchange.receive, exchange.send)
+        except Problem as problem:
+            await exchange.send_problem(problem)
+        except Exception:
+            log.exception("request failed", method=exchange.scope["method"][:20], route=template_of(exchange.scope))
+            await exchange.send_problem(problems.InternalError())
+
+    def _report(self, exchange: "_Exchange") -> None:
+        scope, state = exchange.scope, exchange.state
+        seconds = clock.monotonic() - exchange.began
+        template = template_of(scope)
+        if self._metrics is not None:
+            self._metrics.ended(scope["method"], template, exchange.status, seconds)
+        principal = None if state.principal is None else state.principal.id
+        self._access.write(
+            AccessLine(
+                scope["method"],
+                template,
+                exchange.status,
+                seconds,
+                exchange.size,
+                principal,
+                state.request_id,
+                state.trace_id,
+                state.span_id,
+            )
+        )
+
+
+class _Exchange:
+    """One request and its answer on their way through the edge."""
+
+    __slots__ = ("_edge", "_receive", "_received", "_send", "began", "scope", "size", "state", "status")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, state: RequestState, edge: Edge) -> None:
+        self.scope = scope
+        self.state = state
+        self.status = CLIENT_GONE
+        self.size = 0
+        self.began = clock.monotonic()
+        self._receive = receive
+        self._send = send
+        self._received = 0
+        self._edge = edge
+
+    def refuse_large_body(self) -> None:
+        for name, value in self.scope["headers"]:
+            if name == b"content-length" and int(value) > self._edge._max_body_bytes:  # noqa: SLF001
+                raise self._too_large()
+
+    def _too_large(self) -> Problem:
+        return problems.BodyTooLarge(f"The limit is {self._edge._max_body_bytes} bytes.")  # noqa: SLF001
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            if self._received > self._edge._max_body_bytes:  # noqa: SLF001
+                raise self._too_large()
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self._own_headers(message)]
+        elif message["type"] == "http.response.body":
+            self.size += len(message.get("body", b""))
+        await self._send(message)
+
+    def _own_headers(self, message: Message) -> list[tuple[bytes, bytes]]:
+        given = {name.lower() for name, _ in message.get("headers", ())}
+        headers = [(b"x-request-id", self.state.request_id.encode()), *self.state.extra_headers]
+        headers += [header for header in SECURITY_HEADERS if header[0] not in given]
+        if self._edge._lifecycle.draining:  # noqa: SLF001
+            headers.append((b"connection", b"close"))
+        return headers
+
+    async def send_problem(self, problem: Problem) -> None:
+        if self.status != CLIENT_GONE:
+            return  # the answer is on its way; the server closes the connection
+        body = problem.as_bytes(instance=self.scope["path"], request_id=self.state.request_id)
+        headers = [(name.lower().encode(), value.encode()) for name, value in problem.all_headers.items()]
+        headers += [
+            (b"content-type", problems.MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})

@@ -1,0 +1,197 @@
+"""Every answer that is not a success: problem details (RFC 9457), one class for each code.
+
+Raise one of these anywhere under the edge. Codes are stable; `catalogue()` lists them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import orjson
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one value: of a JSON body by its pointer (RFC 6901), or of a parameter by its name."""
+
+    message: str
+    pointer: str | None = None
+    parameter: str | None = None
+    header: str | None = None
+
+    def as_json(self) -> dict[str, str]:
+        return {
+            key: value
+            for key in ("pointer", "parameter", "header", "message")
+            if (value := getattr(self, key)) is not None
+        }
+
+
+class Problem(Exception):  # noqa: N818  # the RFC's own term
+    """Base of all problems. `detail` is shown to the client: no SQL, no stack, no secret."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+    headers: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.errors = errors
+        self.all_headers = {**self.headers, **(headers or {})}
+
+    def as_json(self, *, instance: str, request_id: str) -> dict[str, Any]:
+        """The members of the problem document."""
+        body: dict[str, Any] = {
+            "type": f"urn:slipway:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            "instance": instance,
+            "request_id": request_id,
+        }
+        if self.detail is not None:
+            body["detail"] = self.detail
+        if self.errors:
+            body["errors"] = [error.as_json() for error in self.errors]
+        return body
+
+    def as_bytes(self, *, instance: str, request_id: str) -> bytes:
+        return orjson.dumps(self.as_json(instance=instance, request_id=request_id))
+
+
+class MalformedRequest(Problem):
+    """The request cannot be understood."""
+
+    status, code, title = 400, "malformed_request", "The request cannot be understood."
+
+
+class InvalidJson(MalformedRequest):
+    """The body is not JSON as RFC 8259 and RFC 7493 (I-JSON) have it."""
+
+    code, title = "invalid_json", "The body is not valid JSON."
+
+
+class InvalidParameter(MalformedRequest):
+    """A query parameter is unknown, given twice, or has a value that its type does not allow."""
+
+    code, title = "invalid_parameter", "A parameter is wrong."
+
+
+class InvalidCursor(MalformedRequest):
+    """The cursor was not made here, or for another filter or sort."""
+
+    code, title = "invalid_cursor", "The cursor does not fit this list."
+
+
+class Unauthenticated(Problem):
+    """No credentials, or none that are valid (RFC 9110, 15.5.2)."""
+
+    status, code, title = 401, "unauthenticated", "Valid credentials are needed."
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="slipway"'}
+
+
+class Forbidden(Problem):
+    """The credentials are valid, and lack the scope that the operation asks for."""
+
+    status, code, title = 403, "forbidden", "The credentials do not allow this."
+
+
+class NotFound(Problem):
+    """There is nothing here, or no longer."""
+
+    status, code, title = 404, "not_found", "There is nothing here."
+
+
+class MethodNotAllowed(Problem):
+    """The path exists and has no such method; `Allow` lists those it has (RFC 9110, 15.5.6)."""
+
+    status, code, title = 405, "method_not_allowed", "The path has no such method."
+
+
+class Conflict(Problem):
+    """The request contradicts what is stored."""
+
+    status, code, title = 409, "conflict", "The request contradicts what is stored."
+
+
+class Duplicate(Conflict):
+    """Another item has a value that must be unique."""
+
+    code, title = "duplicate", "Another item has this value already."
+
+
+class PreconditionFailed(Problem):
+    """The item has changed since the client read it (RFC 9110, 15.5.13)."""
+
+    status, code, title = 412, "precondition_failed", "The item has changed since it was read."
+
+
+class BodyTooLarge(Problem):
+    """The body is larger than the service accepts (RFC 9110, 15.5.14)."""
+
+    status, code, title = 413, "body_too_large", "The body is too large."
+
+
+class UnsupportedMediaType(Problem):
+    """The body is of a kind that the operation does not read (RFC 9110, 15.5.16)."""
+
+    status, code, title = 415, "unsupported_media_type", "The body has the wrong media type."
+
+
+class ValidationFailed(Problem):
+    """The body is JSON, and its values break the rules; `errors` points at each."""
+
+    status, code, title = 422, "validation_failed", "Some values break the rules."
+
+
+class PreconditionRequired(Problem):
+    """A change needs `If-Match`, so that no update is lost (RFC 6585, section 3)."""
+
+    status, code, title = 428, "precondition_required", "The request needs a precondition."
+
+
+class TooManyRequests(Problem):
+    """The caller has used up its rate; `Retry-After` says when there is more (RFC 6585, section 4)."""
+
+    status, code, title = 429, "too_many_requests", "The rate limit is used up."
+
+
+class InternalError(Problem):
+    """A defect of the service. The log has the cause under the request id."""
+
+    status, code, title = 500, "internal_error", "The service failed."
+
+
+class Unavailable(Problem):
+    """Something that the service needs is away for a moment; try again (RFC 9110, 15.6.4)."""
+
+    status, code, title = 503, "unavailable", "The service cannot answer right now."
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+class Overtime(Problem):
+    """The database took longer than a statement may take."""
+
+    status, code, title = 504, "overtime", "The answer took too long."
+
+
+def catalogue() -> Iterator[type[Problem]]:
+    """Every problem class that has a code, by status and code."""
+    found = {cls.code: cls for cls in _subclasses(Problem)}
+    yield from sorted(found.values(), key=lambda cls: (cls.status, cls.code))
+
+
+def _subclasses(cls: type[Problem]) -> Iterator[type[Problem]]:
+    for child in cls.__subclasses__():
+        yield child
+        yield from _subclasses(child)

@@ -1,0 +1,51 @@
+"""What the edge knows of one request, for everything under it."""
+
+import re
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from service.models.ids import uuid7
+
+KEY = "slipway"
+_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,128}$")
+
+request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+@dataclass(slots=True)
+class RequestState:
+    request_id: str
+    trace_id: str | None = None
+    span_id: str | None = None
+    principal: Any = None
+    extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+def state_of(scope: MutableMapping[str, Any]) -> RequestState:
+    """The state that the edge made for this request."""
+    return cast(RequestState, scope[KEY])
+
+
+def new_state(headers: list[tuple[bytes, bytes]]) -> RequestState:
+    """State from the client's headers: its request id when that is harmless, its trace (W3C Trace Context)."""
+    request_id = trace_id = span_id = None
+    for name, value in headers:
+        if name == b"x-request-id" and _REQUEST_ID.match(text := value.decode("latin-1")):
+            request_id = text
+        elif name == b"traceparent" and (match := _TRACEPARENT.match(value.decode("latin-1"))):
+            trace_id, span_id = match.groups()
+    return RequestState(request_id or uuid7().hex, trace_id, span_id)
+
+
+def template_of(scope: MutableMapping[str, Any]) -> str | None:
+    """The template of the route that was chosen, `/api/v1/products/{id}`; None when there was none.
+
+    FastAPI keeps the full template of an included route in a private place; this is the only reader of it.
+    """
+    context = scope.get("fastapi", {}).get("effective_route_context")
+    if context is not None and scope.get("route") is context.original_route:
+        return cast(str, context.path_format)
+    return getattr(scope.get("route"), "path_format", None)

@@ -1,0 +1,72 @@
+"""The access line: one a request, made of bytes, past the logging machinery that costs more than the request."""
+
+import sys
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import orjson
+
+from service import clock
+from service.config import LoggingSettings
+from service.observability.logs import is_json
+
+LONGEST = 200
+CLIENT_ERROR, SERVER_ERROR = 400, 500
+
+
+@dataclass(slots=True)
+class AccessLine:
+    """What is said of one request. `seconds` from its first byte in to its last byte out; `size` in bytes."""
+
+    method: str
+    template: str | None
+    status: int
+    seconds: float
+    size: int
+    principal: str | None
+    request_id: str
+    trace_id: str | None
+    span_id: str | None
+
+
+class AccessLog:
+    """Writes access lines to standard output, as JSON or for people."""
+
+    def __init__(self, settings: LoggingSettings, stream: BinaryIO | None = None) -> None:
+        self._enabled = settings.access and settings.level in {"debug", "info"}
+        self._stream = stream or sys.stdout.buffer
+        self._json = is_json(settings, sys.stdout)
+
+    def write(self, line: AccessLine) -> None:
+        if self._enabled:
+            self._stream.write(_as_json(line) if self._json else _for_people(line))
+            self._stream.flush()
+
+
+def _as_json(line: AccessLine) -> bytes:
+    return orjson.dumps(
+        {
+            "time": clock.now(),
+            "level": "info",
+            "event": "request",
+            "method": line.method[:LONGEST],
+            "route": line.template,
+            "status": line.status,
+            "duration_ms": round(line.seconds * 1000, 3),
+            "bytes": line.size,
+            "principal": line.principal,
+            "request_id": line.request_id,
+            "trace_id": line.trace_id,
+            "span_id": line.span_id,
+        },
+        option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z,
+    )
+
+
+def _for_people(line: AccessLine) -> bytes:
+    colour = 31 if line.status >= SERVER_ERROR else 33 if line.status >= CLIENT_ERROR else 32
+    return (
+        f"{clock.now():%H:%M:%S} \x1b[{colour}m{line.status}\x1b[0m {line.method[:LONGEST]:<6} "
+        f"{line.template or '(no route)'} {line.seconds * 1000:.1f} ms {line.principal or '-'} "
+        f"{line.request_id}\n"
+    ).encode()

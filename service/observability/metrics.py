@@ -1,0 +1,64 @@
+"""Prometheus metrics of requests, by starlette-exporter's names; labels are bounded whatever a client sends."""
+
+from functools import lru_cache
+from typing import Any
+
+from prometheus_client import Gauge, Info
+from starlette_exporter import PrometheusMiddleware
+
+from service import __version__
+from service.config import Settings
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+NO_ROUTE = "__unknown__"
+
+dependency_up = Gauge(
+    "slipway_dependency_up", "Whether a dependency answered the last time it was asked.", ["dependency"]
+)
+build_info = Info("slipway_build", "Version of the service.")
+build_info.info({"version": __version__})
+
+
+async def _nothing(_scope: Any, _receive: Any, _send: Any) -> None:
+    return
+
+
+class RequestMetrics(PrometheusMiddleware):  # type: ignore[misc]
+    """starlette-exporter's instruments without its middleware.
+
+    The library finds a route's template by matching the whole route table again after each request, which costs
+    more than answering it; here the edge hands in the template that the router has found already.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        name = settings.app.name
+        super().__init__(
+            _nothing, app_name=name, prefix="http", buckets=settings.monitoring.duration_buckets
+        )
+        in_progress, count, time = self.requests_in_progress, self.request_count, self.request_time
+
+        @lru_cache(maxsize=64)
+        def gauge(method: str) -> Any:
+            return in_progress.labels(method, name)
+
+        @lru_cache(maxsize=4096)
+        def instruments(method: str, template: str, status: int) -> tuple[Any, Any]:
+            labels = (method, template, status, name)
+            return count.labels(*labels), time.labels(*labels)
+
+        self._gauge, self._instruments = gauge, instruments
+
+    def began(self, method: str) -> None:
+        """A request has come in."""
+        self._gauge(_known(method)).inc()
+
+    def ended(self, method: str, template: str | None, status: int, seconds: float) -> None:
+        """The request has been answered after `seconds`."""
+        self._gauge(_known(method)).dec()
+        count, time = self._instruments(_known(method), template or NO_ROUTE, status)
+        count.inc()
+        time.observe(seconds)
+
+
+def _known(method: str) -> str:
+    return method if method in METHODS else "OTHER"

@@ -1,0 +1,126 @@
+"""API keys: `slw_<prefix>_<secret>`. The prefix finds the row, the hash of the secret proves the holder.
+
+The secret has 256 random bits, so one round of SHA-256 is enough: there is nothing to guess.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service import clock
+from service.database import Database
+from service.models.api_key import ApiKey
+from service.security.principals import Principal
+
+SCHEME = "slw"
+KEY = re.compile(r"^slw_([a-z0-9]{12})_([A-Za-z0-9_-]{43})$")
+SCOPE = re.compile(r"^[a-z][a-z0-9_-]{0,30}(:[a-z][a-z0-9_-]{0,30})?$")
+_CACHED_KEYS = 10_000
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+_LOOK_UP = "SELECT id, secret_hash, scopes, expires_at, revoked_at FROM api_key WHERE prefix = $1"
+
+
+class NoSuchKeyError(Exception):
+    """No key has this id or prefix."""
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+async def create_key(
+    session: AsyncSession, *, name: str, scopes: Sequence[str], expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """Make a key. The second value is the key itself: it is shown now and never again.
+
+    Raises `ValueError` for a name or scope that cannot be one.
+    """
+    if not 1 <= len(name) <= 100:  # noqa: PLR2004  # the column's length
+        raise ValueError("a key's name has 1 to 100 characters")
+    if wrong := [scope for scope in scopes if not SCOPE.match(scope)]:
+        raise ValueError(f"not a scope: {', '.join(wrong)}")
+    if not scopes:
+        raise ValueError("a key needs at least one scope")
+    prefix = "".join(secrets.choice(_ALPHABET) for _ in range(12))
+    secret = secrets.token_urlsafe(32)
+    key = ApiKey(
+        name=name,
+        prefix=prefix,
+        secret_hash=_hash(secret),
+        scopes=sorted(set(scopes)),
+        created_at=clock.now(),
+        expires_at=expires_at,
+    )
+    session.add(key)
+    await session.flush()
+    return key, f"{SCHEME}_{prefix}_{secret}"
+
+
+async def list_keys(session: AsyncSession) -> Sequence[ApiKey]:
+    """All keys, oldest first; none of them tells its secret."""
+    return (await session.exec(select(ApiKey).order_by(col(ApiKey.id)))).all()
+
+
+async def revoke_key(session: AsyncSession, prefix: str) -> ApiKey:
+    """End a key at once. Raises `NoSuchKeyError`; revoking twice keeps the first time."""
+    key = (await session.exec(select(ApiKey).where(ApiKey.prefix == prefix))).one_or_none()
+    if key is None:
+        raise NoSuchKeyError(prefix)
+    key.revoked_at = key.revoked_at or clock.now()
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    principal: Principal
+    until: float  # of clock.monotonic()
+    expires_at: datetime | None
+
+
+class KeyRing:
+    """Verifies keys. What was found good is believed for `cache_seconds`; the cache holds hashes, no secrets."""
+
+    def __init__(self, database: Database, cache_seconds: float) -> None:
+        self._database = database
+        self._cache_seconds = cache_seconds
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+
+    async def verify(self, presented: str) -> Principal | None:
+        """The principal of a key, None for one that is malformed, unknown, expired or revoked."""
+        match = KEY.match(presented)
+        if match is None:
+            return None
+        prefix, secret = match.groups()
+        digest = _hash(presented)
+        known = self._verified.get(digest)
+        if known is not None and known.until > clock.monotonic() and _unexpired(known.expires_at):
+            return known.principal
+        rows = await self._database.fetch(_LOOK_UP, [prefix])
+        stored = rows[0]["secret_hash"] if rows else b""
+        if not hmac.compare_digest(stored, _hash(secret)):
+            return None
+        row = rows[0]
+        if row["revoked_at"] is not None or not _unexpired(row["expires_at"]):
+            return None
+        principal = Principal(f"key:{prefix}", frozenset(row["scopes"]))
+        self._remember(digest, _Verified(principal, clock.monotonic() + self._cache_seconds, row["expires_at"]))
+        return principal
+
+    def _remember(self, digest: bytes, verified: _Verified) -> None:
+        self._verified[digest] = verified
+        self._verified.move_to_end(digest)
+        while len(self._verified) > _CACHED_KEYS:
+            self._verified.popitem(last=False)
+
+
+def _unexpired(expires_at: datetime | None) -> bool:
+    return expires_at is None or expires_at > clock.now()

@@ -1,0 +1,22 @@
+"""Principals: who a request comes from and which scopes it carries."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """`id` goes into `created_by` and the logs: `key:3f9a…` for an API key, `anonymous` without one."""
+
+    id: str
+    scopes: frozenset[str]
+
+    def may(self, scope: str) -> bool:
+        """Whether the principal holds `scope`; `admin` holds all."""
+        return scope in self.scopes or ADMIN in self.scopes
+
+
+def anonymous(scopes: Iterable[str]) -> Principal:
+    return Principal("anonymous", frozenset(scopes))

@@ -46,3 +46,33 @@ lock: $(STAMP) ## Compile the hashed requirements*.txt anew
 
 clean: ## Remove the environment and the data of `make run`
 	rm -rf $(VENV) .local
+
+# --- Image, chart and cluster ---
+IMAGE ?= slipway:dev
+PYTHON_IMAGE ?= python:3.13-slim
+DOCKER_BUILD ?= docker build
+export IMAGE SLIPWAY_CHARTS_DIR SLIPWAY_KIND_IMAGE SLIPWAY_NAMESPACE
+
+.PHONY: image chart-deps cluster-up cluster-test cluster-down
+image: ## Build the container image, print how long it took and how large it is (IMAGE=, PYTHON_IMAGE=, DOCKER_BUILD=)
+	@start=$$(date +%s); \
+	DOCKER_BUILDKIT=1 $(DOCKER_BUILD) --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
+		--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+		--build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+		--build-arg CREATED=$$(git log -1 --format=%cI 2>/dev/null || echo unknown) . && \
+	size() { docker image inspect --format '{{.Size}}' "$$1"; } && \
+	awk -v all=$$(size $(IMAGE)) -v base=$$(size $(PYTHON_IMAGE)) -v seconds=$$(($$(date +%s) - start)) 'BEGIN { \
+		printf "image: $(IMAGE) in %d s, %.0f MB, of which %.0f MB are not of $(PYTHON_IMAGE)\n", \
+		seconds, all / 1e6, (all - base) / 1e6 }'
+
+chart-deps: ## Fetch the chart's dependencies, or take them from the folder SLIPWAY_CHARTS_DIR=
+	@chart/deps
+
+cluster-up: image chart-deps ## Make a cluster for tests: KUBECONFIG's, or kind's (SLIPWAY_KIND_IMAGE=), with the image in it
+	@k8s/cluster up
+
+cluster-test: $(STAMP) ## Install the chart into that cluster and test it
+	@k8s/cluster test
+
+cluster-down: ## Remove that cluster, or from KUBECONFIG's what the tests put there
+	@k8s/cluster down

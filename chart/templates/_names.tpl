@@ -1,0 +1,55 @@
+{{/* Names and labels. No helper of a subchart is used anywhere: the chart renders without them. */}}
+
+{{- define "slipway.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Short enough for the longest suffix (`-migrate-` and a hash) to fit into a label. */}}
+{{- define "slipway.fullname" -}}
+{{- $name := include "slipway.name" . }}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- .Values.fullnameOverride | default $full | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "slipway.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "slipway.fullname" .) "default" .Values.serviceAccount.create) }}
+{{- end }}
+
+{{- define "slipway.image" -}}
+{{- with .Values.image }}
+{{- $version := printf ":%s" (.tag | default $.Chart.AppVersion) }}
+{{- .repository }}{{ if .digest }}@{{ .digest }}{{ else }}{{ $version }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* What selects the pods of one component. Called with (list . "server"). Never changes between versions. */}}
+{{- define "slipway.selector" -}}
+{{- $root := first . -}}
+app.kubernetes.io/name: {{ include "slipway.name" $root }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/component: {{ last . }}
+{{- end }}
+
+{{/* Labels of an object. Called with (list . "server"). */}}
+{{- define "slipway.labels" -}}
+{{- $root := first . -}}
+{{ include "slipway.selector" . }}
+app.kubernetes.io/part-of: slipway
+app.kubernetes.io/version: {{ $root.Values.image.tag | default $root.Chart.AppVersion | trunc 63 | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* The Secret that this chart generates. By the release alone, so that the subcharts' values can name it too. */}}
+{{- define "slipway.credentials" -}}
+{{- printf "%s-credentials" .Release.Name }}
+{{- end }}
+
+{{/* The main Service of a bundled subchart, by the rule of its own full name. Called with (list . "postgresql"). */}}
+{{- define "slipway.bundled.host" -}}
+{{- $root := first . }}
+{{- $values := index $root.Values (last .) }}
+{{- $name := dig "nameOverride" "" $values | default (last .) }}
+{{- $full := ternary $root.Release.Name (printf "%s-%s" $root.Release.Name $name) (contains $name $root.Release.Name) }}
+{{- dig "fullnameOverride" "" $values | default $full | trunc 63 | trimSuffix "-" }}
+{{- end }}

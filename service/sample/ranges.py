@@ -53,7 +53,7 @@ RANGES = (
         finishes=(
             "natural beech", "black ash", "white oil", "green felt", "linen", "oak", "wool", "leather",
         ),
-        facts={"load_kg": range(90, 161, 10), "assembly": ("none", "needed"), "stackable": ("no", "no", "yes")},
+        facts={"load_kg": range(90, 161, 10), "assembly": ("none", "needed"), "stackable": ("no", "yes")},
         tags=("furniture", "seat", "dining", "office"),
     ),
     Range(
@@ -67,7 +67,7 @@ RANGES = (
             "extending table": 749,
         },
         finishes=("white", "birch", "pine", "black steel", "beech", "ash", "oak", "cherry", "walnut"),
-        facts={"load_kg": range(40, 121, 10), "assembly": ("none", "needed"), "surface": ("oiled", "lacquered")},
+        facts={"load_kg": range(40, 121, 10), "assembly": ("none", "needed"), "surface": ("oil", "varnish")},
         tags=("furniture", "solid wood", "dining", "office"),
     ),
     Range(
@@ -83,7 +83,7 @@ RANGES = (
             "aluminium", "carbon steel", "enamel white", "enamel blue", "steel", "cast iron",
             "clad steel", "copper",
         ),
-        facts={"oven_celsius": range(180, 261, 20), "induction": ("yes", "no"), "coated": ("no", "no", "yes")},
+        facts={"oven_celsius": range(180, 261, 20), "induction": ("yes", "no"), "coated": ("no", "yes")},
         tags=("kitchen", "cooking", "induction", "oven safe"),
     ),
     Range(
@@ -229,7 +229,7 @@ RANGES = (
             "weather station": 129, "sun dial": 89,
         },
         finishes=("white", "black", "mint", "beech", "steel", "oak", "walnut", "brass"),
-        facts={"battery": ("AA", "AAA", "none"), "silent": ("yes", "yes", "no"), "guarantee_years": range(2, 11)},
+        facts={"battery": ("AA", "AAA", "none"), "silent": ("yes", "no"), "guarantee_years": range(2, 11)},
         tags=("indoor", "time", "kitchen", "gift"),
     ),
 )  # fmt: skip

@@ -1,0 +1,66 @@
+"""Loading the sample catalogue: three statements, and nothing that is there already is touched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, exists, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.models.base import Resource
+from service.models.catalog import Category, Product
+from service.sample.catalog import categories, products
+
+ACTOR = "system:sample"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """How many rows a load has added, and how many the sample has."""
+
+    categories: int
+    products: int
+    all_categories: int
+    all_products: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.categories} categories and {self.products} products added, "
+            f"{self.all_categories - self.categories} and {self.all_products - self.products} were there"
+        )
+
+
+async def load_sample(session: AsyncSession) -> Loaded:
+    """Add what is missing of the sample. What exists stays as it is, even if changed or soft-deleted.
+
+    A category that uses the slug of one of the sample takes the place of that one. The caller commits.
+    """
+    some_categories, some_products = categories(), products()
+    new_categories = await _add(session, Category, some_categories)
+    ids: dict[str, UUID] = {category["slug"]: category["id"] for category in some_categories}
+    alive = select(Category.slug, Category.id).where(
+        col(Category.deleted_at).is_(None), col(Category.slug).in_(ids)
+    )
+    ids |= dict((await session.exec(alive)).all())
+    for product in some_products:
+        product["category_id"] = ids[product.pop("category")]
+    new_products = await _add(session, Product, some_products)
+    return Loaded(new_categories, new_products, len(some_categories), len(some_products))
+
+
+async def is_empty(session: AsyncSession) -> bool:
+    """Whether the catalogue has no category and no product, not even a deleted one."""
+    something = select(func.coalesce(exists(select(Category.id)) | exists(select(Product.id)), False))
+    return not (await session.exec(something)).one()
+
+
+async def _add(session: AsyncSession, table: type[Resource], rows: Sequence[dict[str, Any]]) -> int:
+    """Insert rows in bulk; skip one whose id or unique name is taken. Return how many were inserted."""
+    statement = insert(table).on_conflict_do_nothing().returning(col(table.id))
+    complete = [
+        {**row, "updated_at": row["created_at"], "created_by": ACTOR, "updated_by": ACTOR} for row in rows
+    ]
+    return len((await session.exec(statement, params=complete)).all())

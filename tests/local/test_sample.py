@@ -1,0 +1,125 @@
+"""The sample catalogue and its loading."""
+
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import event
+from sqlmodel import col, func, select, update
+
+from service import clock
+from service.config import Settings
+from service.database import Database
+from service.models.catalog import Category, Product, ProductStatus
+from service.models.history import RowHistory
+from service.sample.catalog import categories, products
+from service.sample.load import Loaded, is_empty, load_sample
+from tests.conftest import DatabaseFactory
+
+
+@pytest.fixture
+async def database(fresh_database: DatabaseFactory) -> AsyncIterator[Database]:
+    url = fresh_database()
+    database = Database(Settings.model_validate({"app": {"environment": "test"}, "database": {"url": url}}))
+    yield database
+    await database.stop()
+
+
+async def load(database: Database) -> Loaded:
+    async with database.session() as session:
+        return await load_sample(session)
+
+
+async def count(database: Database, table: type[Category | Product]) -> int:
+    async with database.session() as session:
+        return (await session.exec(select(func.count()).select_from(table))).one()
+
+
+def test_the_catalogue_is_large_enough_and_names_are_unique() -> None:
+    groups, goods = categories(), products()
+    assert len(groups) >= 12
+    assert len(goods) >= 1000
+    for rows, field in ((groups, "slug"), (groups, "id"), (goods, "sku"), (goods, "name"), (goods, "id")):
+        assert len({row[field] for row in rows}) == len(rows)
+
+
+def test_every_value_is_one_that_the_api_would_take() -> None:
+    slugs = {group["slug"] for group in categories()}
+    for product in products():
+        assert re.fullmatch(r"[A-Z0-9][A-Z0-9-]{0,39}", product["sku"])
+        assert isinstance(product["price"], Decimal)
+        assert product["price"] > 0
+        assert product["price"].as_tuple().exponent == -2
+        assert product["stock"] >= 0
+        assert product["status"] in set(ProductStatus)
+        assert product["tags"]
+        assert product["attributes"]
+        assert product["category"] in slugs
+        assert product["id"].version == 7
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug) for slug in slugs)
+
+
+def test_it_is_the_same_at_every_call_and_on_every_machine() -> None:
+    assert products() == products()
+    first = products()[0]
+    assert (first["sku"], str(first["id"])) == ("LMP-0001", "01943af9-8a60-7c7c-ad38-a44135c4c97f")
+
+
+def test_every_category_and_every_status_has_products() -> None:
+    assert set(Counter(p["category"] for p in products())) == {c["slug"] for c in categories()}
+    assert set(Counter(p["status"] for p in products())) == {"draft", "active", "discontinued"}
+
+
+async def test_loading_twice_adds_nothing_the_second_time(database: Database) -> None:
+    async with database.session() as session:
+        assert await is_empty(session)
+    first, second = await load(database), await load(database)
+    assert (first.categories, first.products) == (len(categories()), len(products()))
+    assert (second.categories, second.products) == (0, 0)
+    assert await count(database, Category) == len(categories())
+    assert await count(database, Product) == len(products())
+    async with database.session() as session:
+        assert not await is_empty(session)
+        assert (await session.exec(select(func.count()).select_from(RowHistory))).one() == len(
+            categories()
+        ) + len(products())
+
+
+async def test_loading_keeps_what_a_person_changed_or_deleted(database: Database) -> None:
+    await load(database)
+    changed, deleted = products()[0]["id"], products()[1]["id"]
+    async with database.session() as session:
+        await session.exec(update(Product).where(col(Product.id) == changed).values(name="Mine"))
+        await session.exec(update(Product).where(col(Product.id) == deleted).values(deleted_at=func.now()))
+    assert (await load(database)).products == 0
+    async with database.session() as session:
+        assert (await session.get_one(Product, changed)).name == "Mine"
+        assert (await session.get_one(Product, deleted)).deleted_at is not None
+
+
+async def test_a_category_of_the_same_slug_takes_the_products(database: Database) -> None:
+    now = clock.now()
+    mine = Category(
+        slug="lamps", name="My lamps", created_by="me", updated_by="me", created_at=now, updated_at=now
+    )
+    async with database.session() as session:
+        session.add(mine)
+    loaded = await load(database)
+    assert (loaded.categories, loaded.products) == (len(categories()) - 1, len(products()))
+    lamps = sum(product["category"] == "lamps" for product in products())
+    async with database.session() as session:
+        in_mine = select(func.count()).select_from(Product).where(Product.category_id == mine.id)
+        assert (await session.exec(in_mine)).one() == lamps
+
+
+async def test_loading_is_a_few_statements(database: Database) -> None:
+    statements: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    await load(database)
+    assert len(statements) <= 4, statements

@@ -1,21 +1,13 @@
 """The servers that the tests themselves use."""
 
-import asyncpg
 import redis.asyncio
 
 from tests.conftest import DatabaseFactory
-
-
-async def one(url: str, sql: str) -> object:
-    connection = await asyncpg.connect(url)
-    try:
-        return await connection.fetchval(sql)
-    finally:
-        await connection.close()
+from tests.local.help import ask
 
 
 async def test_the_workers_database_is_migrated(database_url: str) -> None:
-    assert await one(database_url, "SELECT count(*) FROM alembic_version") == 1
+    assert await ask(database_url, "SELECT count(*) FROM alembic_version") == 1
 
 
 async def test_a_fresh_database_is_another_one_and_migrated_unless_told(
@@ -24,8 +16,8 @@ async def test_a_fresh_database_is_another_one_and_migrated_unless_told(
     migrated, empty = fresh_database(), fresh_database(migrated=False)
     assert len({database_url, migrated, empty}) == 3
     tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
-    assert await one(migrated, tables) == await one(database_url, tables) != 0
-    assert await one(empty, tables) == 0
+    assert await ask(migrated, tables) == await ask(database_url, tables) != 0
+    assert await ask(empty, tables) == 0
 
 
 async def test_redis_is_real(redis_url: str) -> None:

@@ -32,6 +32,8 @@ class Keeper:
         self.folder = Path(tempfile.mkdtemp(prefix="slipway-tests-"))
         self.address = str(self.folder / "keeper")
         environment = {n: v for n, v in os.environ.items() if not n.startswith("SLIPWAY_") or "_TEST_" in n}
+        # testcontainers' own reaper is one more image to fetch; the keeper does its work.
+        environment.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.keeper", str(self.folder)],

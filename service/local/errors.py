@@ -1,10 +1,18 @@
-"""What goes wrong with a local server."""
+"""What goes wrong with a local server. Each message is one line that says what to do."""
 
 from pathlib import Path
 
 
 class LocalServerError(Exception):
-    """A local server cannot run. The message is one line that says what to do."""
+    """A local server cannot run."""
+
+
+class FolderInUseError(LocalServerError):
+    """Another process serves from this folder."""
+
+
+class PortInUseError(LocalServerError):
+    """Another program listens where the service should."""
 
 
 def last_lines(log: Path, count: int = 5) -> str:

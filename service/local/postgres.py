@@ -68,6 +68,11 @@ class Postgres:
         return self._url(self._database)
 
     @property
+    def exists(self) -> bool:
+        """Whether there is data from an earlier start."""
+        return self._data.exists()
+
+    @property
     def pid(self) -> int | None:
         """The process id of the server, or None when it does not run."""
         return self._child.pid if self._child else None

@@ -7,15 +7,20 @@ from pathlib import Path
 
 def kept_secret(file: Path) -> str:
     """Return the secret in `file`; make one (256 bits, URL-safe) when there is none. Its mode is 0600."""
-    try:
-        found = file.read_text().strip()
-    except FileNotFoundError:
-        found = ""
-    if found:
+    found = noted_secret(file)
+    if found is not None:
         return found
     made = secrets.token_urlsafe(32)
     write_private(file, made + "\n")
     return made
+
+
+def noted_secret(file: Path) -> str | None:
+    """Return the secret in `file`, or None when there is none."""
+    try:
+        return file.read_text().strip() or None
+    except FileNotFoundError:
+        return None
 
 
 def write_private(file: Path, text: str) -> None:

@@ -1,0 +1,44 @@
+"""What `slipway dev` shows when the service is ready."""
+
+from pathlib import Path
+
+from service.config import Settings
+from service.local.prepare import Prepared
+
+
+def banner(settings: Settings, prepared: Prepared, folder: Path) -> str:
+    """Return the addresses, the key, and commands that work when pasted into a shell."""
+    base = _address(settings.server.host, settings.server.port)
+    admin = _address(settings.server.admin_host, settings.server.admin_port)
+    key = f"-H 'X-API-Key: {prepared.api_key}'"
+    lines = [
+        "",
+        f"  API       {base}/api/v1",
+        f"  Docs      {base}/docs",
+        f"  Admin     {admin}/readyz and {admin}/metrics",
+        f"  API key   {prepared.api_key}",
+        "",
+        "  List and create:",
+        "",
+        f"  curl {key} '{base}/api/v1/products?status=active&sort=-created_at&limit=3'",
+        "",
+        f"  curl {key} -H 'Content-Type: application/json' {base}/api/v1/{_create(prepared)}",
+        "",
+        f"  Ctrl-C stops everything. The data stays in {folder}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _create(prepared: Prepared) -> str:
+    """Return the path and body of a create. The shell's random number lets it work again and again."""
+    if prepared.category is None:
+        return """categories -d '{"slug": "try-'$RANDOM'", "name": "A first category"}'"""
+    body = f'"name": "Paper lantern", "price": "24.90", "category_id": "{prepared.category}"'
+    return f"""products -d '{{"sku": "TRY-'$RANDOM'", {body}}}'"""
+
+
+def _address(host: str, port: int) -> str:
+    """Return the URL to reach a listener by, from this machine."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{reachable}:{port}"

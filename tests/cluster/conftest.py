@@ -1,0 +1,81 @@
+"""One release for all files of this folder, and what to print when something in it fails."""
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.cluster import diagnosis
+from tests.cluster.cluster import Cluster, NoClusterError, connect
+from tests.cluster.release import NAME, Release
+
+CLUSTER = pytest.StashKey[Cluster]()
+TEST_SECONDS = 600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS))
+            # They share one release: one worker, in order.
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    result = yield
+    cluster = item.session.stash.get(CLUSTER, None)
+    if result.failed and cluster is not None:
+        result.sections.append(("the cluster", diagnosis.report(cluster)))
+    return result
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    try:
+        found = connect()
+    except NoClusterError as reason:
+        pytest.skip(str(reason))
+    request.session.stash[CLUSTER] = found
+    return found
+
+
+@pytest.fixture(scope="session")
+def new_release(cluster: Cluster) -> Release:
+    """A release that is not installed yet, in a namespace without a trace of an earlier one."""
+    release = Release(cluster)
+    release.remove()
+    return release
+
+
+@pytest.fixture(scope="session")
+def installation(new_release: Release) -> str:
+    """What Helm says after installing: it returns when all is ready and the migration has run."""
+    return new_release.install()
+
+
+@pytest.fixture(scope="session")
+def release(new_release: Release, installation: str) -> Release:
+    """The installed release."""
+    return new_release
+
+
+@pytest.fixture(scope="session")
+def key(release: Release) -> str:
+    """An API key, got the way NOTES say."""
+    return release.slipway("keys", "create", "--name", f"test-{os.getpid()}", "--scope", "admin")
+
+
+@pytest.fixture
+def api(cluster: Cluster, release: Release, key: str) -> Iterator[httpx2.Client]:
+    """A client of the public Service that holds the key."""
+    with (
+        cluster.forward(f"service/{NAME}", 80) as url,
+        httpx2.Client(
+            base_url=f"{url}/api/v1", headers={"authorization": f"Bearer {key}"}, timeout=10
+        ) as found,
+    ):
+        yield found

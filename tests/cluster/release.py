@@ -1,0 +1,80 @@
+"""The release under test: Helm, and the parts of what it makes."""
+
+import os
+from typing import Any
+
+from tests.cluster.cluster import Cluster, Object, run, wait_until
+
+NAME = "slipway"
+VALUES = "chart/ci/01-bundled-values.yaml"
+HELM = os.environ.get("HELM", "helm")
+INSTALL_SECONDS = 420
+SERVER = f"app.kubernetes.io/instance={NAME},app.kubernetes.io/component=server"
+
+
+class Release:
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        repository, _, tag = cluster.image.rpartition(":")
+        self._image = ("--set", f"image.repository={repository}", "--set-string", f"image.tag={tag}")
+
+    def helm(self, *arguments: str) -> str:
+        return run(HELM, "--namespace", self.cluster.namespace, *arguments, seconds=INSTALL_SECONDS + 30)
+
+    def _apply(self, command: str, *arguments: str) -> str:
+        wait = ("--wait", "--wait-for-jobs", "--timeout", f"{INSTALL_SECONDS}s")
+        return self.helm(command, NAME, "chart", "--values", VALUES, *self._image, *wait, *arguments)
+
+    def install(self) -> str:
+        """Returns Helm's words, the NOTES among them, when pods are ready and the migration is done."""
+        return self._apply("install")
+
+    def upgrade(self, *arguments: str) -> str:
+        return self._apply("upgrade", *arguments)
+
+    def uninstall(self) -> str:
+        return self.helm("uninstall", NAME, "--ignore-not-found", "--wait", "--timeout", "120s")
+
+    def remove(self) -> None:
+        """Removes the release and also what an uninstall keeps."""
+        self.uninstall()
+        kept = (f"secret/{NAME}-credentials", f"pvc/data-{NAME}-postgresql-0", "pod/load")
+        self.cluster.kubectl("delete", *kept, "--ignore-not-found", "--wait", "--timeout=80s")
+
+    def pods(self) -> list[Object]:
+        """Pods of the service that are not ending."""
+        found = self.cluster.list("Pod", labels=SERVER)
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def deployment(self) -> Object:
+        return self.cluster.get("Deployment", NAME, api_version="apps/v1")
+
+    def migrations(self) -> list[Object]:
+        labels = f"app.kubernetes.io/instance={NAME},app.kubernetes.io/component=migration"
+        return self.cluster.list("Job", api_version="batch/v1", labels=labels)
+
+    def credentials(self) -> Any:
+        return self.cluster.get("Secret", f"{NAME}-credentials")["data"]
+
+    def slipway(self, *arguments: str) -> str:
+        """What a command of the service prints on stdout, in a running pod."""
+        return self.cluster.exec(f"deploy/{NAME}", "slipway", *arguments, container="server").strip()
+
+    def sql(self, statement: str) -> str:
+        command = ("psql", "-U", "slipway", "-d", "slipway", "-v", "ON_ERROR_STOP=1", "-tAc", statement)
+        return self.cluster.exec(f"{NAME}-postgresql-0", *command, container="postgresql").strip()
+
+    def wait_rolled_out(self, seconds: float = 180) -> None:
+        """Returns when all pods are of the newest kind and the last old one is gone."""
+
+        def settled() -> bool:
+            wanted = self.deployment()
+            pods = self.cluster.list("Pod", labels=SERVER)
+            status = wanted["status"]
+            return bool(
+                status["observedGeneration"] == wanted["metadata"]["generation"]
+                and status.get("updatedReplicas") == status.get("availableReplicas") == len(pods)
+                and len(pods) == wanted["spec"]["replicas"]
+            )
+
+        wait_until("all pods are of the newest kind", settled, seconds=seconds)

@@ -45,7 +45,7 @@ def check_ports(settings: Settings) -> None:
     ):
         if not is_free(port, host):
             raise PortInUseError(
-                f"port {port} is in use on {host}: stop what listens there, or choose another one with {name}="
+                f"port {port} is in use on {host}: stop what listens there, or choose another with {name}="
             )
 
 

@@ -15,10 +15,11 @@ from tests.local.conftest import Run
 from tests.local.help import ask, eventually
 
 PARENT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from service.local.postgres import Postgres
 from service.local.redis import Redis
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell that runs the tests ignores
 servers = [Postgres(Path(sys.argv[1]) / "postgres"), Redis(Path(sys.argv[1]) / "redis")]
 for server in servers:
     server.start()

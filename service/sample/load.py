@@ -27,27 +27,27 @@ class Loaded:
     all_products: int
 
     def __str__(self) -> str:
-        return (
-            f"{self.categories} categories and {self.products} products added, "
-            f"{self.all_categories - self.categories} and {self.all_products - self.products} were there"
-        )
+        if not self.categories and not self.products:
+            return f"nothing to add to its {self.all_categories} categories and {self.all_products} products"
+        return f"added {self.categories} categories and {self.products} products"
 
 
 async def load_sample(session: AsyncSession) -> Loaded:
     """Add what is missing of the sample. What exists stays as it is, even if changed or soft-deleted.
 
-    A category that uses the slug of one of the sample takes the place of that one. The caller commits.
+    A category that uses the slug of one of the sample takes the place of that one; the products of a category
+    that was deleted are left out. The caller commits.
     """
     some_categories, some_products = categories(), products()
     new_categories = await _add(session, Category, some_categories)
-    ids: dict[str, UUID] = {category["slug"]: category["id"] for category in some_categories}
-    alive = select(Category.slug, Category.id).where(
-        col(Category.deleted_at).is_(None), col(Category.slug).in_(ids)
-    )
-    ids |= dict((await session.exec(alive)).all())
-    for product in some_products:
-        product["category_id"] = ids[product.pop("category")]
-    new_products = await _add(session, Product, some_products)
+    alive = select(Category.slug, Category.id).where(col(Category.deleted_at).is_(None))
+    ids: dict[str, UUID] = dict((await session.exec(alive)).all())
+    rows = [
+        {**product, "category_id": ids[slug]}
+        for product in some_products
+        if (slug := product.pop("category")) in ids
+    ]
+    new_products = await _add(session, Product, rows)
     return Loaded(new_categories, new_products, len(some_categories), len(some_products))
 
 
@@ -63,4 +63,4 @@ async def _add(session: AsyncSession, table: type[Resource], rows: Sequence[dict
     complete = [
         {**row, "updated_at": row["created_at"], "created_by": ACTOR, "updated_by": ACTOR} for row in rows
     ]
-    return len((await session.exec(statement, params=complete)).all())
+    return len((await session.exec(statement, params=complete)).all()) if complete else 0

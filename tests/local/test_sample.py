@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 from sqlalchemy import event
-from sqlmodel import col, func, select, update
+from sqlmodel import col, delete, func, select, update
 
 from service import clock
 from service.config import Settings
@@ -97,6 +97,17 @@ async def test_loading_keeps_what_a_person_changed_or_deleted(database: Database
     async with database.session() as session:
         assert (await session.get_one(Product, changed)).name == "Mine"
         assert (await session.get_one(Product, deleted)).deleted_at is not None
+
+
+async def test_products_of_a_deleted_category_are_left_out(database: Database) -> None:
+    await load(database)
+    lamps = next(group["id"] for group in categories() if group["slug"] == "lamps")
+    async with database.session() as session:
+        await session.exec(delete(Product).where(col(Product.category_id) == lamps))
+        await session.exec(update(Category).where(col(Category.id) == lamps).values(deleted_at=func.now()))
+    loaded = await load(database)
+    assert (loaded.categories, loaded.products) == (0, 0)
+    assert "nothing to add" in str(loaded)
 
 
 async def test_a_category_of_the_same_slug_takes_the_products(database: Database) -> None:

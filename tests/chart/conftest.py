@@ -1,0 +1,10 @@
+"""Every test of this folder needs Helm."""
+
+import pytest
+
+from tests.chart.rendering import helm_or_skip
+
+
+@pytest.fixture(autouse=True)
+def _helm() -> None:
+    helm_or_skip("helm")

@@ -1,0 +1,78 @@
+"""Rendering the chart by a real Helm."""
+
+import functools
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CHART = Path(__file__).parents[2] / "chart"
+PROFILES = sorted(path.name for path in (CHART / "ci").glob("*.yaml"))
+SECONDS = 60
+WORKLOADS = {"Deployment", "StatefulSet", "Job", "CronJob", "DaemonSet"}
+
+Object = dict[str, Any]
+
+
+def helm_or_skip(name: str) -> str:
+    if shutil.which(name) is None:
+        pytest.skip(f"there is no {name} on this machine")
+    return name
+
+
+def run(*command: str, helm: str = "helm") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=CHART,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HELM": helm, "HOME": "/nonexistent"},
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def own(*arguments: str, helm: str = "helm") -> str:
+    """The chart's own manifests as text, with no dependency fetched. Fails with Helm's words."""
+    done = run(str(CHART / "render"), "--namespace", "shop", *arguments, helm=helm)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def profile(name: str | None) -> tuple[str, ...]:
+    """The arguments that name a profile of chart/ci; none for the defaults."""
+    return ("--values", str(CHART / "ci" / name)) if name else ()
+
+
+def objects(text: str) -> list[Object]:
+    return [found for found in yaml.safe_load_all(text) if found]
+
+
+def one(text: str, kind: str, name: str = "") -> Object:
+    """The only object of a kind, or the one with a name."""
+    found = [o for o in objects(text) if o["kind"] == kind and name in {"", o["metadata"]["name"]}]
+    assert len(found) == 1, f"{len(found)} {kind}s"
+    return found[0]
+
+
+def pods(text: str) -> dict[str, Object]:
+    """The pod specs of all workloads, by `Kind/name`."""
+    return {
+        f"{found['kind']}/{found['metadata']['name']}": found["spec"]["template"]["spec"]
+        for found in objects(text)
+        if found["kind"] in WORKLOADS
+    }
+
+
+def containers(pod: Object) -> list[Object]:
+    return [*pod.get("initContainers", []), *pod["containers"]]
+
+
+def environment(container: Object) -> dict[str, str]:
+    names = [variable["name"] for variable in container["env"]]
+    assert len(names) == len(set(names)), "a name stands twice"
+    return {variable["name"]: variable["value"] for variable in container["env"]}

@@ -1,0 +1,138 @@
+"""What every pod of the service is and may do."""
+
+import pytest
+
+from tests.chart.rendering import PROFILES, Object, containers, environment, one, own, pods, profile
+
+everywhere = pytest.mark.parametrize("values", [None, *PROFILES])
+
+
+@everywhere
+def test_pods_are_restricted(values: str | None) -> None:
+    """Pod Security Standards, profile "restricted", and what the house asks beyond it."""
+    for name, pod in pods(own(*profile(values))).items():
+        security = pod["securityContext"]
+        assert security["runAsNonRoot"] is True, name
+        assert security["runAsUser"] > 10000, name
+        assert security["runAsGroup"] > 10000, name
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert pod["automountServiceAccountToken"] is False, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod), name
+        assert all(set(v) <= {"name", "emptyDir", "projected"} for v in pod["volumes"]), name
+        for container in containers(pod):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "runAsNonRoot": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, name
+
+
+@everywhere
+def test_containers_have_bounds(values: str | None) -> None:
+    for name, pod in pods(own(*profile(values))).items():
+        for container in containers(pod):
+            for side in ("requests", "limits"):
+                assert set(container["resources"][side]) == {"cpu", "memory", "ephemeral-storage"}, name
+
+
+@everywhere
+def test_secrets_are_files_and_never_variables(values: str | None) -> None:
+    for name, pod in pods(own(*profile(values))).items():
+        for container in containers(pod):
+            found = environment(container)
+            assert not [v for v in found if "PASSWORD" in v or "SECRET_KEY" in v], name
+            assert found["SLIPWAY_SECRETS_DIR"] == "/run/secrets/slipway", name
+            mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+            assert mounts["secrets"] == {
+                "name": "secrets",
+                "mountPath": "/run/secrets/slipway",
+                "readOnly": True,
+            }
+
+
+def _secret_files(pod: Object) -> dict[str, tuple[str, str]]:
+    (volume,) = (v["projected"] for v in pod["volumes"] if v["name"] == "secrets")
+    return {
+        item["path"]: (source["secret"]["name"], item["key"])
+        for source in volume["sources"]
+        for item in source["secret"]["items"]
+    }
+
+
+def test_secret_files_come_from_the_generated_secret() -> None:
+    found = pods(own())
+    assert _secret_files(found["Deployment/slipway"]) == {
+        "database/password": ("slipway-credentials", "database-password"),
+        "redis/password": ("slipway-credentials", "redis-password"),
+        "security/secret_key": ("slipway-credentials", "secret-key"),
+    }
+
+
+def test_secret_files_come_from_the_secrets_that_are_named() -> None:
+    found = pods(own(*profile("02-external-values.yaml")))
+    assert _secret_files(found["Deployment/slipway"]) == {
+        "database/password": ("shop-database", "password"),
+        "redis/password": ("shop-redis", "password"),
+        "security/secret_key": ("shop-signing", "key"),
+    }
+
+
+@pytest.mark.parametrize(("drain", "shutdown"), [(5, 15), (0, 10), (30, 60)])
+def test_one_drain_value_decides_how_a_pod_ends(drain: int, shutdown: int) -> None:
+    text = own("--set", f"drain={drain}", "--set", f"shutdownTimeout={shutdown}")
+    pod = pods(text)["Deployment/slipway"]
+    (server,) = pod["containers"]
+    variables = environment(server)
+    assert variables["SLIPWAY_SERVER__DRAIN_DELAY"] == str(drain)
+    assert variables["SLIPWAY_SERVER__SHUTDOWN_TIMEOUT"] == str(shutdown)
+    sleep = server.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+    assert sleep == drain
+    assert pod["terminationGracePeriodSeconds"] == sleep + drain + shutdown + 5
+
+
+def test_probes_ask_the_admin_port() -> None:
+    (server,) = pods(own())["Deployment/slipway"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in server["ports"]}
+    assert ports == {"http": 8000, "admin": 9000}
+    for probe, path in (("startup", "/startupz"), ("liveness", "/livez"), ("readiness", "/readyz")):
+        assert server[f"{probe}Probe"]["httpGet"] == {"path": path, "port": "admin"}
+
+
+def test_a_rollout_takes_no_pod_away_and_waits_longer_than_a_migration_may_take() -> None:
+    text = own()
+    spec = one(text, "Deployment")["spec"]
+    assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    (job,) = (name for name in pods(text) if name.startswith("Job/"))
+    migration = one(text, "Job", job.removeprefix("Job/"))["spec"]
+    assert spec["progressDeadlineSeconds"] > migration["activeDeadlineSeconds"]
+    (gate,) = spec["template"]["spec"]["initContainers"]
+    assert gate["args"] == ["migrate", "--check", "--wait", "300"]
+    assert spec["progressDeadlineSeconds"] > int(gate["args"][-1])
+
+
+def test_pods_of_one_version_are_spread() -> None:
+    spread = pods(own())["Deployment/slipway"]["topologySpreadConstraints"]
+    assert [c["topologyKey"] for c in spread] == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+    assert all(c["matchLabelKeys"] == ["pod-template-hash"] for c in spread)
+
+
+@pytest.mark.parametrize(("replicas", "guarded"), [(0, False), (1, False), (2, True), (5, True)])
+def test_a_disruption_budget_exists_only_where_it_cannot_block_a_drain(replicas: int, guarded: bool) -> None:  # noqa: FBT001
+    text = own("--set", f"replicaCount={replicas}")
+    assert ("kind: PodDisruptionBudget" in text) == guarded
+    if guarded:
+        spec = one(text, "PodDisruptionBudget")["spec"]
+        assert spec["maxUnavailable"] == 1
+        assert spec["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+def test_selectors_find_the_pods_and_only_them() -> None:
+    text = own()
+    server = one(text, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    (job,) = (name.removeprefix("Job/") for name in pods(text) if name.startswith("Job/"))
+    migration = one(text, "Job", job)["spec"]["template"]["metadata"]["labels"]
+    for service in ("slipway", "slipway-admin"):
+        selector = one(text, "Service", service)["spec"]["selector"].items()
+        assert selector <= server.items()
+        assert not selector <= migration.items()

@@ -1,0 +1,88 @@
+"""The chart renders and lints in every profile, with Helm 4 and 3, with and without its dependencies."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.chart.rendering import CHART, PROFILES, helm_or_skip, objects, one, own, pods, profile, run
+
+HELMS = ("helm", "helm3")
+PASSWORD = re.compile(r"^  (database-password|redis-password|secret-key): .*$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize("values", [None, *PROFILES])
+def test_it_lints_strictly(values: str | None, helm: str) -> None:
+    done = run(helm_or_skip(helm), "lint", str(CHART), "--strict", "--quiet", *profile(values))
+    # `--quiet` leaves out what is in order, and a missing icon is no more than a remark.
+    assert done.returncode == 0 or "missing these dependencies" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("values", [None, *PROFILES])
+def test_helm_3_and_4_render_the_same_with_no_dependency_fetched(values: str | None) -> None:
+    helm_or_skip("helm3")
+    texts = [own(*profile(values), helm=helm) for helm in HELMS]
+    three, four = (
+        [PASSWORD.sub("", str(found)) for found in objects(PASSWORD.sub("", text))] for text in texts
+    )
+    assert three == four
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize("values", [None, *PROFILES])
+def test_it_renders_with_its_dependencies(values: str | None, helm: str) -> None:
+    helm_or_skip(helm)
+    if not list((CHART / "charts").glob("*.tgz")):
+        pytest.skip("chart/charts is empty: run `make chart-deps`")
+    done = run(helm, "template", "slipway", str(CHART), "--namespace", "shop", *profile(values))
+    assert done.returncode == 0, done.stderr
+    workloads = pods(done.stdout)
+    external = (values or "").startswith("02")
+    assert ("StatefulSet/slipway-postgresql" in workloads) != external
+    if not external:
+        claims = workloads["StatefulSet/slipway-postgresql"]["containers"][0]["env"]
+        references = [v["valueFrom"]["secretKeyRef"] for v in claims if "valueFrom" in v]
+        assert references == [{"name": "slipway-credentials", "key": "database-password"}]
+
+
+def test_no_template_uses_a_helper_of_a_subchart() -> None:
+    templates = sorted((CHART / "templates").iterdir())
+    used = {name for path in templates for name in re.findall(r'include "([^"]+)"', path.read_text("utf-8"))}
+    assert used
+    assert {name for name in used if not name.startswith("slipway.")} == set()
+
+
+def test_nothing_is_a_hook() -> None:
+    assert "helm.sh/hook" not in "".join(own(*profile(values)) for values in [None, *PROFILES])
+
+
+@pytest.mark.parametrize(("release", "name"), [("shop", "shop-slipway"), ("slipway-eu", "slipway-eu")])
+def test_names_follow_the_release(release: str, name: str, tmp_path: Path) -> None:
+    copy = tmp_path / "slipway"
+    shutil.copytree(CHART, copy, ignore=shutil.ignore_patterns("charts", "ci"))
+    manifest = (copy / "Chart.yaml").read_text("utf-8")
+    (copy / "Chart.yaml").write_text(manifest[: manifest.index("dependencies:")], "utf-8")
+    text = run("helm", "template", release, str(copy)).stdout
+    assert one(text, "Deployment")["metadata"]["name"] == name
+    assert one(text, "Secret")["metadata"]["name"] == f"{release}-credentials"
+    hosts = {v for v in re.findall(r'_HOST\n +value: "(.*)"', text) if release in v}
+    assert hosts == {f"{release}-postgresql", f"{release}-redis"}
+
+
+def test_every_name_fits_into_a_label() -> None:
+    text = own("--set", f"fullnameOverride={'n' * 63}")
+    assert max(len(found["metadata"]["name"]) for found in objects(text)) <= 63
+
+
+def test_the_generated_secret_is_kept_and_holds_letters_and_digits() -> None:
+    text = own()
+    secret = one(text, "Secret")
+    assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert set(secret["data"]) == {"database-password", "redis-password", "secret-key"}
+
+
+def test_nothing_is_generated_when_every_secret_is_brought() -> None:
+    kinds = {found["kind"] for found in objects(own(*profile("02-external-values.yaml")))}
+    assert "Secret" not in kinds

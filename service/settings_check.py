@@ -24,7 +24,8 @@ def load(**arguments: Any) -> Settings:
     try:
         settings = Settings(**arguments)
     except ValidationError as error:
-        reasons += [_line(e["loc"], e["msg"]) for e in error.errors(include_input=False, include_url=False)]
+        wrong = error.errors(include_input=False, include_url=False)
+        reasons += [_line(e["loc"], e["msg"]) for e in wrong if e["type"] != "extra_forbidden"]
         settings = _without_wrong_values(error, arguments)
     reasons += unsafe(settings)
     if reasons:

@@ -1,4 +1,4 @@
-"""Row history for migrations: `install_history()` once a database, `track_history("product")` once a table."""
+"""What migrations of resources need beside tables: row history, merge patches, and references among the living."""
 
 from alembic import op
 
@@ -36,16 +36,37 @@ END $$
 """
 
 
-def install_history() -> None:
-    """The functions behind the triggers."""
-    op.execute(TOUCH)
-    op.execute(HISTORY)
+MERGE_PATCH = """
+CREATE FUNCTION slipway_merge_patch(target jsonb, patch jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  -- RFC 7396, section 2, as its pseudo code has it.
+  IF jsonb_typeof(patch) IS DISTINCT FROM 'object' THEN
+    RETURN patch;
+  END IF;
+  IF jsonb_typeof(target) IS DISTINCT FROM 'object' THEN
+    target := '{}';
+  END IF;
+  RETURN coalesce((
+    SELECT jsonb_object_agg(key, value) FROM (
+      SELECT t.key, t.value FROM jsonb_each(target) t WHERE NOT patch ? t.key
+      UNION ALL
+      SELECT p.key, slipway_merge_patch(target -> p.key, p.value)
+      FROM jsonb_each(patch) p WHERE jsonb_typeof(p.value) <> 'null'
+    ) merged), '{}');
+END $$
+"""
 
 
-def remove_history() -> None:
-    """Undo `install_history`."""
-    op.execute("DROP FUNCTION slipway_history()")
-    op.execute("DROP FUNCTION slipway_touch()")
+def install_functions() -> None:
+    """The functions that the engine and the triggers call."""
+    for source in (TOUCH, HISTORY, MERGE_PATCH):
+        op.execute(source)
+
+
+def remove_functions() -> None:
+    """Undo `install_functions`."""
+    for signature in ("slipway_merge_patch(jsonb, jsonb)", "slipway_history()", "slipway_touch()"):
+        op.execute(f"DROP FUNCTION {signature}")
 
 
 def track_history(table: str) -> None:
@@ -58,3 +79,47 @@ def track_history(table: str) -> None:
         f"CREATE TRIGGER {table}_history AFTER INSERT OR UPDATE OR DELETE ON {table} "
         "FOR EACH ROW EXECUTE FUNCTION slipway_history()"
     )
+
+
+def guard_reference(table: str, column: str, target: str) -> None:
+    """A row of `table` that is not deleted refers by `column` to a row of `target` that is not deleted either.
+
+    A foreign key alone does not know of soft deletes. Both sides raise its error: who refers to the deleted, and
+    who deletes what is referred to. Locks make them see each other: FOR KEY SHARE here waits for FOR UPDATE there.
+    """
+    name = f"{table}_{column}"
+    violation = f"USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'fk_{name}', TABLE = '{table}'"
+    op.execute(f"""
+CREATE FUNCTION {name}_alive() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM {target} WHERE id = NEW.{column} AND deleted_at IS NULL FOR KEY SHARE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION '{column} refers to no {target}' {violation};
+  END IF;
+  RETURN NEW;
+END $$""")
+    op.execute(f"""
+CREATE FUNCTION {name}_unused() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM {target} WHERE id = OLD.id FOR UPDATE;
+  IF EXISTS (SELECT 1 FROM {table} WHERE {column} = OLD.id AND deleted_at IS NULL) THEN
+    RAISE EXCEPTION 'a {table} refers to this {target}' {violation};
+  END IF;
+  RETURN NEW;
+END $$""")
+    op.execute(
+        f"CREATE TRIGGER {name}_alive BEFORE INSERT OR UPDATE OF {column}, deleted_at ON {table} FOR EACH ROW "
+        f"WHEN (NEW.{column} IS NOT NULL AND NEW.deleted_at IS NULL) EXECUTE FUNCTION {name}_alive()"
+    )
+    op.execute(
+        f"CREATE TRIGGER {name}_unused BEFORE UPDATE OF deleted_at ON {target} FOR EACH ROW "
+        f"WHEN (NEW.deleted_at IS NOT NULL AND OLD.deleted_at IS NULL) EXECUTE FUNCTION {name}_unused()"
+    )
+
+
+def unguard_reference(table: str, column: str, target: str) -> None:
+    """Undo `guard_reference`."""
+    op.execute(f"DROP TRIGGER {table}_{column}_unused ON {target}")
+    op.execute(f"DROP TRIGGER {table}_{column}_alive ON {table}")
+    op.execute(f"DROP FUNCTION {table}_{column}_unused()")
+    op.execute(f"DROP FUNCTION {table}_{column}_alive()")

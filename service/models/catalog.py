@@ -2,9 +2,10 @@
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+from pydantic import StringConstraints
 from sqlalchemy import ARRAY, CheckConstraint, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
@@ -27,9 +28,8 @@ class Category(Resource, table=True):
     slug: str = Field(
         min_length=1,
         max_length=60,
-        regex=r"^[a-z0-9]+(-[a-z0-9]+)*$",
         description="Short name for URLs, unique.",
-        schema_extra={"examples": ["desk-lamps"]},
+        schema_extra={"pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "examples": ["desk-lamps"]},
     )
     name: str = Field(
         min_length=1,
@@ -44,6 +44,9 @@ class ProductStatus(StrEnum):
     DRAFT = "draft"
     ACTIVE = "active"
     DISCONTINUED = "discontinued"
+
+
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
 class Product(Resource, table=True):
@@ -64,9 +67,8 @@ class Product(Resource, table=True):
     sku: str = Field(
         min_length=1,
         max_length=40,
-        regex=r"^[A-Z0-9][A-Z0-9-]*$",
         description="Stock keeping unit, unique.",
-        schema_extra={"examples": ["LMP-0042"]},
+        schema_extra={"pattern": "^[A-Z0-9][A-Z0-9-]*$", "examples": ["LMP-0042"]},
     )
     name: str = Field(
         min_length=1, max_length=200, description="Name.", schema_extra={"examples": ["Brass desk lamp"]}
@@ -85,7 +87,7 @@ class Product(Resource, table=True):
         sa_type=text_enum(ProductStatus),
         description="Only active products are for sale.",
     )
-    tags: list[str] = Field(
+    tags: list[Tag] = Field(
         default_factory=list,
         sa_type=ARRAY(Text),
         max_length=50,

@@ -7,7 +7,13 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from service.migrations.operations import install_history, remove_history, track_history
+from service.migrations.operations import (
+    guard_reference,
+    install_functions,
+    remove_functions,
+    track_history,
+    unguard_reference,
+)
 
 revision = "0001"
 down_revision = None
@@ -37,7 +43,7 @@ def _history() -> None:
         sa.Column("row", postgresql.JSONB(), nullable=False),
         sa.PrimaryKeyConstraint("table_name", "row_id", "version"),
     )
-    install_history()
+    install_functions()
 
 
 def _api_key() -> None:
@@ -118,6 +124,7 @@ def _product() -> None:
     )
     _search_index("product")
     track_history("product")
+    guard_reference("product", "category_id", "category")
 
 
 def _search_index(table: str) -> None:
@@ -131,7 +138,8 @@ def _search_index(table: str) -> None:
 
 
 def downgrade() -> None:
+    unguard_reference("product", "category_id", "category")
     for table in ("product", "category", "api_key"):
         op.drop_table(table)
-    remove_history()
+    remove_functions()
     op.drop_table("row_history")

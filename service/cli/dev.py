@@ -1,0 +1,103 @@
+"""`slipway dev`: the service with a database, a Redis and sample data, on a machine that has none of them."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+import uvloop
+
+from service.admin import create_admin_app
+from service.cli.errors import CommandError, Exit
+from service.cli.runtime import clear_errors
+from service.config import Settings
+from service.http.lifecycle import Lifecycle
+from service.http.server import serve as serve_both
+from service.local.banner import banner
+from service.local.errors import LocalServerError, PortInUseError
+from service.local.folder import used_alone
+from service.local.prepare import prepare
+from service.local.stack import check_ports, development_arguments, local_servers
+from service.main import create_app
+from service.observability import logs
+from service.settings_check import load
+
+POLL_SECONDS = 0.02
+
+Port = Annotated[
+    int | None, typer.Option(envvar="PORT", min=1, max=65535, help="Public port [default: 8000].")
+]
+AdminPort = Annotated[
+    int | None, typer.Option(envvar="ADMIN_PORT", min=1, max=65535, help="Admin port [default: 9000].")
+]
+Data = Annotated[Path, typer.Option(help="Folder for the data, the keys and the logs of the servers.")]
+
+
+@clear_errors
+def dev(*, port: Port = None, admin_port: AdminPort = None, data: Data = Path(".local")) -> None:
+    """Serve on this machine with an embedded PostgreSQL and Redis and sample data.
+
+    The data stays in the folder. SLIPWAY_DATABASE__URL and SLIPWAY_REDIS__URL name servers to use instead.
+    Ctrl-C stops everything.
+    """
+    try:
+        with _ended_by_signals(), used_alone(data.absolute()) as folder:
+            _run(folder, port, admin_port)
+    except PortInUseError as error:
+        raise CommandError(str(error), Exit.PORT_TAKEN) from None
+    except LocalServerError as error:
+        raise CommandError(str(error), Exit.UNAVAILABLE) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(128 + signal.SIGINT) from None
+
+
+def _run(folder: Path, port: int | None, admin_port: int | None) -> None:
+    arguments = development_arguments(folder, port=port, admin_port=admin_port)
+    settings = load(**arguments)
+    logs.configure(settings.logging)
+    check_ports(settings)
+    with local_servers(folder, arguments, _say) as settings:
+        prepared = asyncio.run(prepare(settings, folder, _say))
+        uvloop.run(_serve(settings, banner(settings, prepared, folder)))
+        _say("stopping")
+    _say(f"stopped; the data is in {folder}")
+
+
+async def _serve(settings: Settings, welcome: str) -> None:
+    """Serve until a signal comes; show `welcome` when requests are answered."""
+    app = create_app(settings)
+    admin = create_admin_app(app.state.health, metrics=settings.monitoring.metrics)
+    greeting = asyncio.create_task(_greet(app.state.lifecycle, welcome))
+    try:
+        await serve_both(app, admin, settings.server, app.state.lifecycle)
+    finally:
+        greeting.cancel()
+
+
+async def _greet(lifecycle: Lifecycle, welcome: str) -> None:
+    while not lifecycle.started:
+        await asyncio.sleep(POLL_SECONDS)
+    typer.echo(welcome)
+
+
+def _say(line: str) -> None:
+    typer.echo(f"slipway: {line}", err=True)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind, so that the servers are stopped in order at any point of the start."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

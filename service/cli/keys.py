@@ -1,0 +1,80 @@
+"""`slipway keys`: API keys."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from service import clock
+from service.cli.errors import CommandError, Exit
+from service.cli.runtime import clear_errors, load_settings, run
+from service.config import Settings
+from service.database import Database
+from service.models.api_key import ApiKey
+from service.security.keys import NoSuchKeyError, create_key, list_keys, revoke_key
+
+app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+
+
+@app.command()
+@clear_errors
+def create(
+    name: Annotated[str, typer.Option(help="What the key is for.")],
+    scope: Annotated[list[str], typer.Option(help="A scope, such as catalog:read; may be repeated.")],
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="Days until the key expires; without it, never.")
+    ] = None,
+) -> None:
+    """Make a key. It alone is printed on standard output, this once."""
+    expires_at = clock.now() + timedelta(days=days) if days is not None else None
+    key, text = run(_create(load_settings(), name=name, scopes=scope, expires_at=expires_at))
+    until = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "without end"
+    typer.echo(f"key {key.prefix} with {', '.join(key.scopes)}, {until}; it is not shown again", err=True)
+    typer.echo(text)
+
+
+@app.command("list")
+@clear_errors
+def list_() -> None:
+    """List all keys, oldest first, without their secrets."""
+    for key in run(_list(load_settings())):
+        typer.echo("\t".join([key.prefix, _state(key), ",".join(key.scopes), key.name]))
+
+
+@app.command()
+@clear_errors
+def revoke(prefix: Annotated[str, typer.Argument(help="Prefix of the key, as `keys list` shows it.")]) -> None:
+    """End a key. It stops working everywhere within SLIPWAY_SECURITY__KEY_CACHE_SECONDS."""
+    try:
+        run(_revoke(load_settings(), prefix))
+    except NoSuchKeyError:
+        raise CommandError(f"there is no key with the prefix {prefix}") from None
+    typer.echo(f"key {prefix} is revoked")
+
+
+def _state(key: ApiKey) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.expires_at is not None and key.expires_at <= clock.now():
+        return "expired"
+    return "active"
+
+
+async def _create(
+    settings: Settings, *, name: str, scopes: list[str], expires_at: datetime | None
+) -> tuple[ApiKey, str]:
+    try:
+        async with Database(settings).session() as session:
+            return await create_key(session, name=name, scopes=scopes, expires_at=expires_at)
+    except ValueError as error:
+        raise CommandError(str(error), Exit.USAGE) from None
+
+
+async def _list(settings: Settings) -> list[ApiKey]:
+    async with Database(settings).session() as session:
+        return list(await list_keys(session))
+
+
+async def _revoke(settings: Settings, prefix: str) -> None:
+    async with Database(settings).session() as session:
+        await revoke_key(session, prefix)

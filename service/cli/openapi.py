@@ -1,0 +1,17 @@
+"""`slipway openapi`: the API's description."""
+
+import json
+
+import typer
+
+from service.cli.runtime import clear_errors
+from service.config import Environment
+from service.main import create_app
+from service.settings_check import load
+
+
+@clear_errors
+def openapi() -> None:
+    """Print the OpenAPI document as JSON. It needs no database."""
+    app = create_app(load(app={"environment": Environment.TEST}, redis={"enabled": False}))
+    typer.echo(json.dumps(app.openapi(), indent=2, ensure_ascii=False))

@@ -1,0 +1,66 @@
+"""What every command does around its work: settings, logs, and errors as one clear line."""
+
+import asyncio
+import functools
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
+
+import typer
+
+from service import settings_check
+from service.cli.errors import CommandError, Exit
+from service.config import Settings
+from service.database import DatabaseUnavailableError
+from service.http.server import PortTakenError
+from service.migrations.runner import MigrationFailedError, NotAtHeadError
+from service.observability import logs
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_CODES: dict[type[Exception], Exit] = {
+    DatabaseUnavailableError: Exit.UNAVAILABLE,
+    PortTakenError: Exit.PORT_TAKEN,
+    MigrationFailedError: Exit.MIGRATION,
+    NotAtHeadError: Exit.NOT_AT_HEAD,
+}
+_PREFIXES = {DatabaseUnavailableError: "the database cannot be reached: "}
+
+
+def clear_errors(command: Callable[P, T]) -> Callable[P, T]:
+    """End the process with a line on standard error and a documented exit code, instead of a traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except settings_check.SettingsError as error:
+            _say(*error.reasons)
+            raise typer.Exit(Exit.SETTINGS) from None
+        except CommandError as error:
+            _say(*str(error).splitlines())
+            raise typer.Exit(error.exit_code) from None
+        except tuple(_CODES) as error:
+            kind = type(error)
+            _say(_PREFIXES.get(kind, "") + str(error))
+            raise typer.Exit(_CODES[kind]) from None
+
+    return wrapped
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        sys.stderr.write(f"slipway: {line}\n")
+
+
+def load_settings(**arguments: Any) -> Settings:
+    """The settings, with logs set up as they say. Raises `SettingsError`."""
+    settings = settings_check.load(**arguments)
+    logs.configure(settings.logging, sys.stderr)
+    return settings
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; Ctrl-C ends it."""
+    return asyncio.run(work)

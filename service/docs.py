@@ -1,0 +1,60 @@
+"""The docs page: Swagger UI with its scripts out of a wheel, so it works without internet and inline scripts."""
+
+from importlib.resources import files
+
+from fastapi import FastAPI, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+<link rel="icon" href="data:,">
+</head>
+<body>
+<div id="page"></div>
+<script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/docs/page.js"></script>
+</body>
+</html>
+"""
+_SCRIPT = """SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#page",
+  deepLinking: true,
+  docExpansion: "list",
+  defaultModelsExpandDepth: 0,
+  persistAuthorization: true,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+});
+"""
+
+
+def install(app: FastAPI) -> None:
+    """Serve `/docs` and `/openapi.json`."""
+
+    async def schema(_: Request) -> Response:
+        return JSONResponse(app.openapi())
+
+    async def page(_: Request) -> Response:
+        return HTMLResponse(
+            _PAGE.format(title=f"{app.title} API"), headers={"Content-Security-Policy": _POLICY}
+        )
+
+    async def script(_: Request) -> Response:
+        return Response(_SCRIPT, media_type="text/javascript")
+
+    app.add_route("/openapi.json", schema, include_in_schema=False)
+    app.add_route("/docs", page, include_in_schema=False)
+    app.add_route("/docs/page.js", script, include_in_schema=False)
+    assets = StaticFiles(directory=str(files("fastapi_offline") / "static"))
+    app.mount("/docs/assets", assets)

@@ -1,0 +1,61 @@
+"""Problems for what PostgreSQL refuses, found by SQLSTATE and the name of the constraint."""
+
+import re
+from collections.abc import Mapping
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from service.http import problems
+from service.http.problems import FieldError, Problem
+
+
+_PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
+
+
+def columns_of_constraints(table: sa.Table) -> Mapping[str, tuple[str, ...]]:
+    """Which columns each unique index, foreign key and check of a table is about."""
+    found: dict[str, tuple[str, ...]] = {}
+    for index in table.indexes:
+        if index.unique:
+            found[str(index.name)] = tuple(column.name for column in index.columns)
+    for constraint in table.constraints:
+        if isinstance(constraint, sa.CheckConstraint):
+            words = set(re.findall(r"[a-z_]+", str(constraint.sqltext)))
+            found[_name(constraint)] = tuple(c.name for c in table.columns if c.name in words)
+        elif isinstance(constraint, sa.schema.ColumnCollectionConstraint):
+            found[_name(constraint)] = tuple(column.name for column in constraint.columns)
+    return found
+
+
+def _name(constraint: sa.Constraint) -> str:
+    # Only the preparer applies the naming convention; the bare name may be no more than a part of it.
+    return str(_PREPARER.format_constraint(constraint))
+
+
+def problem_of(error: asyncpg.PostgresError, columns: Mapping[str, tuple[str, ...]]) -> Problem | None:
+    """The problem to answer with, or None when the error is a defect of ours."""
+    name = getattr(error, "constraint_name", None) or ""
+    fields = columns.get(name, ())
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return problems.Duplicate(errors=_errors(fields, "is taken by another item"))
+    if isinstance(error, asyncpg.ForeignKeyViolationError):
+        if not fields:
+            return problems.Conflict("Other items refer to this one.")
+        return problems.ValidationFailed(errors=_errors(fields, "refers to nothing"))
+    if isinstance(error, asyncpg.CheckViolationError):
+        return problems.ValidationFailed(errors=_errors(fields, "breaks a rule"))
+    if isinstance(error, asyncpg.NotNullViolationError):
+        return problems.ValidationFailed(errors=_errors((error.column_name or "",), "must have a value"))
+    if isinstance(error, asyncpg.DataError):
+        return problems.ValidationFailed("A value does not fit its column.")
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return problems.Overtime()
+    if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.TransactionRollbackError):
+        return problems.Unavailable("Another change is under way; try again.")
+    return None
+
+
+def _errors(fields: tuple[str, ...], message: str) -> list[FieldError]:
+    return [FieldError(message, pointer=f"/{field}") for field in fields]

@@ -1,0 +1,107 @@
+"""Running the two ports in one process: the order of starting, draining and stopping."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Generator
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from service.config import ServerSettings
+from service.http.lifecycle import Lifecycle
+
+log = structlog.get_logger(__name__)
+
+
+class PortTakenError(Exception):
+    """Something else listens on the port."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(f"cannot listen on {host}:{port}: {reason}")
+        self.port = port
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to the supervisor of both."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def listen(host: str, port: int, backlog: int) -> socket.socket:
+    """A listening socket. Raises `PortTakenError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(backlog)
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(host, port, error.strerror or str(error)) from error
+    return listener
+
+
+def _server(app: ASGIApp, settings: ServerSettings, *, lifespan: bool) -> _Server:
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on" if lifespan else "off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=round(settings.shutdown_timeout),
+        backlog=settings.backlog,
+    )
+    return _Server(config)
+
+
+async def serve(app: ASGIApp, admin: ASGIApp, settings: ServerSettings, lifecycle: Lifecycle) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return. Raises `PortTakenError`, or `SystemExit` when the
+    application's start fails."""
+    sockets = [
+        listen(settings.host, settings.port, settings.backlog),
+        listen(settings.admin_host, settings.admin_port, settings.backlog),
+    ]
+    public_server = _server(app, settings, lifespan=True)
+    admin_server = _server(admin, settings, lifespan=False)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal, stop, public_server)
+    admin_task = asyncio.create_task(admin_server.serve([sockets[1]]))
+    public_task = asyncio.create_task(public_server.serve([sockets[0]]))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({public_task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            await _drain(settings, lifecycle)
+        public_server.should_exit = True
+        await public_task
+    finally:
+        stopping.cancel()
+        admin_server.should_exit = True
+        await admin_task
+    log.info("stopped")
+
+
+def _on_signal(stop: asyncio.Event, server: uvicorn.Server) -> None:
+    if stop.is_set():
+        server.force_exit = True  # the second signal: whoever sends it does not want to wait
+    stop.set()
+
+
+async def _drain(settings: ServerSettings, lifecycle: Lifecycle) -> None:
+    """Say not ready and keep serving, so that no balancer sends a request to a closed port."""
+    lifecycle.draining = True
+    log.info("draining", seconds=settings.drain_delay)
+    await asyncio.sleep(settings.drain_delay)

@@ -1,0 +1,89 @@
+"""The application: settings in, a FastAPI application out. Read it top to bottom."""
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from service import __version__, admin, docs
+from service.cache.redis import Redis
+from service.config import Settings
+from service.database import Database
+from service.health import Health
+from service.http import answers, openapi
+from service.http.edge import Edge
+from service.http.lifecycle import Lifecycle
+from service.observability.access import AccessLog
+from service.observability.metrics import RequestMetrics
+from service.resources.catalog import RESOURCES
+from service.resources.cursor import CursorCodec
+from service.resources.engine import Engine
+from service.resources.routes import router_of
+from service.security.access import Gate
+from service.security.keys import KeyRing
+from service.security.limits import RateLimiter, Unlimited
+
+API = "/api/v1"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The public application. It connects to nothing until its lifespan starts."""
+    lifecycle = Lifecycle()
+    database = Database(settings)
+    redis = Redis(settings.redis) if settings.redis.enabled else None
+    gate = _gate(settings, database, redis)
+    cursors = CursorCodec(settings.security.secret_key.get_secret_value())
+
+    app = FastAPI(
+        title=settings.app.name.capitalize(),
+        version=__version__,
+        description="A REST API over one declaration for each resource.",
+        lifespan=_lifespan(settings, lifecycle, database, redis),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.settings, app.state.database, app.state.gate = settings, database, gate
+    app.state.health = Health(database=database, redis=redis, lifecycle=lifecycle)
+    app.state.lifecycle = lifecycle
+
+    for resource in RESOURCES:
+        engine = Engine(resource, database=database, sizes=settings.performance, cursors=cursors)
+        app.include_router(router_of(engine, gate), prefix=API)
+    app.include_router(admin.public)
+    if settings.feature.docs:
+        docs.install(app)
+    openapi.install(app)
+    answers.install(app)
+    app.add_middleware(
+        Edge,
+        lifecycle=lifecycle,
+        access=AccessLog(settings.logging),
+        metrics=RequestMetrics(settings) if settings.monitoring.metrics else None,
+        max_body_bytes=settings.server.max_body_bytes,
+    )
+    return app
+
+
+def _gate(settings: Settings, database: Database, redis: Redis | None) -> Gate:
+    limiter = RateLimiter(settings.rate_limit, redis) if settings.rate_limit.enabled else Unlimited()
+    keys = KeyRing(database, settings.security.key_cache_seconds)
+    return Gate(keys=keys, limiter=limiter, security=settings.security, rates=settings.rate_limit)
+
+
+def _lifespan(settings: Settings, lifecycle: Lifecycle, database: Database, redis: Redis | None):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await database.start()
+        if settings.performance.freeze_gc:
+            gc.collect()
+            gc.freeze()
+        lifecycle.started = True
+        yield
+        await database.stop()
+        if redis is not None:
+            await redis.close()
+
+    return lifespan

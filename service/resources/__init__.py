@@ -1,0 +1,1 @@
+"""The REST engine: one declaration in, a full set of routes out."""

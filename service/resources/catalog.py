@@ -1,0 +1,29 @@
+"""The sample catalogue as REST resources."""
+
+from service.models.catalog import Category, Product
+from service.resources.declaration import RestResource, Scopes
+
+CATALOG = Scopes(read="catalog:read", write="catalog:write")
+
+categories = RestResource(
+    model=Category,
+    path="categories",
+    singular="category",
+    scopes=CATALOG,
+    filterable=("slug", "name", "created_at"),
+    sortable=("created_at", "name"),
+    searchable=("name", "description"),
+)
+
+products = RestResource(
+    model=Product,
+    path="products",
+    singular="product",
+    scopes=CATALOG,
+    filterable=("sku", "name", "price", "stock", "status", "category_id", "created_at", "updated_at"),
+    sortable=("created_at", "name", "price"),
+    searchable=("name", "description"),
+    immutable=("sku",),
+)
+
+RESOURCES = (categories, products)

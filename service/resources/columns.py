@@ -1,0 +1,57 @@
+"""How columns travel: to the wire of PostgreSQL, and as members of a JSON representation."""
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+_RFC3339 = sa.literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
+_UTC = sa.literal_column("'UTC'")
+
+
+def kind_of(column: sa.ColumnElement[Any]) -> sa.types.TypeEngine[Any]:
+    """The column's type without what SQLModel wraps around it."""
+    kind = column.type
+    return kind.impl_instance if isinstance(kind, sa.types.TypeDecorator) else kind
+
+
+def parameter_kind(column: sa.ColumnElement[Any]) -> sa.types.TypeEngine[Any]:
+    """The type of a parameter to compare the column with: unbounded, so that a bound is never rounded to fit."""
+    kind = kind_of(column)
+    if isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float):
+        return sa.Numeric()
+    return sa.Text() if isinstance(kind, sa.String) else kind
+
+
+def to_wire(column: sa.Column[Any], value: Any) -> Any:
+    """The value as asyncpg wants it for this column."""
+    if isinstance(kind_of(column), sa.JSON):
+        return orjson.dumps(value).decode() if value is not None else None
+    if isinstance(value, Enum):
+        return value.value
+    return value
+
+
+def member(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The column as it becomes a member of a JSON object: decimals as text, times in UTC as RFC 3339."""
+    kind = kind_of(column)
+    if isinstance(kind, sa.DateTime):
+        return sa.func.to_char(sa.func.timezone(_UTC, column), _RFC3339)
+    if isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float):
+        return sa.cast(column, sa.Text)
+    return column
+
+
+def is_json(column: sa.Column[Any]) -> bool:
+    """Whether the column holds a JSON document, which a merge patch reaches into."""
+    return isinstance(kind_of(column), JSONB)
+
+
+def representation(source: sa.FromClause, names: Iterable[str]) -> sa.Select[tuple[str, int]]:
+    """`SELECT` of (JSON text, version) for each row of `source`, made by the server."""
+    item = sa.select(*(member(source.c[name]).label(name) for name in names)).correlate(source).lateral("item")
+    body = sa.func.row_to_json(sa.literal_column("item"), type_=sa.Text).label("body")
+    return sa.select(body, source.c.version).select_from(source.join(item, sa.true()))

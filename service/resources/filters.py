@@ -1,0 +1,129 @@
+"""Filters of lists: which a resource offers, what a request asks for, and their SQL."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.http.problems import FieldError, InvalidParameter
+from service.resources.columns import kind_of, parameter_kind
+from service.resources.declaration import RestResource
+from service.resources.statement import parameter
+from service.resources.values import parser_of
+
+MAX_IN = 100
+
+_COMPARE: Mapping[str, Callable[[Any, Any], sa.ColumnElement[bool]]] = {
+    "eq": lambda column, value: column == value,
+    "ne": lambda column, value: column.is_distinct_from(value),
+    "lt": lambda column, value: column < value,
+    "lte": lambda column, value: column <= value,
+    "gt": lambda column, value: column > value,
+    "gte": lambda column, value: column >= value,
+    "in": lambda column, value: column == sa.any_(value),
+    "startswith": lambda column, value: column.like(value),
+    "isnull": lambda column, value: column.is_(None) == value,
+}
+_MEANING = {
+    "eq": "equals",
+    "ne": "is not",
+    "lt": "is less than",
+    "lte": "is at most",
+    "gt": "is greater than",
+    "gte": "is at least",
+    "in": f"is one of up to {MAX_IN} values, separated by commas",
+    "startswith": "starts with",
+    "isnull": "has no value (true) or has one (false)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One filter that a resource offers: the parameter `name` compares `column` by `operator`."""
+
+    name: str
+    column: sa.Column[Any]
+    operator: str
+    parse: Callable[[str], Any]
+
+    @property
+    def description(self) -> str:
+        return f"Only items whose `{self.column.name}` {_MEANING[self.operator]}."
+
+    def value(self, text: str) -> Any:
+        """The typed value of the parameter. Raises `ValueError`."""
+        if self.operator == "in":
+            parts = text.split(",")
+            if len(parts) > MAX_IN:
+                raise ValueError(f"must be at most {MAX_IN} values")
+            return [self.parse(part) for part in parts]
+        if self.operator == "startswith":
+            escaped = self.parse(text).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            return escaped + "%"
+        return self.parse(text)
+
+    def condition(self) -> sa.ColumnElement[bool]:
+        """The SQL, with a parameter of the filter's own name."""
+        kind: Any = parameter_kind(self.column)
+        if self.operator == "in":
+            kind = sa.ARRAY(kind)
+        elif self.operator == "isnull":
+            kind = sa.Boolean()
+        return _COMPARE[self.operator](sa.type_coerce(self.column, parameter_kind(self.column)), parameter(f"f_{self.name}", kind))
+
+
+def _operators(column: sa.Column[Any]) -> list[str]:
+    kind = kind_of(column)
+    operators = ["eq", "ne", "in"]
+    if isinstance(kind, sa.Boolean):
+        operators = ["eq", "ne"]
+    elif isinstance(kind, sa.Integer | sa.Numeric | sa.DateTime | sa.Date):
+        operators += ["lt", "lte", "gt", "gte"]
+    elif isinstance(kind, sa.String) and not isinstance(kind, sa.Enum) and _has_prefix_index(column):
+        operators.append("startswith")
+    if column.nullable:
+        operators.append("isnull")
+    return operators
+
+
+def _has_prefix_index(column: sa.Column[Any]) -> bool:
+    wanted = {column.name: "text_pattern_ops"}
+    return any(index.dialect_options["postgresql"]["ops"] == wanted for index in column.table.indexes)
+
+
+def filters_of(resource: RestResource) -> dict[str, Filter]:
+    """Every filter that the resource offers, by the name of its parameter."""
+    found = {}
+    for name in resource.filterable:
+        column = resource.table.c[name]
+        parse = parser_of(column)
+        if parse is None:
+            continue
+        for operator in _operators(column):
+            key = name if operator == "eq" else f"{name}__{operator}"
+            found[key] = Filter(key, column, operator, _is_true if operator == "isnull" else parse)
+    return found
+
+
+def _is_true(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text == "true"
+
+
+def read_filters(offered: Mapping[str, Filter], given: Mapping[str, str]) -> dict[str, Any]:
+    """Typed values by parameter. Raises `InvalidParameter` naming each that is wrong."""
+    values, errors = {}, []
+    for name, text in given.items():
+        known = offered.get(name)
+        if known is None:
+            errors.append(FieldError("There is no such parameter.", parameter=name[:100]))
+            continue
+        try:
+            values[name] = known.value(text)
+        except ValueError as error:
+            errors.append(FieldError(f"The value {error}.", parameter=name))
+    if errors:
+        raise InvalidParameter(errors=errors)
+    return values

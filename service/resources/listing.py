@@ -1,0 +1,199 @@
+"""Lists: from query parameters to one statement by keyset, and from its rows to a page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote_plus
+
+import orjson
+import sqlalchemy as sa
+
+from service.config import PerformanceSettings
+from service.http.problems import FieldError, InvalidParameter
+from service.models.indexes import SEARCH_CONFIG, search_vector
+from service.resources.columns import representation
+from service.resources.cursor import Cursor, CursorCodec
+from service.resources.declaration import RestResource
+from service.resources.filters import filters_of, read_filters
+from service.resources.sorting import SortKey, after, order_by, read_sort
+from service.resources.statement import Statement, compile_statement, parameter
+from service.resources.values import integer, parser_of
+
+LONGEST_SEARCH = 200
+COUNTS = ("exact", "estimated")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What makes two lists need the same SQL; everything else about them is a parameter."""
+
+    filters: tuple[str, ...]
+    keys: tuple[SortKey, ...]
+    search: bool
+    cursor: bool
+    nulls: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """A list that a request asks for, judged and typed."""
+
+    shape: Shape
+    arguments: Mapping[str, Any]
+    limit: int
+    count: str | None
+    backward: bool
+    bound_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page as bytes, and the cursors to its neighbours."""
+
+    body: bytes
+    next_cursor: str | None
+    previous_cursor: str | None
+
+
+class Lister:
+    """Reads list requests of one resource and builds their statements, each shape once."""
+
+    def __init__(self, resource: RestResource, sizes: PerformanceSettings, cursors: CursorCodec) -> None:
+        self.filters = filters_of(resource)
+        self._resource = resource
+        self.sizes = sizes
+        self._cursors = cursors
+        self.statement = lru_cache(maxsize=512)(self._statement)
+        self.count_statement = lru_cache(maxsize=512)(self._count_statement)
+
+    def read(self, given: Mapping[str, str]) -> ListQuery:
+        """The query that the parameters ask for. Raises `InvalidParameter` or `InvalidCursor`."""
+        rest = dict(given)
+        limit = self._limit(rest.pop("limit", None))
+        sort = rest.pop("sort", self._resource.default_sort)
+        keys = read_sort(self._resource, sort)
+        cursor_text = rest.pop("cursor", None)
+        count = _one_of("count", rest.pop("count", None), COUNTS)
+        search = self._search(rest)
+        values = read_filters(self.filters, rest)
+        arguments = {f"f_{name}": value for name, value in values.items()}
+        if search is not None:
+            arguments["search"] = search
+        bound_to = orjson.dumps([self._resource.path, sort, search, sorted(rest.items())]).decode()
+        cursor = None if cursor_text is None else self._cursors.read(cursor_text, bound_to=bound_to)
+        backward = cursor is not None and cursor.backward
+        if backward:
+            keys = tuple(key.reversed() for key in keys)
+        nulls: frozenset[str] = frozenset()
+        if cursor is not None:
+            nulls = frozenset(k.field for k, v in zip(keys, cursor.values, strict=True) if v is None)
+            arguments |= self._bounds(keys, cursor)
+        shape = Shape(tuple(sorted(values)), keys, search is not None, cursor is not None, nulls)
+        return ListQuery(shape, {**arguments, "limit": limit + 1}, limit, count, backward, bound_to)
+
+    def _limit(self, text: str | None) -> int:
+        if text is None:
+            return min(self.sizes.page_size, self.sizes.page_size_max)
+        try:
+            limit = integer(text)
+        except ValueError as error:
+            raise InvalidParameter(errors=[FieldError(f"The value {error}.", parameter="limit")]) from None
+        if not 1 <= limit <= self.sizes.page_size_max:
+            message = f"The value must be from 1 to {self.sizes.page_size_max}."
+            raise InvalidParameter(errors=[FieldError(message, parameter="limit")])
+        return limit
+
+    def _search(self, rest: dict[str, str]) -> str | None:
+        if not self._resource.searchable:
+            return None
+        words = rest.pop("q", None)
+        if words is not None and (len(words) > LONGEST_SEARCH or "\x00" in words):
+            message = f"The value must have at most {LONGEST_SEARCH} characters, and no NUL."
+            raise InvalidParameter(errors=[FieldError(message, parameter="q")])
+        return words
+
+    def _bounds(self, keys: Sequence[SortKey], cursor: Cursor) -> dict[str, Any]:
+        bounds = {}
+        for key, value in zip(keys, cursor.values, strict=True):
+            parse = parser_of(self._resource.table.c[key.field])
+            assert parse is not None
+            text = value if isinstance(value, str) else orjson.dumps(value).decode()
+            bounds[f"k_{key.field}"] = None if value is None else parse(text)
+        return bounds
+
+    def _where(self, shape: Shape) -> list[sa.ColumnElement[bool]]:
+        table = self._resource.table
+        conditions: list[sa.ColumnElement[bool]] = [table.c.deleted_at.is_(None)]
+        conditions += [self.filters[name].condition() for name in shape.filters]
+        if shape.search:
+            vector = sa.literal_column(search_vector(*self._resource.searchable))
+            query = sa.func.websearch_to_tsquery(
+                sa.literal_column(f"'{SEARCH_CONFIG}'::regconfig"), parameter("search", sa.Text())
+            )
+            conditions.append(vector.op("@@")(query))
+        return conditions
+
+    def _statement(self, shape: Shape) -> Statement:
+        table = self._resource.table
+        where = self._where(shape)
+        if shape.cursor:
+            where.append(after(table, shape.keys, shape.nulls))
+        names = dict.fromkeys(("id", "version", *self._resource.shown_fields))
+        rows = (
+            sa.select(*(table.c[name] for name in names))
+            .where(*where)
+            .order_by(*order_by(table, shape.keys))
+            .limit(parameter("limit", sa.Integer()))
+            .subquery("page")
+        )
+        return compile_statement(representation(rows, self._resource.shown_fields))
+
+    def _count_statement(self, shape: Shape) -> Statement:
+        return compile_statement(
+            sa.select(sa.func.count()).select_from(self._resource.table).where(*self._where(shape))
+        )
+
+    def page(self, query: ListQuery, bodies: list[str], total: int | None) -> Page:
+        """The page of the rows that the statement gave, of which there may be one more than asked for."""
+        more = len(bodies) > query.limit
+        bodies = bodies[: query.limit]
+        if query.backward:
+            bodies.reverse()
+        last = bodies[-1] if bodies and (more or query.backward) else None
+        first = bodies[0] if bodies and query.shape.cursor and (more or not query.backward) else None
+        next_cursor = self._cursor(query, last, backward=False)
+        members = [b'{"items":[', ",".join(bodies).encode(), b'],"next_cursor":', orjson.dumps(next_cursor)]
+        if total is not None:
+            members += [b',"total":', orjson.dumps(total)]
+        return Page(b"".join([*members, b"}"]), next_cursor, self._cursor(query, first, backward=True))
+
+    def _cursor(self, query: ListQuery, body: str | None, *, backward: bool) -> str | None:
+        if body is None:
+            return None
+        item = orjson.loads(body)
+        values = tuple(item[key.field] for key in query.shape.keys)
+        return self._cursors.write(Cursor(values, backward), bound_to=query.bound_to)
+
+
+def _one_of(name: str, value: str | None, choices: tuple[str, ...]) -> str | None:
+    if value is not None and value not in choices:
+        message = f"The value must be one of {', '.join(choices)}."
+        raise InvalidParameter(errors=[FieldError(message, parameter=name)])
+    return value
+
+
+def links(path: str, given: Mapping[str, str], page: Page) -> str:
+    """The `Link` field (RFC 8288): first, and next and prev where there are such pages."""
+    rest = {name: value for name, value in given.items() if name != "cursor"}
+    targets = [("first", rest)]
+    if page.next_cursor:
+        targets.append(("next", {**rest, "cursor": page.next_cursor}))
+    if page.previous_cursor:
+        targets.append(("prev", {**rest, "cursor": page.previous_cursor}))
+    return ", ".join(f'<{path}{_query(query)}>; rel="{rel}"' for rel, query in targets)
+
+
+def _query(parameters: Mapping[str, str]) -> str:
+    pairs = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in parameters.items())
+    return f"?{pairs}" if pairs else ""

@@ -1,0 +1,127 @@
+"""Plain Pydantic models of a resource, made from its table's fields: what clients send and what they get.
+
+Table classes themselves are never request or response schemas: validating one costs twenty times as much.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from sqlmodel.main import FieldInfoMetadata
+
+from service.resources.decimals import decimal_text
+from service.resources.declaration import RestResource
+
+_INTEGERS = {
+    sa.SmallInteger: (-(2**15), 2**15 - 1),
+    sa.BigInteger: (-(2**63), 2**63 - 1),
+    sa.Integer: (-(2**31), 2**31 - 1),
+}
+
+
+class Input(BaseModel):
+    """Base of what clients send: unknown members are refused, and nothing is guessed from another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Output(BaseModel):
+    """Base of what clients get."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
+
+
+class Schemas:
+    """The Create, Patch and Read models of one resource."""
+
+    def __init__(self, resource: RestResource) -> None:
+        name = resource.model.__name__
+        fields = resource.model.model_fields
+        table = resource.table
+        self.create = _model(
+            f"{name}Create",
+            Input,
+            {f: _writable(fields[f], table.c[f]) for f in resource.own_fields},
+            f"A new {resource.singular}.",
+        )
+        self.patch = _model(
+            f"{name}Patch",
+            Input,
+            {f: _optional(fields[f], table.c[f]) for f in resource.own_fields if f not in resource.immutable},
+            f"Changes to a {resource.singular}, as a JSON merge patch (RFC 7396): what is absent stays.",
+        )
+        self.read = _model(
+            f"{name}Read",
+            Output,
+            {f: _readable(fields[f]) for f in resource.shown_fields},
+            f"A {resource.singular}.",
+        )
+        self.page = create_model(
+            f"{name}Page",
+            __base__=Output,
+            __doc__=f"One page of a list: {resource.path}.",
+            items=(list[self.read], Field(description="The items, in the order asked for.")),  # type: ignore[name-defined]
+            next_cursor=(str | None, Field(description="Cursor of the next page, null on the last one.")),
+        )
+
+
+def _model(name: str, base: type[BaseModel], fields: dict[str, Any], doc: str) -> type[BaseModel]:
+    return cast(type[BaseModel], create_model(name, __base__=base, __doc__=doc, **fields))
+
+
+def _writable(info: FieldInfo, column: sa.Column[Any]) -> tuple[Any, Any]:
+    if info.default_factory is not None:
+        return _annotated(info, column), Field(default_factory=cast(Any, info.default_factory))
+    default = ... if info.default is PydanticUndefined else info.default
+    return _annotated(info, column), default
+
+
+def _optional(info: FieldInfo, column: sa.Column[Any]) -> tuple[Any, Any]:
+    # The default stands for "absent" and is never validated; null is a value, refused where the type has none.
+    return _annotated(info, column), Field(default=None, json_schema_extra=_drop_default)
+
+
+def _drop_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+def _readable(info: FieldInfo) -> tuple[Any, Any]:
+    kind = info.annotation
+    if kind is datetime:
+        kind = AwareDatetime
+    # Rules for what comes in do not bind what was stored under earlier rules.
+    return Annotated[kind, Field(description=info.description, **_extra(info))], ...  # type: ignore[valid-type]
+
+
+def _annotated(info: FieldInfo, column: sa.Column[Any]) -> Any:
+    """The field's type with its rules, and the bounds of its column on top."""
+    kind: Any = info.annotation
+    rules: list[Any] = [rule for rule in info.metadata if not isinstance(rule, FieldInfoMetadata)]
+    if kind in (datetime, datetime | None):
+        kind = AwareDatetime if kind is datetime else AwareDatetime | None
+    elif kind in (int, int | None):
+        low, high = next(bounds for type_, bounds in _INTEGERS.items() if isinstance(column.type, type_))
+        rules = [Field(ge=low, le=high), *rules]
+    elif kind in (Decimal, Decimal | None) and isinstance(column.type, sa.Numeric):
+        rules.append(decimal_text(column.type.precision or 38, column.type.scale or 0))
+    described = Field(description=info.description, **_extra(info))
+    return Annotated[(kind, *rules, described)]
+
+
+def _extra(info: FieldInfo) -> dict[str, Any]:
+    return {"examples": info.examples} if info.examples else {}
+
+
+def is_text_id(value: str) -> UUID | None:
+    """The id that a path names, None when it cannot be one."""
+    try:
+        return UUID(value) if len(value) == 36 else None  # noqa: PLR2004  # the one canonical form
+    except ValueError:
+        return None
+
+

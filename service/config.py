@@ -243,18 +243,17 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the interface's
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del file_secret_settings  # flat names; ours are folders
         secrets_dir = os.environ.get(SECRETS_DIR)
         if not secrets_dir:
             return init_settings, env_settings, dotenv_settings
         files = NestedSecretsSettingsSource(
-            settings_cls,
+            file_secret_settings,
             secrets_dir=secrets_dir,
             secrets_dir_missing="error",
             secrets_prefix="",

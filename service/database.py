@@ -140,7 +140,9 @@ class Database:
             try:
                 async with contextlib.AsyncExitStack() as stack:
                     for _ in range(min(self._limits.pool_min, self._limits.pool_max)):
-                        await stack.enter_async_context(self.pool.acquire(timeout=self._limits.connect_timeout))
+                        await stack.enter_async_context(
+                            self.pool.acquire(timeout=self._limits.connect_timeout)
+                        )
             except LOST as error:
                 log.warning("database unreachable", reason=why(error), retry_in=round(pause, 1))
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret

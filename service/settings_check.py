@@ -44,7 +44,7 @@ def variable(*path: str) -> str:
 
 def _without_wrong_values(error: ValidationError, arguments: dict[str, Any]) -> Settings:
     """Settings with defaults in place of the wrong values, so that the unsafe ones are found in the same run."""
-    sound = {k: dict(v) if isinstance(v, dict) else v for k, v in arguments.items()}
+    sound: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in arguments.items()}
     for group, field in (loc for e in error.errors() if len(loc := e["loc"][:2]) == 2):  # noqa: PLR2004
         default = Settings.model_fields[str(group)].default
         if field in type(default).model_fields:

@@ -1,4 +1,4 @@
-"""The way to Redis: quick to fail, then left alone for a while. Nobody who calls it ever waits long or sees an error."""
+"""The way to Redis: quick to fail, then left alone for a while. No caller ever waits long or sees an error."""
 
 import hashlib
 from typing import Any

@@ -16,7 +16,11 @@ from service.cli.seed import seed
 from service.cli.serve import serve
 
 app = typer.Typer(
-    name="slipway", help=__doc__.replace("\n7", " 7"), no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+    name="slipway",
+    help=__doc__.replace("\n7", " 7"),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
 )
 for command in (serve, dev, migrate, check, seed, openapi):
     app.command()(command)
@@ -31,7 +35,9 @@ def _version(value: bool) -> None:  # noqa: FBT001
 
 @app.callback()
 def root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
 ) -> None:
     """From a SQLModel class to an observable, audited, zero-downtime API on Kubernetes."""
 

@@ -27,6 +27,7 @@ from service.observability import logs
 from service.settings_check import load
 
 POLL_SECONDS = 0.02
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Port = Annotated[
     int | None, typer.Option(envvar="PORT", min=1, max=65535, help="Public port [default: 8000].")
@@ -61,9 +62,12 @@ def _run(folder: Path, port: int | None, admin_port: int | None) -> None:
     logs.configure(settings.logging)
     check_ports(settings)
     with local_servers(folder, arguments, _say) as settings:
-        prepared = asyncio.run(prepare(settings, folder, _say))
-        uvloop.run(_serve(settings, banner(settings, prepared, folder)))
-        _say("stopping")
+        try:
+            prepared = asyncio.run(prepare(settings, folder, _say))
+            uvloop.run(_serve(settings, banner(settings, prepared, folder)))
+        finally:
+            _say("stopping")
+            _ignore_signals()
     _say(f"stopped; the data is in {folder}")
 
 
@@ -80,7 +84,7 @@ async def _serve(settings: Settings, welcome: str) -> None:
 
 async def _greet(lifecycle: Lifecycle, welcome: str) -> None:
     while not lifecycle.started:
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)  # noqa: ASYNC110  # a flag, which the probes read; nobody else waits
     typer.echo(welcome)
 
 
@@ -90,14 +94,22 @@ def _say(line: str) -> None:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind, so that the servers are stopped in order at any point of the start."""
+    """Let SIGTERM and SIGHUP unwind as Ctrl-C does, so that the servers are stopped in order at any point."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGHUP, end)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _ignore_signals() -> None:
+    """Nothing interrupts the stopping of the servers; each step of it is bounded in time."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

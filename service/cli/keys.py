@@ -43,7 +43,9 @@ def list_() -> None:
 
 @app.command()
 @clear_errors
-def revoke(prefix: Annotated[str, typer.Argument(help="Prefix of the key, as `keys list` shows it.")]) -> None:
+def revoke(
+    prefix: Annotated[str, typer.Argument(help="Prefix of the key, as `keys list` shows it.")],
+) -> None:
     """End a key. It stops working everywhere within SLIPWAY_SECURITY__KEY_CACHE_SECONDS."""
     try:
         run(_revoke(load_settings(), prefix))

@@ -14,7 +14,8 @@ def migrate(
         bool, typer.Option("--check", help="Change nothing; succeed only if the database is at the head.")
     ] = False,
     wait: Annotated[
-        float, typer.Option(min=0, max=3600, help="Seconds to wait for the database (with --check: for the head).")
+        float,
+        typer.Option(min=0, max=3600, help="Seconds to wait for the database (with --check: for the head)."),
     ] = 0,
 ) -> None:
     """Bring the database to the schema of this version. At the head it does nothing, quickly.

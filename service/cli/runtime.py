@@ -25,7 +25,7 @@ _CODES: dict[type[Exception], Exit] = {
     MigrationFailedError: Exit.MIGRATION,
     NotAtHeadError: Exit.NOT_AT_HEAD,
 }
-_PREFIXES = {DatabaseUnavailableError: "the database cannot be reached: "}
+_PREFIXES: dict[type[Exception], str] = {DatabaseUnavailableError: "the database cannot be reached: "}
 
 
 def clear_errors(command: Callable[P, T]) -> Callable[P, T]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -53,7 +54,19 @@ async def _framework(request: Request, error: Exception) -> Response:
     kind = _BY_STATUS.get(error.status_code, problems.MalformedRequest)
     if error.status_code >= 500:  # noqa: PLR2004
         kind = _BY_STATUS.get(error.status_code, problems.InternalError)
-    return problem_response(request, kind(headers=error.headers))
+    headers = {"Allow": _allowed(request)} if kind is problems.MethodNotAllowed else error.headers
+    return problem_response(request, kind(headers=headers))
+
+
+def _allowed(request: Request) -> str:
+    """The methods of every route that fits the path; the framework names those of the first one only."""
+    path = request.scope["path"]
+    methods: set[str] = set()
+    for context in iter_route_contexts(request.app.routes):
+        regex = getattr(context, "path_regex", None)
+        if regex is not None and regex.match(path):
+            methods |= context.methods or set()
+    return ", ".join(sorted(methods))
 
 
 async def _validation(request: Request, error: Exception) -> Response:

@@ -10,7 +10,6 @@ from sqlalchemy.dialects import postgresql
 from service.http import problems
 from service.http.problems import FieldError, Problem
 
-
 _PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
 
 
@@ -36,24 +35,33 @@ def _name(constraint: sa.Constraint) -> str:
 
 def problem_of(error: asyncpg.PostgresError, columns: Mapping[str, tuple[str, ...]]) -> Problem | None:
     """The problem to answer with, or None when the error is a defect of ours."""
-    name = getattr(error, "constraint_name", None) or ""
-    fields = columns.get(name, ())
-    if isinstance(error, asyncpg.UniqueViolationError):
-        return problems.Duplicate(errors=_errors(fields, "is taken by another item"))
-    if isinstance(error, asyncpg.ForeignKeyViolationError):
-        if not fields:
+    fields = columns.get(getattr(error, "constraint_name", None) or "", ())
+    return _of_constraint(error, fields) or _of_statement(error)
+
+
+def _of_constraint(error: asyncpg.PostgresError, fields: tuple[str, ...]) -> Problem | None:
+    match error:
+        case asyncpg.UniqueViolationError():
+            return problems.Duplicate(errors=_errors(fields, "is taken by another item"))
+        case asyncpg.ForeignKeyViolationError() if not fields:
             return problems.Conflict("Other items refer to this one.")
-        return problems.ValidationFailed(errors=_errors(fields, "refers to nothing"))
-    if isinstance(error, asyncpg.CheckViolationError):
-        return problems.ValidationFailed(errors=_errors(fields, "breaks a rule"))
-    if isinstance(error, asyncpg.NotNullViolationError):
-        return problems.ValidationFailed(errors=_errors((error.column_name or "",), "must have a value"))
-    if isinstance(error, asyncpg.DataError):
-        return problems.ValidationFailed("A value does not fit its column.")
-    if isinstance(error, asyncpg.QueryCanceledError):
-        return problems.Overtime()
-    if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.TransactionRollbackError):
-        return problems.Unavailable("Another change is under way; try again.")
+        case asyncpg.ForeignKeyViolationError():
+            return problems.ValidationFailed(errors=_errors(fields, "refers to nothing"))
+        case asyncpg.CheckViolationError():
+            return problems.ValidationFailed(errors=_errors(fields, "breaks a rule"))
+        case asyncpg.NotNullViolationError():
+            return problems.ValidationFailed(errors=_errors((error.column_name or "",), "must have a value"))
+    return None
+
+
+def _of_statement(error: asyncpg.PostgresError) -> Problem | None:
+    match error:
+        case asyncpg.DataError():
+            return problems.ValidationFailed("A value does not fit its column.")
+        case asyncpg.QueryCanceledError():
+            return problems.Overtime()
+        case asyncpg.LockNotAvailableError() | asyncpg.TransactionRollbackError():
+            return problems.Unavailable("Another change is under way; try again.")
     return None
 
 

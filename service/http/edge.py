@@ -65,7 +65,9 @@ class Edge:
         except Problem as problem:
             await exchange.send_problem(problem)
         except Exception:
-            log.exception("request failed", method=exchange.scope["method"][:20], route=template_of(exchange.scope))
+            log.exception(
+                "request failed", method=exchange.scope["method"][:20], route=template_of(exchange.scope)
+            )
             await exchange.send_problem(problems.InternalError())
 
     def _report(self, exchange: "_Exchange") -> None:

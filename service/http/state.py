@@ -26,7 +26,7 @@ class RequestState:
 
 def state_of(scope: MutableMapping[str, Any]) -> RequestState:
     """The state that the edge made for this request."""
-    return cast(RequestState, scope[KEY])
+    return cast("RequestState", scope[KEY])
 
 
 def new_state(headers: list[tuple[bytes, bytes]]) -> RequestState:
@@ -47,5 +47,5 @@ def template_of(scope: MutableMapping[str, Any]) -> str | None:
     """
     context = scope.get("fastapi", {}).get("effective_route_context")
     if context is not None and scope.get("route") is context.original_route:
-        return cast(str, context.path_format)
+        return cast("str", context.path_format)
     return getattr(scope.get("route"), "path_format", None)

@@ -1,6 +1,7 @@
 """What `slipway dev` shows when the service is ready."""
 
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from service.config import Settings
 from service.local.prepare import Prepared
@@ -16,13 +17,16 @@ def banner(settings: Settings, prepared: Prepared, folder: Path) -> str:
         f"  API       {base}/api/v1",
         f"  Docs      {base}/docs",
         f"  Admin     {admin}/readyz and {admin}/metrics",
+        f"  Database  {_without_password(settings)}",
         f"  API key   {prepared.api_key}",
         "",
-        "  List and create:",
+        "  To list and to create:",
         "",
-        f"  curl {key} '{base}/api/v1/products?status=active&sort=-created_at&limit=3'",
+        f"  curl {key} \\",
+        f"    '{base}/api/v1/products?status=active&sort=-created_at&limit=3'",
         "",
-        f"  curl {key} -H 'Content-Type: application/json' {base}/api/v1/{_create(prepared)}",
+        f"  curl {key} \\",
+        f"    -H 'Content-Type: application/json' {base}/api/v1/{_create(prepared)}",
         "",
         f"  Ctrl-C stops everything. The data stays in {folder}.",
         "",
@@ -33,9 +37,18 @@ def banner(settings: Settings, prepared: Prepared, folder: Path) -> str:
 def _create(prepared: Prepared) -> str:
     """Return the path and body of a create. The shell's random number lets it work again and again."""
     if prepared.category is None:
-        return """categories -d '{"slug": "try-'$RANDOM'", "name": "A first category"}'"""
+        return """categories \\\n    -d '{"slug": "try-'$RANDOM'", "name": "A first category"}'"""
     body = f'"name": "Paper lantern", "price": "24.90", "category_id": "{prepared.category}"'
-    return f"""products -d '{{"sku": "TRY-'$RANDOM'", {body}}}'"""
+    return f"""products \\\n    -d '{{"sku": "TRY-'$RANDOM'", {body}}}'"""
+
+
+def _without_password(settings: Settings) -> str:
+    database = settings.database
+    if database.url is None:
+        return f"postgresql://{database.user}@{database.host}:{database.port}/{database.name}"
+    where = urlsplit(database.url.get_secret_value())
+    _, at, host = where.netloc.rpartition("@")
+    return urlunsplit(where._replace(netloc=f"{where.username}@{host}" if at else host, query=""))
 
 
 def _address(host: str, port: int) -> str:

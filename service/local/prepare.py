@@ -32,8 +32,7 @@ async def prepare(settings: Settings, folder: Path, say: Say) -> Prepared:
 
     Raises DatabaseUnavailableError or MigrationFailedError.
     """
-    if await upgrade(settings, wait=SERVER_SECONDS):
-        say("migrated the database")
+    await upgrade(settings, wait=SERVER_SECONDS)
     database = Database(settings)
     await database.start()
     try:

@@ -71,7 +71,7 @@ async def upgrade(settings: Settings, *, wait: float = 0) -> bool:
     Waits up to `wait` seconds for the server and for another migration to end. Raises
     `DatabaseUnavailableError` or `MigrationFailedError`.
     """
-    return await _patiently(settings, wait, _upgrade)
+    return bool(await _patiently(settings, wait, _upgrade))
 
 
 async def check(settings: Settings, *, wait: float = 0) -> None:

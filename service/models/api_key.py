@@ -16,7 +16,9 @@ class ApiKey(Table, table=True):
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     name: str = Field(max_length=100)
     prefix: str = Field(max_length=16, unique=True)
-    secret_hash: bytes = Field(sa_type=LargeBinary, description="SHA-256 of the secret, which has 256 random bits")
+    secret_hash: bytes = Field(
+        sa_type=LargeBinary, description="SHA-256 of the secret, which has 256 random bits"
+    )
     scopes: list[str] = Field(sa_type=ARRAY(Text))
     created_at: datetime = Field(
         sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()}

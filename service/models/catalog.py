@@ -100,6 +100,4 @@ class Product(Resource, table=True):
         description="Whatever else is known, as a JSON object.",
         schema_extra={"examples": [{"colour": "brass", "watt": 7}]},
     )
-    category_id: UUID = Field(
-        foreign_key="category.id", description="Category that the product belongs to."
-    )
+    category_id: UUID = Field(foreign_key="category.id", description="Category that the product belongs to.")

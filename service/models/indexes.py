@@ -20,15 +20,16 @@ def sort_index(table: str, *columns: str) -> Index:
 def prefix_index(table: str, column: str) -> Index:
     """Serves `column__startswith=`, whatever the collation of the database."""
     name = f"ix_{table}_{column}_prefix"
-    return Index(
-        name, column, postgresql_ops={column: "text_pattern_ops"}, postgresql_where=ALIVE
-    )
+    return Index(name, column, postgresql_ops={column: "text_pattern_ops"}, postgresql_where=ALIVE)
 
 
 def search_index(table: str, *columns: str) -> Index:
     """Serves `q=` over these columns: full-text search on an expression, so that the row stores nothing twice."""
     return Index(
-        f"ix_{table}_search", text(f"({search_vector(*columns)})"), postgresql_using="gin", postgresql_where=ALIVE
+        f"ix_{table}_search",
+        text(f"({search_vector(*columns)})"),
+        postgresql_using="gin",
+        postgresql_where=ALIVE,
     )
 
 

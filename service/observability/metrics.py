@@ -23,7 +23,7 @@ async def _nothing(_scope: Any, _receive: Any, _send: Any) -> None:
     return
 
 
-class RequestMetrics(PrometheusMiddleware):  # type: ignore[misc]
+class RequestMetrics(PrometheusMiddleware):
     """starlette-exporter's instruments without its middleware.
 
     The library finds a route's template by matching the whole route table again after each request, which costs
@@ -32,9 +32,7 @@ class RequestMetrics(PrometheusMiddleware):  # type: ignore[misc]
 
     def __init__(self, settings: Settings) -> None:
         name = settings.app.name
-        super().__init__(
-            _nothing, app_name=name, prefix="http", buckets=settings.monitoring.duration_buckets
-        )
+        super().__init__(_nothing, app_name=name, prefix="http", buckets=settings.monitoring.duration_buckets)
         in_progress, count, time = self.requests_in_progress, self.request_count, self.request_time
 
         @lru_cache(maxsize=64)

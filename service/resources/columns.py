@@ -8,8 +8,8 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-_RFC3339 = sa.literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
-_UTC = sa.literal_column("'UTC'")
+_RFC3339: sa.ColumnElement[str] = sa.literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
+_UTC: sa.ColumnElement[str] = sa.literal_column("'UTC'")
 
 
 def kind_of(column: sa.ColumnElement[Any]) -> sa.types.TypeEngine[Any]:
@@ -52,6 +52,8 @@ def is_json(column: sa.Column[Any]) -> bool:
 
 def representation(source: sa.FromClause, names: Iterable[str]) -> sa.Select[tuple[str, int]]:
     """`SELECT` of (JSON text, version) for each row of `source`, made by the server."""
-    item = sa.select(*(member(source.c[name]).label(name) for name in names)).correlate(source).lateral("item")
+    item = (
+        sa.select(*(member(source.c[name]).label(name) for name in names)).correlate(source).lateral("item")
+    )
     body = sa.func.row_to_json(sa.literal_column("item"), type_=sa.Text).label("body")
     return sa.select(body, source.c.version).select_from(source.join(item, sa.true()))

@@ -52,5 +52,7 @@ class CursorCodec:
 
 def _invalid() -> InvalidCursor:
     return InvalidCursor(
-        errors=[FieldError("Use a cursor only with the filters and sort that it came from.", parameter="cursor")]
+        errors=[
+            FieldError("Use a cursor only with the filters and sort that it came from.", parameter="cursor")
+        ]
     )

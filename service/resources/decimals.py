@@ -24,13 +24,15 @@ class _DecimalText:
         pattern = re.compile(self.pattern.replace("$", r"\Z"))
 
         def check(value: Any) -> Any:
-            if isinstance(value, str) and not pattern.match(value):
+            if isinstance(value, bool) or (isinstance(value, str) and not pattern.match(value)):
                 raise ValueError(f"must be a number with up to {self.places} decimal places")
             return value
 
         return BeforeValidator(check).__get_pydantic_core_schema__(source, handler)
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
         shape = handler(schema)
         choices = shape.get("anyOf", [shape])
         for choice in choices:

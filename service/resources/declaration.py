@@ -49,13 +49,17 @@ class RestResource:
         for role in ("filterable", "sortable", "searchable", "immutable", "hidden"):
             for name in getattr(self, role):
                 if name not in known:
-                    raise DeclarationError(f"{self.path}: {role} names {name}, which {self.model.__name__} lacks")
+                    raise DeclarationError(
+                        f"{self.path}: {role} names {name}, which {self.model.__name__} lacks"
+                    )
         for name in self.sortable:
             if name in self.hidden:
                 raise DeclarationError(f"{self.path}: {name} is hidden, so it cannot be sortable")
         for name in self.filterable:
             if name in RESERVED:
-                raise DeclarationError(f"{self.path}: {name} is a parameter of every list, so it cannot be a filter")
+                raise DeclarationError(
+                    f"{self.path}: {name} is a parameter of every list, so it cannot be a filter"
+                )
 
     @cached_property
     def table(self) -> sa.Table:

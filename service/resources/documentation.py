@@ -13,7 +13,6 @@ from service.resources.engine import Engine
 from service.resources.filters import Filter
 from service.resources.listing import COUNTS, LONGEST_SEARCH
 
-
 ETAG = {"ETag": {"description": "Entity tag of this version.", "schema": {"type": "string"}}}
 LOCATION = {"Location": {"description": "Path of the new item.", "schema": {"type": "string"}}}
 LINK = {"Link": {"description": "first, next and prev (RFC 8288).", "schema": {"type": "string"}}}
@@ -27,7 +26,12 @@ _ALWAYS: tuple[type[Problem], ...] = (
     problems.Unavailable,
     problems.Overtime,
 )
-_WITH_BODY = (problems.BodyTooLarge, problems.UnsupportedMediaType, problems.ValidationFailed, problems.Conflict)
+_WITH_BODY = (
+    problems.BodyTooLarge,
+    problems.UnsupportedMediaType,
+    problems.ValidationFailed,
+    problems.Conflict,
+)
 _ON_ONE = (problems.NotFound, problems.PreconditionFailed)
 
 
@@ -147,11 +151,17 @@ def _list_parameters(engine: Engine) -> list[dict[str, Any]]:
     keys = [f"{sign}{name}" for name in resource.sortable for sign in ("", "-")]
     one = "|".join(resource.sortable)
     parameters = [
-        _query("limit", {"type": "integer", "minimum": 1, "maximum": sizes.page_size_max}, "Items of a page."),
+        _query(
+            "limit", {"type": "integer", "minimum": 1, "maximum": sizes.page_size_max}, "Items of a page."
+        ),
         _query("cursor", {"type": "string"}, "`next_cursor` of the page before; only with the same list."),
         _query(
             "sort",
-            {"type": "string", "pattern": f"^-?({one})(,-?({one})){{0,2}}$", "default": resource.default_sort},
+            {
+                "type": "string",
+                "pattern": f"^-?({one})(,-?({one})){{0,2}}$",
+                "default": resource.default_sort,
+            },
             f"Up to three of: {', '.join(keys)}; separated by commas.",
         ),
         _query("count", {"type": "string", "enum": list(COUNTS)}, "Adds `total` to the page."),

@@ -31,7 +31,6 @@ from service.resources.writing import Writer
 from service.security.principals import Principal
 
 
-
 class Engine:
     """Serves one resource. Each operation takes the admitted request and returns its answer, or raises a problem."""
 
@@ -82,7 +81,11 @@ class Engine:
         if not rows:
             raise self._missing()
         body, version = rows[0]
-        if wanted is not None and (allowed := self.tags.versions(wanted)) is not None and version not in allowed:
+        if (
+            wanted is not None
+            and (allowed := self.tags.versions(wanted)) is not None
+            and version not in allowed
+        ):
             raise preconditions.stale()
         headers = {"ETag": self.tags.tag(version)}
         if not self.tags.none_match(unless, version):

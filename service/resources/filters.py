@@ -70,7 +70,9 @@ class Filter:
             kind = sa.ARRAY(kind)
         elif self.operator == "isnull":
             kind = sa.Boolean()
-        return _COMPARE[self.operator](sa.type_coerce(self.column, parameter_kind(self.column)), parameter(f"f_{self.name}", kind))
+        return _COMPARE[self.operator](
+            sa.type_coerce(self.column, parameter_kind(self.column)), parameter(f"f_{self.name}", kind)
+        )
 
 
 def _operators(column: sa.Column[Any]) -> list[str]:

@@ -127,7 +127,7 @@ class Lister:
         conditions: list[sa.ColumnElement[bool]] = [table.c.deleted_at.is_(None)]
         conditions += [self.filters[name].condition() for name in shape.filters]
         if shape.search:
-            vector = sa.literal_column(search_vector(*self._resource.searchable))
+            vector: sa.ColumnElement[Any] = sa.literal_column(search_vector(*self._resource.searchable))
             query = sa.func.websearch_to_tsquery(
                 sa.literal_column(f"'{SEARCH_CONFIG}'::regconfig"), parameter("search", sa.Text())
             )

@@ -71,12 +71,12 @@ class Schemas:
 
 
 def _model(name: str, base: type[BaseModel], fields: dict[str, Any], doc: str) -> type[BaseModel]:
-    return cast(type[BaseModel], create_model(name, __base__=base, __doc__=doc, **fields))
+    return cast("type[BaseModel]", create_model(name, __base__=base, __doc__=doc, **fields))
 
 
 def _writable(info: FieldInfo, column: sa.Column[Any]) -> tuple[Any, Any]:
     if info.default_factory is not None:
-        return _annotated(info, column), Field(default_factory=cast(Any, info.default_factory))
+        return _annotated(info, column), Field(default_factory=cast("Any", info.default_factory))
     default = ... if info.default is PydanticUndefined else info.default
     return _annotated(info, column), default
 
@@ -95,7 +95,7 @@ def _readable(info: FieldInfo) -> tuple[Any, Any]:
     if kind is datetime:
         kind = AwareDatetime
     # Rules for what comes in do not bind what was stored under earlier rules.
-    return Annotated[kind, Field(description=info.description, **_extra(info))], ...  # type: ignore[valid-type]
+    return Annotated[kind, Field(description=info.description, **_extra(info))], ...
 
 
 def _annotated(info: FieldInfo, column: sa.Column[Any]) -> Any:
@@ -108,6 +108,8 @@ def _annotated(info: FieldInfo, column: sa.Column[Any]) -> Any:
         low, high = next(bounds for type_, bounds in _INTEGERS.items() if isinstance(column.type, type_))
         rules = [Field(ge=low, le=high), *rules]
     elif kind in (Decimal, Decimal | None) and isinstance(column.type, sa.Numeric):
+        # What runs before makes Pydantic forget that the value was JSON; strict, it would want a Decimal.
+        rules = [Field(strict=False), *rules]
         rules.append(decimal_text(column.type.precision or 38, column.type.scale or 0))
     described = Field(description=info.description, **_extra(info))
     return Annotated[(kind, *rules, described)]
@@ -123,5 +125,3 @@ def is_text_id(value: str) -> UUID | None:
         return UUID(value) if len(value) == 36 else None  # noqa: PLR2004  # the one canonical form
     except ValueError:
         return None
-
-

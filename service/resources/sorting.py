@@ -60,9 +60,8 @@ def after(table: sa.Table, keys: Sequence[SortKey], nulls: frozenset[str]) -> sa
     columns = [table.c[key.field] for key in keys]
     directions = {key.descending for key in keys}
     if len(directions) == 1 and not any(column.nullable for column in columns):
-        row = sa.tuple_(*columns)
-        bound = sa.tuple_(*(_bound(column) for column in columns))
-        return row < bound if directions.pop() else row > bound
+        here, there = sa.tuple_(*columns), sa.tuple_(*(_bound(column) for column in columns))
+        return here < there if directions.pop() else here > there
     rungs = [
         sa.and_(*(_same(c, nulls) for c in columns[:i]), _beyond(column, keys[i], nulls))
         for i, column in enumerate(columns)

@@ -34,7 +34,9 @@ class Writer:
             sa.insert(self._table)
             .from_select(
                 ["id", "created_by", "updated_by", *own],
-                sa.select(parameter("id", sa.Uuid()), who, who, *values).where(context.c.request_id.isnot(None)),
+                sa.select(parameter("id", sa.Uuid()), who, who, *values).where(
+                    context.c.request_id.isnot(None)
+                ),
                 include_defaults=False,
             )
             .returning(*self._returned)

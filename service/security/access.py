@@ -63,7 +63,9 @@ class Gate:
             raise Unauthenticated
         principal = await self._keys.verify(credential)
         if principal is None:
-            raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="slipway", error="invalid_token"'})
+            raise Unauthenticated(
+                headers={"WWW-Authenticate": 'Bearer realm="slipway", error="invalid_token"'}
+            )
         return principal
 
 

@@ -112,7 +112,9 @@ class KeyRing:
         if row["revoked_at"] is not None or not _unexpired(row["expires_at"]):
             return None
         principal = Principal(f"key:{prefix}", frozenset(row["scopes"]))
-        self._remember(digest, _Verified(principal, clock.monotonic() + self._cache_seconds, row["expires_at"]))
+        self._remember(
+            digest, _Verified(principal, clock.monotonic() + self._cache_seconds, row["expires_at"])
+        )
         return principal
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:

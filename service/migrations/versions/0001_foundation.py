@@ -113,7 +113,10 @@ def _product() -> None:
     for column in ("created_at", "name", "price"):
         op.create_index(f"ix_product_{column}", "product", [column, "id"], postgresql_where=ALIVE)
     op.create_index(
-        "ix_product_category_id_created_at", "product", ["category_id", "created_at", "id"], postgresql_where=ALIVE
+        "ix_product_category_id_created_at",
+        "product",
+        ["category_id", "created_at", "id"],
+        postgresql_where=ALIVE,
     )
     op.create_index(
         "ix_product_sku_prefix",

@@ -1,0 +1,106 @@
+"""The application in this process, on this worker's database, and clients with keys of different scopes."""
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+
+from service.config import Settings
+from service.database import Database
+from service.main import create_app
+from service.security.keys import create_key
+
+Json = dict[str, Any]
+MakeClient = Callable[..., Awaitable[AsyncClient]]
+
+_numbers = itertools.count(1)
+
+
+def unique(prefix: str) -> str:
+    """A text that no other test of this worker uses: `unique("SKU")` is `SKU-17`."""
+    return f"{prefix}-{next(_numbers)}"
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str, redis_url: str) -> Settings:
+    return Settings(
+        app={"environment": "test"},
+        database={"url": database_url, "acquire_timeout": 5},
+        redis={"url": redis_url},
+        security={"secret_key": "test-" * 8, "key_cache_seconds": 0.2},
+        rate_limit={"requests": 1_000_000},
+        logging={"access": False},
+    )
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture(scope="session")
+def database(app: FastAPI) -> Database:
+    database: Database = app.state.database
+    return database
+
+
+@pytest.fixture(scope="session")
+async def client_with(app: FastAPI, database: Database) -> AsyncIterator[MakeClient]:
+    """`await client_with("catalog:read")` is a client whose key has these scopes; without any it has no key."""
+    clients = []
+
+    async def make(*scopes: str) -> AsyncClient:
+        headers = {}
+        if scopes:
+            async with database.session() as session:
+                _, key = await create_key(session, name="test", scopes=scopes)
+            headers["Authorization"] = f"Bearer {key}"
+        transport = ASGITransport(app, raise_app_exceptions=False)
+        clients.append(AsyncClient(transport=transport, base_url="http://slipway.test", headers=headers))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.fixture(scope="session")
+async def client(client_with: MakeClient) -> AsyncClient:
+    """A client that may read and write the catalogue."""
+    return await client_with("catalog:read", "catalog:write")
+
+
+@pytest.fixture(scope="session")
+async def category(client: AsyncClient) -> Json:
+    """A category for products."""
+    answer = await client.post(
+        "/api/v1/categories", json={"slug": unique("shared").lower(), "name": "Shared"}
+    )
+    assert answer.status_code == 201, answer.text
+    made: Json = answer.json()
+    return made
+
+
+@pytest.fixture
+def new_product(category: Json) -> Callable[..., Json]:
+    """The body of a product that can be created, with the changes given."""
+
+    def make(**changes: Any) -> Json:
+        body = {"sku": unique("SKU"), "name": "Lamp", "price": "12.50", "category_id": category["id"]}
+        return {**body, **changes}
+
+    return make
+
+
+@pytest.fixture
+async def product(client: AsyncClient, new_product: Callable[..., Json]) -> Json:
+    """A product of this test's own."""
+    answer = await client.post("/api/v1/products", json=new_product())
+    assert answer.status_code == 201, answer.text
+    made: Json = answer.json()
+    return made

@@ -1,0 +1,200 @@
+"""One item: create, read, change, delete."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from httpx2 import AsyncClient
+
+from tests.api.conftest import Json
+
+PRODUCTS = "/api/v1/products"
+
+
+def problem(answer: object, status: int, code: str) -> Json:
+    """The body of a problem, after checking that it is one."""
+    assert answer.status_code == status, answer.text  # type: ignore[attr-defined]
+    assert answer.headers["content-type"] == "application/problem+json"  # type: ignore[attr-defined]
+    body: Json = answer.json()  # type: ignore[attr-defined]
+    assert body["code"] == code
+    assert body["status"] == status
+    assert body["request_id"] == answer.headers["x-request-id"]  # type: ignore[attr-defined]
+    return body
+
+
+async def test_created_item_is_read_back(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+    body = new_product(
+        description="Ünïcode — 😀",
+        stock=3,
+        status="active",
+        tags=["a", "b"],
+        attributes={"x": {"y": [1, None]}},
+    )
+    created = await client.post(PRODUCTS, json=body)
+    assert created.status_code == 201
+    read = await client.get(created.headers["location"])
+    assert read.status_code == 200
+    assert read.content == created.content
+    assert read.headers["etag"] == created.headers["etag"]
+    assert {name: read.json()[name] for name in body} == body
+    assert read.json()["version"] == 1
+    assert read.json()["created_by"] == read.json()["updated_by"]
+    assert read.json()["created_by"].startswith("key:")
+
+
+async def test_price_is_exact_and_text(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+    for given, stored in (("9999999999.99", "9999999999.99"), (0.1, "0.10"), (7, "7.00")):
+        created = await client.post(PRODUCTS, json=new_product(price=given))
+        assert created.json()["price"] == stored
+
+
+async def test_every_wrong_value_is_named(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+    body = new_product(price="1.234", stock=2**31, status="sold", tags=["x", ""], unknown=1)
+    answer = problem(await client.post(PRODUCTS, json=body), 422, "validation_failed")
+    assert {error["pointer"] for error in answer["errors"]} == {
+        "/price",
+        "/stock",
+        "/status",
+        "/tags/1",
+        "/unknown",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", "invalid_json"),
+        (b'{"name":"a","name":"b"}', "invalid_json"),
+        (b'{"price":NaN}', "invalid_json"),
+        (b'{"stock":1e400}', "invalid_json"),
+        (b'{"name":"\\ud800"}', "invalid_json"),
+        (b'{"name":"\\u0000"}', "invalid_json"),
+        (b'{"name":"\xff"}', "invalid_json"),
+        (b"\xef\xbb\xbf{}", "invalid_json"),
+        ('{"name":"x"}'.encode("utf-16"), "invalid_json"),
+        (b'{"attributes":' + b'{"a":' * 900 + b"1" + b"}" * 901, "invalid_json"),
+        (b"[" * 100_000, "invalid_json"),
+    ],
+)
+async def test_json_is_strict(client: AsyncClient, body: bytes, code: str) -> None:
+    answer = await client.post(PRODUCTS, content=body, headers={"content-type": "application/json"})
+    problem(answer, 400, code)
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=x", ""]
+)
+async def test_other_media_types_are_refused(client: AsyncClient, kind: str) -> None:
+    answer = await client.post(PRODUCTS, content=b"{}", headers={"content-type": kind})
+    problem(answer, 415, "unsupported_media_type")
+    assert answer.headers["accept"] == "application/json"
+
+
+async def test_large_body_is_refused(client: AsyncClient) -> None:
+    headers = {"content-type": "application/json"}
+    answer = await client.post(PRODUCTS, content=b" " * 1_100_000, headers=headers)
+    problem(answer, 413, "body_too_large")
+
+
+async def test_duplicate_sku_is_named(
+    client: AsyncClient, product: Json, new_product: Callable[..., Json]
+) -> None:
+    answer = await client.post(PRODUCTS, json=new_product(sku=product["sku"]))
+    assert problem(answer, 409, "duplicate")["errors"][0]["pointer"] == "/sku"
+
+
+async def test_category_must_exist(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+    answer = await client.post(PRODUCTS, json=new_product(category_id=str(uuid4())))
+    assert problem(answer, 422, "validation_failed")["errors"][0]["pointer"] == "/category_id"
+
+
+async def test_patch_merges_and_counts_up(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+    created = await client.post(PRODUCTS, json=new_product(attributes={"a": 1, "b": {"c": 2, "d": 3}}))
+    patch = {"name": "New", "attributes": {"a": None, "b": {"c": 9}}}
+    answer = await client.patch(
+        created.headers["location"],
+        json=patch,
+        headers={"If-Match": created.headers["etag"], "content-type": "application/merge-patch+json"},
+    )
+    assert answer.status_code == 200
+    assert answer.json()["attributes"] == {"b": {"c": 9, "d": 3}}
+    assert answer.json()["version"] == 2
+    assert answer.headers["etag"] != created.headers["etag"]
+    assert (await client.get(created.headers["location"])).content == answer.content
+
+
+async def test_patch_that_changes_nothing_makes_no_version(client: AsyncClient, product: Json) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    for patch in ({"name": product["name"], "attributes": {}}, {}):
+        answer = await client.patch(url, json=patch, headers={"If-Match": "*"})
+        assert answer.status_code == 200
+        assert answer.json() == product
+
+
+async def test_patch_needs_the_current_tag(client: AsyncClient, product: Json) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    tag = (await client.get(url)).headers["etag"]
+    problem(await client.patch(url, json={"name": "x"}), 428, "precondition_required")
+    assert (await client.patch(url, json={"name": "x"}, headers={"If-Match": tag})).status_code == 200
+    problem(
+        await client.patch(url, json={"name": "y"}, headers={"If-Match": tag}), 412, "precondition_failed"
+    )
+    problem(
+        await client.patch(url, json={"name": "y"}, headers={"If-Match": "W/" + tag}),
+        412,
+        "precondition_failed",
+    )
+    problem(await client.patch(url, json={}, headers={"If-Match": tag}), 412, "precondition_failed")
+    problem(
+        await client.patch(url, json={"name": "y"}, headers={"If-Match": "bare"}), 400, "malformed_request"
+    )
+
+
+async def test_patch_refuses_null_and_immutable_fields(client: AsyncClient, product: Json) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    answer = await client.patch(url, json={"name": None, "sku": "X"}, headers={"If-Match": "*"})
+    errors = problem(answer, 422, "validation_failed")["errors"]
+    assert {error["pointer"] for error in errors} == {"/name", "/sku"}
+
+
+async def test_deleted_item_is_gone_and_its_sku_free(
+    client: AsyncClient, product: Json, new_product: Callable[..., Json]
+) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    problem(await client.delete(url), 428, "precondition_required")
+    tag = (await client.get(url)).headers["etag"]
+    assert (await client.delete(url, headers={"If-Match": tag})).status_code == 204
+    problem(await client.get(url), 404, "not_found")
+    problem(await client.delete(url, headers={"If-Match": tag}), 404, "not_found")
+    problem(await client.patch(url, json={"name": "x"}, headers={"If-Match": tag}), 404, "not_found")
+    assert (await client.post(PRODUCTS, json=new_product(sku=product["sku"]))).status_code == 201
+
+
+async def test_category_in_use_cannot_be_deleted(client: AsyncClient, product: Json) -> None:
+    url = f"/api/v1/categories/{product['category_id']}"
+    problem(await client.delete(url, headers={"If-Match": "*"}), 409, "conflict")
+
+
+async def test_read_honours_if_none_match(client: AsyncClient, product: Json) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    tag = (await client.get(url)).headers["etag"]
+    for given in (tag, f'"other", {tag}', "*", "W/" + tag):
+        answer = await client.get(url, headers={"If-None-Match": given})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+    assert (await client.get(url, headers={"If-None-Match": '"other"'})).status_code == 200
+
+
+@pytest.mark.parametrize("item_id", ["1", "x" * 36, str(uuid4()), "%00", "..%2f"])
+async def test_unknown_item_is_not_found(client: AsyncClient, item_id: str) -> None:
+    problem(await client.get(f"{PRODUCTS}/{item_id}"), 404, "not_found")
+
+
+async def test_unknown_method_names_the_known_ones(client: AsyncClient, product: Json) -> None:
+    answer = await client.request("PROPFIND", f"{PRODUCTS}/{product['id']}")
+    problem(answer, 405, "method_not_allowed")
+    assert {"GET", "PATCH", "DELETE"} <= set(answer.headers["allow"].split(", "))
+
+
+async def test_unknown_parameters_are_refused(client: AsyncClient, product: Json) -> None:
+    answer = await client.get(f"{PRODUCTS}/{product['id']}?x=1")
+    assert problem(answer, 400, "invalid_parameter")["errors"][0]["parameter"] == "x"

@@ -1,0 +1,145 @@
+"""Lists: filters, sorting, cursors, search, counts."""
+
+from collections.abc import Callable
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from httpx2 import AsyncClient
+
+from tests.api.conftest import Json, unique
+from tests.api.test_items import problem
+
+PRODUCTS = "/api/v1/products"
+
+
+@pytest.fixture
+async def shelf(client: AsyncClient) -> Json:
+    """A category of this test's own with 23 products of seven prices."""
+    made: Json = (
+        await client.post("/api/v1/categories", json={"slug": unique("shelf").lower(), "name": "S"})
+    ).json()
+    for number in range(23):
+        body = {
+            "sku": unique("SHELF"),
+            "name": f"Item {number % 5}",
+            "price": f"{number % 7}.50",
+            "stock": number,
+            "status": "active" if number % 2 else "draft",
+            "category_id": made["id"],
+            "description": "a brass lamp" if number % 3 == 0 else "a chair",
+        }
+        assert (await client.post(PRODUCTS, json=body)).status_code == 201
+    return made
+
+
+async def _all(client: AsyncClient, **query: str) -> list[Json]:
+    items: list[Json] = []
+    url = PRODUCTS
+    for _ in range(100):
+        answer = await client.get(url, params=query)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        items += page["items"]
+        if page["next_cursor"] is None:
+            return items
+        query["cursor"] = page["next_cursor"]
+    raise AssertionError("the list does not end")
+
+
+@pytest.mark.parametrize(
+    "sort", ["price", "-price", "name,-price", "-name,price", "-created_at", "price,name,-created_at"]
+)
+@pytest.mark.parametrize("limit", ["1", "4", "200"])
+async def test_pages_hold_every_item_once_and_in_order(
+    client: AsyncClient, shelf: Json, sort: str, limit: str
+) -> None:
+    items = await _all(client, category_id=shelf["id"], sort=sort, limit=limit)
+    assert len(items) == 23
+    assert len({item["id"] for item in items}) == 23
+    expected = list(items)
+    for key in reversed([*sort.split(","), ("-" if sort.split(",")[-1].startswith("-") else "") + "id"]):
+        expected.sort(key=lambda item: item[key.removeprefix("-")], reverse=key.startswith("-"))
+    assert [item["id"] for item in items] == [item["id"] for item in expected]
+
+
+async def test_links_lead_forth_and_back(client: AsyncClient, shelf: Json) -> None:
+    first = await client.get(
+        PRODUCTS, params={"category_id": shelf["id"], "limit": "10", "sort": "-price,name"}
+    )
+    second = await client.get(_link(first.headers["link"], "next"))
+    third = await client.get(_link(second.headers["link"], "next"))
+    assert [len(page.json()["items"]) for page in (first, second, third)] == [10, 10, 3]
+    assert third.json()["next_cursor"] is None
+    back = await client.get(_link(third.headers["link"], "prev"))
+    assert back.json()["items"] == second.json()["items"]
+    start = await client.get(_link(back.headers["link"], "prev"))
+    assert start.json()["items"] == first.json()["items"]
+    assert "prev" not in start.headers["link"]
+    assert (await client.get(_link(third.headers["link"], "first"))).json() == first.json()
+
+
+def _link(header: str, rel: str) -> str:
+    return next(part.split(">")[0].strip(" <") for part in header.split(", <") if f'rel="{rel}"' in part)
+
+
+@pytest.mark.parametrize(
+    ("query", "keep"),
+    [
+        ("status=active", lambda i: i["status"] == "active"),
+        ("status__ne=active", lambda i: i["status"] != "active"),
+        ("status__in=draft,discontinued", lambda i: i["status"] == "draft"),
+        ("stock__gte=5&stock__lt=9", lambda i: 5 <= i["stock"] < 9),
+        ("price__gt=2.505", lambda i: float(i["price"]) > 2.505),
+        ("price=1.5", lambda i: i["price"] == "1.50"),
+        ("sku__startswith=SHELF-", lambda i: True),
+        ("sku__startswith=SHELF_", lambda i: False),
+        ("name=Item 3", lambda i: i["name"] == "Item 3"),
+        ("q=brass+LAMP", lambda i: "brass" in i["description"]),
+        ("q=brass+-lamp", lambda i: False),
+        ("created_at__gt=2020-01-01T00:00:00Z", lambda i: True),
+    ],
+)
+async def test_filters(client: AsyncClient, shelf: Json, query: str, keep: Callable[[Json], bool]) -> None:
+    everything = await _all(client, category_id=shelf["id"], limit="200")
+    found = await _all(client, category_id=shelf["id"], limit="3", **dict(parse_qsl(query)))
+    assert {item["id"] for item in found} == {item["id"] for item in everything if keep(item)}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "nope=1", "limit=0", "limit=201", "limit=1_0", "limit=+1", "limit=", "sort=stock", "sort=price,price",
+        "sort=", "price=abc", "price=NaN", "status=sold", "status__in=active,", "category_id=1", "stock=1.0",
+        "created_at=yesterday", "created_at__gt=2026-01-01", "count=all", "status=active&status=draft", "cursor=",
+        "cursor=abc", "q=%00", "name=%ff", "stock=99999999999", "name__contains=x", "offset=10",
+    ],
+)  # fmt: skip
+async def test_wrong_parameters_are_refused(client: AsyncClient, query: str) -> None:
+    answer = await client.get(f"{PRODUCTS}?{query}")
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["code"] in {"invalid_parameter", "invalid_cursor"}
+
+
+async def test_cursor_is_bound_to_its_list(client: AsyncClient, shelf: Json) -> None:
+    query = {"category_id": shelf["id"], "limit": "2", "sort": "price"}
+    cursor = (await client.get(PRODUCTS, params=query)).json()["next_cursor"]
+    assert (await client.get(PRODUCTS, params={**query, "cursor": cursor, "limit": "3"})).status_code == 200
+    for other in ({"sort": "-price"}, {"status": "active"}, {"cursor": cursor[:-2] + "xx"}):
+        problem(
+            await client.get(PRODUCTS, params={**query, "cursor": cursor, **other}), 400, "invalid_cursor"
+        )
+
+
+async def test_counts(client: AsyncClient, shelf: Json) -> None:
+    query = {"category_id": shelf["id"], "limit": "2"}
+    assert "total" not in (await client.get(PRODUCTS, params=query)).json()
+    exact = await client.get(PRODUCTS, params={**query, "count": "exact"})
+    assert exact.json()["total"] == 23
+    estimated = await client.get(PRODUCTS, params={**query, "count": "estimated"})
+    assert estimated.json()["total"] >= 0
+
+
+async def test_links_keep_odd_values(client: AsyncClient) -> None:
+    answer = await client.get(PRODUCTS, params={"name": 'a&b="c" <d>', "limit": "1"})
+    target = _link(answer.headers["link"], "first")
+    assert dict(parse_qsl(urlsplit(target).query)) == {"name": 'a&b="c" <d>', "limit": "1"}

@@ -83,8 +83,8 @@ async def _serve(settings: Settings, welcome: str) -> None:
 
 
 async def _greet(lifecycle: Lifecycle, welcome: str) -> None:
-    while not lifecycle.started:
-        await asyncio.sleep(POLL_SECONDS)  # noqa: ASYNC110  # a flag, which the probes read; nobody else waits
+    while not lifecycle.started:  # noqa: ASYNC110  # a flag that the probes read; nobody else waits for it
+        await asyncio.sleep(POLL_SECONDS)
     typer.echo(welcome)
 
 

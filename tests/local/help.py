@@ -1,9 +1,11 @@
 """Help for the tests of the local servers."""
 
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import asyncpg
 
@@ -23,6 +25,14 @@ def eventually(what: Callable[[], bool], *, seconds: float = 15) -> bool:
     while not what() and time.monotonic() < deadline:
         time.sleep(0.05)
     return what()
+
+
+def processes() -> list[int]:
+    """Return the ids of all processes of this machine."""
+    if Path("/proc/self").exists():
+        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    listing = subprocess.run(["ps", "-axo", "pid="], capture_output=True, text=True, check=True)
+    return [int(pid) for pid in listing.stdout.split()]
 
 
 async def ask(url: str, sql: str) -> object:

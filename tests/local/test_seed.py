@@ -1,0 +1,54 @@
+"""`slipway seed` as its user meets it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from service.local.ports import free_port
+from service.sample.catalog import categories, products
+from tests.conftest import DatabaseFactory
+
+SLIPWAY = str(Path(sys.executable).with_name("slipway"))
+
+
+def seed(home: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
+    settings = {"SLIPWAY_APP__ENVIRONMENT": "development", "SLIPWAY_DATABASE__URL": url}
+    return subprocess.run(
+        [SLIPWAY, "seed", *arguments],
+        cwd=home, env=clean | settings, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_it_says_what_it_added_and_adds_nothing_twice(
+    fresh_database: DatabaseFactory, tmp_path: Path
+) -> None:
+    url = fresh_database()
+    first, second = seed(tmp_path, url), seed(tmp_path, url)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    expected = f"{len(categories())} categories and {len(products())} products"
+    assert first.stdout == f"sample catalogue: added {expected}\n"
+    assert second.stdout == f"sample catalogue: nothing to add to its {expected}\n"
+
+
+def test_a_database_that_is_not_migrated_is_named_and_has_an_exit_code(
+    fresh_database: DatabaseFactory, tmp_path: Path
+) -> None:
+    result = seed(tmp_path, fresh_database(migrated=False))
+    assert result.returncode == 7
+    assert "revision none" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_database_that_is_away_is_named_and_has_an_exit_code(tmp_path: Path) -> None:
+    result = seed(tmp_path, f"postgresql://nobody:secret@127.0.0.1:{free_port()}/none")
+    assert result.returncode == 4
+    assert "cannot be reached" in result.stderr
+    assert "secret" not in result.stderr
+
+
+def test_help_tells_what_it_does(tmp_path: Path) -> None:
+    result = seed(tmp_path, "postgresql://unused/none", "--help")
+    assert result.returncode == 0
+    assert "sample catalogue" in result.stdout

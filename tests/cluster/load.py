@@ -1,4 +1,4 @@
-"""A light load, run inside the cluster by Python alone: `python -c <this> URL TOKEN`.
+"""A light load, run inside the cluster by Python alone: `python -c <this> URL KEY CATEGORY`.
 
 Two clients keep their connection, as a proxy does; two open a new one for each request, as a careless caller
 does. One of each writes. It ends when /tmp/stop appears and prints what it saw as a line of JSON. No request
@@ -20,10 +20,10 @@ PAUSE_SECONDS = 0.03
 
 
 class Caller(threading.Thread):
-    def __init__(self, url: str, key: str, *, keep: bool, write: bool) -> None:
+    def __init__(self, url: str, key: str, category: str, *, keep: bool, write: bool) -> None:
         super().__init__()
         self.headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        self.keep, self.write = keep, write
+        self.category, self.keep, self.write = category, keep, write
         self.seen: collections.Counter[str] = collections.Counter()
         self.failures: list[str] = []
         self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
@@ -40,9 +40,9 @@ class Caller(threading.Thread):
 
     def _call(self) -> None:
         if self.write:
-            body = json.dumps(
-                {"sku": uuid.uuid4().hex[:16].upper(), "name": "Load", "price": "1.00", "stock": 1}
-            )
+            sku = uuid.uuid4().hex[:16].upper()
+            product = {"sku": sku, "name": "Load", "price": "1.00", "category_id": self.category}
+            body = json.dumps(product)
             self.connection.request("POST", "/api/v1/products", body, self.headers)
         else:
             self.connection.request("GET", "/api/v1/products?limit=1", headers=self.headers)
@@ -55,8 +55,10 @@ class Caller(threading.Thread):
             self.connection.close()
 
 
-def main(url: str, key: str) -> None:
-    callers = [Caller(url, key, keep=keep, write=write) for keep in (True, False) for write in (True, False)]
+def main(*arguments: str) -> None:
+    callers = [
+        Caller(*arguments, keep=keep, write=write) for keep in (True, False) for write in (True, False)
+    ]
     for caller in callers:
         caller.start()
     for caller in callers:

@@ -1,6 +1,10 @@
 """The release under test: Helm, and the parts of what it makes."""
 
 import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.cluster.cluster import Cluster, Object, run, wait_until
@@ -78,3 +82,29 @@ class Release:
             )
 
         wait_until("all pods are of the newest kind", settled, seconds=seconds)
+
+    @contextmanager
+    def exits(self) -> Iterator[dict[str, int]]:
+        """When the block ends: with which code the server of each pod ended meanwhile, by the pod's name."""
+        path = "{.metadata.name} {.status.containerStatuses[?(@.name=='server')].state.terminated.exitCode}{'\\n'}"
+        watch = (
+            "kubectl",
+            "--namespace",
+            self.cluster.namespace,
+            "get",
+            "pods",
+            "--selector",
+            SERVER,
+            "--watch",
+        )
+        found: dict[str, int] = {}
+        with tempfile.TemporaryFile("w+") as seen:
+            with subprocess.Popen([*watch, "--output", f"jsonpath={path}"], stdout=seen) as process:
+                try:
+                    yield found
+                finally:
+                    process.terminate()
+            seen.seek(0)
+            for line in seen:
+                name, *code = line.split()
+                found.update({name: int(code[0])} if code else {})

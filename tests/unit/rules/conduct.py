@@ -1,0 +1,148 @@
+"""Who may commit, raise the framework's exception, read the environment, look at the clock."""
+
+import ast
+from collections.abc import Iterable, Iterator
+
+from tests.unit.rules.layers import imports
+from tests.unit.rules.rule import Finding, Rule, Source, dotted, is_python, service_but
+
+# Names in `time` that do not tell the time, and in `datetime` that do.
+PATIENT = {"time.sleep"}
+TELLING = {
+    f"datetime.{kind}.{name}"
+    for kind in ("datetime", "date")
+    for name in ("now", "utcnow", "today", "fromtimestamp", "utcfromtimestamp")
+}
+
+
+def _commit(source: Source) -> Iterator[Finding]:
+    for node in ast.walk(source.tree):
+        called = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if called and node.func.attr == "commit":  # type: ignore[attr-defined]
+            yield node.lineno, "leave the commit to Database.transaction() or Database.session()"  # type: ignore[attr-defined]
+        elif isinstance(node, ast.Constant) and str(node.value).strip(" ;").upper() == "COMMIT":
+            yield node.lineno, "leave the commit to Database.transaction() or Database.session()"
+
+
+def _names(source: Source, wanted: str) -> Iterator[int]:
+    """Lines that import the name or use it as an attribute."""
+    for line, module in imports(source):
+        if module.rpartition(".")[2] == wanted:
+            yield line
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Attribute) and node.attr == wanted:
+            yield node.lineno
+
+
+def _framework_exception(source: Source) -> Iterator[Finding]:
+    for line in _names(source, "HTTPException"):
+        yield line, "raise a class of service/http/problems.py, so that the answer has a code"
+
+
+def _environment(source: Source) -> Iterator[Finding]:
+    for wanted in ("environ", "environb", "getenv", "putenv"):
+        for line in _names(source, wanted):
+            yield line, "add a field to a group of service/config.py and read that"
+
+
+def _bound(source: Source) -> dict[str, str]:
+    """What each imported name stands for: `{"dt": "datetime"}` after `import datetime as dt`."""
+    found = {}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            package = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            for alias in node.names:
+                found[alias.asname or alias.name] = package + alias.name
+    return found
+
+
+def _clock(source: Source) -> Iterator[Finding]:
+    bound = _bound(source)
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Attribute | ast.Name):
+            continue
+        head, dot, rest = dotted(node).partition(".")
+        name = bound.get(head, "") + dot + rest
+        if name in TELLING or (name.startswith("time.") and name not in PATIENT):
+            yield node.lineno, "ask service/clock.py, so that a test can move time"
+
+
+def _middleware(source: Source) -> Iterator[Finding]:
+    reason = "write a pure ASGI class, or do it in service/http/edge.py: this one costs more than the request"
+    for wanted in ("BaseHTTPMiddleware", "middleware"):
+        for line in _names(source, wanted):
+            if wanted == "BaseHTTPMiddleware" or "middleware(" in source.lines[line - 1]:
+                yield line, reason
+
+
+def _files(path: str, *texts: str) -> Iterable[Source]:
+    return tuple(Source(path, text) for text in texts)
+
+
+RULES = (
+    Rule(
+        "commit-at-the-edge",
+        service_but("service/database.py", "service/migrations/", "service/http/edge"),
+        _commit,
+        bad=(*_files("service/x.py", "await session.commit()\n", "c.execute('COMMIT;')\n"),),
+        good=(
+            Source("service/database.py", "await session.commit()\n"),
+            Source("service/x.py", "what = 'the edge commits'\n"),
+        ),
+    ),
+    Rule(
+        "problems-only",
+        service_but("service/http/"),
+        _framework_exception,
+        bad=(
+            *_files(
+                "service/resources/x.py",
+                "from fastapi import HTTPException\n",
+                "raise fastapi.HTTPException(404)\n",
+            ),
+        ),
+        good=(Source("service/http/answers.py", "from starlette.exceptions import HTTPException\n"),),
+    ),
+    Rule(
+        "environment-in-config",
+        service_but("service/config.py"),
+        _environment,
+        bad=(
+            *_files("service/x.py", "import os\nos.environ['A']\n", "os.getenv('A')\n"),
+            Source("service/cli/x.py", "from os import environ as e\n"),
+        ),
+        good=(
+            Source("service/config.py", "import os\nos.environ\n"),
+            Source("service/x.py", "os.urandom(1)\n"),
+        ),
+    ),
+    Rule(
+        "one-clock",
+        service_but("service/clock.py"),
+        _clock,
+        bad=(
+            *_files("service/x.py", "import time\ntime.time()\n", "from time import monotonic as m\nm()\n"),
+            *_files("service/x.py", "import datetime as dt\ndt.datetime.utcnow()\n"),
+            *_files("service/x.py", "from datetime import date\ndate.today()\n"),
+            *_files("service/x.py", "from datetime import UTC, datetime\ndatetime.now(UTC)\n"),
+        ),
+        good=(
+            *_files("service/x.py", "import time\ntime.sleep(1)\n", "time = histogram()\ntime.observe(1)\n"),
+            *_files("service/x.py", "from datetime import datetime\ndatetime.fromisoformat(x)\n"),
+            Source("service/clock.py", "from datetime import UTC, datetime\ndatetime.now(UTC)\n"),
+        ),
+    ),
+    Rule(
+        "pure-asgi",
+        is_python,
+        _middleware,
+        bad=(
+            *_files(
+                "service/x.py",
+                "from starlette.middleware.base import BaseHTTPMiddleware\n",
+                "@app.middleware('http')\nasync def f(r, n): ...\n",
+            ),
+        ),
+        good=(*_files("service/main.py", "app.add_middleware(Edge)\n", "import starlette.middleware\n"),),
+    ),
+)

@@ -1,0 +1,108 @@
+"""Imports point one way: a part of the service imports only from rows under its own."""
+
+import ast
+from collections.abc import Iterator
+
+from tests.unit.rules.rule import Finding, Rule, Source, is_python, is_service
+
+# From the ground up. A part is a module or package directly under `service`; parts of one row do not know each other.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("__init__", "config", "clock"),
+    ("settings_check", "observability", "models"),
+    ("database",),
+    ("migrations", "cache", "sample", "features"),
+    ("http",),
+    ("security",),
+    ("resources", "backup"),
+    ("health", "docs"),
+    ("admin",),
+    ("main",),
+    ("local",),
+    ("cli",),
+)
+ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
+WEB = {"fastapi", "starlette", "starlette_exporter", "uvicorn", "gunicorn", "httptools", "redis"}
+
+
+def imports(source: Source) -> Iterator[tuple[int, str]]:
+    """(line, module) of every import; `from a import b` counts as `a.b`."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+
+
+def _part(module: str) -> str:
+    """The part of the service that a module `service.x.y` belongs to."""
+    part = module.split(".")[1]
+    return "__init__" if part.startswith("__") else part
+
+
+def _one_way(source: Source) -> Iterator[Finding]:
+    own = source.path.removesuffix(".py").split("/")[1]
+    if own not in ROW:
+        yield 1, f"{own} has no place yet: add it to LAYERS in tests/unit/rules/layers.py"
+        return
+    for line, module in imports(source):
+        if module.startswith("."):
+            yield line, f"write the import of {module} in full"
+        elif module.startswith("service."):
+            part = _part(module)
+            if part != own and ROW.get(part, len(LAYERS)) >= ROW[own]:
+                yield (
+                    line,
+                    f"{own} must not import {part}: move what both need down, or hand it in as an argument",
+                )
+
+
+def _no_tests(source: Source) -> Iterator[Finding]:
+    for line, module in imports(source):
+        if module.split(".")[0] == "tests":
+            yield line, "the service must run without its tests: move what it needs into service/"
+
+
+def _no_web(source: Source) -> Iterator[Finding]:
+    for line, module in imports(source):
+        if module.split(".")[0] in WEB:
+            yield line, f"a model knows nothing of the web: move what needs {module} to service/resources"
+
+
+RULES = (
+    Rule(
+        "one-way-imports",
+        is_service,
+        _one_way,
+        bad=(
+            Source("service/http/x.py", "from service.resources.engine import Engine\n"),
+            Source("service/models/x.py", "def f():\n    from service.http import problems\n"),
+            Source("service/cache/x.py", "import service.security.keys\n"),
+            Source("service/health.py", "from service import docs\n"),
+            Source("service/main.py", "from .http import edge\n"),
+            Source("service/novelty.py", "x = 1\n"),
+            Source("service/http/x.py", "from service.novelty import x\n"),
+        ),
+        good=(
+            Source("service/resources/x.py", "from service.resources import y\nfrom service import clock\n"),
+            Source("service/admin.py", "from service import __version__\nimport asyncpg\n"),
+        ),
+    ),
+    Rule(
+        "service-without-tests",
+        is_service,
+        _no_tests,
+        bad=(Source("service/x.py", "from tests.services import Keeper\n"),),
+        good=(Source("service/x.py", "import testsuite\n"),),
+    ),
+    Rule(
+        "models-without-web",
+        lambda path: is_python(path) and path.startswith("service/models/"),
+        _no_web,
+        bad=(
+            Source("service/models/x.py", "from fastapi import Request\n"),
+            Source("service/models/x.py", "import starlette.requests\n"),
+        ),
+        good=(Source("service/models/x.py", "from sqlmodel import Field\n"),),
+    ),
+)

@@ -1,0 +1,91 @@
+"""What a rule is, and the files that rules look at."""
+
+import ast
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+Finding = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file: its path as git shows it, and its text."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text, self.path)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`check` yields (line, what to do) for each breach in a file that `applies` names.
+
+    `bad` are files that the rule must catch, `good` are files near to them that it must let pass.
+    """
+
+    name: str
+    applies: Callable[[str], bool]
+    check: Callable[[Source], Iterable[Finding]]
+    bad: tuple[Source, ...]
+    good: tuple[Source, ...]
+
+    def breaches(self, source: Source) -> list[str]:
+        if not self.applies(source.path):
+            return []
+        return [f"{source.path}:{line}: {self.name}: {text}" for line, text in self.check(source)]
+
+
+def is_python(path: str) -> bool:
+    return path.endswith(".py")
+
+
+def is_service(path: str) -> bool:
+    return path.startswith("service/") and is_python(path)
+
+
+def service_but(*allowed: str) -> Callable[[str], bool]:
+    """Every Python file of the service but those under `allowed`."""
+    return lambda path: is_service(path) and not path.startswith(allowed)
+
+
+def dotted(node: ast.AST) -> str:
+    """`a.b.c` of an expression that is one, otherwise an empty text."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (head := dotted(node.value)):
+        return f"{head}.{node.attr}"
+    return ""
+
+
+def tracked() -> list[Source]:
+    """Every text file under version control, as it is in the work tree. Raises when this is no checkout."""
+    done = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
+    )
+    found = []
+    for name in filter(None, done.stdout.split("\0")):
+        path = ROOT / name
+        if path.is_file():  # it may be deleted, and not yet committed
+            found.append(Source(name, path.read_text("utf-8", errors="replace")))
+    return found
+
+
+def python_sources() -> list[Source]:
+    """The Python files of the service and the tests, tracked or not."""
+    return [
+        Source(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))
+        for folder in ("service", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    ]

@@ -1,0 +1,52 @@
+"""Files and functions that one can take in."""
+
+import ast
+from collections.abc import Iterator
+
+from tests.unit.rules.rule import Finding, Rule, Source, is_python
+
+FILE_LINES = 400
+FUNCTION_LINES = 40
+
+
+def _file(source: Source) -> Iterator[Finding]:
+    if len(source.lines) > FILE_LINES:
+        yield FILE_LINES + 1, f"{len(source.lines)} lines; split it by job, {FILE_LINES} is the most"
+
+
+def _functions(source: Source) -> Iterator[Finding]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > FUNCTION_LINES:
+                yield (
+                    node.lineno,
+                    f"{node.name} has {length} lines; take parts out, {FUNCTION_LINES} is the most",
+                )
+
+
+def _is_written_once(path: str) -> bool:
+    """A migration is one long list of orders, and never changes again."""
+    return path.startswith("service/migrations/versions/")
+
+
+def _function_of(lines: int) -> str:
+    return "async def f():\n" + "    x = 1\n" * (lines - 1)
+
+
+RULES = (
+    Rule(
+        "file-size",
+        is_python,
+        _file,
+        bad=(Source("service/x.py", "x = 1\n" * (FILE_LINES + 1)),),
+        good=(Source("service/x.py", "x = 1\n" * FILE_LINES),),
+    ),
+    Rule(
+        "function-size",
+        lambda path: is_python(path) and not _is_written_once(path),
+        _functions,
+        bad=(Source("tests/x.py", _function_of(FUNCTION_LINES + 1)),),
+        good=(Source("tests/x.py", _function_of(FUNCTION_LINES)),),
+    ),
+)

@@ -1,0 +1,92 @@
+"""The rules that hold this code base together. See tests/unit/rules for each."""
+
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.unit.rules import conduct, layers, locks, sizes, texts
+from tests.unit.rules.rule import ROOT, Rule, Source, python_sources, tracked
+
+CODE_RULES = (*sizes.RULES, *layers.RULES, *conduct.RULES)
+RULES = (*CODE_RULES, *texts.RULES)
+LOCKS = {"requirements.txt": (), "requirements-dev.txt": ("dev",)}
+
+
+@pytest.fixture(scope="module")
+def code() -> list[Source]:
+    return python_sources()
+
+
+@pytest.fixture(scope="module")
+def files() -> list[Source]:
+    try:
+        return tracked()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this is no git checkout, so there are no tracked files to judge")
+
+
+def _samples(kind: str) -> list[Any]:
+    return [
+        pytest.param(rule, sample, id=f"{rule.name}-{number}")
+        for rule in RULES
+        for number, sample in enumerate(getattr(rule, kind))
+    ]
+
+
+def keep(rule: Rule, sources: list[Source]) -> None:
+    """Fails with one line for each breach."""
+    if breaches := [breach for source in sources for breach in rule.breaches(source)]:
+        pytest.fail("\n".join(breaches), pytrace=False)
+
+
+@pytest.mark.parametrize("rule", CODE_RULES, ids=lambda rule: rule.name)
+def test_code_keeps_the_rule(rule: Rule, code: list[Source]) -> None:
+    keep(rule, code)
+
+
+@pytest.mark.parametrize("rule", texts.RULES, ids=lambda rule: rule.name)
+def test_tracked_files_keep_the_rule(rule: Rule, files: list[Source]) -> None:
+    keep(rule, files)
+
+
+@pytest.mark.parametrize(("rule", "sample"), _samples("bad"))
+def test_rule_catches_its_bad_sample(rule: Rule, sample: Source) -> None:
+    assert rule.breaches(sample)
+
+
+@pytest.mark.parametrize(("rule", "sample"), _samples("good"))
+def test_rule_lets_its_good_sample_pass(rule: Rule, sample: Source) -> None:
+    assert rule.breaches(sample) == []
+
+
+def test_every_rule_has_samples_and_a_name_of_its_own() -> None:
+    assert all(rule.bad and rule.good for rule in RULES)
+    assert len({rule.name for rule in RULES}) == len(RULES)
+
+
+def test_every_layer_exists_once() -> None:
+    assert len(layers.ROW) == sum(map(len, layers.LAYERS))
+    parts = {path.stem for path in (ROOT / "service").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert parts - {"__pycache__", "py"} <= set(layers.ROW)
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_direct_dependencies_are_locked_and_hashed(name: str) -> None:
+    pyproject, lock = (ROOT / "pyproject.toml").read_text(), (ROOT / name).read_text()
+    assert list(locks.faults(pyproject, lock, *LOCKS[name])) == []
+
+
+def test_lock_rule_catches_what_is_missing_old_or_without_hash() -> None:
+    pyproject = """
+    [project]
+    name = "slipway"
+    dependencies = ["a>=2", "b"]
+    [project.optional-dependencies]
+    local = ["c"]
+    dev = ["slipway[local]"]
+    """
+    lock = "a==1 \\\n    --hash=sha256:00\nd==1\n"
+    found = " ".join(locks.faults(pyproject, lock, "dev"))
+    for part in ("a is locked at 1", "b is not locked", "c is not locked", "d has no hash"):
+        assert part in found

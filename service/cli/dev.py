@@ -99,9 +99,12 @@ def _ended_by_signals() -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
+    def hang_up(_number: int, _frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGTERM)  # which the server drains at, once it serves
+
     before = {number: signal.getsignal(number) for number in SIGNALS}
     signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGHUP, end)
+    signal.signal(signal.SIGHUP, hang_up)
     try:
         yield
     finally:

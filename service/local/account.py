@@ -21,8 +21,14 @@ class Account:
     see_all: bool = False
 
     def own(self, path: Path) -> None:
-        """Give a file or folder to this user."""
-        os.chown(path, self.uid, self.gid)
+        """Give a file or folder to this user. Raises LocalServerError where root may not do that."""
+        try:
+            os.chown(path, self.uid, self.gid)
+        except PermissionError:
+            raise LocalServerError(
+                "PostgreSQL does not run as root, and here root may not give files to another user: "
+                "run the command as an ordinary user, or set SLIPWAY_DATABASE__URL"
+            ) from None
 
 
 def unprivileged_account(data: Path, program: Path) -> Account | None:

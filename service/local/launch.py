@@ -11,7 +11,8 @@ import json
 import os
 import sys
 
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 28, 47, 2
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 CAP_DAC_OVERRIDE = 1
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -23,7 +24,10 @@ def drop_privileges(uid: int, gid: int, *, see_all: bool) -> None:
     Where the kernel does not grant it, nothing happens here, and the server reports what it cannot read.
     """
     libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_KEEPCAPS, int(see_all), 0, 0, 0)
+    if see_all:
+        libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        # Or else access(2), by which PostgreSQL looks at its programs, leaves capabilities out of account.
+        libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)

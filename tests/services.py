@@ -91,7 +91,15 @@ class Client:
                 connection.connect(self._address)
             except (FileNotFoundError, ConnectionRefusedError):
                 connection.close()
+                self._fail_if_it_ended()
                 time.sleep(0.05)
             else:
                 return connection
         raise ServicesError(f"no answer from the keeper in {ANSWER_SECONDS} s")
+
+    def _fail_if_it_ended(self) -> None:
+        """Its log is empty until it listens, unless Python cannot even import it."""
+        log = Path(self._address).with_name("log")
+        text = log.read_text() if log.exists() else ""
+        if "Traceback" in text:
+            raise ServicesError(f"the keeper did not start: {text.splitlines()[-1]}")

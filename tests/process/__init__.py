@@ -1,0 +1,1 @@
+"""The `slipway` command as its operator meets it: processes, ports, signals, output."""

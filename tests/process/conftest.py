@@ -1,0 +1,56 @@
+"""Real processes on real servers."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.config import Settings
+from service.database import Database
+from service.security.keys import create_key
+from tests.process.served import Served
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Serve]:
+    """Starts a service on this worker's database and Redis, unless settings say otherwise; it is ended after the
+    test."""
+    made: list[Served] = []
+
+    def start(**settings: object) -> Served:
+        given = {"database__url": database_url, "redis__url": redis_url, **settings}
+        made.append(Served(tmp_path / f"service-{len(made)}", **given))
+        return made[-1]
+
+    yield start
+    for service in made:
+        service.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url: str) -> Iterator[Served]:
+    """One ready service for the tests of a file, which leave it as it is."""
+    home = tmp_path_factory.mktemp("shared")
+    service = Served(home, database__url=database_url, redis__url=redis_url, security__key_cache_seconds=0.3)
+    yield service.ready()
+    service.close()
+
+
+async def new_key(database_url: str, *scopes: str, **more: Any) -> str:
+    """An API key of that database."""
+    database = Database(Settings.model_validate({"database": {"url": database_url}}))
+    try:
+        async with database.session() as session:
+            _, key = await create_key(session, name="process test", scopes=scopes, **more)
+    finally:
+        await database.stop()
+    return key
+
+
+@pytest.fixture
+async def headers(database_url: str) -> dict[str, str]:
+    """The header of a key that may do everything with the catalogue."""
+    return {"Authorization": f"Bearer {await new_key(database_url, 'catalog:read', 'catalog:write')}"}

@@ -1,0 +1,124 @@
+"""A process of `slipway serve`, and how to talk to it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+
+from service.local.ports import LOOPBACK, free_port
+
+SLIPWAY = str(Path(sys.executable).with_name("slipway"))
+START_SECONDS = 40
+COMMAND_SECONDS = 40
+SECRET_KEY = "process-tests-" * 3
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """This process's environment without settings of its own, and with `settings`: `database__url=…`."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
+    given = {f"SLIPWAY_{name.upper()}": str(value) for name, value in settings.items()}
+    return {**clean, "PYTHONWARNINGS": "error", **given}
+
+
+def slipway(home: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, in production unless the settings say otherwise."""
+    given = {"security__secret_key": SECRET_KEY, "redis__enabled": "false", **settings}
+    return subprocess.run(
+        [SLIPWAY, *arguments],
+        cwd=home,
+        env=environment(**given),
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+
+
+def eventually(what: Callable[[], T], *, seconds: float = 15) -> T:
+    """The first value that is not false; after `seconds`, the last one."""
+    deadline = time.monotonic() + seconds
+    while not (value := what()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return value
+
+
+class Served:
+    """One run of `slipway serve` on free ports of this machine, with its output in a file."""
+
+    def __init__(self, home: Path, **settings: object) -> None:
+        self.port, self.admin_port = free_port(), free_port()
+        given = {
+            "security__secret_key": SECRET_KEY,
+            "server__port": self.port,
+            "server__admin_port": self.admin_port,
+            "server__drain_delay": "0",
+            **settings,
+        }
+        home.mkdir(parents=True, exist_ok=True)
+        self._log = home / "log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [SLIPWAY, "serve"],
+                cwd=home,
+                env=environment(**given),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.api = httpx2.Client(base_url=f"http://{LOOPBACK}:{self.port}", timeout=10)
+        self.admin = httpx2.Client(base_url=f"http://{LOOPBACK}:{self.admin_port}", timeout=10)
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text("utf-8")
+
+    def lines(self, **wanted: object) -> list[Json]:
+        """The log lines that have all these members."""
+        found = [json.loads(line) for line in self.output.splitlines()]
+        return [line for line in found if wanted.items() <= line.items()]
+
+    def probe(self, path: str) -> int:
+        """The status of an admin path; 0 when nobody listens."""
+        try:
+            return self.admin.get(path).status_code
+        except httpx2.TransportError:
+            return 0
+
+    def listening(self) -> "Served":
+        """Return when the process answers its probes."""
+        assert eventually(lambda: self.probe("/startupz") == 200 or self._ended(), seconds=START_SECONDS)
+        assert not self._ended(), self.output
+        return self
+
+    def ready(self) -> "Served":
+        """Return when requests may come."""
+        self.listening()
+        assert eventually(lambda: self.probe("/readyz") == 200, seconds=START_SECONDS), self.output
+        return self
+
+    def _ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def stop(self, *, seconds: float = 20) -> int:
+        """Send SIGTERM and return the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def close(self) -> None:
+        """End what is left of it."""
+        self.api.close()
+        self.admin.close()
+        if not self._ended():
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)

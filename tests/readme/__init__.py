@@ -1,0 +1,1 @@
+"""README.md says only what was run."""

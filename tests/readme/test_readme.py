@@ -1,0 +1,106 @@
+"""README.md: its tour runs against a real service, its targets and files exist."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.process.conftest import new_key
+from tests.process.served import Served, slipway
+from tests.readme.markdown import PROMISE, ROOT, Command, commands, make_targets, section
+
+README = (ROOT / "README.md").read_text("utf-8")
+TOUR = commands(section(README, "A tour"))
+TOUR_SECONDS = 60
+
+
+@pytest.fixture
+def service(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Served]:
+    """The service on a database that has the sample, as `make run` has."""
+    assert slipway(tmp_path, "seed", database__url=database_url).returncode == 0
+    service = Served(tmp_path / "service", database__url=database_url, redis__url=redis_url)
+    yield service.ready()
+    service.close()
+
+
+@pytest.fixture
+async def checkout(tmp_path: Path, database_url: str) -> Path:
+    """A folder where `make run` has left its key."""
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "api_key").write_text(await new_key(database_url, "admin") + "\n")
+    return tmp_path
+
+
+def script(tour: list[Command], service: Served) -> str:
+    """The tour as one script, on the ports of `service`; the output of each command ends with its exit code."""
+    lines = [f"{command.text}\nprintf '\\n--- %s ---\\n' $?" for command in tour]
+    ports = {
+        "127.0.0.1:8000": f"127.0.0.1:{service.port}",
+        "127.0.0.1:9000": f"127.0.0.1:{service.admin_port}",
+    }
+    text = "\n".join(lines)
+    for documented, port in ports.items():
+        text = text.replace(documented, port)
+    return text
+
+
+def test_tour_does_what_it_says(service: Served, checkout: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", script(TOUR, service)],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        timeout=TOUR_SECONDS,
+        check=False,
+    )
+    parts = re.split(r"\n--- (\d+) ---\n", done.stdout)
+    outputs, codes = parts[0::2], parts[1::2]
+    assert len(codes) == len(TOUR), done.stdout + done.stderr
+    for command, output, code in zip(TOUR, outputs, codes, strict=False):
+        assert (code, command.promise in output) == ("0", True), f"{command}\n{output}\n{done.stderr}"
+
+
+def test_tour_promises_something_of_every_answer() -> None:
+    shown = [command for command in TOUR if command.text.startswith("curl")]
+    assert len(shown) >= 8
+    assert all(command.promise for command in shown)
+
+
+def test_every_target_named_exists() -> None:
+    listed = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=20
+    )
+    existing = {line.split()[0] for line in listed.stdout.splitlines()}
+    named = make_targets(README) | make_targets((ROOT / "docs" / "README.md").read_text("utf-8"))
+    assert {"run", "test", "cluster-up"} <= named
+    assert named <= existing
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/README.md"])
+def test_every_link_leads_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    targets = [t for t in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if not t.startswith("https://")]
+    assert targets
+    assert [t for t in targets if not (ROOT / page).parent.joinpath(t).exists()] == []
+
+
+def test_every_folder_of_the_map_exists() -> None:
+    rows = section(README, "Where things are")
+    named = re.findall(r"`([a-z_]+/[a-z_/.]*)`", rows)
+    assert len(named) > 5
+    assert [n for n in named if not ((ROOT / n).exists() or (ROOT / "service" / n).exists())] == []
+
+
+def test_commands_are_read_with_their_continuations_and_promises() -> None:
+    text = f"text\n```sh\na \\\n  b   {PROMISE} c\n\nd\n```\n```text\nno\n```\n"
+    assert commands(text) == [Command("a    b", "c"), Command("d", "")]
+
+
+def test_targets_are_read_out_of_text_and_code() -> None:
+    assert make_targets("`make cluster-up cluster-test` or make run, and then") == {
+        "cluster-up",
+        "cluster-test",
+        "run",
+    }

@@ -45,6 +45,8 @@ class AppSettings(Group):
     """Name of the service in OpenAPI, metrics, logs and PostgreSQL's `application_name`."""
     environment: Environment = Environment.PRODUCTION
     """`production` refuses unsafe settings; `development` and `test` allow them."""
+    idempotency_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24.0
+    """Hours for which the answer to a request with an `Idempotency-Key` is kept."""
 
 
 class ServerSettings(Group):
@@ -209,6 +211,12 @@ class PerformanceSettings(Group):
     """Largest `limit` that a client may name."""
     statement_cache: Annotated[int, Field(ge=0, le=10_000)] = 256
     """Prepared statements that each connection keeps."""
+    bulk_operations: Annotated[int, Field(ge=1, le=1000)] = 1000
+    """Most operations of one bulk request."""
+    exports: Annotated[int, Field(ge=0, le=64)] = 2
+    """Exports that each process runs at a time, each on a connection of its own beside the pools."""
+    export_stall: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """Seconds that the reader of an export may stall before it is cut off."""
     freeze_gc: bool = True
     """Take what start-up made out of the garbage collector's sight, so that collections stay short."""
 

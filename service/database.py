@@ -177,6 +177,18 @@ class Database:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
+    @asynccontextmanager
+    async def dedicated(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection outside the pools, for what holds one for long. Raises `DatabaseUnavailableError`."""
+        try:
+            connection = await self._connect()
+        except LOST as error:
+            raise DatabaseUnavailableError(why(error)) from error
+        try:
+            yield connection
+        finally:
+            connection.terminate()
+
     async def fetch(self, sql: str, arguments: Sequence[Any] = ()) -> list[asyncpg.Record]:
         """Run one statement in its own transaction and return its rows."""
         async with self.connection() as connection:

@@ -1,7 +1,8 @@
 """The application: settings in, a FastAPI application out. Read it top to bottom."""
 
+import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -18,8 +19,10 @@ from service.observability.access import AccessLog
 from service.observability.metrics import RequestMetrics
 from service.resources.catalog import RESOURCES
 from service.resources.cursor import CursorCodec
-from service.resources.engine import Engine
-from service.resources.routes import router_of
+from service.resources.declaration import RestResource
+from service.resources.engine import Engine, Services
+from service.resources.idempotency import Records
+from service.resources.routes import routers_of
 from service.security.access import Gate
 from service.security.keys import KeyRing
 from service.security.limits import RateLimiter, Unlimited
@@ -27,13 +30,19 @@ from service.security.limits import RateLimiter, Unlimited
 API = "/api/v1"
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES) -> FastAPI:
     """The public application. It connects to nothing until its lifespan starts."""
     lifecycle = Lifecycle()
     database = Database(settings)
     redis = Redis(settings.redis) if settings.redis.enabled else None
     gate = _gate(settings, database, redis)
-    cursors = CursorCodec(settings.security.secret_key.get_secret_value())
+    services = Services(
+        database=database,
+        records=Records(database, settings.app.idempotency_hours),
+        cursors=CursorCodec(settings.security.secret_key.get_secret_value()),
+        sizes=settings.performance,
+        exports=asyncio.Semaphore(settings.performance.exports),
+    )
 
     app = FastAPI(
         title=settings.app.name.capitalize(),
@@ -49,9 +58,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.health = Health(database=database, redis=redis, lifecycle=lifecycle)
     app.state.lifecycle = lifecycle
 
-    for resource in RESOURCES:
-        engine = Engine(resource, database=database, sizes=settings.performance, cursors=cursors)
-        app.include_router(router_of(engine, gate), prefix=API)
+    for router in routers_of([Engine(resource, services) for resource in resources], gate):
+        app.include_router(router, prefix=API)
     app.include_router(admin.public)
     if settings.feature.docs:
         docs.install(app)

@@ -27,7 +27,7 @@ for command in (serve, dev, migrate, check, seed, openapi):
 app.add_typer(keys.app, name="keys")
 
 
-def _version(value: bool) -> None:  # noqa: FBT001
+def _version(value: bool) -> None:
     if value:
         typer.echo(__version__)
         raise typer.Exit

@@ -61,7 +61,7 @@ def _of_statement(error: asyncpg.PostgresError) -> Problem | None:
         case asyncpg.QueryCanceledError():
             return problems.Overtime()
         case asyncpg.LockNotAvailableError() | asyncpg.TransactionRollbackError():
-            return problems.Unavailable("Another change is under way; try again.")
+            return problems.Busy()
     return None
 
 

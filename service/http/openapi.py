@@ -53,7 +53,17 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for path in schema.get("paths", {}).values():
         for operation in path.values():
             _without_frameworks_422(operation)
+            _with_all_media_types(operation)
     return schema
+
+
+def _with_all_media_types(operation: dict[str, Any]) -> None:
+    """A body that may come in several media types has one schema for all of them."""
+    kinds = operation.pop("x-body-media-types", None)
+    if kinds:
+        content = operation["requestBody"]["content"]
+        (schema,) = content.values()
+        operation["requestBody"]["content"] = dict.fromkeys(kinds, schema)
 
 
 def _without_frameworks_422(operation: dict[str, Any]) -> None:

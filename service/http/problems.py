@@ -130,6 +130,25 @@ class Duplicate(Conflict):
     code, title = "duplicate", "Another item has this value already."
 
 
+class StillRunning(Conflict):
+    """Another request under the same Idempotency-Key has not ended yet."""
+
+    code, title = "still_running", "A request with this key is still running."
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+class NotDeleted(Conflict):
+    """What is not deleted cannot be restored."""
+
+    code, title = "not_deleted", "The item is not deleted."
+
+
+class NotAcceptable(Problem):
+    """The client accepts none of the media types that the operation answers with (RFC 9110, 15.5.7)."""
+
+    status, code, title = 406, "not_acceptable", "The answer has no media type that the client accepts."
+
+
 class PreconditionFailed(Problem):
     """The item has changed since the client read it (RFC 9110, 15.5.13)."""
 
@@ -152,6 +171,12 @@ class ValidationFailed(Problem):
     """The body is JSON, and its values break the rules; `errors` points at each."""
 
     status, code, title = 422, "validation_failed", "Some values break the rules."
+
+
+class KeyReused(ValidationFailed):
+    """The Idempotency-Key was used for a request with another path or body."""
+
+    code, title = "idempotency_key_reused", "The key was used for another request."
 
 
 class PreconditionRequired(Problem):
@@ -177,6 +202,12 @@ class Unavailable(Problem):
 
     status, code, title = 503, "unavailable", "The service cannot answer right now."
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+class Busy(Unavailable):
+    """Another change of the same item is under way, and took longer than a statement may wait for."""
+
+    code, title = "busy", "Another change is under way."
 
 
 class Overtime(Problem):

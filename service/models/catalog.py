@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from service.models.base import Resource
-from service.models.indexes import prefix_index, search_index, sort_index, unique_alive
+from service.models.indexes import array_index, prefix_index, search_index, sort_index, unique_alive
 from service.models.types import text_enum
 
 
@@ -59,6 +59,7 @@ class Product(Resource, table=True):
         sort_index("product", "price"),
         sort_index("product", "category_id", "created_at"),
         prefix_index("product", "sku"),
+        array_index("product", "tags"),
         search_index("product", "name", "description"),
         CheckConstraint("price >= 0", name="price"),
         CheckConstraint("stock >= 0", name="stock"),

@@ -23,6 +23,24 @@ def prefix_index(table: str, column: str) -> Index:
     return Index(name, column, postgresql_ops={column: "text_pattern_ops"}, postgresql_where=ALIVE)
 
 
+def plain_index(table: str, *columns: str) -> Index:
+    """An index like any other, by the house's name."""
+    return Index(f"ix_{table}_{'_'.join(columns)}", *columns)
+
+
+def array_index(table: str, column: str) -> Index:
+    """Serves `column__contains=` for a column that holds an array."""
+    name = f"ix_{table}_{column}_elements"
+    return Index(name, column, postgresql_using="gin", postgresql_where=ALIVE)
+
+
+def trigram_index(table: str, column: str) -> Index:
+    """Serves `column__contains=` for a text. The migration must create the extension pg_trgm before."""
+    name = f"ix_{table}_{column}_trigrams"
+    ops = {column: "gin_trgm_ops"}
+    return Index(name, column, postgresql_using="gin", postgresql_ops=ops, postgresql_where=ALIVE)
+
+
 def search_index(table: str, *columns: str) -> Index:
     """Serves `q=` over these columns: full-text search on an expression, so that the row stores nothing twice."""
     return Index(

@@ -50,10 +50,15 @@ def is_json(column: sa.Column[Any]) -> bool:
     return isinstance(kind_of(column), JSONB)
 
 
-def representation(source: sa.FromClause, names: Iterable[str]) -> sa.Select[tuple[str, int]]:
-    """`SELECT` of (JSON text, version) for each row of `source`, made by the server."""
+def item_of(source: sa.FromClause, names: Iterable[str]) -> tuple[sa.FromClause, sa.ColumnElement[str]]:
+    """What makes an item of a row: a lateral row of its members to join, and the column with its JSON text."""
     item = (
         sa.select(*(member(source.c[name]).label(name) for name in names)).correlate(source).lateral("item")
     )
-    body = sa.func.row_to_json(sa.literal_column("item"), type_=sa.Text).label("body")
+    return item, sa.func.row_to_json(sa.literal_column("item"), type_=sa.Text).label("body")
+
+
+def representation(source: sa.FromClause, names: Iterable[str]) -> sa.Select[tuple[str, int]]:
+    """`SELECT` of (JSON text, version) for each row of `source`, made by the server."""
+    item, body = item_of(source, names)
     return sa.select(body, source.c.version).select_from(source.join(item, sa.true()))

@@ -1,173 +1,150 @@
-"""One resource at work: what each operation does between a request and its answer."""
+"""One resource at work: its schemas, statements and tags, and the way to run a statement for a request."""
 
-from collections.abc import Mapping
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-import orjson
 import sqlalchemy as sa
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import Response
 
 from service.config import PerformanceSettings
 from service.database import Database
 from service.http import problems
 from service.http.database_errors import columns_of_constraints, problem_of
 from service.http.state import state_of
-from service.models.ids import uuid7
-from service.resources import preconditions
-from service.resources.bodies import MERGE_PATCH, read_body
+from service.resources.batches import BatchWriter
 from service.resources.columns import representation, to_wire
 from service.resources.cursor import CursorCodec
-from service.resources.declaration import RestResource
-from service.resources.listing import Lister, links
-from service.resources.parameters import query_of, refuse_all
+from service.resources.declaration import Change, RestResource
+from service.resources.history import Historian
+from service.resources.idempotency import Records
+from service.resources.listing import Lister
 from service.resources.preconditions import TagMaker
 from service.resources.schemas import Schemas, is_text_id
 from service.resources.statement import Statement, compile_statement, parameter
 from service.resources.writing import Writer
 from service.security.principals import Principal
 
+Run = Callable[[Statement, Mapping[str, Any]], Awaitable[list[asyncpg.Record]]]
+
+_ATTEMPTS = 4
+_PAUSE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the engines of all resources share."""
+
+    database: Database
+    records: Records
+    cursors: CursorCodec
+    sizes: PerformanceSettings
+    exports: asyncio.Semaphore
+
 
 class Engine:
-    """Serves one resource. Each operation takes the admitted request and returns its answer, or raises a problem."""
+    """Everything that the operations of one resource need, made once at start-up."""
 
-    def __init__(
-        self, resource: RestResource, *, database: Database, sizes: PerformanceSettings, cursors: CursorCodec
-    ) -> None:
+    def __init__(self, resource: RestResource, services: Services) -> None:
         self.resource = resource
-        self.schemas = Schemas(resource)
-        self.lister = Lister(resource, sizes, cursors)
+        self.services = services
+        self.schemas = Schemas(resource, bulk_operations=services.sizes.bulk_operations)
+        self.lister = Lister(resource, services.sizes, services.cursors)
+        self.historian = Historian(resource)
         self.tags = TagMaker(resource.shown_fields)
-        self._database = database
-        self._writer = Writer(resource)
-        self._read = _read_statement(resource)
-        self._constraints = columns_of_constraints(resource.table)
+        self.writer = Writer(resource)
+        self.batches = BatchWriter(resource)
+        self.read_one = _read_one(resource)
+        self.constraints = columns_of_constraints(resource.table)
+        unique = (index.columns for index in resource.table.indexes if index.unique)
+        self.unique_fields = tuple(dict.fromkeys(column.name for columns in unique for column in columns))
 
-    async def _run(self, statement: Statement, values: Mapping[str, Any]) -> list[asyncpg.Record]:
+    async def run(self, statement: Statement, values: Mapping[str, Any]) -> list[asyncpg.Record]:
+        """Run one statement in a transaction of its own. Raises the problem that PostgreSQL's error means.
+
+        A serialization failure or a deadlock has undone the statement, so it is tried again a few times.
+        """
+        arguments = statement.arguments(values)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await self.services.database.fetch(statement.sql, arguments)
+            except asyncpg.TransactionRollbackError as error:
+                if attempt == _ATTEMPTS:
+                    raise self.problem(error) from error
+                await asyncio.sleep(_PAUSE * attempt * random.random())  # noqa: S311  # jitter, no secret
+            except asyncpg.PostgresError as error:
+                raise self.problem(error) from error
+        raise AssertionError("unreachable")
+
+    async def run_on(
+        self, connection: asyncpg.Connection, statement: Statement, values: Mapping[str, Any]
+    ) -> list[asyncpg.Record]:
+        """Run one statement in the transaction of `connection`. Raises problems like `run`."""
         try:
-            return await self._database.fetch(statement.sql, statement.arguments(values))
+            rows: list[asyncpg.Record] = await connection.fetch(statement.sql, *statement.arguments(values))
         except asyncpg.PostgresError as error:
-            problem = problem_of(error, self._constraints)
-            if problem is None:
-                raise
-            raise problem from error
+            raise self.problem(error) from error
+        return rows
 
-    async def list_items(self, request: Request, _principal: Principal) -> Response:
-        given = query_of(request)
-        query = self.lister.read(given)
-        total = await self._total(query) if query.count else None
-        rows = await self._run(self.lister.statement(query.shape), query.arguments)
-        page = self.lister.page(query, [row["body"] for row in rows], total)
-        return _json(page.body, headers={"Link": links(request.url.path, given, page)})
+    def problem(self, error: asyncpg.PostgresError) -> Exception:
+        """The problem to raise for an error of PostgreSQL, or the error itself when it is a defect of ours."""
+        return problem_of(error, self.constraints) or error
 
-    async def _total(self, query: Any) -> int:
-        statement = self.lister.count_statement(query.shape)
-        if query.count == "exact":
-            return int((await self._run(statement, query.arguments))[0][0])
-        plan = Statement(f"EXPLAIN (FORMAT JSON) {statement.sql}", statement.parameters, statement.constants)
-        node = orjson.loads((await self._run(plan, query.arguments))[0][0])[0]["Plan"]
-        while "Aggregate" in node["Node Type"] and "Plans" in node:
-            node = node["Plans"][0]
-        return int(node["Plan Rows"])
+    @asynccontextmanager
+    async def change(
+        self, request: Request, principal: Principal, operation: str, item_id: UUID, values: dict[str, Any]
+    ) -> AsyncIterator[tuple[Run, dict[str, Any]]]:
+        """The way to run the statement of one change, and its parameters: wire values, id, principal, request id.
 
-    async def read(self, request: Request, _principal: Principal) -> Response:
-        refuse_all(query_of(request))
-        unless = preconditions.tags_of(request, "If-None-Match")
-        wanted = preconditions.tags_of(request, "If-Match")
-        rows = await self._run(self._read, {"id": self._id(request)})
-        if not rows:
-            raise self._missing()
-        body, version = rows[0]
-        if (
-            wanted is not None
-            and (allowed := self.tags.versions(wanted)) is not None
-            and version not in allowed
-        ):
-            raise preconditions.stale()
-        headers = {"ETag": self.tags.tag(version)}
-        if not self.tags.none_match(unless, version):
-            return Response(status_code=304, headers=headers)
-        return _json(body.encode(), headers=headers)
+        With hooks, the block runs in a transaction between them; without, the statement is the transaction.
+        """
+        hooks = self.resource.hooks
+        if hooks is None:
+            yield self.run, self.parameters(request, principal, item_id, values)
+            return
+        async with self.services.database.transaction() as connection:
+            change = Change(operation, item_id, principal, dict(values), connection)
+            before = {"create": hooks.before_create, "delete": hooks.before_delete}
+            await before.get(operation, hooks.before_update)(change)
 
-    async def create(self, request: Request, principal: Principal) -> Response:
-        refuse_all(query_of(request))
-        item = await read_body(request, self.schemas.create)
-        values = self._wire(item, self.resource.own_fields)
-        new_id = uuid7()
-        rows = await self._run(self._writer.create, {**values, "id": new_id, **_who(request, principal)})
-        body, version = rows[0]
-        location = f"{request.url.path.rstrip('/')}/{new_id}"
-        return _json(body.encode(), 201, {"Location": location, "ETag": self.tags.tag(version)})
+            async def run(statement: Statement, arguments: Mapping[str, Any]) -> list[asyncpg.Record]:
+                return await self.run_on(connection, statement, arguments)
 
-    async def patch(self, request: Request, principal: Principal) -> Response:
-        refuse_all(query_of(request))
-        item_id = self._id(request)
-        versions = preconditions.required_match(request, self.tags)
-        changes = await read_body(request, self.schemas.patch, MERGE_PATCH)
-        fields = tuple(name for name in self.resource.own_fields if name in changes.model_fields_set)
-        if not fields:
-            return await self._unchanged(item_id, versions)
-        values = self._wire(changes, fields)
-        rows = await self._run(
-            self._writer.update(fields),
-            {**values, "id": item_id, "versions": versions, **_who(request, principal)},
-        )
-        if not rows:
-            raise self._missing()
-        row = rows[0]
-        if not row["updated"] and (row["changes"] or not row["allowed"]):
-            raise preconditions.stale()
-        return _json(row["body"].encode(), headers={"ETag": self.tags.tag(row["version"])})
+            yield run, self.parameters(request, principal, item_id, change.values)
+            await hooks.before_commit(change)
+        await hooks.after_commit(change)
 
-    async def _unchanged(self, item_id: UUID, versions: list[int] | None) -> Response:
-        """The answer to a patch that names no field: the item as it is, if the precondition holds."""
-        rows = await self._run(self._read, {"id": item_id})
-        if not rows:
-            raise self._missing()
-        body, version = rows[0]
-        if versions is not None and version not in versions:
-            raise preconditions.stale()
-        return _json(body.encode(), headers={"ETag": self.tags.tag(version)})
+    def parameters(
+        self, request: Request, principal: Principal, item_id: UUID, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        columns = self.resource.table.c
+        wire = {name: to_wire(columns[name], value) for name, value in values.items()}
+        request_id = state_of(request.scope).request_id
+        return {**wire, "id": item_id, "principal": principal.id, "ctx_request_id": request_id}
 
-    async def delete(self, request: Request, principal: Principal) -> Response:
-        refuse_all(query_of(request))
-        item_id = self._id(request)
-        versions = preconditions.required_match(request, self.tags)
-        rows = await self._run(
-            self._writer.delete, {"id": item_id, "versions": versions, **_who(request, principal)}
-        )
-        if not rows:
-            raise self._missing()
-        if not rows[0]["deleted"]:
-            raise preconditions.stale()
-        return Response(status_code=204)
-
-    def _id(self, request: Request) -> UUID:
+    def item_id(self, request: Request) -> UUID:
+        """The id in the path. Raises `NotFound` when no item can have it."""
         found = is_text_id(request.path_params["id"])
         if found is None:
-            raise self._missing()
+            raise self.missing()
         return found
 
-    def _missing(self) -> problems.NotFound:
+    def missing(self) -> problems.NotFound:
         return problems.NotFound(f"There is no such {self.resource.singular}.")
 
-    def _wire(self, item: BaseModel, fields: tuple[str, ...]) -> dict[str, Any]:
-        columns = self.resource.table.c
-        return {name: to_wire(columns[name], getattr(item, name)) for name in fields}
+
+def values_of(item: BaseModel, fields: tuple[str, ...]) -> dict[str, Any]:
+    """The named fields of a body, as Python values."""
+    return {name: getattr(item, name) for name in fields}
 
 
-def _who(request: Request, principal: Principal) -> dict[str, str]:
-    return {"principal": principal.id, "ctx_request_id": state_of(request.scope).request_id}
-
-
-def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(body, status, headers, media_type="application/json")
-
-
-def _read_statement(resource: RestResource) -> Statement:
+def _read_one(resource: RestResource) -> Statement:
     table = resource.table
     names = dict.fromkeys(("version", *resource.shown_fields))
     row = (

@@ -22,6 +22,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], sa.ColumnElement[bool]]] = {
     "gt": lambda column, value: column > value,
     "gte": lambda column, value: column >= value,
     "in": lambda column, value: column == sa.any_(value),
+    "contains": lambda column, value: column.op("@>")(value) if _is_array(column) else column.ilike(value),
     "startswith": lambda column, value: column.like(value),
     "isnull": lambda column, value: column.is_(None) == value,
 }
@@ -33,6 +34,7 @@ _MEANING = {
     "gt": "is greater than",
     "gte": "is at least",
     "in": f"is one of up to {MAX_IN} values, separated by commas",
+    "contains": "contains",
     "startswith": "starts with",
     "isnull": "has no value (true) or has one (false)",
 }
@@ -58,10 +60,10 @@ class Filter:
             if len(parts) > MAX_IN:
                 raise ValueError(f"must be at most {MAX_IN} values")
             return [self.parse(part) for part in parts]
-        if self.operator == "startswith":
-            escaped = self.parse(text).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            return escaped + "%"
-        return self.parse(text)
+        value = self.parse(text)
+        if self.operator == "contains":
+            return [value] if _is_array(self.column) else f"%{_literal(value)}%"
+        return f"{_literal(value)}%" if self.operator == "startswith" else value
 
     def condition(self) -> sa.ColumnElement[bool]:
         """The SQL, with a parameter of the filter's own name."""
@@ -75,23 +77,41 @@ class Filter:
         )
 
 
+def _is_array(column: sa.ColumnElement[Any]) -> bool:
+    return isinstance(kind_of(column), sa.ARRAY)
+
+
+def _literal(text: str) -> str:
+    """The text as a part of a LIKE pattern that means itself."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
 def _operators(column: sa.Column[Any]) -> list[str]:
+    """What a column can be compared by. Texts only by what one of the model's indexes serves."""
     kind = kind_of(column)
     operators = ["eq", "ne", "in"]
+    if isinstance(kind, sa.ARRAY):
+        return ["contains"] if _has_index(column, None, using="gin") else []
     if isinstance(kind, sa.Boolean):
         operators = ["eq", "ne"]
     elif isinstance(kind, sa.Integer | sa.Numeric | sa.DateTime | sa.Date):
         operators += ["lt", "lte", "gt", "gte"]
-    elif isinstance(kind, sa.String) and not isinstance(kind, sa.Enum) and _has_prefix_index(column):
-        operators.append("startswith")
+    elif isinstance(kind, sa.String) and not isinstance(kind, sa.Enum):
+        operators += ["startswith"] if _has_index(column, "text_pattern_ops") else []
+        operators += ["contains"] if _has_index(column, "gin_trgm_ops", using="gin") else []
     if column.nullable:
         operators.append("isnull")
     return operators
 
 
-def _has_prefix_index(column: sa.Column[Any]) -> bool:
-    wanted = {column.name: "text_pattern_ops"}
-    return any(index.dialect_options["postgresql"]["ops"] == wanted for index in column.table.indexes)
+def _has_index(column: sa.Column[Any], operator_class: str | None, *, using: str | None = None) -> bool:
+    for index in column.table.indexes:
+        options = index.dialect_options["postgresql"]
+        if [c.name for c in index.columns] == [column.name] and (not using or options["using"] == using):
+            found = (options["ops"] or {}).get(column.name)
+            if found == operator_class:
+                return True
+    return False
 
 
 def filters_of(resource: RestResource) -> dict[str, Filter]:

@@ -1,7 +1,7 @@
 """Lists: from query parameters to one statement by keyset, and from its rows to a page."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote_plus
@@ -16,9 +16,10 @@ from service.resources.columns import representation
 from service.resources.cursor import Cursor, CursorCodec
 from service.resources.declaration import RestResource
 from service.resources.filters import filters_of, read_filters
+from service.resources.parameters import page_limit
 from service.resources.sorting import SortKey, after, order_by, read_sort
 from service.resources.statement import Statement, compile_statement, parameter
-from service.resources.values import integer, parser_of
+from service.resources.values import parser_of
 
 LONGEST_SEARCH = 200
 COUNTS = ("exact", "estimated")
@@ -54,6 +55,7 @@ class Page:
     body: bytes
     next_cursor: str | None
     previous_cursor: str | None
+    empty: bool
 
 
 class Lister:
@@ -70,7 +72,8 @@ class Lister:
     def read(self, given: Mapping[str, str]) -> ListQuery:
         """The query that the parameters ask for. Raises `InvalidParameter` or `InvalidCursor`."""
         rest = dict(given)
-        limit = self._limit(rest.pop("limit", None))
+        limit = page_limit(rest, default=self.sizes.page_size, most=self.sizes.page_size_max)
+        rest.pop("limit", None)
         sort = rest.pop("sort", self._resource.default_sort)
         keys = read_sort(self._resource, sort)
         cursor_text = rest.pop("cursor", None)
@@ -92,17 +95,15 @@ class Lister:
         shape = Shape(tuple(sorted(values)), keys, search is not None, cursor is not None, nulls)
         return ListQuery(shape, {**arguments, "limit": limit + 1}, limit, count, backward, bound_to)
 
-    def _limit(self, text: str | None) -> int:
-        if text is None:
-            return min(self.sizes.page_size, self.sizes.page_size_max)
-        try:
-            limit = integer(text)
-        except ValueError as error:
-            raise InvalidParameter(errors=[FieldError(f"The value {error}.", parameter="limit")]) from None
-        if not 1 <= limit <= self.sizes.page_size_max:
-            message = f"The value must be from 1 to {self.sizes.page_size_max}."
-            raise InvalidParameter(errors=[FieldError(message, parameter="limit")])
-        return limit
+    def read_all(self, given: Mapping[str, str]) -> ListQuery:
+        """The query for all items at once. Raises `InvalidParameter`, also for parameters of pages."""
+        if paged := given.keys() & {"limit", "cursor", "count"}:
+            errors = [
+                FieldError("There is no such parameter here.", parameter=name) for name in sorted(paged)
+            ]
+            raise InvalidParameter(errors=errors)
+        query = self.read(given)
+        return replace(query, arguments={**query.arguments, "limit": None})
 
     def _search(self, rest: dict[str, str]) -> str | None:
         if not self._resource.searchable:
@@ -166,7 +167,8 @@ class Lister:
         members = [b'{"items":[', ",".join(bodies).encode(), b'],"next_cursor":', orjson.dumps(next_cursor)]
         if total is not None:
             members += [b',"total":', orjson.dumps(total)]
-        return Page(b"".join([*members, b"}"]), next_cursor, self._cursor(query, first, backward=True))
+        previous_cursor = self._cursor(query, first, backward=True)
+        return Page(b"".join([*members, b"}"]), next_cursor, previous_cursor, empty=not bodies)
 
     def _cursor(self, query: ListQuery, body: str | None, *, backward: bool) -> str | None:
         if body is None:

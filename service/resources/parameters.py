@@ -1,13 +1,17 @@
 """Query parameters, strictly: UTF-8, each at most once, none that the operation does not know."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
 from service.http.problems import FieldError, InvalidParameter
+from service.resources.values import integer
 
 MAX_PARAMETERS = 100
+
+T = TypeVar("T")
 
 
 def query_of(request: Request) -> dict[str, str]:
@@ -29,9 +33,30 @@ def query_of(request: Request) -> dict[str, str]:
     return found
 
 
-def refuse_all(given: Mapping[str, str]) -> None:
-    """For operations without parameters. Raises `InvalidParameter` when there are any."""
-    if given:
+def refuse_others(given: Mapping[str, str], *known: str) -> Mapping[str, str]:
+    """The parameters. Raises `InvalidParameter` for each that is none of the `known`."""
+    if unknown := given.keys() - set(known):
         raise InvalidParameter(
-            errors=[FieldError("There is no such parameter.", parameter=name[:100]) for name in given]
+            errors=[
+                FieldError("There is no such parameter.", parameter=name[:100]) for name in sorted(unknown)
+            ]
         )
+    return given
+
+
+def typed(given: Mapping[str, str], name: str, parse: Callable[[str], T]) -> T:
+    """The value of a parameter. Raises `InvalidParameter` when `parse` raises `ValueError`."""
+    try:
+        return parse(given[name])
+    except ValueError as error:
+        raise InvalidParameter(errors=[FieldError(f"The value {error}.", parameter=name)]) from None
+
+
+def page_limit(given: Mapping[str, str], *, default: int, most: int) -> int:
+    """The `limit` of a page. Raises `InvalidParameter`."""
+    if "limit" not in given:
+        return min(default, most)
+    limit = typed(given, "limit", integer)
+    if not 1 <= limit <= most:
+        raise InvalidParameter(errors=[FieldError(f"The value must be from 1 to {most}.", parameter="limit")])
+    return limit

@@ -35,10 +35,8 @@ class TagMaker:
         """The strong tag of a version, in quotes."""
         return f'"{version}-{self._digest}"'
 
-    def versions(self, tags: Tags) -> list[int] | None:
-        """The versions that `If-Match` names, by strong comparison; None for any version."""
-        if tags.any:
-            return None
+    def versions(self, tags: Tags) -> list[int]:
+        """The versions that the tags name, by strong comparison."""
         found = []
         for opaque in tags.strong:
             version, _, digest = opaque.partition("-")
@@ -46,9 +44,13 @@ class TagMaker:
                 found.append(int(version))
         return found
 
-    def none_match(self, tags: Tags | None, version: int) -> bool:
-        """Whether `If-None-Match` lets the answer through, by weak comparison."""
-        return tags is None or not (tags.any or self.tag(version).strip('"') in tags.all)
+    def matches(self, tags: Tags, version: int) -> bool:
+        """Whether `If-Match` holds for an item of this version: strong comparison (RFC 9110, 13.1.1)."""
+        return tags.any or version in self.versions(tags)
+
+    def matches_weakly(self, tags: Tags, version: int) -> bool:
+        """Whether `If-None-Match` names an item of this version: weak comparison (RFC 9110, 13.1.2)."""
+        return tags.any or self.tag(version).strip('"') in tags.all
 
 
 def tags_of(request: Request, header: str) -> Tags | None:
@@ -56,12 +58,20 @@ def tags_of(request: Request, header: str) -> Tags | None:
     values = request.headers.getlist(header)
     if not values:
         return None
-    text = ",".join(values).strip()
+    tags = parse_tags(",".join(values))
+    if tags is None:
+        message = "The value must be * or a list of entity tags in quotes."
+        raise MalformedRequest(errors=[FieldError(message, header=header)])
+    return tags
+
+
+def parse_tags(text: str) -> Tags | None:
+    """The tags in a field's value, None when it is not one."""
+    text = text.strip()
     if text == "*":
         return Tags(any=True, strong=frozenset(), all=frozenset())
     if not _LIST.match(text):
-        message = "The value must be * or a list of entity tags in quotes."
-        raise MalformedRequest(errors=[FieldError(message, header=header)])
+        return None
     found = _TAG.findall(text)
     return Tags(
         any=False,
@@ -70,12 +80,34 @@ def tags_of(request: Request, header: str) -> Tags | None:
     )
 
 
-def required_match(request: Request, tags: TagMaker) -> list[int] | None:
-    """The versions that `If-Match` allows, None for any. Raises `PreconditionRequired` without the header."""
-    given = tags_of(request, "If-Match")
-    if given is None:
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The preconditions of a change, as parameters of its statement: None allows, or excludes, every version."""
+
+    versions: list[int] | None
+    excluded: list[int] | None
+
+    def parameters(self) -> dict[str, list[int] | None]:
+        return {"versions": self.versions, "excluded": self.excluded}
+
+    def allows(self, version: int) -> bool:
+        allowed = self.versions is None or version in self.versions
+        return allowed and (self.excluded is None or version not in self.excluded)
+
+
+def guard_of(request: Request, tags: TagMaker, *, required: bool) -> Guard:
+    """The guard that `If-Match` and `If-None-Match` ask for. Raises `PreconditionRequired` without an `If-Match`
+    where one is required."""
+    matching, unless = tags_of(request, "If-Match"), tags_of(request, "If-None-Match")
+    if matching is None and required:
         raise PreconditionRequired("Send the ETag of the item as If-Match.")
-    return tags.versions(given)
+    versions = None if matching is None or matching.any else tags.versions(matching)
+    if unless is None:
+        return Guard(versions, None)
+    if unless.any:
+        return Guard([], None)  # there is an item, or else nothing to change: it can only fail
+    weak = Tags(any=False, strong=unless.all, all=unless.all)
+    return Guard(versions, tags.versions(weak))
 
 
 def stale() -> PreconditionFailed:

@@ -5,97 +5,87 @@ signature tells OpenAPI the truth; `EngineRoute` answers from the engine's opera
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from service.http.answers import problem_response
+from service.http.negotiation import require_acceptable
 from service.http.problems import Problem
-from service.resources.documentation import Documented, body_of, document
 from service.resources.engine import Engine
+from service.resources.operations import ALL
+from service.resources.operations.lists import list_under
+from service.resources.operations.operation import Operation
 from service.security.access import Gate, needs
 from service.security.principals import Principal
 
-Handler = Callable[[Request, Principal], Awaitable[Response]]
+
+def routers_of(engines: Sequence[Engine], gate: Gate) -> list[APIRouter]:
+    """A router for each resource: its operations, its own extra routes, and its lists under their parents."""
+    routers = []
+    by_resource = {engine.resource: engine for engine in engines}
+    for engine in engines:
+        resource = engine.resource
+        router = APIRouter(tags=[resource.path])
+        if resource.extra is not None:
+            router.include_router(resource.extra, prefix=f"/{resource.path}")
+        for operation in ALL:
+            if operation.name not in resource.without:
+                _add(router, engine, operation, f"/{resource.path}{operation.suffix}", gate)
+        for parent, field in resource.parents(tuple(by_resource)):
+            path = f"/{parent.path}/{{id}}/{resource.path}"
+            _add(router, engine, list_under(by_resource[parent], field), path, gate)
+        routers.append(router)
+    return routers
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation of a resource: how it is reached, what it needs, who answers."""
-
-    name: str
-    method: str
-    path: str
-    scope: str
-    handler: Handler
-    documented: Documented
-
-
-def operations_of(engine: Engine) -> list[Operation]:
-    """The operations that the resource offers, in the order of the documentation."""
-    resource = engine.resource
-    one = f"/{resource.path}/{{id}}"
-    reading, writing = resource.scopes.read, resource.scopes.write
-    table: list[tuple[str, str, str, str, Handler]] = [
-        ("list", "GET", f"/{resource.path}", reading, engine.list_items),
-        ("create", "POST", f"/{resource.path}", writing, engine.create),
-        ("read", "GET", one, reading, engine.read),
-        ("patch", "PATCH", one, writing, engine.patch),
-        ("delete", "DELETE", one, writing, engine.delete),
-    ]
-    return [
-        Operation(name, method, path, scope, handler, document(engine, name))
-        for name, method, path, scope, handler in table
-    ]
+def _add(router: APIRouter, engine: Engine, operation: Operation, path: str, gate: Gate) -> None:
+    scopes = engine.resource.scopes
+    scope = scopes.write if operation.writes else scopes.read
+    documented = operation.document(engine)
+    if operation.body is not None:
+        documented["openapi_extra"]["x-body-media-types"] = list(operation.media_types)
+    name = f"{operation.name}_{engine.resource.path}"
+    router.add_api_route(
+        path,
+        _endpoint(scope, operation.body(engine) if operation.body else None),
+        methods=[operation.method],
+        name=name,
+        operation_id=name,
+        route_class_override=_route_class(engine, operation, gate, scope),
+        **documented,
+    )
 
 
-def router_of(engine: Engine, gate: Gate) -> APIRouter:
-    """A router with every operation of the resource."""
-    router = APIRouter(tags=[engine.resource.path])
-    for operation in operations_of(engine):
-        router.add_api_route(
-            operation.path,
-            _endpoint(operation, body_of(engine, operation.name)),
-            methods=[operation.method],
-            name=f"{operation.name}_{engine.resource.path}",
-            operation_id=f"{operation.name}_{engine.resource.path}",
-            route_class_override=_route_class(operation, gate),
-            **operation.documented,
-        )
-    return router
-
-
-def _endpoint(operation: Operation, body: type[Any] | None) -> Callable[..., Any]:
+def _endpoint(scope: str, body: type[Any] | None) -> Callable[..., Any]:
     """A function whose signature says what the operation takes; `EngineRoute` answers in its place."""
 
-    async def endpoint(request: Request, **_: Any) -> Response:
-        principal: Principal = request.state.principal
-        return await operation.handler(request, principal)
+    async def endpoint(**_: Any) -> None:
+        raise AssertionError("the route answers, not its endpoint")
 
     keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [
-        inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request),
-        inspect.Parameter("principal", keyword, annotation=Principal, default=needs(operation.scope)),
-    ]
+    parameters = [inspect.Parameter("principal", keyword, annotation=Principal, default=needs(scope))]
     if body is not None:
         parameters.append(inspect.Parameter("item", keyword, annotation=body))
     endpoint.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return endpoint
 
 
-def _route_class(operation: Operation, gate: Gate) -> type[APIRoute]:
+async def _handle(engine: Engine, operation: Operation, gate: Gate, scope: str, request: Request) -> Response:
+    try:
+        principal = await gate.admit(request, scope)
+        require_acceptable(request, operation.produces)
+        return await operation.handle(engine, request, principal)
+    except Problem as problem:
+        return problem_response(request, problem)
+
+
+def _route_class(engine: Engine, operation: Operation, gate: Gate, scope: str) -> type[APIRoute]:
     class EngineRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            async def handle(request: Request) -> Response:
-                try:
-                    principal = await gate.admit(request, operation.scope)
-                    return await operation.handler(request, principal)
-                except Problem as problem:
-                    return problem_response(request, problem)
-
-            return handle
+            return partial(_handle, engine, operation, gate, scope)
 
     return EngineRoute

@@ -5,17 +5,19 @@ Table classes themselves are never request or response schemas: validating one c
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
+from pydantic import AwareDatetime, Field, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from sqlmodel.main import FieldInfoMetadata
 
+from service.resources.bulk_schemas import BulkSchemas
 from service.resources.decimals import decimal_text
 from service.resources.declaration import RestResource
+from service.resources.schema_base import Input, Output, make_model
 
 _INTEGERS = {
     sa.SmallInteger: (-(2**15), 2**15 - 1),
@@ -24,38 +26,54 @@ _INTEGERS = {
 }
 
 
-class Input(BaseModel):
-    """Base of what clients send: unknown members are refused, and nothing is guessed from another type."""
+class FieldChange(Output):
+    """One field of one version: its value before and after, as in the item."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    field: str
+    before: Any
+    after: Any
 
 
-class Output(BaseModel):
-    """Base of what clients get."""
+class HistoryEntry(Output):
+    """One version of an item."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
+    version: int
+    action: Literal["create", "update", "delete", "restore", "erase"]
+    actor: str = Field(description="Who changed it.")
+    request_id: str | None = Field(description="The request that changed it, null for changes past the API.")
+    at: AwareDatetime
+    changes: list[FieldChange]
+
+
+class HistoryPage(Output):
+    """One page of an item's history, newest version first."""
+
+    items: list[HistoryEntry]
+    next_cursor: str | None = Field(description="Cursor of the next page, null on the last one.")
 
 
 class Schemas:
-    """The Create, Patch and Read models of one resource."""
+    """The models of one resource: create (also to replace), patch, read, page, history and bulk."""
 
-    def __init__(self, resource: RestResource) -> None:
+    history: ClassVar = HistoryPage
+
+    def __init__(self, resource: RestResource, *, bulk_operations: int) -> None:
         name = resource.model.__name__
         fields = resource.model.model_fields
         table = resource.table
-        self.create = _model(
+        self.create = make_model(
             f"{name}Create",
             Input,
             {f: _writable(fields[f], table.c[f]) for f in resource.own_fields},
             f"A new {resource.singular}.",
         )
-        self.patch = _model(
+        self.patch = make_model(
             f"{name}Patch",
             Input,
             {f: _optional(fields[f], table.c[f]) for f in resource.own_fields if f not in resource.immutable},
             f"Changes to a {resource.singular}, as a JSON merge patch (RFC 7396): what is absent stays.",
         )
-        self.read = _model(
+        self.read = make_model(
             f"{name}Read",
             Output,
             {f: _readable(fields[f]) for f in resource.shown_fields},
@@ -67,11 +85,15 @@ class Schemas:
             __doc__=f"One page of a list: {resource.path}.",
             items=(list[self.read], Field(description="The items, in the order asked for.")),  # type: ignore[name-defined]
             next_cursor=(str | None, Field(description="Cursor of the next page, null on the last one.")),
+            total=(
+                int,
+                Field(default=0, description="Number of items in the whole list, when asked for.", ge=0),
+            ),
         )
 
-
-def _model(name: str, base: type[BaseModel], fields: dict[str, Any], doc: str) -> type[BaseModel]:
-    return cast("type[BaseModel]", create_model(name, __base__=base, __doc__=doc, **fields))
+        self.bulk = BulkSchemas(
+            name, create=self.create, patch=self.patch, read=self.read, most=bulk_operations
+        )
 
 
 def _writable(info: FieldInfo, column: sa.Column[Any]) -> tuple[Any, Any]:

@@ -71,6 +71,8 @@ def _text(text: str) -> str:
 def parser_of(column: sa.Column[Any]) -> Callable[[str], Any] | None:
     """The function that reads a value of this column from text, or None when there is no such thing."""
     kind = kind_of(column)
+    if isinstance(kind, sa.ARRAY):
+        kind = kind.item_type
     if isinstance(kind, sa.Enum):
         return _enum(kind)
     if isinstance(kind, sa.Integer):

@@ -1,11 +1,12 @@
-"""The statements that change a resource: one each, with the request id set in the same breath."""
+"""The statements that change one item: one each, with the request id set in the same breath."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from service.models.idempotency import IdempotencyRecord
 from service.resources.columns import is_json, representation
 from service.resources.declaration import RestResource
 from service.resources.statement import Statement, compile_statement, parameter, request_context
@@ -14,18 +15,26 @@ _NOW = sa.func.clock_timestamp()
 
 
 class Writer:
-    """Builds the statements of one resource, each once. Own fields are parameters by their names."""
+    """Builds the statements of one resource, each once. Own fields are parameters by their names.
+
+    Statements that change an existing item answer one row (body, version, done, allowed, …): of the change, or of
+    the item as it is when nothing was changed; no row when there is no such item.
+    """
 
     def __init__(self, resource: RestResource) -> None:
         self._resource = resource
         self._table = resource.table
-        self._returned = [self._table.c[name] for name in resource.shown_fields]
-        self.create = self._create()
-        self.delete = self._delete()
-        self.update = lru_cache(maxsize=512)(self._update)
+        names = dict.fromkeys(("version", *resource.shown_fields))
+        self._returned = [self._table.c[name] for name in names]
+        self.create = self._create(keyed=False)
+        self.create_once = self._create(keyed=True)
+        self.delete = self._set_deleted(deleted=True)
+        self.restore = self._set_deleted(deleted=False)
+        self.patch = lru_cache(maxsize=512)(self._patch)
+        self.replace = self._change(resource.own_fields, merge=False)
 
-    def _create(self) -> Statement:
-        """Parameters: id, principal and the own fields. One row: (body, version)."""
+    def _create(self, *, keyed: bool) -> Statement:
+        """Parameters: id, principal, the own fields; with a key also those of the record. One row (body, version)."""
         context = request_context()
         own = self._resource.own_fields
         values = [parameter(name, self._table.c[name].type) for name in own]
@@ -42,82 +51,132 @@ class Writer:
             .returning(*self._returned)
             .cte("changed")
         )
-        return compile_statement(representation(inserted, self._resource.shown_fields))
+        item = representation(inserted, self._resource.shown_fields)
+        return compile_statement(_recorded(item) if keyed else item)
 
-    def _versions(self) -> sa.ColumnElement[bool]:
+    def _allowed(self) -> sa.ColumnElement[bool]:
+        """Whether the version is one that the preconditions name; NULL names all, or excludes none."""
         versions = parameter("versions", sa.ARRAY(sa.Integer()))
-        return sa.or_(versions.is_(None), self._table.c.version == sa.any_(versions))
+        excluded = parameter("excluded", sa.ARRAY(sa.Integer()))
+        version = self._table.c.version
+        return sa.and_(
+            sa.or_(versions.is_(None), version == sa.any_(versions)),
+            sa.or_(excluded.is_(None), version != sa.all_(excluded)),
+        )
 
-    def _alive(self) -> sa.ColumnElement[bool]:
-        return sa.and_(self._table.c.id == parameter("id", sa.Uuid()), self._table.c.deleted_at.is_(None))
+    def _chosen(self, *, alive: bool = True) -> sa.ColumnElement[bool]:
+        deleted_at = self._table.c.deleted_at
+        state = deleted_at.is_(None) if alive else deleted_at.isnot(None)
+        return sa.and_(self._table.c.id == parameter("id", sa.Uuid()), state)
 
-    def _update(self, fields: Sequence[str]) -> Statement:
-        """A merge patch of `fields`. Parameters: id, principal, versions (None for any) and the fields.
+    def _patch(self, fields: Sequence[str]) -> Statement:
+        """A merge patch of `fields`. Parameters: id, principal, versions, excluded and the fields."""
+        return self._change(fields, merge=True)
 
-        One row (body, version, updated, allowed, changes), from the change or else from the row as it is; no row
-        when there is none. `changes` tells a patch that asks for nothing new from one that lost a race.
-        """
+    def _change(self, fields: Sequence[str], *, merge: bool) -> Statement:
+        """`changes` tells a request for nothing new from one that lost a race, `fixed` whether immutable fields
+        stay."""
         context = request_context()
         table = self._table
-        new = {name: self._merged(name) for name in fields}
-        differs = sa.or_(*(table.c[name].is_distinct_from(value) for name, value in new.items()))
+        mutable = [name for name in fields if name not in self._resource.immutable]
+        new = {name: self._new_value(name, merge=merge) for name in mutable}
+        differs = _any_differs(table, new)
+        fixed = sa.not_(
+            _any_differs(
+                table, {n: self._new_value(n, merge=False) for n in fields if n in self._resource.immutable}
+            )
+        )
         changed = (
             sa.update(table)
-            .where(self._alive(), self._versions(), differs, context.c.request_id.isnot(None))
-            .values(
-                **new,
-                version=table.c.version + 1,
-                updated_at=_NOW,
-                updated_by=parameter("principal", sa.Text()),
-            )
+            .where(self._chosen(), self._allowed(), fixed, differs, context.c.request_id.isnot(None))
+            .values(**new, **self._stamp())
             .returning(*self._returned)
             .cte("changed")
         )
+        return self._or_current(changed, self._chosen(), fixed=fixed, changes=differs)
+
+    def _set_deleted(self, *, deleted: bool) -> Statement:
+        """Parameters: id, principal, versions, excluded."""
+        context = request_context()
+        chosen = self._chosen(alive=deleted)
+        changed = (
+            sa.update(self._table)
+            .where(chosen, self._allowed(), context.c.request_id.isnot(None))
+            .values(deleted_at=_NOW if deleted else sa.null(), **self._stamp())
+            .returning(*self._returned)
+            .cte("changed")
+        )
+        return self._or_current(changed, chosen, fixed=sa.true(), changes=sa.true())
+
+    def _stamp(self) -> dict[str, sa.ColumnElement[object]]:
+        return {
+            "version": self._table.c.version + 1,
+            "updated_at": _NOW,
+            "updated_by": parameter("principal", sa.Text()),
+        }
+
+    def _new_value(self, name: str, *, merge: bool) -> sa.ColumnElement[object]:
+        """The parameter, or for JSON documents of a patch the old value with the parameter merged in (RFC 7396)."""
+        column = self._table.c[name]
+        value = parameter(name, column.type)
+        return sa.func.slipway_merge_patch(column, value, type_=JSONB) if merge and is_json(column) else value
+
+    def _or_current(
+        self,
+        changed: sa.CTE,
+        chosen: sa.ColumnElement[bool],
+        *,
+        fixed: sa.ColumnElement[bool],
+        changes: sa.ColumnElement[bool],
+    ) -> Statement:
+        names = self._resource.shown_fields
+        true = sa.true()
         current = (
             sa.select(
                 *self._returned,
-                sa.func.coalesce(self._versions(), sa.false()).label("is_allowed"),
-                differs.label("has_changes"),
+                self._allowed().label("is_allowed"),
+                fixed.label("is_fixed"),
+                changes.label("has_changes"),
             )
-            .where(self._alive())
+            .where(chosen)
             .cte("current")
         )
-        names = self._resource.shown_fields
         done = representation(changed, names).add_columns(
-            sa.true().label("updated"), sa.true().label("allowed"), sa.true().label("changes")
+            true.label("done"), true.label("allowed"), true.label("fixed"), true.label("changes")
         )
         kept = (
             representation(current, names)
-            .add_columns(sa.false(), current.c.is_allowed, current.c.has_changes)
+            .add_columns(sa.false(), current.c.is_allowed, current.c.is_fixed, current.c.has_changes)
             .where(~_any_of(changed))
         )
         return compile_statement(sa.union_all(done, kept))
 
-    def _merged(self, name: str) -> sa.ColumnElement[object]:
-        """The new value: the parameter, or for JSON documents the old one with the patch merged in (RFC 7396)."""
-        column = self._table.c[name]
-        value = parameter(name, column.type)
-        return sa.func.slipway_merge_patch(column, value, type_=JSONB) if is_json(column) else value
 
-    def _delete(self) -> Statement:
-        """Parameters: id, principal, versions. One row (deleted), false when the version did not match."""
-        context = request_context()
-        table = self._table
-        changed = (
-            sa.update(table)
-            .where(self._alive(), self._versions(), context.c.request_id.isnot(None))
-            .values(
-                deleted_at=_NOW,
-                version=table.c.version + 1,
-                updated_at=_NOW,
-                updated_by=parameter("principal", sa.Text()),
-            )
-            .returning(table.c.id)
-            .cte("changed")
-        )
-        current = sa.select(table.c.id).where(self._alive()).cte("current")
-        return compile_statement(sa.select(_any_of(changed).label("deleted")).select_from(current))
+def _any_differs(table: sa.Table, values: dict[str, sa.ColumnElement[object]]) -> sa.ColumnElement[bool]:
+    tests: Iterable[sa.ColumnElement[bool]] = (table.c[n].is_distinct_from(v) for n, v in values.items())
+    return sa.or_(sa.false(), *tests)
 
 
 def _any_of(rows: sa.CTE) -> sa.ColumnElement[bool]:
     return sa.exists(sa.select(sa.literal_column("1")).select_from(rows))
+
+
+def _recorded(item: sa.Select[tuple[str, int]]) -> sa.Select[tuple[str, int]]:
+    """The same row, with the answer stored under its key: both or neither, and the unique key decides who wins."""
+    rows = item.cte("answer")
+    table: sa.Table = IdempotencyRecord.__table__  # type: ignore[attr-defined]
+    names = ["principal", "key", "fingerprint", "status", "headers"]
+    stored = (
+        sa.insert(table)
+        .from_select(
+            [*names, "body"],
+            sa.select(
+                *(parameter(n if n == "principal" else f"record_{n}", table.c[n].type) for n in names),
+                rows.c.body,
+            ),
+            include_defaults=False,
+        )
+        .returning(table.c.key)
+        .cte("stored")
+    )
+    return sa.select(rows.c.body, rows.c.version).select_from(rows.join(stored, sa.true()))

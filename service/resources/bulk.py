@@ -1,0 +1,184 @@
+"""Many changes in one transaction: reading them, applying them by kind, and what became of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from service.http import problems
+from service.http.problems import FieldError, Problem
+from service.models.ids import uuid7
+from service.resources.bodies import pointer
+from service.resources.declaration import Change
+from service.resources.engine import Engine, values_of
+from service.resources.preconditions import parse_tags
+from service.resources.statement import Statement
+from service.security.principals import Principal
+
+
+@dataclass(slots=True)
+class Entry:
+    """One operation of a bulk request, by its place; `values` are what a hook may alter."""
+
+    index: int
+    kind: str
+    id: UUID
+    values: dict[str, Any]
+    versions: list[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of an operation that went through: its status and the item after it."""
+
+    status: int
+    id: UUID
+    etag: str | None = None
+    body: str | None = None
+
+    def as_bytes(self) -> bytes:
+        head = orjson.dumps({"status": self.status, "id": self.id, "etag": self.etag})
+        return head if self.body is None else head[:-1] + b',"item":' + self.body.encode() + b"}"
+
+
+Outcome = Done | Problem
+
+
+def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[Entry], dict[int, Outcome]]:
+    """The operations that make sense, and the problems of those that do not."""
+    entries: list[Entry] = []
+    outcomes: dict[int, Outcome] = {}
+    seen: set[UUID] = set()
+    for index, raw in enumerate(operations):
+        try:
+            entry = _entry(engine, index, engine.schemas.bulk.operation.validate_json(orjson.dumps(raw)))
+        except ValidationError as error:
+            outcomes[index] = problems.ValidationFailed(errors=_errors(index, error))
+            continue
+        except problems.MalformedRequest as error:
+            outcomes[index] = error
+            continue
+        if entry.id in seen:
+            here = pointer(("operations", index, "id"))
+            outcomes[index] = problems.ValidationFailed(errors=[FieldError("is named twice", pointer=here)])
+            continue
+        seen.add(entry.id)
+        entries.append(entry)
+    return entries, outcomes
+
+
+def _errors(index: int, error: ValidationError) -> list[FieldError]:
+    # The second part of a location names the kind of operation, not a member of the body.
+    return [
+        FieldError(item["msg"], pointer=pointer(("operations", index, *item["loc"][1:])))
+        for item in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
+def _entry(engine: Engine, index: int, operation: Any) -> Entry:
+    if operation.op == "create":
+        return Entry(index, "create", uuid7(), values_of(operation.item, engine.resource.own_fields))
+    tags = parse_tags(operation.if_match)
+    if tags is None:
+        here = pointer(("operations", index, "if_match"))
+        raise problems.MalformedRequest(errors=[FieldError("must be an entity tag or *", pointer=here)])
+    versions = None if tags.any else engine.tags.versions(tags)
+    changes: BaseModel | None = getattr(operation, "changes", None)
+    fields = tuple(
+        name for name in engine.resource.own_fields if changes and name in changes.model_fields_set
+    )
+    values = values_of(changes, fields) if changes else {}
+    return Entry(index, operation.op, operation.id, values, versions)
+
+
+class Bulk:
+    """Applies entries on one connection, in its transaction."""
+
+    def __init__(
+        self, engine: Engine, connection: asyncpg.Connection, principal: Principal, request_id: str
+    ) -> None:
+        self._engine = engine
+        self._connection = connection
+        self._principal = principal
+        self._fixed = {"principal": principal.id, "ctx_request_id": request_id}
+
+    async def apply(self, entries: Sequence[Entry]) -> dict[int, Outcome]:
+        """What became of each entry: one statement for each kind of operation, more only to find who is wrong."""
+        outcomes: dict[int, Outcome] = {}
+        batches = self._engine.batches
+        for kind, statement in (
+            ("create", batches.create),
+            ("patch", batches.patch),
+            ("delete", batches.delete),
+        ):
+            some = await self._prepared([entry for entry in entries if entry.kind == kind], outcomes)
+            if some:
+                outcomes |= await self._batch(statement, some)
+        return outcomes
+
+    async def _prepared(self, entries: list[Entry], outcomes: dict[int, Outcome]) -> list[Entry]:
+        """The entries that their hooks let through."""
+        hooks = self._engine.resource.hooks
+        if hooks is None:
+            return entries
+        before = {"create": hooks.before_create, "patch": hooks.before_update, "delete": hooks.before_delete}
+        passed = []
+        for entry in entries:
+            try:
+                await before[entry.kind](self.change(entry))
+            except Problem as problem:
+                outcomes[entry.index] = problem
+            else:
+                passed.append(entry)
+        return passed
+
+    def change(self, entry: Entry) -> Change:
+        """The entry as hooks see it."""
+        kind = "update" if entry.kind == "patch" else entry.kind
+        return Change(kind, entry.id, self._principal, entry.values, self._connection)
+
+    async def _batch(self, statement: Statement, entries: Sequence[Entry]) -> dict[int, Outcome]:
+        """Run one statement for all entries; when it fails, halve them until those that are wrong stand alone."""
+        try:
+            async with self._connection.transaction():  # a savepoint
+                document = {"document": _document(entries)}
+                rows = await self._engine.run_on(self._connection, statement, {**document, **self._fixed})
+        except (problems.Conflict, problems.ValidationFailed) as problem:
+            if len(entries) == 1:
+                return {entries[0].index: problem}
+            middle = len(entries) // 2
+            first = await self._batch(statement, entries[:middle])
+            return first | await self._batch(statement, entries[middle:])
+        found = {row["id"]: row for row in rows}
+        return {entry.index: self._outcome(entry, found.get(entry.id)) for entry in entries}
+
+    def _outcome(self, entry: Entry, row: asyncpg.Record | None) -> Outcome:
+        engine = self._engine
+        if entry.kind == "create":
+            if row is None:
+                errors = [
+                    FieldError("is taken by another item", pointer=f"/{n}") for n in engine.unique_fields
+                ]
+                return problems.Duplicate(errors=errors)
+            return Done(201, entry.id, engine.tags.tag(row["version"]), row["body"])
+        if row is None:
+            return engine.missing()
+        if not row["allowed"]:
+            return problems.PreconditionFailed("Read the item again, and send its new ETag.")
+        if entry.kind == "delete":
+            return Done(204, entry.id)
+        return Done(200, entry.id, engine.tags.tag(row["version"]), row["body"])
+
+
+def _document(entries: Sequence[Entry]) -> str:
+    rows = [
+        {"id": entry.id, **entry.values}
+        if entry.kind == "create"
+        else {"id": entry.id, "versions": entry.versions, "patch": entry.values}
+        for entry in entries
+    ]
+    return orjson.dumps(rows, default=str).decode()

@@ -1,0 +1,58 @@
+"""The schemas of bulk requests and their results."""
+
+from typing import Annotated, Any, Literal, Union
+from uuid import UUID
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from service.resources.schema_base import Input, Output, make_model
+
+Schema = type[BaseModel]
+
+_TAG = Annotated[str, Field(description="ETag of the item, or `*`.", max_length=1000)]
+_ONE = Annotated[UUID, Field(description="Id of the item.")]
+_MODE = (
+    Literal["atomic", "partial"],
+    Field(default="atomic", description="All or nothing, or each for itself."),
+)
+
+
+class Envelope(Input):
+    """A bulk request whose operations are still to be judged one by one."""
+
+    mode: Literal["atomic", "partial"] = "atomic"
+    operations: list[Any] = Field(min_length=1)
+
+
+class BulkSchemas:
+    """`request` and `results` as documented; `operation` judges one operation of a request."""
+
+    def __init__(self, name: str, *, create: Schema, patch: Schema, read: Schema, most: int) -> None:
+        target = {"id": (_ONE, ...), "if_match": (_TAG, ...)}
+        kinds = (
+            _operation(name, "create", {"item": (create, ...)}),
+            _operation(name, "patch", {**target, "changes": (patch, ...)}),
+            _operation(name, "delete", target),
+        )
+        operation: Any = Annotated[Union[kinds], Field(discriminator="op")]  # noqa: UP007  # made at run time
+        self.operation: TypeAdapter[Any] = TypeAdapter(operation)
+        operations = (list[operation], Field(min_length=1, max_length=most))
+        self.request = make_model(f"{name}Bulk", Input, {"mode": _MODE, "operations": operations})
+        result: Any = make_model(f"{name}Result", Output, _result(read))
+        self.results = make_model(f"{name}Results", Output, {"results": (list[result], ...)})
+
+
+def _operation(name: str, kind: str, fields: dict[str, Any]) -> Schema:
+    tag: Any = Literal[kind]
+    return make_model(f"{name}{kind.capitalize()}Operation", Input, {"op": (tag, ...), **fields})
+
+
+def _result(read: Schema) -> dict[str, Any]:
+    status = Field(description="What the status of a request for this operation alone would be.")
+    return {
+        "status": (int, status),
+        "id": (UUID, Field(default=None)),
+        "etag": (str | None, Field(default=None)),
+        "item": (read, Field(default=None)),
+        "problem": (dict[str, Any], Field(default=None, description="Problem details (RFC 9457).")),
+    }

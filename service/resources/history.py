@@ -1,0 +1,94 @@
+"""The statements that read row history. Row images become items by the table's own type, whatever their age.
+
+A column that was renamed names its old names in `info={"formerly": ("old",)}`; a column that an old image lacks
+takes the default of its field. So no image is ever rewritten.
+"""
+
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from pydantic_core import PydanticUndefined, to_jsonable_python
+from sqlalchemy.dialects.postgresql import JSONB
+
+from service.models.history import RowHistory
+from service.resources.columns import item_of, member
+from service.resources.declaration import RestResource
+from service.resources.statement import Statement, compile_statement, parameter
+
+_HISTORY: sa.Table = RowHistory.__table__  # type: ignore[attr-defined]
+GONE = ("delete", "erase")
+
+
+class Historian:
+    """The history statements of one resource. Rows are (body, version, action, actor, request_id, at), newest first.
+
+    `as_of` takes the parameters id and at, and gives one row or none; `page` takes id, below (a version) and limit.
+    """
+
+    def __init__(self, resource: RestResource) -> None:
+        self._resource = resource
+        self._defaults = _defaults(resource)
+        self.as_of = self._statement(
+            _HISTORY.c.at <= parameter("at", sa.DateTime(timezone=True)),
+            limit=sa.literal_column("1", sa.Integer()),
+        )
+        self.page = self._statement(
+            _HISTORY.c.version < parameter("below", sa.BigInteger()), limit=parameter("limit", sa.Integer())
+        )
+
+    def _statement(self, condition: sa.ColumnElement[bool], *, limit: sa.ColumnElement[int]) -> Statement:
+        table = self._resource.table
+        past = (
+            sa.select(_HISTORY)
+            .where(
+                _HISTORY.c.table_name == _quoted(table.name),
+                _HISTORY.c.row_id == parameter("id", sa.Uuid()),
+                condition,
+            )
+            .order_by(_HISTORY.c.version.desc())
+            .limit(limit)
+            .subquery("past")
+        )
+        columns = [sa.column(column.name, column.type) for column in table.columns]
+        null: sa.ColumnElement[Any] = sa.literal_column(f"NULL::{table.name}")
+        record = (
+            sa.func.jsonb_populate_record(null, self._image(past.c.row))
+            .table_valued(*columns, name="record")
+            .lateral("record")
+        )
+        item, body = item_of(record, self._resource.shown_fields)
+        return compile_statement(
+            sa.select(
+                body,
+                past.c.version,
+                past.c.action,
+                past.c.actor,
+                past.c.request_id,
+                member(past.c.at).label("at"),
+            ).select_from(past.join(record, sa.true()).join(item, sa.true()))
+        )
+
+    def _image(self, row: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """The row image under today's names, with defaults for the columns that it lacks."""
+        for column in self._resource.table.columns:
+            for old in column.info.get("formerly", ()):
+                moved = sa.func.jsonb_build_object(
+                    _quoted(column.name), row.op("->")(_quoted(old)), type_=JSONB
+                )
+                row = sa.case((row.op("?")(_quoted(old)), moved.op("||")(row)), else_=row)
+        return sa.literal_column(self._defaults, JSONB).op("||")(row)
+
+
+def _defaults(resource: RestResource) -> str:
+    """The defaults of the own fields, as SQL for one JSON object."""
+    found: dict[str, Any] = {}
+    for name in resource.own_fields:
+        info = resource.model.model_fields[name]
+        if info.default_factory is not None or info.default is not PydanticUndefined:
+            found[name] = to_jsonable_python(info.get_default(call_default_factory=True, validated_data={}))
+    return "'" + orjson.dumps(found).decode().replace("'", "''") + "'::jsonb"
+
+
+def _quoted(name: str) -> sa.ColumnElement[str]:
+    return sa.literal_column(f"'{name}'", sa.Text())

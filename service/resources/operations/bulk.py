@@ -1,0 +1,136 @@
+"""`POST /products/bulk`: up to a thousand changes, all or nothing, or each for itself."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.http import problems, strict_json
+from service.http.problems import FieldError, Problem
+from service.http.state import state_of
+from service.resources.bodies import JSON, field_errors, pointer, require_media_type
+from service.resources.bulk import Bulk, Done, Outcome, read_entries
+from service.resources.bulk_schemas import Envelope
+from service.resources.declaration import Hooks
+from service.resources.documentation import (
+    ALWAYS,
+    IDEMPOTENCY_KEY,
+    WITH_BODY,
+    Documented,
+    responses_of,
+)
+from service.resources.engine import Engine
+from service.resources.idempotency import answer, keyed_request
+from service.resources.once import once
+from service.resources.operations.operation import Operation
+from service.resources.parameters import query_of, refuse_others
+from service.security.principals import Principal
+
+
+async def bulk(engine: Engine, request: Request, principal: Principal) -> Response:
+    """One result for each operation, in order. In atomic mode one failure undoes all, and is the answer."""
+    refuse_others(query_of(request))
+    require_media_type(request, JSON)
+    body = await request.body()
+    mode, operations = _envelope(engine, strict_json.parse(body))
+    keyed = keyed_request(request, principal, body)
+    if keyed is not None and (stored := await engine.services.records.replay(keyed)) is not None:
+        return stored
+    entries, outcomes = read_entries(engine, operations)
+    if mode == "atomic":
+        _refuse_any(outcomes)
+
+    hooks = engine.resource.hooks or Hooks()
+
+    async def effect() -> Response:
+        request_id = state_of(request.scope).request_id
+        async with engine.services.database.transaction() as connection:
+            run = Bulk(engine, connection, principal, request_id)
+            results = outcomes | await run.apply(entries)
+            if mode == "atomic":
+                _refuse_any(results)
+            changes = [run.change(entry) for entry in entries if isinstance(results[entry.index], Done)]
+            for change in changes:
+                await hooks.before_commit(change)
+            done = _results(request.url.path, request_id, results)
+            if keyed is not None:
+                await engine.services.records.store(connection, keyed, 200, {}, done)
+        for change in changes:
+            await hooks.after_commit(change)
+        return answer(200, {}, done)
+
+    return await effect() if keyed is None else await once(engine, keyed, effect)
+
+
+def _envelope(engine: Engine, document: Any) -> tuple[str, list[Any]]:
+    most = engine.services.sizes.bulk_operations
+    if isinstance(document, dict) and isinstance(document.get("operations"), list):
+        count = len(document["operations"])
+        if count > most:
+            error = FieldError(f"must be at most {most} operations, not {count}", pointer="/operations")
+            raise problems.ValidationFailed(errors=[error])
+    try:
+        envelope = Envelope.model_validate(document)
+    except ValidationError as error:
+        raise problems.ValidationFailed(errors=field_errors(error)) from None
+    return envelope.mode, envelope.operations
+
+
+def _refuse_any(outcomes: Mapping[int, Outcome]) -> None:
+    """Raise the first problem, with the errors of all and pointers from the body's root."""
+    wrong = {index: outcome for index, outcome in sorted(outcomes.items()) if isinstance(outcome, Problem)}
+    if not wrong:
+        return
+    errors = [error for index, problem in wrong.items() for error in _placed(index, problem)]
+    first = next(iter(wrong.values()))
+    raise type(first)(first.detail, errors=errors)
+
+
+def _placed(index: int, problem: Problem) -> list[FieldError]:
+    here = pointer(("operations", index))
+    if not problem.errors:
+        return [FieldError(problem.detail or problem.title, pointer=here)]
+    return [
+        error
+        if (error.pointer or "").startswith("/operations/")
+        else FieldError(error.message, pointer=f"{here}/item{error.pointer or ''}")
+        for error in problem.errors
+    ]
+
+
+def _results(path: str, request_id: str, outcomes: Mapping[int, Outcome]) -> bytes:
+    parts = []
+    for index, outcome in sorted(outcomes.items()):
+        if isinstance(outcome, Done):
+            parts.append(outcome.as_bytes())
+        else:
+            placed = type(outcome)(outcome.detail, errors=_placed(index, outcome))
+            document = placed.as_json(instance=path, request_id=request_id)
+            parts.append(orjson.dumps({"status": outcome.status, "problem": document}))
+    return b'{"results":[' + b",".join(parts) + b"]}"
+
+
+def _document(engine: Engine) -> Documented:
+    return {
+        "summary": f"Change many {engine.resource.path}",
+        "description": "In mode `atomic` all operations succeed or none has an effect, and the answer is the "
+        "problem of the first that failed. In mode `partial` each stands for itself. An item may be named once.",
+        "status_code": 200,
+        "response_model": engine.schemas.bulk.results,
+        "responses": responses_of(*ALWAYS, *WITH_BODY, problems.NotFound, problems.PreconditionFailed),
+        "openapi_extra": {"parameters": [IDEMPOTENCY_KEY]},
+    }
+
+
+BULK = Operation(
+    "bulk",
+    "POST",
+    "/bulk",
+    writes=True,
+    handle=bulk,
+    document=_document,
+    body=lambda engine: engine.schemas.bulk.request,
+)

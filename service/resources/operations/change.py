@@ -1,0 +1,191 @@
+"""`PATCH` and `PUT /products/{id}`: changing one item, guarded by its tag; `PUT` may also create under a known id."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.http import problems
+from service.http.problems import FieldError
+from service.resources import preconditions
+from service.resources.bodies import MERGE_PATCH, read_body
+from service.resources.documentation import (
+    ALWAYS,
+    ETAG,
+    ID,
+    LOCATION,
+    ON_ONE,
+    WITH_BODY,
+    Documented,
+    responses_of,
+    tags_header,
+)
+from service.resources.engine import Engine, values_of
+from service.resources.idempotency import answer
+from service.resources.operations.create import FIRST_VERSION
+from service.resources.operations.operation import Operation
+from service.resources.parameters import query_of, refuse_others
+from service.resources.preconditions import Guard
+from service.resources.statement import Statement
+from service.security.principals import Principal
+
+
+async def patch(engine: Engine, request: Request, principal: Principal) -> Response:
+    """The item after a merge patch (RFC 7396). One that changes nothing makes no version."""
+    refuse_others(query_of(request))
+    item_id = engine.item_id(request)
+    guard = preconditions.guard_of(request, engine.tags, required=True)
+    changes = await read_body(request, engine.schemas.patch, MERGE_PATCH)
+    fields = tuple(name for name in engine.resource.own_fields if name in changes.model_fields_set)
+    if not fields:
+        return await _unchanged(engine, item_id, guard)
+    values = values_of(changes, fields)
+    rows = await _run(
+        engine,
+        request,
+        principal,
+        statement=engine.writer.patch(fields),
+        item_id=item_id,
+        guard=guard,
+        values=values,
+    )
+    return changed(engine, rows)
+
+
+async def replace(engine: Engine, request: Request, principal: Principal) -> Response:
+    """The item after a replacement; 201 when `If-None-Match: *` has made it."""
+    refuse_others(query_of(request))
+    item_id = engine.item_id(request)
+    unless = preconditions.tags_of(request, "If-None-Match")
+    creates = unless is not None and unless.any and preconditions.tags_of(request, "If-Match") is None
+    guard = preconditions.guard_of(request, engine.tags, required=not creates)
+    item = await read_body(request, engine.schemas.create)
+    values = values_of(item, engine.resource.own_fields)
+    if creates:
+        return await _create_as(engine, request, principal, item_id, values)
+    rows = await _run(
+        engine,
+        request,
+        principal,
+        statement=engine.writer.replace,
+        item_id=item_id,
+        guard=guard,
+        values=values,
+    )
+    if not rows:
+        raise preconditions.stale()  # PUT could have created it, so the precondition decides (RFC 9110, 13.2.1)
+    return changed(engine, rows)
+
+
+async def _run(
+    engine: Engine,
+    request: Request,
+    principal: Principal,
+    *,
+    statement: Statement,
+    item_id: UUID,
+    guard: Guard,
+    values: dict[str, Any],
+) -> list[asyncpg.Record]:
+    async with engine.change(request, principal, "update", item_id, values) as (run, arguments):
+        return await run(statement, {**arguments, **guard.parameters()})
+
+
+async def _create_as(
+    engine: Engine, request: Request, principal: Principal, item_id: UUID, values: dict[str, Any]
+) -> Response:
+    try:
+        async with engine.change(request, principal, "create", item_id, values) as (run, arguments):
+            rows = await run(engine.writer.create, arguments)
+    except problems.Duplicate as error:
+        if [e.pointer for e in error.errors] != ["/id"]:
+            raise
+        if await engine.run(engine.read_one, {"id": item_id}):
+            raise preconditions.stale() from error
+        raise problems.Conflict("An item with this id was deleted; restore it instead.") from error
+    headers = {"Location": request.url.path, "ETag": engine.tags.tag(FIRST_VERSION)}
+    return answer(201, headers, rows[0]["body"].encode())
+
+
+async def _unchanged(engine: Engine, item_id: UUID, guard: Guard) -> Response:
+    """The answer to a patch that names no field: the item as it is, if the precondition holds."""
+    rows = await engine.run(engine.read_one, {"id": item_id})
+    if not rows:
+        raise engine.missing()
+    body, version = rows[0]
+    if not guard.allows(version):
+        raise preconditions.stale()
+    return answer(200, {"ETag": engine.tags.tag(version)}, body.encode())
+
+
+def changed(engine: Engine, rows: Sequence[asyncpg.Record]) -> Response:
+    """The answer to a change out of its statement's row. Raises the problem when nothing was changed."""
+    if not rows:
+        raise engine.missing()
+    row = rows[0]
+    if row["done"] or (row["allowed"] and row["fixed"] and not row["changes"]):
+        return answer(200, {"ETag": engine.tags.tag(row["version"])}, row["body"].encode())
+    if row["allowed"] and not row["fixed"]:
+        errors = [FieldError("cannot be changed", pointer=f"/{name}") for name in engine.resource.immutable]
+        raise problems.ValidationFailed(errors=errors)
+    raise preconditions.stale()
+
+
+def _document_patch(engine: Engine) -> Documented:
+    return {
+        "summary": f"Change a {engine.resource.singular}",
+        "description": "A JSON merge patch (RFC 7396). A patch that changes nothing makes no new version.",
+        "status_code": 200,
+        "response_model": engine.schemas.read,
+        "responses": {200: {"headers": ETAG}, **responses_of(*ALWAYS, *ON_ONE, *WITH_BODY)},
+        "openapi_extra": {"parameters": [ID, tags_header("If-Match", required=True)]},
+    }
+
+
+def _document_replace(engine: Engine) -> Documented:
+    return {
+        "summary": f"Replace a {engine.resource.singular}",
+        "description": "With `If-Match`, replaces the item; with `If-None-Match: *`, creates it under this id.",
+        "status_code": 200,
+        "response_model": engine.schemas.read,
+        "responses": {
+            200: {"headers": ETAG},
+            201: {
+                "description": "The item was created.",
+                "headers": {**LOCATION, **ETAG},
+                "model": engine.schemas.read,
+            },
+            **responses_of(*ALWAYS, *ON_ONE, *WITH_BODY),
+        },
+        "openapi_extra": {
+            "parameters": [
+                ID,
+                tags_header("If-Match", required=False),
+                tags_header("If-None-Match", required=False),
+            ]
+        },
+    }
+
+
+PATCH = Operation(
+    "patch",
+    "PATCH",
+    "/{id}",
+    writes=True,
+    handle=patch,
+    document=_document_patch,
+    body=lambda engine: engine.schemas.patch,
+    media_types=MERGE_PATCH,
+)
+REPLACE = Operation(
+    "replace",
+    "PUT",
+    "/{id}",
+    writes=True,
+    handle=replace,
+    document=_document_replace,
+    body=lambda engine: engine.schemas.create,
+)

@@ -1,0 +1,69 @@
+"""`POST /products`: a new item, once, however often the request is repeated under one key."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.models.ids import uuid7
+from service.resources.bodies import read_body
+from service.resources.documentation import (
+    ALWAYS,
+    ETAG,
+    IDEMPOTENCY_KEY,
+    LOCATION,
+    WITH_BODY,
+    Documented,
+    responses_of,
+)
+from service.resources.engine import Engine, values_of
+from service.resources.idempotency import answer, keyed_request, parameters
+from service.resources.once import once
+from service.resources.operations.operation import Operation
+from service.resources.parameters import query_of, refuse_others
+from service.security.principals import Principal
+
+FIRST_VERSION = 1
+
+
+async def create(engine: Engine, request: Request, principal: Principal) -> Response:
+    """The new item, where it is and its tag. With an Idempotency-Key the answer is stored with the row."""
+    refuse_others(query_of(request))
+    item = await read_body(request, engine.schemas.create)
+    values = values_of(item, engine.resource.own_fields)
+    keyed = keyed_request(request, principal, await request.body())
+    item_id = uuid7()
+    headers = {
+        "Location": f"{request.url.path.rstrip('/')}/{item_id}",
+        "ETag": engine.tags.tag(FIRST_VERSION),
+    }
+    extra = parameters(keyed, 201, headers) if keyed else {}
+    statement = engine.writer.create_once if keyed else engine.writer.create
+
+    async def insert() -> Response:
+        async with engine.change(request, principal, "create", item_id, values) as (run, arguments):
+            rows = await run(statement, {**arguments, **extra})
+        return answer(201, headers, rows[0]["body"].encode())
+
+    return await insert() if keyed is None else await once(engine, keyed, insert)
+
+
+def _document(engine: Engine) -> Documented:
+    singular = engine.resource.singular
+    return {
+        "summary": f"Create a {singular}",
+        "description": f"Stores a new {singular} under an id of the service's making.",
+        "status_code": 201,
+        "response_model": engine.schemas.read,
+        "responses": {201: {"headers": {**LOCATION, **ETAG}}, **responses_of(*ALWAYS, *WITH_BODY)},
+        "openapi_extra": {"parameters": [IDEMPOTENCY_KEY]},
+    }
+
+
+CREATE = Operation(
+    "create",
+    "POST",
+    "",
+    writes=True,
+    handle=create,
+    document=_document,
+    body=lambda engine: engine.schemas.create,
+)

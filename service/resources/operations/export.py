@@ -1,0 +1,81 @@
+"""`GET /products/export`: the whole filtered list as newline-delimited JSON, in constant memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from service.database import LOST, DatabaseUnavailableError, why
+from service.http import problems
+from service.resources.documentation import ALWAYS, Documented, list_parameters, responses_of
+from service.resources.engine import Engine
+from service.resources.listing import ListQuery
+from service.resources.operations.operation import Operation
+from service.resources.parameters import query_of
+from service.security.principals import Principal
+
+MEDIA_TYPE = "application/x-ndjson"
+ROWS = 500
+_STALL = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
+
+
+async def export(engine: Engine, request: Request, _principal: Principal) -> Response:
+    """One item a line, in the order of `sort`, out of one snapshot of the database."""
+    query = engine.lister.read_all(query_of(request))
+    slots = engine.services.exports
+    if slots.locked():
+        raise problems.Unavailable("As many exports are running as may.", headers={"Retry-After": "5"})
+    lines = _lines(engine, query, slots)
+    first = await anext(lines, b"")  # what goes wrong before the first line is still answered as a problem
+    return StreamingResponse(_chain(first, lines), media_type=MEDIA_TYPE)
+
+
+async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for lines in rest:
+        yield lines
+
+
+async def _lines(engine: Engine, query: ListQuery, slots: asyncio.Semaphore) -> AsyncIterator[bytes]:
+    """Items of a server-side cursor, some hundred at a time, on a connection of its own."""
+    statement = engine.lister.statement(query.shape)
+    stall = f"{engine.services.sizes.export_stall * 1000:.0f}"
+    async with slots:
+        try:
+            async with (
+                engine.services.database.dedicated() as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                await connection.execute(_STALL, stall)
+                cursor = await connection.cursor(statement.sql, *statement.arguments(query.arguments))
+                while rows := await cursor.fetch(ROWS):
+                    yield b"".join(row["body"].encode() + b"\n" for row in rows)
+        except asyncpg.PostgresError as error:
+            raise engine.problem(error) from error
+        except LOST as error:
+            raise DatabaseUnavailableError(why(error)) from error
+
+
+def _document(engine: Engine) -> Documented:
+    path = engine.resource.path
+    return {
+        "summary": f"Export {path}",
+        "description": f"All {path} that pass every filter, one JSON object a line.",
+        "status_code": 200,
+        "response_model": None,
+        "responses": {
+            200: {
+                "description": "One item a line.",
+                "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+            },
+            **responses_of(*ALWAYS),
+        },
+        "openapi_extra": {"parameters": list_parameters(engine, paged=False)},
+    }
+
+
+EXPORT = Operation(
+    "export", "GET", "/export", writes=False, handle=export, document=_document, produces=MEDIA_TYPE
+)

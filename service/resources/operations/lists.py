@@ -1,0 +1,87 @@
+"""`GET /products`: one page of a list. Also `GET /categories/{id}/products`, the same among one parent's items."""
+
+from collections.abc import Mapping
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.http import problems
+from service.resources.documentation import ALWAYS, ID, LINK, Documented, list_parameters, responses_of
+from service.resources.engine import Engine
+from service.resources.idempotency import answer
+from service.resources.listing import ListQuery, Page, links
+from service.resources.operations.operation import Operation
+from service.resources.parameters import query_of
+from service.resources.statement import Statement
+from service.security.principals import Principal
+
+
+async def list_items(engine: Engine, request: Request, _principal: Principal) -> Response:
+    """One page, with links to its neighbours."""
+    given = query_of(request)
+    return _respond(request, given, await _page(engine, engine.lister.read(given)))
+
+
+async def _page(engine: Engine, query: ListQuery) -> Page:
+    total = await _total(engine, query) if query.count else None
+    rows = await engine.run(engine.lister.statement(query.shape), query.arguments)
+    return engine.lister.page(query, [row["body"] for row in rows], total)
+
+
+def _respond(request: Request, given: Mapping[str, str], page: Page) -> Response:
+    return answer(200, {"Link": links(request.url.path, given, page)}, page.body)
+
+
+async def _total(engine: Engine, query: ListQuery) -> int:
+    statement = engine.lister.count_statement(query.shape)
+    if query.count == "exact":
+        return int((await engine.run(statement, query.arguments))[0][0])
+    plan = Statement(f"EXPLAIN (FORMAT JSON) {statement.sql}", statement.parameters, statement.constants)
+    node = orjson.loads((await engine.run(plan, query.arguments))[0][0])[0]["Plan"]
+    while "Aggregate" in node["Node Type"] or "Gather" in node["Node Type"]:
+        node = node["Plans"][0]
+    return int(node["Plan Rows"])
+
+
+def list_under(parent: Engine, field: str) -> Operation:
+    """The list of items whose `field` refers to one item of `parent`."""
+
+    async def list_children(engine: Engine, request: Request, _principal: Principal) -> Response:
+        parent_id = parent.item_id(request)
+        given = query_of(request)
+        if any(name.partition("__")[0] == field for name in given):
+            raise problems.InvalidParameter(f"The path says the {field} already.")
+        page = await _page(engine, engine.lister.read({**given, field: str(parent_id)}))
+        if page.empty and not await parent.run(parent.read_one, {"id": parent_id}):
+            raise parent.missing()
+        return _respond(request, given, page)
+
+    def document(engine: Engine) -> Documented:
+        documented = _document(engine)
+        parameters = [p for p in list_parameters(engine) if p["name"].partition("__")[0] != field]
+        return {
+            **documented,
+            "summary": f"List {engine.resource.path} of a {parent.resource.singular}",
+            "responses": {**documented["responses"], **responses_of(problems.NotFound)},
+            "openapi_extra": {"parameters": [ID, *parameters]},
+        }
+
+    return Operation(
+        f"list_{parent.resource.singular}", "GET", "", writes=False, handle=list_children, document=document
+    )
+
+
+def _document(engine: Engine) -> Documented:
+    resource = engine.resource
+    return {
+        "summary": f"List {resource.path}",
+        "description": f"One page of the {resource.path} that pass every filter, in the order of `sort`.",
+        "status_code": 200,
+        "response_model": engine.schemas.page,
+        "responses": {200: {"headers": LINK}, **responses_of(*ALWAYS)},
+        "openapi_extra": {"parameters": list_parameters(engine)},
+    }
+
+
+LIST = Operation("list", "GET", "", writes=False, handle=list_items, document=_document)

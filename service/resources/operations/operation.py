@@ -1,0 +1,28 @@
+"""What an operation of a resource is."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request, Response
+
+from service.resources.documentation import Documented
+from service.resources.engine import Engine
+from service.security.principals import Principal
+
+Handle = Callable[[Engine, Request, Principal], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation: how it is reached under the resource's path, who answers, what OpenAPI says of it."""
+
+    name: str
+    method: str
+    suffix: str
+    writes: bool
+    handle: Handle
+    document: Callable[[Engine], Documented]
+    body: Callable[[Engine], type[Any]] | None = None
+    media_types: tuple[str, ...] = ("application/json",)
+    produces: str = "application/json"

@@ -1,0 +1,73 @@
+"""`DELETE /products/{id}` and `POST /products/{id}/restore`: out of sight, and back."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.http import problems
+from service.resources import preconditions
+from service.resources.documentation import ALWAYS, ETAG, ID, ON_ONE, Documented, responses_of, tags_header
+from service.resources.engine import Engine
+from service.resources.operations.change import changed
+from service.resources.operations.operation import Operation
+from service.resources.parameters import query_of, refuse_others
+from service.security.principals import Principal
+
+
+async def delete(engine: Engine, request: Request, principal: Principal) -> Response:
+    """Nothing. The row stays, marked as deleted, and its history with it."""
+    refuse_others(query_of(request))
+    item_id = engine.item_id(request)
+    guard = preconditions.guard_of(request, engine.tags, required=True)
+    async with engine.change(request, principal, "delete", item_id, {}) as (run, arguments):
+        rows = await run(engine.writer.delete, {**arguments, **guard.parameters()})
+    changed(engine, rows)
+    return Response(status_code=204)
+
+
+async def restore(engine: Engine, request: Request, principal: Principal) -> Response:
+    """The item, as it was when it was deleted, in a new version."""
+    refuse_others(query_of(request))
+    item_id = engine.item_id(request)
+    guard = preconditions.guard_of(request, engine.tags, required=False)
+    async with engine.change(request, principal, "update", item_id, {}) as (run, arguments):
+        rows = await run(engine.writer.restore, {**arguments, **guard.parameters()})
+    if not rows and await engine.run(engine.read_one, {"id": item_id}):
+        raise problems.NotDeleted
+    return changed(engine, rows)
+
+
+def _document_delete(engine: Engine) -> Documented:
+    return {
+        "summary": f"Delete a {engine.resource.singular}",
+        "description": "A soft delete: the row stays in the history, and can be restored.",
+        "status_code": 204,
+        "response_model": None,
+        "responses": responses_of(*ALWAYS, *ON_ONE, problems.Conflict),
+        "openapi_extra": {"parameters": [ID, tags_header("If-Match", required=True)]},
+    }
+
+
+def _document_restore(engine: Engine) -> Documented:
+    return {
+        "summary": f"Restore a deleted {engine.resource.singular}",
+        "description": "Brings back an item as it was; 409 when another one has taken its unique values meanwhile.",
+        "status_code": 200,
+        "response_model": engine.schemas.read,
+        "responses": {
+            200: {"headers": ETAG},
+            **responses_of(
+                *ALWAYS,
+                problems.NotFound,
+                problems.PreconditionFailed,
+                problems.Conflict,
+                problems.ValidationFailed,
+            ),
+        },
+        "openapi_extra": {"parameters": [ID, tags_header("If-Match", required=False)]},
+    }
+
+
+DELETE = Operation("delete", "DELETE", "/{id}", writes=True, handle=delete, document=_document_delete)
+RESTORE = Operation(
+    "restore", "POST", "/{id}/restore", writes=True, handle=restore, document=_document_restore
+)

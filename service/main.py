@@ -36,13 +36,7 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     database = Database(settings)
     redis = Redis(settings.redis) if settings.redis.enabled else None
     gate = _gate(settings, database, redis)
-    services = Services(
-        database=database,
-        records=Records(database, settings.app.idempotency_hours),
-        cursors=CursorCodec(settings.security.secret_key.get_secret_value()),
-        sizes=settings.performance,
-        exports=asyncio.Semaphore(settings.performance.exports),
-    )
+    services = _services(settings, database)
 
     app = FastAPI(
         title=settings.app.name.capitalize(),
@@ -73,6 +67,16 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
         max_body_bytes=settings.server.max_body_bytes,
     )
     return app
+
+
+def _services(settings: Settings, database: Database) -> Services:
+    return Services(
+        database=database,
+        records=Records(database, settings.app.idempotency_hours),
+        cursors=CursorCodec(settings.security.secret_key.get_secret_value()),
+        sizes=settings.performance,
+        exports=asyncio.Semaphore(settings.performance.exports),
+    )
 
 
 def _gate(settings: Settings, database: Database, redis: Redis | None) -> Gate:

@@ -1,7 +1,7 @@
 """One item: create, read, change, delete."""
 
 from collections.abc import Callable
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from httpx2 import AsyncClient
@@ -184,7 +184,7 @@ async def test_read_honours_if_none_match(client: AsyncClient, product: Json) ->
     assert (await client.get(url, headers={"If-None-Match": '"other"'})).status_code == 200
 
 
-@pytest.mark.parametrize("item_id", ["1", "x" * 36, str(uuid4()), "%00", "..%2f"])
+@pytest.mark.parametrize("item_id", ["1", "x" * 36, str(UUID(int=7)), "%00", "..%2f"])
 async def test_unknown_item_is_not_found(client: AsyncClient, item_id: str) -> None:
     problem(await client.get(f"{PRODUCTS}/{item_id}"), 404, "not_found")
 

@@ -10,8 +10,10 @@ from service import __version__
 from service.cli import keys
 from service.cli.check import check
 from service.cli.dev import dev
+from service.cli.importing import import_
 from service.cli.migrate import migrate
 from service.cli.openapi import openapi
+from service.cli.purge import purge
 from service.cli.seed import seed
 from service.cli.serve import serve
 
@@ -22,8 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (serve, dev, migrate, check, seed, openapi):
+for command in (serve, dev, migrate, check, seed, purge, openapi):
     app.command()(command)
+app.command("import")(import_)
 app.add_typer(keys.app, name="keys")
 
 

@@ -5,6 +5,7 @@ import uvloop
 from service.admin import create_admin_app
 from service.cli.runtime import clear_errors
 from service.config import Settings
+from service.http.server import Applications
 from service.http.server import serve as serve_both
 from service.main import create_app
 from service.observability import logs
@@ -21,8 +22,18 @@ def serve() -> None:
 
 
 def run_server(settings: Settings) -> None:
-    """Serve in this process until a signal comes. Raises `PortTakenError`."""
+    """Serve until a signal comes, in this process or in as many as the settings say. Raises `PortTakenError`."""
     logs.configure(settings.logging)
+    if settings.server.workers > 1:
+        from service.http import workers  # noqa: PLC0415  # a single process does without gunicorn
+
+        workers.run(lambda: _applications(settings), settings.server)
+        return
+    made = _applications(settings)
+    uvloop.run(serve_both(made.public, made.admin, settings.server, made.lifecycle))
+
+
+def _applications(settings: Settings) -> Applications:
     app = create_app(settings)
     admin = create_admin_app(app.state.health, metrics=settings.monitoring.metrics)
-    uvloop.run(serve_both(app, admin, settings.server, app.state.lifecycle))
+    return Applications(app, admin, app.state.lifecycle)

@@ -54,7 +54,11 @@ async def _framework(request: Request, error: Exception) -> Response:
     kind = _BY_STATUS.get(error.status_code, problems.MalformedRequest)
     if error.status_code >= 500:  # noqa: PLR2004
         kind = _BY_STATUS.get(error.status_code, problems.InternalError)
-    headers = {"Allow": _allowed(request)} if kind is problems.MethodNotAllowed else error.headers
+    if kind is not problems.MethodNotAllowed:
+        return problem_response(request, kind(headers=error.headers))
+    headers = {"Allow": _allowed(request)}
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers=headers)
     return problem_response(request, kind(headers=headers))
 
 
@@ -66,6 +70,8 @@ def _allowed(request: Request) -> str:
         regex = getattr(context, "path_regex", None)
         if regex is not None and regex.match(path):
             methods |= context.methods or set()
+    # The edge answers HEAD by GET, and this module OPTIONS.
+    methods |= {"OPTIONS", "HEAD"} if "GET" in methods else {"OPTIONS"}
     return ", ".join(sorted(methods))
 
 

@@ -48,7 +48,10 @@ class Edge:
         state = scope[KEY] = new_state(scope["headers"])
         token = request_id_var.set(state.request_id)
         structlog.contextvars.bind_contextvars(request_id=state.request_id)
-        exchange = _Exchange(scope, receive, send, state, self)
+        # HEAD is GET without the content (RFC 9110, 9.3.2), so routes need not know of it.
+        head = scope["method"] == "HEAD"
+        inner = {**scope, "method": "GET"} if head else scope
+        exchange = (_Headless if head else _Exchange)(inner, receive, send, state, self)
         if self._metrics is not None:
             self._metrics.began(scope["method"])
         try:
@@ -56,7 +59,7 @@ class Edge:
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
             request_id_var.reset(token)
-            self._report(exchange)
+            self._report(exchange, scope["method"])
 
     async def _answer(self, exchange: "_Exchange") -> None:
         try:
@@ -70,16 +73,16 @@ class Edge:
             )
             await exchange.send_problem(problems.InternalError())
 
-    def _report(self, exchange: "_Exchange") -> None:
+    def _report(self, exchange: "_Exchange", method: str) -> None:
         scope, state = exchange.scope, exchange.state
         seconds = clock.monotonic() - exchange.began
         template = template_of(scope)
         if self._metrics is not None:
-            self._metrics.ended(scope["method"], template, exchange.status, seconds)
+            self._metrics.ended(method, template, exchange.status, seconds)
         principal = None if state.principal is None else state.principal.id
         self._access.write(
             AccessLine(
-                scope["method"],
+                method,
                 template,
                 exchange.status,
                 seconds,
@@ -151,3 +154,14 @@ class _Exchange:
         ]
         await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+class _Headless(_Exchange):
+    """An exchange whose answer loses its content on the way out."""
+
+    __slots__ = ()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await super().send(message)

@@ -8,7 +8,7 @@ from service.http.problems import NotAcceptable
 def require_acceptable(request: Request, media_type: str) -> None:
     """Raises `NotAcceptable` when the `Accept` field excludes `media_type`."""
     accept = ",".join(request.headers.getlist("accept")).lower()
-    if not accept or accept == "*/*" or accept.startswith(media_type):
+    if accept in ("", "*/*", media_type):
         return
     kind = media_type.partition("/")[0]
     # The most specific range that fits decides.

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 
 import structlog
 import uvicorn
@@ -22,6 +23,15 @@ class PortTakenError(Exception):
     def __init__(self, host: str, port: int, reason: str) -> None:
         super().__init__(f"cannot listen on {host}:{port}: {reason}")
         self.port = port
+
+
+@dataclass(frozen=True, slots=True)
+class Applications:
+    """What one process serves."""
+
+    public: ASGIApp
+    admin: ASGIApp
+    lifecycle: Lifecycle
 
 
 class _Server(uvicorn.Server):
@@ -65,18 +75,35 @@ def _server(app: ASGIApp, settings: ServerSettings, *, lifespan: bool) -> _Serve
     return _Server(config)
 
 
+def listeners(settings: ServerSettings) -> list[socket.socket]:
+    """The public and the admin socket, listening. Raises `PortTakenError`."""
+    public = listen(settings.host, settings.port, settings.backlog)
+    try:
+        return [public, listen(settings.admin_host, settings.admin_port, settings.backlog)]
+    except PortTakenError:
+        public.close()
+        raise
+
+
 async def serve(app: ASGIApp, admin: ASGIApp, settings: ServerSettings, lifecycle: Lifecycle) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return. Raises `PortTakenError`, or `SystemExit` when the
     application's start fails."""
-    sockets = [
-        listen(settings.host, settings.port, settings.backlog),
-        listen(settings.admin_host, settings.admin_port, settings.backlog),
-    ]
-    public_server = _server(app, settings, lifespan=True)
-    admin_server = _server(admin, settings, lifespan=False)
+    stop_signals = (signal.SIGTERM, signal.SIGINT)
+    await serve_on(listeners(settings), Applications(app, admin, lifecycle), settings, stop_signals)
+
+
+async def serve_on(
+    sockets: Sequence[socket.socket],
+    applications: Applications,
+    settings: ServerSettings,
+    stop_signals: Sequence[int],
+) -> None:
+    """As `serve`, on a public and an admin socket that listen already."""
+    public_server = _server(applications.public, settings, lifespan=True)
+    admin_server = _server(applications.admin, settings, lifespan=False)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals:
         loop.add_signal_handler(number, _on_signal, stop, public_server)
     admin_task = asyncio.create_task(admin_server.serve([sockets[1]]))
     public_task = asyncio.create_task(public_server.serve([sockets[0]]))
@@ -84,7 +111,7 @@ async def serve(app: ASGIApp, admin: ASGIApp, settings: ServerSettings, lifecycl
     try:
         await asyncio.wait({public_task, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
-            await _drain(settings, lifecycle)
+            await _drain(settings, applications.lifecycle)
         public_server.should_exit = True
         await public_task
     finally:

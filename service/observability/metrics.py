@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
-from prometheus_client import Gauge, Info
+from prometheus_client import Gauge
 from starlette_exporter import PrometheusMiddleware
 
 from service import __version__
@@ -12,11 +12,16 @@ from service.config import Settings
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NO_ROUTE = "__unknown__"
 
+# Over several workers: the least that any of them says.
 dependency_up = Gauge(
-    "slipway_dependency_up", "Whether a dependency answered the last time it was asked.", ["dependency"]
+    "slipway_dependency_up",
+    "Whether a dependency answered the last time it was asked.",
+    ["dependency"],
+    multiprocess_mode="livemin",
 )
-build_info = Info("slipway_build", "Version of the service.")
-build_info.info({"version": __version__})
+# A gauge and no `Info`, which has no way to be the same over several workers.
+build_info = Gauge("slipway_build_info", "Version of the service.", ["version"], multiprocess_mode="livemax")
+build_info.labels(__version__).set(1)
 
 
 async def _nothing(_scope: Any, _receive: Any, _send: Any) -> None:

@@ -1,0 +1,72 @@
+"""`slipway import`: items out of a file of newline-delimited JSON, as the export writes it."""
+
+import asyncio
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli.errors import CommandError, Exit
+from service.cli.runtime import clear_errors, load_settings, run
+from service.config import Settings
+from service.database import Database
+from service.resources.catalog import RESOURCES
+from service.resources.cursor import CursorCodec
+from service.resources.engine import Engine, Services
+from service.resources.idempotency import Records
+from service.resources.importing import Importer, Tally
+
+
+@clear_errors
+def import_(
+    resource: Annotated[str, typer.Argument(help="Path of the resource, such as products.")],
+    file: Annotated[Path, typer.Argument(help="The file; - for standard input.", allow_dash=True)],
+    errors: Annotated[
+        Path | None,
+        typer.Option(help="Write the lines that went wrong here; mended, the file can be imported."),
+    ] = None,
+    from_line: Annotated[int, typer.Option(min=1, help="Start at this line, after an interruption.")] = 1,
+) -> None:
+    """Add items. Items whose id exists already are left as they are, so an import can be repeated.
+
+    Exit codes: 0 all lines are in, 1 some went wrong, 4 database not reached.
+    """
+    if resource not in {known.path for known in RESOURCES}:
+        names = ", ".join(known.path for known in RESOURCES)
+        raise CommandError(f"there is no resource {resource}, only {names}", Exit.USAGE)
+    settings = load_settings(database={"acquire_timeout": 10.0})
+    tally = run(_import(settings, resource, file, errors, from_line))
+    typer.echo(f"{tally}")
+    if tally.wrong:
+        raise typer.Exit(Exit.FAILED)
+
+
+async def _import(settings: Settings, path: str, file: Path, errors: Path | None, from_line: int) -> Tally:
+    database = Database(settings)
+    await database.start()
+    services = Services(
+        database=database,
+        records=Records(database, settings.app.idempotency_hours),
+        cursors=CursorCodec(""),
+        sizes=settings.performance,
+        exports=asyncio.Semaphore(1),
+    )
+    engine = Engine(next(known for known in RESOURCES if known.path == path), services)
+    try:
+        with ExitStack() as stack:
+            try:
+                source = sys.stdin.buffer if str(file) == "-" else stack.enter_context(file.open("rb"))
+                report = stack.enter_context(errors.open("wb")) if errors else None
+            except OSError as error:
+                raise CommandError(f"{error.filename}: {error.strerror}", Exit.USAGE) from None
+            importer = Importer(engine, report=report, progress=_progress)
+            return await importer.run(source, from_line=from_line)
+    finally:
+        await database.stop()
+
+
+def _progress(tally: Tally) -> None:
+    end = "\r" if sys.stderr.isatty() else "\n"
+    sys.stderr.write(f"slipway: line {tally.line}: {tally}{end}")

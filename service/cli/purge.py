@@ -1,0 +1,24 @@
+"""`slipway purge`: what has outlived its use."""
+
+import typer
+
+from service.cli.runtime import clear_errors, load_settings, run
+from service.config import Settings
+from service.database import Database
+from service.resources.idempotency import Records
+
+
+@clear_errors
+def purge() -> None:
+    """Remove stored answers to requests with an Idempotency-Key that are older than they are kept for."""
+    count = run(_purge(load_settings(database={"acquire_timeout": 10.0})))
+    typer.echo(f"{count} expired idempotency records removed")
+
+
+async def _purge(settings: Settings) -> int:
+    database = Database(settings)
+    await database.start()
+    try:
+        return await Records(database, settings.app.idempotency_hours).purge()
+    finally:
+        await database.stop()

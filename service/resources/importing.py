@@ -1,0 +1,161 @@
+"""Import of newline-delimited JSON: in batches, each line judged for itself, what is wrong reported to be mended."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, BinaryIO
+from uuid import UUID
+
+import orjson
+from pydantic import ValidationError
+
+from service.http import problems, strict_json
+from service.http.problems import FieldError, Problem
+from service.models.base import SYSTEM_FIELDS
+from service.models.ids import uuid7
+from service.resources.bodies import field_errors
+from service.resources.bulk import Bulk, Entry
+from service.resources.engine import Engine, values_of
+from service.resources.schemas import is_text_id
+from service.security.principals import Principal
+
+IMPORTER = Principal("system:import", frozenset())
+BATCH = 1000
+LONGEST_LINE = 4 * 2**20  # bytes
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far an import is. `line` is the last line that was read."""
+
+    line: int = 0
+    added: int = 0
+    known: int = 0
+    wrong: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.added} added, {self.known} there already, {self.wrong} wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    number: int
+    raw: bytes
+    entry: Entry
+
+
+class Importer:
+    """Adds the items of a file to a resource. Each batch is a transaction; a repeated import adds nothing twice."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        report: BinaryIO | None = None,
+        progress: Callable[[Tally], None] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._report = report
+        self._progress = progress
+        self._request_id = f"import-{uuid7().hex}"
+        self.tally = Tally()
+
+    async def run(self, source: BinaryIO, *, from_line: int = 1) -> Tally:
+        """Import every line from `from_line` on. Raises `DatabaseUnavailableError`; what was added stays."""
+        numbered = _lines(source, from_line)
+        while batch := list(islice(numbered, BATCH)):
+            await self._batch(list(self._judged(batch)))
+            self.tally.line = batch[-1][0]
+            if self._progress is not None:
+                self._progress(self.tally)
+        return self.tally
+
+    def _judged(self, batch: Iterable[tuple[int, bytes]]) -> Iterator[_Line]:
+        seen: set[UUID] = set()
+        for number, raw in batch:
+            if not raw.strip():
+                continue
+            try:
+                entry = self._entry(number, raw)
+            except Problem as problem:
+                self._wrong(number, raw, problem)
+                continue
+            if entry.id in seen:
+                self.tally.known += 1
+                continue
+            seen.add(entry.id)
+            yield _Line(number, raw, entry)
+
+    def _entry(self, number: int, raw: bytes) -> Entry:
+        item = _item(strict_json.parse(raw))
+        given = item.pop("id", None)
+        item_id = uuid7() if given is None else is_text_id(str(given))
+        if item_id is None:
+            raise problems.ValidationFailed(errors=[FieldError("must be a UUID", pointer="/id")])
+        own = {name: value for name, value in item.items() if name not in SYSTEM_FIELDS}
+        try:
+            model = self._engine.schemas.create.model_validate_json(orjson.dumps(own))
+        except ValidationError as error:
+            raise problems.ValidationFailed(errors=field_errors(error)) from None
+        return Entry(number, "create", item_id, values_of(model, self._engine.resource.own_fields))
+
+    async def _batch(self, lines: list[_Line]) -> None:
+        if not lines:
+            return
+        table = self._engine.resource.table.name
+        ids = [line.entry.id for line in lines]
+        async with self._engine.services.database.transaction() as connection:
+            known = {
+                row["id"]
+                for row in await connection.fetch(f"SELECT id FROM {table} WHERE id = ANY($1::uuid[])", ids)  # noqa: S608
+            }
+            new = [line for line in lines if line.entry.id not in known]
+            outcomes = await Bulk(self._engine, connection, IMPORTER, self._request_id).apply(
+                [line.entry for line in new]
+            )
+        self.tally.known += len(known)
+        for line in new:
+            outcome = outcomes[line.entry.index]
+            if isinstance(outcome, Problem):
+                self._wrong(line.number, line.raw, outcome)
+            else:
+                self.tally.added += 1
+
+    def _wrong(self, number: int, raw: bytes, problem: Problem) -> None:
+        self.tally.wrong += 1
+        if self._report is None:
+            return
+        head: dict[str, Any] = {
+            "line": number,
+            "code": problem.code,
+            "detail": problem.detail or problem.title,
+            "errors": [error.as_json() for error in problem.errors],
+        }
+        try:
+            orjson.loads(raw)
+            item: Any = orjson.Fragment(raw)
+        except orjson.JSONDecodeError:
+            item = raw.decode("utf-8", "replace")
+        self._report.write(orjson.dumps({**head, "item": item}, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _lines(source: BinaryIO, from_line: int) -> Iterator[tuple[int, bytes]]:
+    number = 0
+    while raw := source.readline(LONGEST_LINE + 1):
+        number += 1
+        tail = raw
+        while tail and not tail.endswith(b"\n"):
+            tail = source.readline(
+                LONGEST_LINE + 1
+            )  # the rest of a line that is too long: cut, it is no JSON
+        if number >= from_line:
+            yield number, raw.rstrip(b"\r\n")
+
+
+def _item(document: Any) -> dict[str, Any]:
+    """The item of a line: the line itself, or the `item` of a line out of an error report."""
+    if isinstance(document, dict) and {"line", "code", "item"} <= document.keys():
+        document = document["item"]
+    if not isinstance(document, dict):
+        raise problems.ValidationFailed(errors=[FieldError("must be an object", pointer="")])
+    return dict(document)

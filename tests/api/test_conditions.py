@@ -1,0 +1,154 @@
+"""Conditional requests (RFC 9110, section 13), HEAD, OPTIONS, negotiation."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from httpx2 import AsyncClient
+
+from tests.api.conftest import Json
+from tests.api.test_items import problem
+
+PRODUCTS = "/api/v1/products"
+
+
+async def test_put_replaces_everything(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+    created = await client.post(
+        PRODUCTS, json=new_product(description="old", attributes={"a": 1}, tags=["x"])
+    )
+    body = new_product(sku=created.json()["sku"], name="Replaced", attributes={"b": 2})
+    answer = await client.put(
+        created.headers["location"], json=body, headers={"If-Match": created.headers["etag"]}
+    )
+    assert answer.status_code == 200
+    after = answer.json()
+    assert (after["name"], after["description"], after["attributes"], after["tags"]) == (
+        "Replaced",
+        "",
+        {"b": 2},
+        [],
+    )
+    assert after["version"] == 2
+    again = await client.put(
+        created.headers["location"], json=body, headers={"If-Match": answer.headers["etag"]}
+    )
+    assert (again.status_code, again.content) == (200, answer.content)
+
+
+async def test_put_cannot_change_an_immutable_field(
+    client: AsyncClient, product: Json, new_product: Callable[..., Json]
+) -> None:
+    answer = await client.put(f"{PRODUCTS}/{product['id']}", json=new_product(), headers={"If-Match": "*"})
+    assert problem(answer, 422, "validation_failed")["errors"] == [
+        {"pointer": "/sku", "message": "cannot be changed"}
+    ]
+
+
+async def test_put_creates_once_under_a_known_id(
+    client: AsyncClient, new_product: Callable[..., Json]
+) -> None:
+    url, body = f"{PRODUCTS}/{uuid4()}", new_product()
+    first = await client.put(url, json=body, headers={"If-None-Match": "*"})
+    assert (first.status_code, first.headers["location"]) == (201, url)
+    assert (await client.get(url)).content == first.content
+    problem(await client.put(url, json=body, headers={"If-None-Match": "*"}), 412, "precondition_failed")
+    assert (await client.delete(url, headers={"If-Match": first.headers["etag"]})).status_code == 204
+    problem(await client.put(url, json=body, headers={"If-None-Match": "*"}), 409, "conflict")
+
+
+async def test_put_of_another_items_sku_is_a_duplicate(
+    client: AsyncClient, product: Json, new_product: Callable[..., Json]
+) -> None:
+    answer = await client.put(
+        f"{PRODUCTS}/{uuid4()}", json=new_product(sku=product["sku"]), headers={"If-None-Match": "*"}
+    )
+    assert problem(answer, 409, "duplicate")["errors"][0]["pointer"] == "/sku"
+
+
+async def test_put_needs_a_precondition(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+    url = f"{PRODUCTS}/{uuid4()}"
+    problem(await client.put(url, json=new_product()), 428, "precondition_required")
+    problem(await client.put(url, json=new_product(), headers={"If-Match": "*"}), 412, "precondition_failed")
+
+
+@pytest.mark.parametrize("form", ["{tag}", "*", '"other", {tag}', '"a",,{tag} , "b"', 'W/"x", {tag}'])
+async def test_if_match_that_holds(client: AsyncClient, product: Json, form: str) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    tag = (await client.get(url)).headers["etag"]
+    assert (await client.get(url, headers={"If-Match": form.format(tag=tag)})).status_code == 200
+    answer = await client.patch(url, json={"stock": 7}, headers={"If-Match": form.format(tag=tag)})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("form", ["W/{tag}", '"other"', '""', '"1"', '"1-00000000"'])
+async def test_if_match_that_fails(client: AsyncClient, product: Json, form: str) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    tag = (await client.get(url)).headers["etag"]
+    headers = {"If-Match": form.format(tag=tag)}
+    problem(await client.get(url, headers=headers), 412, "precondition_failed")
+    problem(await client.patch(url, json={"stock": 7}, headers=headers), 412, "precondition_failed")
+    problem(await client.delete(url, headers=headers), 412, "precondition_failed")
+    assert (await client.get(url)).json() == product
+
+
+async def test_if_none_match_also_guards_changes(client: AsyncClient, product: Json) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    tag = (await client.get(url)).headers["etag"]
+    for unless in (tag, f"W/{tag}", "*"):
+        headers = {"If-Match": tag, "If-None-Match": unless}
+        problem(await client.patch(url, json={"stock": 7}, headers=headers), 412, "precondition_failed")
+    headers = {"If-Match": tag, "If-None-Match": '"other"'}
+    assert (await client.patch(url, json={"stock": 7}, headers=headers)).status_code == 200
+
+
+async def test_if_match_is_judged_before_if_none_match(client: AsyncClient, product: Json) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    tag = (await client.get(url)).headers["etag"]
+    problem(
+        await client.get(url, headers={"If-Match": '"x"', "If-None-Match": tag}), 412, "precondition_failed"
+    )
+    assert (await client.get(url, headers={"If-Match": tag, "If-None-Match": tag})).status_code == 304
+
+
+async def test_preconditions_do_not_hide_a_missing_item(client: AsyncClient) -> None:
+    url = f"{PRODUCTS}/{uuid4()}"
+    for headers in ({"If-Match": "*"}, {"If-Match": '"x"'}):
+        problem(await client.patch(url, json={"stock": 7}, headers=headers), 404, "not_found")
+        problem(await client.delete(url, headers=headers), 404, "not_found")
+        problem(await client.get(url, headers=headers), 404, "not_found")
+
+
+@pytest.mark.parametrize("value", ["", "x", '"a', 'a"', '"a" "b"', "W/*", "*, *", 'w/"a"'])
+async def test_malformed_tags_are_refused(client: AsyncClient, product: Json, value: str) -> None:
+    answer = await client.get(f"{PRODUCTS}/{product['id']}", headers={"If-None-Match": value})
+    assert problem(answer, 400, "malformed_request")["errors"][0]["header"] == "If-None-Match"
+
+
+async def test_head_is_get_without_content(client: AsyncClient, product: Json) -> None:
+    for url in (PRODUCTS, f"{PRODUCTS}/{product['id']}", f"{PRODUCTS}/{uuid4()}", f"{PRODUCTS}?sort=x"):
+        get, head = await client.get(url), await client.head(url)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        for name in ("content-type", "etag"):
+            assert head.headers.get(name) == get.headers.get(name)
+        if url != f"{PRODUCTS}/{uuid4()}" and get.status_code == 200:
+            assert head.headers["content-length"] == str(len(get.content))
+
+
+async def test_options_lists_the_methods(client: AsyncClient, product: Json) -> None:
+    answer = await client.options(f"{PRODUCTS}/{product['id']}")
+    assert answer.status_code == 204
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"}
+    problem(await client.options("/api/v1/nothing"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("application/json", 200), ("*/*", 200), ("application/*", 200), ("text/html, */*;q=0.1", 200),
+        ("application/json;q=0.5, text/html", 200), ("text/html", 406), ("application/json;q=0, */*", 406),
+        ("application/xml", 406), ("", 200),
+    ],
+)  # fmt: skip
+async def test_accept_is_honoured(client: AsyncClient, accept: str, status: int) -> None:
+    answer = await client.get(PRODUCTS, headers={"Accept": accept})
+    assert answer.status_code == status

@@ -1,0 +1,100 @@
+"""History, as_of, delete and restore."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from httpx2 import AsyncClient
+
+from tests.api.conftest import Json
+from tests.api.test_items import problem
+
+PRODUCTS = "/api/v1/products"
+
+
+async def _patch(client: AsyncClient, product_id: str, **changes: object) -> Json:
+    answer = await client.patch(
+        f"{PRODUCTS}/{product_id}",
+        json=changes,
+        headers={"If-Match": "*", "X-Request-Id": f"change-{product_id}"},
+    )
+    assert answer.status_code == 200, answer.text
+    changed: Json = answer.json()
+    return changed
+
+
+async def test_history_tells_who_changed_what(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+    created = (await client.post(PRODUCTS, json=new_product(attributes={"a": 1}))).json()
+    await _patch(client, created["id"], price="13.00", attributes={"b": 2})
+    await client.delete(f"{PRODUCTS}/{created['id']}", headers={"If-Match": "*"})
+    entries = (await client.get(f"{PRODUCTS}/{created['id']}/history")).json()["items"]
+    assert [(e["version"], e["action"]) for e in entries] == [(3, "delete"), (2, "update"), (1, "create")]
+    assert entries[0]["changes"] == []
+    assert entries[1]["changes"] == [
+        {"field": "price", "before": "12.50", "after": "13.00"},
+        {"field": "attributes", "before": {"a": 1}, "after": {"a": 1, "b": 2}},
+    ]
+    assert entries[1]["request_id"] == f"change-{created['id']}"
+    assert {e["actor"] for e in entries} == {created["created_by"]}
+    assert {c["field"]: c["after"] for c in entries[2]["changes"]}["sku"] == created["sku"]
+
+
+async def test_history_pages(client: AsyncClient, product: Json) -> None:
+    for stock in range(1, 7):
+        await _patch(client, product["id"], stock=stock)
+    url, cursor, seen = f"{PRODUCTS}/{product['id']}/history", None, []
+    while True:
+        page = (await client.get(url, params={"limit": 3, **({"cursor": cursor} if cursor else {})})).json()
+        seen += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert [e["version"] for e in seen] == [7, 6, 5, 4, 3, 2, 1]
+    assert all(
+        e["changes"] == [{"field": "stock", "before": e["version"] - 2, "after": e["version"] - 1}]
+        for e in seen[:-1]
+    )
+    other = (await client.get(url, params={"limit": 1})).json()["next_cursor"]
+    problem(
+        await client.get(f"{PRODUCTS}/{uuid4()}/history", params={"cursor": other}), 400, "invalid_cursor"
+    )
+
+
+async def test_history_of_nothing_is_not_found(client: AsyncClient) -> None:
+    problem(await client.get(f"{PRODUCTS}/{uuid4()}/history"), 404, "not_found")
+
+
+async def test_as_of_shows_the_item_as_it_was(client: AsyncClient, product: Json) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    states = [product] + [await _patch(client, product["id"], stock=n, attributes={"n": n}) for n in (1, 2)]
+    await client.delete(url, headers={"If-Match": "*"})
+    for state in states:
+        answer = await client.get(url, params={"as_of": state["updated_at"]})
+        assert answer.json() == state
+        assert answer.headers["etag"].startswith(f'"{state["version"]}-')
+    created_at = datetime.fromisoformat(product["created_at"])
+    before = (created_at - timedelta(microseconds=1)).isoformat()
+    problem(await client.get(url, params={"as_of": before}), 404, "not_found")
+    problem(await client.get(url, params={"as_of": "2999-01-01T00:00:00Z"}), 404, "not_found")
+    problem(await client.get(url, params={"as_of": "2026-01-01"}), 400, "invalid_parameter")
+
+
+async def test_restore_brings_back(client: AsyncClient, product: Json) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    problem(await client.post(f"{url}/restore"), 409, "not_deleted")
+    await client.delete(url, headers={"If-Match": "*"})
+    problem(await client.post(f"{url}/restore", headers={"If-Match": '"1-x"'}), 412, "precondition_failed")
+    restored = await client.post(f"{url}/restore")
+    assert restored.status_code == 200
+    assert restored.json() == product | {"version": 3, "updated_at": restored.json()["updated_at"]}
+    assert (await client.get(url)).content == restored.content
+    problem(await client.post(f"{PRODUCTS}/{uuid4()}/restore"), 404, "not_found")
+
+
+async def test_restore_meets_what_has_taken_its_place(
+    client: AsyncClient, product: Json, new_product: Callable[..., Json]
+) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    await client.delete(url, headers={"If-Match": "*"})
+    assert (await client.post(PRODUCTS, json=new_product(sku=product["sku"]))).status_code == 201
+    problem(await client.post(f"{url}/restore"), 409, "duplicate")

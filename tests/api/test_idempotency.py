@@ -1,0 +1,127 @@
+"""Idempotency-Key: one effect, the same answer."""
+
+import asyncio
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from httpx2 import AsyncClient
+
+from service.database import Database
+from service.resources.idempotency import Records
+from tests.api.conftest import Json, MakeClient
+from tests.api.test_items import problem
+
+PRODUCTS = "/api/v1/products"
+
+
+def _same(one: object, other: object) -> bool:
+    names = ("content-type", "location", "etag", "content-length")
+    return (
+        one.status_code == other.status_code  # type: ignore[attr-defined]
+        and one.content == other.content  # type: ignore[attr-defined]
+        and all(one.headers.get(n) == other.headers.get(n) for n in names)  # type: ignore[attr-defined]
+    )
+
+
+async def test_repeated_request_gets_the_same_answer(
+    client: AsyncClient, new_product: Callable[..., Json]
+) -> None:
+    body, key = new_product(), str(uuid4())
+    first = await client.post(PRODUCTS, json=body, headers={"Idempotency-Key": key})
+    assert first.status_code == 201
+    await client.patch(first.headers["location"], json={"name": "Changed since"}, headers={"If-Match": "*"})
+    for form in (key, f'"{key}"'):
+        again = await client.post(PRODUCTS, json=body, headers={"Idempotency-Key": form})
+        assert _same(again, first)
+    history = (await client.get(first.headers["location"] + "/history")).json()["items"]
+    assert len(history) == 2
+
+
+async def test_another_body_under_the_key_is_refused(
+    client: AsyncClient, new_product: Callable[..., Json]
+) -> None:
+    headers = {"Idempotency-Key": str(uuid4())}
+    body = new_product()
+    assert (await client.post(PRODUCTS, json=body, headers=headers)).status_code == 201
+    answer = await client.post(PRODUCTS, json={**body, "name": "Other"}, headers=headers)
+    problem(answer, 422, "idempotency_key_reused")
+    answer = await client.post(PRODUCTS, json=new_product(), headers=headers)
+    problem(answer, 422, "idempotency_key_reused")
+
+
+async def test_keys_belong_to_their_principal(
+    client: AsyncClient, client_with: MakeClient, new_product: Callable[..., Json]
+) -> None:
+    headers = {"Idempotency-Key": "shared-key-" + str(uuid4())}
+    other = await client_with("catalog:write", "catalog:read")
+    first = await client.post(PRODUCTS, json=new_product(), headers=headers)
+    second = await other.post(PRODUCTS, json=new_product(), headers=headers)
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json()["id"] != second.json()["id"]
+
+
+async def test_failed_request_leaves_the_key_free(
+    client: AsyncClient, product: Json, new_product: Callable[..., Json]
+) -> None:
+    headers = {"Idempotency-Key": str(uuid4())}
+    problem(
+        await client.post(PRODUCTS, json=new_product(sku=product["sku"]), headers=headers), 409, "duplicate"
+    )
+    assert (await client.post(PRODUCTS, json=new_product(), headers=headers)).status_code == 201
+
+
+async def test_fifty_at_once_have_one_effect(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+    body, headers = new_product(), {"Idempotency-Key": str(uuid4())}
+    answers = await asyncio.gather(*(client.post(PRODUCTS, json=body, headers=headers) for _ in range(50)))
+    first = next(answer for answer in answers if answer.status_code == 201)
+    assert all(_same(answer, first) or answer.json()["code"] == "still_running" for answer in answers)
+    found = (await client.get(PRODUCTS, params={"sku": body["sku"]})).json()["items"]
+    assert [item["id"] for item in found] == [first.json()["id"]]
+
+
+async def test_expired_key_works_anew(
+    client: AsyncClient, database: Database, new_product: Callable[..., Json]
+) -> None:
+    headers = {"Idempotency-Key": f"old-{uuid4()}"}
+    assert (await client.post(PRODUCTS, json=new_product(), headers=headers)).status_code == 201
+    await database.fetch(
+        "UPDATE idempotency_record SET created_at = now() - interval '25 hours' WHERE key = $1",
+        [headers["Idempotency-Key"]],
+    )
+    assert (await client.post(PRODUCTS, json=new_product(), headers=headers)).status_code == 201
+
+
+@pytest.mark.parametrize("key", ["", '""', '"a', "a b", "x" * 256, "ü", '"a\\x"'])
+async def test_malformed_key_is_refused(
+    client: AsyncClient, new_product: Callable[..., Json], key: str
+) -> None:
+    answer = await client.post(PRODUCTS, json=new_product(), headers=[(b"Idempotency-Key", key.encode())])
+    problem(answer, 400, "malformed_request")
+
+
+async def test_purge_removes_only_what_has_expired(
+    client: AsyncClient, database: Database, new_product: Callable[..., Json]
+) -> None:
+    old, fresh = f"old-{uuid4()}", f"fresh-{uuid4()}"
+    for key in (old, fresh):
+        await client.post(PRODUCTS, json=new_product(), headers={"Idempotency-Key": key})
+    await database.fetch(
+        "UPDATE idempotency_record SET created_at = now() - interval '25 hours' WHERE key = $1", [old]
+    )
+    assert await Records(database, 24).purge(batch=1) >= 1
+    left = {row["key"] for row in await database.fetch("SELECT key FROM idempotency_record")}
+    assert fresh in left
+    assert old not in left
+
+
+async def test_bulk_is_idempotent_too(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+    headers = {"Idempotency-Key": str(uuid4())}
+    body = {"operations": [{"op": "create", "item": new_product()} for _ in range(3)]}
+    first = await client.post(f"{PRODUCTS}/bulk", json=body, headers=headers)
+    assert first.status_code == 200
+    assert _same(await client.post(f"{PRODUCTS}/bulk", json=body, headers=headers), first)
+    answers = await asyncio.gather(
+        *(client.post(f"{PRODUCTS}/bulk", json=body, headers=headers) for _ in range(5))
+    )
+    assert all(_same(answer, first) for answer in answers)

@@ -24,9 +24,14 @@ T = TypeVar("T")
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """This process's environment without settings of its own, and with `settings`: `database__url=…`."""
+    """This process's environment without settings of its own, and with `settings`: `database__url=…`.
+
+    A name in capitals is a variable as it stands.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
-    given = {f"SLIPWAY_{name.upper()}": str(value) for name, value in settings.items()}
+    given = {
+        name if name.isupper() else f"SLIPWAY_{name.upper()}": str(value) for name, value in settings.items()
+    }
     return {**clean, "PYTHONWARNINGS": "error", **given}
 
 

@@ -1,0 +1,119 @@
+"""Several worker processes behind the same two ports."""
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.process.conftest import Serve
+from tests.process.served import Served, eventually
+
+LIST = "/api/v1/products?limit=1"
+
+
+def workers_of(service: Served) -> list[int]:
+    """Ids of the processes that the master has started and that live."""
+    children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children")
+    if not children.exists():
+        pytest.skip("this system does not tell the children of a process")
+    return [int(pid) for pid in children.read_text().split()]
+
+
+REQUESTS = r'http_requests_total\{.*path="/api/v1/products".*status_code="200"'
+
+
+def total(metrics: str, pattern: str) -> float:
+    """The sum of the samples that fit the pattern."""
+    lines = metrics.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(pattern, line))
+
+
+def sample(service: Served, pattern: str) -> float:
+    return total(service.admin.get("/metrics").text, pattern)
+
+
+# gunicorn leaves a socket object to the garbage collector.
+TWO = {"server__workers": 2, "PYTHONWARNINGS": "error,ignore::ResourceWarning"}
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url: str) -> Iterator[Served]:
+    """Two workers for the tests that leave two behind."""
+    home = tmp_path_factory.mktemp("workers")
+    service = Served(home, database__url=database_url, redis__url=redis_url, TMPDIR=home, **TWO)
+    yield service.ready()
+    service.close()
+
+
+@pytest.fixture
+def pair(serve: Serve, tmp_path: Path) -> Served:
+    """Two workers for one test, to end."""
+    return serve(server__drain_delay=2, TMPDIR=tmp_path, **TWO).ready()
+
+
+def test_counts_are_right_whichever_worker_is_asked(lasting: Served, headers: dict[str, str]) -> None:
+    before = sample(lasting, REQUESTS)
+    for _ in range(40):  # each on a connection of its own, so that both workers get some
+        with httpx2.Client(base_url=lasting.api.base_url, headers=headers) as client:
+            assert client.get(LIST).status_code == 200
+    for _ in range(6):
+        with httpx2.Client(base_url=lasting.admin.base_url) as client:
+            assert total(client.get("/metrics").text, REQUESTS) == before + 40
+    assert sample(lasting, r"http_requests_in_progress\{") == 0
+    assert sample(lasting, r"slipway_build_info\{") == 1
+    assert sample(lasting, r'slipway_dependency_up\{dependency="database"\}') == 1
+
+
+def test_dead_worker_is_replaced_and_its_counts_stay(lasting: Served, headers: dict[str, str]) -> None:
+    assert lasting.api.get(LIST, headers=headers).status_code == 200
+    counted = sample(lasting, REQUESTS)
+    before = workers_of(lasting)
+    assert len(before) == 2
+    os.kill(before[0], signal.SIGKILL)
+    assert eventually(lambda: len(now := workers_of(lasting)) == 2 and before[0] not in now)
+    lasting.ready()
+    assert sample(lasting, REQUESTS) == counted
+    assert lasting.lines(logger="gunicorn.error", level="error")
+
+
+def test_sigterm_drains_every_worker_and_leaves_nothing_behind(
+    pair: Served, headers: dict[str, str], tmp_path: Path
+) -> None:
+    workers = workers_of(pair)
+    assert len(list(tmp_path.glob("slipway-metrics-*"))) == 1
+    failed: list[object] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            try:
+                with httpx2.Client(base_url=pair.api.base_url, headers=headers) as client:
+                    answer = client.get(LIST)
+                if answer.status_code != 200:
+                    failed.append(answer.status_code)
+            except httpx2.TransportError as error:
+                failed.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    pair.process.send_signal(signal.SIGTERM)
+    assert eventually(lambda: pair.probe("/readyz") == 503, seconds=1.5)
+    assert pair.probe("/livez") == 200
+    assert pair.api.get(LIST, headers=headers).headers["connection"] == "close"
+    done.set()
+    asking.join()
+    assert failed == []
+    assert pair.process.wait(20) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert list(tmp_path.glob("slipway-metrics-*")) == []
+
+
+def test_workers_end_when_their_master_is_killed(pair: Served) -> None:
+    workers = workers_of(pair)
+    pair.process.kill()
+    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))

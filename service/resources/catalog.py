@@ -1,6 +1,7 @@
 """The sample catalogue as REST resources."""
 
 from service.models.catalog import Category, Product
+from service.resources import summary
 from service.resources.declaration import RestResource, Scopes
 
 CATALOG = Scopes(read="catalog:read", write="catalog:write")
@@ -13,6 +14,7 @@ categories = RestResource(
     filterable=("slug", "name", "created_at"),
     sortable=("created_at", "name"),
     searchable=("name", "description"),
+    extra=summary.router,
 )
 
 products = RestResource(

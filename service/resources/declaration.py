@@ -67,7 +67,7 @@ class Hooks:
         """After the commit; `change.connection` is out of its transaction and must not be used."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RestResource:
     """One table as a REST resource under `/api/v1/<path>`.
 

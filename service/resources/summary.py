@@ -1,0 +1,50 @@
+"""A hand-written route beside the generated ones: what a category holds, counted by the ORM."""
+
+from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from service.http.openapi import responses_of
+from service.http.problems import NotFound
+from service.http.session import SessionDep
+from service.models.catalog import Category, Product, ProductStatus
+from service.resources.documentation import ALWAYS
+from service.security.access import needs
+from service.security.principals import Principal
+
+router = APIRouter()
+
+
+class CategorySummary(BaseModel):
+    """What a category holds."""
+
+    products: int = Field(description="Products that are not deleted.")
+    active: int = Field(description="Products that are for sale.")
+    stock: int = Field(description="Pieces on stock.")
+    value: Decimal = Field(description="Price times stock, summed.")
+
+
+@router.get("/{id}/summary", summary="Sum up a category", responses=responses_of(*ALWAYS, NotFound))
+async def summarise(
+    id: UUID,  # noqa: A002  # the name in the path
+    session: SessionDep,
+    _: Annotated[Principal, needs("catalog:read")],
+) -> CategorySummary:
+    """How many products a category has, and what they are worth."""
+    category = await session.get(Category, id)
+    if category is None or category.deleted_at is not None:
+        raise NotFound("There is no such category.")
+    price, stock = col(Product.price), col(Product.stock)
+    counted = select(
+        func.count(),
+        func.count().filter(col(Product.status) == ProductStatus.ACTIVE),
+        func.coalesce(func.sum(stock), 0),
+        func.coalesce(func.sum(price * stock), 0),
+    ).where(Product.category_id == id, col(Product.deleted_at).is_(None))
+    products, active, pieces, value = (await session.exec(counted)).one()
+    return CategorySummary(products=products, active=active, stock=pieces, value=value)

@@ -25,7 +25,7 @@ from service.resources.idempotency import Records
 from service.resources.routes import routers_of
 from service.security.access import Gate
 from service.security.keys import KeyRing
-from service.security.limits import RateLimiter, Unlimited
+from service.security.limits import RateLimiter
 
 API = "/api/v1"
 
@@ -80,7 +80,7 @@ def _services(settings: Settings, database: Database) -> Services:
 
 
 def _gate(settings: Settings, database: Database, redis: Redis | None) -> Gate:
-    limiter = RateLimiter(settings.rate_limit, redis) if settings.rate_limit.enabled else Unlimited()
+    limiter = RateLimiter(redis) if settings.rate_limit.enabled else None
     keys = KeyRing(database, settings.security.key_cache_seconds)
     return Gate(keys=keys, limiter=limiter, security=settings.security, rates=settings.rate_limit)
 

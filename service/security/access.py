@@ -1,8 +1,8 @@
 """Letting requests in: limit first, then who it is, then what they may do."""
 
-import hashlib
 import math
 from collections.abc import Mapping
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -12,61 +12,89 @@ from service.config import RateLimitSettings, SecuritySettings
 from service.http.problems import Forbidden, TooManyRequests, Unauthenticated
 from service.http.state import state_of
 from service.security.keys import KeyRing
-from service.security.limits import Limiter
+from service.security.limits import Policy, RateLimiter
 from service.security.principals import Principal, anonymous
 
 # These two only document themselves in OpenAPI; `Gate` reads the headers.
 bearer = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key as bearer token.")
 api_key = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="apiKey", description="An API key.")
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1
+
 _ANONYMOUS_MAY: Mapping[str, tuple[str, ...]] = {"none": (), "read": ("read",), "write": ("read", "write")}
 
 
 class Gate:
-    """Admits requests to `/api`. Raises `TooManyRequests`, `Unauthenticated` or `Forbidden`."""
+    """Admits requests to `/api`. Raises `TooManyRequests`, `Unauthenticated` or `Forbidden`.
+
+    A credential that is known to be good counts for its principal. Any other counts for the client's address before
+    the database is asked about it, and once more when it is wrong.
+    """
 
     def __init__(
-        self, *, keys: KeyRing, limiter: Limiter, security: SecuritySettings, rates: RateLimitSettings
+        self,
+        *,
+        keys: KeyRing,
+        limiter: RateLimiter | None,
+        security: SecuritySettings,
+        rates: RateLimitSettings,
     ) -> None:
         self._keys = keys
         self._limiter = limiter
         self._anonymous_may = _ANONYMOUS_MAY[security.anonymous]
-        self._policy = f'"default";q={rates.requests};w={rates.window}'.encode()
+        self._default = Policy("default", rates.requests, rates.window)
+        self._write = Policy("write", rates.writes, rates.window)
+        self._failure = Policy("auth-failure", rates.auth_failures, rates.window)
+        policies = (self._default, self._write)
+        self._policies = ", ".join(f'"{p.name}";q={p.requests};w={p.window}' for p in policies).encode()
 
     async def admit(self, request: Request, scope: str) -> Principal:
         """The principal of the request, which holds `scope`."""
         credential = _credential(request)
-        await self._count(request, credential)
-        principal = await self._identify(credential, scope)
+        principal = None if credential is None else self._keys.known(credential)
+        if principal is None:
+            address = _address(request)
+            await self._count(request, self._default, address)
+            principal = await self._identify(credential, scope, address)
+        else:
+            await self._count(request, self._default, principal.id)
+        if request.method not in SAFE_METHODS:
+            await self._count(request, self._write, principal.id)
         state_of(request.scope).principal = principal
         if not principal.may(scope):
             raise Forbidden(f"The scope {scope} is needed.")
         return principal
 
-    async def _count(self, request: Request, credential: str | None) -> None:
-        # The digest keeps secrets out of Redis; whether the credential is a good one is not known yet.
-        caller = hashlib.sha256(credential.encode()).hexdigest()[:24] if credential else _address(request)
-        decision = await self._limiter.take(caller)
+    async def _count(self, request: Request, policy: Policy, caller: str) -> None:
+        if self._limiter is None:
+            return
+        decision = await self._limiter.take(policy, caller)
         # RateLimit fields as in draft-ietf-httpapi-ratelimit-headers-10.
-        remaining = f'"default";r={decision.remaining}'.encode()
-        state_of(request.scope).extra_headers += [
-            (b"ratelimit-policy", self._policy),
+        remaining = f'"{policy.name}";r={decision.remaining}'.encode()
+        state_of(request.scope).extra_headers[:] = [
+            (b"ratelimit-policy", self._policies),
             (b"ratelimit", remaining),
         ]
         if not decision.allowed:
-            raise TooManyRequests(headers={"Retry-After": str(max(1, math.ceil(decision.retry_after)))})
+            raise _too_many(decision.retry_after)
 
-    async def _identify(self, credential: str | None, scope: str) -> Principal:
+    async def _identify(self, credential: str | None, scope: str, address: str) -> Principal:
         if credential is None:
             if scope.rpartition(":")[2] in self._anonymous_may:
                 return anonymous({scope})
             raise Unauthenticated
+        if self._limiter is not None and (wait := self._limiter.exhausted(self._failure, address)) > 0:
+            raise _too_many(wait)
         principal = await self._keys.verify(credential)
-        if principal is None:
-            raise Unauthenticated(
-                headers={"WWW-Authenticate": 'Bearer realm="slipway", error="invalid_token"'}
-            )
-        return principal
+        if principal is not None:
+            return principal
+        if self._limiter is not None:
+            await self._limiter.take(self._failure, address)
+        raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="slipway", error="invalid_token"'})
+
+
+def _too_many(seconds: float) -> TooManyRequests:
+    return TooManyRequests(headers={"Retry-After": str(max(1, math.ceil(seconds)))})
 
 
 def _credential(request: Request) -> str | None:
@@ -77,7 +105,15 @@ def _credential(request: Request) -> str | None:
 
 
 def _address(request: Request) -> str:
-    return f"address:{request.client.host if request.client else 'unknown'}"
+    """The client as a caller: its IPv4 address, or the /64 of its IPv6 address, which is one customer's."""
+    host = request.client.host if request.client else "unknown"
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return f"address:{host}"
+    if isinstance(address, IPv6Address):
+        return f"address:{address.ipv4_mapped or IPv6Network((address, 64), strict=False)}"
+    return f"address:{address}"
 
 
 async def current_principal(

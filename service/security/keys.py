@@ -94,16 +94,22 @@ class KeyRing:
         self._cache_seconds = cache_seconds
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
+    def known(self, presented: str) -> Principal | None:
+        """The principal of a key that was found good a moment ago; None means: verify it."""
+        found = self._verified.get(_hash(presented))
+        if found is None or found.until <= clock.monotonic() or not _unexpired(found.expires_at):
+            return None
+        return found.principal
+
     async def verify(self, presented: str) -> Principal | None:
         """The principal of a key, None for one that is malformed, unknown, expired or revoked."""
         match = KEY.match(presented)
         if match is None:
             return None
+        known = self.known(presented)
+        if known is not None:
+            return known
         prefix, secret = match.groups()
-        digest = _hash(presented)
-        known = self._verified.get(digest)
-        if known is not None and known.until > clock.monotonic() and _unexpired(known.expires_at):
-            return known.principal
         rows = await self._database.fetch(_LOOK_UP, [prefix])
         stored = rows[0]["secret_hash"] if rows else b""
         if not hmac.compare_digest(stored, _hash(secret)):
@@ -113,7 +119,7 @@ class KeyRing:
             return None
         principal = Principal(f"key:{prefix}", frozenset(row["scopes"]))
         self._remember(
-            digest, _Verified(principal, clock.monotonic() + self._cache_seconds, row["expires_at"])
+            _hash(presented), _Verified(principal, clock.monotonic() + self._cache_seconds, row["expires_at"])
         )
         return principal
 

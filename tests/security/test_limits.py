@@ -1,0 +1,121 @@
+"""The rate limiter against a reference, across processes, and without Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service import clock
+from service.cache.redis import Redis
+from service.config import RedisSettings
+from service.security.limits import Policy, RateLimiter
+from tests.api.conftest import unique
+
+
+class Clock:
+    """A clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    hands = Clock()
+    monkeypatch.setattr(clock, "monotonic", hands)
+    yield hands
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    redis = Redis(RedisSettings.model_validate({"url": redis_url, "timeout": 2}))
+    yield redis
+    await redis.close()
+
+
+class Reference:
+    """A bucket as one would explain it: tokens that grow with time, up to all of them."""
+
+    def __init__(self, policy: Policy, now: float) -> None:
+        self.policy, self.tokens, self.at = policy, float(policy.requests), now
+
+    def take(self, now: float) -> bool:
+        self.tokens = min(self.policy.requests, self.tokens + (now - self.at) / self.policy.step)
+        self.at = now
+        if self.tokens + 1e-4 < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    requests=st.integers(1, 20),
+    window=st.integers(1, 20),
+    pauses=st.lists(st.sampled_from([0, 0, 0, 0.25, 0.5, 1, 7]), max_size=60),
+)
+async def test_decides_as_a_bucket_of_tokens_does(
+    hands: Clock, requests: int, window: int, pauses: list[float]
+) -> None:
+    policy = Policy("p", requests, window)
+    limiter, reference = RateLimiter(None), Reference(policy, hands.now)
+    for pause in pauses:
+        hands.now += pause
+        decision = await limiter.take(policy, "caller")
+        assert decision.allowed == reference.take(hands.now)
+        assert abs(decision.remaining - reference.tokens) <= 1
+        if not decision.allowed:
+            assert 0 < decision.retry_after <= policy.step + 1e-6
+
+
+async def test_callers_and_policies_do_not_share(hands: Clock) -> None:
+    limiter = RateLimiter(None)
+    one, other = Policy("one", 1, 60), Policy("other", 1, 60)
+    assert (await limiter.take(one, "a")).allowed
+    assert not (await limiter.take(one, "a")).allowed
+    assert (await limiter.take(one, "b")).allowed
+    assert (await limiter.take(other, "a")).allowed
+    assert limiter.exhausted(one, "a") == pytest.approx(60)
+    assert limiter.exhausted(one, "c") == 0
+
+
+@pytest.mark.parametrize("requests", [7, 400, 1000])
+async def test_three_processes_admit_the_limit_together(redis: Redis, redis_url: str, requests: int) -> None:
+    policy = Policy(unique("shared"), requests, 3600)
+    others = [Redis(RedisSettings.model_validate({"url": redis_url, "timeout": 2})) for _ in range(2)]
+    limiters = [RateLimiter(r) for r in (redis, *others)]
+
+    async def flood(limiter: RateLimiter) -> int:
+        return sum([(await limiter.take(policy, "caller")).allowed for _ in range(requests)])
+
+    admitted = sum(await asyncio.gather(*(flood(limiter) for limiter in limiters)))
+    assert requests * 0.95 <= admitted <= requests + 1  # one token may grow meanwhile
+    for other in others:
+        await other.close()
+
+
+async def test_another_type_under_the_key_is_a_full_bucket(redis: Redis) -> None:
+    policy = Policy(unique("poison"), 2, 3600)
+    await redis._client.rpush(f"slipway:limit:{policy.name}:caller", "x")  # type: ignore[misc]
+    decisions = [(await RateLimiter(redis).take(policy, "caller")).allowed for _ in range(3)]
+    assert decisions[0]
+
+
+async def test_without_redis_the_process_counts_alone() -> None:
+    gone = Redis(RedisSettings.model_validate({"url": "redis://127.0.0.1:1/0", "timeout": 0.05}))
+    limiter, policy = RateLimiter(gone), Policy("gone", 3, 3600)
+    allowed = [(await limiter.take(policy, "caller")).allowed for _ in range(5)]
+    assert allowed == [True, True, True, False, False]
+    await gone.close()
+
+
+async def test_memory_is_bounded(hands: Clock) -> None:
+    limiter, policy = RateLimiter(None), Policy("many", 1, 60)
+    for number in range(30_000):
+        await limiter.take(policy, str(number))
+    assert len(limiter._buckets) <= 20_000

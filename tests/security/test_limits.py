@@ -1,7 +1,7 @@
 """The rate limiter against a reference, across processes, and without Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,10 +25,10 @@ class Clock:
 
 
 @pytest.fixture
-def hands(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+def hands(monkeypatch: pytest.MonkeyPatch) -> Clock:
     hands = Clock()
     monkeypatch.setattr(clock, "monotonic", hands)
-    yield hands
+    return hands
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ async def test_three_processes_admit_the_limit_together(redis: Redis, redis_url:
 
 async def test_another_type_under_the_key_is_a_full_bucket(redis: Redis) -> None:
     policy = Policy(unique("poison"), 2, 3600)
-    await redis._client.rpush(f"slipway:limit:{policy.name}:caller", "x")  # type: ignore[misc]
+    await redis._client.rpush(f"slipway:limit:{policy.name}:caller", "x")
     decisions = [(await RateLimiter(redis).take(policy, "caller")).allowed for _ in range(3)]
     assert decisions[0]
 

@@ -1,0 +1,92 @@
+"""An application of a test's own in this process: its settings, its resources, a client that may do everything."""
+
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient, Response
+
+from service.config import Settings
+from service.database import Database
+from service.main import create_app
+from service.resources.catalog import RESOURCES
+from service.resources.declaration import RestResource
+from service.security.keys import create_key
+
+Json = dict[str, Any]
+
+BASE = "/api/v1"
+PRODUCTS = f"{BASE}/products"
+CATEGORIES = f"{BASE}/categories"
+SCOPES = ("catalog:read", "catalog:write")
+
+_numbers = itertools.count(1)
+
+
+def unique(prefix: str) -> str:
+    """A text that no other test of this process uses."""
+    return f"{prefix}-{next(_numbers)}"
+
+
+def settings_for(url: str, **groups: Json) -> Settings:
+    """Settings of an application on that database: no Redis, patient with a busy machine; `groups` win."""
+    defaults: dict[str, Json] = {
+        "app": {"environment": "test"},
+        "database": {"url": url, "acquire_timeout": 20, "lock_timeout": 15, "statement_timeout": 30},
+        "redis": {"enabled": False},
+        "security": {"secret_key": "engine-" * 6, "key_cache_seconds": 60},
+        "rate_limit": {"enabled": False},
+        "logging": {"access": False},
+    }
+    names = defaults.keys() | groups.keys()
+    return Settings(**{name: defaults.get(name, {}) | groups.get(name, {}) for name in names})
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running application, and a client that holds all scopes."""
+
+    app: FastAPI
+    client: AsyncClient
+    database: Database
+
+    async def make(self, path: str, **item: Any) -> Response:
+        """Create an item, which must go well."""
+        answer = await self.client.post(f"{BASE}/{path}", json=item)
+        assert answer.status_code == 201, answer.text
+        return answer
+
+    async def category(self) -> str:
+        """The id of a new category."""
+        made = await self.make("categories", slug=unique("engine").lower(), name="Engine")
+        return str(made.json()["id"])
+
+
+@asynccontextmanager
+async def running(
+    url: str, resources: Sequence[RestResource] = RESOURCES, scopes: Sequence[str] = SCOPES, **groups: Json
+) -> AsyncIterator[Api]:
+    """An application from its start to its end."""
+    app = create_app(settings_for(url, **groups), resources)
+    async with app.router.lifespan_context(app):
+        database: Database = app.state.database
+        async with database.session() as session:
+            _, key = await create_key(session, name="engine test", scopes=scopes)
+        transport = ASGITransport(app, raise_app_exceptions=False)
+        headers = {"Authorization": f"Bearer {key}"}
+        async with AsyncClient(
+            transport=transport, base_url="http://slipway.test", headers=headers
+        ) as client:
+            yield Api(app, client, database)
+
+
+def problem(answer: Response, status: int, code: str) -> Json:
+    """The body of a problem, after checking that it is one."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: Json = answer.json()
+    assert body["code"] == code, body
+    return body

@@ -1,0 +1,113 @@
+"""What really reaches PostgreSQL: a proxy on the way to it that notes each statement as the server gets it.
+
+It reads the frontend protocol ("Message Formats" in PostgreSQL's manual): Query carries the text of a simple query;
+Parse gives a text a name, Bind makes a portal of it, Execute runs the portal.
+"""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+
+@dataclass
+class Wire:
+    """The proxied `url`, and what has been run through it."""
+
+    url: str
+    statements: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def counted(self) -> Iterator[list[str]]:
+        """The statements that are run in this block, in order."""
+        began = len(self.statements)
+        found: list[str] = []
+        yield found
+        found += self.statements[began:]
+
+
+class _Frontend:
+    """One connection's side of the conversation, in pieces of any size."""
+
+    def __init__(self, statements: list[str]) -> None:
+        self._statements = statements
+        self._buffer = b""
+        self._started = False
+        self._texts: dict[bytes, str] = {}
+        self._portals: dict[bytes, str] = {}
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+        while True:
+            head = 1 if self._started else 0  # the start-up message has no type
+            if len(self._buffer) < head + 4:
+                return
+            (length,) = struct.unpack_from("!I", self._buffer, head)
+            if len(self._buffer) < head + length:
+                return
+            kind, body = self._buffer[:head], self._buffer[head + 4 : head + length]
+            self._buffer = self._buffer[head + length :]
+            self._note(kind, body)
+            self._started = True
+
+    def _note(self, kind: bytes, body: bytes) -> None:
+        if kind == b"Q":
+            self._statements.append(body.rstrip(b"\0").decode())
+        elif kind == b"P":
+            name, text, _ = body.split(b"\0", 2)
+            self._texts[name] = text.decode()
+        elif kind == b"B":
+            portal, name, _ = body.split(b"\0", 2)
+            self._portals[portal] = self._texts[name]
+        elif kind == b"E":
+            self._statements.append(self._portals[body.split(b"\0", 1)[0]])
+
+
+@asynccontextmanager
+async def wire_to(url: str) -> AsyncIterator[Wire]:
+    """A proxy in front of the server of `url`. Clients must not ask for TLS."""
+    target = urlsplit(url)
+    statements: list[str] = []
+    running: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
+        there_reader, there_writer = await asyncio.open_connection(target.hostname, target.port)
+        frontend = _Frontend(statements)
+        ways = [_pump(reader, there_writer, frontend), _pump(there_reader, writer, None)]
+        pumps = [asyncio.create_task(way) for way in ways]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            for end in (writer, there_writer):
+                end.close()
+            running.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    login = target.netloc.rpartition("@")[0]
+    there = target._replace(netloc=f"{login}@127.0.0.1:{port}", query="sslmode=disable")
+    try:
+        yield Wire(urlunsplit(there), statements)
+    finally:
+        server.close()
+        for task in list(running):
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, frontend: _Frontend | None
+) -> None:
+    while data := await reader.read(65536):
+        if frontend is not None:
+            frontend.feed(data)
+        writer.write(data)
+        await writer.drain()

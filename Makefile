@@ -63,7 +63,8 @@ image: ## Build the container image, print how long it took and how large it is 
 	size() { docker image inspect --format '{{.Size}}' "$$1"; } && \
 	awk -v all=$$(size $(IMAGE)) -v base=$$(size $(PYTHON_IMAGE)) -v seconds=$$(($$(date +%s) - start)) 'BEGIN { \
 		printf "image: $(IMAGE) in %d s, %.0f MB, of which %.0f MB are not of $(PYTHON_IMAGE)\n", \
-		seconds, all / 1e6, (all - base) / 1e6 }'
+		seconds, all / 1e6, (all - base) / 1e6; \
+		if (all - base > 200e6) { print "image: that is over its budget of 200 MB"; exit 1 } }'
 
 chart-deps: ## Fetch the chart's dependencies, or take them from the folder SLIPWAY_CHARTS_DIR=
 	@chart/deps

@@ -12,6 +12,7 @@ from tests.cluster.cluster import Cluster, NoClusterError, connect
 from tests.cluster.release import NAME, Release
 
 CLUSTER = pytest.StashKey[Cluster]()
+TOLD = pytest.StashKey[bool]()
 TEST_SECONDS = 600
 
 
@@ -20,21 +21,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.cluster)
             item.add_marker(pytest.mark.timeout(TEST_SECONDS))
-            # They share one release: one worker, in order.
-            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     result = yield
-    cluster = item.session.stash.get(CLUSTER, None)
+    stash = item.session.stash
+    cluster = stash.get(CLUSTER, None)
     if result.failed and cluster is not None:
-        result.sections.append(("the cluster", diagnosis.report(cluster)))
+        # An installation that failed fails every test in its setup: the first one tells the story.
+        told = stash.get(TOLD, False) and result.when == "setup"
+        result.sections.append(("the cluster", "see above" if told else diagnosis.report(cluster)))
+        stash[TOLD] = True
     return result
 
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
+    if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
+        pytest.skip("these tests share one release and run in order: `make cluster-test`")
     try:
         found = connect()
     except NoClusterError as reason:

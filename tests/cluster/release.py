@@ -12,7 +12,7 @@ from tests.cluster.cluster import Cluster, Object, run, wait_until
 NAME = "slipway"
 VALUES = "chart/ci/01-bundled-values.yaml"
 HELM = os.environ.get("HELM", "helm")
-INSTALL_SECONDS = 420
+INSTALL_SECONDS = 240
 SERVER = f"app.kubernetes.io/instance={NAME},app.kubernetes.io/component=server"
 
 

@@ -1,9 +1,12 @@
 """An installation from nothing: ready, migrated, and within what the namespace allows."""
 
+import json
+import re
+
 import pytest
 from kubernetes.client import ApiException
 
-from tests.cluster.cluster import Cluster, Object
+from tests.cluster.cluster import ROOT, Cluster, Object
 from tests.cluster.release import NAME, Release
 
 
@@ -92,3 +95,20 @@ print([line.split()[1] for line in open("/proc/self/status") if line.startswith(
         "/tmp written",
         "['0000000000000000', '1']",
     ]
+
+
+def test_the_image_holds_the_locked_packages_and_nothing_to_build_or_install_with(
+    release: Release, cluster: Cluster
+) -> None:
+    script = """
+import importlib.metadata, json, shutil
+names = {f"{d.name}=={d.version}".lower() for d in importlib.metadata.distributions()}
+tools = [t for t in ("pip", "uv", "gcc", "cc", "make", "git", "pytest") if shutil.which(t)]
+print(json.dumps({"packages": sorted(names), "tools": tools}))
+"""
+    found = json.loads(cluster.exec(f"deploy/{NAME}", "python", "-c", script, container="server"))
+    locks = (ROOT / "requirements.txt").read_text("utf-8")
+    locked = {name.lower() for name in re.findall(r"^[\w.-]+==[\w.]+", locks, re.MULTILINE)}
+    beyond = {name.replace("_", "-") for name in found["packages"]} - locked
+    assert {name.partition("==")[0] for name in beyond} == {"slipway"}
+    assert found["tools"] == []

@@ -63,7 +63,7 @@ def test_a_rolling_restart_under_load_drops_no_request(release: Release, cluster
 
     # A setting of the server alone: its pods are replaced, and no migration runs.
     with release.exits() as exits:
-        release.upgrade("--set", "migration.ttl=86400", "--set", "config.performance.page_size=49")
+        release.upgrade("--reuse-values", "--set", "config.performance.page_size=49")
         release.wait_rolled_out()
     saw = _stop(cluster, load)
 

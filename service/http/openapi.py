@@ -1,12 +1,21 @@
 """The OpenAPI document: FastAPI's, with problems instead of its own validation errors."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 
-from service.http.problems import MEDIA_TYPE, Problem
+from service.http import problems
+from service.http.problems import MEDIA_TYPE
+
+# JSON in is refused with it (RFC 7493), and PostgreSQL has no place for it.
+NO_NUL = r"^[^\u0000]*$"
+_TEXT: dict[str, Any] = {"type": "string"}
+_NARROWED = {"pattern", "format", "enum", "const"}
+_INTEGER: dict[str, Any] = {"type": "integer", "minimum": 0}
+_MORE_HEADERS: dict[int, dict[str, Any]] = {429: {"Retry-After": _INTEGER}, 415: {"Accept": _TEXT}}
 
 
 class WrongValue(BaseModel):
@@ -18,7 +27,7 @@ class WrongValue(BaseModel):
     message: str
 
 
-class ProblemDocument(BaseModel):
+class Problem(BaseModel):
     """Problem details (RFC 9457). `code` is stable; log lines carry the same `request_id`."""
 
     type: str = Field(examples=["urn:slipway:problem:not_found"])
@@ -47,14 +56,30 @@ def _document(app: FastAPI) -> dict[str, Any]:
     components = schema.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         components.pop(unused, None)
-    problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     components.update(problem.pop("$defs", {}))
-    components["Problem"] = {**problem, "title": "Problem"}
+    components["Problem"] = problem
     for path in schema.get("paths", {}).values():
         for operation in path.values():
             _without_frameworks_422(operation)
             _with_all_media_types(operation)
+            for text in _texts(operation.get("requestBody", {}), components, set()):
+                text["pattern"] = NO_NUL
     return schema
+
+
+def _texts(node: Any, components: dict[str, Any], seen: set[str]) -> Iterator[dict[str, Any]]:
+    """The schemas of texts under `node`, also in components that it refers to, that nothing else narrows."""
+    if isinstance(node, dict):
+        name = node.get("$ref", "").removeprefix("#/components/schemas/") if "$ref" in node else ""
+        if name and name not in seen:
+            seen.add(name)
+            yield from _texts(components[name], components, seen)
+        if node.get("type") == "string" and not node.keys() & _NARROWED:
+            yield node
+    if isinstance(node, dict | list):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _texts(child, components, seen)
 
 
 def _with_all_media_types(operation: dict[str, Any]) -> None:
@@ -73,12 +98,13 @@ def _without_frameworks_422(operation: dict[str, Any]) -> None:
         del operation["responses"]["422"]
 
 
-def responses_of(*classes: type[Problem]) -> dict[int | str, dict[str, Any]]:
+def responses_of(*classes: type[problems.Problem]) -> dict[int | str, dict[str, Any]]:
     """`responses=` of a route that may answer with these problems."""
     found: dict[int | str, dict[str, Any]] = {}
     for cls in classes:
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         response = found.setdefault(cls.status, {"description": cls.title, "content": content})
-        if cls.headers:
-            response["headers"] = {name: {"schema": {"type": "string"}} for name in cls.headers}
+        headers = dict.fromkeys(cls.headers, _TEXT) | _MORE_HEADERS.get(cls.status, {})
+        if headers:
+            response["headers"] = {name: {"schema": schema} for name, schema in headers.items()}
     return found

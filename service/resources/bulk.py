@@ -68,7 +68,14 @@ def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[Entry]
             continue
         seen.add(entry.id)
         entries.append(entry)
+    _rise([entry for entry in entries if entry.kind == "create"])
     return entries, outcomes
+
+
+def _rise(created: Sequence[Entry]) -> None:
+    """Give new items ids that rise in the order of the request: the statement works by id, and the first one wins."""
+    for entry, rising in zip(created, sorted(entry.id for entry in created), strict=True):
+        entry.id = rising
 
 
 def _errors(index: int, error: ValidationError) -> list[FieldError]:

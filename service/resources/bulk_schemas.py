@@ -5,11 +5,18 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter
 
+from service.http.openapi import Problem as ProblemDocument
+from service.resources.preconditions import TAGS_PATTERN
 from service.resources.schema_base import Input, Output, make_model
 
 Schema = type[BaseModel]
 
-_TAG = Annotated[str, Field(description="ETag of the item, or `*`.", max_length=1000)]
+_TAG = Annotated[
+    str,
+    Field(
+        description="ETag of the item, or `*`.", max_length=1000, json_schema_extra={"pattern": TAGS_PATTERN}
+    ),
+]
 _ONE = Annotated[UUID, Field(description="Id of the item.")]
 _MODE = (
     Literal["atomic", "partial"],
@@ -54,5 +61,5 @@ def _result(read: Schema) -> dict[str, Any]:
         "id": (UUID, Field(default=None)),
         "etag": (str | None, Field(default=None)),
         "item": (read, Field(default=None)),
-        "problem": (dict[str, Any], Field(default=None, description="Problem details (RFC 9457).")),
+        "problem": (ProblemDocument, Field(default=None)),
     }

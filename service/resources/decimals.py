@@ -15,13 +15,13 @@ class _DecimalText:
     digits: int
     places: int
 
-    @property
-    def pattern(self) -> str:
-        whole = f"-?[0-9]{{1,{self.digits - self.places}}}"
+    def pattern(self, *, sign: bool = True) -> str:
+        """What the text looks like; without a `sign` for what is never negative."""
+        whole = f"{'-?' if sign else ''}[0-9]{{1,{self.digits - self.places}}}"
         return f"^{whole}(\\.[0-9]{{1,{self.places}}})?$" if self.places else f"^{whole}$"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        pattern = re.compile(self.pattern.replace("$", r"\Z"))
+        pattern = re.compile(self.pattern().replace("$", r"\Z"))
 
         def check(value: Any) -> Any:
             if isinstance(value, bool) or (isinstance(value, str) and not pattern.match(value)):
@@ -35,9 +35,10 @@ class _DecimalText:
     ) -> dict[str, Any]:
         shape = handler(schema)
         choices = shape.get("anyOf", [shape])
+        low = next((choice["minimum"] for choice in choices if "minimum" in choice), -1)
         for choice in choices:
             if choice.get("type") == "string":
-                choice["pattern"] = self.pattern
+                choice["pattern"] = self.pattern(sign=low < 0)
             elif choice.get("type") == "number":
                 choice["multipleOf"] = 10**-self.places
                 choice["maximum"] = 10 ** (self.digits - self.places) - 1

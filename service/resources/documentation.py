@@ -5,16 +5,24 @@ from typing import Any, TypedDict
 import sqlalchemy as sa
 
 from service.http import problems
-from service.http.openapi import responses_of
+from service.http.openapi import NO_NUL, responses_of
 from service.http.problems import Problem
 from service.resources.columns import kind_of
 from service.resources.engine import Engine
 from service.resources.filters import MAX_IN, Filter
 from service.resources.listing import COUNTS, LONGEST_SEARCH
+from service.resources.preconditions import TAGS_PATTERN
+from service.resources.sorting import MAX_FIELDS
 
-ETAG = {"ETag": {"description": "Entity tag of this version.", "schema": {"type": "string"}}}
-LOCATION = {"Location": {"description": "Path of the new item.", "schema": {"type": "string"}}}
-LINK = {"Link": {"description": "first, next and prev (RFC 8288).", "schema": {"type": "string"}}}
+
+def _always(description: str, pattern: str) -> dict[str, Any]:
+    """A header that every answer of this status has."""
+    return {"description": description, "required": True, "schema": {"type": "string", "pattern": pattern}}
+
+
+ETAG = {"ETag": _always("Entity tag of this version.", '^"[!#-~]+"$')}
+LOCATION = {"Location": _always("Path of the new item.", "^/")}
+LINK = {"Link": _always("first, next and prev (RFC 8288).", "^<")}
 
 ALWAYS: tuple[type[Problem], ...] = (
     problems.MalformedRequest,
@@ -50,6 +58,9 @@ IDEMPOTENCY_KEY = {
 }
 
 
+CURSOR = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}
+
+
 class Documented(TypedDict):
     """Arguments of `add_api_route`."""
 
@@ -68,7 +79,7 @@ def tags_header(name: str, *, required: bool) -> dict[str, Any]:
         "in": "header",
         "required": required,
         "description": "Entity tags, or `*` (RFC 9110, section 13.1).",
-        "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'},
+        "schema": {"type": "string", "pattern": TAGS_PATTERN, "examples": ["*"]},
     }
 
 
@@ -85,22 +96,31 @@ def limit_parameter(most: int) -> dict[str, Any]:
 def list_parameters(engine: Engine, *, paged: bool = True) -> list[dict[str, Any]]:
     """The parameters of a list; without those of pages for an export."""
     resource = engine.resource
-    one = "|".join(resource.sortable)
     parameters = [
         query(
             "sort",
-            {"type": "string", "pattern": f"^-?({one})$", "default": resource.default_sort},
-            f"Up to three of {', '.join(resource.sortable)}, separated by commas; `-` before one for descending.",
+            {
+                "type": "array",
+                "items": {
+                    "type": "string",
+                    "enum": [f"{sign}{f}" for f in resource.sortable for sign in ("", "-")],
+                },
+                "minItems": 1,
+                "maxItems": MAX_FIELDS,
+                "uniqueItems": True,
+                "default": resource.default_sort.split(","),
+            },
+            "The order, by each field at most once; `-` before one for descending.",
         ),
     ]
     if paged:
         parameters += [
             limit_parameter(engine.lister.sizes.page_size_max),
-            query("cursor", {"type": "string"}, "`next_cursor` of the page before; only with the same list."),
+            query("cursor", CURSOR, "`next_cursor` of the page before; only with the same list."),
             query("count", {"type": "string", "enum": list(COUNTS)}, "Adds `total` to the page."),
         ]
     if resource.searchable:
-        schema = {"type": "string", "maxLength": LONGEST_SEARCH}
+        schema = {"type": "string", "maxLength": LONGEST_SEARCH, "pattern": NO_NUL}
         parameters.append(query("q", schema, f"Words to find in {', '.join(resource.searchable)}."))
     return parameters + [query(f.name, _schema(f), f.description) for f in engine.lister.filters.values()]
 
@@ -111,7 +131,7 @@ def _schema(filter_: Filter) -> dict[str, Any]:
         return {"type": "boolean"}
     if isinstance(kind, sa.ARRAY):
         kind = kind.item_type
-    one: dict[str, Any] = {"type": "string"}
+    one: dict[str, Any] = {"type": "string", "pattern": NO_NUL}
     if isinstance(kind, sa.Enum):
         one = {"type": "string", "enum": list(kind.enums)}
     elif isinstance(kind, sa.Integer):
@@ -128,6 +148,6 @@ def _schema(filter_: Filter) -> dict[str, Any]:
 
 
 __all__ = [
-    "ALWAYS", "ETAG", "ID", "IDEMPOTENCY_KEY", "LINK", "LOCATION", "ON_ONE", "WITH_BODY", "Documented",
+    "ALWAYS", "CURSOR", "ETAG", "ID", "IDEMPOTENCY_KEY", "LINK", "LOCATION", "ON_ONE", "WITH_BODY", "Documented",
     "limit_parameter", "list_parameters", "query", "responses_of", "tags_header",
 ]  # fmt: skip

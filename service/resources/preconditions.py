@@ -9,6 +9,8 @@ from starlette.requests import Request
 
 from service.http.problems import FieldError, MalformedRequest, PreconditionFailed, PreconditionRequired
 
+# What documents promise to read; a few odder forms of RFC 9110, such as empty list elements, are read too.
+TAGS_PATTERN = r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _LIST = re.compile(r'\s*(W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(,\s*((W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*)?)*\Z')
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from starlette.convertors import Convertor, register_url_convertor
 
 from service.http.answers import problem_response
 from service.http.negotiation import require_acceptable
@@ -21,6 +22,21 @@ from service.resources.operations.lists import list_under
 from service.resources.operations.operation import Operation
 from service.security.access import Gate, needs
 from service.security.principals import Principal
+
+
+class _ItemId(Convertor[str]):
+    """Ids in paths: nothing else is one, so `/products/bulk` is no item and has no methods of items."""
+
+    regex = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("item", _ItemId())
 
 
 def routers_of(engines: Sequence[Engine], gate: Gate) -> list[APIRouter]:
@@ -50,7 +66,7 @@ def _add(router: APIRouter, engine: Engine, operation: Operation, path: str, gat
         documented["openapi_extra"]["x-body-media-types"] = list(operation.media_types)
     name = f"{operation.name}_{engine.resource.path}"
     router.add_api_route(
-        path,
+        path.replace("{id}", "{id:item}"),
         _endpoint(scope, operation.body(engine) if operation.body else None),
         methods=[operation.method],
         name=name,

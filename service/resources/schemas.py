@@ -87,7 +87,12 @@ class Schemas:
             next_cursor=(str | None, Field(description="Cursor of the next page, null on the last one.")),
             total=(
                 int,
-                Field(default=0, description="Number of items in the whole list, when asked for.", ge=0),
+                Field(
+                    default=0,
+                    description="Number of items in the whole list, when asked for.",
+                    ge=0,
+                    json_schema_extra=_drop_default,
+                ),
             ),
         )
 

@@ -141,3 +141,10 @@ async def test_a_thousand_at_once(client: AsyncClient, new_product: NewProduct) 
     deletes = [{"op": "delete", "id": r["id"], "if_match": r["etag"]} for r in results]
     results = (await client.post(BULK, json={"operations": deletes})).json()["results"]
     assert {r["status"] for r in results} == {204}
+
+
+async def test_of_twins_the_first_wins(client: AsyncClient, new_product: NewProduct) -> None:
+    pairs = [new_product() for _ in range(10)]
+    operations = [{"op": "create", "item": item} for pair in pairs for item in (pair, pair)]
+    answer = await client.post(BULK, json={"mode": "partial", "operations": operations})
+    assert [result["status"] for result in answer.json()["results"]] == [201, 409] * 10

@@ -25,6 +25,7 @@ from service.resources.documentation import (
 )
 from service.resources.engine import Engine, values_of
 from service.resources.idempotency import answer
+from service.resources.link_objects import links_of_item
 from service.resources.operations.create import FIRST_VERSION
 from service.resources.operations.operation import Operation
 from service.resources.parameters import query_of, refuse_others
@@ -140,7 +141,10 @@ def _document_patch(engine: Engine) -> Documented:
         "description": "A JSON merge patch (RFC 7396). A patch that changes nothing makes no new version.",
         "status_code": 200,
         "response_model": engine.schemas.read,
-        "responses": {200: {"headers": ETAG}, **responses_of(*ALWAYS, *ON_ONE, *WITH_BODY)},
+        "responses": {
+            200: {"headers": ETAG, **links_of_item(engine.resource, in_body=False)},
+            **responses_of(*ALWAYS, *ON_ONE, *WITH_BODY),
+        },
         "openapi_extra": {"parameters": [ID, tags_header("If-Match", required=True)]},
     }
 
@@ -152,11 +156,12 @@ def _document_replace(engine: Engine) -> Documented:
         "status_code": 200,
         "response_model": engine.schemas.read,
         "responses": {
-            200: {"headers": ETAG},
+            200: {"headers": ETAG, **links_of_item(engine.resource, in_body=False)},
             201: {
                 "description": "The item was created.",
                 "headers": {**LOCATION, **ETAG},
                 "model": engine.schemas.read,
+                **links_of_item(engine.resource, in_body=True),
             },
             **responses_of(*ALWAYS, *ON_ONE, *WITH_BODY),
         },

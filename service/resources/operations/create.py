@@ -16,6 +16,7 @@ from service.resources.documentation import (
 )
 from service.resources.engine import Engine, values_of
 from service.resources.idempotency import answer, keyed_request, parameters
+from service.resources.link_objects import links_of_item
 from service.resources.once import once
 from service.resources.operations.operation import Operation
 from service.resources.parameters import query_of, refuse_others
@@ -53,7 +54,10 @@ def _document(engine: Engine) -> Documented:
         "description": f"Stores a new {singular} under an id of the service's making.",
         "status_code": 201,
         "response_model": engine.schemas.read,
-        "responses": {201: {"headers": {**LOCATION, **ETAG}}, **responses_of(*ALWAYS, *WITH_BODY)},
+        "responses": {
+            201: {"headers": {**LOCATION, **ETAG}, **links_of_item(engine.resource, in_body=True)},
+            **responses_of(*ALWAYS, *WITH_BODY),
+        },
         "openapi_extra": {"parameters": [IDEMPOTENCY_KEY]},
     }
 

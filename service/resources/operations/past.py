@@ -8,7 +8,15 @@ from starlette.responses import Response
 
 from service.http import problems
 from service.resources.cursor import Cursor
-from service.resources.documentation import ALWAYS, ID, Documented, limit_parameter, query, responses_of
+from service.resources.documentation import (
+    ALWAYS,
+    CURSOR,
+    ID,
+    Documented,
+    limit_parameter,
+    query,
+    responses_of,
+)
 from service.resources.engine import Engine
 from service.resources.idempotency import answer
 from service.resources.operations.operation import Operation
@@ -64,7 +72,7 @@ def _document(engine: Engine) -> Documented:
             "parameters": [
                 ID,
                 limit_parameter(engine.services.sizes.page_size_max),
-                query("cursor", {"type": "string"}, "`next_cursor` of the page before."),
+                query("cursor", CURSOR, "`next_cursor` of the page before."),
             ]
         },
     }

@@ -9,6 +9,7 @@ from service.resources.documentation import ALWAYS, ETAG, ID, Documented, query,
 from service.resources.engine import Engine
 from service.resources.history import GONE
 from service.resources.idempotency import answer
+from service.resources.link_objects import links_of_item
 from service.resources.operations.operation import Operation
 from service.resources.parameters import query_of, refuse_others, typed
 from service.resources.values import timestamp
@@ -45,7 +46,7 @@ def _document(engine: Engine) -> Documented:
         "status_code": 200,
         "response_model": engine.schemas.read,
         "responses": {
-            200: {"headers": ETAG},
+            200: {"headers": ETAG, **links_of_item(engine.resource, in_body=False)},
             304: {"description": "The client's copy is still good.", "headers": ETAG},
             **responses_of(*ALWAYS, problems.NotFound, problems.PreconditionFailed),
         },

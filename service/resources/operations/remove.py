@@ -7,6 +7,7 @@ from service.http import problems
 from service.resources import preconditions
 from service.resources.documentation import ALWAYS, ETAG, ID, ON_ONE, Documented, responses_of, tags_header
 from service.resources.engine import Engine
+from service.resources.link_objects import links_of_deleted, links_of_item
 from service.resources.operations.change import changed
 from service.resources.operations.operation import Operation
 from service.resources.parameters import query_of, refuse_others
@@ -42,7 +43,10 @@ def _document_delete(engine: Engine) -> Documented:
         "description": "A soft delete: the row stays in the history, and can be restored.",
         "status_code": 204,
         "response_model": None,
-        "responses": responses_of(*ALWAYS, *ON_ONE, problems.Conflict),
+        "responses": {
+            204: {"description": "The item is deleted.", **links_of_deleted(engine.resource)},
+            **responses_of(*ALWAYS, *ON_ONE, problems.Conflict),
+        },
         "openapi_extra": {"parameters": [ID, tags_header("If-Match", required=True)]},
     }
 
@@ -54,7 +58,7 @@ def _document_restore(engine: Engine) -> Documented:
         "status_code": 200,
         "response_model": engine.schemas.read,
         "responses": {
-            200: {"headers": ETAG},
+            200: {"headers": ETAG, **links_of_item(engine.resource, in_body=False)},
             **responses_of(
                 *ALWAYS,
                 problems.NotFound,

@@ -1,0 +1,33 @@
+"""OpenAPI links: which operation can follow an answer, and what it takes from it."""
+
+from typing import Any
+
+from service.resources.declaration import RestResource
+
+_FROM_BODY = "$response.body#/id"
+_FROM_PATH = "$request.path.id"
+_TAG = {"header.If-Match": "$response.header.ETag"}
+
+
+def links_of_item(resource: RestResource, *, in_body: bool) -> dict[str, Any]:
+    """What can be done with the item of an answer that has its ETag; its id is `in_body`, or in the path asked for."""
+    target = {"path.id": _FROM_BODY if in_body else _FROM_PATH}
+    guarded = target | _TAG
+    parameters = {"read": target, "patch": guarded, "replace": guarded, "delete": guarded, "history": target}
+    return _links(resource, parameters)
+
+
+def links_of_deleted(resource: RestResource) -> dict[str, Any]:
+    """What can be done with an item after it was deleted."""
+    target = {"path.id": _FROM_PATH}
+    return _links(resource, {"restore": target, "history": target})
+
+
+def _links(resource: RestResource, parameters: dict[str, dict[str, str]]) -> dict[str, Any]:
+    return {
+        "links": {
+            name: {"operationId": f"{name}_{resource.path}", "parameters": values}
+            for name, values in parameters.items()
+            if name not in resource.without
+        }
+    }

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -90,6 +91,20 @@ class LoggingSettings(Group):
     """Write one line a request."""
 
 
+def _checked_url(value: SecretStr | None, *schemes: str) -> SecretStr | None:
+    """Raises `ValueError` for a URL that nobody could connect to; the message holds nothing of it."""
+    if value is None:
+        return None
+    parts = urlsplit(value.get_secret_value())
+    if parts.scheme not in schemes:
+        raise ValueError(f"must start with {schemes[0]}://")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("has a port that is none") from None
+    return value
+
+
 class DatabaseSettings(Group):
     url: SecretStr | None = None
     """`postgresql://user:password@host:port/name`; overrides the parts below."""
@@ -131,9 +146,7 @@ class DatabaseSettings(Group):
     @field_validator("url")
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("must start with postgresql://")
-        return value
+        return _checked_url(value, "postgresql", "postgres")
 
 
 class RedisSettings(Group):
@@ -154,6 +167,11 @@ class RedisSettings(Group):
     retry_after: Annotated[float, Field(gt=0, le=300)] = 2.0
     """Seconds without an attempt after a failure, while the in-process counterparts work."""
 
+    @field_validator("url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        return _checked_url(value, "redis", "rediss", "unix")
+
     @cached_property
     def location(self) -> str:
         """The URL, whole or made of the parts. It holds the password: never print it."""
@@ -164,6 +182,44 @@ class RedisSettings(Group):
         return f"redis://{login}{self.host}:{self.port}/{self.database}"
 
 
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine only."""
+    return urlsplit(url).hostname in {"127.0.0.1", "::1", "localhost"}
+
+
+class IssuerSettings(Group):
+    """One issuer of bearer tokens (OpenID Connect Discovery 1.0, RFC 9068)."""
+
+    issuer: str
+    """Its URL, letter by letter as in the claim `iss`."""
+    audience: str
+    """What the claim `aud` must name: this API."""
+    jwks_url: str | None = None
+    """Where its keys are; without it the issuer's discovery document says."""
+    algorithms: tuple[Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"], ...] = (
+        "RS256",
+        "PS256",
+        "ES256",
+        "EdDSA",
+    )
+    """Signature algorithms that are accepted; never one with a shared secret."""
+    token_types: tuple[str, ...] = ("at+jwt", "JWT", "")
+    """Values of the header `typ` that are accepted, in any case; empty for none."""
+    scope_claims: tuple[str, ...] = ("scope", "scp")
+    """Claims that hold scopes, as a list or separated by spaces; dots lead into objects."""
+    roles_claim: str | None = None
+    """Claim that holds roles, such as `realm_access.roles`."""
+    role_scopes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Scopes that each role brings."""
+
+    @field_validator("issuer", "jwks_url")
+    @classmethod
+    def _is_safe(cls, value: str | None) -> str | None:
+        if value is not None and not (value.startswith("https://") or is_loopback(value)):
+            raise ValueError("must be an https URL")
+        return value
+
+
 class SecuritySettings(Group):
     secret_key: SecretStr = SecretStr("")
     """Signs page cursors; at least 32 characters, the same for all replicas."""
@@ -172,6 +228,16 @@ class SecuritySettings(Group):
     key_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
     """Seconds that a verified API key is trusted without a look at the database; bounds how long a revoked
     key still works."""
+    issuers: tuple[IssuerSettings, ...] = ()
+    """Issuers of bearer tokens, as a JSON list: `[{"issuer": "https://…", "audience": "slipway"}]`."""
+    token_leeway: Annotated[float, Field(ge=0, le=300)] = 30.0
+    """Seconds by which an issuer's clock may be off."""
+    jwks_refresh: Annotated[float, Field(ge=1, le=86400)] = 300.0
+    """Seconds after which an issuer's keys are fetched anew, in the background."""
+    jwks_cooldown: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
+    """Seconds between two fetches of an issuer's keys, whatever tokens ask for."""
+    jwks_max_age: Annotated[float, Field(ge=1, le=7 * 86400)] = 86400.0
+    """Seconds for which keys are trusted while the issuer cannot be reached."""
 
 
 class RateLimitSettings(Group):
@@ -190,10 +256,15 @@ class RateLimitSettings(Group):
 class MonitoringSettings(Group):
     metrics: bool = True
     """Count and time requests, and serve `/metrics` on the admin port."""
-    duration_buckets: tuple[Annotated[float, Field(gt=0)], ...] = (
+    duration_buckets: Annotated[tuple[Annotated[float, Field(gt=0)], ...], NoDecode] = (
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
     )  # fmt: skip
-    """Upper bounds, in seconds, of the buckets of request durations."""
+    """Upper bounds, in seconds, of the buckets of request durations, separated by commas."""
+
+    @field_validator("duration_buckets", mode="before")
+    @classmethod
+    def _separated(cls, value: Any) -> Any:
+        return value.split(",") if isinstance(value, str) else value
 
     @field_validator("duration_buckets")
     @classmethod

@@ -1,10 +1,12 @@
 """Loading settings so that a person can act on what is wrong: every reason at once, one line each, no secret."""
 
+import re
 from typing import Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError, create_model
+from pydantic_settings import SettingsError as SourceError
 
-from service.config import PREFIX, Group, Settings, unknown_variables
+from service.config import PREFIX, SECRETS_DIR, Group, Settings, unknown_variables
 
 MASK = "********"
 SHORTEST_SECRET = 32
@@ -20,21 +22,35 @@ class SettingsError(Exception):
 
 def load(**arguments: Any) -> Settings:
     """The effective settings. Raises `SettingsError` with all reasons when they are wrong or unsafe."""
-    reasons = [f"{name}: there is no such setting" for name in unknown_variables()]
+    unknown = set(unknown_variables())
+    reasons = []
     try:
         settings = Settings(**arguments)
     except ValidationError as error:
-        wrong = error.errors(include_input=False, include_url=False)
-        reasons += [_line(e["loc"], e["msg"]) for e in wrong if e["type"] != "extra_forbidden"]
+        wrong = error.errors(include_input=False, include_url=False, include_context=False)
+        reasons = [_line(e["loc"], e["msg"]) for e in wrong if e["type"] != "extra_forbidden"]
+        unknown |= {variable(*map(str, e["loc"])) for e in wrong if e["type"] == "extra_forbidden"}
         settings = _without_wrong_values(error, arguments)
-    reasons += unsafe(settings)
+    except SourceError as error:
+        raise SettingsError([_source_line(str(error))]) from None
+    reasons = [
+        *(f"{name}: there is no such setting" for name in sorted(unknown)),
+        *reasons,
+        *unsafe(settings),
+    ]
     if reasons:
         raise SettingsError(reasons)
     return settings
 
 
 def _line(loc: tuple[int | str, ...], message: str) -> str:
-    return f"{variable(*(str(part) for part in loc[:2]))}: {message}"
+    return f"{variable(*(str(part) for part in loc[:2]))}: {message.removeprefix('Value error, ')}"
+
+
+def _source_line(message: str) -> str:
+    """What pydantic-settings says of a source that it cannot read: a folder, or a group that should be JSON."""
+    group = re.search(r'field "(\w+)"', message)
+    return f"{variable(group[1])}: is not JSON; name its fields" if group else f"{SECRETS_DIR}: {message}"
 
 
 def variable(*path: str) -> str:
@@ -45,14 +61,26 @@ def variable(*path: str) -> str:
 def _without_wrong_values(error: ValidationError, arguments: dict[str, Any]) -> Settings:
     """Settings with defaults in place of the wrong values, so that the unsafe ones are found in the same run."""
     sound: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in arguments.items()}
-    for group, field in (loc for e in error.errors() if len(loc := e["loc"][:2]) == 2):  # noqa: PLR2004
-        default = Settings.model_fields[str(group)].default
-        if field in type(default).model_fields:
-            sound.setdefault(str(group), {})[str(field)] = getattr(default, str(field))
-    try:
-        return Settings(**sound)
-    except ValidationError:
-        return Settings.model_construct()
+    for group, *path in (map(str, e["loc"]) for e in error.errors()):
+        default = Settings.model_fields[group].default
+        if not path:
+            sound[group] = default.model_dump()
+        elif path[0] in type(default).model_fields:
+            sound.setdefault(group, {})[path[0]] = getattr(default, path[0])
+    return _tolerant()(**sound)
+
+
+def _tolerant() -> type[Settings]:
+    """Settings that let unknown fields pass."""
+
+    def tolerant(group: Group) -> tuple[Any, Any]:
+        kind = create_model(type(group).__name__, __base__=type(group))
+        kind.model_config["extra"] = "ignore"
+        kind.model_rebuild(force=True)
+        return kind, kind()
+
+    groups = {n: tolerant(info.default) for n, info in Settings.model_fields.items()}
+    return create_model("Tolerant", __base__=Settings, **groups)  # type: ignore[call-overload,no-any-return]
 
 
 def unsafe(settings: Settings) -> list[str]:
@@ -67,6 +95,11 @@ def unsafe(settings: Settings) -> list[str]:
         )
     if settings.security.anonymous == "write":
         reasons.append(f"{variable('security', 'anonymous')}: production allows no anonymous writes")
+    reasons += [
+        f"{variable('security', 'issuers')}: production takes tokens only over https, not from {issuer.issuer}"
+        for issuer in settings.security.issuers
+        if is_loopback(issuer.issuer) or is_loopback(issuer.jwks_url or "")
+    ]
     if settings.database.url is None and not settings.database_password():
         reasons.append(f"{variable('database', 'password')}: production needs a password")
     if "*" in settings.server.trusted_proxies:

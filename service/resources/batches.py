@@ -13,12 +13,19 @@ from service.resources.statement import Statement, compile_statement, parameter,
 _NOW = sa.func.clock_timestamp()
 
 
+def unique_fields(table: sa.Table) -> tuple[str, ...]:
+    """The columns of the unique indexes, which are what two new rows can meet in."""
+    unique = (index.columns for index in table.indexes if index.unique)
+    return tuple(dict.fromkeys(column.name for columns in unique for column in columns))
+
+
 class BatchWriter:
     """Builds the batch statements of one resource. Parameters: document (a JSON array), principal, request id.
 
     `create` takes rows of id and own fields, and answers (body, version, id) for each that was inserted: one that
     breaks a unique key is left out. `patch` and `delete` take {id, versions, patch} and answer (body, version, id,
-    done, allowed) for each item that exists. Rows are locked in the order of their ids, so batches cannot deadlock.
+    done, allowed) for each item that exists. Rows are locked in the order of their ids, and inserted in the order of
+    their unique values, so that batches of one kind wait for each other and do not deadlock.
     """
 
     def __init__(self, resource: RestResource) -> None:
@@ -41,7 +48,7 @@ class BatchWriter:
                 ["id", "created_by", "updated_by", *own],
                 sa.select(row.c.id, who, who, *(row.c[name] for name in own))
                 .select_from(row.join(context, context.c.request_id.isnot(None)))
-                .order_by(row.c.id),
+                .order_by(*(row.c[name] for name in unique_fields(self._table)), row.c.id),
                 include_defaults=False,
             )
             .on_conflict_do_nothing()

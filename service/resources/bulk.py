@@ -117,14 +117,15 @@ class Bulk:
         """What became of each entry: one statement for each kind of operation, more only to find who is wrong."""
         outcomes: dict[int, Outcome] = {}
         batches = self._engine.batches
-        for kind, statement in (
-            ("create", batches.create),
-            ("patch", batches.patch),
-            ("delete", batches.delete),
+        doomed = [entry.id for entry in entries if entry.kind == "delete"]
+        for kind, statement, also_locked in (
+            ("create", batches.create, []),
+            ("patch", batches.patch, doomed),
+            ("delete", batches.delete, []),
         ):
             some = await self._prepared([entry for entry in entries if entry.kind == kind], outcomes)
             if some:
-                outcomes |= await self._batch(statement, some)
+                outcomes |= await self._batch(statement, some, also_locked)
         return outcomes
 
     async def _prepared(self, entries: list[Entry], outcomes: dict[int, Outcome]) -> list[Entry]:
@@ -148,18 +149,23 @@ class Bulk:
         kind = "update" if entry.kind == "patch" else entry.kind
         return Change(kind, entry.id, self._principal, entry.values, self._connection)
 
-    async def _batch(self, statement: Statement, entries: Sequence[Entry]) -> dict[int, Outcome]:
-        """Run one statement for all entries; when it fails, halve them until those that are wrong stand alone."""
+    async def _batch(
+        self, statement: Statement, entries: Sequence[Entry], also_locked: Sequence[UUID] = ()
+    ) -> dict[int, Outcome]:
+        """Run one statement for all entries; when it fails, halve them until those that are wrong stand alone.
+
+        `also_locked` are items that a later statement changes: all locks are taken in the order of ids at once.
+        """
         try:
             async with self._connection.transaction():  # a savepoint
-                document = {"document": _document(entries)}
+                document = {"document": _document(entries, also_locked)}
                 rows = await self._engine.run_on(self._connection, statement, {**document, **self._fixed})
         except (problems.Conflict, problems.ValidationFailed) as problem:
             if len(entries) == 1:
                 return {entries[0].index: problem}
             middle = len(entries) // 2
-            first = await self._batch(statement, entries[:middle])
-            return first | await self._batch(statement, entries[middle:])
+            first = await self._batch(statement, entries[:middle], also_locked)
+            return first | await self._batch(statement, entries[middle:], also_locked)
         found = {row["id"]: row for row in rows}
         return {entry.index: self._outcome(entry, found.get(entry.id)) for entry in entries}
 
@@ -181,11 +187,13 @@ class Bulk:
         return Done(200, entry.id, engine.tags.tag(row["version"]), row["body"])
 
 
-def _document(entries: Sequence[Entry]) -> str:
-    rows = [
+def _document(entries: Sequence[Entry], also_locked: Sequence[UUID]) -> str:
+    rows: list[dict[str, Any]] = [
         {"id": entry.id, **entry.values}
         if entry.kind == "create"
         else {"id": entry.id, "versions": entry.versions, "patch": entry.values}
         for entry in entries
     ]
+    # No version at all fits, so these are locked and stay as they are.
+    rows += [{"id": item_id, "versions": [], "patch": {}} for item_id in also_locked]
     return orjson.dumps(rows, default=str).decode()

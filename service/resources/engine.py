@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -18,7 +18,7 @@ from service.database import Database
 from service.http import problems
 from service.http.database_errors import columns_of_constraints, problem_of
 from service.http.state import state_of
-from service.resources.batches import BatchWriter
+from service.resources.batches import BatchWriter, unique_fields
 from service.resources.columns import representation, to_wire
 from service.resources.cursor import CursorCodec
 from service.resources.declaration import Change, RestResource
@@ -31,6 +31,7 @@ from service.resources.statement import Statement, compile_statement, parameter
 from service.resources.writing import Writer
 from service.security.principals import Principal
 
+T = TypeVar("T")
 Run = Callable[[Statement, Mapping[str, Any]], Awaitable[list[asyncpg.Record]]]
 
 _ATTEMPTS = 4
@@ -62,8 +63,7 @@ class Engine:
         self.batches = BatchWriter(resource)
         self.read_one = _read_one(resource)
         self.constraints = columns_of_constraints(resource.table)
-        unique = (index.columns for index in resource.table.indexes if index.unique)
-        self.unique_fields = tuple(dict.fromkeys(column.name for columns in unique for column in columns))
+        self.unique_fields = unique_fields(resource.table)
 
     async def run(self, statement: Statement, values: Mapping[str, Any]) -> list[asyncpg.Record]:
         """Run one statement in a transaction of its own. Raises the problem that PostgreSQL's error means.
@@ -97,28 +97,44 @@ class Engine:
         return problem_of(error, self.constraints) or error
 
     @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction whose errors, those of hooks and of the commit included, become problems like `run`'s."""
+        try:
+            async with self.services.database.transaction() as connection:
+                yield connection
+        except asyncpg.PostgresError as error:
+            raise self.problem(error) from error
+
+    @asynccontextmanager
     async def change(
         self, request: Request, principal: Principal, operation: str, item_id: UUID, values: dict[str, Any]
     ) -> AsyncIterator[tuple[Run, dict[str, Any]]]:
         """The way to run the statement of one change, and its parameters: wire values, id, principal, request id.
 
-        With hooks, the block runs in a transaction between them; without, the statement is the transaction.
+        With hooks, the block runs in a transaction between them; without, the statement is the transaction. Those
+        after the change hear only of one that was made.
         """
         hooks = self.resource.hooks
         if hooks is None:
             yield self.run, self.parameters(request, principal, item_id, values)
             return
-        async with self.services.database.transaction() as connection:
+        made = False
+        async with self.transaction() as connection:
             change = Change(operation, item_id, principal, dict(values), connection)
             before = {"create": hooks.before_create, "delete": hooks.before_delete}
             await before.get(operation, hooks.before_update)(change)
 
             async def run(statement: Statement, arguments: Mapping[str, Any]) -> list[asyncpg.Record]:
-                return await self.run_on(connection, statement, arguments)
+                nonlocal made
+                rows = await self.run_on(connection, statement, arguments)
+                made = bool(rows) and rows[0].get("done", True)
+                return rows
 
             yield run, self.parameters(request, principal, item_id, change.values)
-            await hooks.before_commit(change)
-        await hooks.after_commit(change)
+            if made:
+                await hooks.before_commit(change)
+        if made:
+            await hooks.after_commit(change)
 
     def parameters(
         self, request: Request, principal: Principal, item_id: UUID, values: Mapping[str, Any]
@@ -137,6 +153,18 @@ class Engine:
 
     def missing(self) -> problems.NotFound:
         return problems.NotFound(f"There is no such {self.resource.singular}.")
+
+
+async def again_after_rollback(effect: Callable[[], Awaitable[T]]) -> T:
+    """What `effect` returns, tried a few times while PostgreSQL undoes its transaction for another one's sake."""
+    for attempt in range(1, _ATTEMPTS):
+        try:
+            return await effect()
+        except problems.Busy as busy:
+            if not isinstance(busy.__cause__, asyncpg.TransactionRollbackError):
+                raise
+            await asyncio.sleep(_PAUSE * attempt * random.random())  # noqa: S311  # jitter, no secret
+    return await effect()
 
 
 def values_of(item: BaseModel, fields: tuple[str, ...]) -> dict[str, Any]:

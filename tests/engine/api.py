@@ -42,7 +42,7 @@ def settings_for(url: str, **groups: Json) -> Settings:
         "logging": {"access": False},
     }
     names = defaults.keys() | groups.keys()
-    return Settings(**{name: defaults.get(name, {}) | groups.get(name, {}) for name in names})
+    return Settings.model_validate({name: defaults.get(name, {}) | groups.get(name, {}) for name in names})
 
 
 @dataclass(frozen=True)

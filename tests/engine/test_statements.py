@@ -24,7 +24,7 @@ class Watched(NamedTuple):
     async def made(self) -> str:
         return str((await self.api.make("products", **self.product())).headers["location"])
 
-    async def count(self, method: str, url: str, **options: object) -> tuple[Response, list[str]]:
+    async def ask(self, method: str, url: str, **options: object) -> tuple[Response, list[str]]:
         """The answer and the first words of its statements, once connection and key are known."""
         with self.wire.counted() as statements:
             answer = await self.api.client.request(method, url, **options)  # type: ignore[arg-type]
@@ -50,61 +50,61 @@ def one(answer: Response, statements: list[str], status: int) -> None:
 
 async def test_read_is_one_statement(watched: Watched) -> None:
     url = await watched.made()
-    one(*await watched.count("GET", url), 200)
-    one(*await watched.count("HEAD", url), 200)
-    one(*await watched.count("GET", url, headers={"If-None-Match": "*"}), 304)
-    one(*await watched.count("GET", f"{PRODUCTS}/{uuid4()}"), 404)
+    one(*await watched.ask("GET", url), 200)
+    one(*await watched.ask("HEAD", url), 200)
+    one(*await watched.ask("GET", url, headers={"If-None-Match": "*"}), 304)
+    one(*await watched.ask("GET", f"{PRODUCTS}/{uuid4()}"), 404)
 
 
 async def test_list_is_one_statement(watched: Watched) -> None:
     for _ in range(3):
         await watched.made()
     query = {"limit": "2", "sort": "-price,name", "status": "draft", "q": "lamp"}
-    first, statements = await watched.count("GET", PRODUCTS, params=query)
+    first, statements = await watched.ask("GET", PRODUCTS, params=query)
     one(first, statements, 200)
     cursor = {**query, "cursor": first.json()["next_cursor"]}
-    one(*await watched.count("GET", PRODUCTS, params=cursor), 200)
-    one(*await watched.count("GET", f"{CATEGORIES}/{watched.category}/products"), 200)
-    counted, statements = await watched.count("GET", PRODUCTS, params={**query, "count": "exact"})
+    one(*await watched.ask("GET", PRODUCTS, params=cursor), 200)
+    one(*await watched.ask("GET", f"{CATEGORIES}/{watched.category}/products"), 200)
+    counted, statements = await watched.ask("GET", PRODUCTS, params={**query, "count": "exact"})
     assert (counted.status_code, len(statements)) == (200, 2)
 
 
 async def test_create_is_one_statement(watched: Watched) -> None:
-    one(*await watched.count("POST", PRODUCTS, json=watched.product()), 201)
+    one(*await watched.ask("POST", PRODUCTS, json=watched.product()), 201)
 
 
 async def test_idempotent_create_is_one_statement(watched: Watched) -> None:
     item, headers = watched.product(), {"Idempotency-Key": str(uuid4())}
-    one(*await watched.count("POST", PRODUCTS, json=item, headers=headers), 201)
-    again, statements = await watched.count("POST", PRODUCTS, json=item, headers=headers)
+    one(*await watched.ask("POST", PRODUCTS, json=item, headers=headers), 201)
+    again, statements = await watched.ask("POST", PRODUCTS, json=item, headers=headers)
     assert (again.status_code, len(statements)) == (201, 2)  # the failed attempt, then the stored answer
 
 
 async def test_update_is_one_statement(watched: Watched) -> None:
     url = await watched.made()
     for patch in ({"stock": 5, "attributes": {"a": 1}}, {"stock": 5}, {}):
-        one(*await watched.count("PATCH", url, json=patch, headers={"If-Match": "*"}), 200)
-    stale = await watched.count("PATCH", url, json={"stock": 6}, headers={"If-Match": '"9-x"'})
+        one(*await watched.ask("PATCH", url, json=patch, headers={"If-Match": "*"}), 200)
+    stale = await watched.ask("PATCH", url, json={"stock": 6}, headers={"If-Match": '"9-x"'})
     one(*stale, 412)
 
 
 async def test_put_is_one_statement(watched: Watched) -> None:
     item, url = watched.product(), f"{PRODUCTS}/{uuid4()}"
-    one(*await watched.count("PUT", url, json=item, headers={"If-None-Match": "*"}), 201)
+    one(*await watched.ask("PUT", url, json=item, headers={"If-None-Match": "*"}), 201)
     replaced = {**item, "name": "Other"}
-    one(*await watched.count("PUT", url, json=replaced, headers={"If-Match": "*"}), 200)
+    one(*await watched.ask("PUT", url, json=replaced, headers={"If-Match": "*"}), 200)
 
 
 async def test_delete_and_restore_are_one_statement_each(watched: Watched) -> None:
     url = await watched.made()
-    one(*await watched.count("DELETE", url, headers={"If-Match": "*"}), 204)
-    one(*await watched.count("POST", f"{url}/restore"), 200)
+    one(*await watched.ask("DELETE", url, headers={"If-Match": "*"}), 204)
+    one(*await watched.ask("POST", f"{url}/restore"), 200)
 
 
 async def test_history_and_as_of_are_one_statement_each(watched: Watched) -> None:
     url = await watched.made()
-    one(*await watched.count("GET", f"{url}/history"), 200)
-    one(*await watched.count("GET", url, params={"as_of": "2999-01-01T00:00:00Z"}), 200)
+    one(*await watched.ask("GET", f"{url}/history"), 200)
+    one(*await watched.ask("GET", url, params={"as_of": "2999-01-01T00:00:00Z"}), 200)
 
 
 async def test_bulk_is_one_statement_for_each_kind(watched: Watched) -> None:
@@ -115,7 +115,7 @@ async def test_bulk_is_one_statement_for_each_kind(watched: Watched) -> None:
     operations += [delete(await watched.made()) for _ in range(5)]
     for _ in range(5):
         operations.append({**delete(await watched.made()), "op": "patch", "changes": {"stock": 3}})
-    answer, statements = await watched.count("POST", f"{PRODUCTS}/bulk", json={"operations": operations})
+    answer, statements = await watched.ask("POST", f"{PRODUCTS}/bulk", json={"operations": operations})
     assert answer.status_code == 200, answer.text
     assert statements[0].startswith("BEGIN")
     assert statements[-1].startswith("COMMIT")
@@ -126,5 +126,5 @@ async def test_bulk_is_one_statement_for_each_kind(watched: Watched) -> None:
 
 async def test_key_look_up_is_cached(watched: Watched) -> None:
     seen = [text for text in watched.wire.statements if "FROM api_key" in text]
-    await watched.count("GET", PRODUCTS)
+    await watched.ask("GET", PRODUCTS)
     assert [text for text in watched.wire.statements if "FROM api_key" in text] == seen

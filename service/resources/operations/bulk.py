@@ -1,6 +1,7 @@
 """`POST /products/bulk`: up to a thousand changes, all or nothing, or each for itself."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import orjson
@@ -22,7 +23,7 @@ from service.resources.documentation import (
     Documented,
     responses_of,
 )
-from service.resources.engine import Engine
+from service.resources.engine import Engine, again_after_rollback
 from service.resources.idempotency import answer, keyed_request
 from service.resources.once import once
 from service.resources.operations.operation import Operation
@@ -47,12 +48,13 @@ async def bulk(engine: Engine, request: Request, principal: Principal) -> Respon
 
     async def effect() -> Response:
         request_id = state_of(request.scope).request_id
-        async with engine.services.database.transaction() as connection:
+        own = deepcopy(entries)  # hooks may alter them, and there may be another attempt
+        async with engine.transaction() as connection:
             run = Bulk(engine, connection, principal, request_id)
-            results = outcomes | await run.apply(entries)
+            results = outcomes | await run.apply(own)
             if mode == "atomic":
                 _refuse_any(results)
-            changes = [run.change(entry) for entry in entries if isinstance(results[entry.index], Done)]
+            changes = [run.change(entry) for entry in own if isinstance(results[entry.index], Done)]
             for change in changes:
                 await hooks.before_commit(change)
             done = _results(request.url.path, request_id, results)
@@ -62,7 +64,10 @@ async def bulk(engine: Engine, request: Request, principal: Principal) -> Respon
             await hooks.after_commit(change)
         return answer(200, {}, done)
 
-    return await effect() if keyed is None else await once(engine, keyed, effect)
+    async def attempts() -> Response:
+        return await again_after_rollback(effect)
+
+    return await attempts() if keyed is None else await once(engine, keyed, attempts)
 
 
 def _envelope(engine: Engine, document: Any) -> tuple[str, list[Any]]:

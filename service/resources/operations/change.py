@@ -1,6 +1,6 @@
 """`PATCH` and `PUT /products/{id}`: changing one item, guarded by its tag; `PUT` may also create under a known id."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from service.resources.documentation import (
     responses_of,
     tags_header,
 )
-from service.resources.engine import Engine, values_of
+from service.resources.engine import Engine, Run, values_of
 from service.resources.idempotency import answer
 from service.resources.link_objects import links_of_item
 from service.resources.operations.create import FIRST_VERSION
@@ -32,6 +32,8 @@ from service.resources.parameters import query_of, refuse_others
 from service.resources.preconditions import Guard
 from service.resources.statement import Statement
 from service.security.principals import Principal
+
+_ATTEMPTS = 4
 
 
 async def patch(engine: Engine, request: Request, principal: Principal) -> Response:
@@ -48,7 +50,7 @@ async def patch(engine: Engine, request: Request, principal: Principal) -> Respo
         engine,
         request,
         principal,
-        statement=engine.writer.patch(fields),
+        statement=engine.writer.patch,
         item_id=item_id,
         guard=guard,
         values=values,
@@ -71,7 +73,7 @@ async def replace(engine: Engine, request: Request, principal: Principal) -> Res
         engine,
         request,
         principal,
-        statement=engine.writer.replace,
+        statement=lambda _: engine.writer.replace,
         item_id=item_id,
         guard=guard,
         values=values,
@@ -86,13 +88,27 @@ async def _run(
     request: Request,
     principal: Principal,
     *,
-    statement: Statement,
+    statement: Callable[[tuple[str, ...]], Statement],
     item_id: UUID,
     guard: Guard,
     values: dict[str, Any],
 ) -> list[asyncpg.Record]:
     async with engine.change(request, principal, "update", item_id, values) as (run, arguments):
-        return await run(statement, {**arguments, **guard.parameters()})
+        # A hook may have added fields to those that the client named.
+        fields = tuple(name for name in engine.resource.own_fields if name in arguments)
+        return await settle(run, statement(fields), arguments, guard)
+
+
+async def settle(
+    run: Run, statement: Statement, arguments: Mapping[str, Any], guard: Guard
+) -> list[asyncpg.Record]:
+    """The rows of a change; once more while another change came between and the guard minds no version."""
+    for _ in range(_ATTEMPTS):
+        rows = await run(statement, {**arguments, **guard.parameters()})
+        lost_a_race = rows and not rows[0]["done"] and rows[0]["allowed"] and rows[0]["changes"]
+        if not lost_a_race or not rows[0]["fixed"] or guard.versions is not None:
+            break
+    return rows
 
 
 async def _create_as(

@@ -8,7 +8,7 @@ from service.resources import preconditions
 from service.resources.documentation import ALWAYS, ETAG, ID, ON_ONE, Documented, responses_of, tags_header
 from service.resources.engine import Engine
 from service.resources.link_objects import links_of_deleted, links_of_item
-from service.resources.operations.change import changed
+from service.resources.operations.change import changed, settle
 from service.resources.operations.operation import Operation
 from service.resources.parameters import query_of, refuse_others
 from service.security.principals import Principal
@@ -20,7 +20,7 @@ async def delete(engine: Engine, request: Request, principal: Principal) -> Resp
     item_id = engine.item_id(request)
     guard = preconditions.guard_of(request, engine.tags, required=True)
     async with engine.change(request, principal, "delete", item_id, {}) as (run, arguments):
-        rows = await run(engine.writer.delete, {**arguments, **guard.parameters()})
+        rows = await settle(run, engine.writer.delete, arguments, guard)
     changed(engine, rows)
     return Response(status_code=204)
 
@@ -31,7 +31,7 @@ async def restore(engine: Engine, request: Request, principal: Principal) -> Res
     item_id = engine.item_id(request)
     guard = preconditions.guard_of(request, engine.tags, required=False)
     async with engine.change(request, principal, "update", item_id, {}) as (run, arguments):
-        rows = await run(engine.writer.restore, {**arguments, **guard.parameters()})
+        rows = await settle(run, engine.writer.restore, arguments, guard)
     if not rows and await engine.run(engine.read_one, {"id": item_id}):
         raise problems.NotDeleted
     return changed(engine, rows)

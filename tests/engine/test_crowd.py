@@ -1,0 +1,106 @@
+"""A crowd of clients at random: history and table agree, and each acknowledged change is one version.
+
+SLIPWAY_TEST_OPERATIONS says how many operations (default 3 000), SLIPWAY_TEST_SEED which ones.
+"""
+
+import asyncio
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from service.database import Database
+from tests.conftest import DatabaseFactory
+from tests.engine.api import PRODUCTS, Api, Json, running
+from tests.engine.crowd import Member, Told
+
+CLIENTS = 8
+OPERATIONS = int(os.environ.get("SLIPWAY_TEST_OPERATIONS", "3000"))
+
+# The newest image of each row beside the row, and what is wrong with the versions in between.
+_DIFFERENCES = """
+SELECT p.id, p.version, h.versions, h.newest FROM product p LEFT JOIN LATERAL (
+  SELECT array_agg(version ORDER BY version) AS versions, (array_agg(row ORDER BY version DESC))[1] AS newest
+  FROM row_history WHERE table_name = 'product' AND row_id = p.id
+) h ON true
+WHERE h.newest IS DISTINCT FROM to_jsonb(p)
+   OR h.versions IS DISTINCT FROM ARRAY(SELECT generate_series(1, p.version))
+"""
+_HISTORY = "SELECT row_id, version, action, request_id FROM row_history WHERE table_name = 'product'"
+
+
+@pytest.fixture
+async def api(fresh_database: DatabaseFactory) -> AsyncIterator[Api]:
+    async with running(fresh_database()) as api:
+        yield api
+
+
+async def crowd(api: Api, operations: int, seed: int) -> Told:
+    """What eight clients were told about that many operations."""
+    told, items, left = Told(), list[str](), operations
+    category = await api.category()
+
+    async def work(number: int) -> None:
+        nonlocal left
+        member = Member(api.client, category, items, told, random.Random(f"{seed}-{number}"))
+        while left > 0:
+            done = await member.act()
+            left -= done
+
+    await asyncio.gather(*(work(number) for number in range(CLIENTS)))
+    return told
+
+
+@pytest.mark.timeout(120 + OPERATIONS // 50)
+async def test_history_replays_to_the_table_and_every_change_is_one_version(api: Api) -> None:
+    seed = int(os.environ.get("SLIPWAY_TEST_SEED", random.randrange(2**32)))
+    began = time.monotonic()
+    told = await crowd(api, OPERATIONS, seed)
+    took = time.monotonic() - began
+    print(f"seed {seed}: {OPERATIONS} operations in {took:.1f} s, answers {dict(told.statuses)}")  # noqa: T201  # to run it again
+    assert told.surprises == []
+    assert await api.database.fetch(_DIFFERENCES) == []
+    await _told_the_truth(api.database, told)
+    for row in await api.database.fetch("SELECT id FROM product"):
+        await _replays(api, str(row["id"]))
+    print(f"{len(told.changes)} changes, {len(told.deletions)} deletions acknowledged")  # noqa: T201
+
+
+async def _told_the_truth(database: Database, told: Told) -> None:
+    """Every acknowledged change is in the history once, under its request, and nothing else is."""
+    rows = await database.fetch(_HISTORY)
+    changes = Counter(
+        (str(r["row_id"]), r["request_id"], r["version"]) for r in rows if r["action"] != "delete"
+    )
+    deletions = Counter((str(r["row_id"]), r["request_id"]) for r in rows if r["action"] == "delete")
+    assert Counter(told.changes) == changes
+    assert Counter(told.deletions) == deletions
+
+
+async def _replays(api: Api, item_id: str) -> None:
+    """The changes that the history tells, one after the other, make the item."""
+    state: Json = {}
+    entries = await _history(api, item_id)
+    for entry in reversed(entries):
+        for change in entry["changes"]:
+            assert state.get(change["field"]) == change["before"]
+            state[change["field"]] = change["after"]
+    item = await api.client.get(f"{PRODUCTS}/{item_id}")
+    assert (item.status_code == 404) == (entries[0]["action"] == "delete")
+    if item.status_code == 200:
+        assert item.json() == item.json() | state
+        assert item.json()["version"] == entries[0]["version"]
+
+
+async def _history(api: Api, item_id: str) -> list[Json]:
+    entries: list[Json] = []
+    query = {"limit": "200"}
+    while True:
+        page = (await api.client.get(f"{PRODUCTS}/{item_id}/history", params=query)).json()
+        entries += page["items"]
+        if page["next_cursor"] is None:
+            return entries
+        query["cursor"] = page["next_cursor"]

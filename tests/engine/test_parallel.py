@@ -1,0 +1,205 @@
+"""Clients that want the same thing at the same time: each gets a true answer, and nothing is lost or done twice."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from httpx2 import AsyncClient, Response
+
+from tests.engine.api import CATEGORIES, PRODUCTS, Api, Json, running, unique
+
+FORBIDDEN = """
+SELECT p.id FROM product p JOIN category c ON c.id = p.category_id
+WHERE p.deleted_at IS NULL AND c.deleted_at IS NOT NULL
+"""
+
+
+@pytest.fixture(scope="module")
+async def api(database_url: str) -> AsyncIterator[Api]:
+    async with running(database_url) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+async def category(api: Api) -> str:
+    return await api.category()
+
+
+def body(category: str) -> Json:
+    return {"sku": unique("PAR"), "name": "Lamp", "price": "1.00", "category_id": category}
+
+
+async def ids_of(api: Api, category: str, count: int) -> list[str]:
+    return [(await api.make("products", **body(category))).json()["id"] for _ in range(count)]
+
+
+async def test_no_increment_is_lost(api: Api, category: str) -> None:
+    (item_id,) = await ids_of(api, category, 1)
+    url, statuses = f"{PRODUCTS}/{item_id}", Counter[int]()
+
+    async def count_up(times: int) -> None:
+        for _ in range(times):
+            item = await api.client.get(url)
+            answer = await api.client.patch(
+                url, json={"stock": item.json()["stock"] + 1}, headers={"If-Match": item.headers["etag"]}
+            )
+            statuses[answer.status_code] += 1
+
+    await asyncio.gather(count_up(60), count_up(60))
+    assert statuses.keys() <= {200, 412}
+    item = (await api.client.get(url)).json()
+    assert (item["stock"], item["version"]) == (statuses[200], statuses[200] + 1)
+    assert statuses[412] > 0, "the writers never met"
+
+
+async def test_change_without_a_tag_never_fails_for_another_change(api: Api, category: str) -> None:
+    (item_id,) = await ids_of(api, category, 1)
+
+    async def patch(stock: int) -> int:
+        answer = await api.client.patch(
+            f"{PRODUCTS}/{item_id}", json={"stock": stock}, headers={"If-Match": "*"}
+        )
+        return answer.status_code
+
+    # Several of them set what another one has just set, which is then no change at all.
+    for stock in range(1, 15):
+        assert set(await asyncio.gather(*(patch(stock) for _ in range(6)))) == {200}
+
+
+async def test_fifty_creations_under_one_key_on_two_instances_have_one_effect(
+    api: Api, category: str, database_url: str
+) -> None:
+    item, headers = body(category), {"Idempotency-Key": str(uuid4())}
+
+    async def create(client: AsyncClient) -> Response:
+        return await client.post(PRODUCTS, json=item, headers={**client.headers, **headers})
+
+    async with running(database_url) as other:
+        other.client.headers = api.client.headers  # the same principal
+        answers = await asyncio.gather(*(create([api.client, other.client][n % 2]) for n in range(50)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({(answer.content, answer.headers["location"]) for answer in answers}) == 1
+    rows = await api.database.fetch("SELECT id FROM product WHERE sku = $1", [item["sku"]])
+    assert [str(row["id"]) for row in rows] == [answers[0].json()["id"]]
+
+
+async def test_bulk_under_one_key_at_once_has_one_effect(api: Api, category: str) -> None:
+    operations = [{"op": "create", "item": body(category)} for _ in range(50)]
+    headers = {"Idempotency-Key": str(uuid4())}
+    answers = await asyncio.gather(
+        *(
+            api.client.post(f"{PRODUCTS}/bulk", json={"operations": operations}, headers=headers)
+            for _ in range(10)
+        )
+    )
+    assert {answer.status_code for answer in answers} == {200}, [a.text for a in answers]
+    assert len({answer.content for answer in answers}) == 1
+
+
+async def test_deleted_category_never_has_a_product(api: Api) -> None:
+    seen = Counter[tuple[str, int]]()
+
+    async def send(what: str, method: str, url: str, **options: object) -> None:
+        answer = await api.client.request(method, url, **options)  # type: ignore[arg-type]
+        seen[what, answer.status_code] += 1
+
+    for turn in range(25):
+        category, other = await api.category(), await api.category()
+        (moved,) = await ids_of(api, other, 1)
+        (gone,) = await ids_of(api, category, 1)
+        await api.client.delete(f"{PRODUCTS}/{gone}", headers={"If-Match": "*"})
+        bulk = {"operations": [{"op": "create", "item": body(category)}]}
+        guard = {"headers": {"If-Match": "*"}}
+        requests = [
+            send("create", "POST", PRODUCTS, json=body(category)),
+            send("bulk", "POST", f"{PRODUCTS}/bulk", json=bulk),
+            send("move", "PATCH", f"{PRODUCTS}/{moved}", json={"category_id": category}, **guard),
+            send("restore", "POST", f"{PRODUCTS}/{gone}/restore"),
+        ]
+        requests.insert(turn % 5, send("delete", "DELETE", f"{CATEGORIES}/{category}", **guard))
+        await asyncio.gather(*requests)
+    assert await api.database.fetch(FORBIDDEN) == []
+    assert {status for _, status in seen} <= {200, 201, 204, 409, 422}, seen
+    assert seen["delete", 204], "no deletion came first"
+    assert seen["delete", 409], "no deletion came too late"
+
+
+async def test_bulks_over_the_same_items_never_deadlock(api: Api, category: str) -> None:
+    ids = await ids_of(api, category, 30)
+
+    async def churn(number: int) -> None:
+        for turn in range(12):
+            patched, deleted = (ids[::2], ids[1::2]) if (number + turn) % 2 else (ids[1::2], ids[::2])
+            operations: list[Json] = [
+                {"op": "patch", "id": i, "if_match": "*", "changes": {"name": f"{number}-{turn}"}}
+                for i in patched
+            ]
+            operations += [{"op": "delete", "id": item_id, "if_match": "*"} for item_id in deleted]
+            answer = await api.client.post(
+                f"{PRODUCTS}/bulk", json={"mode": "partial", "operations": operations}
+            )
+            assert answer.status_code == 200, answer.text
+            assert {result["status"] for result in answer.json()["results"]} <= {200, 204, 404}
+            await asyncio.gather(*(api.client.post(f"{PRODUCTS}/{i}/restore") for i in deleted[:5]))
+
+    await asyncio.gather(*(churn(number) for number in range(6)))
+
+
+async def test_bulks_that_create_the_same_items_never_deadlock(api: Api, category: str) -> None:
+    for _ in range(8):
+        items = [body(category) for _ in range(40)]
+        orders = [items, items[::-1], items[20:] + items[:20]]
+        answers = await asyncio.gather(
+            *(
+                api.client.post(
+                    f"{PRODUCTS}/bulk",
+                    json={"mode": "partial", "operations": [{"op": "create", "item": i} for i in order]},
+                )
+                for order in orders
+            )
+        )
+        assert {answer.status_code for answer in answers} == {200}, [a.text for a in answers]
+        made = [r["status"] for answer in answers for r in answer.json()["results"]]
+        assert (made.count(201), made.count(409)) == (40, 80)
+
+
+async def test_bulks_that_cross_references_never_deadlock(api: Api) -> None:
+    for _ in range(4):
+        shelves = sorted([await api.category() for _ in range(8)])
+        remove = [{"op": "delete", "id": shelf, "if_match": "*"} for shelf in shelves]
+        create = [{"op": "create", "item": body(shelf)} for shelf in reversed(shelves)]
+        answers = await asyncio.gather(
+            api.client.post(f"{CATEGORIES}/bulk", json={"mode": "partial", "operations": remove}),
+            api.client.post(f"{PRODUCTS}/bulk", json={"mode": "partial", "operations": create}),
+            api.client.post(f"{PRODUCTS}/bulk", json={"mode": "partial", "operations": create}),
+        )
+        assert {answer.status_code for answer in answers} == {200}, [a.text for a in answers]
+    assert await api.database.fetch(FORBIDDEN) == []
+
+
+async def test_no_increment_by_bulk_is_lost(api: Api, category: str) -> None:
+    ids = await ids_of(api, category, 12)
+    made = Counter[str]()
+
+    async def count_up(order: list[str]) -> None:
+        for _ in range(15):
+            operations = []
+            for item_id in order:
+                item = await api.client.get(f"{PRODUCTS}/{item_id}")
+                changes = {"stock": item.json()["stock"] + 1}
+                target = {"id": item_id, "if_match": item.headers["etag"]}
+                operations.append({"op": "patch", **target, "changes": changes})
+            answer = await api.client.post(
+                f"{PRODUCTS}/bulk", json={"mode": "partial", "operations": operations}
+            )
+            assert answer.status_code == 200, answer.text
+            for operation, result in zip(operations, answer.json()["results"], strict=True):
+                assert result["status"] in {200, 412}
+                made[str(operation["id"])] += result["status"] == 200
+
+    await asyncio.gather(count_up(ids), count_up(ids[::-1]), count_up(ids[6:] + ids[:6]))
+    for item_id in ids:
+        item = (await api.client.get(f"{PRODUCTS}/{item_id}")).json()
+        assert (item["stock"], item["version"]) == (made[item_id], made[item_id] + 1)

@@ -86,8 +86,10 @@ def listeners(settings: ServerSettings) -> list[socket.socket]:
 
 
 async def serve(app: ASGIApp, admin: ASGIApp, settings: ServerSettings, lifecycle: Lifecycle) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and return. Raises `PortTakenError`, or `SystemExit` when the
-    application's start fails."""
+    """Serve until SIGTERM or SIGINT, then drain and return; a second signal cuts the waiting short.
+
+    Raises `PortTakenError`, or `SystemExit` when the application's start fails.
+    """
     stop_signals = (signal.SIGTERM, signal.SIGINT)
     await serve_on(listeners(settings), Applications(app, admin, lifecycle), settings, stop_signals)
 
@@ -101,19 +103,18 @@ async def serve_on(
     """As `serve`, on a public and an admin socket that listen already."""
     public_server = _server(applications.public, settings, lifespan=True)
     admin_server = _server(applications.admin, settings, lifespan=False)
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in stop_signals:
-        loop.add_signal_handler(number, _on_signal, stop, public_server)
+        loop.add_signal_handler(number, _on_signal, stop, hurry)
     admin_task = asyncio.create_task(admin_server.serve([sockets[1]]))
     public_task = asyncio.create_task(public_server.serve([sockets[0]]))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({public_task, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
-            await _drain(settings, applications.lifecycle)
-        public_server.should_exit = True
-        await public_task
+            await _drain(settings, applications.lifecycle, hurry)
+        await _finish(public_server, public_task, hurry)
     finally:
         stopping.cancel()
         admin_server.should_exit = True
@@ -121,14 +122,26 @@ async def serve_on(
     log.info("stopped")
 
 
-def _on_signal(stop: asyncio.Event, server: uvicorn.Server) -> None:
-    if stop.is_set():
-        server.force_exit = True  # the second signal: whoever sends it does not want to wait
-    stop.set()
+def _on_signal(stop: asyncio.Event, hurry: asyncio.Event) -> None:
+    (hurry if stop.is_set() else stop).set()
 
 
-async def _drain(settings: ServerSettings, lifecycle: Lifecycle) -> None:
+async def _drain(settings: ServerSettings, lifecycle: Lifecycle, hurry: asyncio.Event) -> None:
     """Say not ready and keep serving, so that no balancer sends a request to a closed port."""
     lifecycle.draining = True
     log.info("draining", seconds=settings.drain_delay)
-    await asyncio.sleep(settings.drain_delay)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(hurry.wait(), settings.drain_delay)
+
+
+async def _finish(server: uvicorn.Server, serving: asyncio.Task[None], hurry: asyncio.Event) -> None:
+    """Accept nothing more and let running requests end, in bounded time; `hurry` gives them none."""
+    server.should_exit = True
+    hurrying = asyncio.create_task(hurry.wait())
+    await asyncio.wait({serving, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+    hurrying.cancel()
+    if hurry.is_set():
+        server.force_exit = True
+        await serving
+        await server.lifespan.shutdown()  # which uvicorn leaves out when it is forced
+    await serving

@@ -70,6 +70,7 @@ class Served:
             **settings,
         }
         home.mkdir(parents=True, exist_ok=True)
+        self.home = home
         self._log = home / "log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(

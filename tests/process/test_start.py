@@ -1,0 +1,110 @@
+"""The beginning of a process: what it needs, what it waits for, what it refuses."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from service.local.ports import LOOPBACK, free_port
+from tests.conftest import DatabaseFactory
+from tests.process.conftest import Serve
+from tests.process.served import SECRET_KEY, Served, eventually, slipway
+from tests.services import Client
+
+WRONG = "wr0ng-passw0rd"
+
+
+def lines(text: str) -> list[str]:
+    return text.splitlines()
+
+
+def with_password(url: str, password: str) -> str:
+    parts = urlsplit(url)
+    where = f"{parts.username}:{password}@{parts.hostname}:{parts.port}"
+    return urlunsplit(parts._replace(netloc=where))
+
+
+def test_taken_port_is_one_line_and_exit_code_5(tmp_path: Path, shared: Served) -> None:
+    for name, port in (("server__port", shared.port), ("server__admin_port", shared.admin_port)):
+        other = {"server__port": free_port(), "server__admin_port": free_port()}
+        done = slipway(tmp_path, "serve", database__password="x", **{**other, name: port})
+        assert done.returncode == 5
+        assert lines(done.stderr) == [f"slipway: cannot listen on {LOOPBACK}:{port}: Address already in use"]
+
+
+def test_service_waits_for_its_database(
+    serve: Serve, fresh_database: DatabaseFactory, services: Client
+) -> None:
+    url = fresh_database(migrated=False)
+    name = urlsplit(url).path.rpartition("_extra_")[2]
+    services.drop_database(f"extra_{name}")
+    service = serve(database__url=url, redis__enabled="false").listening()
+    assert service.probe("/livez") == 200
+    assert service.probe("/readyz") == 503
+    assert service.api.get("/health").status_code == 503
+    assert eventually(lambda: len(service.lines(event="database unreachable")) >= 3)
+    pauses = [line["retry_in"] for line in service.lines(event="database unreachable")]
+    assert pauses == sorted(pauses)
+    assert "does not exist" in service.lines(event="database unreachable")[0]["reason"]
+
+    services.create_database(f"extra_{name}", migrated=False)
+    assert eventually(
+        lambda: service.admin.get("/readyz").json()["checks"]["database"]["detail"] == "not migrated"
+    )
+    assert slipway(service.home, "migrate", database__url=url).returncode == 0
+    assert eventually(lambda: service.probe("/readyz") == 200, seconds=10)
+    assert service.api.get("/health").status_code == 200
+    assert service.process.poll() is None
+
+
+def test_wrong_password_is_said_without_the_secret(serve: Serve, database_url: str) -> None:
+    service = serve(database__url=with_password(database_url, WRONG)).listening()
+    assert eventually(lambda: service.lines(event="database unreachable"))
+    first = service.lines(event="database unreachable")[0]
+    assert "password authentication failed" in first["reason"]
+    assert service.probe("/readyz") == 503
+    assert WRONG not in service.output
+    assert WRONG not in service.admin.get("/readyz").text
+    assert SECRET_KEY not in service.output
+
+
+def test_bad_settings_are_exit_code_3_and_name_the_variables(tmp_path: Path) -> None:
+    done = slipway(tmp_path, "serve", server__port="no", database__pool_max=0, redis__hots="typo")
+    assert done.returncode == 3
+    named = sorted(re.findall(r"^slipway: (SLIPWAY_\w+): ", done.stderr, re.MULTILINE))
+    assert named == [
+        "SLIPWAY_DATABASE__PASSWORD",
+        "SLIPWAY_DATABASE__POOL_MAX",
+        "SLIPWAY_REDIS__HOTS",
+        "SLIPWAY_SERVER__PORT",
+    ]
+    assert len(lines(done.stderr)) == 4
+
+
+def test_migrate_without_a_database_is_exit_code_4(tmp_path: Path) -> None:
+    url = f"postgresql://slipway:{WRONG}@{LOOPBACK}:{free_port()}/slipway"
+    done = slipway(tmp_path, "migrate", database__url=url)
+    assert done.returncode == 4
+    assert len(lines(done.stderr)) == 1
+    assert lines(done.stderr)[0].startswith("slipway: the database cannot be reached: ")
+    assert WRONG not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("command", [("keys", "list"), ("seed",), ("migrate", "--check")])
+def test_every_command_says_that_the_database_is_away(tmp_path: Path, command: tuple[str, ...]) -> None:
+    url = f"postgresql://slipway:{WRONG}@{LOOPBACK}:{free_port()}/slipway"
+    done = slipway(tmp_path, *command, database__url=url)
+    assert (done.returncode, len(lines(done.stderr))) == (4, 1)
+
+
+def test_migrate_check_tells_an_empty_database_from_one_at_the_head(
+    tmp_path: Path, fresh_database: DatabaseFactory
+) -> None:
+    url = fresh_database(migrated=False)
+    assert slipway(tmp_path, "migrate", "--check", database__url=url).returncode == 7
+    first = slipway(tmp_path, "migrate", database__url=url)
+    assert (first.returncode, first.stdout.startswith("migrated to")) == (0, True)
+    again = slipway(tmp_path, "migrate", database__url=url)
+    assert (again.returncode, again.stdout.startswith("already at")) == (0, True)
+    assert slipway(tmp_path, "migrate", "--check", database__url=url).returncode == 0

@@ -1,0 +1,96 @@
+"""The end of a process: drained, in order, with exit code 0."""
+
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import asyncpg
+import httpx2
+import pytest
+
+from tests.process.conftest import Serve
+from tests.process.served import Served, eventually
+
+LIST = "/api/v1/products?limit=1"
+
+
+async def _locked(database_url: str) -> asyncpg.Connection:
+    """A connection that holds the products, so that a request waits for it."""
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("BEGIN; LOCK TABLE product IN ACCESS EXCLUSIVE MODE")
+    return connection
+
+
+async def test_sigterm_drains_while_a_slow_request_ends_well(
+    serve: Serve, database_url: str, headers: dict[str, str]
+) -> None:
+    service = serve(
+        server__drain_delay=1.5, server__shutdown_timeout=10, database__lock_timeout=20,
+        database__statement_timeout=20,
+    ).ready()  # fmt: skip
+    assert "connection" not in service.api.get(LIST, headers=headers).headers
+    holder = await _locked(database_url)
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(httpx2.get, f"{service.api.base_url}{LIST}", headers=headers, timeout=30)
+        assert eventually(lambda: _in_progress(service) == 1)
+        service.process.send_signal(signal.SIGTERM)
+        assert eventually(lambda: service.probe("/readyz") == 503, seconds=1)
+        assert service.admin.get("/readyz").json()["status"] == "draining"
+        assert service.probe("/livez") == 200
+        served = service.api.get("/health")
+        assert (served.status_code, served.headers["connection"]) == (503, "close")
+        served = service.api.get("/api/v1/categories?limit=1", headers=headers)
+        assert (served.status_code, served.headers["connection"]) == (200, "close")
+        assert eventually(lambda: _refused(service), seconds=5)
+        assert not slow.done()
+        await holder.close()
+        assert slow.result(10).status_code == 200
+        assert service.process.wait(10) == 0
+    assert service.lines(event="draining")
+    assert service.lines(event="stopped")
+
+
+def _in_progress(service: Served) -> float:
+    lines = service.admin.get("/metrics").text.splitlines()
+    found = [x for x in lines if x.startswith("http_requests_in_progress{") and 'method="GET"' in x]
+    return sum(float(line.rpartition(" ")[2]) for line in found)
+
+
+def _refused(service: Served) -> bool:
+    try:
+        httpx2.get(f"{service.api.base_url}/health", timeout=2)
+    except httpx2.ConnectError:
+        return True
+    return False
+
+
+async def test_request_that_never_ends_is_given_up_after_the_time_out(
+    serve: Serve, database_url: str, headers: dict[str, str]
+) -> None:
+    service = serve(
+        server__shutdown_timeout=1, database__lock_timeout=60, database__statement_timeout=60
+    ).ready()
+    holder = await _locked(database_url)
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(httpx2.get, f"{service.api.base_url}{LIST}", headers=headers, timeout=30)
+        assert eventually(lambda: _in_progress(service) == 1)
+        assert service.stop(seconds=8) == 0
+        await holder.close()
+        assert isinstance(slow.exception(5), httpx2.TransportError) or slow.result().status_code >= 500
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_idle_process_ends_at_once(serve: Serve, number: signal.Signals) -> None:
+    service = serve().ready()
+    service.process.send_signal(number)
+    assert service.process.wait(4) == 0
+
+
+def test_second_signal_cuts_the_waiting_short(serve: Serve) -> None:
+    service = serve(server__drain_delay=30).ready()
+    with httpx2.Client(base_url=service.api.base_url) as idle:
+        idle.get("/health")
+        service.process.send_signal(signal.SIGTERM)
+        assert eventually(lambda: service.lines(event="draining"))
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(4) == 0
+    assert service.lines(event="stopped")

@@ -79,7 +79,7 @@ def tags_header(name: str, *, required: bool) -> dict[str, Any]:
         "in": "header",
         "required": required,
         "description": "Entity tags, or `*` (RFC 9110, section 13.1).",
-        "schema": {"type": "string", "pattern": TAGS_PATTERN, "examples": ["*"]},
+        "schema": {"anyOf": [{"type": "string", "const": "*"}, {"type": "string", "pattern": TAGS_PATTERN}]},
     }
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import AwareDatetime, Field, create_model
+from pydantic import AwareDatetime, BeforeValidator, Field, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from sqlmodel.main import FieldInfoMetadata
@@ -133,13 +133,18 @@ def _annotated(info: FieldInfo, column: sa.Column[Any]) -> Any:
         kind = AwareDatetime if kind is datetime else AwareDatetime | None
     elif kind in (int, int | None):
         low, high = next(bounds for type_, bounds in _INTEGERS.items() if isinstance(column.type, type_))
-        rules = [Field(ge=low, le=high), *rules]
+        rules = [BeforeValidator(_integral), Field(ge=low, le=high), *rules]
     elif kind in (Decimal, Decimal | None) and isinstance(column.type, sa.Numeric):
         # What runs before makes Pydantic forget that the value was JSON; strict, it would want a Decimal.
         rules = [Field(strict=False), *rules]
         rules.append(decimal_text(column.type.precision or 38, column.type.scale or 0))
     described = Field(description=info.description, **_extra(info))
     return Annotated[(kind, *rules, described)]
+
+
+def _integral(value: Any) -> Any:
+    """JSON has one kind of number: 5.0 is the integer 5, as JSON Schema says too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _extra(info: FieldInfo) -> dict[str, Any]:

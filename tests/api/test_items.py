@@ -48,6 +48,13 @@ async def test_price_is_exact_and_text(client: AsyncClient, new_product: Callabl
         assert created.json()["price"] == stored
 
 
+async def test_whole_numbers_may_have_a_point(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+    for given, stored in ((5.0, 5), (2e3, 2000), (-0.0, 0)):
+        assert (await client.post(PRODUCTS, json=new_product(stock=given))).json()["stock"] == stored
+    for wrong in (5.5, True, "5", 2.0**31):
+        problem(await client.post(PRODUCTS, json=new_product(stock=wrong)), 422, "validation_failed")
+
+
 async def test_every_wrong_value_is_named(client: AsyncClient, new_product: Callable[..., Json]) -> None:
     body = new_product(price="1.234", stock=2**31, status="sold", tags=["x", ""], unknown=1)
     answer = problem(await client.post(PRODUCTS, json=body), 422, "validation_failed")

@@ -46,6 +46,7 @@ EXPOSE 8000 9000
 ENTRYPOINT ["slipway"]
 CMD ["serve"]
 
+ARG PYTHON_IMAGE
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z
@@ -55,4 +56,4 @@ LABEL org.opencontainers.image.title="slipway" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}" \
-      org.opencontainers.image.base.name="python:3.13-slim"
+      org.opencontainers.image.base.name="${PYTHON_IMAGE}"

@@ -2,10 +2,13 @@
 
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
+import service
 from tests.chart.rendering import CHART, PROFILES, helm_or_skip, objects, one, own, pods, profile, run
 
 HELMS = ("helm", "helm3")
@@ -86,3 +89,9 @@ def test_the_generated_secret_is_kept_and_holds_letters_and_digits() -> None:
 def test_nothing_is_generated_when_every_secret_is_brought() -> None:
     kinds = {found["kind"] for found in objects(own(*profile("02-external-values.yaml")))}
     assert "Secret" not in kinds
+
+
+def test_chart_service_and_package_have_one_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    project = tomllib.loads((CHART.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    assert chart["version"] == chart["appVersion"] == project["version"] == service.__version__

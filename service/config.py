@@ -196,7 +196,9 @@ class IssuerSettings(Group):
     """What the claim `aud` must name: this API."""
     jwks_url: str | None = None
     """Where its keys are; without it the issuer's discovery document says."""
-    algorithms: tuple[Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"], ...] = (
+    algorithms: tuple[
+        Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"], ...
+    ] = (
         "RS256",
         "PS256",
         "ES256",

@@ -2,8 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -23,9 +23,10 @@ from service.resources.declaration import RestResource
 from service.resources.engine import Engine, Services
 from service.resources.idempotency import Records
 from service.resources.routes import routers_of
-from service.security.access import Gate
+from service.security.access import Gate, Verifier
 from service.security.keys import KeyRing
 from service.security.limits import RateLimiter
+from service.security.tokens.verifier import TokenVerifier
 
 API = "/api/v1"
 
@@ -35,14 +36,15 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     lifecycle = Lifecycle()
     database = Database(settings)
     redis = Redis(settings.redis) if settings.redis.enabled else None
-    gate = _gate(settings, database, redis)
+    tokens = TokenVerifier(settings.security)
+    gate = _gate(settings, [KeyRing(database, settings.security.key_cache_seconds), tokens], redis)
     services = _services(settings, database)
 
     app = FastAPI(
         title=settings.app.name.capitalize(),
         version=__version__,
         description="A REST API over one declaration for each resource.",
-        lifespan=_lifespan(settings, lifecycle, database, redis),
+        lifespan=_lifespan(settings, lifecycle, database, [tokens.close, *([redis.close] if redis else [])]),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -79,13 +81,19 @@ def _services(settings: Settings, database: Database) -> Services:
     )
 
 
-def _gate(settings: Settings, database: Database, redis: Redis | None) -> Gate:
+def _gate(settings: Settings, verifiers: Sequence[Verifier], redis: Redis | None) -> Gate:
     limiter = RateLimiter(redis) if settings.rate_limit.enabled else None
-    keys = KeyRing(database, settings.security.key_cache_seconds)
-    return Gate(keys=keys, limiter=limiter, security=settings.security, rates=settings.rate_limit)
+    return Gate(verifiers, limiter=limiter, security=settings.security, rates=settings.rate_limit)
 
 
-def _lifespan(settings: Settings, lifecycle: Lifecycle, database: Database, redis: Redis | None):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _lifespan(
+    settings: Settings,
+    lifecycle: Lifecycle,
+    database: Database,
+    closing: Sequence[Callable[[], Awaitable[None]]],
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Start what serves, and at the end stop the database and whatever else there is to close."""
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await database.start()
@@ -94,8 +102,7 @@ def _lifespan(settings: Settings, lifecycle: Lifecycle, database: Database, redi
             gc.freeze()
         lifecycle.started = True
         yield
-        await database.stop()
-        if redis is not None:
-            await redis.close()
+        for close in (database.stop, *closing):
+            await close()
 
     return lifespan

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError, create_model
 from pydantic_settings import SettingsError as SourceError
 
-from service.config import PREFIX, SECRETS_DIR, Group, Settings, unknown_variables
+from service.config import PREFIX, SECRETS_DIR, Group, Settings, is_loopback, unknown_variables
 
 MASK = "********"
 SHORTEST_SECRET = 32

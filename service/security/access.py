@@ -1,9 +1,9 @@
 """Letting requests in: limit first, then who it is, then what they may do."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address, IPv6Network, ip_address
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
@@ -11,17 +11,28 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from service.config import RateLimitSettings, SecuritySettings
 from service.http.problems import Forbidden, TooManyRequests, Unauthenticated
 from service.http.state import state_of
-from service.security.keys import KeyRing
 from service.security.limits import Policy, RateLimiter
 from service.security.principals import Principal, anonymous
 
 # These two only document themselves in OpenAPI; `Gate` reads the headers.
-bearer = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key as bearer token.")
+bearer = HTTPBearer(
+    auto_error=False, scheme_name="bearer", description="An API key, or a token of an issuer."
+)
 api_key = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="apiKey", description="An API key.")
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1
 
 _ANONYMOUS_MAY: Mapping[str, tuple[str, ...]] = {"none": (), "read": ("read",), "write": ("read", "write")}
+
+
+class Verifier(Protocol):
+    """What turns a credential into a principal."""
+
+    def known(self, presented: str) -> Principal | None:
+        """The principal of a credential that was found good a moment ago, at no cost."""
+
+    async def verify(self, presented: str) -> Principal | None:
+        """The principal of a credential, None for one that is no good."""
 
 
 class Gate:
@@ -33,13 +44,13 @@ class Gate:
 
     def __init__(
         self,
+        verifiers: Sequence[Verifier],
         *,
-        keys: KeyRing,
         limiter: RateLimiter | None,
         security: SecuritySettings,
         rates: RateLimitSettings,
     ) -> None:
-        self._keys = keys
+        self._verifiers = verifiers
         self._limiter = limiter
         self._anonymous_may = _ANONYMOUS_MAY[security.anonymous]
         self._default = Policy("default", rates.requests, rates.window)
@@ -51,7 +62,7 @@ class Gate:
     async def admit(self, request: Request, scope: str) -> Principal:
         """The principal of the request, which holds `scope`."""
         credential = _credential(request)
-        principal = None if credential is None else self._keys.known(credential)
+        principal = None if credential is None else self._known(credential)
         if principal is None:
             address = _address(request)
             await self._count(request, self._default, address)
@@ -64,6 +75,9 @@ class Gate:
         if not principal.may(scope):
             raise Forbidden(f"The scope {scope} is needed.")
         return principal
+
+    def _known(self, credential: str) -> Principal | None:
+        return next((p for v in self._verifiers if (p := v.known(credential)) is not None), None)
 
     async def _count(self, request: Request, policy: Policy, caller: str) -> None:
         if self._limiter is None:
@@ -85,9 +99,9 @@ class Gate:
             raise Unauthenticated
         if self._limiter is not None and (wait := self._limiter.exhausted(self._failure, address)) > 0:
             raise _too_many(wait)
-        principal = await self._keys.verify(credential)
-        if principal is not None:
-            return principal
+        for verifier in self._verifiers:
+            if (principal := await verifier.verify(credential)) is not None:
+                return principal
         if self._limiter is not None:
             await self._limiter.take(self._failure, address)
         raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="slipway", error="invalid_token"'})

@@ -1,0 +1,187 @@
+"""From a bearer token to a principal, or to nothing: what is wrong with a token is not the caller's to know."""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import jwt
+
+from service import clock
+from service.config import IssuerSettings, SecuritySettings
+from service.http import strict_json
+from service.http.problems import InvalidJson
+from service.models.base import PRINCIPAL_LENGTH
+from service.security.principals import Principal
+from service.security.tokens.keys import KeySet
+
+LONGEST_TOKEN = 8192
+LONGEST_KID = 200
+TIMEOUT = 3.0  # seconds for a fetch of keys
+_CACHED_TOKENS = 10_000
+_CACHE_SECONDS = 300.0
+_SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+_SUBJECT = re.compile(r"[\x21-\x7e]{1,150}\Z")
+# Headers that would let a token say how to verify it, or that change how its parts are read (RFC 7515, RFC 7797).
+_REFUSED_HEADERS = frozenset({"crit", "b64", "enc", "zip", "jwk", "jku", "x5u", "x5c"})
+
+
+class _RefusedError(Exception):
+    """The token is not one of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    principal: Principal
+    until: float  # of clock.monotonic()
+
+
+class TokenVerifier:
+    """Verifies tokens of the configured issuers. Good ones are believed by their hash, never beyond `exp`."""
+
+    def __init__(self, settings: SecuritySettings) -> None:
+        self._leeway = settings.token_leeway
+        self._issuers: dict[str, tuple[IssuerSettings, KeySet]] = {}
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._client: httpx2.AsyncClient | None = None
+        if settings.issuers:  # a client reads the system's certificates, which takes a while
+            self._client = httpx2.AsyncClient(timeout=TIMEOUT, follow_redirects=False, trust_env=False)
+            for issuer in settings.issuers:
+                self._issuers[issuer.issuer] = issuer, KeySet(issuer, settings, self._client)
+
+    async def close(self) -> None:
+        for _, keys in self._issuers.values():
+            await keys.close()
+        if self._client is not None:
+            await self._client.aclose()
+
+    def known(self, presented: str) -> Principal | None:
+        """The principal of a token that was found good before and has not expired."""
+        found = self._verified.get(_digest(presented))
+        return found.principal if found is not None and found.until > clock.monotonic() else None
+
+    async def verify(self, presented: str) -> Principal | None:
+        """The principal of a token, None for one that is no good. Raises `Unavailable` without an issuer's keys."""
+        if len(presented) > LONGEST_TOKEN or not _SHAPE.match(presented):
+            return None
+        try:
+            return await self._verify(presented)
+        except (_RefusedError, jwt.PyJWTError, InvalidJson):
+            return None
+
+    async def _verify(self, token: str) -> Principal:
+        header, claims = (_object(part) for part in token.split(".")[:2])
+        known = self._issuers.get(str(claims.get("iss")))
+        if known is None:
+            raise _RefusedError
+        issuer, keys = known
+        algorithm = _algorithm(header, issuer)
+        key = await keys.find(_key_id(header), algorithm)
+        if key is None:
+            raise _RefusedError
+        _check_times(claims)
+        claims = jwt.decode(
+            token,
+            key=key,
+            algorithms=[algorithm],
+            audience=issuer.audience,
+            issuer=issuer.issuer,
+            leeway=self._leeway,
+            options={"require": ["exp", "iss", "aud", "sub"]},
+        )
+        principal = _principal(claims, issuer)
+        self._remember(token, principal, float(claims["exp"]))
+        return principal
+
+    def _remember(self, token: str, principal: Principal, expires_at: float) -> None:
+        left = min(expires_at - clock.now().timestamp(), _CACHE_SECONDS)
+        if left <= 0:
+            return  # good only by the leeway: not to be believed for longer
+        self._verified[_digest(token)] = _Verified(principal, clock.monotonic() + left)
+        while len(self._verified) > _CACHED_TOKENS:
+            self._verified.popitem(last=False)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _object(part: str) -> Mapping[str, Any]:
+    """A part of a token as a JSON object without duplicate names."""
+    try:
+        document = strict_json.parse(
+            base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+        )
+    except (binascii.Error, ValueError):
+        raise _RefusedError from None
+    if not isinstance(document, dict):
+        raise _RefusedError
+    return document
+
+
+def _algorithm(header: Mapping[str, Any], issuer: IssuerSettings) -> str:
+    kind = header.get("typ", "")
+    types = {name.lower() for name in issuer.token_types}
+    if header.keys() & _REFUSED_HEADERS or not isinstance(kind, str):
+        raise _RefusedError
+    if kind.lower().removeprefix("application/") not in types or header.get("cty") is not None:
+        raise _RefusedError
+    algorithm = header.get("alg")
+    if algorithm not in issuer.algorithms:
+        raise _RefusedError
+    return str(algorithm)
+
+
+def _key_id(header: Mapping[str, Any]) -> str | None:
+    kid = header.get("kid")
+    if kid is not None and (not isinstance(kid, str) or not 1 <= len(kid) <= LONGEST_KID):
+        raise _RefusedError
+    return kid
+
+
+def _check_times(claims: Mapping[str, Any]) -> None:
+    """Times are plain numbers of this age; the library would take texts and wild values for them."""
+    for name in ("exp", "nbf", "iat"):
+        value = claims.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise _RefusedError
+        if value is not None and not 0 <= value < 2**40:
+            raise _RefusedError
+
+
+def _principal(claims: Mapping[str, Any], issuer: IssuerSettings) -> Principal:
+    subject = claims["sub"]
+    if not isinstance(subject, str) or not _SUBJECT.match(subject):
+        raise _RefusedError
+    scopes: set[str] = set()
+    for name in issuer.scope_claims:
+        scopes.update(_texts(_claim(claims, name)))
+    if issuer.roles_claim is not None:
+        for role in _texts(_claim(claims, issuer.roles_claim)):
+            scopes.update(issuer.role_scopes.get(role, ()))
+    # The issuer is part of who it is: two issuers may both have a subject "1".
+    name = f"token:{subject}@{issuer.issuer.partition('://')[2]}"
+    if len(name) > PRINCIPAL_LENGTH:
+        raise _RefusedError
+    return Principal(name, frozenset(scopes))
+
+
+def _claim(claims: Mapping[str, Any], path: str) -> Any:
+    """The claim of this name, or the one that its dots lead to."""
+    if path in claims:
+        return claims[path]
+    found: Any = claims
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def _texts(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        return value.split()
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []

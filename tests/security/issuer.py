@@ -1,0 +1,107 @@
+"""A token issuer on loopback that can misbehave, and a maker of tokens, good and bad."""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import get_default_algorithms
+
+AUDIENCE = "slipway"
+
+_RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+PRIVATE: dict[str, Any] = {
+    "RS256": _RSA,
+    "PS256": _RSA,
+    "ES256": ec.generate_private_key(ec.SECP256R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+}
+
+
+def public_jwk(algorithm: str, private: Any, **members: Any) -> dict[str, Any]:
+    """The public half of a key as a member of a key set."""
+    made = get_default_algorithms()[algorithm].to_jwk(private.public_key(), as_dict=True)
+    return {**made, "alg": algorithm, "use": "sig", "kid": f"kid-{algorithm}", **members}
+
+
+def key_set() -> dict[str, Any]:
+    return {"keys": [public_jwk(algorithm, private) for algorithm, private in PRIVATE.items()]}
+
+
+class Issuer:
+    """Serves a discovery document and a key set. `documents` and `fetches` are by path; change them at will."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.documents: dict[str, bytes] = {
+            "/.well-known/openid-configuration": json.dumps(
+                {"issuer": self.url, "jwks_uri": f"{self.url}/jwks"}
+            ).encode(),
+            "/jwks": json.dumps(key_set()).encode(),
+        }
+        self.fetches: dict[str, int] = {}
+        self.status = "200 OK"
+        self.headers = ""
+        self.delay = 0.0
+
+    def token(self, algorithm: str = "RS256", *, headers: dict[str, Any] | None = None, **claims: Any) -> str:
+        """A good token with these changes; a claim or header of None is left out."""
+        now = int(time.time())
+        payload = {
+            "iss": self.url, "aud": AUDIENCE, "sub": "user-1", "iat": now, "exp": now + 300,
+            "scope": "catalog:read catalog:write", **claims,
+        }  # fmt: skip
+        all_headers = {"kid": f"kid-{algorithm}", "typ": "at+jwt", **(headers or {})}
+        return jwt.encode(
+            {name: value for name, value in payload.items() if value is not None},
+            PRIVATE[algorithm],
+            algorithm=algorithm,
+            headers={name: value for name, value in all_headers.items() if value is not None},
+        )
+
+
+async def _answer(issuer: Issuer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    request = (await reader.readuntil(b"\r\n\r\n")).decode()
+    path = request.split()[1]
+    issuer.fetches[path] = issuer.fetches.get(path, 0) + 1
+    await asyncio.sleep(issuer.delay)
+    body = issuer.documents.get(path, b"{}")
+    head = f"HTTP/1.1 {issuer.status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{issuer.headers}\r\n"
+    writer.write(head.encode() + body)
+    try:
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    except ConnectionError:
+        pass  # a client that has read enough
+
+
+@asynccontextmanager
+async def local_issuer() -> AsyncIterator[Issuer]:
+    """An issuer that answers until the block ends."""
+    holder: list[Issuer] = []
+    server = await asyncio.start_server(lambda r, w: _answer(holder[0], r, w), "127.0.0.1", 0)
+    holder.append(Issuer(server.sockets[0].getsockname()[1]))
+    try:
+        yield holder[0]
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+def segment(value: Any) -> str:
+    """A part of a token, of JSON or of raw bytes."""
+    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def signed(algorithm: str, header: Any, payload: Any) -> str:
+    """A token of any two parts, rightly signed."""
+    text = f"{segment(header)}.{segment(payload)}"
+    signature = get_default_algorithms()[algorithm].sign(text.encode(), PRIVATE[algorithm])
+    return f"{text}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"

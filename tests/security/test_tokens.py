@@ -1,0 +1,213 @@
+"""Bearer tokens: the good ones get in, every known attack is answered like any other wrong credential."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from service import clock
+from service.config import SecuritySettings
+from service.http.problems import Unavailable
+from service.security.tokens.verifier import TokenVerifier
+from tests.security.attacks import ATTACKS
+from tests.security.issuer import (
+    AUDIENCE,
+    PRIVATE,
+    Issuer,
+    key_set,
+    local_issuer,
+    public_jwk,
+    segment,
+    signed,
+)
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[Issuer]:
+    async with local_issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+async def verifier(issuer: Issuer) -> AsyncIterator[TokenVerifier]:
+    verifier = TokenVerifier(settings_for(issuer))
+    yield verifier
+    await verifier.close()
+
+
+def settings_for(issuer: Issuer, *, extra: dict[str, Any] | None = None, **limits: float) -> SecuritySettings:
+    return SecuritySettings.model_validate(
+        {"issuers": [{"issuer": issuer.url, "audience": AUDIENCE, **(extra or {})}], **limits}
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "EdDSA"])
+async def test_good_token_is_its_subject(issuer: Issuer, verifier: TokenVerifier, algorithm: str) -> None:
+    principal = await verifier.verify(issuer.token(algorithm))
+    assert principal is not None
+    assert principal.id == f"token:user-1@{issuer.url.removeprefix('http://')}"
+    assert principal.scopes == {"catalog:read", "catalog:write"}
+
+
+async def test_variants_that_are_good(issuer: Issuer, verifier: TokenVerifier) -> None:
+    now = time.time()
+    for token in (
+        issuer.token(aud=["other", AUDIENCE]),
+        issuer.token(headers={"typ": "application/at+JWT"}),
+        issuer.token(headers={"typ": None}),
+        issuer.token(exp=int(now) - 5),  # within the leeway
+        issuer.token(nbf=int(now) + 5),
+        issuer.token(iat=None),
+    ):
+        assert await verifier.verify(token) is not None
+
+
+async def test_scopes_come_from_lists_and_roles(issuer: Issuer) -> None:
+    extra = {
+        "roles_claim": "realm_access.roles",
+        "role_scopes": {"editor": ["catalog:write"], "boss": ["admin"]},
+    }
+    verifier = TokenVerifier(settings_for(issuer, extra=extra))
+    token = issuer.token(scope=None, scp=["catalog:read"], realm_access={"roles": ["editor", "guest", 7]})
+    principal = await verifier.verify(token)
+    assert principal is not None
+    assert principal.scopes == {"catalog:read", "catalog:write"}
+    await verifier.close()
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+async def test_attack_is_refused(issuer: Issuer, verifier: TokenVerifier, name: str) -> None:
+    assert await verifier.verify(issuer.token()) is not None
+    before = dict(issuer.fetches)
+    assert await verifier.verify(ATTACKS[name](issuer)) is None
+    assert issuer.fetches == before
+
+
+async def test_token_is_believed_until_it_expires_and_no_longer(
+    issuer: Issuer, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = issuer.token(exp=int(time.time()) + 60)
+    assert verifier.known(token) is None
+    assert await verifier.verify(token) is not None
+    assert verifier.known(token) is not None
+    later = clock.monotonic() + 61
+    monkeypatch.setattr(clock, "monotonic", lambda: later)
+    assert verifier.known(token) is None
+
+
+async def test_random_key_ids_cause_one_fetch_a_cooldown(issuer: Issuer, verifier: TokenVerifier) -> None:
+    assert await verifier.verify(issuer.token()) is not None
+    token = signed("RS256", {"alg": "RS256", "kid": "x"}, {"iss": issuer.url})
+    body = token.split(".")[1]
+    for number in range(10_000):
+        kid = segment({"alg": "RS256", "kid": f"kid-{number}"})
+        assert await verifier.verify(f"{kid}.{body}.AAAA") is None
+    assert issuer.fetches["/jwks"] == 1
+
+
+async def test_rotated_key_is_found_after_the_cooldown(issuer: Issuer) -> None:
+    verifier = TokenVerifier(settings_for(issuer, jwks_cooldown=0.2))
+    assert await verifier.verify(issuer.token()) is not None
+    issuer.documents["/jwks"] = json.dumps(
+        {"keys": [public_jwk("ES256", PRIVATE["ES256"], kid="new")]}
+    ).encode()
+    rotated = issuer.token("ES256", headers={"kid": "new"})
+    assert await verifier.verify(rotated) is None
+    await asyncio.sleep(0.25)
+    assert await verifier.verify(rotated) is not None
+    assert await verifier.verify(issuer.token(sub="x")) is None
+    await verifier.close()
+
+
+@pytest.mark.parametrize(
+    "trouble", ["down", "empty", "huge", "redirect", "slow", "no JSON", "weak", "secret"]
+)
+async def test_known_keys_outlive_trouble_of_the_issuer(
+    issuer: Issuer, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    assert await verifier.verify(issuer.token()) is not None
+    _make(issuer, trouble)
+    began, later = time.perf_counter(), clock.monotonic() + 600
+    monkeypatch.setattr(clock, "monotonic", lambda: later)
+    assert await verifier.verify(issuer.token(sub="during")) is not None
+    assert time.perf_counter() - began < 1
+    await asyncio.sleep(0.1)  # the fetch behind it is under way
+    assert await verifier.verify(issuer.token(sub="after")) is not None
+    assert issuer.fetches["/.well-known/openid-configuration"] == 2
+
+
+@pytest.mark.parametrize("trouble", ["down", "empty", "huge", "redirect", "no JSON", "weak", "secret"])
+async def test_without_any_key_the_answer_is_unavailable(issuer: Issuer, trouble: str) -> None:
+    _make(issuer, trouble)
+    verifier = TokenVerifier(settings_for(issuer))
+    with pytest.raises(Unavailable):
+        await verifier.verify(issuer.token())
+    with pytest.raises(Unavailable):
+        await verifier.verify(issuer.token())
+    assert issuer.fetches.get("/jwks", 0) <= 1
+    await verifier.close()
+
+
+def _make(issuer: Issuer, trouble: str) -> None:
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    secret = {"kty": "oct", "kid": "kid-RS256", "k": "AAAA", "alg": "HS256"}
+    documents = {
+        "empty": b'{"keys":[]}',
+        "huge": b'{"keys":[' + b" " * 300_000 + b"]}",
+        "no JSON": b"<html>",
+        "weak": json.dumps({"keys": [public_jwk("RS256", weak)]}).encode(),
+        "secret": json.dumps({"keys": [secret]}).encode(),
+    }
+    if trouble in documents:
+        issuer.documents["/jwks"] = documents[trouble]
+    elif trouble == "down":
+        issuer.status = "500 Internal Server Error"
+    elif trouble == "redirect":
+        issuer.status, issuer.headers = "302 Found", f"Location: {issuer.url}/elsewhere\r\n"
+    elif trouble == "slow":
+        issuer.delay = 10
+
+
+async def test_keys_are_not_trusted_beyond_their_age(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = TokenVerifier(settings_for(issuer, jwks_max_age=30))
+    assert await verifier.verify(issuer.token()) is not None
+    issuer.status = "503 Service Unavailable"
+    later = clock.monotonic() + 31
+    monkeypatch.setattr(clock, "monotonic", lambda: later)
+    with pytest.raises(Unavailable):
+        await verifier.verify(issuer.token(sub="x"))
+    await verifier.close()
+
+
+async def test_discovery_of_another_issuer_is_refused(issuer: Issuer) -> None:
+    for document in (
+        {"issuer": "https://evil.test", "jwks_uri": f"{issuer.url}/jwks"},
+        {"issuer": issuer.url, "jwks_uri": "http://keys.evil.test/jwks"},
+        {"issuer": issuer.url},
+    ):
+        issuer.documents["/.well-known/openid-configuration"] = json.dumps(document).encode()
+        verifier = TokenVerifier(settings_for(issuer))
+        with pytest.raises(Unavailable):
+            await verifier.verify(issuer.token())
+        await verifier.close()
+
+
+async def test_several_issuers_keep_their_subjects_apart(issuer: Issuer) -> None:
+    async with local_issuer() as other:
+        other.documents["/jwks"] = json.dumps(key_set()).encode()
+        both = [{"issuer": i.url, "audience": AUDIENCE} for i in (issuer, other)]
+        verifier = TokenVerifier(SecuritySettings.model_validate({"issuers": both}))
+        one, two = await verifier.verify(issuer.token()), await verifier.verify(other.token())
+        assert one is not None
+        assert two is not None
+        assert one.id != two.id
+        await verifier.close()
+
+
+def test_issuer_must_be_https_or_loopback() -> None:
+    with pytest.raises(ValueError, match="https"):
+        SecuritySettings.model_validate({"issuers": [{"issuer": "http://idp.test", "audience": "x"}]})

@@ -17,6 +17,7 @@ from service.http.edge import Edge
 from service.http.lifecycle import Lifecycle
 from service.observability.access import AccessLog
 from service.observability.metrics import RequestMetrics
+from service.resources import api_keys
 from service.resources.catalog import RESOURCES
 from service.resources.cursor import CursorCodec
 from service.resources.declaration import RestResource
@@ -56,6 +57,7 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
 
     for router in routers_of([Engine(resource, services) for resource in resources], gate):
         app.include_router(router, prefix=API)
+    app.include_router(api_keys.router, prefix=API)
     app.include_router(admin.public)
     if settings.feature.docs:
         docs.install(app)

@@ -24,4 +24,5 @@ class ApiKey(Table, table=True):
         sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()}
     )
     expires_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    last_used_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     revoked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))

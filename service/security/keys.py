@@ -26,6 +26,11 @@ SCOPE = re.compile(r"^[a-z][a-z0-9_-]{0,30}(:[a-z][a-z0-9_-]{0,30})?$")
 _CACHED_KEYS = 10_000
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
+_USED = """
+UPDATE api_key SET last_used_at = now()
+WHERE prefix = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+"""
+_NOTED_SECONDS = 60.0  # how exact "last used" is: not every request is worth a write
 _LOOK_UP = "SELECT id, secret_hash, scopes, expires_at, revoked_at FROM api_key WHERE prefix = $1"
 
 
@@ -93,6 +98,7 @@ class KeyRing:
         self._database = database
         self._cache_seconds = cache_seconds
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._noted: OrderedDict[str, float] = OrderedDict()
 
     def known(self, presented: str) -> Principal | None:
         """The principal of a key that was found good a moment ago; None means: verify it."""
@@ -121,7 +127,18 @@ class KeyRing:
         self._remember(
             _hash(presented), _Verified(principal, clock.monotonic() + self._cache_seconds, row["expires_at"])
         )
+        await self._note(prefix)
         return principal
+
+    async def _note(self, prefix: str) -> None:
+        """Write down that the key is used, once a minute."""
+        now = clock.monotonic()
+        if now - self._noted.get(prefix, float("-inf")) >= _NOTED_SECONDS:
+            self._noted[prefix] = now
+            self._noted.move_to_end(prefix)
+            while len(self._noted) > _CACHED_KEYS:
+                self._noted.popitem(last=False)
+            await self._database.fetch(_USED, [prefix])
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:
         self._verified[digest] = verified

@@ -1,0 +1,104 @@
+"""`/api/v1/keys`: API keys for administrators. Hand-written: a secret that is shown once fits no generated route."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import AwareDatetime, Field
+
+from service.http.openapi import responses_of
+from service.http.problems import FieldError, NotFound, ValidationFailed
+from service.http.session import SessionDep
+from service.models.api_key import ApiKey
+from service.resources.bodies import read_body
+from service.resources.documentation import ALWAYS, WITH_BODY
+from service.resources.schema_base import Input, Output
+from service.security.access import needs
+from service.security.keys import SCOPE, NoSuchKeyError, create_key, list_keys, revoke_key
+from service.security.principals import ADMIN, Principal
+
+router = APIRouter(prefix="/keys", tags=["keys"])
+
+Admin = Annotated[Principal, needs(ADMIN)]
+Scope = Annotated[str, Field(pattern=SCOPE.pattern)]
+
+
+class KeyCreate(Input):
+    """A new API key."""
+
+    name: str = Field(min_length=1, max_length=100, description="What the key is for.", examples=["importer"])
+    scopes: list[Scope] = Field(min_length=1, max_length=50, examples=[["catalog:read"]])
+    expires_at: AwareDatetime | None = Field(default=None, description="When it ends; null for never.")
+
+
+class KeyRead(Output):
+    """An API key without its secret."""
+
+    prefix: str = Field(
+        description="The part of the key that may be shown; principals are called key:<prefix>."
+    )
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None = Field(description="Exact to a minute.")
+    revoked_at: datetime | None
+
+
+class KeyCreated(KeyRead):
+    """A new API key with its secret, which is shown this once."""
+
+    key: str
+
+
+class KeyPage(Output):
+    """All API keys, oldest first."""
+
+    items: list[KeyRead]
+
+
+@router.get("", summary="List API keys", responses=responses_of(*ALWAYS))
+async def list_all(session: SessionDep, _: Admin) -> KeyPage:
+    """All keys, also the ended ones."""
+    return KeyPage(items=[_shown(key) for key in await list_keys(session)])
+
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": KeyCreate.model_json_schema(ref_template="")}},
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Make an API key",
+    responses=responses_of(*ALWAYS, *WITH_BODY),
+    openapi_extra=_BODY,
+)
+async def create(request: Request, session: SessionDep, _: Admin) -> KeyCreated:
+    """The key itself is in this answer and nowhere else."""
+    wanted = await read_body(request, KeyCreate)
+    if wanted.expires_at is not None and wanted.expires_at.year > 9998:  # noqa: PLR2004  # as PostgreSQL's texts
+        raise ValidationFailed(errors=[FieldError("is too far away", pointer="/expires_at")])
+    key, text = await create_key(
+        session, name=wanted.name, scopes=wanted.scopes, expires_at=wanted.expires_at
+    )
+    return KeyCreated(**_shown(key).model_dump(), key=text)
+
+
+@router.delete(
+    "/{prefix}", status_code=204, summary="Revoke an API key", responses=responses_of(*ALWAYS, NotFound)
+)
+async def revoke(prefix: str, session: SessionDep, _: Admin) -> None:
+    """Ends the key everywhere within a second; revoking twice keeps the first time."""
+    try:
+        await revoke_key(session, prefix)
+    except NoSuchKeyError:
+        raise NotFound("There is no such key.") from None
+
+
+def _shown(key: ApiKey) -> KeyRead:
+    return KeyRead.model_validate({name: getattr(key, name) for name in KeyRead.model_fields})

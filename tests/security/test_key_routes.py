@@ -1,0 +1,79 @@
+"""API keys through the API, and what becomes of requests that carry them."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from httpx2 import AsyncClient
+
+from service import clock
+from service.database import Database
+from tests.api.conftest import MakeClient
+from tests.api.test_items import problem
+
+KEYS = "/api/v1/keys"
+
+
+@pytest.fixture
+async def boss(client_with: MakeClient) -> AsyncClient:
+    return await client_with("admin")
+
+
+async def test_key_is_shown_once_works_and_ends(
+    boss: AsyncClient, client_with: MakeClient, database: Database
+) -> None:
+    made = await boss.post(KEYS, json={"name": "robot", "scopes": ["catalog:read"]})
+    assert made.status_code == 201, made.text
+    key = made.json().pop("key")
+    headers = {"X-API-Key": key}
+    anyone = await client_with()
+    assert (await anyone.get("/api/v1/products", headers=headers)).status_code == 200
+    problem(await anyone.post("/api/v1/products", json={}, headers=headers), 403, "forbidden")
+    listed = {item["prefix"]: item for item in (await boss.get(KEYS)).json()["items"]}
+    assert listed[made.json()["prefix"]]["last_used_at"] is not None
+    assert key not in (await boss.get(KEYS)).text
+    rows = await database.fetch("SELECT secret_hash FROM api_key WHERE prefix = $1", [made.json()["prefix"]])
+    assert key.encode() not in rows[0]["secret_hash"]
+    assert (await boss.delete(f"{KEYS}/{made.json()['prefix']}")).status_code == 204
+    await asyncio.sleep(0.3)  # key_cache_seconds of these tests, and some
+    refused = await anyone.get("/api/v1/products", headers=headers)
+    problem(refused, 401, "unauthenticated")
+    assert refused.headers["www-authenticate"] == 'Bearer realm="slipway", error="invalid_token"'
+
+
+async def test_expired_key_is_refused(boss: AsyncClient, client_with: MakeClient) -> None:
+    soon = (clock.now() + timedelta(seconds=0.3)).isoformat()
+    made = await boss.post(KEYS, json={"name": "short", "scopes": ["catalog:read"], "expires_at": soon})
+    anyone, headers = await client_with(), {"Authorization": f"Bearer {made.json()['key']}"}
+    assert (await anyone.get("/api/v1/products", headers=headers)).status_code == 200
+    await asyncio.sleep(0.35)
+    problem(await anyone.get("/api/v1/products", headers=headers), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, {"name": "", "scopes": ["a"]}, {"name": "x", "scopes": []}, {"name": "x", "scopes": ["A B"]},
+        {"name": "x", "scopes": ["a"], "expires_at": "soon"}, {"name": "x", "scopes": ["a"], "more": 1},
+    ],
+)  # fmt: skip
+async def test_wrong_keys_are_refused(boss: AsyncClient, body: object) -> None:
+    problem(await boss.post(KEYS, json=body), 422, "validation_failed")
+
+
+async def test_unknown_key_cannot_be_revoked(boss: AsyncClient) -> None:
+    problem(await boss.delete(f"{KEYS}/nothing"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"Authorization": "Bearer"}, {"Authorization": "Bearer x"}, {"Authorization": "Basic dTpw"},
+        {"X-API-Key": ""}, {"X-API-Key": "slw_aaaaaaaaaaaa_" + "x" * 43}, {"Authorization": "Bearer " + "a" * 9000},
+    ],
+)  # fmt: skip
+async def test_wrong_credentials_get_one_answer(client_with: MakeClient, header: dict[str, str]) -> None:
+    answer = await (await client_with()).get("/api/v1/products", headers=header)
+    body = problem(answer, 401, "unauthenticated")
+    assert set(body) == {"type", "title", "status", "code", "instance", "request_id"}
+    assert answer.headers["www-authenticate"].startswith("Bearer ")

@@ -1,0 +1,83 @@
+"""Scopes on every route: the table in this file against the OpenAPI document and against what happens."""
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+
+from tests.api.conftest import MakeClient
+
+SOME_ID = "01943aa0-bc00-7895-be65-6abfeffbde11"
+
+# What each operation needs, by method and the last parts of its path. A new route must be entered here.
+READS = {"catalog:read"}
+WRITES = {"catalog:write"}
+TABLE: dict[str, set[str]] = {
+    **{
+        f"{method} /api/v1/{path}{suffix}": scope
+        for path in ("categories", "products")
+        for method, suffix, scope in (
+            ("get", "", READS),
+            ("post", "", WRITES),
+            ("post", "/bulk", WRITES),
+            ("get", "/export", READS),
+            ("get", "/{id}", READS),
+            ("put", "/{id}", WRITES),
+            ("patch", "/{id}", WRITES),
+            ("delete", "/{id}", WRITES),
+            ("post", "/{id}/restore", WRITES),
+            ("get", "/{id}/history", READS),
+        )
+    },
+    "get /api/v1/categories/{id}/products": READS,
+    "get /api/v1/categories/{id}/summary": READS,
+    "get /api/v1/keys": {"admin"},
+    "post /api/v1/keys": {"admin"},
+    "delete /api/v1/keys/{prefix}": {"admin"},
+    "get /health": set(),
+}
+PRINCIPALS: dict[str, tuple[str, ...]] = {
+    "nobody": (),
+    "reader": ("catalog:read",),
+    "writer": ("catalog:write",),
+    "stranger": ("other:read",),
+    "admin": ("admin",),
+}
+
+
+def _operations(app: FastAPI) -> dict[str, Any]:
+    return {
+        f"{method} {path}": operation
+        for path, methods in app.openapi()["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_every_route_is_in_the_table(app: FastAPI) -> None:
+    assert set(_operations(app)) == set(TABLE)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_openapi_tells_the_scope(app: FastAPI, name: str) -> None:
+    security = _operations(app)[name].get("security", [])
+    assert {scope for one in security for scopes in one.values() for scope in scopes} == TABLE[name]
+    assert bool(security) == bool(TABLE[name])
+
+
+@pytest.mark.parametrize("who", PRINCIPALS)
+async def test_only_the_scope_lets_in(client_with: MakeClient, who: str) -> None:
+    held = set(PRINCIPALS[who])
+    client: AsyncClient = await client_with(*PRINCIPALS[who])
+    for name, needed in TABLE.items():
+        if not needed:
+            continue
+        method, path = name.split()
+        url = path.replace("{id}", SOME_ID).replace("{prefix}", "none")
+        status = (await client.request(method.upper(), url)).status_code
+        if not held:
+            assert status == 401, name
+        elif needed <= held or "admin" in held:
+            assert status not in (401, 403), name
+        else:
+            assert status == 403, name

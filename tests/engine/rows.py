@@ -1,0 +1,35 @@
+"""Many products at once, past the API, in the shape that a real catalogue has."""
+
+import asyncpg
+
+from service.database import Database
+
+# Random where a catalogue is: a thousand words, prices with many equals, few categories, seldom a tag.
+_INSERT = """
+INSERT INTO product (id, created_at, updated_at, created_by, updated_by, sku, name, description, price, stock,
+                     status, tags, attributes, category_id)
+SELECT gen_random_uuid(), at, at, 'test', 'test',
+       'ROW-' || lpad(n::text, 8, '0'),
+       'Item ' || hashint4(n) % 5000 || ' word' || n % 1000,
+       CASE WHEN n % 3 = 0 THEN 'a brass lamp' ELSE 'a chair' END || ' rare' || n % 20000,
+       (n * 7919 % 100000) / 100.0, n * 31 % 1000,
+       (ARRAY['active', 'active', 'active', 'draft', 'discontinued'])[1 + n % 5],
+       ARRAY['tag' || n % 2000, 'common'], '{}',
+       ($2::uuid[])[1 + n % cardinality($2::uuid[])]
+FROM (SELECT n, timestamptz '2026-01-01' + n * interval '1 second' AS at FROM generate_series(1, $1::int) n) rows
+RETURNING id
+"""
+
+
+async def insert_products(database: Database, count: int, *categories: str) -> list[str]:
+    """Ids of new rows, spread over the categories. Without history: the triggers are off for this."""
+    async with database.transaction() as connection:
+        await _without_triggers(connection)
+        rows = await connection.fetch(_INSERT, count, list(categories))
+    async with database.connection() as connection:
+        await connection.execute("ANALYZE product")
+    return [str(row["id"]) for row in rows]
+
+
+async def _without_triggers(connection: asyncpg.Connection) -> None:
+    await connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL session_replication_role = replica")

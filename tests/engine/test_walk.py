@@ -1,0 +1,96 @@
+"""Walking through all pages of a list while another client inserts, deletes and changes.
+
+SLIPWAY_TEST_ROWS says how many rows the list has (default 3 000).
+"""
+
+import asyncio
+import itertools
+import os
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.conftest import DatabaseFactory
+from tests.engine.api import PRODUCTS, Api, Json, running, unique
+from tests.engine.rows import insert_products
+
+ROWS = int(os.environ.get("SLIPWAY_TEST_ROWS", "3000"))
+
+
+@pytest.fixture
+async def api(fresh_database: DatabaseFactory) -> AsyncIterator[Api]:
+    async with running(fresh_database()) as api:
+        yield api
+
+
+async def walk(api: Api, sort: str) -> list[Json]:
+    """Every item of every page, in order."""
+    items: list[Json] = []
+    query = {"sort": sort, "limit": "200" if ROWS > 20_000 else "40"}
+    while True:
+        answer = await api.client.get(PRODUCTS, params=query)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        items += page["items"]
+        if page["next_cursor"] is None:
+            return items
+        query["cursor"] = page["next_cursor"]
+
+
+class Meddler:
+    """Deletes some rows, changes others where no list sorts by, and inserts new ones, until it is stopped."""
+
+    def __init__(self, api: Api, category: str, ids: list[str], dice: random.Random) -> None:
+        self._api = api
+        self._category = category
+        self._doomed = ids
+        self._dice = dice
+        self.gone: set[str] = set()
+        self.turns = 0
+        self.stopped = False
+
+    async def run(self) -> None:
+        while not self.stopped:
+            self.turns += 1
+            item = {
+                "sku": unique("NEW"),
+                "name": f"Name {self._dice.random()}",
+                "category_id": self._category,
+            }
+            await self._api.make("products", **item, price=f"{self._dice.randrange(100)}.00")
+            headers = {"If-Match": "*"}
+            changed = f"{PRODUCTS}/{self._dice.choice(self._doomed)}"
+            await self._api.client.patch(changed, json={"stock": self.turns}, headers=headers)
+            doomed = self._doomed.pop(self._dice.randrange(len(self._doomed)))
+            answer = await self._api.client.delete(f"{PRODUCTS}/{doomed}", headers=headers)
+            assert answer.status_code == 204
+            self.gone.add(doomed)
+
+
+@pytest.mark.timeout(120 + ROWS // 100)
+@pytest.mark.parametrize("sort", ["-created_at", "price,-name"])
+async def test_every_surviving_row_is_met_exactly_once(api: Api, sort: str) -> None:
+    seed = random.randrange(2**32)
+    category = await api.category()
+    ids = await insert_products(api.database, ROWS, category)
+    meddler = Meddler(api, category, list(ids), random.Random(seed))
+    meddling = asyncio.create_task(meddler.run())
+    try:
+        items = await walk(api, sort)
+    finally:
+        meddler.stopped = True
+        await meddling
+    met = Counter(item["id"] for item in items)
+    assert meddler.turns > 5
+    assert met.most_common(1)[0][1] == 1, f"seed {seed}"
+    assert set(ids) - meddler.gone <= met.keys(), f"seed {seed}"
+    for before, after in itertools.pairwise(items):
+        assert _in_order(before, after, sort), f"seed {seed}"
+
+
+def _in_order(before: Json, after: Json, sort: str) -> bool:
+    if sort == "-created_at":
+        return bool((before["created_at"], before["id"]) > (after["created_at"], after["id"]))
+    return float(before["price"]) <= float(after["price"])

@@ -27,7 +27,7 @@ run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis and sampl
 	@exec $(BIN)/slipway dev
 
 test: $(STAMP) ## Run every test that this machine can run
-	@$(BIN)/pytest -n auto --dist loadgroup
+	@$(BIN)/pytest -n auto
 
 check: $(STAMP) ## Formatting, lint, types, import rules and generated files
 	@$(BIN)/ruff format --check .

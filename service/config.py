@@ -230,6 +230,8 @@ class SecuritySettings(Group):
     key_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
     """Seconds that a verified API key is trusted without a look at the database; bounds how long a revoked
     key still works."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the API, as a JSON list: `["https://shop.example"]`."""
     issuers: tuple[IssuerSettings, ...] = ()
     """Issuers of bearer tokens, as a JSON list: `[{"issuer": "https://…", "audience": "slipway"}]`."""
     token_leeway: Annotated[float, Field(ge=0, le=300)] = 30.0
@@ -240,6 +242,15 @@ class SecuritySettings(Group):
     """Seconds between two fetches of an issuer's keys, whatever tokens ask for."""
     jwks_max_age: Annotated[float, Field(ge=1, le=7 * 86400)] = 86400.0
     """Seconds for which keys are trusted while the issuer cannot be reached."""
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+                raise ValueError(f"{origin} is no origin such as https://shop.example")
+        return value
 
 
 class RateLimitSettings(Group):

@@ -53,8 +53,7 @@ def install(app: FastAPI) -> None:
     async def script(_: Request) -> Response:
         return Response(_SCRIPT, media_type="text/javascript")
 
-    app.add_route("/openapi.json", schema, include_in_schema=False)
-    app.add_route("/docs", page, include_in_schema=False)
-    app.add_route("/docs/page.js", script, include_in_schema=False)
+    for path, endpoint in (("/openapi.json", schema), ("/docs", page), ("/docs/page.js", script)):
+        app.add_api_route(path, endpoint, include_in_schema=False, response_model=None)
     assets = StaticFiles(directory=str(files("fastapi_offline") / "static"))
     app.mount("/docs/assets", assets)

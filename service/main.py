@@ -13,6 +13,7 @@ from service.config import Settings
 from service.database import Database
 from service.health import Health
 from service.http import answers, openapi
+from service.http.cors import Cors
 from service.http.edge import Edge
 from service.http.lifecycle import Lifecycle
 from service.observability.access import AccessLog
@@ -27,6 +28,7 @@ from service.resources.routes import routers_of
 from service.security.access import Gate, Verifier
 from service.security.keys import KeyRing
 from service.security.limits import RateLimiter
+from service.security.scoped import require_scopes
 from service.security.tokens.verifier import TokenVerifier
 
 API = "/api/v1"
@@ -63,6 +65,9 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
         docs.install(app)
     openapi.install(app)
     answers.install(app)
+    require_scopes(app, API)
+    if settings.security.cors_origins:
+        app.add_middleware(Cors, origins=settings.security.cors_origins)
     app.add_middleware(
         Edge,
         lifecycle=lifecycle,

@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 CLIENT_GONE = 499  # nginx's number for a client that went away before the answer
 
 SECURITY_HEADERS = [
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),

@@ -1,0 +1,109 @@
+"""What browsers are told: origins, security headers, the docs page."""
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi import APIRouter
+from httpx2 import ASGITransport, AsyncClient
+
+from service.config import Settings
+from service.main import create_app
+from service.resources.catalog import categories
+from service.resources.declaration import RestResource
+from service.security.scoped import ScopelessRouteError
+from tests.api.conftest import MakeClient
+from tests.api.test_items import problem
+
+SHOP = "https://shop.example"
+URL = "/api/v1/products"
+
+
+@pytest.fixture
+async def open_to_shop(settings: Settings) -> AsyncIterator[AsyncClient]:
+    """A client of an application that pages of one origin may call."""
+    changed = settings.model_dump()
+    changed["security"] |= {"cors_origins": [SHOP], "anonymous": "read"}
+    app = create_app(Settings(**changed))
+    async with (
+        app.router.lifespan_context(app),
+        AsyncClient(transport=ASGITransport(app), base_url="http://slipway.test") as client,
+    ):
+        yield client
+
+
+def _preflight(origin: str, method: str = "PATCH", headers: str = "if-match,content-type") -> dict[str, str]:
+    return {
+        "Origin": origin,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": headers,
+    }
+
+
+async def test_named_origin_may_call(open_to_shop: AsyncClient) -> None:
+    answer = await open_to_shop.options(URL, headers=_preflight(SHOP))
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == SHOP
+    assert "PATCH" in answer.headers["access-control-allow-methods"]
+    simple = await open_to_shop.get(URL, headers={"Origin": SHOP})
+    assert simple.headers["access-control-allow-origin"] == SHOP
+    assert "ETag" in simple.headers["access-control-expose-headers"]
+    assert "access-control-allow-credentials" not in simple.headers
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", f"{SHOP}.evil.example", "http://shop.example"]
+)
+async def test_other_origins_may_not(open_to_shop: AsyncClient, origin: str) -> None:
+    problem(await open_to_shop.options(URL, headers=_preflight(origin)), 400, "malformed_request")
+    assert (
+        "access-control-allow-origin" not in (await open_to_shop.get(URL, headers={"Origin": origin})).headers
+    )
+
+
+async def test_without_the_setting_no_origin_may(client_with: MakeClient) -> None:
+    client = await client_with("catalog:read")
+    assert "access-control-allow-origin" not in (await client.get(URL, headers={"Origin": SHOP})).headers
+
+
+async def test_every_answer_carries_the_security_headers(client_with: MakeClient) -> None:
+    client = await client_with("catalog:read")
+    for url in (URL, "/nothing", "/docs", "/openapi.json", "/health"):
+        headers = (await client.get(url)).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "default-src 'none'" in headers["content-security-policy"]
+
+
+async def test_docs_page_needs_nothing_from_elsewhere(client_with: MakeClient) -> None:
+    client = await client_with()
+    page = await client.get("/docs")
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert sources
+    assert "<script>" not in page.text
+    for source in sources:
+        if not source.startswith("data:"):
+            assert source.startswith("/docs/")
+            assert (await client.get(source)).status_code == 200
+
+
+def test_route_without_a_scope_cannot_start(settings: Settings) -> None:
+    extra = APIRouter()
+
+    @extra.get("/{id}/open")
+    async def open_to_all(id: str) -> str:  # noqa: A002
+        return id
+
+    resource = RestResource(model=categories.model, path="things", scopes=categories.scopes, extra=extra)
+    with pytest.raises(ScopelessRouteError, match=r"GET /api/v1/things/\{id\}/open asks for no scope"):
+        create_app(settings, [resource])
+
+
+@pytest.mark.parametrize("origin", ["*", "shop.example", "https://shop.example/", "ftp://x"])
+def test_origin_must_be_one(settings: Settings, origin: str) -> None:
+    changed = settings.model_dump()
+    changed["security"]["cors_origins"] = [origin]
+    with pytest.raises(ValueError, match="is no origin"):
+        Settings(**changed)

@@ -7,9 +7,8 @@ import typer
 
 from service import clock
 from service.cli.errors import CommandError, Exit
-from service.cli.runtime import clear_errors, load_settings, run
+from service.cli.runtime import clear_errors, load_settings, run, session_of
 from service.config import Settings
-from service.database import Database
 from service.models.api_key import ApiKey
 from service.security.keys import NoSuchKeyError, create_key, list_keys, revoke_key
 
@@ -66,17 +65,17 @@ async def _create(
     settings: Settings, *, name: str, scopes: list[str], expires_at: datetime | None
 ) -> tuple[ApiKey, str]:
     try:
-        async with Database(settings).session() as session:
+        async with session_of(settings) as session:
             return await create_key(session, name=name, scopes=scopes, expires_at=expires_at)
     except ValueError as error:
         raise CommandError(str(error), Exit.USAGE) from None
 
 
 async def _list(settings: Settings) -> list[ApiKey]:
-    async with Database(settings).session() as session:
+    async with session_of(settings) as session:
         return list(await list_keys(session))
 
 
 async def _revoke(settings: Settings, prefix: str) -> None:
-    async with Database(settings).session() as session:
+    async with session_of(settings) as session:
         await revoke_key(session, prefix)

@@ -3,15 +3,17 @@
 import asyncio
 import functools
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import typer
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service import settings_check
 from service.cli.errors import CommandError, Exit
 from service.config import Settings
-from service.database import DatabaseUnavailableError
+from service.database import Database, DatabaseUnavailableError
 from service.http.server import PortTakenError
 from service.migrations.runner import MigrationFailedError, NotAtHeadError
 from service.observability import logs
@@ -59,6 +61,17 @@ def load_settings(**arguments: Any) -> Settings:
     settings = settings_check.load(**arguments)
     logs.configure(settings.logging, sys.stderr)
     return settings
+
+
+@asynccontextmanager
+async def session_of(settings: Settings) -> AsyncIterator[AsyncSession]:
+    """An ORM session in one transaction, on connections that are closed at the end."""
+    database = Database(settings)
+    try:
+        async with database.session() as session:
+            yield session
+    finally:
+        await database.stop()
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

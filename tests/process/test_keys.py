@@ -1,0 +1,85 @@
+"""API keys, from the command line to the answer."""
+
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from service import clock
+from tests.process.conftest import new_key
+from tests.process.served import Served, eventually, slipway
+
+PRODUCTS = "/api/v1/products"
+
+
+def asked(service: Served, key: str, method: str = "GET") -> httpx2.Response:
+    return service.api.request(method, PRODUCTS, headers={"Authorization": f"Bearer {key}"})
+
+
+def test_key_is_made_listed_used_and_revoked(shared: Served, tmp_path: Path, database_url: str) -> None:
+    def keys(*arguments: str) -> str:
+        done = slipway(tmp_path, "keys", *arguments, database__url=database_url)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    key = keys("create", "--name", "reader", "--scope", "catalog:read", "--days", "1").strip()
+    prefix, secret = key.split("_", 2)[1:]
+    assert asked(shared, key).status_code == 200
+    listed = keys("list")
+    assert f"{prefix}\tactive\tcatalog:read\treader" in listed
+    assert secret not in listed
+    keys("revoke", prefix)
+    revoked_at = time.monotonic()
+    assert eventually(lambda: asked(shared, key).status_code == 401, seconds=5)
+    assert time.monotonic() - revoked_at < 2  # its cache time is 0.3 s
+    assert f"{prefix}\trevoked" in keys("list")
+    assert secret not in shared.output
+
+
+def test_unknown_prefix_cannot_be_revoked(tmp_path: Path, database_url: str) -> None:
+    done = slipway(tmp_path, "keys", "revoke", "nothere", database__url=database_url)
+    assert (done.returncode, done.stderr) == (1, "slipway: there is no key with the prefix nothere\n")
+
+
+def test_odd_scopes_are_a_usage_error(tmp_path: Path, database_url: str) -> None:
+    odd = ("no scope", "a:b:c", "CATALOG:read")
+    options = [part for scope in odd for part in ("--scope", scope)]
+    done = slipway(tmp_path, "keys", "create", "--name", "x", *options, database__url=database_url)
+    assert (done.returncode, done.stderr) == (2, f"slipway: not a scope: {', '.join(odd)}\n")
+
+
+async def test_expired_key_is_refused(shared: Served, database_url: str) -> None:
+    soon = clock.now() + timedelta(seconds=1.5)
+    key = await new_key(database_url, "catalog:read", expires_at=soon)
+    assert asked(shared, key).status_code == 200
+    assert eventually(lambda: asked(shared, key).status_code == 401, seconds=5)
+
+
+async def test_missing_scope_is_403_and_named(shared: Served, database_url: str) -> None:
+    key = await new_key(database_url, "catalog:read")
+    answer = asked(shared, key, "POST")
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert "catalog:write" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nobody_is_401_with_a_challenge(shared: Served, method: str) -> None:
+    answer = shared.api.request(method, PRODUCTS)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="slipway"'
+
+
+@pytest.mark.parametrize("change", ["secret", "prefix", "scheme", "empty"])
+async def test_wrong_key_is_401_and_says_so(shared: Served, database_url: str, change: str) -> None:
+    scheme, prefix, secret = (await new_key(database_url, "admin")).split("_", 2)
+    wrong = {
+        "secret": f"{scheme}_{prefix}_{secret[::-1]}",
+        "prefix": f"{scheme}_{prefix[::-1]}_{secret}",
+        "scheme": f"abc_{prefix}_{secret}",
+        "empty": "-",
+    }[change]
+    answer = asked(shared, wrong)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == 'Bearer realm="slipway", error="invalid_token"'

@@ -1,0 +1,80 @@
+"""Rate limits over processes, with Redis, without it, and when it goes."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.local.redis import Redis
+from tests.process.conftest import Serve
+from tests.process.served import Served, eventually
+
+LIST = "/api/v1/products?limit=1"
+LIMIT = 10
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Redis]:
+    """A Redis of this test's own, to fill and to stop."""
+    server = Redis(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+def strict(serve: Serve, **settings: object) -> Served:
+    """A service that lets anybody read, and counts them strictly by their address."""
+    given = {"rate_limit__requests": LIMIT, "rate_limit__window": 3600, "security__anonymous": "read"}
+    return serve(**{**given, **settings}).ready()
+
+
+def test_two_processes_count_together_through_redis(serve: Serve, own_redis: Redis) -> None:
+    pair = [strict(serve, redis__url=own_redis.url) for _ in range(2)]
+    answers = [pair[n % 2].api.get(LIST) for n in range(LIMIT + 6)]
+    assert [a.status_code for a in answers] == [200] * LIMIT + [429] * 6
+    refused = answers[-1]
+    assert refused.json()["code"] == "too_many_requests"
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert 300 <= int(refused.headers["retry-after"]) <= 360  # one of ten in an hour
+    assert refused.headers["ratelimit"] == '"default";r=0'
+    assert pair[0].api.get("/health").status_code == 200
+
+
+def test_process_counts_for_itself_without_redis(serve: Serve) -> None:
+    service = strict(serve, redis__enabled="false")
+    statuses = Counter(service.api.get(LIST).status_code for _ in range(LIMIT + 3))
+    assert statuses == {200: LIMIT, 429: 3}
+
+
+def test_limits_can_be_off(serve: Serve) -> None:
+    service = strict(serve, redis__enabled="false", rate_limit__enabled="false")
+    answers = [service.api.get(LIST) for _ in range(LIMIT + 3)]
+    assert {a.status_code for a in answers} == {200}
+    assert "ratelimit" not in answers[0].headers
+
+
+def test_requests_go_on_when_redis_stops_and_when_it_returns(
+    serve: Serve, own_redis: Redis, headers: dict[str, str]
+) -> None:
+    service = serve(redis__url=own_redis.url, redis__retry_after=0.5).ready()
+    assert service.api.get(LIST, headers=headers).status_code == 200
+    own_redis.stop()
+    began = time.monotonic()
+    answers = [service.api.get(LIST, headers=headers) for _ in range(200)]
+    assert {a.status_code for a in answers} == {200}
+    assert time.monotonic() - began < 10
+    assert eventually(lambda: not redis_check(service))
+    assert service.probe("/readyz") == 200
+    assert 'slipway_dependency_up{dependency="redis"} 0.0' in service.admin.get("/metrics").text
+    assert len(service.lines(event="redis unreachable, each process counts for itself")) == 1
+
+    own_redis.start()
+    assert eventually(lambda: redis_check(service))
+    assert service.api.get(LIST, headers=headers).status_code == 200
+    assert len(service.lines(event="redis is back")) == 1
+
+
+def redis_check(service: Served) -> bool:
+    return bool(service.admin.get("/readyz").json()["checks"]["redis"]["ok"])

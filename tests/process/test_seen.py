@@ -1,0 +1,108 @@
+"""What a request leaves in the logs and metrics, whatever a client sends."""
+
+import json
+import socket
+from uuid import uuid4
+
+import pytest
+
+from service.local.ports import LOOPBACK
+from tests.process.served import Json, Served, eventually
+
+PRODUCTS = "/api/v1/products"
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+ESC = "\x1b"
+METHODS = ("PROPFIND", "MKCOL", "PURGE", "SEARCH", "REPORT", "TRACE")  # known to the parser, none of ours
+
+
+def line_of(service: Served, request_id: str) -> Json:
+    """The one access line of a request."""
+    found = eventually(lambda: service.lines(event="request", request_id=request_id))
+    assert len(found) == 1
+    return found[0]
+
+
+def raw(service: Served, head: bytes) -> bytes:
+    """The answer to bytes on the wire."""
+    with socket.create_connection((LOOPBACK, service.port), timeout=10) as connection:
+        connection.sendall(head)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_access_line_has_every_field(shared: Served, headers: dict[str, str]) -> None:
+    traced = {**headers, "traceparent": f"00-{TRACE}-{SPAN}-01", "x-request-id": f"seen-{uuid4().hex}"}
+    answer = shared.api.get(f"{PRODUCTS}/{uuid4()}?", headers=traced)
+    line = line_of(shared, traced["x-request-id"])
+    assert answer.headers["x-request-id"] == traced["x-request-id"]
+    assert list(line) == [
+        "time", "level", "event", "method", "route", "status", "duration_ms", "bytes", "principal",
+        "request_id", "trace_id", "span_id",
+    ]  # fmt: skip
+    assert (line["method"], line["route"], line["status"]) == ("GET", f"{PRODUCTS}/{{id}}", 404)
+    assert line["bytes"] == len(answer.content)
+    assert 0 < line["duration_ms"] < 10_000
+    assert line["principal"].startswith("key:")
+    assert line["trace_id"] == TRACE
+    assert headers["Authorization"].rpartition("_")[2] not in shared.output
+
+
+def test_request_without_an_id_gets_one(shared: Served) -> None:
+    for given in ("short", "x" * 129, "with space and more", 'quoted-"text"'):
+        answer = shared.api.get("/health", headers={"x-request-id": given})
+        made = answer.headers["x-request-id"]
+        assert made != given
+        assert line_of(shared, made)["route"] == "/health"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /api/v1/products/%0a%0d%1b[31mfake HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /api/v1/products/\x1b[31mfake HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /\xc3\xbc\xff HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: aaaaaaaa\x1b[31m\r\nUser-Agent: \x1b]0;x\x07\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\ntraceparent: 00-\x1b[31m-0-0\r\n\r\n",
+        b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+)
+def test_log_cannot_be_forged(shared: Served, head: bytes) -> None:
+    before = len(shared.output.splitlines())
+    assert raw(shared, head).startswith(b"HTTP/1.1 4")
+    mark = f"mark-{uuid4().hex}"
+    shared.api.get("/health", headers={"x-request-id": mark})
+    line_of(shared, mark)
+    added = shared.output.splitlines()[before:]
+    assert len(added) <= 2
+    assert all(isinstance(json.loads(line), dict) for line in added)
+    assert ESC not in shared.output
+    assert max(map(len, added)) < 8192
+
+
+def test_series_stay_the_same_whatever_is_asked(shared: Served) -> None:
+    def series() -> set[str]:
+        text = shared.admin.get("/metrics").text
+        return {line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")}
+
+    def odd(number: int) -> None:
+        for method in (METHODS[number % len(METHODS)], f"M{number}"):
+            shared.api.request(method, "/nowhere")
+            shared.api.request(method, f"{PRODUCTS}/{uuid4()}")
+        shared.api.get(f"/nowhere/{uuid4()}", headers={"host": f"host-{number}.example"})
+        shared.api.get(f"{PRODUCTS}/{uuid4()}", headers={"x-forwarded-for": f"10.0.0.{number}"})
+
+    odd(0)
+    before = series()
+    for number in range(1, 30):
+        odd(number)
+    assert series() == before
+    assert any('method="OTHER"' in name for name in before)
+
+
+def test_metrics_tell_routes_by_template(shared: Served, headers: dict[str, str]) -> None:
+    shared.api.get(f"{PRODUCTS}?limit=1", headers=headers)
+    text = shared.admin.get("/metrics").text
+    assert (
+        'http_requests_total{app_name="slipway",method="GET",path="/api/v1/products",status_code="200"}'
+        in text
+    )

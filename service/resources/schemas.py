@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import AwareDatetime, BeforeValidator, Field, create_model
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from sqlmodel.main import FieldInfoMetadata
@@ -79,26 +79,32 @@ class Schemas:
             {f: _readable(fields[f]) for f in resource.shown_fields},
             f"A {resource.singular}.",
         )
-        self.page = create_model(
-            f"{name}Page",
-            __base__=Output,
-            __doc__=f"One page of a list: {resource.path}.",
-            items=(list[self.read], Field(description="The items, in the order asked for.")),  # type: ignore[name-defined]
-            next_cursor=(str | None, Field(description="Cursor of the next page, null on the last one.")),
-            total=(
-                int,
-                Field(
-                    default=0,
-                    description="Number of items in the whole list, when asked for.",
-                    ge=0,
-                    json_schema_extra=_drop_default,
-                ),
-            ),
-        )
-
+        self.page = _page(resource, self.read)
         self.bulk = BulkSchemas(
             name, create=self.create, patch=self.patch, read=self.read, most=bulk_operations
         )
+
+
+def _page(resource: RestResource, read: Any) -> type[BaseModel]:
+    total = Field(
+        default=0,
+        ge=0,
+        description="Number of items in the whole list, when asked for.",
+        json_schema_extra=_drop_default,
+    )
+    return make_model(
+        f"{resource.model.__name__}Page",
+        Output,
+        {
+            "items": (list[read], Field(description="The items, in the order asked for.")),
+            "next_cursor": (
+                str | None,
+                Field(description="Cursor of the next page, null on the last one."),
+            ),
+            "total": (int, total),
+        },
+        f"One page of a list: {resource.path}.",
+    )
 
 
 def _writable(info: FieldInfo, column: sa.Column[Any]) -> tuple[Any, Any]:
@@ -133,7 +139,7 @@ def _annotated(info: FieldInfo, column: sa.Column[Any]) -> Any:
         kind = AwareDatetime if kind is datetime else AwareDatetime | None
     elif kind in (int, int | None):
         low, high = next(bounds for type_, bounds in _INTEGERS.items() if isinstance(column.type, type_))
-        rules = [BeforeValidator(_integral), Field(ge=low, le=high), *rules]
+        rules = [Field(ge=low, le=high), *rules, BeforeValidator(_integral)]
     elif kind in (Decimal, Decimal | None) and isinstance(column.type, sa.Numeric):
         # What runs before makes Pydantic forget that the value was JSON; strict, it would want a Decimal.
         rules = [Field(strict=False), *rules]

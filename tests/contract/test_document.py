@@ -1,0 +1,97 @@
+"""The OpenAPI document itself: valid, complete, and free of loose ends."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
+
+from service.config import Settings
+from service.main import create_app
+
+Json = dict[str, Any]
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture(scope="module")
+def document() -> Json:
+    made: Json = create_app(Settings(app={"environment": "test"}, redis={"enabled": False})).openapi()
+    return made
+
+
+def _operations(document: Json) -> Iterator[tuple[str, Json]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def _nodes(node: Any) -> Iterator[Json]:
+    if isinstance(node, dict):
+        yield node
+    if isinstance(node, dict | list):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _nodes(child)
+
+
+def test_it_is_openapi_3_1(document: Json) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert [error.message for error in OPENAPI_31_VALIDATOR.iter_errors(document)] == []
+
+
+def test_every_schema_is_json_schema_and_fits_its_examples(document: Json) -> None:
+    components = document["components"]["schemas"]
+    for node in _nodes(document):
+        for schema in [node["schema"]] if isinstance(node.get("schema"), dict) else []:
+            jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+        if node in components.values() or "examples" not in node or "type" not in node:
+            continue
+        for example in node["examples"]:
+            jsonschema_rs.validate(node, example)
+
+
+def test_every_reference_and_link_leads_somewhere(document: Json) -> None:
+    known = {operation["operationId"] for _, operation in _operations(document)}
+    for node in _nodes(document):
+        if isinstance(reference := node.get("$ref"), str):
+            assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]
+        for link in node["links"].values() if isinstance(node.get("links"), dict) else ():
+            assert link["operationId"] in known
+
+
+def test_every_failure_is_a_problem(document: Json) -> None:
+    for name, operation in _operations(document):
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400:
+                assert list(answer["content"]) == [PROBLEM], f"{name} {status}"
+
+
+def test_every_operation_under_the_api_says_how_it_refuses(document: Json) -> None:
+    for name, operation in _operations(document):
+        if "/api/" not in name:
+            continue
+        expected = {"400", "401", "403", "406", "429", "500", "503", "504"}
+        if "{id}" in name:
+            expected |= {"404"}
+        if "requestBody" in operation:
+            expected |= {"409", "413", "415", "422"}
+        assert expected <= operation["responses"].keys(), name
+        assert {"Retry-After"} <= operation["responses"]["429"]["headers"].keys()
+
+
+def test_every_parameter_and_field_is_described(document: Json) -> None:
+    for name, operation in _operations(document):
+        for parameter in operation.get("parameters", ()):
+            assert parameter.get("description") or parameter["in"] == "path", f"{name} {parameter['name']}"
+            assert parameter["schema"], f"{name} {parameter['name']}"
+
+
+def test_a_total_has_no_default(document: Json) -> None:
+    assert "default" not in document["components"]["schemas"]["ProductPage"]["properties"]["total"]
+
+
+def test_a_price_is_never_negative_in_text_either(document: Json) -> None:
+    number, text = document["components"]["schemas"]["ProductCreate"]["properties"]["price"]["anyOf"]
+    assert number["minimum"] == 0
+    assert not jsonschema_rs.is_valid(text, "-1")
+    assert jsonschema_rs.is_valid(text, "12.50")

@@ -1,0 +1,46 @@
+"""OpenAPI is true: what it promises is what happens, for every status, header and parameter."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.contract.conftest import EXAMPLES, SEED, Target
+from tests.services import ROOT
+
+SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+
+@pytest.mark.parametrize(
+    ("phases", "few"), [("examples,coverage", 10), ("fuzzing", 15), ("stateful", 25)], ids=str
+)
+@pytest.mark.timeout(120 + 30 * EXAMPLES)
+async def test_schemathesis_finds_nothing(target: Target, phases: str, few: int, tmp_path: Path) -> None:
+    """Every check of it, by the documented links too; `hooks.py` says what it cannot know."""
+    process = await asyncio.create_subprocess_exec(
+        SCHEMATHESIS,
+        f"--config-file={CONFIG}",
+        "run",
+        f"{target.url}/openapi.json",
+        "--checks=all",
+        f"--phases={phases}",
+        f"--max-examples={EXAMPLES or few}",
+        f"--seed={SEED}",
+        f"--header=Authorization: Bearer {target.key}",
+        "--no-color",
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SLIPWAY_TEST_CATEGORY": target.category},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    sys.stdout.write(output.decode())  # pytest shows it when the test fails
+    assert process.returncode == 0, f"repeat with SLIPWAY_TEST_SEED={SEED}"

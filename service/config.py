@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote, unquote, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -22,23 +22,16 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-PREFIX = "SLIPWAY_"
-SECRETS_DIR = "SLIPWAY_SECRETS_DIR"
+from service.settings_base import PREFIX, Group, Port, Seconds
+from service.settings_issuer import IssuerSettings
 
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+SECRETS_DIR = "SLIPWAY_SECRETS_DIR"
 
 
 class Environment(StrEnum):
     DEVELOPMENT = "development"
     TEST = "test"
     PRODUCTION = "production"
-
-
-class Group(BaseModel):
-    """One group of settings. A field that does not exist is an error, never ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class AppSettings(Group):
@@ -69,8 +62,25 @@ class ServerSettings(Group):
     """Seconds an idle client connection stays open; longer than the proxy in front keeps its own."""
     backlog: Annotated[int, Field(ge=1, le=65535)] = 2048
     """Connections that may wait to be accepted."""
+    max_concurrency: Annotated[int, Field(ge=1, le=65535)] = 256
+    """Requests that each process works on at a time; more are answered with 503 at once. With 8 connections and an
+    acquire limit of 0.25 s, 256 are what statements of 8 ms let through in time."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 1_048_576
     """Largest request body; more is answered with 413."""
+    max_headers: Annotated[int, Field(ge=16, le=1000)] = 100
+    """Most header fields of a request; more are answered with 431."""
+    max_header_bytes: Annotated[int, Field(ge=4096, le=2**20)] = 32_768
+    """Largest header of a request, all fields together; more is answered with 431."""
+    max_target_bytes: Annotated[int, Field(ge=1024, le=65536)] = 8192
+    """Longest request target, path and query; more is answered with 414."""
+    header_timeout: Annotated[float, Field(gt=0, le=300)] = 10.0
+    """Seconds from a request's first byte, or a new connection, to the end of the header; then it is closed, with
+    408 when anything was sent."""
+    body_timeout: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """Seconds from the end of the header to the end of the body; then it is answered with 408 and closed. Raise it
+    with `max_body_bytes` for clients on slow lines."""
+    write_timeout: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """Seconds in which a client must take another 64 KiB of an answer that waits for it, before it is cut off."""
     trusted_proxies: str = "127.0.0.1"
     """Comma-separated addresses or networks whose `X-Forwarded-*` headers are believed."""
 
@@ -180,46 +190,6 @@ class RedisSettings(Group):
         password = self.password.get_secret_value()
         login = f":{quote(password, safe='')}@" if password else ""
         return f"redis://{login}{self.host}:{self.port}/{self.database}"
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine only."""
-    return urlsplit(url).hostname in {"127.0.0.1", "::1", "localhost"}
-
-
-class IssuerSettings(Group):
-    """One issuer of bearer tokens (OpenID Connect Discovery 1.0, RFC 9068)."""
-
-    issuer: str
-    """Its URL, letter by letter as in the claim `iss`."""
-    audience: str
-    """What the claim `aud` must name: this API."""
-    jwks_url: str | None = None
-    """Where its keys are; without it the issuer's discovery document says."""
-    algorithms: tuple[
-        Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"], ...
-    ] = (
-        "RS256",
-        "PS256",
-        "ES256",
-        "EdDSA",
-    )
-    """Signature algorithms that are accepted; never one with a shared secret."""
-    token_types: tuple[str, ...] = ("at+jwt", "JWT", "")
-    """Values of the header `typ` that are accepted, in any case; empty for none."""
-    scope_claims: tuple[str, ...] = ("scope", "scp")
-    """Claims that hold scopes, as a list or separated by spaces; dots lead into objects."""
-    roles_claim: str | None = None
-    """Claim that holds roles, such as `realm_access.roles`."""
-    role_scopes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Scopes that each role brings."""
-
-    @field_validator("issuer", "jwks_url")
-    @classmethod
-    def _is_safe(cls, value: str | None) -> str | None:
-        if value is not None and not (value.startswith("https://") or is_loopback(value)):
-            raise ValueError("must be an https URL")
-        return value
 
 
 class SecuritySettings(Group):

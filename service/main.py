@@ -13,6 +13,7 @@ from service.config import Settings
 from service.database import Database
 from service.health import Health
 from service.http import answers, openapi
+from service.http.admission import Admission
 from service.http.cors import Cors
 from service.http.edge import Edge
 from service.http.lifecycle import Lifecycle
@@ -66,6 +67,12 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     openapi.install(app)
     answers.install(app)
     require_scopes(app, API)
+    _surround(app, settings, lifecycle)
+    return app
+
+
+def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
+    """The layers around the routes, the outermost last."""
     if settings.security.cors_origins:
         app.add_middleware(Cors, origins=settings.security.cors_origins)
     app.add_middleware(
@@ -73,9 +80,9 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
         lifecycle=lifecycle,
         access=AccessLog(settings.logging),
         metrics=RequestMetrics(settings) if settings.monitoring.metrics else None,
+        admission=Admission(settings.server.max_concurrency),
         max_body_bytes=settings.server.max_body_bytes,
     )
-    return app
 
 
 def _services(settings: Settings, database: Database) -> Services:

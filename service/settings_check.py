@@ -6,7 +6,9 @@ from typing import Any
 from pydantic import SecretStr, ValidationError, create_model
 from pydantic_settings import SettingsError as SourceError
 
-from service.config import PREFIX, SECRETS_DIR, Group, Settings, is_loopback, unknown_variables
+from service.config import SECRETS_DIR, Settings, unknown_variables
+from service.settings_base import PREFIX, Group
+from service.settings_issuer import is_loopback
 
 MASK = "********"
 SHORTEST_SECRET = 32

@@ -11,10 +11,11 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from service import clock
-from service.config import IssuerSettings, SecuritySettings, is_loopback
+from service.config import SecuritySettings
 from service.http import strict_json
 from service.http.problems import InvalidJson, Unavailable
 from service.observability.metrics import dependency_up
+from service.settings_issuer import IssuerSettings, is_loopback
 
 log = structlog.get_logger(__name__)
 

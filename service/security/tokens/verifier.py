@@ -13,12 +13,13 @@ import httpx2
 import jwt
 
 from service import clock
-from service.config import IssuerSettings, SecuritySettings
+from service.config import SecuritySettings
 from service.http import strict_json
 from service.http.problems import InvalidJson
 from service.models.base import PRINCIPAL_LENGTH
 from service.security.principals import Principal
 from service.security.tokens.keys import KeySet
+from service.settings_issuer import IssuerSettings
 
 LONGEST_TOKEN = 8192
 LONGEST_KID = 200

@@ -1,13 +1,15 @@
-"""The one layer around the application: request id, body limit, last resort, access line, metrics, headers."""
+"""The one layer around the application: request id, admission, body limit, last resort, access line, metrics,
+headers."""
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import clock
 from service.http import problems
+from service.http.admission import Admission
 from service.http.lifecycle import Lifecycle
 from service.http.problems import Problem
-from service.http.state import KEY, RequestState, new_state, request_id_var, template_of
+from service.http.state import KEY, REFUSAL, RequestState, new_state, request_id_var, template_of
 from service.observability.access import AccessLine, AccessLog
 from service.observability.metrics import RequestMetrics
 
@@ -34,12 +36,14 @@ class Edge:
         lifecycle: Lifecycle,
         access: AccessLog,
         metrics: RequestMetrics | None,
+        admission: Admission | None,
         max_body_bytes: int,
     ) -> None:
         self._app = app
         self._lifecycle = lifecycle
         self._access = access
         self._metrics = metrics
+        self._admission = admission
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +68,8 @@ class Edge:
 
     async def _answer(self, exchange: "_Exchange") -> None:
         try:
-            exchange.refuse_large_body()
+            exchange.refuse()
+            exchange.enter()
             await self._app(exchange.scope, exchange.receive, exchange.send)
         except Problem as problem:
             await exchange.send_problem(problem)
@@ -73,6 +78,8 @@ class Edge:
                 "request failed", method=exchange.scope["method"][:20], route=template_of(exchange.scope)
             )
             await exchange.send_problem(problems.InternalError())
+        finally:
+            exchange.leave()
 
     def _report(self, exchange: "_Exchange", method: str) -> None:
         scope, state = exchange.scope, exchange.state
@@ -99,7 +106,20 @@ class Edge:
 class _Exchange:
     """One request and its answer on their way through the edge."""
 
-    __slots__ = ("_edge", "_receive", "_received", "_send", "began", "scope", "size", "state", "status")
+    __slots__ = (
+        "_admission",
+        "_edge",
+        "_entered",
+        "_has_body",
+        "_receive",
+        "_received",
+        "_send",
+        "began",
+        "scope",
+        "size",
+        "state",
+        "status",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, state: RequestState, edge: Edge) -> None:
         self.scope = scope
@@ -111,8 +131,25 @@ class _Exchange:
         self._send = send
         self._received = 0
         self._edge = edge
+        self._admission = edge._admission  # noqa: SLF001
+        self._entered = False
+        self._has_body = False  # the whole of it
 
-    def refuse_large_body(self) -> None:
+    def enter(self) -> None:
+        """Take a place among the running requests. Raises `Overloaded`."""
+        if self._admission is not None and not self._entered:
+            self._admission.enter()
+            self._entered = True
+
+    def leave(self) -> None:
+        if self._admission is not None and self._entered:
+            self._entered = False
+            self._admission.leave()
+
+    def refuse(self) -> None:
+        """Raise the problem for which the connection refuses this request, or that its announced length is."""
+        if REFUSAL in self.scope:
+            raise self.scope[REFUSAL]
         for name, value in self.scope["headers"]:
             if name == b"content-length" and int(value) > self._edge._max_body_bytes:  # noqa: SLF001
                 raise self._too_large()
@@ -121,8 +158,15 @@ class _Exchange:
         return problems.BodyTooLarge(f"The limit is {self._edge._max_body_bytes} bytes.")  # noqa: SLF001
 
     async def receive(self) -> Message:
+        if self._has_body:
+            return await self._receive()
+        self.leave()  # waiting for the client is no work
         message = await self._receive()
+        if REFUSAL in self.scope:
+            raise self.scope[REFUSAL]
+        self.enter()
         if message["type"] == "http.request":
+            self._has_body = not message.get("more_body", False)
             self._received += len(message.get("body", b""))
             if self._received > self._edge._max_body_bytes:  # noqa: SLF001
                 raise self._too_large()

@@ -118,6 +118,12 @@ class MethodNotAllowed(Problem):
     status, code, title = 405, "method_not_allowed", "The path has no such method."
 
 
+class RequestTimeout(Problem):
+    """The request did not arrive in time (RFC 9110, 15.5.9)."""
+
+    status, code, title = 408, "request_timeout", "The request took too long to arrive."
+
+
 class Conflict(Problem):
     """The request contradicts what is stored."""
 
@@ -161,10 +167,22 @@ class BodyTooLarge(Problem):
     status, code, title = 413, "body_too_large", "The body is too large."
 
 
+class TargetTooLong(Problem):
+    """The request target is longer than the service accepts (RFC 9110, 15.5.15)."""
+
+    status, code, title = 414, "target_too_long", "The request target is too long."
+
+
 class UnsupportedMediaType(Problem):
     """The body is of a kind that the operation does not read (RFC 9110, 15.5.16)."""
 
     status, code, title = 415, "unsupported_media_type", "The body has the wrong media type."
+
+
+class ExpectationFailed(Problem):
+    """`Expect` asks for something other than `100-continue` (RFC 9110, 15.5.18)."""
+
+    status, code, title = 417, "expectation_failed", "The expectation cannot be met."
 
 
 class ValidationFailed(Problem):
@@ -191,6 +209,12 @@ class TooManyRequests(Problem):
     status, code, title = 429, "too_many_requests", "The rate limit is used up."
 
 
+class HeadersTooLarge(Problem):
+    """There are more header fields, or larger ones, than the service accepts (RFC 6585, section 5)."""
+
+    status, code, title = 431, "headers_too_large", "The header is too large."
+
+
 class InternalError(Problem):
     """A defect of the service. The log has the cause under the request id."""
 
@@ -202,6 +226,12 @@ class Unavailable(Problem):
 
     status, code, title = 503, "unavailable", "The service cannot answer right now."
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+class Overloaded(Unavailable):
+    """The process works on as many requests as it can; nothing was done for this one."""
+
+    code, title = "overloaded", "Too many requests are running."
 
 
 class Busy(Unavailable):

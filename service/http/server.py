@@ -11,8 +11,12 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from service.config import ServerSettings
+from service.config import LoggingSettings, ServerSettings
+from service.http.edge import Edge
 from service.http.lifecycle import Lifecycle
+from service.http.protocol.connection import limited
+from service.http.protocol.limits import Limits
+from service.observability.access import AccessLog
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +64,7 @@ def _server(app: ASGIApp, settings: ServerSettings, *, lifespan: bool) -> _Serve
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=limited(Limits.of(settings)),
         ws="none",
         lifespan="on" if lifespan else "off",
         log_config=None,
@@ -73,6 +77,18 @@ def _server(app: ASGIApp, settings: ServerSettings, *, lifespan: bool) -> _Serve
         backlog=settings.backlog,
     )
     return _Server(config)
+
+
+def _admin(applications: Applications, settings: ServerSettings) -> ASGIApp:
+    """The admin application behind an edge that neither counts nor logs: probes come every second."""
+    return Edge(
+        applications.admin,
+        lifecycle=applications.lifecycle,
+        access=AccessLog(LoggingSettings(access=False)),
+        metrics=None,
+        admission=None,
+        max_body_bytes=settings.max_body_bytes,
+    )
 
 
 def listeners(settings: ServerSettings) -> list[socket.socket]:
@@ -102,7 +118,7 @@ async def serve_on(
 ) -> None:
     """As `serve`, on a public and an admin socket that listen already."""
     public_server = _server(applications.public, settings, lifespan=True)
-    admin_server = _server(applications.admin, settings, lifespan=False)
+    admin_server = _server(_admin(applications, settings), settings, lifespan=False)
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in stop_signals:

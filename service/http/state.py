@@ -9,6 +9,7 @@ from typing import Any, cast
 from service.models.ids import uuid7
 
 KEY = "slipway"
+REFUSAL = "slipway.refusal"  # of the scope: the problem for which the connection refuses the request
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,128}$")
 

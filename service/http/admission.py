@@ -1,0 +1,35 @@
+"""Admission: how many requests a process works on at a time.
+
+Beyond some number more requests only wait for the same few database connections, until each of them is too late.
+Whoever is turned away at once can go to another replica. Waiting for a client's body is no work and takes no place,
+so slow clients cannot keep others out.
+"""
+
+from prometheus_client import Counter
+
+from service.http.problems import Overloaded
+
+turned_away = Counter(
+    "slipway_requests_turned_away", "Requests answered with 503 because too many were running."
+)
+
+
+class Admission:
+    """Counts the requests of one process; `limit` is the most that run at a time."""
+
+    __slots__ = ("_limit", "running")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.running = 0
+
+    def enter(self) -> None:
+        """Take a place. Raises `Overloaded` when there is none."""
+        if self.running >= self._limit:
+            turned_away.inc()
+            raise Overloaded
+        self.running += 1
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self.running -= 1

@@ -1,0 +1,323 @@
+"""One client connection: uvicorn's httptools protocol with its gaps closed.
+
+A request that is refused here becomes one that the application answers like any other: the problem travels in the
+scope under `REFUSAL`, and the edge raises it before anything else looks at the request. So it has a request id, an
+access line, metrics and headers, and comes in its turn among pipelined requests.
+"""
+
+import asyncio
+from typing import Any, ClassVar, NoReturn
+
+import httptools
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from service.http import problems
+from service.http.problems import Problem
+from service.http.protocol import framing
+from service.http.protocol.closing import ClosingTransport
+from service.http.protocol.limits import DISCARDED, LINGER_SECONDS, PIPELINED, Limits
+from service.http.state import REFUSAL
+
+log = structlog.get_logger(__name__)
+
+IDLE, HEAD, BODY = range(3)  # between messages; in a request line or header; in a body or its trailers
+
+
+class Connection(HttpToolsProtocol):
+    """Create subclasses with `limited`. Timers run only while a message is incomplete, so most requests need none."""
+
+    limits: ClassVar[Limits]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._phase = IDLE
+        self._deaf = False  # what comes is thrown away: the connection is about to close
+        self._objection: Problem | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        self._fed = 0  # bytes of the present head, or since the last byte of content
+        self._room = 0  # bytes that the header may still have
+        self._start = b""  # the read that the present head began in, to the end of the request line
+        self._inside = False  # a message begins behind other bytes of the same read
+        self._noted: framing.Noted = {}
+        self._keeps = False  # the connection stays open if the body comes to its end
+        self._ignored_upgrade = False  # whose body the parser would not read
+        self._continuing = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(
+            ClosingTransport(  # type: ignore[arg-type]
+                transport,
+                unread=lambda: self._deaf or self._phase != IDLE,
+                lingering=self._linger,
+                closing=lambda: self._arm(self.limits.write_seconds, transport.abort),
+            )
+        )
+        self._arm(self.limits.header_seconds, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self._disarm()
+        self.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._unset_keepalive_if_required()
+        if self._phase == IDLE:
+            self._inside = False
+            self._start = data
+        else:
+            self._inside = True
+            self._fed += len(data)
+            if self._phase == HEAD and not self.headers:
+                self._start += data
+        try:
+            self._feed(data)
+        except httptools.HttpParserError as error:
+            self._refuse(self._reason(error))
+        else:
+            if self._phase != IDLE or (self._waits() and self.timeout_keep_alive_task is None):
+                self._incomplete(len(data))
+
+    def _waits(self) -> bool:
+        """Whether every request so far has its answer."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _feed(self, data: bytes) -> None:
+        """Hand the data to the parser. Upgrades are ignored (RFC 9110, 7.8), `h2c` too."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                if self._ignored_upgrade:
+                    self._continue_with_body()
+            else:
+                return
+
+    def _continue_with_body(self) -> None:
+        """The parser takes what follows an upgrade for another protocol. Another parser, told of the same framing,
+        reads it as the body that it is."""
+        self._ignored_upgrade, self._continuing = False, True
+        coded = framing.CODING in self._noted
+        name = framing.CODING if coded else framing.LENGTH
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b: %b\r\n\r\n" % (name, self._noted[name]))
+        self._continuing = False
+
+    def _incomplete(self, size: int) -> None:
+        """A message goes on in a later read: bound what is kept of it, and how long it may take."""
+        if self._phase == IDLE:
+            self._fed += size  # nothing but empty lines
+        if self._fed > self.limits.header_bytes + self.limits.target_bytes:
+            self._refuse(problems.HeadersTooLarge())
+        elif self._deadline is None:
+            self._arm_for_phase()
+
+    def _reason(self, error: httptools.HttpParserError) -> Problem:
+        if self._objection is not None:
+            return self._objection
+        cause = error.__context__
+        if cause is not None and not isinstance(cause, httptools.HttpParserError | UnicodeError):
+            log.error("a request could not be read", exc_info=cause)
+        return framing.faulty(error, self._start)
+
+    def _object(self, problem: Problem) -> NoReturn:
+        """Stop the parser, from inside one of its calls."""
+        self._objection = problem
+        raise problem
+
+    # What the parser finds, in its order.
+
+    def on_message_begin(self) -> None:
+        if self._continuing:
+            return
+        if self.cycle is not None and not self.cycle.keep_alive:
+            self._deaf = True  # no request is read after one that closes the connection (RFC 9112, 9.6)
+            self._object(problems.MalformedRequest())
+        super().on_message_begin()
+        self._phase = HEAD
+        self._fed = 0 if self._inside else len(self._start)
+        if self._inside:
+            self._start = b""
+        self._inside = True
+        self._room = self.limits.header_bytes
+        self._noted = {}
+
+    def on_url(self, url: bytes) -> None:
+        if self._continuing:
+            return
+        self.url += url
+        if len(self.url) > self.limits.target_bytes:
+            self._object(problems.TargetTooLong())
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._continuing:
+            return
+        self._room -= len(name) + len(value) + 4  # colon, space, CR, LF
+        if self._room < 0:
+            self._object(problems.HeadersTooLarge())
+        if self._phase == BODY:
+            return  # a trailer, which must not pass for a header (RFC 9110, 6.5.1)
+        name = name.lower()
+        if name in framing.SINGLE:
+            if name in self._noted:
+                self._object(problems.MalformedRequest("A header came twice that may come once only."))
+            self._noted[name] = value
+        if len(self.headers) >= self.limits.headers:
+            self._object(problems.HeadersTooLarge())
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._continuing:
+            return
+        noted = self._noted
+        version = self.parser.get_http_version()
+        method = self.parser.get_method()
+        if problem := framing.objection(method, version, self.url, noted):
+            self._object(problem)
+        if b" RTSP/" in self._start and b"%b %b RTSP/" % (method, self.url) in self._start:
+            self._object(problems.MalformedRequest())  # the parser takes its versions for those of HTTP
+        if len(self.pipeline) >= PIPELINED:
+            self._object(problems.TooManyRequests(headers={"Retry-After": "1"}))
+        coded, length = framing.CODING in noted, int(noted.get(framing.LENGTH, 0))
+        # To a client of HTTP/1.0 a 100 means nothing (RFC 9110, 10.1.1).
+        self.expect_100_continue = framing.EXPECT in noted and version == "1.1" and (coded or length > 0)
+        super().on_headers_complete()
+        self._phase, self._fed, self._start = BODY, 0, b""
+        self._disarm()
+        if coded or length:
+            self._ignored_upgrade = self.parser.should_upgrade()
+            # Whoever is answered before a long body has come finds the connection closed behind the answer.
+            if coded or length > DISCARDED or self.expect_100_continue:
+                self._keeps, self.cycle.keep_alive = self.cycle.keep_alive, False
+
+    def on_body(self, body: bytes) -> None:
+        self._fed = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._ignored_upgrade:
+            return  # the body is still to come
+        self._phase = IDLE
+        self._fed = 0
+        self._disarm()
+        cycle = self.cycle
+        if self._keeps:
+            self._keeps = False
+            cycle.keep_alive = not cycle.response_started
+        super().on_message_complete()
+        if cycle.response_complete and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    # What is refused.
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer with the problem when the requests before it are answered, and close."""
+        if self._deaf:
+            return
+        self._deaf = True
+        self._disarm()
+        if self._phase == BODY:
+            self._fail(self.cycle, problem)
+            return
+        cycle = self._refused(problem)
+        at_once, self.cycle = self._waits(), cycle
+        if at_once:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _fail(self, cycle: RequestResponseCycle, problem: Problem) -> None:
+        """The rest of the body will not come; tell whoever waits for it."""
+        self._keeps = cycle.keep_alive = False
+        scope: Any = cycle.scope
+        scope[REFUSAL] = problem
+        cycle.message_event.set()
+        if cycle.response_complete:
+            self.transport.close()
+
+    def _refused(self, problem: Problem) -> RequestResponseCycle:
+        """An exchange for a request of which nothing is passed on but its method, if the parser knows it."""
+        method = self.parser.get_method().decode("ascii") if self._phase == HEAD and self.url else "OTHER"
+        HttpToolsProtocol.on_message_begin(self)
+        scope: Any = self.scope
+        scope |= {"method": method, "path": "/", "raw_path": b"/", "query_string": b"", REFUSAL: problem}
+        return RequestResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=False,
+            on_response=self.on_response_complete,
+        )
+
+    def shutdown(self) -> None:
+        self._keeps = False
+        super().shutdown()
+
+    # Time.
+
+    def _arm(self, seconds: float, then: Any) -> None:
+        self._disarm()
+        self._deadline = self.loop.call_later(seconds, then)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _arm_for_phase(self) -> None:
+        limits = self.limits
+        self._arm(limits.body_seconds if self._phase == BODY else limits.header_seconds, self._too_slow)
+
+    def _too_slow(self) -> None:
+        if self.flow.read_paused:
+            self._arm_for_phase()  # it is us who make the client wait
+        elif self._phase == IDLE and not self._fed:
+            self.transport.close()  # a connection on which nothing was ever said
+        else:
+            self._refuse(problems.RequestTimeout())
+
+    def _linger(self) -> None:
+        self._deaf = True
+        self.flow.resume_reading()
+        self._arm(LINGER_SECONDS, self.transport.abort)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _watch_reader(self, left: int) -> None:
+        self._stall = self.loop.call_later(self.limits.write_seconds, self._check_reader, left)
+
+    def _check_reader(self, before: int) -> None:
+        """Cut off a client that takes less than `DISCARDED` bytes of its answer in `write_seconds`."""
+        left = self.transport.get_write_buffer_size()
+        if left > before - DISCARDED:
+            self.transport.abort()
+        else:
+            self._watch_reader(left)
+
+
+def limited(limits: Limits) -> type[Connection]:
+    """The protocol class for a server with these limits."""
+    return type("LimitedConnection", (Connection,), {"limits": limits})

@@ -1,0 +1,59 @@
+"""What RFC 9112 and RFC 9110 ask of a request's head and llhttp lets pass."""
+
+import re
+
+import httptools
+
+from service.http import problems
+from service.http.problems import Problem
+
+HOST, LENGTH, CODING, EXPECT = b"host", b"content-length", b"transfer-encoding", b"expect"
+SINGLE = frozenset({HOST, LENGTH, CODING, EXPECT})
+"""Fields that are noted, and that may come once only."""
+
+# uri-host [ ":" port ] (RFC 9110, 7.2; RFC 3986, 3.2.2), with a name or address that is not empty.
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+,;=%-]{1,255})(?::[0-9]{0,5})?")
+_UNKNOWN_METHOD = re.compile(rb"(?:\r\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} [!-~]{1,65536} HTTP/1\.[01]\r\n")
+# What the service answers at all; an unknown method is no server error, so that nobody can raise an alarm with it.
+_ALLOW = {"Allow": "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"}
+
+Noted = dict[bytes, bytes]
+
+
+def objection(method: bytes, version: str, target: bytes, noted: Noted) -> Problem | None:
+    """Why this head is refused; None when it is fine. `noted` has the fields of `SINGLE` that were sent."""
+    if version not in {"1.1", "1.0"}:  # RFC 9110, 2.5
+        return problems.MalformedRequest("The service speaks HTTP/1.1 and HTTP/1.0.")
+    if method == b"CONNECT":  # RFC 9110, 9.3.6
+        return problems.MethodNotAllowed(headers=_ALLOW)
+    if b"#" in target or (target == b"*") > (method == b"OPTIONS"):  # RFC 9112, 3.2
+        return problems.MalformedRequest("The request target is malformed.")
+    return _host(version, noted.get(HOST)) or _coding(version, noted.get(CODING)) or _expect(version, noted)
+
+
+def _host(version: str, host: bytes | None) -> Problem | None:
+    """RFC 9112, 3.2: exactly one valid Host, which HTTP/1.0 need not send."""
+    if host is None:
+        return None if version == "1.0" else problems.MalformedRequest("The Host header is missing.")
+    return None if _HOST.fullmatch(host) else problems.MalformedRequest("The Host header is malformed.")
+
+
+def _coding(version: str, coding: bytes | None) -> Problem | None:
+    """RFC 9112, 6.1: chunked is the only coding here, and HTTP/1.0 has none."""
+    if coding is None or (version == "1.1" and coding.strip().lower() == b"chunked"):
+        return None
+    return problems.MalformedRequest("The transfer coding is not known.")
+
+
+def _expect(version: str, noted: Noted) -> Problem | None:
+    """RFC 9110, 10.1.1. HTTP/1.0 has no expectations."""
+    if version == "1.0" or noted.get(EXPECT, b"100-continue").lower() == b"100-continue":
+        return None
+    return problems.ExpectationFailed()
+
+
+def faulty(error: httptools.HttpParserError, start: bytes | None) -> Problem:
+    """What to answer to bytes that are no HTTP; `start` are those from the request line on, when they are known."""
+    if isinstance(error, httptools.HttpParserInvalidMethodError) and start and _UNKNOWN_METHOD.match(start):
+        return problems.MethodNotAllowed(headers=_ALLOW)
+    return problems.MalformedRequest("This is not HTTP as RFC 9112 has it.")

@@ -1,0 +1,32 @@
+"""The bounds of one connection."""
+
+from dataclasses import dataclass
+
+from service.config import ServerSettings
+
+PIPELINED = 128  # requests that may wait behind a running one; each costs some kilobytes
+DISCARDED = 65_536  # bytes of an unread body that are cheaper to throw away than a new connection
+LINGER_SECONDS = 2.0  # that a client gets to take its answer once we have said that we close
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes, counts and seconds; `ServerSettings` says what each is."""
+
+    headers: int
+    header_bytes: int
+    target_bytes: int
+    header_seconds: float
+    body_seconds: float
+    write_seconds: float
+
+    @classmethod
+    def of(cls, settings: ServerSettings) -> "Limits":
+        return cls(
+            headers=settings.max_headers,
+            header_bytes=settings.max_header_bytes,
+            target_bytes=settings.max_target_bytes,
+            header_seconds=settings.header_timeout,
+            body_seconds=settings.body_timeout,
+            write_seconds=settings.write_timeout,
+        )

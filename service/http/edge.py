@@ -24,6 +24,7 @@ SECURITY_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-cache"),
 ]
+HSTS = (b"strict-transport-security", b"max-age=31536000")  # RFC 6797; seconds, a year
 
 
 class Edge:
@@ -184,6 +185,8 @@ class _Exchange:
         given = {name.lower() for name, _ in message.get("headers", ())}
         headers = [(b"x-request-id", self.state.request_id.encode()), *self.state.extra_headers]
         headers += [header for header in SECURITY_HEADERS if header[0] not in given]
+        if self.scope["scheme"] == "https":  # as the client came, told by a trusted proxy
+            headers.append(HSTS)
         if self._edge._lifecycle.draining:  # noqa: SLF001
             headers.append((b"connection", b"close"))
         return headers

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Annotated, Protocol
 
+import structlog
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
@@ -13,6 +14,8 @@ from service.http.problems import Forbidden, TooManyRequests, Unauthenticated
 from service.http.state import state_of
 from service.security.limits import Policy, RateLimiter
 from service.security.principals import Principal, anonymous
+
+log = structlog.get_logger(__name__)
 
 # These two only document themselves in OpenAPI; `Gate` reads the headers.
 bearer = HTTPBearer(
@@ -102,6 +105,7 @@ class Gate:
         for verifier in self._verifiers:
             if (principal := await verifier.verify(credential)) is not None:
                 return principal
+        log.warning("credentials refused", caller=address)
         if self._limiter is not None:
             await self._limiter.take(self._failure, address)
         raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="slipway", error="invalid_token"'})

@@ -76,6 +76,12 @@ async def test_every_answer_carries_the_security_headers(client_with: MakeClient
         assert "default-src 'none'" in headers["content-security-policy"]
 
 
+async def test_https_is_remembered(open_to_shop: AsyncClient) -> None:
+    assert "strict-transport-security" not in (await open_to_shop.get(URL)).headers
+    secure = await open_to_shop.get(f"https://slipway.test{URL}")
+    assert secure.headers["strict-transport-security"] == "max-age=31536000"
+
+
 async def test_docs_page_needs_nothing_from_elsewhere(client_with: MakeClient) -> None:
     client = await client_with()
     page = await client.get("/docs")

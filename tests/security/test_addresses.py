@@ -1,0 +1,74 @@
+"""Strangers count by their address, which only trusted hops may tell."""
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, cast
+
+import pytest
+import structlog
+from httpx2 import ASGITransport, AsyncClient
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from service.config import Settings
+from service.main import create_app
+from tests.api.conftest import MakeClient, unique
+from tests.api.test_items import problem
+
+URL = "/api/v1/products"
+Guess = Callable[[str, str], Awaitable[int]]
+
+
+def _wrong_key() -> str:
+    return f"slw_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
+
+
+@pytest.fixture
+async def guess(settings: Settings) -> AsyncIterator[Guess]:
+    """`await guess(peer, forwarded)` sends a wrong key from an address and returns the status."""
+    changed = settings.model_dump()
+    changed["rate_limit"] |= {"auth_failures": 5, "window": 3600}
+    changed["redis"] = {"enabled": False}
+    app = create_app(Settings(**changed))
+    behind: Any = ProxyHeadersMiddleware(cast("Any", app), trusted_hosts="10.0.0.0/8")
+    async with app.router.lifespan_context(app):
+
+        async def send(peer: str, forwarded: str = "") -> int:
+            transport = ASGITransport(behind, client=(peer, 1234))
+            async with AsyncClient(transport=transport, base_url="http://slipway.test") as client:
+                headers = {"X-API-Key": _wrong_key(), **({"X-Forwarded-For": forwarded} if forwarded else {})}
+                return (await client.get(URL, headers=headers)).status_code
+
+        yield send
+
+
+async def test_wrong_credentials_are_not_looked_at_for_ever(guess: Guess) -> None:
+    assert [await guess("192.0.2.1", "") for _ in range(7)] == [401] * 5 + [429] * 2
+    assert await guess("192.0.2.2", "") == 401
+
+
+async def test_forwarded_address_counts_only_from_a_trusted_hop(guess: Guess) -> None:
+    lies = [await guess("192.0.2.3", f"198.51.100.{number}") for number in range(7)]
+    assert lies == [401] * 5 + [429] * 2
+    told = [await guess("10.1.2.3", f"198.51.100.{number}") for number in range(7)]
+    assert told == [401] * 7
+    spoofed = [await guess("10.1.2.3", f"203.0.113.{number}, 198.51.100.77") for number in range(7)]
+    assert spoofed == [401] * 5 + [429] * 2
+
+
+async def test_one_ipv6_customer_is_one_caller(guess: Guess) -> None:
+    assert [await guess(f"2001:db8:1:2::{number:x}", "") for number in range(7)] == [401] * 5 + [429] * 2
+    assert await guess("2001:db8:1:3::1", "") == 401
+    assert await guess("::ffff:192.0.2.9", "") == 401
+
+
+async def test_wrong_credentials_are_logged_without_them(client_with: MakeClient) -> None:
+    key = _wrong_key()
+    with structlog.testing.capture_logs() as lines:
+        answer = await (await client_with()).get(
+            URL, headers={"X-API-Key": key, "X-Request-Id": unique("request")}
+        )
+    problem(answer, 401, "unauthenticated")
+    refused = [line for line in lines if line["event"] == "credentials refused"]
+    assert len(refused) == 1
+    assert refused[0]["caller"].startswith("address:")
+    assert key.rpartition("_")[2] not in str(lines)

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 LOCK = 0x51_1B_3A_79  # any number, as long as it is the same everywhere
 POLL = 0.5
+LOCATION = Path(__file__).parent
 
 
 class MigrationFailedError(Exception):
@@ -38,7 +39,7 @@ class NotAtHeadError(Exception):
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("script_location", str(LOCATION))
     return config
 
 
@@ -169,6 +170,19 @@ def _run(connection: Connection) -> None:
     config.attributes["connection"] = connection
     try:
         command.upgrade(config, "head")
-    except sa.exc.DBAPIError as error:
-        reason = str(error.orig).splitlines()[0]
-        raise MigrationFailedError(f"migration failed, nothing of it was kept: {reason}") from error
+    except Exception as error:
+        if isinstance(error, sa.exc.DBAPIError):
+            reason = str(error.orig).splitlines()[0]
+        else:
+            reason = f"{type(error).__name__}: {error}"
+            log.exception("a migration has a defect")
+        connection.rollback()
+        message = f"migration {_next(connection)} failed, nothing of it was kept: {reason}"
+        raise MigrationFailedError(message) from error
+
+
+def _next(connection: Connection) -> str:
+    """The revision after the one that the database is at."""
+    at = MigrationContext.configure(connection).get_current_revision()
+    *_, after = script_directory().iterate_revisions("head", at or "base")
+    return after.revision

@@ -1,0 +1,171 @@
+"""Running migrations: at once, against locks, and when one fails."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.database import DatabaseUnavailableError
+from service.migrations import runner
+from service.migrations.runner import LOCK, MigrationFailedError, NotAtHeadError, upgrade
+from tests.conftest import DatabaseFactory
+from tests.migrations.catalog import EVERYTHING, schema
+from tests.migrations.conftest import settings_for
+from tests.process.served import slipway
+
+Connect = Callable[[str], Any]
+Write = Callable[..., None]
+HEAD = "SELECT version_num FROM alembic_version"
+
+SCRIPT = """
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "{revision}", "{down}", None, None
+
+
+def upgrade():
+    for statement in {statements!r}:
+        op.execute(statement)
+
+
+def downgrade():
+    pass
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """`write("next", "SELECT 1")` adds a migration after the newest, for this test only."""
+    known = runner.head()
+    place = tmp_path / "migrations"
+    shutil.copytree(runner.LOCATION, place, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(runner, "LOCATION", place)
+
+    def forget() -> None:
+        runner.script_directory.cache_clear()
+        runner.head.cache_clear()
+
+    newest = [known]
+
+    def add(revision: str, *statements: str) -> None:
+        text = SCRIPT.format(revision=revision, down=newest[-1], statements=statements)
+        (place / "versions" / f"{revision}.py").write_text(text)
+        newest.append(revision)
+        forget()
+
+    yield add
+    monkeypatch.undo()
+    forget()
+    assert runner.head() == known
+
+
+async def test_five_at_once_migrate_once(fresh_database: DatabaseFactory, connect: Connect) -> None:
+    url = fresh_database(migrated=False)
+    done = await asyncio.gather(*(upgrade(settings_for(url), wait=30) for _ in range(5)))
+    assert sorted(done) == [False, False, False, False, True]
+    connection = await connect(url)
+    assert [row[0] for row in await connection.fetch(HEAD)] == [runner.head()]
+
+
+def test_processes_at_once_migrate_once(fresh_database: DatabaseFactory, tmp_path: Path) -> None:
+    url = fresh_database(migrated=False)
+    with ThreadPoolExecutor() as pool:
+        runs = [
+            pool.submit(slipway, tmp_path, "migrate", "--wait", "30", database__url=url) for _ in range(3)
+        ]
+    results = [run.result() for run in runs]
+    assert [r.returncode for r in results] == [0, 0, 0], [r.stderr for r in results]
+    assert sorted(r.stdout.split()[0] for r in results) == ["already", "already", "migrated"]
+
+
+async def test_at_head_nothing_is_asked_of_locks(fresh_database: DatabaseFactory, connect: Connect) -> None:
+    url = fresh_database()
+    holder = await connect(url)
+    await holder.execute(f"SELECT pg_advisory_lock({LOCK})")
+    began = time.monotonic()
+    assert await upgrade(settings_for(url)) is False
+    assert time.monotonic() - began < 2
+
+
+async def test_another_migration_is_waited_for_in_bounded_time(
+    fresh_database: DatabaseFactory, connect: Connect
+) -> None:
+    url = fresh_database(migrated=False)
+    holder = await connect(url)
+    await holder.execute(f"SELECT pg_advisory_lock({LOCK})")
+    began = time.monotonic()
+    with pytest.raises(DatabaseUnavailableError, match="another migration is running"):
+        await upgrade(settings_for(url), wait=1)
+    assert 1 <= time.monotonic() - began < 5
+    waiting = asyncio.create_task(upgrade(settings_for(url), wait=30))
+    await asyncio.sleep(0.2)
+    await holder.execute(f"SELECT pg_advisory_unlock({LOCK})")
+    assert await waiting is True
+
+
+async def test_failing_migration_leaves_the_revision_before_it(
+    fresh_database: DatabaseFactory, connect: Connect, write: Write
+) -> None:
+    url = fresh_database()
+    connection = await connect(url)
+    write("sound", "CREATE TABLE kept (id int)")
+    write("broken", "CREATE TABLE lost (id int)", "ALTER TABLE product ADD COLUMN lost int", "SELECT 1 / 0")
+    write("after", "CREATE TABLE never (id int)")
+    with pytest.raises(MigrationFailedError) as caught:
+        await upgrade(settings_for(url))
+    assert str(caught.value) == "migration broken failed, nothing of it was kept: division by zero"
+    assert await connection.fetchval(HEAD) == "sound"
+    columns = (await schema(connection, EVERYTHING))["columns"]
+    assert {"kept.id", "lost.id", "product.lost", "never.id"} & set(columns) == {"kept.id"}
+    with pytest.raises(NotAtHeadError, match="at revision sound, this version needs after"):
+        await runner.check(settings_for(url))
+
+
+async def test_defect_of_a_migration_is_named_too(fresh_database: DatabaseFactory, write: Write) -> None:
+    write("odd", "SELECT :nothing_bound")
+    with pytest.raises(MigrationFailedError, match="migration odd failed, nothing of it was kept: "):
+        await upgrade(settings_for(fresh_database()))
+
+
+async def test_failed_migration_goes_through_once_it_is_mended(
+    fresh_database: DatabaseFactory, connect: Connect, write: Write
+) -> None:
+    url = fresh_database()
+    write("needy", "INSERT INTO not_there VALUES (1)")
+    with pytest.raises(MigrationFailedError, match="not_there"):
+        await upgrade(settings_for(url))
+    connection = await connect(url)
+    await connection.execute("CREATE TABLE not_there (id int)")
+    assert await upgrade(settings_for(url)) is True
+    assert await connection.fetchval(HEAD) == "needy"
+
+
+async def test_table_lock_of_somebody_else_bounds_the_wait(
+    fresh_database: DatabaseFactory, connect: Connect, write: Write
+) -> None:
+    url = fresh_database()
+    holder = await connect(url)
+    write("altering", "ALTER TABLE product ADD COLUMN new int")
+    transaction = holder.transaction()
+    await transaction.start()
+    await holder.execute("LOCK TABLE product IN ACCESS SHARE MODE")
+    began = time.monotonic()
+    with pytest.raises(MigrationFailedError, match="lock timeout"):
+        await upgrade(settings_for(url))
+    assert time.monotonic() - began < 5
+    assert await holder.fetchval(HEAD) != "altering"
+    await transaction.rollback()
+    assert await upgrade(settings_for(url)) is True
+
+
+async def test_newer_database_is_left_alone(fresh_database: DatabaseFactory, connect: Connect) -> None:
+    url = fresh_database()
+    connection = await connect(url)
+    await connection.execute("UPDATE alembic_version SET version_num = 'from-the-future'")
+    assert await upgrade(settings_for(url)) is False
+    await runner.check(settings_for(url))

@@ -1,0 +1,167 @@
+"""Row history, versions and references, as the database itself keeps them."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from tests.conftest import DatabaseFactory
+
+Connect = Callable[[str], Any]
+
+CATEGORY = """
+INSERT INTO category (id, created_by, updated_by, slug, name, description)
+VALUES ($1, 'anna', 'anna', $2, 'Lamps', '') RETURNING id
+"""
+PRODUCT = """
+INSERT INTO product (id, created_by, updated_by, sku, name, description, price, stock, status, tags, attributes,
+                     category_id)
+VALUES ($1, 'anna', 'anna', $2, 'Lamp', '', 1, 0, 'draft', '{}', '{}', $3) RETURNING id
+"""
+DELETE = "UPDATE category SET deleted_at = now(), version = version + 1, updated_by = 'carl' WHERE id = $1"
+HISTORY = "SELECT version, action, actor, request_id, row FROM row_history WHERE row_id = $1 ORDER BY version"
+
+
+async def new_category(connection: Any, slug: str = "lamps") -> UUID:
+    made: UUID = await connection.fetchval(CATEGORY, uuid4(), slug)
+    return made
+
+
+async def new_product(connection: Any, category: UUID) -> UUID:
+    made: UUID = await connection.fetchval(PRODUCT, uuid4(), uuid4().hex[:12], category)
+    return made
+
+
+async def test_every_change_leaves_a_whole_image(db: Any) -> None:
+    row = await new_category(db)
+    await db.execute(
+        "UPDATE category SET name = 'Lights', version = 2, updated_by = 'bert' WHERE id = $1", row
+    )
+    await db.execute(
+        "UPDATE category SET deleted_at = now(), version = 3, updated_by = 'carl' WHERE id = $1", row
+    )
+    await db.execute(
+        "UPDATE category SET deleted_at = NULL, version = 4, updated_by = 'dora' WHERE id = $1", row
+    )
+    kept = await db.fetch(HISTORY, row)
+    assert [(r["version"], r["action"], r["actor"]) for r in kept] == [
+        (1, "create", "anna"),
+        (2, "update", "bert"),
+        (3, "delete", "carl"),
+        (4, "restore", "dora"),
+    ]
+    images = [json.loads(r["row"]) for r in kept]
+    assert [image["name"] for image in images] == ["Lamps", "Lights", "Lights", "Lights"]
+    assert set(images[0]) == {a["attname"] for a in await db.fetch(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'category'::regclass AND attnum > 0"
+    )}  # fmt: skip
+
+
+async def test_update_that_minds_no_version_gets_one_and_the_role_as_actor(db: Any) -> None:
+    row = await new_category(db)
+    await db.execute("UPDATE category SET name = 'By hand' WHERE id = $1", row)
+    now = await db.fetchrow("SELECT version, updated_by, updated_at > created_at AS later FROM category")
+    role = await db.fetchval("SELECT 'database:' || session_user")
+    assert tuple(now) == (2, role, True)
+    assert (await db.fetch(HISTORY, row))[-1]["actor"] == role
+
+
+async def test_settings_of_the_transaction_name_actor_and_request(db: Any) -> None:
+    row = await new_category(db)
+    async with db.transaction():
+        await db.execute("SELECT set_config('slipway.principal', 'key:abc', true)")
+        await db.execute("SELECT set_config('slipway.request_id', 'req-1', true)")
+        await db.execute("UPDATE category SET name = 'In a request' WHERE id = $1", row)
+    await db.execute("UPDATE category SET name = 'After it' WHERE id = $1", row)
+    kept = (await db.fetch(HISTORY, row))[1:]
+    assert (kept[0]["actor"], kept[0]["request_id"]) == ("key:abc", "req-1")
+    assert kept[1]["request_id"] is None
+    assert kept[1]["actor"].startswith("database:")
+
+
+async def test_erasing_a_row_leaves_its_last_image(db: Any) -> None:
+    row = await new_category(db)
+    await db.execute("DELETE FROM category WHERE id = $1", row)
+    last = (await db.fetch(HISTORY, row))[-1]
+    assert (last["version"], last["action"]) == (2, "erase")
+    assert json.loads(last["row"])["name"] == "Lamps"
+
+
+async def test_bulk_update_leaves_one_image_a_row(db: Any) -> None:
+    for number in range(20):
+        await new_category(db, f"slug-{number}")
+    await db.execute("UPDATE category SET description = 'x'")
+    assert await db.fetchval("SELECT count(*) FROM row_history WHERE version = 2") == 20
+
+
+async def test_one_version_happens_once(db: Any) -> None:
+    row = await new_category(db)
+    await db.execute("UPDATE category SET name = 'Two' WHERE id = $1", row)
+    with pytest.raises(asyncpg.UniqueViolationError, match="pk_row_history"):
+        await db.execute("UPDATE category SET name = 'One again', version = 1 WHERE id = $1", row)
+    assert await db.fetchval("SELECT name FROM category") == "Two"
+
+
+async def test_rolled_back_change_leaves_nothing(db: Any) -> None:
+    row = await new_category(db)
+    transaction = db.transaction()
+    await transaction.start()
+    await db.execute("UPDATE category SET name = 'No' WHERE id = $1", row)
+    await transaction.rollback()
+    assert len(await db.fetch(HISTORY, row)) == 1
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+async def test_deleting_waits_for_who_refers(
+    fresh_database: DatabaseFactory, connect: Connect, end: str
+) -> None:
+    url = fresh_database()
+    referring, deleting = await connect(url), await connect(url)
+    category = await new_category(referring)
+    first = referring.transaction()
+    await first.start()
+    await new_product(referring, category)
+    second = asyncio.create_task(deleting.execute(DELETE, category))
+    await asyncio.sleep(0.3)
+    assert not second.done()
+    await getattr(first, end)()
+    if end == "rollback":
+        assert await second == "UPDATE 1"
+    else:
+        with pytest.raises(asyncpg.ForeignKeyViolationError, match="a product refers to this category"):
+            await second
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+async def test_referring_waits_for_who_deletes(
+    fresh_database: DatabaseFactory, connect: Connect, end: str
+) -> None:
+    url = fresh_database()
+    referring, deleting = await connect(url), await connect(url)
+    category = await new_category(referring)
+    first = deleting.transaction()
+    await first.start()
+    await deleting.execute(DELETE, category)
+    second = asyncio.create_task(new_product(referring, category))
+    await asyncio.sleep(0.3)
+    assert not second.done()
+    await getattr(first, end)()
+    if end == "rollback":
+        assert await second
+    else:
+        with pytest.raises(asyncpg.ForeignKeyViolationError) as caught:
+            await second
+        assert caught.value.constraint_name == "fk_product_category_id"
+
+
+async def test_deleted_row_cannot_be_restored_into_a_deleted_one(db: Any) -> None:
+    category = await new_category(db)
+    product = await new_product(db, category)
+    await db.execute("UPDATE product SET deleted_at = now() WHERE id = $1", product)
+    await db.execute(DELETE, category)
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="refers to no category"):
+        await db.execute("UPDATE product SET deleted_at = NULL WHERE id = $1", product)

@@ -10,7 +10,9 @@ from tests.api.test_items import problem
 
 
 async def test_summary_counts_what_is_there(client: AsyncClient, new_product: Callable[..., Json]) -> None:
-    category = (await client.post("/api/v1/categories", json={"slug": unique("sum").lower(), "name": "S"})).json()
+    category = (
+        await client.post("/api/v1/categories", json={"slug": unique("sum").lower(), "name": "S"})
+    ).json()
     url = f"/api/v1/categories/{category['id']}/summary"
     assert (await client.get(url)).json() == {"products": 0, "active": 0, "stock": 0, "value": "0"}
     for status, stock, price in (("active", 2, "1.50"), ("draft", 3, "2.00"), ("active", 4, "9.00")):

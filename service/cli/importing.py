@@ -12,6 +12,8 @@ from service.cli.errors import CommandError, Exit
 from service.cli.runtime import clear_errors, load_settings, run
 from service.config import Settings
 from service.database import Database
+from service.http.problems import Problem
+from service.migrations import runner
 from service.resources.catalog import RESOURCES
 from service.resources.cursor import CursorCodec
 from service.resources.engine import Engine, Services
@@ -31,11 +33,14 @@ def import_(
 ) -> None:
     """Add items. Items whose id exists already are left as they are, so an import can be repeated.
 
-    Exit codes: 0 all lines are in, 1 some went wrong, 4 database not reached.
+    Exit codes: 0 all lines are in, 1 some went wrong, 2 no such resource or file, 4 database not reached or too busy,
+    7 database not at the head.
     """
     if resource not in {known.path for known in RESOURCES}:
         names = ", ".join(known.path for known in RESOURCES)
         raise CommandError(f"there is no resource {resource}, only {names}", Exit.USAGE)
+    if errors is not None and errors.exists() and file.exists() and errors.samefile(file):
+        raise CommandError(f"--errors would overwrite {file}, which is to be imported", Exit.USAGE)
     settings = load_settings(database={"acquire_timeout": 10.0})
     tally = run(_import(settings, resource, file, errors, from_line))
     typer.echo(f"{tally}")
@@ -44,6 +49,7 @@ def import_(
 
 
 async def _import(settings: Settings, path: str, file: Path, errors: Path | None, from_line: int) -> Tally:
+    await runner.check(settings)
     database = Database(settings)
     await database.start()
     services = Services(
@@ -62,7 +68,11 @@ async def _import(settings: Settings, path: str, file: Path, errors: Path | None
             except OSError as error:
                 raise CommandError(f"{error.filename}: {error.strerror}", Exit.USAGE) from None
             importer = Importer(engine, report=report, progress=_progress)
-            return await importer.run(source, from_line=from_line)
+            try:
+                return await importer.run(source, from_line=from_line)
+            except Problem as problem:
+                told = f"stopped after line {importer.tally.line}, {importer.tally}: {problem}"
+                raise CommandError(told, Exit.UNAVAILABLE) from None
     finally:
         await database.stop()
 

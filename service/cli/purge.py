@@ -5,17 +5,22 @@ import typer
 from service.cli.runtime import clear_errors, load_settings, run
 from service.config import Settings
 from service.database import Database
+from service.migrations import runner
 from service.resources.idempotency import Records
 
 
 @clear_errors
 def purge() -> None:
-    """Remove stored answers to requests with an Idempotency-Key that are older than they are kept for."""
+    """Remove stored answers to requests with an Idempotency-Key that are older than they are kept for.
+
+    Exit codes: 0 done, 4 database not reached, 7 database not at the head.
+    """
     count = run(_purge(load_settings(database={"acquire_timeout": 10.0})))
     typer.echo(f"{count} expired idempotency records removed")
 
 
 async def _purge(settings: Settings) -> int:
+    await runner.check(settings)
     database = Database(settings)
     await database.start()
     try:

@@ -25,7 +25,8 @@ class BatchWriter:
     `create` takes rows of id and own fields, and answers (body, version, id) for each that was inserted: one that
     breaks a unique key is left out. `patch` and `delete` take {id, versions, patch} and answer (body, version, id,
     done, allowed) for each item that exists. Rows are locked in the order of their ids, and inserted in the order of
-    their unique values, so that batches of one kind wait for each other and do not deadlock.
+    their unique values, so that batches of one kind wait for each other and do not deadlock. Of two new rows with the
+    same unique values the first one wins.
     """
 
     def __init__(self, resource: RestResource) -> None:
@@ -48,7 +49,7 @@ class BatchWriter:
                 ["id", "created_by", "updated_by", *own],
                 sa.select(row.c.id, who, who, *(row.c[name] for name in own))
                 .select_from(row.join(context, context.c.request_id.isnot(None)))
-                .order_by(*(row.c[name] for name in unique_fields(self._table)), row.c.id),
+                .order_by(*(row.c[name] for name in unique_fields(self._table)), row.c.ordinality),
                 include_defaults=False,
             )
             .on_conflict_do_nothing()
@@ -63,8 +64,10 @@ class BatchWriter:
         """Rows of the table's type out of JSON."""
         columns = [sa.column(column.name, column.type) for column in self._table.columns]
         null: sa.ColumnElement[Any] = sa.literal_column(f"NULL::{self._table.name}")
-        maker = sa.func.jsonb_populate_recordset if many else sa.func.jsonb_populate_record
-        return maker(null, source).table_valued(*columns, name="given")
+        if many:
+            records = sa.func.jsonb_populate_recordset(null, source)
+            return records.table_valued(*columns, with_ordinality="ordinality", name="given")
+        return sa.func.jsonb_populate_record(null, source).table_valued(*columns, name="given")
 
     def _change(self, *, patch: bool) -> Statement:
         context = request_context()

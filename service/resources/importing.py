@@ -1,12 +1,14 @@
 """Import of newline-delimited JSON: in batches, each line judged for itself, what is wrong reported to be mended."""
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
 from uuid import UUID
 
 import orjson
+import sqlalchemy as sa
 from pydantic import ValidationError
 
 from service.http import problems, strict_json
@@ -14,14 +16,17 @@ from service.http.problems import FieldError, Problem
 from service.models.base import SYSTEM_FIELDS
 from service.models.ids import uuid7
 from service.resources.bodies import field_errors
-from service.resources.bulk import Bulk, Entry
-from service.resources.engine import Engine, values_of
+from service.resources.bulk import Bulk, Done, Entry, Outcome
+from service.resources.declaration import Hooks
+from service.resources.engine import Engine, again_after_rollback, values_of
 from service.resources.schemas import is_text_id
+from service.resources.statement import compile_statement, parameter
 from service.security.principals import Principal
 
 IMPORTER = Principal("system:import", frozenset())
 BATCH = 1000
 LONGEST_LINE = 4 * 2**20  # bytes
+LONGEST_SAMPLE = 2000  # bytes of a line that is no JSON, in the report
 
 
 @dataclass(slots=True)
@@ -59,9 +64,16 @@ class Importer:
         self._progress = progress
         self._request_id = f"import-{uuid7().hex}"
         self.tally = Tally()
+        table = engine.resource.table
+        self._known = compile_statement(
+            sa.select(table.c.id).where(table.c.id == sa.any_(parameter("ids", sa.ARRAY(sa.Uuid()))))
+        )
 
     async def run(self, source: BinaryIO, *, from_line: int = 1) -> Tally:
-        """Import every line from `from_line` on. Raises `DatabaseUnavailableError`; what was added stays."""
+        """Import every line from `from_line` on. What was added stays, also when this raises.
+
+        Raises `DatabaseUnavailableError`, or the `Problem` of a batch that others did not let through in time.
+        """
         numbered = _lines(source, from_line)
         while batch := list(islice(numbered, BATCH)):
             await self._batch(list(self._judged(batch)))
@@ -87,6 +99,8 @@ class Importer:
             yield _Line(number, raw, entry)
 
     def _entry(self, number: int, raw: bytes) -> Entry:
+        if len(raw) > LONGEST_LINE:
+            raise problems.InvalidJson(f"The line is longer than {LONGEST_LINE // 2**20} MiB.")
         item = _item(strict_json.parse(raw))
         given = item.pop("id", None)
         item_id = uuid7() if given is None else is_text_id(str(given))
@@ -102,17 +116,8 @@ class Importer:
     async def _batch(self, lines: list[_Line]) -> None:
         if not lines:
             return
-        table = self._engine.resource.table.name
-        ids = [line.entry.id for line in lines]
-        async with self._engine.services.database.transaction() as connection:
-            known = {
-                row["id"]
-                for row in await connection.fetch(f"SELECT id FROM {table} WHERE id = ANY($1::uuid[])", ids)  # noqa: S608
-            }
-            new = [line for line in lines if line.entry.id not in known]
-            outcomes = await Bulk(self._engine, connection, IMPORTER, self._request_id).apply(
-                [line.entry for line in new]
-            )
+        known, outcomes = await again_after_rollback(lambda: self._apply(lines))
+        new = [line for line in lines if line.entry.id not in known]
         self.tally.known += len(known)
         for line in new:
             outcome = outcomes[line.entry.index]
@@ -120,6 +125,22 @@ class Importer:
                 self._wrong(line.number, line.raw, outcome)
             else:
                 self.tally.added += 1
+
+    async def _apply(self, lines: list[_Line]) -> tuple[set[UUID], dict[int, Outcome]]:
+        """The ids that are there already, and what became of the other lines, in one transaction."""
+        engine, hooks = self._engine, self._engine.resource.hooks or Hooks()
+        async with engine.transaction() as connection:
+            ids = [line.entry.id for line in lines]
+            known = {row["id"] for row in await connection.fetch(self._known.sql, ids)}
+            entries = deepcopy([line.entry for line in lines if line.entry.id not in known])
+            run = Bulk(engine, connection, IMPORTER, self._request_id)
+            outcomes = await run.apply(entries)
+            changes = [run.change(entry) for entry in entries if isinstance(outcomes[entry.index], Done)]
+            for change in changes:
+                await hooks.before_commit(change)
+        for change in changes:
+            await hooks.after_commit(change)
+        return known, outcomes
 
     def _wrong(self, number: int, raw: bytes, problem: Problem) -> None:
         self.tally.wrong += 1
@@ -132,10 +153,10 @@ class Importer:
             "errors": [error.as_json() for error in problem.errors],
         }
         try:
-            orjson.loads(raw)
+            orjson.loads(raw if len(raw) <= LONGEST_LINE else b"")
             item: Any = orjson.Fragment(raw)
         except orjson.JSONDecodeError:
-            item = raw.decode("utf-8", "replace")
+            item = raw[:LONGEST_SAMPLE].decode("utf-8", "replace")
         self._report.write(orjson.dumps({**head, "item": item}, option=orjson.OPT_APPEND_NEWLINE))
 
 
@@ -145,9 +166,7 @@ def _lines(source: BinaryIO, from_line: int) -> Iterator[tuple[int, bytes]]:
         number += 1
         tail = raw
         while tail and not tail.endswith(b"\n"):
-            tail = source.readline(
-                LONGEST_LINE + 1
-            )  # the rest of a line that is too long: cut, it is no JSON
+            tail = source.readline(LONGEST_LINE + 1)  # the rest of a line that is too long
         if number >= from_line:
             yield number, raw.rstrip(b"\r\n")
 

@@ -165,6 +165,14 @@ async def test_bulks_that_create_the_same_items_never_deadlock(api: Api, categor
         assert (made.count(201), made.count(409)) == (40, 80)
 
 
+async def test_first_of_two_equal_creations_in_a_bulk_wins(api: Api, category: str) -> None:
+    for _ in range(5):
+        item = body(category)
+        operations = [{"op": "create", "item": {**item, "name": name}} for name in ("first", "second")]
+        answer = await api.client.post(f"{PRODUCTS}/bulk", json={"mode": "partial", "operations": operations})
+        assert [result["status"] for result in answer.json()["results"]] == [201, 409]
+
+
 async def test_bulks_that_cross_references_never_deadlock(api: Api) -> None:
     for _ in range(4):
         shelves = sorted([await api.category() for _ in range(8)])

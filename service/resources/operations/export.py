@@ -1,7 +1,8 @@
 """`GET /products/export`: the whole filtered list as newline-delimited JSON, in constant memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import asyncpg
 from starlette.requests import Request
@@ -32,13 +33,14 @@ async def export(engine: Engine, request: Request, _principal: Principal) -> Res
     return StreamingResponse(_chain(first, lines), media_type=MEDIA_TYPE)
 
 
-async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for lines in rest:
-        yield lines
+async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async with aclosing(rest):  # a client that goes away ends the connection and the slot with it
+        yield first
+        async for lines in rest:
+            yield lines
 
 
-async def _lines(engine: Engine, query: ListQuery, slots: asyncio.Semaphore) -> AsyncIterator[bytes]:
+async def _lines(engine: Engine, query: ListQuery, slots: asyncio.Semaphore) -> AsyncGenerator[bytes]:
     """Items of a server-side cursor, some hundred at a time, on a connection of its own."""
     statement = engine.lister.statement(query.shape)
     stall = f"{engine.services.sizes.export_stall * 1000:.0f}"

@@ -1,0 +1,174 @@
+"""Export by a real server process: what is in it, what it costs, how many at a time, and how it ends badly."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from service.database import Database
+from tests.engine.api import PRODUCTS, Json, settings_for
+from tests.engine.rows import insert_products
+from tests.process.conftest import new_key
+from tests.process.served import Served, eventually
+from tests.services import Client
+
+pytestmark = pytest.mark.xdist_group("export")
+
+ROWS, SMALL = 100_000, 10_000
+SLOTS = 2
+EXPORT = f"{PRODUCTS}/export"
+MEBIBYTE = 2**20
+_EXPORTING = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle' AND query LIKE '%row_to_json%'
+"""
+
+
+@dataclass(frozen=True)
+class Exporting:
+    """A server whose database has many products, and the way to look at both."""
+
+    served: Served
+    database: Database
+    headers: dict[str, str]
+
+    @contextmanager
+    def begun(self, client: httpx2.Client) -> Iterator[Iterator[bytes]]:
+        """An export of everything: what comes after its first bytes."""
+        with client.stream("GET", EXPORT, headers=self.headers) as answer:
+            assert answer.status_code == 200
+            rest = answer.iter_raw(1000)
+            next(rest)
+            yield rest
+
+    def lines(self, **query: str) -> list[Json]:
+        answer = self.served.api.get(EXPORT, params=query, headers=self.headers, timeout=60)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "application/x-ndjson"
+        return [json.loads(line) for line in answer.text.splitlines()]
+
+    async def backends(self) -> list[int]:
+        """The server's side of the exports that run."""
+        return [row["pid"] for row in await self.database.fetch(_EXPORTING)]
+
+    async def idle(self) -> bool:
+        """Whether all of them have ended, at once or soon."""
+        for _ in range(200):
+            if not await self.backends():
+                return True
+            await asyncio.sleep(0.05)
+        return False
+
+    def peak(self) -> int:
+        """The most memory that the server has had since `forget_peak`, in bytes."""
+        status = Path(f"/proc/{self.served.process.pid}/status")
+        if not status.exists():
+            pytest.skip("this system does not tell the memory of a process")
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.served.process.pid}/clear_refs").write_text("5")
+
+    def drain(self, **query: str) -> int:
+        """The number of bytes of an export that is read to its end."""
+        with self.served.api.stream("GET", EXPORT, params=query, headers=self.headers, timeout=60) as answer:
+            return sum(len(chunk) for chunk in answer.iter_raw())
+
+
+@pytest.fixture(scope="module")
+async def exporting(
+    services: Client, worker: int, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Exporting]:
+    url = services.create_database(f"export_{worker}", migrated=True)
+    database = Database(settings_for(url))
+    await database.start()
+    home = tmp_path_factory.mktemp("export")
+    served = Served(home, database__url=url, redis__enabled="false", performance__exports=SLOTS)
+    try:
+        await database.fetch(
+            "INSERT INTO category (id, slug, name, description, created_by, updated_by) "
+            "VALUES (gen_random_uuid(), 'all', 'All', '', 'test', 'test')"
+        )
+        (category,) = await database.fetch("SELECT id FROM category")
+        await insert_products(database, ROWS, str(category["id"]))
+        key = await new_key(url, "catalog:read", "catalog:write")
+        yield Exporting(served.ready(), database, {"Authorization": f"Bearer {key}"})
+    finally:
+        served.close()
+        await database.stop()
+        services.drop_database(f"export_{worker}")
+
+
+async def test_export_holds_what_the_list_holds(exporting: Exporting) -> None:
+    query = {"q": "brass", "price__lt": "200", "stock__gte": "990", "sort": "price,-name"}
+    listed = exporting.served.api.get(PRODUCTS, params={**query, "limit": "200"}, headers=exporting.headers)
+    assert 10 < len(listed.json()["items"]) < 200
+    assert exporting.lines(**query) == listed.json()["items"]
+    assert exporting.lines(sku="no-such") == []
+
+
+@pytest.mark.parametrize("query", ["limit=1", "cursor=x", "count=exact", "nope=1", "sort=stock"])
+async def test_wrong_parameters_are_problems(exporting: Exporting, query: str) -> None:
+    answer = exporting.served.api.get(f"{EXPORT}?{query}", headers=exporting.headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
+
+
+async def test_memory_does_not_grow_with_the_rows(exporting: Exporting) -> None:
+    some = {"sku__startswith": "ROW-0000"}  # below ten thousand
+    exporting.drain(**some)
+    exporting.forget_peak()
+    small = exporting.drain(**some)
+    few = exporting.peak()
+    exporting.forget_peak()
+    large = exporting.drain()
+    many = exporting.peak()
+    assert large > 9 * small > 9 * 2 * MEBIBYTE
+    assert many - few < 4 * MEBIBYTE, (
+        f"{few / MEBIBYTE:.1f} MiB for {small} bytes, {many / MEBIBYTE:.1f} for {large}"
+    )
+
+
+async def test_more_exports_than_slots_are_told_when_to_come_back(exporting: Exporting) -> None:
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(httpx2.Client(base_url=exporting.served.api.base_url)) for _ in range(3)
+        ]
+        for client in clients[:SLOTS]:
+            stack.enter_context(exporting.begun(client))
+        refused = clients[SLOTS].get(EXPORT, headers=exporting.headers)
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert int(refused.headers["retry-after"]) > 0
+        assert exporting.served.api.get(PRODUCTS, headers=exporting.headers).status_code == 200
+    assert await exporting.idle()
+
+
+async def test_client_that_goes_away_frees_slot_and_connection(exporting: Exporting) -> None:
+    for _ in range(2 * SLOTS):
+        with httpx2.Client(base_url=exporting.served.api.base_url) as client, exporting.begun(client):
+            assert await exporting.backends()
+        assert await exporting.idle()
+    assert exporting.lines(sku="ROW-00000001")
+
+
+async def test_failure_in_the_middle_has_no_false_end(exporting: Exporting) -> None:
+    client = httpx2.Client(base_url=exporting.served.api.base_url, timeout=20)
+    with client, exporting.begun(client) as rest:
+        for pid in await exporting.backends():
+            await exporting.database.fetch("SELECT pg_terminate_backend($1)", [pid])
+        with pytest.raises(httpx2.RemoteProtocolError):
+            list(rest)
+    assert await exporting.idle()
+    assert exporting.lines(sku="ROW-00000001")
+    assert eventually(lambda: exporting.served.lines(level="error"))
+
+
+async def test_head_of_an_export_has_no_content(exporting: Exporting) -> None:
+    answer = exporting.served.api.head(EXPORT, headers=exporting.headers)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert await exporting.idle()

@@ -1,0 +1,239 @@
+"""`slipway import` and `slipway purge` as an operator meets them."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.cli import app
+from tests.conftest import DatabaseFactory
+from tests.engine.api import PRODUCTS, Api, Json, running, unique
+from tests.process.served import COMMAND_SECONDS, SECRET_KEY, SLIPWAY, environment
+
+CATEGORY = "0190aaaa-0000-7000-8000-000000000001"
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def url(fresh_database: DatabaseFactory) -> str:
+    return fresh_database()
+
+
+@pytest.fixture
+def run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in this process: a process for each costs more than the command."""
+    monkeypatch.setattr("service.observability.logs.configure", lambda *_: None)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object, **settings: object) -> Result:
+        given = {
+            "database__url": url,
+            "security__secret_key": SECRET_KEY,
+            "redis__enabled": "false",
+            **settings,
+        }
+        variables = {f"SLIPWAY_{name.upper()}": str(value) for name, value in given.items()}
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], env=variables)
+
+    return run
+
+
+@pytest.fixture
+def stocked(run: Run, tmp_path: Path) -> Run:
+    """The command, on a database that has one category."""
+    write(tmp_path / "categories", {"id": CATEGORY, "slug": "lamps", "name": "Lamps"})
+    done = run("import", "categories", tmp_path / "categories")
+    assert (done.exit_code, done.stdout) == (0, "1 added, 0 there already, 0 wrong\n"), done.stderr
+    return run
+
+
+def product(**changes: object) -> Json:
+    item = {
+        "id": str(uuid4()),
+        "sku": unique("IMP"),
+        "name": "Lamp",
+        "price": "1.50",
+        "category_id": CATEGORY,
+    }
+    return item | changes
+
+
+def write(file: Path, *items: Json | str, end: str = "\n") -> Path:
+    lines = [item if isinstance(item, str) else json.dumps(item) for item in items]
+    file.write_bytes("".join(line + end for line in lines).encode())
+    return file
+
+
+async def _fill(api: Api) -> None:
+    for number in range(3):
+        category = await api.category()
+        for _ in range(4):
+            odd = {"attributes": {"ü": [1.5, None, {"a": "b\n"}], "n": 2**53}, "tags": ["a,b", '"', "é"]}
+            item = product(price=f"{number}.05", description="Line\u2028one\r\ntwo", **odd)
+            item.pop("id")
+            await api.make("products", **{**item, "category_id": category})
+    (first,) = (await api.client.get(PRODUCTS, params={"limit": "1"})).json()["items"]
+    await api.client.patch(f"{PRODUCTS}/{first['id']}", json={"stock": 9}, headers={"If-Match": "*"})
+
+
+async def _everything(api: Api, path: str) -> tuple[bytes, list[Json]]:
+    answer = await api.client.get(f"/api/v1/{path}/export", params={"sort": "created_at"})
+    own = [json.loads(line) for line in answer.content.splitlines()]
+    told = {"created_at", "updated_at", "created_by", "updated_by", "version"}
+    return answer.content, sorted(({k: i[k] for k in i.keys() - told} for i in own), key=lambda i: i["id"])
+
+
+async def test_export_into_an_empty_database_is_the_same_catalogue(
+    run: Run, url: str, tmp_path: Path, fresh_database: DatabaseFactory
+) -> None:
+    async with running(fresh_database()) as source, running(url) as target:
+        await _fill(source)
+        for path in ("categories", "products"):
+            content, items = await _everything(source, path)
+            (tmp_path / path).write_bytes(content)
+            done = await asyncio.to_thread(run, "import", path, tmp_path / path)
+            assert (done.exit_code, done.stdout) == (0, f"{len(items)} added, 0 there already, 0 wrong\n")
+            assert f"line {len(items)}: {len(items)} added" in done.stderr
+            assert (await _everything(target, path))[1] == items
+            again = await asyncio.to_thread(run, "import", path, tmp_path / path)
+            assert (again.exit_code, again.stdout) == (0, f"0 added, {len(items)} there already, 0 wrong\n")
+        (newest,) = (await target.client.get(PRODUCTS, params={"limit": "1"})).json()["items"]
+        history = (await target.client.get(f"{PRODUCTS}/{newest['id']}/history")).json()["items"]
+        assert [(e["action"], e["actor"]) for e in history] == [("create", "system:import")]
+
+
+def test_wrong_lines_are_reported_and_can_be_mended(stocked: Run, tmp_path: Path) -> None:
+    twin = unique("IMP")
+    lines: list[Json | str] = [
+        product(),
+        "{not json",
+        product(price="-1"),
+        product(category_id=str(uuid4())),
+        product(sku=twin),
+        product(sku=twin),
+        '{"sku": "A", "sku": "B"}',
+        "[1]",
+        product(id="x", colour="red"),
+    ]
+    file, report = write(tmp_path / "in", *lines), tmp_path / "report"
+    done = stocked("import", "products", file, "--errors", report)
+    assert (done.exit_code, done.stdout) == (1, "2 added, 0 there already, 7 wrong\n")
+    wrong = [json.loads(line) for line in report.read_text().splitlines()]
+    assert {(entry["line"], entry["code"]) for entry in wrong} == {
+        (2, "invalid_json"),
+        (3, "validation_failed"),
+        (4, "validation_failed"),
+        (6, "duplicate"),
+        (7, "invalid_json"),
+        (8, "validation_failed"),
+        (9, "validation_failed"),
+    }
+    for entry in wrong:
+        entry["item"] = product()
+    write(report, *wrong)
+    mended = stocked("import", "products", report)
+    assert (mended.exit_code, mended.stdout) == (0, "7 added, 0 there already, 0 wrong\n"), mended.stderr
+
+
+def test_report_never_overwrites_the_file_that_is_read(stocked: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "in", product(), "wrong")
+    before = file.read_bytes()
+    done = stocked("import", "products", file, "--errors", file)
+    assert done.exit_code == 2
+    assert "--errors" in done.stderr
+    assert file.read_bytes() == before
+
+
+def test_line_ends_empty_lines_and_long_lines(stocked: Run, tmp_path: Path) -> None:
+    padded = json.dumps(product())[:-1] + " " * (4 * 2**20) + "}"
+    lines: list[Json | str] = [product(), "", "   ", product(description="x" * 9_000), padded, product()]
+    report = tmp_path / "report"
+    file = write(tmp_path / "in", *lines, end="\r\n")
+    done = stocked("import", "products", file, "--errors", report)
+    assert (done.exit_code, done.stdout) == (1, "3 added, 0 there already, 1 wrong\n"), done.stderr
+    (entry,) = [json.loads(line) for line in report.read_text().splitlines()]
+    assert entry["line"] == 5
+    assert "4 MiB" in entry["detail"]
+    assert report.stat().st_size < 10_000
+    last = write(tmp_path / "last", json.dumps(product()), end="")
+    assert stocked("import", "products", last).stdout == "1 added, 0 there already, 0 wrong\n"
+
+
+def test_from_line_skips_what_comes_before(stocked: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "in", "wrong", product(), "", product())
+    done = stocked("import", "products", file, "--from-line", 3)
+    assert (done.exit_code, done.stdout) == (0, "1 added, 0 there already, 0 wrong\n")
+    assert stocked("import", "products", file, "--from-line", 2).stdout.startswith("1 added, 1 there")
+
+
+def test_progress_is_told_by_batches(stocked: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "in", *(product() for _ in range(1500)))
+    done = stocked("import", "products", file)
+    assert (done.exit_code, done.stdout) == (0, "1500 added, 0 there already, 0 wrong\n")
+    assert "line 1000: 1000 added" in done.stderr
+    assert "line 1500: 1500 added" in done.stderr
+
+
+def test_standard_input_of_a_process(url: str, stocked: Run, tmp_path: Path) -> None:
+    def piped(text: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [SLIPWAY, "import", "products", "-"],
+            env=environment(database__url=url, security__secret_key=SECRET_KEY, redis__enabled="false"),
+            cwd=tmp_path,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    assert piped("[]") == (1, "0 added, 0 there already, 1 wrong\n")
+
+
+def test_exit_codes(run: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "in", product())
+    assert run("import", "nothing", file).exit_code == 2
+    assert run("import", "products", tmp_path / "missing").exit_code == 2
+    assert run("import", "products", tmp_path).exit_code == 2
+    assert run("import", "products", file, "--from-line", 0).exit_code == 2
+    gone = run("import", "products", file, database__url="postgresql://a:b@127.0.0.1:1/x")
+    assert gone.exit_code == 4
+    assert "Traceback" not in gone.stderr
+    empty = run("import", "products", write(tmp_path / "empty"))
+    assert (empty.exit_code, empty.stdout) == (0, "0 added, 0 there already, 0 wrong\n")
+
+
+def test_database_without_schema_is_said_in_one_line(
+    run: Run, tmp_path: Path, fresh_database: DatabaseFactory
+) -> None:
+    blank = fresh_database(migrated=False)
+    for arguments in (("import", "products", write(tmp_path / "in", product())), ("purge",)):
+        done = run(*arguments, database__url=blank)
+        assert done.exit_code == 7, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+async def test_purge_removes_only_expired_answers(run: Run, url: str) -> None:
+    async with running(url) as api:
+        category = await api.category()
+        for key in ("old", "young"):
+            item = product(category_id=category)
+            item.pop("id")
+            await api.client.post(PRODUCTS, json=item, headers={"Idempotency-Key": key})
+        await api.database.fetch(
+            "UPDATE idempotency_record SET created_at = now() - interval '2 hours' WHERE key = 'old'"
+        )
+        done = await asyncio.to_thread(run, "purge", app__idempotency_hours=1)
+        assert (done.exit_code, done.stdout) == (0, "1 expired idempotency records removed\n")
+        left = await api.database.fetch("SELECT key FROM idempotency_record")
+        assert [row["key"] for row in left] == ["young"]
+        again = await asyncio.to_thread(run, "purge")
+        assert again.stdout == "0 expired idempotency records removed\n"
+    gone = await asyncio.to_thread(run, "purge", database__url="postgresql://a:b@127.0.0.1:1/x")
+    assert gone.exit_code == 4

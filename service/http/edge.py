@@ -9,6 +9,7 @@ from service.http import problems
 from service.http.admission import Admission
 from service.http.lifecycle import Lifecycle
 from service.http.problems import Problem
+from service.http.protocol.framing import ALLOW
 from service.http.state import KEY, REFUSAL, RequestState, new_state, request_id_var, template_of
 from service.observability.access import AccessLine, AccessLog
 from service.observability.metrics import RequestMetrics
@@ -70,6 +71,9 @@ class Edge:
     async def _answer(self, exchange: "_Exchange") -> None:
         try:
             exchange.refuse()
+            if exchange.scope.get("raw_path") == b"*":
+                await exchange.send_options()
+                return
             exchange.enter()
             await self._app(exchange.scope, exchange.receive, exchange.send)
         except Problem as problem:
@@ -190,6 +194,12 @@ class _Exchange:
         if self._edge._lifecycle.draining:  # noqa: SLF001
             headers.append((b"connection", b"close"))
         return headers
+
+    async def send_options(self) -> None:
+        """Answer `OPTIONS *`, which asks about the server and not about any resource (RFC 9110, 9.3.7)."""
+        headers = [(name.lower().encode(), value.encode()) for name, value in ALLOW.items()]
+        await self.send({"type": "http.response.start", "status": 204, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b""})
 
     async def send_problem(self, problem: Problem) -> None:
         if self.status != CLIENT_GONE:

@@ -15,7 +15,7 @@ SINGLE = frozenset({HOST, LENGTH, CODING, EXPECT})
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+,;=%-]{1,255})(?::[0-9]{0,5})?")
 _UNKNOWN_METHOD = re.compile(rb"(?:\r\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} [!-~]{1,65536} HTTP/1\.[01]\r\n")
 # What the service answers at all; an unknown method is no server error, so that nobody can raise an alarm with it.
-_ALLOW = {"Allow": "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"}
+ALLOW = {"Allow": "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"}
 
 Noted = dict[bytes, bytes]
 
@@ -24,8 +24,8 @@ def objection(method: bytes, version: str, target: bytes, noted: Noted) -> Probl
     """Why this head is refused; None when it is fine. `noted` has the fields of `SINGLE` that were sent."""
     if version not in {"1.1", "1.0"}:  # RFC 9110, 2.5
         return problems.MalformedRequest("The service speaks HTTP/1.1 and HTTP/1.0.")
-    if method == b"CONNECT":  # RFC 9110, 9.3.6
-        return problems.MethodNotAllowed(headers=_ALLOW)
+    if method in {b"CONNECT", b"SOURCE"}:  # RFC 9110, 9.3.6; the other is a method of Icecast's protocol only
+        return problems.MethodNotAllowed(headers=ALLOW)
     if b"#" in target or (target == b"*") > (method == b"OPTIONS"):  # RFC 9112, 3.2
         return problems.MalformedRequest("The request target is malformed.")
     return _host(version, noted.get(HOST)) or _coding(version, noted.get(CODING)) or _expect(version, noted)
@@ -55,5 +55,5 @@ def _expect(version: str, noted: Noted) -> Problem | None:
 def faulty(error: httptools.HttpParserError, start: bytes | None) -> Problem:
     """What to answer to bytes that are no HTTP; `start` are those from the request line on, when they are known."""
     if isinstance(error, httptools.HttpParserInvalidMethodError) and start and _UNKNOWN_METHOD.match(start):
-        return problems.MethodNotAllowed(headers=_ALLOW)
+        return problems.MethodNotAllowed(headers=ALLOW)
     return problems.MalformedRequest("This is not HTTP as RFC 9112 has it.")

@@ -1,0 +1,43 @@
+"""One row of the corpus, and how its bytes are made."""
+
+from dataclasses import dataclass
+
+ITEMS = b"/api/v1/categories"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Bytes for a new connection, and the statuses that must come back, one an answer."""
+
+    name: str
+    data: bytes
+    statuses: tuple[int, ...]
+
+    def __init__(self, name: str, data: bytes, *statuses: int) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "data", data)
+        object.__setattr__(self, "statuses", statuses or (400,))
+
+
+def get(fields: bytes) -> bytes:
+    """A request of `/health` with more header lines."""
+    return b"GET /health HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n"
+
+
+def post(fields: bytes, body: bytes) -> bytes:
+    """A request whose body is read. `{}` is not valid there, and answered with 422 once it has been read whole."""
+    return b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n%b\r\n\r\n%b" % (
+        ITEMS,
+        fields,
+        body,
+    )
+
+
+def many(line: bytes, count: int) -> bytes:
+    """Header lines with numbers."""
+    return b"\r\n".join(line % number for number in range(count))
+
+
+def headers(count: int, size: int) -> bytes:
+    """Header lines of `size` bytes each."""
+    return many(b"X-%d: " + b"a" * (size - 8), count)

@@ -1,0 +1,38 @@
+"""Servers for raw clients."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.process.served import Served
+
+# Anyone may write, and as often as they like: the rules under test come before credentials.
+OPEN = {
+    "app__environment": "test",
+    "security__anonymous": "write",
+    "rate_limit__enabled": "false",
+    "logging__format": "json",
+}
+# gunicorn leaves a socket object to the garbage collector.
+UNDER_GUNICORN = {"server__workers": 2, "PYTHONWARNINGS": "error,ignore::ResourceWarning"}
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url: str) -> Start:
+    """`with start(setting=…) as server`: a ready server."""
+
+    @contextmanager
+    def starting(**settings: object) -> Iterator[Served]:
+        home = tmp_path_factory.mktemp("protocol")
+        given = {"database__url": database_url, "redis__url": redis_url, "TMPDIR": home, **OPEN, **settings}
+        server = Served(home, **given)
+        try:
+            yield server.ready()
+        finally:
+            server.close()
+
+    return starting

@@ -1,0 +1,96 @@
+"""What a server answers to bytes, good and bad: HTTP/1.1 as RFC 9112 has it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.process.served import Served
+from tests.protocol.case import Case, get
+from tests.protocol.conftest import UNDER_GUNICORN, Start
+from tests.protocol.refused import REFUSED
+from tests.protocol.valid import LAST, VALID
+from tests.protocol.wire import Wire, wire
+
+pytestmark = pytest.mark.xdist_group("protocol-corpus")
+SHORT = 400  # bytes, up to which a case is also sent byte by byte
+SOME = slice(None, None, 7)
+
+
+@pytest.fixture(scope="module")
+def server(start: Start) -> Iterator[Served]:
+    with start() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gunicorn(start: Start) -> Iterator[Served]:
+    with start(**UNDER_GUNICORN) as server:
+        yield server
+
+
+def each(cases: tuple[Case, ...]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
+
+
+def refuse(server: Served, case: Case, *, slowly: bool = False) -> None:
+    """The server answers with one problem and closes."""
+    with wire(server.port) as client:
+        (client.trickle if slowly else client.send)(case.data)
+        answer = client.answer()
+        assert answer is not None
+        # The name of an unknown method can be told from noise only when the request line comes in one piece.
+        assert (answer.status,) == case.statuses or (slowly and answer.status == 400)
+        assert answer.headers["connection"] == "close"
+        problem = answer.problem
+        assert set(problem) <= {"type", "title", "status", "code", "instance", "request_id", "detail"}
+        assert client.answer() is None
+
+
+def take(client: Wire, case: Case) -> None:
+    for status in case.statuses:
+        answer = client.answer()
+        assert answer is not None
+        assert answer.status == status
+        if status == 422:  # the body was read, and read whole
+            assert answer.problem["code"] == "validation_failed"
+
+
+def serve(server: Served, case: Case, *, slowly: bool = False) -> None:
+    """The server answers as it should, and the connection is good for another request."""
+    with wire(server.port) as client:
+        (client.trickle if slowly else client.send)(case.data)
+        take(client, case)
+        client.send(get(b"X: the next"))
+        take(client, Case("next", b"", 200))
+
+
+@each(REFUSED)
+def test_bad_request_is_refused_and_the_connection_closed(server: Served, case: Case) -> None:
+    refuse(server, case)
+    if len(case.data) <= SHORT:
+        refuse(server, case, slowly=True)
+
+
+@each(VALID)
+def test_valid_request_is_served_and_the_connection_kept(server: Served, case: Case) -> None:
+    serve(server, case)
+    if len(case.data) <= SHORT:
+        serve(server, case, slowly=True)
+
+
+@each(LAST)
+def test_requests_are_answered_in_order_up_to_the_last(server: Served, case: Case) -> None:
+    with wire(server.port) as client:
+        client.send(case.data)
+        take(client, case)
+        assert client.answer() is None
+
+
+@each(REFUSED[SOME])
+def test_bad_request_is_refused_under_gunicorn(gunicorn: Served, case: Case) -> None:
+    refuse(gunicorn, case)
+
+
+@each(VALID[SOME])
+def test_valid_request_is_served_under_gunicorn(gunicorn: Served, case: Case) -> None:
+    serve(gunicorn, case)

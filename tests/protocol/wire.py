@@ -1,0 +1,100 @@
+"""Raw bytes to a server, and its answers."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from service.local.ports import LOOPBACK
+
+SECONDS = 5.0
+BODILESS = {100, 204, 304}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer, its body as it came on the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def problem(self) -> Any:
+        """The problem document. Fails unless the answer is a whole one, made as every other."""
+        assert self.headers["content-type"] == "application/problem+json"
+        assert self.headers["x-content-type-options"] == "nosniff"
+        problem = json.loads(self.body)
+        assert problem["status"] == self.status
+        assert problem["request_id"] == self.headers["x-request-id"]
+        return problem
+
+
+class Wire:
+    """A connection."""
+
+    def __init__(self, port: int, *, receive_buffer: int | None = None) -> None:
+        self.socket = socket.socket()
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(SECONDS)
+        self.socket.connect((LOOPBACK, port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._got = b""
+
+    def send(self, data: bytes) -> None:
+        """Send what the server will take; it may have closed."""
+        try:
+            self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+
+    def trickle(self, data: bytes) -> None:
+        """Send byte by byte."""
+        for place in range(len(data)):
+            self.send(data[place : place + 1])
+
+    def _more(self) -> bool:
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionResetError:
+            return False
+        self._got += data
+        return bool(data)
+
+    def answer(self, *, head: bool = False) -> Answer | None:
+        """The next answer; None when the server closes instead. Raises `TimeoutError`."""
+        while b"\r\n\r\n" not in self._got:
+            if not self._more():
+                assert not self._got, "the server closed in the middle of an answer"
+                return None
+        start, _, self._got = self._got.partition(b"\r\n\r\n")
+        line, *fields = start.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (f.partition(":") for f in fields)}
+        status = int(line.split(" ")[1])
+        length = 0 if head or status in BODILESS else int(headers["content-length"])
+        while len(self._got) < length:
+            assert self._more(), "the server closed in the middle of an answer"
+        body, self._got = self._got[:length], self._got[length:]
+        return Answer(status, headers, body)
+
+    def closed_within(self, seconds: float) -> float:
+        """Seconds until the server closed. Raises `TimeoutError`."""
+        began = time.monotonic()
+        self.socket.settimeout(seconds)
+        while self._more():
+            pass
+        return time.monotonic() - began
+
+
+@contextmanager
+def wire(port: int, *, receive_buffer: int | None = None) -> Iterator[Wire]:
+    """A connection that is closed at the end."""
+    made = Wire(port, receive_buffer=receive_buffer)
+    try:
+        yield made
+    finally:
+        made.socket.close()

@@ -123,7 +123,7 @@ class DatabaseSettings(Group):
     port: Port = 5432
     """Port of PostgreSQL."""
     name: str = "slipway"
-    """Database."""
+    """Name of the database."""
     user: str = "slipway"
     """Role that the service logs in as."""
     password: SecretStr = SecretStr("")
@@ -292,6 +292,7 @@ class Settings(BaseSettings):
         env_file=".env",
         extra="ignore",  # other programs' variables in .env; ours are judged by unknown_variables()
         frozen=True,
+        hide_input_in_errors=True,  # it may be a secret
     )
 
     app: AppSettings = AppSettings()

@@ -46,6 +46,8 @@ def load(**arguments: Any) -> Settings:
 
 
 def _line(loc: tuple[int | str, ...], message: str) -> str:
+    if len(loc) == 1:
+        message = "must be an object, with the fields of the group"
     return f"{variable(*(str(part) for part in loc[:2]))}: {message.removeprefix('Value error, ')}"
 
 

@@ -1,0 +1,48 @@
+"""Every setting changes something and says what."""
+
+import pytest
+
+from service.config import Settings
+from service.settings_base import Group
+from tests.unit.rules.rule import Source, python_sources
+from tests.unit.settings_use import read_fields
+
+GROUPS: dict[str, type[Group]] = {name: type(info.default) for name, info in Settings.model_fields.items()}
+FIELDS = [(group, field) for group, kind in GROUPS.items() for field in kind.model_fields]
+
+SAMPLE = [
+    Source("service/config.py", "class XSettings:\n    def place(self): return self.host\n"),
+    Source("service/a.py", "def f(x: XSettings): return x.used, x.place\n"),
+    Source("service/b.py", "y.unrelated, y.of_two_words\n"),
+]
+
+
+@pytest.fixture(scope="module")
+def sources() -> list[Source]:
+    return [source for source in python_sources() if source.path.startswith("service/")]
+
+
+def test_there_are_eleven_groups() -> None:
+    assert set(GROUPS) == {
+        "app", "server", "logging", "database", "redis", "security", "rate_limit", "monitoring", "feature",
+        "performance", "backup",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_setting_is_read_somewhere(group: str, sources: list[Source]) -> None:
+    unread = set(GROUPS[group].model_fields) - read_fields(sources, group, GROUPS[group].__name__)
+    assert not unread, f"nothing reads {', '.join(sorted(unread))} of {group}: use it or remove it"
+
+
+def test_a_setting_that_nobody_reads_is_found() -> None:
+    assert read_fields(SAMPLE, "x", "XSettings") >= {"used", "host", "of_two_words"}
+    assert not {"unused", "unrelated"} & read_fields(SAMPLE, "x", "XSettings")
+
+
+@pytest.mark.parametrize(("group", "field"), FIELDS)
+def test_every_setting_says_what_it_does(group: str, field: str) -> None:
+    text = GROUPS[group].model_fields[field].description or ""
+    assert len(text) > 10
+    assert text[0].isupper() or text[0] == "`"
+    assert text.endswith(".")

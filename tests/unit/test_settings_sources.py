@@ -1,0 +1,119 @@
+"""Where settings come from, and which source wins."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.config import Settings
+from service.database import connect_options
+from service.settings_check import SettingsError, load
+from tests.unit.conftest import Env
+
+PRODUCTION = {"SLIPWAY_SECURITY__SECRET_KEY": "k" * 32, "SLIPWAY_DATABASE__PASSWORD": "good"}
+Secret = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def secret(tmp_path: Path, env: Env) -> Secret:
+    """Writes a secret file, `secret("database/password", "…")`, and names its folder."""
+
+    def write(name: str, value: str) -> Path:
+        file = tmp_path / "secrets" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(value)
+        env(SLIPWAY_SECRETS_DIR=str(tmp_path / "secrets"))
+        return file
+
+    return write
+
+
+def test_first_source_that_has_a_value_wins(env: Env, tmp_path: Path, secret: Secret) -> None:
+    def host(**arguments: Any) -> str:
+        return Settings(**arguments).database.host
+
+    assert host() == "127.0.0.1"
+    (tmp_path / ".env").write_text("SLIPWAY_DATABASE__HOST=dotenv\n")
+    assert host() == "dotenv"
+    secret("database/host", "file\n")
+    assert host() == "file"
+    env(SLIPWAY_DATABASE__HOST="environment")
+    assert host() == "environment"
+    assert host(database={"host": "argument"}) == "argument"
+
+
+def test_sources_add_up_field_by_field(env: Env, tmp_path: Path, secret: Secret) -> None:
+    (tmp_path / ".env").write_text("SLIPWAY_DATABASE__NAME=dotenv\nOTHER=ignored\n")
+    secret("database/password", "file")
+    env(SLIPWAY_DATABASE__HOST="environment")
+    database = load(app={"environment": "test"}, database={"user": "argument"}).database
+    assert (database.user, database.host, database.name) == ("argument", "environment", "dotenv")
+    assert database.password.get_secret_value() == "file"
+
+
+def test_secret_files_as_kubernetes_mounts_them(env: Env, tmp_path: Path) -> None:
+    group = tmp_path / "secrets" / "database"
+    (group / "..2026").mkdir(parents=True)
+    (group / "..2026" / "password").write_text("mounted")
+    (group / "..data").symlink_to("..2026")
+    (group / "password").symlink_to("..data/password")
+    env(SLIPWAY_APP__ENVIRONMENT="test", SLIPWAY_SECRETS_DIR=str(tmp_path / "secrets"))
+    assert load().database_password() == "mounted"
+
+
+def test_rotated_password_is_read_again(secret: Secret) -> None:
+    file = secret("database/password", "first\n")
+    password = connect_options(Settings())["password"]
+    assert password() == "first"
+    file.write_text("second\n")
+    assert password() == "second"
+    file.unlink()  # between two versions of a mount
+    assert password() == "first"
+
+
+def test_password_of_the_environment_is_not_overruled_by_a_file(env: Env, secret: Secret) -> None:
+    secret("database/password", "file")
+    env(SLIPWAY_DATABASE__PASSWORD="environment")
+    assert Settings().database_password() == "environment"
+
+
+def test_unknown_names_are_found_in_every_source(env: Env, tmp_path: Path, secret: Secret) -> None:
+    (tmp_path / ".env").write_text("SLIPWAY_REDIS__HOTS=1\n")
+    secret("server/prot", "1")
+    env(SLIPWAY_DATABSE__HOST="1", **PRODUCTION)
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert caught.value.reasons == [
+        f"SLIPWAY_{name}: there is no such setting"
+        for name in ("DATABSE__HOST", "REDIS__HOTS", "SERVER__PROT")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("SLIPWAY_SECRETS_DIR", "/not/there", "SLIPWAY_SECRETS_DIR: directory"),
+        ("SLIPWAY_DATABASE", "x", "SLIPWAY_DATABASE: is not JSON"),
+        ("SLIPWAY_LOGGING", '"x"', "SLIPWAY_LOGGING: must be an object"),
+        ("SLIPWAY_SERVER__PORT", "0", "SLIPWAY_SERVER__PORT: "),
+        ("SLIPWAY_SERVER__DRAIN_DELAY", "NaN", "SLIPWAY_SERVER__DRAIN_DELAY: "),
+        ("SLIPWAY_APP__NAME", "Two Words", "SLIPWAY_APP__NAME: "),
+        ("SLIPWAY_MONITORING__DURATION_BUCKETS", "1,0.5", "SLIPWAY_MONITORING__DURATION_BUCKETS: must be ascending"),
+        ("SLIPWAY_MONITORING__DURATION_BUCKETS", "", "SLIPWAY_MONITORING__DURATION_BUCKETS: "),
+        ("SLIPWAY_DATABASE__URL", "mysql://u@h/d", "SLIPWAY_DATABASE__URL: must start with postgresql://"),
+        ("SLIPWAY_DATABASE__URL", "postgresql://u@h:x/d", "SLIPWAY_DATABASE__URL: has a port that is none"),
+        ("SLIPWAY_REDIS__URL", "http://h", "SLIPWAY_REDIS__URL: must start with redis://"),
+    ],
+)  # fmt: skip
+def test_wrong_value_is_one_reason(env: Env, name: str, value: str, reason: str) -> None:
+    env(**{**PRODUCTION, name: value})
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert len(caught.value.reasons) == 1
+    assert caught.value.reasons[0].startswith(reason)
+
+
+def test_what_check_prints_can_be_set_again(env: Env) -> None:
+    env(SLIPWAY_APP__ENVIRONMENT="test", SLIPWAY_MONITORING__DURATION_BUCKETS="0.1,0.5,1")
+    assert load().monitoring.duration_buckets == (0.1, 0.5, 1)

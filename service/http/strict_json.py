@@ -1,7 +1,7 @@
 """JSON as RFC 8259 has it, held to I-JSON (RFC 7493), so that what a client sent is what is stored.
 
 Refused: bytes that are not UTF-8, a byte order mark, duplicate names, NaN and Infinity, lone surrogates, NUL in
-text, integers beyond 64 bits, decimals that a double cannot hold, and deep nesting.
+text, numbers that neither 64 bits nor a double can hold as they are, and deep nesting.
 """
 
 import json
@@ -13,6 +13,8 @@ from service.http.problems import InvalidJson
 
 MAX_DEPTH = 32
 _MAX_INTEGER = 2**63 - 1
+_LONGEST_INTEGER = 20  # characters
+_LONGEST_DOUBLE = 310
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -57,17 +59,25 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON.")
 
 
-def _bounded_int(digits: str) -> int:
-    if len(digits) > 20 or not -_MAX_INTEGER - 1 <= (value := int(digits)) <= _MAX_INTEGER:  # noqa: PLR2004
-        raise ValueError("An integer does not fit into 64 bits.")
-    return value
+def _bounded_int(digits: str) -> float:
+    if len(digits) <= _LONGEST_INTEGER and -_MAX_INTEGER - 1 <= (value := int(digits)) <= _MAX_INTEGER:
+        return value
+    # PostgreSQL writes 1e22 as digits; what it says must be good enough to be sent back.
+    if len(digits) > _LONGEST_DOUBLE or not _is_exact(digits, double := float(digits)):
+        raise ValueError("An integer does not fit into 64 bits, nor into a double without loss.")
+    return double
 
 
 def _exact_float(digits: str) -> float:
     value = float(digits)
-    if abs(value) == float("inf") or Decimal(digits) != Decimal(repr(value)):
+    if not _is_exact(digits, value):
         raise ValueError("A number does not fit into a double without loss; send it as text.")
     return value
+
+
+def _is_exact(digits: str, value: float) -> bool:
+    """Whether the double is written as these digits, or as others that mean the same."""
+    return abs(value) != float("inf") and Decimal(digits) == Decimal(repr(value))
 
 
 def _check(node: Any, depth: int) -> None:

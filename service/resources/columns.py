@@ -1,5 +1,6 @@
 """How columns travel: to the wire of PostgreSQL, and as members of a JSON representation."""
 
+import json
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any
@@ -29,10 +30,19 @@ def parameter_kind(column: sa.ColumnElement[Any]) -> sa.types.TypeEngine[Any]:
 def to_wire(column: sa.Column[Any], value: Any) -> Any:
     """The value as asyncpg wants it for this column."""
     if isinstance(kind_of(column), sa.JSON):
-        return orjson.dumps(value).decode() if value is not None else None
+        return None if value is None else _json_text(value)
     if isinstance(value, Enum):
         return value.value
     return value
+
+
+def _json_text(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except (
+        orjson.JSONEncodeError
+    ):  # it has integers of up to 64 bits only; large doubles may be written as such
+        return json.dumps(value, ensure_ascii=False)
 
 
 def member(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -3,11 +3,17 @@
 import os
 import random
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from service.resources.catalog import RESOURCES
+from tests.contract.specimens import create_table, specimens
+from tests.engine.api import Api, running
 from tests.process.conftest import new_key
 from tests.process.served import Served
 from tests.services import Client
@@ -24,6 +30,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("contract")
+
+
+def examples(few: int) -> int:
+    """How many examples a property gets: a few, or as many as the longer profile asks for."""
+    return EXAMPLES or few
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +73,25 @@ async def target(
     finally:
         service.close()
         services.drop_database(name)
+
+
+@asynccontextmanager
+async def serving_specimens(services: Client, name: str) -> AsyncIterator[Api]:
+    """The application with the specimens and the catalogue, on a new database of this name."""
+    url = services.create_database(name, migrated=True)
+    try:
+        engine = create_async_engine(sa.make_url(url).set(drivername="postgresql+asyncpg"))
+        async with engine.begin() as connection:
+            await connection.run_sync(create_table)
+        await engine.dispose()
+        async with running(url, (*RESOURCES, specimens)) as api:
+            yield api
+    finally:
+        services.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+async def specimen_api(services: Client, worker: int) -> AsyncIterator[Api]:
+    """A place for specimens."""
+    async with serving_specimens(services, f"specimens_{worker}") as api:
+        yield api

@@ -1,0 +1,130 @@
+"""A resource that has a column of every kind, most of them nullable, and a plain model of how lists treat it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import partial
+from typing import Any, ClassVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from service.migrations.operations import track_history
+from service.models.base import Resource
+from service.models.indexes import array_index, prefix_index, sort_index
+from service.models.table import Table
+from service.models.types import text_enum
+from service.resources.declaration import RestResource, Scopes
+
+Json = dict[str, Any]
+
+
+class Colour(StrEnum):
+    BLUE = "blue"
+    GREEN = "green"
+    RED = "red"
+
+
+class Apart(Resource):
+    """Its tables stay out of the metadata that the migrations are compared with."""
+
+    metadata: ClassVar[sa.MetaData] = sa.MetaData(naming_convention=Table.metadata.naming_convention)
+
+
+SORTABLE = ("label", "rank", "score", "at", "flag", "colour", "ref", "created_at")
+
+
+class Specimen(Apart, table=True):
+    """Something to sort and to filter."""
+
+    __table_args__ = (
+        *(sort_index("specimen", name) for name in SORTABLE),
+        prefix_index("specimen", "label"),
+        array_index("specimen", "tags"),
+    )
+
+    label: str = Field(sa_type=sa.Text(collation="C"), description="Sorts by code point.")
+    rank: int | None = Field(default=None, description="A number or none.")
+    score: Decimal | None = Field(default=None, max_digits=8, decimal_places=2, description="Exact, or none.")
+    at: datetime | None = Field(
+        default=None, sa_type=sa.DateTime(timezone=True), description="A time, or none."
+    )
+    flag: bool = Field(default=False, description="Yes or no.")
+    colour: Colour = Field(default=Colour.RED, sa_type=text_enum(Colour), description="One of three.")
+    ref: UUID | None = Field(default=None, description="An id, or none.")
+    tags: list[str] = Field(default_factory=list, sa_type=sa.ARRAY(sa.Text), description="Words.")
+    data: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB, description="Whatever.")
+
+
+specimens = RestResource(
+    model=Specimen,
+    path="specimens",
+    scopes=Scopes(read="catalog:read", write="catalog:write"),
+    filterable=("label", "rank", "score", "at", "flag", "colour", "ref", "tags"),
+    sortable=SORTABLE,
+)
+
+
+def create_table(connection: sa.Connection) -> None:
+    """What a migration of this resource would do."""
+    Apart.metadata.create_all(connection)
+    with Operations.context(MigrationContext.configure(connection)):
+        track_history("specimen")
+
+
+def typed(field: str, text: Any) -> Any:
+    """A member of an item, or the text of a filter, as a value that compares as it should."""
+    if text is None or field in ("label", "colour", "created_at"):
+        return text
+    if field in ("flag", "tags"):
+        return {"true": True, "false": False}.get(text, text) if isinstance(text, str) else text
+    makers: dict[str, Any] = {"rank": int, "score": Decimal, "at": datetime.fromisoformat, "ref": UUID}
+    return makers[field](text)
+
+
+def passes(item: Json, parameter: str, text: str) -> bool:
+    """Whether a filter keeps the item."""
+    field, _, operator = parameter.partition("__")
+    value = typed(field, item[field])
+    if operator == "isnull":
+        return (value is None) is (text == "true")
+    if operator == "in":
+        return value is not None and value in [typed(field, part) for part in text.split(",")]
+    if operator == "contains":
+        return text in value
+    given = typed(field, text)
+    if operator == "ne":
+        return bool(value != given)
+    return value is not None and _compares(operator, value, given)
+
+
+def _compares(operator: str, value: Any, given: Any) -> bool:
+    answers = {
+        "": lambda: value == given,
+        "lt": lambda: value < given,
+        "lte": lambda: value <= given,
+        "gt": lambda: value > given,
+        "gte": lambda: value >= given,
+        "startswith": lambda: value.startswith(given),
+    }
+    return bool(answers[operator]())
+
+
+def in_order(items: Sequence[Json], keys: Sequence[str]) -> list[Json]:
+    """The items as `sort` has them: NULL is larger than every value, and the id breaks ties in the last direction."""
+    last = "-" if keys[-1].startswith("-") else ""
+    found = list(items)
+    for key in reversed([*keys, f"{last}id"]):
+        field = key.removeprefix("-")
+        found.sort(key=partial(_rank, field), reverse=key.startswith("-"))
+    return found
+
+
+def _rank(field: str, item: Json) -> tuple[bool, Any]:
+    value = item[field]
+    return value is None, value if value is None or field == "id" else typed(field, value)

@@ -1,0 +1,177 @@
+"""Filters, sorting and cursors do what a plain Python model does, whatever is asked."""
+
+import random
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from httpx2 import Response
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.contract.conftest import SEED, examples, serving_specimens
+from tests.contract.specimens import SORTABLE, Json, in_order, passes
+from tests.engine.api import BASE, Api
+from tests.services import Client
+
+LIST = f"{BASE}/specimens"
+LABELS = [
+    "",
+    "a",
+    "A",
+    "aa",
+    "a%",
+    "a_b",
+    "a\\",
+    "ab",
+    "é",
+    "e\u0301",
+    "Z",
+    "z,y",
+    "😀",
+    " ",
+    "a b",
+    '"',
+    "%61",
+]
+RANKS = ["-2147483648", "-1", "0", "1", "2", "2147483647"]
+SCORES = ["-1.00", "0.00", "0.10", "0.5", "0.505", "10.25", "999999.99"]
+TIMES = [
+    "2026-01-01T00:00:00Z",
+    "2026-01-01T00:00:00.000001Z",
+    "2026-01-01T01:00:00+01:00",
+    "1999-12-31T23:59:59.999999Z",
+]
+REFS = [
+    "00000000-0000-0000-0000-000000000000",
+    "0a000000-0000-7000-8000-00000000000f",
+    "ffffffff-ffff-4fff-bfff-ffffffffffff",
+]
+VALUES: dict[str, list[str]] = {
+    "label": LABELS, "rank": RANKS, "score": SCORES, "at": TIMES, "flag": ["true", "false"],
+    "colour": ["blue", "green", "red"], "ref": REFS, "tags": LABELS,
+}  # fmt: skip
+ORDERED = ("lt", "lte", "gt", "gte")
+OPERATORS: dict[str, tuple[str, ...]] = {
+    "label": ("", "ne", "in", "startswith"),
+    "rank": ("", "ne", "in", *ORDERED, "isnull"),
+    "score": ("", "ne", "in", *ORDERED, "isnull"),
+    "at": ("", "ne", "in", *ORDERED, "isnull"),
+    "flag": ("", "ne"),
+    "colour": ("", "ne", "in"),
+    "ref": ("", "ne", "in", "isnull"),
+    "tags": ("contains",),
+}
+
+
+def _specimen(chance: random.Random) -> Json:
+    when = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=chance.choice([-1, 0, 1, 3_600_000_000]))
+    return {
+        "label": chance.choice(LABELS),
+        "rank": chance.choice([None, None, *(int(text) for text in RANKS)]),
+        "score": chance.choice([None, None, *(text for text in SCORES if text != "0.505")]),
+        "at": chance.choice([None, when.isoformat()]),
+        "flag": chance.random() < 0.5,
+        "colour": chance.choice(VALUES["colour"]),
+        "ref": chance.choice([None, *REFS]),
+        "tags": chance.sample(LABELS, chance.randrange(4)),
+    }
+
+
+@pytest.fixture(scope="session")
+async def shelf_api(services: Client, worker: int) -> AsyncIterator[Api]:
+    """A place where nothing else is put."""
+    async with serving_specimens(services, f"shelf_{worker}") as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+async def shelf(shelf_api: Api) -> list[Json]:
+    """Sixty specimens, made in two transactions, so that many share their time of creation."""
+    chance = random.Random(SEED)
+    sys.stdout.write(f"repeat with SLIPWAY_TEST_SEED={SEED}\n")
+    for _ in range(2):
+        operations = [{"op": "create", "item": _specimen(chance)} for _ in range(30)]
+        answer = await shelf_api.client.post(f"{LIST}/bulk", json={"operations": operations})
+        assert answer.status_code == 200, answer.text
+    items: list[Json] = (await shelf_api.client.get(LIST, params={"limit": "200"})).json()["items"]
+    assert len(items) == 60
+    return items
+
+
+@st.composite
+def filters(draw: st.DrawFn) -> dict[str, str]:
+    asked = {}
+    for field in draw(st.lists(st.sampled_from(sorted(OPERATORS)), max_size=2, unique=True)):
+        operator = draw(st.sampled_from(OPERATORS[field]))
+        value = st.sampled_from(VALUES[field])
+        if operator == "isnull":
+            value = st.sampled_from(["true", "false"])
+        elif operator == "in":
+            value = st.lists(value, min_size=1, max_size=3).map(",".join)
+        asked[f"{field}__{operator}" if operator else field] = draw(value)
+    return asked
+
+
+@st.composite
+def sorts(draw: st.DrawFn) -> list[str]:
+    fields = draw(st.lists(st.sampled_from(SORTABLE), min_size=1, max_size=3, unique=True))
+    return [draw(st.sampled_from(["", "-"])) + field for field in fields]
+
+
+def _follow(answer: Response, rel: str) -> str | None:
+    links = answer.headers["link"].split(", <")
+    return next((part.split(">")[0].strip(" <") for part in links if f'rel="{rel}"' in part), None)
+
+
+async def _walk(api: Api, url: str, rel: str) -> list[list[Json]]:
+    pages = []
+    following: str | None = url
+    while following is not None:
+        answer = await api.client.get(following)
+        assert answer.status_code == 200, answer.text
+        pages.append(answer.json()["items"])
+        following = _follow(answer, rel)
+        assert len(pages) < 100, "the list does not end"
+        if following is None and rel == "next":
+            assert answer.json()["next_cursor"] is None
+            pages.append([{"url": str(answer.url)}])
+    return pages
+
+
+@given(asked=filters(), sort=sorts(), limit=st.sampled_from([1, 3, 7, 30, 200]))
+@settings(max_examples=examples(60))
+async def test_pages_hold_what_the_model_says_forwards_and_backwards(
+    shelf_api: Api, shelf: list[Json], asked: dict[str, str], sort: list[str], limit: int
+) -> None:
+    expected = in_order([item for item in shelf if all(passes(item, *pair) for pair in asked.items())], sort)
+    limit = max(limit, len(expected) // 8)
+    url = f"{LIST}?{urlencode({**asked, 'sort': ','.join(sort), 'limit': limit})}"
+    *pages, [end] = await _walk(shelf_api, url, "next")
+    assert [item["id"] for page in pages for item in page] == [item["id"] for item in expected]
+    assert all(len(page) == limit for page in pages[:-1])
+    back = await _walk(shelf_api, end["url"], "prev")
+    assert [item for page in reversed(back) for item in page] == [item for page in pages for item in page]
+
+
+@given(asked=filters())
+@settings(max_examples=examples(20))
+async def test_an_exact_count_and_an_export_agree_with_the_model(
+    shelf_api: Api, shelf: list[Json], asked: dict[str, str]
+) -> None:
+    expected = {item["id"] for item in shelf if all(passes(item, *pair) for pair in asked.items())}
+    counted = await shelf_api.client.get(LIST, params={**asked, "count": "exact", "limit": "1"})
+    assert counted.json()["total"] == len(expected)
+    exported = await shelf_api.client.get(f"{LIST}/export", params=asked)
+    assert len(exported.content.splitlines()) == len(expected)
+
+
+@pytest.mark.parametrize("field", [f for f in SORTABLE if f != "created_at"])
+async def test_every_documented_filter_is_one_that_the_model_knows(shelf_api: Api, field: str) -> None:
+    document: Any = shelf_api.app.openapi()
+    names = {p["name"] for p in document["paths"][LIST]["get"]["parameters"]}
+    found = {name for name in names if name.partition("__")[0] == field}
+    assert found == {f"{field}__{operator}" if operator else field for operator in OPERATORS[field]}

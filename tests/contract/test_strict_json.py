@@ -1,0 +1,130 @@
+"""Strict JSON against references: the standard library's writer, and a parser that is known to keep to RFC 8259."""
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.http.problems import InvalidJson
+from service.http.strict_json import MAX_DEPTH, parse
+from tests.contract.conftest import examples
+
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    TEXTS,
+)
+DOCUMENTS = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=20,
+)
+STYLES = st.fixed_dictionaries(
+    {
+        "ensure_ascii": st.booleans(),
+        "indent": st.sampled_from([None, 0, 3]),
+        "separators": st.sampled_from([None, (",", ":"), (" ,\t", "\r\n: ")]),
+    }
+)
+DAMAGE = [
+    b"", b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\x00", b"\xef\xbb\xbf", b"NaN", b"-", b"0", b".", b"e", b"+", b",",
+    b":", b'"', b"[", b"]", b"{}", b"\\", b"\\ud83d", b"\\u0000", b" ", b"\x0b", b"\xa0", b"'", b"//", b"1_0",
+]  # fmt: skip
+REFUSED = b"refused"
+
+
+def accepted(body: bytes) -> Any:
+    try:
+        return parse(body)
+    except InvalidJson:
+        return REFUSED
+
+
+def reference(body: bytes) -> Any:
+    """The document by a strict parser, unless it breaks a rule that goes beyond RFC 8259."""
+    try:
+        orjson.loads(body)
+        document = json.loads(body, parse_constant=_refuse, object_pairs_hook=_pairs)
+        again = json.dumps(document, allow_nan=False).lower()
+    except (ValueError, RecursionError):
+        return REFUSED
+    beyond = "\\u0000" in again.replace("\\\\", "") or _surrogates(document) or _depth(document) > MAX_DEPTH
+    return REFUSED if beyond else document
+
+
+def _refuse(_: str) -> Any:
+    raise ValueError
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError
+    return dict(pairs)
+
+
+def _surrogates(document: Any) -> bool:
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _depth(node: Any) -> int:
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else None
+    return 0 if children is None else 1 + max(map(_depth, children), default=0)
+
+
+@given(document=DOCUMENTS, style=STYLES)
+@settings(max_examples=examples(200))
+def test_whatever_is_written_is_read(document: Any, style: dict[str, Any]) -> None:
+    found = accepted(json.dumps(document, **style).encode())
+    assert json.dumps(found) == json.dumps(document)
+
+
+@given(document=DOCUMENTS, data=st.data())
+@settings(max_examples=examples(300))
+def test_whatever_was_damaged_is_judged_as_by_the_reference(document: Any, data: st.DataObject) -> None:
+    body = json.dumps(document, ensure_ascii=data.draw(st.booleans())).encode()
+    at = data.draw(st.integers(0, len(body)))
+    cut = data.draw(st.integers(0, 3))
+    damaged = body[:at] + data.draw(st.sampled_from(DAMAGE)) + body[at + cut :]
+    ours, theirs = accepted(damaged), reference(damaged)
+    if ours is REFUSED and theirs is not REFUSED:
+        assert _has_a_number_that_is_too_long(theirs, damaged), damaged
+    else:
+        assert ours == theirs, damaged
+
+
+def _has_a_number_that_is_too_long(document: Any, body: bytes) -> bool:
+    """Digits that a double or 64 bits cannot hold are lost between two readings of the same document."""
+    texts: list[str] = []
+    json.loads(body, parse_int=texts.append, parse_float=texts.append)
+    return any(float(text) == float("inf") or len(text) > 15 for text in texts)
+
+
+@given(name=TEXTS, other=TEXTS)
+@settings(max_examples=examples(50))
+def test_names_are_the_same_however_they_are_written(name: str, other: str) -> None:
+    escaped = "".join(f"\\u{unit:04x}" for unit in _units(name))
+    body = f'{{{json.dumps(name)}:1,{json.dumps(other)}:2,"{escaped}":3}}'.encode()
+    assert accepted(body) is REFUSED
+
+
+def _units(text: str) -> list[int]:
+    raw = text.encode("utf-16-be")
+    return [int.from_bytes(raw[i : i + 2], "big") for i in range(0, len(raw), 2)]
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
+def test_depth_is_counted_to_the_last_level(opening: str, closing: str) -> None:
+    levels = MAX_DEPTH // len(closing)
+    assert accepted((opening * levels + "1" + closing * levels).encode()) is not REFUSED
+    assert accepted(("[" + opening * levels + "1" + closing * levels + "]").encode()) is REFUSED
+    assert accepted((opening * 50_000).encode()) is REFUSED

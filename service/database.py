@@ -100,15 +100,17 @@ class Database:
         self._limits = settings.database
         self._pool: asyncpg.Pool | None = None
         self._warmup: asyncio.Task[None] | None = None
+        cached = 0 if self._limits.pgbouncer else settings.performance.statement_cache
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=self._connect,
+            # PgBouncer gives the next transaction another server, which knows nothing of prepared statements.
+            connect_args={"async_creator_fn": self._connect, "prepared_statement_cache_size": cached},
             pool_size=self._limits.session_pool,
             max_overflow=0,
             pool_timeout=self._limits.acquire_timeout,
         )
 
-    async def _connect(self) -> asyncpg.Connection:
+    async def _connect(self, **_: Any) -> asyncpg.Connection:
         return await asyncpg.connect(**connect_options(self._settings))
 
     async def start(self) -> None:
@@ -191,7 +193,10 @@ class Database:
 
     async def fetch(self, sql: str, arguments: Sequence[Any] = ()) -> list[asyncpg.Record]:
         """Run one statement in its own transaction and return its rows."""
-        async with self.connection() as connection:
+        # asyncpg prepares and runs a statement in two steps, which PgBouncer may send to two servers: only a
+        # transaction holds them together.
+        way = self.transaction() if self._limits.pgbouncer else self.connection()
+        async with way as connection:
             rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
             return rows
 

@@ -27,6 +27,7 @@ WHERE principal = $1 AND key = $2 AND created_at > now() - make_interval(secs =>
 _DROP_EXPIRED = """
 DELETE FROM idempotency_record
 WHERE principal = $1 AND key = $2 AND created_at <= now() - make_interval(secs => $3)
+RETURNING key
 """
 _STORE = """
 INSERT INTO idempotency_record (principal, key, fingerprint, status, headers, body)
@@ -36,6 +37,7 @@ _PURGE = """
 DELETE FROM idempotency_record WHERE ctid = ANY (ARRAY(
   SELECT ctid FROM idempotency_record WHERE created_at <= now() - make_interval(secs => $1) LIMIT $2
 ))
+RETURNING key
 """
 
 
@@ -97,16 +99,13 @@ class Records:
 
     async def drop_expired(self, keyed: KeyedRequest) -> bool:
         """Remove the record of this key if it has expired; whether there was one."""
-        async with self._database.connection() as connection:
-            status: str = await connection.execute(_DROP_EXPIRED, keyed.principal, keyed.key, self._seconds)
-        return status != "DELETE 0"
+        return bool(await self._database.fetch(_DROP_EXPIRED, [keyed.principal, keyed.key, self._seconds]))
 
     async def purge(self, batch: int = 5000) -> int:
         """Remove every expired record, a batch at a time; how many there were."""
         removed = 0
         while True:
-            async with self._database.connection() as connection:
-                count = int((await connection.execute(_PURGE, self._seconds, batch)).split()[1])
+            count = len(await self._database.fetch(_PURGE, [self._seconds, batch]))
             removed += count
             if count < batch:
                 return removed

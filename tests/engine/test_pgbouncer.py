@@ -1,0 +1,101 @@
+"""The service behind PgBouncer in transaction mode, by one setting."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient
+
+from service.config import Settings, credentials
+from service.main import create_app
+from service.security.keys import create_key
+from tests.api.conftest import unique
+from tests.conftest import DatabaseFactory
+
+PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+
+pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer on this machine")
+
+
+@pytest.fixture
+def bouncer_url(fresh_database: DatabaseFactory, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database of this test's own, through a PgBouncer with three server connections."""
+    assert PGBOUNCER is not None
+    to = credentials(fresh_database())
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = tmp_path / "pgbouncer.ini"
+    config.write_text(
+        f"[databases]\n"
+        f"slipway = host={to['host']} port={to['port']} dbname={to['database']} user={to['user']} "
+        f"password={to.get('password', '')}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\nunix_socket_dir =\n"
+        f"pool_mode = transaction\ndefault_pool_size = 3\nmax_client_conn = 100\n"
+    )
+    for path in (tmp_path, *tmp_path.parents):
+        if path.owner() == "root" and path != Path("/") and os.geteuid() == 0:
+            path.chmod(path.stat().st_mode | 0o055)
+            if path.name.startswith("pytest-of"):
+                break
+    as_user = ["--user=nobody"] if os.geteuid() == 0 else []
+    process = subprocess.Popen([PGBOUNCER, "--quiet", *as_user, str(config)])
+    try:
+        yield f"postgresql://{to['user']}:any@127.0.0.1:{port}/slipway"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+async def client(bouncer_url: str, redis_url: str) -> AsyncIterator[AsyncClient]:
+    settings = Settings.model_validate(
+        {
+            "app": {"environment": "test"},
+            "database": {"url": bouncer_url, "pgbouncer": True, "acquire_timeout": 10, "pool_max": 8},
+            "redis": {"url": redis_url},
+            "logging": {"access": False},
+        }
+    )
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        async with app.state.database.session() as session:
+            _, key = await create_key(session, name="bounced", scopes=["admin"])
+        headers = {"X-API-Key": key}
+        async with AsyncClient(
+            transport=ASGITransport(app), base_url="http://slipway.test", headers=headers
+        ) as client:
+            yield client
+
+
+async def test_everything_works_through_it(client: AsyncClient) -> None:
+    categories, products = "/api/v1/categories", "/api/v1/products"
+    made = await client.post(categories, json={"slug": unique("bounced").lower(), "name": "B"})
+    assert made.status_code == 201, made.text
+    category = made.json()
+
+    async def one(number: int) -> None:
+        body = {"sku": f"B-{number}", "name": "x", "price": "1.00", "category_id": category["id"]}
+        created = await client.post(products, json=body, headers={"Idempotency-Key": str(uuid4())})
+        assert created.status_code == 201, created.text
+        url = created.headers["location"]
+        patched = await client.patch(
+            url, json={"stock": number + 1}, headers={"If-Match": created.headers["etag"]}
+        )
+        assert patched.status_code == 200, patched.text
+        assert (await client.get(url)).json()["stock"] == number + 1
+        assert len((await client.get(f"{url}/history")).json()["items"]) == 2
+
+    await asyncio.gather(*(one(number) for number in range(40)))
+    page = await client.get(products, params={"limit": 7, "sort": "-price,name", "count": "exact"})
+    assert page.json()["total"] == 40
+    assert (await client.get(f"{categories}/{category['id']}/summary")).json()["products"] == 40
+    assert len((await client.get(f"{products}/export")).text.splitlines()) == 40
+    operations = [{"op": "delete", "id": item["id"], "if_match": "*"} for item in page.json()["items"]]
+    assert (await client.post(f"{products}/bulk", json={"operations": operations})).status_code == 200

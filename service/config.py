@@ -151,7 +151,8 @@ class DatabaseSettings(Group):
     migration_lock_timeout: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """Seconds a migration waits for a table lock before it gives up and leaves the old schema."""
     pgbouncer: bool = False
-    """The server is PgBouncer in transaction mode: no prepared statements, no start-up parameters."""
+    """The server is PgBouncer in transaction mode: each statement runs in a transaction, none is prepared, and the
+    time-outs are the role's own (`ALTER ROLE … SET statement_timeout`)."""
 
     @field_validator("url")
     @classmethod

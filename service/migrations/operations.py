@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from service.models.identifiers import quoted
+
 TOUCH = """
 CREATE FUNCTION slipway_touch() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -72,11 +74,11 @@ def remove_functions() -> None:
 def track_history(table: str) -> None:
     """From now on every change of a row of `table` leaves its whole image in `row_history`."""
     op.execute(
-        f"CREATE TRIGGER {table}_touch BEFORE UPDATE ON {table} "
+        f"CREATE TRIGGER {table}_touch BEFORE UPDATE ON {quoted(table)} "
         "FOR EACH ROW WHEN (NEW.version = OLD.version) EXECUTE FUNCTION slipway_touch()"
     )
     op.execute(
-        f"CREATE TRIGGER {table}_history AFTER INSERT OR UPDATE OR DELETE ON {table} "
+        f"CREATE TRIGGER {table}_history AFTER INSERT OR UPDATE OR DELETE ON {quoted(table)} "
         "FOR EACH ROW EXECUTE FUNCTION slipway_history()"
     )
 
@@ -88,11 +90,12 @@ def guard_reference(table: str, column: str, target: str) -> None:
     who deletes what is referred to. Locks make them see each other: FOR KEY SHARE here waits for FOR UPDATE there.
     """
     name = f"{table}_{column}"
+    key = quoted(column)
     violation = f"USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'fk_{name}', TABLE = '{table}'"
     op.execute(f"""
 CREATE FUNCTION {name}_alive() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM 1 FROM {target} WHERE id = NEW.{column} AND deleted_at IS NULL FOR KEY SHARE;
+  PERFORM 1 FROM {quoted(target)} WHERE id = NEW.{key} AND deleted_at IS NULL FOR KEY SHARE;
   IF NOT FOUND THEN
     RAISE EXCEPTION '{column} refers to no {target}' {violation};
   END IF;
@@ -101,25 +104,25 @@ END $$""")
     op.execute(f"""
 CREATE FUNCTION {name}_unused() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM 1 FROM {target} WHERE id = OLD.id FOR UPDATE;
-  IF EXISTS (SELECT 1 FROM {table} WHERE {column} = OLD.id AND deleted_at IS NULL) THEN
+  PERFORM 1 FROM {quoted(target)} WHERE id = OLD.id FOR UPDATE;
+  IF EXISTS (SELECT 1 FROM {quoted(table)} WHERE {key} = OLD.id AND deleted_at IS NULL) THEN
     RAISE EXCEPTION 'a {table} refers to this {target}' {violation};
   END IF;
   RETURN NEW;
 END $$""")
     op.execute(
-        f"CREATE TRIGGER {name}_alive BEFORE INSERT OR UPDATE OF {column}, deleted_at ON {table} FOR EACH ROW "
-        f"WHEN (NEW.{column} IS NOT NULL AND NEW.deleted_at IS NULL) EXECUTE FUNCTION {name}_alive()"
+        f"CREATE TRIGGER {name}_alive BEFORE INSERT OR UPDATE OF {key}, deleted_at ON {quoted(table)} FOR EACH ROW "
+        f"WHEN (NEW.{key} IS NOT NULL AND NEW.deleted_at IS NULL) EXECUTE FUNCTION {name}_alive()"
     )
     op.execute(
-        f"CREATE TRIGGER {name}_unused BEFORE UPDATE OF deleted_at ON {target} FOR EACH ROW "
+        f"CREATE TRIGGER {name}_unused BEFORE UPDATE OF deleted_at ON {quoted(target)} FOR EACH ROW "
         f"WHEN (NEW.deleted_at IS NOT NULL AND OLD.deleted_at IS NULL) EXECUTE FUNCTION {name}_unused()"
     )
 
 
 def unguard_reference(table: str, column: str, target: str) -> None:
     """Undo `guard_reference`."""
-    op.execute(f"DROP TRIGGER {table}_{column}_unused ON {target}")
-    op.execute(f"DROP TRIGGER {table}_{column}_alive ON {table}")
+    op.execute(f"DROP TRIGGER {table}_{column}_unused ON {quoted(target)}")
+    op.execute(f"DROP TRIGGER {table}_{column}_alive ON {quoted(table)}")
     op.execute(f"DROP FUNCTION {table}_{column}_unused()")
     op.execute(f"DROP FUNCTION {table}_{column}_alive()")

@@ -2,6 +2,8 @@
 
 from sqlalchemy import Index, text
 
+from service.models.identifiers import quoted
+
 ALIVE = text("deleted_at IS NULL")
 SEARCH_CONFIG = "simple"
 
@@ -53,5 +55,5 @@ def search_index(table: str, *columns: str) -> Index:
 
 def search_vector(*columns: str, prefix: str = "") -> str:
     """The expression of a search index, letter by letter as a query must repeat it."""
-    words = " || ' ' || ".join(f"{prefix}{column}" for column in columns)
+    words = " || ' ' || ".join(f"{prefix}{quoted(column)}" for column in columns)
     return f"to_tsvector('{SEARCH_CONFIG}'::regconfig, {words})"

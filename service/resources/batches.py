@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
+from service.models.identifiers import quoted
 from service.resources.columns import is_json, representation
 from service.resources.declaration import RestResource
 from service.resources.statement import Statement, compile_statement, parameter, request_context
@@ -63,7 +64,7 @@ class BatchWriter:
     def _record(self, source: sa.ColumnElement[Any], *, many: bool = False) -> Any:
         """Rows of the table's type out of JSON."""
         columns = [sa.column(column.name, column.type) for column in self._table.columns]
-        null: sa.ColumnElement[Any] = sa.literal_column(f"NULL::{self._table.name}")
+        null: sa.ColumnElement[Any] = sa.literal_column(f"NULL::{quoted(self._table.name)}")
         if many:
             records = sa.func.jsonb_populate_recordset(null, source)
             return records.table_valued(*columns, with_ordinality="ordinality", name="given")
@@ -135,9 +136,10 @@ class BatchWriter:
             if name in self._resource.immutable:
                 continue
             named: sa.ColumnElement[str] = sa.literal_column(f"'{name}'")
-            new: sa.ColumnElement[Any] = sa.literal_column(f"given.{name}", given.c[name].type)
+            new: sa.ColumnElement[Any] = sa.literal_column(f"given.{quoted(name)}", given.c[name].type)
             if is_json(self._table.c[name]):
-                patch = current.c.patch.op("->")(named)
+                # A null that stands for the whole document is no value, as in every other way to write it.
+                patch = sa.func.nullif(current.c.patch.op("->")(named), sa.literal_column("'null'::jsonb"))
                 new = sa.func.slipway_merge_patch(current.c[name], patch, type_=JSONB)
             values[name] = sa.case((current.c.patch.op("?")(named), new), else_=current.c[name])
         return values

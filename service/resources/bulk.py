@@ -13,7 +13,7 @@ from service.http import problems
 from service.http.problems import FieldError, Problem
 from service.models.ids import uuid7
 from service.resources.bodies import pointer
-from service.resources.declaration import Change
+from service.resources.declaration import BULK_KINDS, Change
 from service.resources.engine import Engine, values_of
 from service.resources.preconditions import parse_tags
 from service.resources.statement import Statement
@@ -46,6 +46,7 @@ class Done:
 
 
 Outcome = Done | Problem
+_KINDS = {(kind,) for kind in BULK_KINDS}
 
 
 def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[Entry], dict[int, Outcome]]:
@@ -79,11 +80,12 @@ def _rise(created: Sequence[Entry]) -> None:
 
 
 def _errors(index: int, error: ValidationError) -> list[FieldError]:
-    # The second part of a location names the kind of operation, not a member of the body.
-    return [
-        FieldError(item["msg"], pointer=pointer(("operations", index, *item["loc"][1:])))
-        for item in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
+    found = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        # Where there are several kinds of operation, a location begins with the kind, which is no member of the body.
+        path = item["loc"][1:] if item["loc"][:1] in _KINDS else item["loc"]
+        found.append(FieldError(item["msg"], pointer=pointer(("operations", index, *path))))
+    return found
 
 
 def _entry(engine: Engine, index: int, operation: Any) -> Entry:

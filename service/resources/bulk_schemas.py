@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, TypeAdapter
 
 from service.http.openapi import Problem as ProblemDocument
+from service.resources.declaration import BULK_KINDS
 from service.resources.preconditions import TAGS_PATTERN
 from service.resources.schema_base import Input, Output, make_model
 
@@ -32,16 +33,24 @@ class Envelope(Input):
 
 
 class BulkSchemas:
-    """`request` and `results` as documented; `operation` judges one operation of a request."""
+    """`request` and `results` as documented; `operation` judges one operation of a request.
 
-    def __init__(self, name: str, *, create: Schema, patch: Schema, read: Schema, most: int) -> None:
+    What a resource does without, its bulk requests do without.
+    """
+
+    def __init__(
+        self, name: str, *, create: Schema, patch: Schema, read: Schema, most: int, without: frozenset[str]
+    ) -> None:
         target = {"id": (_ONE, ...), "if_match": (_TAG, ...)}
-        kinds = (
-            _operation(name, "create", {"item": (create, ...)}),
-            _operation(name, "patch", {**target, "changes": (patch, ...)}),
-            _operation(name, "delete", target),
-        )
-        operation: Any = Annotated[Union[kinds], Field(discriminator="op")]  # noqa: UP007  # made at run time
+        fields: dict[str, dict[str, Any]] = {
+            "create": {"item": (create, ...)},
+            "patch": {**target, "changes": (patch, ...)},
+            "delete": target,
+        }
+        kinds = tuple(_operation(name, kind, fields[kind]) for kind in BULK_KINDS if kind not in without)
+        operation: Any = kinds[0] if kinds else BaseModel
+        if len(kinds) > 1:
+            operation = Annotated[Union[kinds], Field(discriminator="op")]  # noqa: UP007  # made at run time
         self.operation: TypeAdapter[Any] = TypeAdapter(operation)
         operations = (list[operation], Field(min_length=1, max_length=most))
         self.request = make_model(f"{name}Bulk", Input, {"mode": _MODE, "operations": operations})

@@ -1,5 +1,6 @@
 """What a developer writes to serve a table: a model, a path, scopes, and which fields can do what."""
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,12 +11,32 @@ import sqlalchemy as sa
 from fastapi import APIRouter
 
 from service.models.base import SYSTEM_FIELDS, Resource
+from service.models.indexes import search_vector
 from service.security.principals import Principal
 
 RESERVED = frozenset({"limit", "cursor", "sort", "count", "q", "as_of"})
 OPERATIONS = frozenset(
     {"list", "create", "read", "replace", "patch", "delete", "restore", "history", "bulk", "export"}
 )
+
+
+MAX_SORT_FIELDS = 3
+BULK_KINDS = ("create", "patch", "delete")
+# What the engine's own statements call their parameters and columns.
+TAKEN = frozenset(
+    {
+        "principal",
+        "versions",
+        "excluded",
+        "patch",
+        "item",
+        "ordinality",
+        "is_allowed",
+        "is_fixed",
+        "has_changes",
+    }
+)
+PATH = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 
 
 class DeclarationError(Exception):
@@ -98,30 +119,72 @@ class RestResource:
         self._check_roles()
 
     def _check_names(self) -> None:
+        if not PATH.match(self.path):
+            raise self._wrong("a path is made of small letters, digits and single hyphens")
         known = set(self.table.columns.keys())
         for role in ("filterable", "sortable", "searchable", "immutable", "hidden"):
             for name in getattr(self, role):
                 if name not in known:
-                    raise DeclarationError(
-                        f"{self.path}: {role} names {name}, which {self.model.__name__} lacks"
-                    )
+                    raise self._wrong(f"{role} names {name}, which {self.model.__name__} lacks")
         if unknown := self.without - OPERATIONS:
-            raise DeclarationError(f"{self.path}: there is no operation {', '.join(sorted(unknown))}")
+            raise self._wrong(f"there is no operation {', '.join(sorted(unknown))}")
+        if self.without.issuperset(BULK_KINDS) and "bulk" not in self.without:
+            raise self._wrong(
+                "without create, patch and delete there is nothing to do in bulk; leave it out too"
+            )
+        if taken := TAKEN.intersection(self.own_fields):
+            raise self._wrong(
+                f"the engine needs the name {', '.join(sorted(taken))} itself; rename the field"
+            )
+        if "id" in self.hidden:
+            raise self._wrong("the id cannot be hidden, since it is how items are found")
 
     def _check_roles(self) -> None:
-        for name in (*self.sortable, *(part.removeprefix("-") for part in self.default_sort.split(","))):
-            if name in self.hidden or name not in self.sortable:
-                raise DeclarationError(f"{self.path}: {name} must be sortable and not hidden to sort by it")
-            if not any(index.columns[0].name == name for index in self.table.indexes if len(index.columns)):
-                raise DeclarationError(
-                    f"{self.path}: to sort by {name}, {self.model.__name__} needs "
-                    f'sort_index("{self.table.name}", "{name}") and a migration that creates it'
-                )
         for name in self.filterable:
             if name in RESERVED or name in self.hidden:
-                raise DeclarationError(
-                    f"{self.path}: {name} is hidden or a parameter of every list, so no filter"
+                raise self._wrong(f"{name} is hidden or a parameter of every list, so no filter")
+        for name in self.searchable:
+            if name in self.hidden or self.table.c[name].nullable:
+                raise self._wrong(f"{name} is hidden or may be NULL, so words cannot be searched in it")
+        if self.searchable and not self._has_search_index():
+            columns = ", ".join(f'"{name}"' for name in (self.table.name, *self.searchable))
+            raise self._wrong(
+                f"to search, {self.model.__name__} needs search_index({columns}) and its migration"
+            )
+        for name in dict.fromkeys((*self.sortable, *self._default_sort())):
+            if name in self.hidden or name not in self.sortable:
+                raise self._wrong(f"{name} must be sortable and not hidden to sort by it")
+            if not self._has_sort_index(name):
+                raise self._wrong(
+                    f"to sort by {name}, {self.model.__name__} needs "
+                    f'sort_index("{self.table.name}", "{name}") and a migration that creates it'
                 )
+
+    def _default_sort(self) -> tuple[str, ...]:
+        names = tuple(part.removeprefix("-") for part in self.default_sort.split(","))
+        if len(names) > MAX_SORT_FIELDS or len(set(names)) < len(names):
+            raise self._wrong(f"default_sort names up to {MAX_SORT_FIELDS} fields, each once")
+        return names
+
+    def _has_sort_index(self, name: str) -> bool:
+        """Whether an index has the column's own order: a B-tree without another class of operators."""
+        column = self.table.c[name]
+        kind = column.type.impl_instance if isinstance(column.type, sa.types.TypeDecorator) else column.type
+        if isinstance(kind, sa.ARRAY | sa.JSON):
+            raise self._wrong(f"{name} has no order to sort by")
+        for index in self.table.indexes:
+            options = index.dialect_options["postgresql"]
+            plain = options["using"] in (False, "", "btree") and name not in (options["ops"] or {})
+            if plain and len(index.columns) and index.columns[0].name == name:
+                return True
+        return False
+
+    def _has_search_index(self) -> bool:
+        vector = search_vector(*self.searchable)
+        return any(vector in str(part) for index in self.table.indexes for part in index.expressions)
+
+    def _wrong(self, message: str) -> DeclarationError:
+        return DeclarationError(f"{self.path}: {message}")
 
     @cached_property
     def table(self) -> sa.Table:

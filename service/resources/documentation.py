@@ -8,11 +8,11 @@ from service.http import problems
 from service.http.openapi import NO_NUL, responses_of
 from service.http.problems import Problem
 from service.resources.columns import kind_of
+from service.resources.declaration import MAX_SORT_FIELDS
 from service.resources.engine import Engine
 from service.resources.filters import MAX_IN, Filter
 from service.resources.listing import COUNTS, LONGEST_SEARCH
 from service.resources.preconditions import TAGS_PATTERN
-from service.resources.sorting import MAX_FIELDS
 
 
 def _always(description: str, pattern: str) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def list_parameters(engine: Engine, *, paged: bool = True) -> list[dict[str, Any
                     "enum": [f"{sign}{f}" for f in resource.sortable for sign in ("", "-")],
                 },
                 "minItems": 1,
-                "maxItems": MAX_FIELDS,
+                "maxItems": MAX_SORT_FIELDS,
                 "uniqueItems": True,
                 "default": resource.default_sort.split(","),
             },
@@ -125,23 +125,28 @@ def list_parameters(engine: Engine, *, paged: bool = True) -> list[dict[str, Any
     return parameters + [query(f.name, _schema(f), f.description) for f in engine.lister.filters.values()]
 
 
+# The first that fits; what fits none is text.
+_KINDS: tuple[tuple[Any, dict[str, Any]], ...] = (
+    (sa.Boolean, {"type": "boolean"}),
+    (sa.Integer, {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}),
+    (sa.Numeric, {"type": "string", "pattern": r"^-?[0-9]{1,30}(\.[0-9]{1,20})?$"}),
+    (sa.Float, {"type": "number"}),
+    (sa.Date, {"type": "string", "format": "date"}),
+    (sa.DateTime, {"type": "string", "format": "date-time"}),
+    (sa.Uuid, {"type": "string", "format": "uuid"}),
+    (object, {"type": "string", "pattern": NO_NUL}),
+)
+
+
 def _schema(filter_: Filter) -> dict[str, Any]:
     kind = kind_of(filter_.column)
-    if filter_.operator == "isnull" or isinstance(kind, sa.Boolean):
+    if filter_.operator == "isnull":
         return {"type": "boolean"}
     if isinstance(kind, sa.ARRAY):
         kind = kind.item_type
-    one: dict[str, Any] = {"type": "string", "pattern": NO_NUL}
+    one = next(schema for type_, schema in _KINDS if isinstance(kind, type_))
     if isinstance(kind, sa.Enum):
         one = {"type": "string", "enum": list(kind.enums)}
-    elif isinstance(kind, sa.Integer):
-        one = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
-    elif isinstance(kind, sa.Numeric):
-        one = {"type": "string", "pattern": r"^-?[0-9]{1,30}(\.[0-9]{1,20})?$"}
-    elif isinstance(kind, sa.DateTime):
-        one = {"type": "string", "format": "date-time"}
-    elif isinstance(kind, sa.Uuid):
-        one = {"type": "string", "format": "uuid"}
     if filter_.operator == "in":
         return {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_IN}
     return one

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from service.http.problems import FieldError, InvalidParameter
 from service.resources.columns import kind_of, parameter_kind
-from service.resources.declaration import RestResource
+from service.resources.declaration import DeclarationError, RestResource
 from service.resources.statement import parameter
 from service.resources.values import parser_of
 
@@ -94,7 +94,7 @@ def _operators(column: sa.Column[Any]) -> list[str]:
         return ["contains"] if _has_index(column, None, using="gin") else []
     if isinstance(kind, sa.Boolean):
         operators = ["eq", "ne"]
-    elif isinstance(kind, sa.Integer | sa.Numeric | sa.DateTime | sa.Date):
+    elif isinstance(kind, sa.Integer | sa.Numeric | sa.Float | sa.DateTime | sa.Date):
         operators += ["lt", "lte", "gt", "gte"]
     elif isinstance(kind, sa.String) and not isinstance(kind, sa.Enum):
         operators += ["startswith"] if _has_index(column, "text_pattern_ops") else []
@@ -115,14 +115,15 @@ def _has_index(column: sa.Column[Any], operator_class: str | None, *, using: str
 
 
 def filters_of(resource: RestResource) -> dict[str, Filter]:
-    """Every filter that the resource offers, by the name of its parameter."""
+    """Every filter that the resource offers, by the name of its parameter. Raises `DeclarationError`."""
     found = {}
     for name in resource.filterable:
         column = resource.table.c[name]
-        parse = parser_of(column)
-        if parse is None:
-            continue
-        for operator in _operators(column):
+        parse, operators = parser_of(column), _operators(column)
+        if parse is None or not operators:
+            need = f'array_index("{column.table.name}", "{name}")' if _is_array(column) else "another type"
+            raise DeclarationError(f"{resource.path}: to filter by {name}, its column needs {need}")
+        for operator in operators:
             key = name if operator == "eq" else f"{name}__{operator}"
             found[key] = Filter(key, column, operator, _is_true if operator == "isnull" else parse)
     return found

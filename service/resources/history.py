@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from sqlalchemy.dialects.postgresql import JSONB
 
 from service.models.history import RowHistory
+from service.models.identifiers import quoted
 from service.resources.columns import item_of, member
 from service.resources.declaration import RestResource
 from service.resources.statement import Statement, compile_statement, parameter
@@ -42,7 +43,7 @@ class Historian:
         past = (
             sa.select(_HISTORY)
             .where(
-                _HISTORY.c.table_name == _quoted(table.name),
+                _HISTORY.c.table_name == _text(table.name),
                 _HISTORY.c.row_id == parameter("id", sa.Uuid()),
                 condition,
             )
@@ -51,7 +52,7 @@ class Historian:
             .subquery("past")
         )
         columns = [sa.column(column.name, column.type) for column in table.columns]
-        null: sa.ColumnElement[Any] = sa.literal_column(f"NULL::{table.name}")
+        null: sa.ColumnElement[Any] = sa.literal_column(f"NULL::{quoted(table.name)}")
         record = (
             sa.func.jsonb_populate_record(null, self._image(past.c.row))
             .table_valued(*columns, name="record")
@@ -71,13 +72,13 @@ class Historian:
 
     def _image(self, row: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """The row image under today's names, with defaults for the columns that it lacks."""
+        image: sa.ColumnElement[Any] = sa.literal_column(self._defaults, JSONB)
         for column in self._resource.table.columns:
             for old in column.info.get("formerly", ()):
-                moved = sa.func.jsonb_build_object(
-                    _quoted(column.name), row.op("->")(_quoted(old)), type_=JSONB
-                )
-                row = sa.case((row.op("?")(_quoted(old)), moved.op("||")(row)), else_=row)
-        return sa.literal_column(self._defaults, JSONB).op("||")(row)
+                moved = sa.func.jsonb_build_object(_text(column.name), row.op("->")(_text(old)), type_=JSONB)
+                nothing: sa.ColumnElement[Any] = sa.literal_column("'{}'::jsonb", JSONB)
+                image = image.op("||")(sa.case((row.op("?")(_text(old)), moved), else_=nothing))
+        return image.op("||")(row)
 
 
 def _defaults(resource: RestResource) -> str:
@@ -90,5 +91,5 @@ def _defaults(resource: RestResource) -> str:
     return "'" + orjson.dumps(found).decode().replace("'", "''") + "'::jsonb"
 
 
-def _quoted(name: str) -> sa.ColumnElement[str]:
+def _text(name: str) -> sa.ColumnElement[str]:
     return sa.literal_column(f"'{name}'", sa.Text())

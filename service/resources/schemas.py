@@ -81,7 +81,12 @@ class Schemas:
         )
         self.page = _page(resource, self.read)
         self.bulk = BulkSchemas(
-            name, create=self.create, patch=self.patch, read=self.read, most=bulk_operations
+            name,
+            create=self.create,
+            patch=self.patch,
+            read=self.read,
+            most=bulk_operations,
+            without=resource.without,
         )
 
 

@@ -8,10 +8,8 @@ import sqlalchemy as sa
 
 from service.http.problems import FieldError, InvalidParameter
 from service.resources.columns import parameter_kind
-from service.resources.declaration import RestResource
+from service.resources.declaration import MAX_SORT_FIELDS, RestResource
 from service.resources.statement import parameter
-
-MAX_FIELDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,8 @@ def read_sort(resource: RestResource, text: str) -> tuple[SortKey, ...]:
         if any(key.field == field for key in keys):
             raise _wrong(f"`{field}` is named twice.")
         keys.append(SortKey(field, part.startswith("-")))
-    if len(keys) > MAX_FIELDS:
-        raise _wrong(f"At most {MAX_FIELDS} fields.")
+    if len(keys) > MAX_SORT_FIELDS:
+        raise _wrong(f"At most {MAX_SORT_FIELDS} fields.")
     # The last direction, so that one index serves the list forwards and backwards.
     return (*keys, SortKey("id", keys[-1].descending))
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,8 @@ from service.resources.columns import kind_of
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})\Z")
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,20})?\Z")
+_FLOAT = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?\Z")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)\Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _BITS = {sa.SmallInteger: 15, sa.BigInteger: 63, sa.Integer: 31}
@@ -39,6 +41,19 @@ def _decimal(text: str) -> Decimal:
     if not _DECIMAL.match(text):
         raise ValueError("must be a number")
     return Decimal(text)
+
+
+def _float(text: str) -> float:
+    if not _FLOAT.match(text) or abs(value := float(text)) == float("inf"):
+        raise ValueError("must be a number")
+    return value
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text if _DATE.match(text) else "")
+    except ValueError:
+        raise ValueError("must be a date that exists, such as 2026-01-31") from None
 
 
 def _uuid(text: str) -> UUID:
@@ -80,7 +95,9 @@ def parser_of(column: sa.Column[Any]) -> Callable[[str], Any] | None:
         return lambda text: integer(text, bits)
     parsers: list[tuple[Any, Callable[[str], Any]]] = [
         (sa.DateTime, timestamp),
+        (sa.Date, _date),
         (sa.Numeric, _decimal),
+        (sa.Float, _float),
         (sa.Uuid, _uuid),
         (sa.Boolean, _boolean),
         (sa.String, _text),

@@ -68,6 +68,8 @@ async def replace(engine: Engine, request: Request, principal: Principal) -> Res
     item = await read_body(request, engine.schemas.create)
     values = values_of(item, engine.resource.own_fields)
     if creates:
+        if "create" in engine.resource.without:
+            raise engine.missing()
         return await _create_as(engine, request, principal, item_id, values)
     rows = await _run(
         engine,

@@ -22,12 +22,21 @@
 {{- end }}
 {{- end }}
 
+{{/* What selects all pods of the service, and none of a bundled server. Never changes between versions. */}}
+{{- define "slipway.selector.all" -}}
+app.kubernetes.io/name: {{ include "slipway.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{/* What selects the pods of one component. Called with (list . "server"). Never changes between versions. */}}
 {{- define "slipway.selector" -}}
-{{- $root := first . -}}
-app.kubernetes.io/name: {{ include "slipway.name" $root }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+{{ include "slipway.selector.all" (first .) }}
 app.kubernetes.io/component: {{ last . }}
+{{- end }}
+
+{{/* The components that run to their end. They know the database and nothing else. */}}
+{{- define "slipway.jobs" -}}
+migration
 {{- end }}
 
 {{/* Labels of an object. Called with (list . "server"). */}}
@@ -52,4 +61,16 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- $name := dig "nameOverride" "" $values | default (last .) }}
 {{- $full := ternary $root.Release.Name (printf "%s-%s" $root.Release.Name $name) (contains $name $root.Release.Name) }}
 {{- dig "fullnameOverride" "" $values | default $full | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* What selects the pods of a bundled subchart, by its rule. Called with (list . "postgresql"). */}}
+{{- define "slipway.bundled.selector" -}}
+app.kubernetes.io/name: {{ dig "nameOverride" "" (index (first .).Values (last .)) | default (last .) | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ (first .).Release.Name }}
+{{- end }}
+
+{{/* The port that its pods listen on, which its Service may call otherwise. Called with (list . "postgresql"). */}}
+{{- define "slipway.bundled.port" -}}
+{{- $service := dig "service" dict (index (first .).Values (last .)) }}
+{{- if eq (last .) "postgresql" }}{{ $service.targetPort | default 5432 }}{{ else }}{{ $service.port | default 6379 }}{{ end }}
 {{- end }}

@@ -23,11 +23,13 @@ def helm_or_skip(name: str) -> str:
     return name
 
 
-def run(*command: str, helm: str = "helm") -> subprocess.CompletedProcess[str]:
+def run(*command: str, helm: str = "helm", text: str | None = None) -> subprocess.CompletedProcess[str]:
+    """A program's words, with a text as its input."""
     return subprocess.run(
         command,
         cwd=CHART,
         capture_output=True,
+        input=text,
         text=True,
         timeout=SECONDS,
         check=False,
@@ -35,7 +37,7 @@ def run(*command: str, helm: str = "helm") -> subprocess.CompletedProcess[str]:
     )
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=512)
 def own(*arguments: str, helm: str = "helm") -> str:
     """The chart's own manifests as text, with no dependency fetched. Fails with Helm's words."""
     done = run(str(CHART / "render"), "--namespace", "shop", *arguments, helm=helm)

@@ -34,6 +34,11 @@ REFUSALS = [
         "Set redis.architecture=standalone",
     ),
     ("ingress.enabled=true", "ingress.enabled is true and ingress.hosts is empty: ", "Set ingress.hosts[0]="),
+    (
+        "config.security.issuers[0].issuer=https://id.example.com",
+        "config.security.issuers names issuers of tokens while networkPolicy.egress is empty: ",
+        "Allow it with a rule such as",
+    ),
     ("image.tag=latest", 'image.tag is "latest": ', "Name a version in image.tag"),
     (
         "migration.wait=900",

@@ -48,6 +48,11 @@ def test_it_renders_with_its_dependencies(values: str | None, helm: str) -> None
         claims = workloads["StatefulSet/slipway-postgresql"]["containers"][0]["env"]
         references = [v["valueFrom"]["secretKeyRef"] for v in claims if "valueFrom" in v]
         assert references == [{"name": "slipway-credentials", "key": "database-password"}]
+        for server in [name for name in workloads if name.startswith("StatefulSet/")]:
+            name = server.removeprefix("StatefulSet/")
+            selector = one(done.stdout, "NetworkPolicy", name)["spec"]["podSelector"]["matchLabels"].items()
+            labels = one(done.stdout, "StatefulSet", name)["spec"]["template"]["metadata"]["labels"].items()
+            assert selector <= labels, server
 
 
 def test_no_template_uses_a_helper_of_a_subchart() -> None:

@@ -1,5 +1,6 @@
 """Every value of values.yaml is used, typed and described; every other one is refused."""
 
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -7,84 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.chart.changes import CHANGES
 from tests.chart.rendering import CHART, own, run
 
 SUBCHARTS = {"postgresql", "redis"}
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
-
-EXTERNAL = {"postgresql": {"enabled": False}, "externalDatabase": {"host": "db", "existingSecret": "db"}}
-CACHE = {"redis": {"enabled": False}, "externalRedis": {"host": "cache"}}
-INGRESS = {"ingress": {"enabled": True, "hosts": ["a.example.com"]}}
-DIGEST = f"sha256:{'1' * 64}"
-
-# Every value: another one for it, and what else must be set for it to matter.
-CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
-    "nameOverride": ("other", {}),
-    "fullnameOverride": ("other", {}),
-    "image.repository": ("other", {}),
-    "image.tag": ("2.0.0", {}),
-    "image.digest": (DIGEST, {}),
-    "image.pullPolicy": ("Always", {}),
-    "image.pullSecrets": (["registry"], {}),
-    "replicaCount": (3, {}),
-    "drain": (7, {}),
-    "shutdownTimeout": (7, {}),
-    "config.app.environment": ("development", {}),
-    "config.logging.format": ("console", {}),
-    "security.existingSecret": ("mine", {}),
-    "security.existingSecretKey": ("mine", {"security": {"existingSecret": "mine"}}),
-    "externalDatabase.host": ("other", EXTERNAL),
-    "externalDatabase.port": (6432, EXTERNAL),
-    "externalDatabase.name": ("other", EXTERNAL),
-    "externalDatabase.user": ("other", EXTERNAL),
-    "externalDatabase.existingSecret": ("other", EXTERNAL),
-    "externalDatabase.existingSecretKey": ("other", EXTERNAL),
-    "externalRedis.host": ("other", CACHE),
-    "externalRedis.port": (6380, CACHE),
-    "externalRedis.existingSecret": ("other", CACHE),
-    "externalRedis.existingSecretKey": (
-        "other",
-        {**CACHE, "externalRedis": {"host": "cache", "existingSecret": "x"}},
-    ),
-    "migration.enabled": (False, {}),
-    "migration.wait": (100, {}),
-    "migration.deadline": (700, {}),
-    "migration.ttl": (100, {}),
-    "resources.requests.cpu": ("7m", {}),
-    "resources.requests.memory": ("7Mi", {}),
-    "resources.requests.ephemeral-storage": ("7Mi", {}),
-    "resources.limits.cpu": ("7", {}),
-    "resources.limits.memory": ("7Gi", {}),
-    "resources.limits.ephemeral-storage": ("7Gi", {}),
-    "tmpSize": ("7Mi", {}),
-    **{
-        f"probes.{probe}.{field}": (7, {})
-        for probe in ("startup", "liveness", "readiness")
-        for field in ("periodSeconds", "timeoutSeconds", "failureThreshold")
-    },
-    "service.type": ("LoadBalancer", {}),
-    "service.port": (81, {}),
-    "service.nodePort": (30080, {}),
-    "service.annotations": ({"a": "b"}, {}),
-    "ingress.enabled": (True, {"ingress": {"hosts": ["a.example.com"]}}),
-    "ingress.className": ("other", INGRESS),
-    "ingress.hosts": (["b.example.com"], INGRESS),
-    "ingress.tlsSecret": ("cert", INGRESS),
-    **{
-        f"ingress.annotations.nginx.ingress.kubernetes.io/{name}": ("7", INGRESS)
-        for name in ("proxy-body-size", "proxy-read-timeout", "proxy-send-timeout", "proxy-next-upstream")
-    },
-    "serviceAccount.create": (False, {}),
-    "serviceAccount.name": ("other", {}),
-    "serviceAccount.annotations": ({"a": "b"}, {}),
-    "podLabels": ({"a": "b"}, {}),
-    "podAnnotations": ({"a": "b"}, {}),
-    "priorityClassName": ("high", {}),
-    "nodeSelector": ({"a": "b"}, {}),
-    "tolerations": ([{"operator": "Exists"}], {}),
-    "affinity": ({"nodeAffinity": {}}, {}),
-    "topologyKeys": (["rack"], {}),
-}
 
 
 def _leaves(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -121,26 +49,50 @@ def test_a_value_changes_what_is_rendered(path: str) -> None:
     assert _render(*base, *_set(path, value)) != _render(*base)
 
 
+def _step(values: dict[str, Any], path: str) -> dict[str, Any]:
+    """The group that a leaf is in, made where it is not there yet. Names of annotations hold dots themselves."""
+    for name in _names(path)[:-1]:
+        values = values.setdefault(name, {})
+    return values
+
+
+def _names(path: str) -> list[str]:
+    group, mark, annotation = path.partition("annotations.")
+    return [*group.rstrip(".").split("."), "annotations", annotation] if mark else path.split(".")
+
+
 # Settings are the service's own business: it refuses to start on a wrong or unknown one, and names it.
-@pytest.mark.parametrize("path", sorted(path for path in CHANGES if not path.startswith("config.")))
-def test_a_value_is_typed(path: str) -> None:
-    # Annotations and affinities are free, but never a bare boolean.
-    wrong: Any = 5 if isinstance(LEAVES[path], bool) else True
-    done = run(str(CHART / "render"), *_set(path, wrong))
-    assert done.returncode != 0
-    assert "schema" in done.stderr, done.stderr
-
-
+TYPED = sorted(path for path in CHANGES if not path.startswith("config."))
 GROUPS = sorted(
     {path.rpartition(".")[0] for path in LEAVES if "annotations." not in path and "config." not in path}
 )
 
 
+@functools.cache
+def _objections() -> str:
+    """What Helm says when every value is of a wrong type and every group has a member that does not exist."""
+    wrong: dict[str, Any] = {}
+    for path in TYPED:
+        # Annotations and affinities are free, but never a bare boolean.
+        _step(wrong, path)[_names(path)[-1]] = 5 if isinstance(LEAVES[path], bool) else True
+    for group in GROUPS:
+        _step(wrong, f"{group}.unknownThing".lstrip("."))["unknownThing"] = "x"
+    done = run(str(CHART / "render"), "--values", "-", text=json.dumps(wrong))
+    assert done.returncode != 0
+    assert "schema" in done.stderr, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("path", TYPED)
+def test_a_value_is_typed(path: str) -> None:
+    pointer = "/".join(name.replace("/", "~1") for name in _names(path))
+    assert f"- at '/{pointer}': " in _objections()
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_unknown_value_is_refused(group: str) -> None:
-    done = run(str(CHART / "render"), *_set(f"{group}.unknownThing".lstrip("."), "x"))
-    assert done.returncode != 0
-    assert "unknownThing" in done.stderr
+    pointer = "".join(f"/{name}" for name in group.split(".") if name)
+    assert f"- at '{pointer}': additional properties 'unknownThing' not allowed" in _objections()
 
 
 def test_every_value_is_described() -> None:

@@ -1,0 +1,79 @@
+{{/* The edges that NetworkPolicies name, each as the rules of one direction. */}}
+
+{{- define "slipway.edge.dns" -}}
+{{- with .Values.networkPolicy.dns -}}
+- ports:
+    - {protocol: UDP, port: {{ .port }}}
+    - {protocol: TCP, port: {{ .port }}}
+  {{- with .to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "slipway.edge.database" -}}
+{{- include "slipway.edge.server" (list . "postgresql" (include "slipway.database" .) .Values.networkPolicy.database) }}
+{{- end }}
+
+{{- define "slipway.edge.redis" -}}
+{{- $redis := include "slipway.redis" . }}
+{{- if fromYaml $redis }}
+{{- include "slipway.edge.server" (list . "redis" $redis .Values.networkPolicy.redis) }}
+{{- end }}
+{{- end }}
+
+{{/* To the pods of a bundled server, or to an external one. Called with (list . "redis" SERVER PEERS). */}}
+{{- define "slipway.edge.server" -}}
+{{- $root := index . 0 }}
+{{- $name := index . 1 -}}
+{{- if index $root.Values $name "enabled" -}}
+- ports:
+    - port: {{ include "slipway.bundled.port" (list $root $name) }}
+  to:
+    - podSelector:
+        matchLabels:
+          {{- include "slipway.bundled.selector" (list $root $name) | nindent 10 }}
+{{- else -}}
+- ports:
+    - port: {{ get (index . 2 | fromYaml) "port" }}
+  {{- with (index . 3).to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Who may reach a bundled server. Called with (list . "redis" COMPONENTS EXPORTER_PORT). */}}
+{{- define "slipway.bundled.policy" }}
+{{- $root := index . 0 }}
+{{- $name := index . 1 }}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "slipway.bundled.host" (list $root $name) }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- include "slipway.labels" (list $root "network") | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "slipway.bundled.selector" (list $root $name) | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  ingress:
+    - ports:
+        - port: {{ include "slipway.bundled.port" (list $root $name) }}
+      from:
+        - podSelector:
+            matchLabels:
+              {{- include "slipway.selector.all" $root | nindent 14 }}
+            matchExpressions:
+              - {key: app.kubernetes.io/component, operator: In, values: [{{ index . 2 | join ", " }}]}
+    {{- if and (dig "metrics" "enabled" false (index $root.Values $name)) $root.Values.networkPolicy.metrics.from }}
+    - ports:
+        - port: {{ index . 3 }}
+      from:
+        {{- toYaml $root.Values.networkPolicy.metrics.from | nindent 8 }}
+    {{- end }}
+{{- end }}

@@ -1,0 +1,88 @@
+"""Every value: another one for it, and what else must be set for that to matter."""
+
+from typing import Any
+
+EXTERNAL = {"postgresql": {"enabled": False}, "externalDatabase": {"host": "db", "existingSecret": "db"}}
+CACHE = {"redis": {"enabled": False}, "externalRedis": {"host": "cache"}}
+INGRESS = {"ingress": {"enabled": True, "hosts": ["a.example.com"]}}
+PEERS = [{"podSelector": {"matchLabels": {"role": "friend"}}}]
+COLLECTOR = {"networkPolicy": {"otlp": {"to": PEERS}}}
+DIGEST = f"sha256:{'1' * 64}"
+
+CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "nameOverride": ("other", {}),
+    "fullnameOverride": ("other", {}),
+    "image.repository": ("other", {}),
+    "image.tag": ("2.0.0", {}),
+    "image.digest": (DIGEST, {}),
+    "image.pullPolicy": ("Always", {}),
+    "image.pullSecrets": (["registry"], {}),
+    "replicaCount": (3, {}),
+    "drain": (7, {}),
+    "shutdownTimeout": (7, {}),
+    "config.app.environment": ("development", {}),
+    "config.logging.format": ("console", {}),
+    "security.existingSecret": ("mine", {}),
+    "security.existingSecretKey": ("mine", {"security": {"existingSecret": "mine"}}),
+    "externalDatabase.host": ("other", EXTERNAL),
+    "externalDatabase.port": (6432, EXTERNAL),
+    "externalDatabase.name": ("other", EXTERNAL),
+    "externalDatabase.user": ("other", EXTERNAL),
+    "externalDatabase.existingSecret": ("other", EXTERNAL),
+    "externalDatabase.existingSecretKey": ("other", EXTERNAL),
+    "externalRedis.host": ("other", CACHE),
+    "externalRedis.port": (6380, CACHE),
+    "externalRedis.existingSecret": ("other", CACHE),
+    "externalRedis.existingSecretKey": (
+        "other",
+        {**CACHE, "externalRedis": {"host": "cache", "existingSecret": "x"}},
+    ),
+    "migration.enabled": (False, {}),
+    "migration.wait": (100, {}),
+    "migration.deadline": (700, {}),
+    "migration.ttl": (100, {}),
+    "resources.requests.cpu": ("7m", {}),
+    "resources.requests.memory": ("7Mi", {}),
+    "resources.requests.ephemeral-storage": ("7Mi", {}),
+    "resources.limits.cpu": ("7", {}),
+    "resources.limits.memory": ("7Gi", {}),
+    "resources.limits.ephemeral-storage": ("7Gi", {}),
+    "tmpSize": ("7Mi", {}),
+    **{
+        f"probes.{probe}.{field}": (7, {})
+        for probe in ("startup", "liveness", "readiness")
+        for field in ("periodSeconds", "timeoutSeconds", "failureThreshold")
+    },
+    "service.type": ("LoadBalancer", {}),
+    "service.port": (81, {}),
+    "service.nodePort": (30080, {}),
+    "service.annotations": ({"a": "b"}, {}),
+    "ingress.enabled": (True, {"ingress": {"hosts": ["a.example.com"]}}),
+    "ingress.className": ("other", INGRESS),
+    "ingress.hosts": (["b.example.com"], INGRESS),
+    "ingress.tlsSecret": ("cert", INGRESS),
+    **{
+        f"ingress.annotations.nginx.ingress.kubernetes.io/{name}": ("7", INGRESS)
+        for name in ("proxy-body-size", "proxy-read-timeout", "proxy-send-timeout", "proxy-next-upstream")
+    },
+    "networkPolicy.enabled": (False, {}),
+    "networkPolicy.ingress.from": (PEERS, {}),
+    "networkPolicy.metrics.from": ([], {}),
+    "networkPolicy.dns.to": ([], {}),
+    "networkPolicy.dns.port": (5353, {}),
+    "networkPolicy.database.to": (PEERS, EXTERNAL),
+    "networkPolicy.redis.to": (PEERS, CACHE),
+    "networkPolicy.otlp.to": (PEERS, {}),
+    "networkPolicy.otlp.port": (4318, COLLECTOR),
+    "networkPolicy.egress": ([{"ports": [{"port": 443}]}], {}),
+    "serviceAccount.create": (False, {}),
+    "serviceAccount.name": ("other", {}),
+    "serviceAccount.annotations": ({"a": "b"}, {}),
+    "podLabels": ({"a": "b"}, {}),
+    "podAnnotations": ({"a": "b"}, {}),
+    "priorityClassName": ("high", {}),
+    "nodeSelector": ({"a": "b"}, {}),
+    "tolerations": ([{"operator": "Exists"}], {}),
+    "affinity": ({"nodeAffinity": {}}, {}),
+    "topologyKeys": (["rack"], {}),
+}

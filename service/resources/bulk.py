@@ -1,6 +1,6 @@
 """Many changes in one transaction: reading them, applying them by kind, and what became of each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -33,12 +33,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of an operation that went through: its status and the item after it."""
+    """What became of an operation that went through: its status and the item after it, and whether that is new."""
 
     status: int
     id: UUID
     etag: str | None = None
     body: str | None = None
+    changed: bool = True
 
     def as_bytes(self) -> bytes:
         head = orjson.dumps({"status": self.status, "id": self.id, "etag": self.etag})
@@ -146,6 +147,13 @@ class Bulk:
                 passed.append(entry)
         return passed
 
+    def changes(self, entries: Sequence[Entry], outcomes: Mapping[int, Outcome]) -> list[Change]:
+        """The entries that made a change, as hooks see them."""
+        made = (
+            entry for entry in entries if isinstance(done := outcomes[entry.index], Done) and done.changed
+        )
+        return [self.change(entry) for entry in made]
+
     def change(self, entry: Entry) -> Change:
         """The entry as hooks see it."""
         kind = "update" if entry.kind == "patch" else entry.kind
@@ -186,7 +194,7 @@ class Bulk:
             return problems.PreconditionFailed("Read the item again, and send its new ETag.")
         if entry.kind == "delete":
             return Done(204, entry.id)
-        return Done(200, entry.id, engine.tags.tag(row["version"]), row["body"])
+        return Done(200, entry.id, engine.tags.tag(row["version"]), row["body"], changed=row["done"])
 
 
 def _document(entries: Sequence[Entry], also_locked: Sequence[UUID]) -> str:

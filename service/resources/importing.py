@@ -16,7 +16,7 @@ from service.http.problems import FieldError, Problem
 from service.models.base import SYSTEM_FIELDS
 from service.models.ids import uuid7
 from service.resources.bodies import field_errors
-from service.resources.bulk import Bulk, Done, Entry, Outcome
+from service.resources.bulk import Bulk, Entry, Outcome
 from service.resources.declaration import Hooks
 from service.resources.engine import Engine, again_after_rollback, values_of
 from service.resources.schemas import is_text_id
@@ -135,7 +135,7 @@ class Importer:
             entries = deepcopy([line.entry for line in lines if line.entry.id not in known])
             run = Bulk(engine, connection, IMPORTER, self._request_id)
             outcomes = await run.apply(entries)
-            changes = [run.change(entry) for entry in entries if isinstance(outcomes[entry.index], Done)]
+            changes = run.changes(entries, outcomes)
             for change in changes:
                 await hooks.before_commit(change)
         for change in changes:

@@ -54,7 +54,7 @@ async def bulk(engine: Engine, request: Request, principal: Principal) -> Respon
             results = outcomes | await run.apply(own)
             if mode == "atomic":
                 _refuse_any(results)
-            changes = [run.change(entry) for entry in own if isinstance(results[entry.index], Done)]
+            changes = run.changes(own, results)
             for change in changes:
                 await hooks.before_commit(change)
             done = _results(request.url.path, request_id, results)

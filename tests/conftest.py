@@ -28,6 +28,17 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput[ADDRESS] = node.config.stash[KEEPER].address
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of an `xdist_group` on one worker. pytest-xdist 3.8 does it by a field that pytest 9.2 no longer
+    has."""
+    if not config.getoption("loadgroup", default=False):
+        return
+    for item in items:
+        if (mark := item.get_closest_marker("xdist_group")) and "@" not in item.nodeid.rpartition("]")[2]:
+            node: Any = item
+            node._id = type(node._id).parse(f"{item.nodeid}@{mark.args[0]}")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if keeper := config.stash.get(KEEPER, None):
         keeper.stop()

@@ -1,8 +1,8 @@
 """Admission: how many requests a process works on at a time.
 
 Beyond some number more requests only wait for the same few database connections, until each of them is too late.
-Whoever is turned away at once can go to another replica. Waiting for a client's body is no work and takes no place,
-so slow clients cannot keep others out.
+Whoever is turned away at once can go to another replica. Waiting for a client, to send its body or to take its
+answer, is no work and takes no place, so slow clients cannot keep others out.
 """
 
 from prometheus_client import Counter

@@ -169,8 +169,9 @@ class _Exchange:
         message = await self._receive()
         if REFUSAL in self.scope:
             raise self.scope[REFUSAL]
-        self.enter()
         if message["type"] == "http.request":
+            if self.status == CLIENT_GONE:
+                self.enter()
             self._has_body = not message.get("more_body", False)
             self._received += len(message.get("body", b""))
             if self._received > self._edge._max_body_bytes:  # noqa: SLF001
@@ -180,6 +181,7 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.leave()  # the rest is up to the client, too
             message["headers"] = [*message.get("headers", ()), *self._own_headers(message)]
         elif message["type"] == "http.response.body":
             self.size += len(message.get("body", b""))

@@ -21,7 +21,7 @@ UNDER_GUNICORN = {"server__workers": 2, "PYTHONWARNINGS": "error,ignore::Resourc
 Start = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url: str) -> Start:
     """`with start(setting=…) as server`: a ready server."""
 
@@ -36,3 +36,18 @@ def start(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url
             server.close()
 
     return starting
+
+
+@pytest.fixture(scope="session")
+def strict(start: Start) -> Iterator[Served]:
+    """A server that waits half a second, and a whole one for the next request, and works on two requests at a time."""
+    with start(
+        server__header_timeout=0.5,
+        server__body_timeout=0.5,
+        server__write_timeout=0.5,
+        server__keep_alive=1,
+        server__max_concurrency=2,
+        database__acquire_timeout=10,
+        database__lock_timeout=10,
+    ) as server:
+        yield server

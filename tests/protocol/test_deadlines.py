@@ -1,0 +1,157 @@
+"""Clients that take their time: to say something, to finish, or to read."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.process.served import Served, eventually
+from tests.protocol.case import get, post
+from tests.protocol.wire import Wire, wire
+
+pytestmark = pytest.mark.xdist_group("protocol-strict")
+
+MANY = 500
+SOON = (0.4, 2.0)  # seconds in which a deadline of half a second strikes, on a busy machine
+BIG = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def drip(client: Wire, data: bytes) -> Iterator[None]:
+    """Send a byte for each step."""
+    for place in range(len(data)):
+        client.send(data[place : place + 1])
+        yield
+
+
+def times_out(client: Wire, data: bytes) -> None:
+    """The client sends its data slowly, and is told that it took too long."""
+    began = time.monotonic()
+    client.socket.settimeout(0.05)
+    answer = None
+    for _ in drip(client, data):
+        try:
+            answer = client.answer()
+            break
+        except TimeoutError:
+            continue
+    assert answer is not None
+    assert SOON[0] < time.monotonic() - began < SOON[1]
+    assert answer.status == 408
+    assert answer.headers["connection"] == "close"
+    assert answer.problem["code"] == "request_timeout"
+    assert client.answer() is None
+
+
+def honest(server: Served, seconds: float) -> list[float]:
+    """Seconds that each request of an honest client took, one after the other."""
+    taken = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        began = time.monotonic()
+        assert server.api.get("/health").status_code == 200
+        taken.append(time.monotonic() - began)
+        time.sleep(0.01)
+    return taken
+
+
+def established(port: int, client: Wire) -> bool:
+    """Whether the server's side of the connection is open, as the system sees it."""
+    table = Path("/proc/net/tcp")
+    if not table.exists():
+        pytest.skip("this system does not tell the state of connections")
+    ends = f":{port:04X}", f":{client.socket.getsockname()[1]:04X}"
+    rows = (line.split() for line in table.read_text().splitlines()[1:])
+    return any((row[1][-5:], row[2][-5:]) == ends and row[3] == "01" for row in rows)
+
+
+def test_silent_connection_is_closed_without_a_word(strict: Served) -> None:
+    with wire(strict.port) as client:
+        assert SOON[0] < client.closed_within(SOON[1])
+        assert client.answer() is None
+
+
+def test_dripping_header_is_cut_off_at_an_absolute_deadline(strict: Served) -> None:
+    with wire(strict.port) as client:
+        times_out(client, get(b"X: 1\r\n" * 20))
+
+
+def test_dripping_second_header_is_cut_off_too(strict: Served) -> None:
+    with wire(strict.port) as client:
+        client.send(get(b"X: 1"))
+        assert getattr(client.answer(), "status", None) == 200
+        times_out(client, get(b"X: 1\r\n" * 20))
+
+
+def test_empty_lines_do_not_keep_a_connection(strict: Served) -> None:
+    with wire(strict.port) as client:
+        times_out(client, b"\r\n" * 100)
+
+
+@pytest.mark.parametrize("fields", [b"Content-Length: 500", b"Transfer-Encoding: chunked"])
+def test_dripping_body_is_cut_off_at_an_absolute_deadline(strict: Served, fields: bytes) -> None:
+    with wire(strict.port) as client:
+        client.send(post(fields, b""))
+        times_out(client, b"1\r\n \r\n" * 80)
+
+
+def test_body_that_nobody_waits_for_does_not_keep_a_connection(strict: Served) -> None:
+    with wire(strict.port) as client:
+        client.send(get(b"Content-Length: 500"))
+        assert getattr(client.answer(), "status", None) == 200
+        for _ in drip(client, b"x" * 10):
+            time.sleep(0.1)
+        client.closed_within(SOON[1])
+
+
+def test_idle_connection_is_closed_after_keep_alive(strict: Served) -> None:
+    with wire(strict.port) as client:
+        client.send(get(b"X: 1"))
+        assert getattr(client.answer(), "status", None) == 200
+        assert SOON[0] < client.closed_within(SOON[1])
+        assert client.answer() is None
+
+
+def test_connection_is_kept_after_a_body_that_came_behind_its_answer(strict: Served) -> None:
+    with wire(strict.port) as client:
+        client.send(get(b"Content-Length: 2"))
+        assert getattr(client.answer(), "status", None) == 200
+        client.send(b"{}")
+        time.sleep(0.2)
+        client.send(get(b"X: 1"))
+        assert getattr(client.answer(), "status", None) == 200
+        assert SOON[0] < client.closed_within(SOON[1])
+
+
+@pytest.mark.parametrize(
+    "beginning", [get(b"X: 1")[:-4], post(b"Content-Length: 9", b"{")], ids=["header", "body"]
+)
+def test_honest_client_does_not_notice_hundreds_of_slow_ones(strict: Served, beginning: bytes) -> None:
+    began = time.monotonic()
+    with ExitStack() as stack:
+        slow = [stack.enter_context(wire(strict.port)) for _ in range(MANY)]
+        for client in slow:
+            client.send(beginning)
+        assert max(honest(strict, 0.3)) < 1
+        for client in slow:
+            assert getattr(client.answer(), "status", None) == 408
+            assert client.answer() is None
+    assert time.monotonic() - began < 10
+
+
+def test_client_that_does_not_read_is_cut_off(strict: Served) -> None:
+    with wire(strict.port, receive_buffer=4096) as client:
+        client.send(BIG * 100)
+        assert eventually(lambda: not established(strict.port, client), seconds=10)
+        with suppress(AssertionError):  # the last answer is cut short
+            answers = [client.answer() for _ in range(100)]
+            assert None in answers
+
+
+def test_client_that_reads_slowly_gets_everything(strict: Served) -> None:
+    with wire(strict.port, receive_buffer=65536) as client:
+        client.send(BIG * 100)
+        for _ in range(100):
+            assert getattr(client.answer(), "status", None) == 200
+            time.sleep(0.015)

@@ -1,0 +1,73 @@
+"""What a large request costs the process."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.process.served import Served
+from tests.protocol.case import get, post
+from tests.protocol.wire import wire
+
+pytestmark = pytest.mark.xdist_group("protocol-strict")
+
+MB = 1 << 20
+MOST = 5 * MB
+FILL = b"a" * MB
+HEADER = get(b"X: ")[:-4]
+
+
+def peak(pid: int) -> int:
+    """The most memory that the process had since `forget`, in bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    pytest.skip("this system does not tell how much memory a process had")
+
+
+def forget(pid: int) -> None:
+    """Count the peak anew."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+@pytest.mark.parametrize(
+    ("beginning", "status"),
+    [
+        pytest.param(HEADER, 431, id="value"),
+        pytest.param(b"GET /health HTTP/1.1\r\nHost: a\r\n", 431, id="name"),
+        pytest.param(b"GET /", 414, id="target"),
+        pytest.param(post(b"Transfer-Encoding: chunked", b"2;"), 431, id="extension"),
+        pytest.param(post(b"Transfer-Encoding: chunked", b"0\r\nX: "), 431, id="trailer"),
+        pytest.param(post(b"Content-Length: 41943040", b""), 413, id="body"),
+        pytest.param(post(b"Transfer-Encoding: chunked", b"2800000\r\n"), 413, id="chunk"),
+    ],
+)
+def test_forty_megabytes_are_refused_in_little_memory(strict: Served, beginning: bytes, status: int) -> None:
+    pid = strict.process.pid
+    forget(pid)
+    before = peak(pid)
+    began = time.monotonic()
+    with wire(strict.port) as client:
+        client.send(beginning)
+        for _ in range(40):
+            client.send(FILL)
+        answer = client.answer()
+    assert answer is not None
+    assert answer.status == status
+    assert answer.problem["status"] == status
+    assert peak(pid) - before < MOST
+    assert time.monotonic() - began < 2
+
+
+def test_requests_behind_each_other_are_bounded(strict: Served) -> None:
+    pid = strict.process.pid
+    forget(pid)
+    before = peak(pid)
+    with wire(strict.port) as client:
+        client.send(get(b"X: 1") * 10_000)
+        statuses = []
+        while answer := client.answer():
+            statuses.append(answer.status)
+    assert set(statuses[:-1]) == {200}
+    assert statuses[-1] == 429
+    assert peak(pid) - before < MOST

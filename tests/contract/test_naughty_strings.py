@@ -1,0 +1,201 @@
+"""Any text in any place: it is stored and found as it was sent, or refused; it never breaks anything."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from httpx2 import Response
+
+from tests.contract.corpora import REFUSED_STRINGS, STRINGS, share
+from tests.contract.specimens import Json
+from tests.engine.api import BASE, PRODUCTS, Api, unique
+
+LIST = f"{BASE}/specimens"
+UNKNOWN = "01890000-0000-7000-8000-000000000000"
+
+
+def sound(answer: Response) -> Response:
+    """The answer, which must be a success or a refusal in the one shape of problems."""
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == answer.status_code
+    return answer
+
+
+@pytest.fixture(scope="session")
+async def stored(specimen_api: Api) -> list[Json]:
+    """A specimen for each of the strings, which is its label, its tag, and a member of its document."""
+    items = []
+    for start in range(0, len(STRINGS), 200):
+        some = STRINGS[start : start + 200]
+        operations = [
+            {"op": "create", "item": {"label": text, "tags": [text], "data": {text: text}}} for text in some
+        ]
+        answer = await specimen_api.client.post(f"{LIST}/bulk", json={"operations": operations})
+        assert answer.status_code == 200, answer.text
+        items += [result["item"] for result in answer.json()["results"]]
+    return items
+
+
+def test_every_string_is_stored_as_it_was_sent(stored: Sequence[Json]) -> None:
+    for text, item in zip(STRINGS, stored, strict=True):
+        assert (item["label"], item["tags"], item["data"]) == (text, [text], {text: text})
+
+
+async def _ids(api: Api, **query: str) -> set[str]:
+    answer = sound(await api.client.get(LIST, params={**query, "limit": "20"}))
+    assert answer.status_code == 200, answer.text
+    items = answer.json()["items"]
+    return {item["id"] for item in items}
+
+
+@pytest.mark.parametrize("part", range(2))
+async def test_every_string_finds_its_item(specimen_api: Api, stored: Sequence[Json], part: int) -> None:
+    thorough = set(share(part, 5))
+    for text, item in list(zip(STRINGS, stored, strict=True))[part::2]:
+        assert item["id"] in await _ids(specimen_api, label=text, tags__contains=text)
+        if text not in thorough:
+            continue
+        assert item["id"] in await _ids(specimen_api, tags__contains=text)
+        assert item["id"] not in await _ids(specimen_api, label__ne=text, tags__contains=text)
+        if text:
+            assert item["id"] in await _ids(specimen_api, label__startswith=text, tags__contains=text)
+        if "," not in text:
+            assert item["id"] in await _ids(specimen_api, label__in=text, tags__contains=text)
+
+
+async def test_a_page_ends_at_any_string(specimen_api: Api, stored: Sequence[Json]) -> None:
+    labels: list[str] = []
+    query = {"sort": "-label", "limit": "40"}
+    while True:
+        page = (await specimen_api.client.get(LIST, params=query)).json()
+        labels += [item["label"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert labels == sorted(labels, reverse=True)
+    assert set(STRINGS) <= set(labels)
+
+
+async def test_every_string_is_a_name_or_is_refused(specimen_api: Api) -> None:
+    category = await specimen_api.category()
+    for text in share(1, 2):
+        item = {
+            "sku": unique("NAUGHTY"),
+            "name": text,
+            "price": "1.00",
+            "category_id": category,
+            "description": text,
+        }
+        answer = sound(await specimen_api.client.post(PRODUCTS, json=item))
+        fits = 1 <= len(text) <= 200
+        assert answer.status_code == (201 if fits else 422), answer.text
+        if fits:
+            read = (await specimen_api.client.get(answer.headers["location"])).json()
+            assert (read["name"], read["description"]) == (text, text)
+
+
+@pytest.mark.parametrize(
+    "field", ["sku", "price", "stock", "status", "category_id", "tags", "attributes", "nothing"]
+)
+async def test_every_string_in_another_field_is_judged(specimen_api: Api, field: str) -> None:
+    for text in share(len(field), 8):
+        item = {"sku": unique("F"), "name": "n", "price": "1.00", "category_id": str(stored), field: text}
+        assert sound(await specimen_api.client.post(PRODUCTS, json=item)).status_code == 422
+
+
+@pytest.mark.parametrize("text", REFUSED_STRINGS, ids=ascii)
+async def test_what_is_no_text_is_refused_in_bodies(specimen_api: Api, text: str) -> None:
+    for item in (
+        {"label": text},
+        {"label": "x", "tags": [text]},
+        {"label": "x", "data": {"a": [text]}},
+        {text: 1},
+    ):
+        body = json.dumps(item).encode()
+        answer = await specimen_api.client.post(
+            LIST, content=body, headers={"content-type": "application/json"}
+        )
+        assert sound(answer).status_code == 400
+
+
+PARAMETERS = (
+    "q", "sort", "limit", "cursor", "count", "sku", "sku__startswith", "name", "name__in", "price", "price__gte",
+    "stock", "status", "tags__contains", "category_id", "created_at", "created_at__lt", "updated_at__in", "nothing",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+async def test_every_string_in_a_parameter_is_judged(specimen_api: Api, name: str) -> None:
+    for text in [*share(PARAMETERS.index(name), 6), "\0"]:
+        answer = sound(await specimen_api.client.get(f"{PRODUCTS}?{name}={quote(text, safe='')}"))
+        assert answer.status_code in (200, 400)
+        if name == "q" and len(text) <= 200 and "\0" not in text:
+            assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("suffix", ["", "/history", "/restore", "?as_of="])
+async def test_every_string_in_a_path_is_judged(specimen_api: Api, suffix: str) -> None:
+    for text in share(len(suffix), 4):
+        path = quote(text, safe="")
+        url = f"{PRODUCTS}/{UNKNOWN}{suffix}{path}" if "?" in suffix else f"{PRODUCTS}/{path}{suffix}"
+        method = "POST" if suffix == "/restore" else "GET"
+        assert sound(await specimen_api.client.request(method, url)).status_code in (200, 400, 404, 405)
+
+
+def _is_field(text: str) -> bool:
+    """Whether HTTP can carry it as a field's value at all (RFC 9110, section 5.5)."""
+    return re.search(r"[\x00\r\n]", text) is None
+
+
+Judge = Callable[[str, Response], Any]
+
+
+def _request_id(text: str, answer: Response) -> None:
+    echoed = answer.headers["x-request-id"] == text
+    assert echoed is bool(re.fullmatch(r"[A-Za-z0-9._-]{8,128}", text))
+
+
+HEADERS: dict[str, tuple[set[int], Judge]] = {
+    "If-Match": ({200, 400, 412}, lambda *_: None),
+    "If-None-Match": ({200, 304, 400}, lambda *_: None),
+    "Accept": ({200, 406}, lambda *_: None),
+    "X-Request-Id": ({200}, _request_id),
+    "traceparent": ({200}, lambda *_: None),
+    "Content-Type": ({200}, lambda *_: None),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+async def test_every_string_in_a_header_is_judged(
+    specimen_api: Api, stored: Sequence[Json], name: str
+) -> None:
+    statuses, judge = HEADERS[name]
+    url = f"{LIST}/{stored[0]['id']}"
+    for text in filter(_is_field, share(len(name), 3)):
+        answer = sound(await specimen_api.client.get(url, headers={name.encode(): text.encode()}))
+        assert answer.status_code in statuses, (text, answer.text)
+        judge(text, answer)
+
+
+async def test_every_string_as_a_key_repeats_its_answer_or_is_refused(specimen_api: Api) -> None:
+    for text in filter(_is_field, share(2, 3)):
+        headers = {b"Idempotency-Key": text.encode()}
+        first, second = [
+            sound(await specimen_api.client.post(LIST, json={"label": text}, headers=headers))
+            for _ in range(2)
+        ]
+        assert first.status_code in (201, 400)
+        if first.status_code == 201:
+            assert (second.content, second.headers["etag"]) == (first.content, first.headers["etag"])
+
+
+@pytest.mark.parametrize("name", ["Authorization", "X-API-Key"])
+async def test_every_string_as_a_credential_is_refused(specimen_api: Api, name: str) -> None:
+    for text in filter(_is_field, share(len(name), 4)):
+        headers = {b"Authorization": b"", name.encode(): text.encode()}
+        assert sound(await specimen_api.client.get(LIST, headers=headers)).status_code == 401

@@ -36,7 +36,18 @@ app.kubernetes.io/component: {{ last . }}
 
 {{/* The components that run to their end. They know the database and nothing else. */}}
 {{- define "slipway.jobs" -}}
-migration
+{{- $jobs := list }}
+{{- if .Values.migration.enabled }}{{ $jobs = append $jobs "migration" }}{{ end }}
+{{- if .Values.purge.enabled }}{{ $jobs = append $jobs "purge" }}{{ end }}
+{{- join ", " $jobs }}
+{{- end }}
+
+{{/* Whether something else than this chart decides how many pods there are, and how few there may be. */}}
+{{- define "slipway.autoscaled" -}}
+{{- if or .Values.autoscaling.enabled .Values.keda.enabled }}true{{ end }}
+{{- end }}
+{{- define "slipway.replicas" -}}
+{{- ternary .Values.autoscaling.minReplicas .Values.replicaCount (eq (include "slipway.autoscaled" .) "true") }}
 {{- end }}
 
 {{/* Labels of an object. Called with (list . "server"). */}}

@@ -7,6 +7,11 @@ serviceAccountName: {{ include "slipway.serviceAccountName" . }}
 automountServiceAccountToken: false
 # A Service named slipway would put SLIPWAY_PORT and more into the environment.
 enableServiceLinks: false
+# Names outside of the cluster are asked for once, and not first in each of its search domains.
+dnsConfig:
+  options:
+    - name: ndots
+      value: "2"
 securityContext:
   runAsNonRoot: true
   runAsUser: 10001

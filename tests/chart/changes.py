@@ -6,6 +6,9 @@ EXTERNAL = {"postgresql": {"enabled": False}, "externalDatabase": {"host": "db",
 CACHE = {"redis": {"enabled": False}, "externalRedis": {"host": "cache"}}
 INGRESS = {"ingress": {"enabled": True, "hosts": ["a.example.com"]}}
 PEERS = [{"podSelector": {"matchLabels": {"role": "friend"}}}]
+PARENTS = [{"name": "gateway"}]
+ROUTE = {"httpRoute": {"enabled": True, "hosts": ["a.example.com"], "parentRefs": PARENTS}}
+TRIGGERS = [{"type": "cpu"}]
 COLLECTOR = {"networkPolicy": {"otlp": {"to": PEERS}}}
 DIGEST = f"sha256:{'1' * 64}"
 
@@ -65,6 +68,26 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
         f"ingress.annotations.nginx.ingress.kubernetes.io/{name}": ("7", INGRESS)
         for name in ("proxy-body-size", "proxy-read-timeout", "proxy-send-timeout", "proxy-next-upstream")
     },
+    "autoscaling.enabled": (True, {}),
+    **{
+        f"autoscaling.{field}": (value, {"autoscaling": {"enabled": True}})
+        for field, value in (("minReplicas", 3), ("maxReplicas", 11), ("cpu", "600m"))
+    },
+    "keda.enabled": (True, {"keda": {"triggers": TRIGGERS}}),
+    "keda.triggers": ([{"type": "cron"}], {"keda": {"enabled": True, "triggers": TRIGGERS}}),
+    "purge.enabled": (False, {}),
+    "purge.schedule": ("@daily", {}),
+    "purge.deadline": (7, {}),
+    "httpRoute.enabled": (True, {"httpRoute": {"hosts": ["a.example.com"], "parentRefs": PARENTS}}),
+    "httpRoute.hosts": (["b.example.com"], ROUTE),
+    "httpRoute.parentRefs": ([{"name": "other"}], ROUTE),
+    "httpRoute.annotations": ({"a": "b"}, ROUTE),
+    "serviceMonitor.enabled": (True, {}),
+    "serviceMonitor.labels": ({"a": "b"}, {"serviceMonitor": {"enabled": True}}),
+    "serviceMonitor.interval": ("15s", {"serviceMonitor": {"enabled": True}}),
+    "serviceMonitor.scrapeTimeout": ("5s", {"serviceMonitor": {"enabled": True}}),
+    "prometheusRule.enabled": (True, {}),
+    "prometheusRule.labels": ({"a": "b"}, {"prometheusRule": {"enabled": True}}),
     "networkPolicy.enabled": (False, {}),
     "networkPolicy.ingress.from": (PEERS, {}),
     "networkPolicy.metrics.from": ([], {}),

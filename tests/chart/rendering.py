@@ -3,6 +3,7 @@
 import functools
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,30 @@ def run(*command: str, helm: str = "helm", text: str | None = None) -> subproces
     )
 
 
+@functools.cache
+def _bare() -> tempfile.TemporaryDirectory[str]:
+    """The chart without its dependencies, once for all tests of a process: what chart/render makes each time."""
+    folder = tempfile.TemporaryDirectory()
+    copy = Path(folder.name, "slipway")
+    shutil.copytree(CHART, copy, ignore=shutil.ignore_patterns("charts", "ci"))
+    manifest = yaml.safe_load((copy / "Chart.yaml").read_text("utf-8"))
+    del manifest["dependencies"]
+    (copy / "Chart.yaml").write_text(yaml.safe_dump(manifest), "utf-8")
+    return folder
+
+
+def render(
+    *arguments: str, helm: str = "helm", text: str | None = None, release: str = "slipway"
+) -> subprocess.CompletedProcess[str]:
+    """Helm's rendering of the chart with no dependency fetched."""
+    chart = str(Path(_bare().name, "slipway"))
+    return run(helm, "template", release, chart, *arguments, helm=helm, text=text)
+
+
 @functools.lru_cache(maxsize=512)
 def own(*arguments: str, helm: str = "helm") -> str:
     """The chart's own manifests as text, with no dependency fetched. Fails with Helm's words."""
-    done = run(str(CHART / "render"), "--namespace", "shop", *arguments, helm=helm)
+    done = render("--namespace", "shop", *arguments, helm=helm)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -61,10 +82,17 @@ def one(text: str, kind: str, name: str = "") -> Object:
     return found[0]
 
 
+def template(workload: Object) -> Object:
+    """The pod template of a workload."""
+    spec = workload["spec"]
+    found: Object = (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]
+    return found
+
+
 def pods(text: str) -> dict[str, Object]:
     """The pod specs of all workloads, by `Kind/name`."""
     return {
-        f"{found['kind']}/{found['metadata']['name']}": found["spec"]["template"]["spec"]
+        f"{found['kind']}/{found['metadata']['name']}": template(found)["spec"]
         for found in objects(text)
         if found["kind"] in WORKLOADS
     }

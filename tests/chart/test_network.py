@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.rendering import Object, objects, one, own, pods, profile
+from tests.chart.rendering import WORKLOADS, Object, objects, one, own, pods, profile, template
 
 SERVICE = {"app.kubernetes.io/name": "slipway", "app.kubernetes.io/instance": "slipway"}
 EXTERNAL = profile("02-external-values.yaml")
@@ -31,11 +31,7 @@ def test_nothing_is_allowed_to_a_pod_of_the_service_beyond_the_edges() -> None:
     assert spec["podSelector"] == {"matchLabels": SERVICE}
     assert "ingress" not in spec
     assert "egress" not in spec
-    labels = [
-        found["spec"]["template"]["metadata"]["labels"]
-        for found in objects(text)
-        if found["kind"] in {"Deployment", "Job"}
-    ]
+    labels = [template(found)["metadata"]["labels"] for found in objects(text) if found["kind"] in WORKLOADS]
     assert len(labels) == len(pods(text))
     assert all(SERVICE.items() <= found.items() for found in labels)
 
@@ -105,7 +101,7 @@ def test_jobs_are_called_by_nobody_and_call_names_and_the_database() -> None:
 
 @pytest.mark.parametrize(
     ("server", "port", "callers"),
-    [("postgresql", 5432, {"server", "migration"}), ("redis", 6379, {"server"})],
+    [("postgresql", 5432, {"server", "migration", "purge"}), ("redis", 6379, {"server"})],
 )
 def test_a_bundled_server_answers_the_service_alone(server: str, port: int, callers: set[str]) -> None:
     spec = _policy(own(), f"slipway-{server}")

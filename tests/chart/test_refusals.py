@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chart.rendering import CHART, run
+from tests.chart.rendering import render
 
 # What is set, and how the sentence about it begins and where it sends the reader.
 REFUSALS = [
@@ -39,6 +39,27 @@ REFUSALS = [
         "config.security.issuers names issuers of tokens while networkPolicy.egress is empty: ",
         "Allow it with a rule such as",
     ),
+    (
+        "httpRoute.enabled=true,httpRoute.hosts[0]=a.example.com",
+        "httpRoute.enabled is true and httpRoute.parentRefs is empty: ",
+        "Set httpRoute.parentRefs[0].name",
+    ),
+    (
+        "httpRoute.enabled=true,httpRoute.parentRefs[0].name=gateway",
+        "httpRoute.enabled is true and httpRoute.hosts is empty: ",
+        "Set httpRoute.hosts[0]=",
+    ),
+    (
+        "autoscaling.enabled=true,keda.enabled=true,keda.triggers[0].type=cpu",
+        "autoscaling.enabled and keda.enabled are both true: ",
+        "Set one of them to false",
+    ),
+    ("keda.enabled=true", "keda.enabled is true and keda.triggers is empty: ", "use autoscaling.enabled"),
+    (
+        "autoscaling.enabled=true,autoscaling.minReplicas=20",
+        "autoscaling.minReplicas (20) is more than autoscaling.maxReplicas (10): ",
+        "Raise autoscaling.maxReplicas",
+    ),
     ("image.tag=latest", 'image.tag is "latest": ', "Name a version in image.tag"),
     (
         "migration.wait=900",
@@ -59,7 +80,7 @@ REFUSALS = [
 
 
 def _reasons(*arguments: str) -> list[str]:
-    done = run(str(CHART / "render"), *arguments)
+    done = render(*arguments)
     assert done.returncode != 0
     return [line.removeprefix("- ") for line in done.stderr.splitlines() if line.startswith("- ")]
 

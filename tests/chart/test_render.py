@@ -1,15 +1,13 @@
 """The chart renders and lints in every profile, with Helm 4 and 3, with and without its dependencies."""
 
 import re
-import shutil
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 
 import service
-from tests.chart.rendering import CHART, PROFILES, helm_or_skip, objects, one, own, pods, profile, run
+from tests.chart.rendering import CHART, PROFILES, helm_or_skip, objects, one, own, pods, profile, render, run
 
 HELMS = ("helm", "helm3")
 PASSWORD = re.compile(r"^  (database-password|redis-password|secret-key): .*$", re.MULTILINE)
@@ -67,16 +65,17 @@ def test_nothing_is_a_hook() -> None:
 
 
 @pytest.mark.parametrize(("release", "name"), [("shop", "shop-slipway"), ("slipway-eu", "slipway-eu")])
-def test_names_follow_the_release(release: str, name: str, tmp_path: Path) -> None:
-    copy = tmp_path / "slipway"
-    shutil.copytree(CHART, copy, ignore=shutil.ignore_patterns("charts", "ci"))
-    manifest = (copy / "Chart.yaml").read_text("utf-8")
-    (copy / "Chart.yaml").write_text(manifest[: manifest.index("dependencies:")], "utf-8")
-    text = run("helm", "template", release, str(copy)).stdout
+def test_names_follow_the_release(release: str, name: str) -> None:
+    text = render(release=release).stdout
     assert one(text, "Deployment")["metadata"]["name"] == name
     assert one(text, "Secret")["metadata"]["name"] == f"{release}-credentials"
     hosts = {v for v in re.findall(r'_HOST\n +value: "(.*)"', text) if release in v}
     assert hosts == {f"{release}-postgresql", f"{release}-redis"}
+
+
+def test_the_chart_renders_for_anybody_with_no_dependency_fetched() -> None:
+    external = profile("02-external-values.yaml")  # which generates no passwords
+    assert run(str(CHART / "render"), "--namespace", "shop", *external).stdout == own(*external)
 
 
 def test_every_name_fits_into_a_label() -> None:

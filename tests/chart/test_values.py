@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.chart.changes import CHANGES
-from tests.chart.rendering import CHART, own, run
+from tests.chart.rendering import CHART, own, render
 
 SUBCHARTS = {"postgresql", "redis"}
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
@@ -77,7 +77,7 @@ def _objections() -> str:
         _step(wrong, path)[_names(path)[-1]] = 5 if isinstance(LEAVES[path], bool) else True
     for group in GROUPS:
         _step(wrong, f"{group}.unknownThing".lstrip("."))["unknownThing"] = "x"
-    done = run(str(CHART / "render"), "--values", "-", text=json.dumps(wrong))
+    done = render("--values", "-", text=json.dumps(wrong))
     assert done.returncode != 0
     assert "schema" in done.stderr, done.stderr
     return done.stderr

@@ -1,0 +1,51 @@
+"""One thing decides how many pods there are, and the disruption budget follows it."""
+
+import pytest
+
+from tests.chart.rendering import objects, one, own
+
+HPA = ("--set", "autoscaling.enabled=true")
+KEDA = ("--set", "keda.enabled=true,keda.triggers[0].type=cpu")
+
+
+def _kinds(text: str) -> set[str]:
+    return {found["kind"] for found in objects(text)}
+
+
+def test_without_an_autoscaler_the_chart_says_how_many() -> None:
+    text = own()
+    assert one(text, "Deployment")["spec"]["replicas"] == 2
+    assert not {"HorizontalPodAutoscaler", "ScaledObject"} & _kinds(text)
+
+
+@pytest.mark.parametrize("scaler", [HPA, KEDA])
+def test_with_one_the_chart_is_silent_about_it(scaler: tuple[str, ...]) -> None:
+    # A number here would be set anew by each upgrade, whatever the load.
+    assert "replicas" not in one(own(*scaler), "Deployment")["spec"]
+
+
+def test_the_autoscaler_looks_at_the_cpu_of_the_server() -> None:
+    spec = one(own(*HPA), "HorizontalPodAutoscaler")["spec"]
+    assert spec["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "slipway"}
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 10)
+    (metric,) = spec["metrics"]
+    assert metric["containerResource"] == {
+        "name": "cpu",
+        "container": "server",
+        "target": {"type": "AverageValue", "averageValue": "700m"},
+    }
+
+
+def test_keda_scales_between_the_same_bounds() -> None:
+    text = own(*KEDA)
+    spec = one(text, "ScaledObject")["spec"]
+    assert spec["scaleTargetRef"] == {"name": "slipway"}
+    assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (2, 10)
+    assert spec["triggers"] == [{"type": "cpu"}]
+    assert "HorizontalPodAutoscaler" not in _kinds(text)
+
+
+@pytest.mark.parametrize("scaler", [HPA, KEDA])
+def test_the_budget_looks_at_the_fewest_pods_and_not_at_replica_count(scaler: tuple[str, ...]) -> None:
+    assert "PodDisruptionBudget" in _kinds(own(*scaler, "--set", "replicaCount=1"))
+    assert "PodDisruptionBudget" not in _kinds(own(*scaler, "--set", "autoscaling.minReplicas=1"))

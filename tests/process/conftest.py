@@ -1,17 +1,23 @@
 """Real processes on real servers."""
 
+import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from typer.testing import CliRunner, Result
 
+from service.cli import app
 from service.config import Settings
 from service.database import Database
 from service.security.keys import create_key
-from tests.process.served import Served
+from tests.process.served import Served, command_environment
 
 Serve = Callable[..., Served]
+Command = Callable[..., Result]
 
 
 @pytest.fixture
@@ -37,6 +43,24 @@ def shared(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_ur
     service = Served(home, database__url=database_url, redis__url=redis_url, security__key_cache_seconds=0.3)
     yield service.ready()
     service.close()
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """Runs a command of `slipway` inside this process, which saves the seconds that a new one takes to start."""
+    monkeypatch.chdir(tmp_path)
+    handlers, level = logging.root.handlers[:], logging.root.level
+    runner = CliRunner()
+
+    def run(*arguments: str, **settings: object) -> Result:
+        wanted = command_environment(**settings)
+        removed = {name: None for name in os.environ if name.startswith("SLIPWAY_")}
+        return runner.invoke(app, arguments, env={**removed, **wanted})
+
+    yield run
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
 
 
 async def new_key(database_url: str, *scopes: str, **more: Any) -> str:

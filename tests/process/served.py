@@ -35,13 +35,17 @@ def environment(**settings: object) -> dict[str, str]:
     return {**clean, "PYTHONWARNINGS": "error", **given}
 
 
+def command_environment(**settings: object) -> dict[str, str]:
+    """The environment of a command: in production, without Redis, unless the settings say otherwise."""
+    return environment(**{"security__secret_key": SECRET_KEY, "redis__enabled": "false", **settings})
+
+
 def slipway(home: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, in production unless the settings say otherwise."""
-    given = {"security__secret_key": SECRET_KEY, "redis__enabled": "false", **settings}
+    """Run a command to its end, as a process of its own."""
     return subprocess.run(
         [SLIPWAY, *arguments],
         cwd=home,
-        env=environment(**given),
+        env=command_environment(**settings),
         capture_output=True,
         text=True,
         timeout=COMMAND_SECONDS,

@@ -2,14 +2,13 @@
 
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import httpx2
 import pytest
 
 from service import clock
-from tests.process.conftest import new_key
-from tests.process.served import Served, eventually, slipway
+from tests.process.conftest import Command, new_key
+from tests.process.served import Served, eventually
 
 PRODUCTS = "/api/v1/products"
 
@@ -18,10 +17,10 @@ def asked(service: Served, key: str, method: str = "GET") -> httpx2.Response:
     return service.api.request(method, PRODUCTS, headers={"Authorization": f"Bearer {key}"})
 
 
-def test_key_is_made_listed_used_and_revoked(shared: Served, tmp_path: Path, database_url: str) -> None:
+def test_key_is_made_listed_used_and_revoked(shared: Served, command: Command, database_url: str) -> None:
     def keys(*arguments: str) -> str:
-        done = slipway(tmp_path, "keys", *arguments, database__url=database_url)
-        assert done.returncode == 0, done.stderr
+        done = command("keys", *arguments, database__url=database_url)
+        assert done.exit_code == 0, done.output
         return done.stdout
 
     key = keys("create", "--name", "reader", "--scope", "catalog:read", "--days", "1").strip()
@@ -38,16 +37,16 @@ def test_key_is_made_listed_used_and_revoked(shared: Served, tmp_path: Path, dat
     assert secret not in shared.output
 
 
-def test_unknown_prefix_cannot_be_revoked(tmp_path: Path, database_url: str) -> None:
-    done = slipway(tmp_path, "keys", "revoke", "nothere", database__url=database_url)
-    assert (done.returncode, done.stderr) == (1, "slipway: there is no key with the prefix nothere\n")
+def test_unknown_prefix_cannot_be_revoked(command: Command, database_url: str) -> None:
+    done = command("keys", "revoke", "nothere", database__url=database_url)
+    assert (done.exit_code, done.stderr) == (1, "slipway: there is no key with the prefix nothere\n")
 
 
-def test_odd_scopes_are_a_usage_error(tmp_path: Path, database_url: str) -> None:
+def test_odd_scopes_are_a_usage_error(command: Command, database_url: str) -> None:
     odd = ("no scope", "a:b:c", "CATALOG:read")
     options = [part for scope in odd for part in ("--scope", scope)]
-    done = slipway(tmp_path, "keys", "create", "--name", "x", *options, database__url=database_url)
-    assert (done.returncode, done.stderr) == (2, f"slipway: not a scope: {', '.join(odd)}\n")
+    done = command("keys", "create", "--name", "x", *options, database__url=database_url)
+    assert (done.exit_code, done.stderr) == (2, f"slipway: not a scope: {', '.join(odd)}\n")
 
 
 async def test_expired_key_is_refused(shared: Served, database_url: str) -> None:

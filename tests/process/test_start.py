@@ -1,6 +1,7 @@
 """The beginning of a process: what it needs, what it waits for, what it refuses."""
 
 import re
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -8,8 +9,8 @@ import pytest
 
 from service.local.ports import LOOPBACK, free_port
 from tests.conftest import DatabaseFactory
-from tests.process.conftest import Serve
-from tests.process.served import SECRET_KEY, Served, eventually, slipway
+from tests.process.conftest import Command, Serve
+from tests.process.served import SECRET_KEY, eventually, slipway
 from tests.services import Client
 
 WRONG = "wr0ng-passw0rd"
@@ -25,16 +26,19 @@ def with_password(url: str, password: str) -> str:
     return urlunsplit(parts._replace(netloc=where))
 
 
-def test_taken_port_is_one_line_and_exit_code_5(tmp_path: Path, shared: Served) -> None:
-    for name, port in (("server__port", shared.port), ("server__admin_port", shared.admin_port)):
-        other = {"server__port": free_port(), "server__admin_port": free_port()}
-        done = slipway(tmp_path, "serve", database__password="x", **{**other, name: port})
-        assert done.returncode == 5
-        assert lines(done.stderr) == [f"slipway: cannot listen on {LOOPBACK}:{port}: Address already in use"]
+@pytest.mark.parametrize("name", ["server__port", "server__admin_port"])
+def test_taken_port_is_one_line_and_exit_code_5(tmp_path: Path, name: str) -> None:
+    ports = {"server__port": free_port(), "server__admin_port": free_port()}
+    with socket.create_server((LOOPBACK, ports[name])):
+        done = slipway(tmp_path, "serve", database__password="x", **ports)
+    assert done.returncode == 5
+    assert lines(done.stderr) == [
+        f"slipway: cannot listen on {LOOPBACK}:{ports[name]}: Address already in use"
+    ]
 
 
 def test_service_waits_for_its_database(
-    serve: Serve, fresh_database: DatabaseFactory, services: Client
+    serve: Serve, command: Command, fresh_database: DatabaseFactory, services: Client
 ) -> None:
     url = fresh_database(migrated=False)
     name = urlsplit(url).path.rpartition("_extra_")[2]
@@ -52,7 +56,7 @@ def test_service_waits_for_its_database(
     assert eventually(
         lambda: service.admin.get("/readyz").json()["checks"]["database"]["detail"] == "not migrated"
     )
-    assert slipway(service.home, "migrate", database__url=url).returncode == 0
+    assert command("migrate", database__url=url).exit_code == 0
     assert eventually(lambda: service.probe("/readyz") == 200, seconds=10)
     assert service.api.get("/health").status_code == 200
     assert service.process.poll() is None
@@ -91,20 +95,21 @@ def test_migrate_without_a_database_is_exit_code_4(tmp_path: Path) -> None:
     assert WRONG not in done.stderr + done.stdout
 
 
-@pytest.mark.parametrize("command", [("keys", "list"), ("seed",), ("migrate", "--check")])
-def test_every_command_says_that_the_database_is_away(tmp_path: Path, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("arguments", [("keys", "list"), ("seed",), ("migrate", "--check"), ("purge",)])
+def test_every_command_says_that_the_database_is_away(command: Command, arguments: tuple[str, ...]) -> None:
     url = f"postgresql://slipway:{WRONG}@{LOOPBACK}:{free_port()}/slipway"
-    done = slipway(tmp_path, *command, database__url=url)
-    assert (done.returncode, len(lines(done.stderr))) == (4, 1)
+    done = command(*arguments, database__url=url)
+    assert (done.exit_code, len(lines(done.stderr))) == (4, 1)
+    assert WRONG not in done.output
 
 
 def test_migrate_check_tells_an_empty_database_from_one_at_the_head(
-    tmp_path: Path, fresh_database: DatabaseFactory
+    command: Command, fresh_database: DatabaseFactory
 ) -> None:
     url = fresh_database(migrated=False)
-    assert slipway(tmp_path, "migrate", "--check", database__url=url).returncode == 7
-    first = slipway(tmp_path, "migrate", database__url=url)
-    assert (first.returncode, first.stdout.startswith("migrated to")) == (0, True)
-    again = slipway(tmp_path, "migrate", database__url=url)
-    assert (again.returncode, again.stdout.startswith("already at")) == (0, True)
-    assert slipway(tmp_path, "migrate", "--check", database__url=url).returncode == 0
+    assert command("migrate", "--check", database__url=url).exit_code == 7
+    first = command("migrate", database__url=url)
+    assert (first.exit_code, first.stdout.startswith("migrated to")) == (0, True)
+    again = command("migrate", database__url=url)
+    assert (again.exit_code, again.stdout.startswith("already at")) == (0, True)
+    assert command("migrate", "--check", database__url=url).exit_code == 0

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import ARRAY, MetaData, Text
+from sqlalchemy import ARRAY, Text
 from sqlmodel import Field
 
 from service.main import create_app
@@ -12,9 +12,9 @@ from service.models.indexes import array_index, prefix_index, sort_index, unique
 from service.resources.catalog import categories, products
 from service.resources.declaration import DeclarationError, RestResource
 from tests.engine.api import settings_for
-from tests.engine.tables import SCOPES, Gadget, gadgets, groups
+from tests.engine.tables import SCOPES, Gadget, gadgets, groups, new_metadata
 
-OTHERS = MetaData()
+OTHERS = new_metadata()
 
 
 class Loan(Resource, table=True):

@@ -24,7 +24,7 @@ async def test_sigterm_drains_while_a_slow_request_ends_well(
     serve: Serve, database_url: str, headers: dict[str, str]
 ) -> None:
     service = serve(
-        server__drain_delay=1.5, server__shutdown_timeout=10, database__lock_timeout=20,
+        server__drain_delay=3, server__shutdown_timeout=10, database__lock_timeout=20,
         database__statement_timeout=20,
     ).ready()  # fmt: skip
     assert "connection" not in service.api.get(LIST, headers=headers).headers
@@ -33,14 +33,14 @@ async def test_sigterm_drains_while_a_slow_request_ends_well(
         slow = pool.submit(httpx2.get, f"{service.api.base_url}{LIST}", headers=headers, timeout=30)
         assert eventually(lambda: _in_progress(service) == 1)
         service.process.send_signal(signal.SIGTERM)
-        assert eventually(lambda: service.probe("/readyz") == 503, seconds=1)
+        assert eventually(lambda: service.probe("/readyz") == 503, seconds=2.5)
         assert service.admin.get("/readyz").json()["status"] == "draining"
         assert service.probe("/livez") == 200
         served = service.api.get("/health")
         assert (served.status_code, served.headers["connection"]) == (503, "close")
         served = service.api.get("/api/v1/categories?limit=1", headers=headers)
         assert (served.status_code, served.headers["connection"]) == (200, "close")
-        assert eventually(lambda: _refused(service), seconds=5)
+        assert eventually(lambda: _refused(service), seconds=10)
         assert not slow.done()
         await holder.close()
         assert slow.result(10).status_code == 200

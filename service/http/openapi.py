@@ -14,6 +14,16 @@ from service.http.problems import MEDIA_TYPE
 NO_NUL = r"^[^\u0000]*$"
 _TEXT: dict[str, Any] = {"type": "string"}
 _NARROWED = {"pattern", "format", "enum", "const"}
+_BEFORE_ALL = (
+    problems.MalformedRequest,
+    problems.RequestTimeout,
+    problems.BodyTooLarge,
+    problems.TargetTooLong,
+    problems.ExpectationFailed,
+    problems.HeadersTooLarge,
+    problems.InternalError,
+    problems.Unavailable,
+)
 _INTEGER: dict[str, Any] = {"type": "integer", "minimum": 0}
 _MORE_HEADERS: dict[int, dict[str, Any]] = {429: {"Retry-After": _INTEGER}, 415: {"Accept": _TEXT}}
 
@@ -63,6 +73,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for operation in path.values():
             _without_frameworks_422(operation)
             _with_all_media_types(operation)
+            _with_answers_of_the_edge(operation)
             for text in _texts(operation.get("requestBody", {}), components, set()):
                 text["pattern"] = NO_NUL
     return schema
@@ -80,6 +91,14 @@ def _texts(node: Any, components: dict[str, Any], seen: set[str]) -> Iterator[di
     if isinstance(node, dict | list):
         for child in node.values() if isinstance(node, dict) else node:
             yield from _texts(child, components, seen)
+
+
+def _with_answers_of_the_edge(operation: dict[str, Any]) -> None:
+    """Any request may be refused before an operation sees it."""
+    answers = operation["responses"]
+    for status, answer in responses_of(*_BEFORE_ALL).items():
+        answers.setdefault(str(status), answer)
+    operation["responses"] = dict(sorted(answers.items()))
 
 
 def _with_all_media_types(operation: dict[str, Any]) -> None:

@@ -63,7 +63,7 @@ async def target(
     )
     try:
         service.ready()
-        key = await new_key(url, "catalog:read", "catalog:write")
+        key = await new_key(url, "admin", "catalog:read", "catalog:write")
         made = service.api.post(
             "/api/v1/categories",
             json={"slug": "contract", "name": "Contract"},

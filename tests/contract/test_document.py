@@ -66,6 +66,11 @@ def test_every_failure_is_a_problem(document: Json) -> None:
                 assert list(answer["content"]) == [PROBLEM], f"{name} {status}"
 
 
+def test_every_operation_may_be_refused_by_the_edge(document: Json) -> None:
+    for name, operation in _operations(document):
+        assert {"400", "408", "413", "414", "417", "431", "500", "503"} <= operation["responses"].keys(), name
+
+
 def test_every_operation_under_the_api_says_how_it_refuses(document: Json) -> None:
     for name, operation in _operations(document):
         if "/api/" not in name:

@@ -32,7 +32,12 @@ async def test_schemathesis_finds_nothing(target: Target, phases: str, few: int,
         f"--header=Authorization: Bearer {target.key}",
         "--no-color",
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "SLIPWAY_TEST_CATEGORY": target.category},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SLIPWAY_TEST_CATEGORY": target.category,
+            "SLIPWAY_TEST_PREFIX": target.key.split("_")[1],
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.process.served import Served
-from tests.protocol.case import Case, get
+from tests.protocol.case import Case, get, post
 from tests.protocol.conftest import UNDER_GUNICORN, Start
 from tests.protocol.refused import REFUSED
 from tests.protocol.valid import LAST, VALID
@@ -93,3 +93,42 @@ def test_bad_request_is_refused_under_gunicorn(gunicorn: Served, case: Case) -> 
 @each(VALID[::7])
 def test_valid_request_is_served_under_gunicorn(gunicorn: Served, case: Case) -> None:
     serve(gunicorn, case)
+
+
+def test_admin_port_refuses_too_and_logs_nothing(server: Served) -> None:
+    with wire(server.admin_port) as client:
+        client.send(b"GET /livez HTTP/1.1\r\n\r\n")
+        answer = client.answer()
+        assert answer is not None
+        assert answer.status == 400
+        assert client.answer() is None
+    assert server.lines(request_id=answer.problem["request_id"]) == []
+
+
+def test_body_is_asked_for_only_when_it_is_wanted(server: Served) -> None:
+    """RFC 9110, 10.1.1: a final answer instead of 100, and the connection closes, as the body may come or not."""
+    with wire(server.port) as client:
+        client.send(post(b"Expect: 100-continue\r\nContent-Length: 2000000", b""))
+        answer = client.answer()
+        assert answer is not None
+        assert (answer.status, answer.headers["connection"]) == (413, "close")
+        assert client.answer() is None
+
+
+def test_trailers_do_not_pass_for_headers(server: Served) -> None:
+    """RFC 9110, 6.5.1."""
+    body = b"2\r\n{}\r\n0\r\nX-Request-Id: from-a-trailer\r\n\r\n"
+    with wire(server.port) as client:
+        client.send(post(b"Transfer-Encoding: chunked", body))
+        answer = client.answer()
+    assert answer is not None
+    assert answer.problem["request_id"] != "from-a-trailer"
+
+
+def test_answer_arrives_although_the_client_goes_on_sending(server: Served) -> None:
+    for _ in range(20):
+        with wire(server.port) as client:
+            client.send(post(b"Content-Length: 3000000", b"x" * 3_000_000))
+            answer = client.answer()
+            assert answer is not None
+            assert answer.status == 413

@@ -25,6 +25,11 @@ VALID = (
     Case("options-of-the-server", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 204),  # RFC 9110, 9.3.7
     Case("method-of-another-protocol", b"PROPFIND /health HTTP/1.1\r\nHost: a\r\n\r\n", 405),
     Case("trace", b"TRACE /health HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    Case(
+        "trailers-behind-many-headers",
+        post(many(b"X-%d: 1", 97) + b"\r\n" + CHUNKED, b"2\r\n{}\r\n0\r\nY: 1\r\n\r\n"),
+        422,
+    ),
     Case("get-with-a-body", get(b"Content-Length: 5") + b"12345", 200),
     Case("length", post(b"Content-Length: 2", b"{}"), 422),
     Case("length-with-leading-zeros", post(b"Content-Length: 0002", b"{}"), 422),

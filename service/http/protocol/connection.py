@@ -16,6 +16,7 @@ from service.http import problems
 from service.http.problems import Problem
 from service.http.protocol import framing
 from service.http.protocol.closing import ClosingTransport
+from service.http.protocol.framing import SINGLE
 from service.http.protocol.limits import DISCARDED, LINGER_SECONDS, PIPELINED, Limits
 from service.http.state import REFUSAL
 
@@ -38,6 +39,7 @@ class Connection(HttpToolsProtocol):
         self._stall: asyncio.TimerHandle | None = None
         self._fed = 0  # bytes of the present head, or since the last byte of content
         self._room = 0  # bytes that the header may still have
+        self._most = self.limits.headers
         self._start = b""  # the read that the present head began in, to the end of the request line
         self._inside = False  # a message begins behind other bytes of the same read
         self._noted: framing.Noted = {}
@@ -156,21 +158,20 @@ class Connection(HttpToolsProtocol):
             self._object(problems.TargetTooLong())
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._continuing:
-            return
-        self._room -= len(name) + len(value) + 4  # colon, space, CR, LF
-        if self._room < 0:
+        headers = self.headers
+        room = self._room = self._room - len(name) - len(value) - 4  # colon, space, CR, LF
+        if room < 0:
             self._object(problems.HeadersTooLarge())
         if self._phase == BODY:
             return  # a trailer, which must not pass for a header (RFC 9110, 6.5.1)
+        if len(headers) >= self._most:
+            self._object(problems.HeadersTooLarge())
         name = name.lower()
-        if name in framing.SINGLE:
+        headers.append((name, value))
+        if name in SINGLE:
             if name in self._noted:
                 self._object(problems.MalformedRequest("A header came twice that may come once only."))
             self._noted[name] = value
-        if len(self.headers) >= self.limits.headers:
-            self._object(problems.HeadersTooLarge())
-        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self._continuing:
@@ -189,6 +190,7 @@ class Connection(HttpToolsProtocol):
         self.expect_100_continue = framing.EXPECT in noted and version == "1.1" and (coded or length > 0)
         super().on_headers_complete()
         self._phase, self._fed, self._start = BODY, 0, b""
+        self._room = self.limits.header_bytes  # for trailers
         self._disarm()
         if coded or length:
             self._ignored_upgrade = self.parser.should_upgrade()

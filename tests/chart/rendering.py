@@ -99,7 +99,7 @@ def pods(text: str) -> dict[str, Object]:
 
 
 def containers(pod: Object) -> list[Object]:
-    return [*pod.get("initContainers", []), *pod["containers"]]
+    return [*(pod.get("initContainers") or []), *pod["containers"]]
 
 
 def environment(container: Object) -> dict[str, str]:

@@ -1,0 +1,61 @@
+"""What reviewers' tools check by default holds for every own object of every profile."""
+
+import functools
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.chart.rendering import CHART, PROFILES, helm_or_skip, objects, own, profile, run
+from tests.chart.rules import RULES
+from tests.chart.rules.manifests import Manifests
+from tests.chart.rules.skips import SKIPS
+
+BAD = Path(__file__).parent / "rules" / "bad.yaml"
+
+
+@functools.cache
+def _manifests(values: str) -> Manifests:
+    return Manifests(objects(own(*profile(values))))
+
+
+def _findings(rule: str) -> list[str]:
+    return [
+        f"{values or 'defaults'}: {found}"
+        for values in ["", *PROFILES]
+        for found in RULES[rule](_manifests(values))
+    ]
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_nothing_is_found(rule: str) -> None:
+    patterns = [pattern for pattern, _ in SKIPS.get(rule, [])]
+    found = [text for text in _findings(rule) if not any(fnmatch(text, pattern) for pattern in patterns)]
+    assert found == []
+
+
+@pytest.mark.parametrize("rule", sorted(SKIPS))
+def test_a_skip_has_a_reason_and_is_needed(rule: str) -> None:
+    found = _findings(rule)
+    for pattern, reason in SKIPS[rule]:
+        assert any(fnmatch(text, pattern) for text in found), f"nothing left to skip: {pattern}"
+        assert reason.endswith(".")
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_a_rule_finds_what_it_is_about(rule: str) -> None:
+    bad = Manifests(list(yaml.safe_load_all(BAD.read_text("utf-8"))))
+    assert list(RULES[rule](bad))
+
+
+@pytest.mark.parametrize("values", ["", *PROFILES])
+def test_pods_of_bundled_servers_are_restricted_too(values: str) -> None:
+    if not list((CHART / "charts").glob("*.tgz")):
+        pytest.skip("chart/charts is empty: run `make chart-deps`")
+    command = (helm_or_skip("helm"), "template", "slipway", str(CHART), "--namespace", "shop")
+    done = run(*command, *profile(values))
+    assert done.returncode == 0, done.stderr
+    manifests = Manifests(objects(done.stdout))
+    restricted = [rule for name, rule in RULES.items() if name.startswith("restricted/")]
+    assert [found for rule in restricted for found in rule(manifests)] == []

@@ -46,6 +46,7 @@ class Connection(HttpToolsProtocol):
         self._keeps = False  # the connection stays open if the body comes to its end
         self._ignored_upgrade = False  # whose body the parser would not read
         self._continuing = False
+        self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(
@@ -60,6 +61,11 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if (
+            self._running is not None
+        ):  # uvicorn tells the last request only, which may still wait behind this one
+            self._running.disconnected = not self._running.response_complete
+            self._running.message_event.set()
         self._unset_keepalive_if_required()
         self._disarm()
         self.resume_writing()
@@ -217,6 +223,10 @@ class Connection(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     # What is refused.
 

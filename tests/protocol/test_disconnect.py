@@ -1,0 +1,42 @@
+"""A client that goes away while one of its requests runs and another waits."""
+
+import asyncio
+import socket
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from service.config import ServerSettings
+from service.http.protocol.connection import limited
+from service.http.protocol.limits import Limits
+from tests.protocol.case import get
+
+
+async def test_running_request_is_told_although_another_waits_behind_it() -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def application(_scope: Any, receive: Any, _send: Any) -> None:
+        while (kind := (await receive())["type"]) != "http.disconnect":
+            await heard.put(kind)
+        await heard.put(kind)
+
+    config = Config(application, http=limited(Limits.of(ServerSettings())), ws="none", log_config=None)
+    config.load()
+    protocol: Any = config.http_protocol_class
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(get(b"X: 1") * 2)
+        state = ServerState()
+        transport, _ = await loop.connect_accepted_socket(
+            lambda: protocol(config=config, server_state=state, app_state={}, _loop=loop), ours
+        )
+        async with asyncio.timeout(5):
+            assert await heard.get() == "http.request"
+    async with asyncio.timeout(5):
+        assert await heard.get() == "http.disconnect"
+        await asyncio.gather(*state.tasks)
+    assert heard.empty()
+    assert transport.is_closing()
+    assert not state.connections

@@ -57,6 +57,8 @@ class Product(Resource, table=True):
         sort_index("product", "created_at"),
         sort_index("product", "name"),
         sort_index("product", "price"),
+        sort_index("product", "stock"),
+        sort_index("product", "updated_at"),
         sort_index("product", "category_id", "created_at"),
         prefix_index("product", "sku"),
         array_index("product", "tags"),

@@ -15,7 +15,7 @@ def unique_alive(table: str, *columns: str) -> Index:
 
 
 def sort_index(table: str, *columns: str) -> Index:
-    """Serves `sort=` by these columns in both directions, with the id as tie-break."""
+    """Serves `sort=` by these columns in both directions, with the id as tie-break, and filters by the first."""
     return Index(f"ix_{table}_{'_'.join(columns)}", *columns, "id", postgresql_where=ALIVE)
 
 
@@ -44,7 +44,10 @@ def trigram_index(table: str, column: str) -> Index:
 
 
 def search_index(table: str, *columns: str) -> Index:
-    """Serves `q=` over these columns: full-text search on an expression, so that the row stores nothing twice."""
+    """Serves `q=` over these columns: full-text search on an expression, so that the row stores nothing twice.
+
+    Its migration calls `know_search` too.
+    """
     return Index(
         f"ix_{table}_search",
         text(f"({search_vector(*columns)})"),

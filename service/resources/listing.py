@@ -139,7 +139,8 @@ class Lister:
         table = self._resource.table
         where = self._where(shape)
         if shape.cursor:
-            where.append(after(table, shape.keys, shape.nulls))
+            filtered = any(self.filters[name].column.name == shape.keys[0].field for name in shape.filters)
+            where.append(after(table, shape.keys, shape.nulls, filtered=filtered))
         names = dict.fromkeys(("id", "version", *self._resource.shown_fields))
         rows = (
             sa.select(*(table.c[name] for name in names))

@@ -49,17 +49,22 @@ def order_by(table: sa.Table, keys: Sequence[SortKey]) -> list[sa.ColumnElement[
     return [table.c[key.field].desc() if key.descending else table.c[key.field].asc() for key in keys]
 
 
-def after(table: sa.Table, keys: Sequence[SortKey], nulls: frozenset[str]) -> sa.ColumnElement[bool]:
+def after(
+    table: sa.Table, keys: Sequence[SortKey], nulls: frozenset[str], *, filtered: bool
+) -> sa.ColumnElement[bool]:
     """The rows that come after the cursor's row, whose values are the parameters `k_<field>`.
 
-    `nulls` names the fields that are NULL in the cursor's row. Where all directions agree and nothing can be NULL
-    this is one row comparison, which an index answers; otherwise a ladder of conditions, one for each prefix.
+    `nulls` names the fields that are NULL in the cursor's row, `filtered` says that a filter bounds the first field
+    too. Where all directions agree and nothing can be NULL this is one row comparison, which an index answers;
+    otherwise a ladder of conditions, one for each prefix.
     """
     columns = [table.c[key.field] for key in keys]
     directions = {key.descending for key in keys}
     if len(directions) == 1 and not any(column.nullable for column in columns):
         here, there = sa.tuple_(*columns), sa.tuple_(*(_bound(column) for column in columns))
-        return here < there if directions.pop() else here > there
+        beyond = here < there if directions.pop() else here > there
+        # Of a filter's bound and a row comparison, an index scan may begin at the filter's, however far that is.
+        return sa.and_(_at_or_beyond(columns[0], keys[0]), beyond) if filtered else beyond
     rungs = [
         sa.and_(*(_same(c, nulls) for c in columns[:i]), _beyond(column, keys[i], nulls))
         for i, column in enumerate(columns)
@@ -67,9 +72,11 @@ def after(table: sa.Table, keys: Sequence[SortKey], nulls: frozenset[str]) -> sa
     if columns[0].nullable:
         return sa.or_(*rungs)
     # The first field's own bound, once more for all, is what lets an index skip what lies before the cursor.
-    bound = _bound(columns[0])
-    skip = columns[0] <= bound if keys[0].descending else columns[0] >= bound
-    return sa.and_(skip, sa.or_(*rungs))
+    return sa.and_(_at_or_beyond(columns[0], keys[0]), sa.or_(*rungs))
+
+
+def _at_or_beyond(column: sa.Column[Any], key: SortKey) -> sa.ColumnElement[bool]:
+    return column <= _bound(column) if key.descending else column >= _bound(column)
 
 
 def _bound(column: sa.Column[Any]) -> sa.BindParameter[Any]:

@@ -12,11 +12,17 @@ SELECT gen_random_uuid(), at, at, 'test', 'test',
        'ROW-' || lpad(n::text, 8, '0'),
        'Item ' || hashint4(n) % 5000 || ' word' || n % 1000,
        CASE WHEN n % 3 = 0 THEN 'a brass lamp' ELSE 'a chair' END || ' rare' || n % 20000,
-       (n * 7919 % 100000) / 100.0, n * 31 % 1000,
+       (n * 7919::bigint % 100000) / 100.0, n * 31 % 1000,
        (ARRAY['active', 'active', 'active', 'draft', 'discontinued'])[1 + n % 5],
        ARRAY['tag' || n % 2000, 'common'], '{}',
        ($2::uuid[])[1 + n % cardinality($2::uuid[])]
 FROM (SELECT n, timestamptz '2026-01-01' + n * interval '1 second' AS at FROM generate_series(1, $1::int) n) rows
+RETURNING id
+"""
+
+_CATEGORIES = """
+INSERT INTO category (id, slug, name, description, created_by, updated_by)
+SELECT gen_random_uuid(), 'c' || n, 'Category ' || n, '', 'test', 'test' FROM generate_series(1, $1::int) n
 RETURNING id
 """
 
@@ -29,6 +35,24 @@ async def insert_products(database: Database, count: int, *categories: str) -> l
     async with database.connection() as connection:
         await connection.execute("ANALYZE product")
     return [str(row["id"]) for row in rows]
+
+
+async def load_products(database: Database, count: int, *, categories: int) -> None:
+    """New products in new categories, as fast as it goes: the indexes are made after the rows."""
+    async with database.transaction() as connection:
+        await _without_triggers(connection)
+        await connection.execute("SET LOCAL maintenance_work_mem = '256MB'")
+        indexes = await connection.fetch(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'product' AND indexname <> 'pk_product'"
+        )
+        for name, _ in indexes:
+            await connection.execute(f"DROP INDEX {name}")
+        made = await connection.fetch(_CATEGORIES, categories)
+        await connection.execute(_INSERT.replace("RETURNING id", ""), count, [row["id"] for row in made])
+        for _, definition in indexes:
+            await connection.execute(definition)
+    async with database.connection() as connection:
+        await connection.execute("VACUUM ANALYZE product")
 
 
 async def _without_triggers(connection: asyncpg.Connection) -> None:

@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy import make_url
 
-from service.config import Settings, credentials
+from service.config import Settings
 from service.main import create_app
 from service.security.keys import create_key
 from tests.api.conftest import unique
@@ -27,15 +28,15 @@ pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer
 def bouncer_url(fresh_database: DatabaseFactory, tmp_path: Path) -> Iterator[str]:
     """The URL of a database of this test's own, through a PgBouncer with three server connections."""
     assert PGBOUNCER is not None
-    to = credentials(fresh_database())
+    to = make_url(fresh_database())
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     config = tmp_path / "pgbouncer.ini"
     config.write_text(
         f"[databases]\n"
-        f"slipway = host={to['host']} port={to['port']} dbname={to['database']} user={to['user']} "
-        f"password={to.get('password', '')}\n"
+        f"slipway = host={to.host} port={to.port} dbname={to.database} user={to.username} "
+        f"password={to.password or ''}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\nunix_socket_dir =\n"
         f"pool_mode = transaction\ndefault_pool_size = 3\nmax_client_conn = 100\n"
     )
@@ -47,7 +48,7 @@ def bouncer_url(fresh_database: DatabaseFactory, tmp_path: Path) -> Iterator[str
     as_user = ["--user=nobody"] if os.geteuid() == 0 else []
     process = subprocess.Popen([PGBOUNCER, "--quiet", *as_user, str(config)])
     try:
-        yield f"postgresql://{to['user']}:any@127.0.0.1:{port}/slipway"
+        yield f"postgresql://{to.username}:any@127.0.0.1:{port}/slipway"
     finally:
         process.terminate()
         process.wait(10)

@@ -1,0 +1,31 @@
+"""Indexes for the filters of products that had none, and what the planner needs to know of searches.
+
+Revises: 0003
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from service.migrations.operations import forget_search, know_search
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+ALIVE = sa.text("deleted_at IS NULL")
+FILTERED = ("stock", "updated_at")
+
+
+def upgrade() -> None:
+    for column in FILTERED:
+        op.create_index(f"ix_product_{column}", "product", [column, "id"], postgresql_where=ALIVE)
+    for table in ("product", "category"):
+        know_search(table, "name", "description")
+
+
+def downgrade() -> None:
+    for table in ("product", "category"):
+        forget_search(table)
+    for column in FILTERED:
+        op.drop_index(f"ix_product_{column}", "product")

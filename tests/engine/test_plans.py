@@ -1,0 +1,167 @@
+"""Plans of lists over many products: no sequential scan, and no sort of the table.
+
+A sort of the table is a Sort (not an Incremental Sort, which sorts only what is equal so far) that gets more than
+FEW rows by the planner's reckoning. SLIPWAY_TEST_PLAN_ROWS says how many products there are (default 50 000).
+"""
+
+import itertools
+import json
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from service.config import PerformanceSettings
+from service.database import Database
+from service.resources.catalog import products
+from service.resources.cursor import Cursor, CursorCodec
+from service.resources.listing import Lister
+from tests.engine.api import Json, settings_for
+from tests.engine.rows import load_products
+from tests.services import Client
+
+pytestmark = [pytest.mark.xdist_group("plans"), pytest.mark.timeout(600)]
+
+ROWS = int(os.environ.get("SLIPWAY_TEST_PLAN_ROWS", "50000"))
+FEW = 5000
+SLOWEST = 1.0  # seconds of a list, first page or in the middle, on a busy machine
+
+SORTS = [
+    ",".join(sign + field for sign, field in zip(signs, fields, strict=True))
+    for count in (1, 2, 3)
+    for fields in itertools.permutations(products.sortable, count)
+    for signs in itertools.product(("", "-"), repeat=count)
+]
+SEARCHES = ("brass", "rare77", "nothing", "brass rare78", '"brass lamp"', "chair or word5", "item -lamp")
+
+
+@dataclass(frozen=True)
+class Library:
+    """A database with products, one of them from the middle, and the lists over them."""
+
+    database: Database
+    lister: Lister
+    codec: CursorCodec
+    middle: Json
+
+    async def faults(self, given: Mapping[str, str]) -> list[str]:
+        """What is wrong with the plans of this list: of its first page, and on from the middle, both ways."""
+        found = []
+        for way in ("first", "next", "prev"):
+            plan = await self.explain(given, way)
+            found += [f"{way} page of {dict(given)}: {fault}" for fault in _faults(plan)]
+        return found
+
+    async def explain(self, given: Mapping[str, str], way: str, how: str = "") -> Json:
+        query = self.lister.read(given)
+        if way != "first":
+            values = tuple(self.middle[key.field] for key in query.shape.keys)
+            cursor = self.codec.write(Cursor(values, way == "prev"), bound_to=query.bound_to)
+            query = self.lister.read({**given, "cursor": cursor})
+        statement = self.lister.statement(query.shape)
+        rows = await self.database.fetch(
+            f"EXPLAIN (FORMAT JSON{how}) {statement.sql}", statement.arguments(query.arguments)
+        )
+        plan: Json = json.loads(rows[0][0])[0]
+        return plan
+
+
+def _nodes(plan: Json) -> Iterator[Json]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _faults(plan: Json) -> Iterator[str]:
+    for node in _nodes(plan["Plan"]):
+        if node["Node Type"] == "Seq Scan":
+            yield f"sequential scan of {node['Relation Name']}"
+        if node["Node Type"] == "Sort" and node["Plans"][0]["Plan Rows"] > FEW:
+            yield f"sort of {node['Plans'][0]['Plan Rows']} rows"
+
+
+@pytest.fixture(scope="module")
+async def library(services: Client, worker: int) -> AsyncIterator[Library]:
+    name = f"plans_{worker}"
+    database = Database(settings_for(services.create_database(name, migrated=True)))
+    await database.start()
+    try:
+        await load_products(database, ROWS, categories=20)
+        codec = CursorCodec("plans")
+        lister = Lister(products, PerformanceSettings(), codec)
+        one = lister.read({"sku": f"ROW-{ROWS // 2:08}"})
+        statement = lister.statement(one.shape)
+        (row,) = await database.fetch(statement.sql, statement.arguments(one.arguments))
+        yield Library(database, lister, codec, json.loads(row["body"]))
+    finally:
+        await database.stop()
+        services.drop_database(name)
+
+
+def _filters(library: Library) -> Iterator[dict[str, str]]:
+    """Each filter with values that many, some and no products have."""
+    middle = library.middle
+    times = ["2026-01-01T00:00:05Z", middle["created_at"], "2030-01-01T00:00:00Z"]
+    values: dict[str, list[str]] = {
+        "sku": [middle["sku"], "NONE"],
+        "name": [middle["name"], "None"],
+        "price": ["0.50", middle["price"], "99999"],
+        "stock": ["0", str(middle["stock"]), "123456"],
+        "status": ["active", "discontinued"],
+        "tags": ["common", middle["tags"][0], "none"],
+        "category_id": [middle["category_id"], "00000000-0000-7000-8000-000000000000"],
+        "created_at": times,
+        "updated_at": times,
+    }
+    for filter_ in library.lister.filters.values():
+        for value in values[filter_.column.name]:
+            yield {filter_.name: value[:-2] if filter_.operator == "startswith" else value}
+
+
+async def test_every_sort_walks_an_index(library: Library) -> None:
+    assert [fault for sort in SORTS for fault in await library.faults({"sort": sort})] == []
+
+
+async def test_every_filter_uses_an_index(library: Library) -> None:
+    faults = []
+    for given in _filters(library):
+        for sort in ("-created_at", "price", "name,-price"):
+            faults += await library.faults({**given, "sort": sort})
+    assert faults == []
+
+
+async def test_search_uses_an_index_however_rare_the_words(library: Library) -> None:
+    faults = []
+    for words in SEARCHES:
+        for sort in ("-created_at", "price", "name,-price"):
+            faults += await library.faults({"q": words, "sort": sort})
+    assert faults == []
+
+
+async def test_list_under_a_category_uses_its_index(library: Library) -> None:
+    category = library.middle["category_id"]
+    plan = await library.explain({"category_id": category}, "next")
+    assert "ix_product_category_id_created_at" in json.dumps(plan)
+    given = {"category_id": category, "status": "active", "price__lt": "500"}
+    assert [f for sort in SORTS[:6] for f in await library.faults({**given, "sort": sort})] == []
+
+
+async def test_lists_from_the_middle_are_as_fast_as_from_the_start(library: Library) -> None:
+    slow = []
+    lists: list[dict[str, str]] = [{"sort": sort} for sort in SORTS[:6]]
+    lists += [{"sort": "price", "price__lte": "99999"}, {"sort": "-price", "price__gte": "0"}]
+    lists += [{"q": words, "sort": "price"} for words in SEARCHES]
+    for given, way in itertools.product(lists, ("first", "next", "prev")):
+        plan = await library.explain(given, way, ", ANALYZE, TIMING OFF")
+        read = max(_read(node) for node in _nodes(plan["Plan"]))
+        if plan["Execution Time"] > SLOWEST * 1000 or read > FEW:
+            slow.append((given, way, plan["Execution Time"], read))
+    assert slow == []
+
+
+def _read(node: Json) -> float:
+    """How many rows a node has looked at."""
+    removed: Any = node.get("Rows Removed by Filter", 0)
+    return float((node["Actual Rows"] + removed) * node["Actual Loops"])

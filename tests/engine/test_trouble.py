@@ -1,0 +1,142 @@
+"""Trouble with the database: what requests are told, and that it heals."""
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+import structlog
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy import make_url
+
+from service.config import LoggingSettings, Settings
+from service.database import Database, DatabaseUnavailableError
+from service.main import create_app
+from service.observability import logs
+from service.security.keys import create_key
+
+SMALL = {"pool_max": 2, "session_pool": 1, "acquire_timeout": 0.25, "lock_timeout": 0.5}
+
+
+def _settings(url: str, **database: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "app": {"environment": "test"},
+            "database": {"url": url, **SMALL, **database},
+            "redis": {"enabled": False},
+            "logging": {"access": False},
+        }
+    )
+
+
+@pytest.fixture
+async def small(database_url: str) -> AsyncIterator[tuple[FastAPI, AsyncClient]]:
+    """An application with few connections, and a client that may do everything."""
+    app = create_app(_settings(database_url))
+    async with app.router.lifespan_context(app):
+        async with app.state.database.session() as session:
+            _, key = await create_key(session, name="trouble", scopes=["admin"])
+        async with AsyncClient(
+            transport=ASGITransport(app, raise_app_exceptions=False),
+            base_url="http://slipway.test",
+            headers={"X-API-Key": key},
+        ) as client:
+            yield app, client
+
+
+async def test_lock_and_full_pool_of_an_orm_route_are_told_as_such(
+    small: tuple[FastAPI, AsyncClient],
+) -> None:
+    app, client = small
+    made = await client.post("/api/v1/categories", json={"slug": f"t-{id(client)}", "name": "T"})
+    url = f"/api/v1/categories/{made.json()['id']}/summary"
+    async with app.state.database.transaction() as connection:
+        await connection.execute("LOCK TABLE product IN ACCESS EXCLUSIVE MODE")
+        answers = await asyncio.gather(*(client.get(url) for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {503}, [answer.text for answer in answers]
+    assert {answer.json()["code"] for answer in answers} <= {"busy", "unavailable"}
+    assert (await client.get(url)).status_code == 200
+    assert (await client.delete("/api/v1/keys/%00")).status_code in (404, 422)
+
+
+async def test_busy_pool_is_no_reason_to_leave_the_balancer(small: tuple[FastAPI, AsyncClient]) -> None:
+    app, _ = small
+    database: Database = app.state.database
+    async with database.connection() as one, database.connection() as other:
+        assert not one.is_closed()
+        assert not other.is_closed()
+        with pytest.raises(DatabaseUnavailableError):
+            await database.fetch("SELECT 1")
+        assert (await app.state.health.checks())["database"].ok
+
+
+async def test_pool_fills_again_though_connecting_takes_longer_than_a_request_waits(
+    database_url: str,
+) -> None:
+    to = make_url(database_url)
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.5)  # longer than the acquire limit, on each new connection
+        up_reader, up_writer = await asyncio.open_connection(to.host, to.port)
+        try:
+            await asyncio.gather(_copy(reader, up_writer), _copy(up_reader, writer))
+        finally:
+            up_writer.close()
+            writer.close()
+
+    server = await asyncio.start_server(relay, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    url = to.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+    database = Database(_settings(url, pool_min=1))
+    await database.start()
+    try:
+        with pytest.raises(DatabaseUnavailableError):
+            await database.fetch("SELECT 1")
+        await asyncio.sleep(1)
+        assert (await database.fetch("SELECT 1"))[0][0] == 1
+        await database.pool.expire_connections()
+        failures = 0
+        for _ in range(20):
+            try:
+                assert (await database.fetch("SELECT 1"))[0][0] == 1
+                break
+            except DatabaseUnavailableError:
+                failures += 1
+        assert failures < 20
+    finally:
+        await database.stop()
+        server.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+
+
+def _fail(_secret: str) -> None:
+    raise RuntimeError("broken")
+
+
+def test_console_shows_no_local_variables() -> None:
+    stream = io.StringIO()
+    before = logging.getLogger().handlers[:]
+    try:
+        logs.configure(LoggingSettings(format="console"), stream)
+        secret = "s3cr3t-in-a-local"
+        try:
+            _fail(secret)
+        except RuntimeError:
+            structlog.get_logger("test").exception("failed")
+    finally:
+        logging.getLogger().handlers[:] = before
+        structlog.reset_defaults()
+    assert "broken" in stream.getvalue()
+    assert secret not in stream.getvalue()

@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator
@@ -364,16 +364,3 @@ def unknown_variables() -> list[str]:
 def child_environment(**changes: str) -> dict[str, str]:
     """The environment for a process that we start: ours, with `changes`."""
     return {**os.environ, **changes}
-
-
-def credentials(url: str) -> dict[str, Any]:
-    """User, password, host, port and database of a URL, percent-decoded; only those that it names."""
-    parts = urlsplit(url)
-    found = {
-        "user": parts.username,
-        "password": parts.password,
-        "host": parts.hostname,
-        "port": parts.port,
-        "database": parts.path.removeprefix("/") or None,
-    }
-    return {k: unquote(v) if isinstance(v, str) else v for k, v in found.items() if v is not None}

@@ -9,6 +9,8 @@ from typing import Any
 
 import asyncpg
 import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as SessionPoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -17,6 +19,7 @@ from service.config import Settings
 log = structlog.get_logger(__name__)
 
 RETRY_FIRST, RETRY_MOST = 0.1, 2.0
+REFILL_SECONDS = 1.0
 
 # What tells that the server or the way to it is gone, not that the statement is wrong.
 LOST = (
@@ -50,7 +53,11 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
 def connect_options(settings: Settings) -> dict[str, Any]:
     """Arguments for `asyncpg.connect`: where, who, time-outs, application name."""
     db = settings.database
-    options: dict[str, Any] = {"timeout": db.connect_timeout, "connection_class": _Connection}
+    options: dict[str, Any] = {
+        "timeout": db.connect_timeout,
+        "command_timeout": db.statement_timeout + 1,  # for a server that has gone silent
+        "connection_class": _Connection,
+    }
     if db.url is not None:
         options["dsn"] = db.url.get_secret_value()
     else:
@@ -99,7 +106,9 @@ class Database:
         self._settings = settings
         self._limits = settings.database
         self._pool: asyncpg.Pool | None = None
-        self._warmup: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._late: set[asyncio.Task[None]] = set()
+        self._probe: asyncpg.Connection | None = None
         cached = 0 if self._limits.pgbouncer else settings.performance.statement_cache
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
@@ -114,21 +123,22 @@ class Database:
         return await asyncpg.connect(**connect_options(self._settings))
 
     async def start(self) -> None:
-        """Open the pool and warm it up in the background: a database that is down delays nothing here."""
+        """Open the pool and fill it in the background: a database that is down delays nothing here."""
         self._pool = await asyncpg.create_pool(
             **connect_options(self._settings),
             min_size=0,
             max_size=self._limits.pool_max,
             max_inactive_connection_lifetime=self._limits.idle_lifetime,
-            command_timeout=self._limits.statement_timeout + 1,
         )
-        self._warmup = asyncio.create_task(self._warm_up())
+        self._keeper = asyncio.create_task(self._keep_filled())
 
     async def stop(self) -> None:
         """Close every connection; what still runs gets no more time."""
-        if self._warmup is not None:
-            self._warmup.cancel()
-            await asyncio.gather(self._warmup, return_exceptions=True)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, *self._late, return_exceptions=True)
+        if self._probe is not None:
+            self._probe.terminate()
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), 2)
@@ -136,21 +146,42 @@ class Database:
                 self._pool.terminate()
         await self.engine.dispose()
 
-    async def _warm_up(self) -> None:
-        pause = RETRY_FIRST
+    async def _keep_filled(self) -> None:
+        """Keep `pool_min` connections open, whatever closes them; with growing pauses while there is no server."""
+        least, pause = min(self._limits.pool_min, self._limits.pool_max), RETRY_FIRST
         while True:
             try:
-                async with contextlib.AsyncExitStack() as stack:
-                    for _ in range(min(self._limits.pool_min, self._limits.pool_max)):
-                        await stack.enter_async_context(
-                            self.pool.acquire(timeout=self._limits.connect_timeout)
-                        )
+                if self.pool.get_size() < least:
+                    async with contextlib.AsyncExitStack() as stack:
+                        for _ in range(least):
+                            await stack.enter_async_context(
+                                self.pool.acquire(timeout=self._limits.connect_timeout)
+                            )
+                pause = RETRY_FIRST
+                await asyncio.sleep(REFILL_SECONDS)
             except LOST as error:
                 log.warning("database unreachable", reason=why(error), retry_in=round(pause, 1))
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret
                 pause = min(pause * 2, RETRY_MOST)
-            else:
-                return
+
+    async def _acquire(self) -> asyncpg.Connection:
+        """A connection within the acquire time-out. One that takes longer to connect goes to the pool, for the next
+        to find: a request that gives up must not undo what all wait for."""
+        pool = self.pool
+        if pool.get_idle_size() > 0 or pool.get_size() >= pool.get_max_size():
+            return await pool.acquire(timeout=self._limits.acquire_timeout)
+        connecting = asyncio.ensure_future(pool.acquire(timeout=self._limits.connect_timeout))
+        done, _ = await asyncio.wait({connecting}, timeout=self._limits.acquire_timeout)
+        if done:
+            return connecting.result()
+        late = asyncio.create_task(self._give_back(connecting))
+        self._late.add(late)
+        late.add_done_callback(self._late.discard)
+        raise TimeoutError
+
+    async def _give_back(self, connecting: "asyncio.Future[asyncpg.Connection]") -> None:
+        with contextlib.suppress(*LOST):
+            await self.pool.release(await connecting)
 
     @property
     def pool(self) -> asyncpg.Pool:
@@ -162,16 +193,36 @@ class Database:
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection of the fast pool. Raises `DatabaseUnavailableError` within the acquire time-out."""
         try:
-            connection = await self.pool.acquire(timeout=self._limits.acquire_timeout)
+            connection = await self._acquire()
         except LOST as error:
             raise DatabaseUnavailableError(why(error)) from error
         try:
             yield connection
         except LOST as error:
-            await self.pool.expire_connections()
+            here = connection.is_closed() or not isinstance(error, OSError)
+            if here:
+                await self.pool.expire_connections()
+            elif not isinstance(error, TimeoutError):
+                raise  # not the database's, but of what the block has done beside it
             raise DatabaseUnavailableError(why(error)) from error
         finally:
             await self.pool.release(connection)
+
+    async def probe(self, sql: str) -> list[asyncpg.Record]:
+        """Run one statement on a connection kept for probes, so that a busy pool does not look like a lost server."""
+        try:
+            if self._probe is None or self._probe.is_closed():
+                self._probe = await self._connect()
+            async with self._probe.transaction():
+                rows: list[asyncpg.Record] = await self._probe.fetch(sql)
+                return rows
+        except BaseException as error:
+            if self._probe is not None and not isinstance(error, asyncpg.UndefinedTableError):
+                self._probe.terminate()
+                self._probe = None
+            if isinstance(error, LOST):
+                raise DatabaseUnavailableError(why(error)) from error
+            raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
@@ -206,5 +257,10 @@ class Database:
         try:
             async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
                 yield session
-        except LOST as error:
+        except (SessionPoolTimeoutError, *LOST) as error:
             raise DatabaseUnavailableError(why(error)) from error
+        except DBAPIError as error:
+            cause = error.orig.__cause__ if error.orig else None
+            if isinstance(cause, LOST):
+                raise DatabaseUnavailableError(why(cause)) from error
+            raise cause or error from error

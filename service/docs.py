@@ -1,9 +1,12 @@
 """The docs page: Swagger UI with its scripts out of a wheel, so it works without internet and inline scripts."""
 
+import hashlib
+from functools import cache
 from importlib.resources import files
 
+import orjson
 from fastapi import FastAPI, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 _POLICY = (
@@ -42,8 +45,17 @@ _SCRIPT = """SwaggerUIBundle({
 def install(app: FastAPI) -> None:
     """Serve `/docs` and `/openapi.json`."""
 
-    async def schema(_: Request) -> Response:
-        return JSONResponse(app.openapi())
+    @cache
+    def document() -> tuple[bytes, str]:
+        body = orjson.dumps(app.openapi())
+        return body, f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+    async def schema(request: Request) -> Response:
+        body, tag = document()
+        headers = {"ETag": tag}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(body, headers=headers, media_type="application/json")
 
     async def page(_: Request) -> Response:
         return HTMLResponse(

@@ -36,9 +36,11 @@ class Health:
 
     def __init__(self, *, database: Database, redis: Redis | None, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
-        self._checks: dict[str, Callable[[], Awaitable[Check]]] = {"database": lambda: _database(database)}
+        self._checks: dict[str, Callable[[], Awaitable[Check]]] = {
+            "database": lambda: _bounded(_database(database), critical=True)
+        }
         if redis is not None:
-            self._checks["redis"] = lambda: _redis(redis)
+            self._checks["redis"] = lambda: _bounded(_redis(redis), critical=False)
         self._last: dict[str, Check] = {}
         self._fresh_until = 0.0
         self._running = asyncio.Lock()
@@ -55,7 +57,7 @@ class Health:
         """The outcome of every check, at most half a second old."""
         async with self._running:
             if clock.monotonic() >= self._fresh_until:
-                results = await asyncio.gather(*(_bounded(check) for check in self._checks.values()))
+                results = await asyncio.gather(*(check() for check in self._checks.values()))
                 self._last = dict(zip(self._checks, results, strict=True))
                 self._fresh_until = clock.monotonic() + CACHE_SECONDS
         return self._last
@@ -67,16 +69,16 @@ class Health:
         return all(check.ok for check in (await self.checks()).values() if check.critical)
 
 
-async def _bounded(check: Callable[[], Awaitable[Check]]) -> Check:
+async def _bounded(check: Awaitable[Check], *, critical: bool) -> Check:
     try:
-        return await asyncio.wait_for(check(), CHECK_TIMEOUT)
+        return await asyncio.wait_for(check, CHECK_TIMEOUT)
     except TimeoutError:
-        return Check(ok=False, critical=True, detail=f"no answer in {CHECK_TIMEOUT:g} s")
+        return Check(ok=False, critical=critical, detail=f"no answer in {CHECK_TIMEOUT:g} s")
 
 
 async def _database(database: Database) -> Check:
     try:
-        rows = await database.fetch("SELECT version_num FROM alembic_version")
+        rows = await database.probe("SELECT version_num FROM alembic_version")
     except asyncpg.UndefinedTableError:
         dependency_up.labels("database").set(1)
         return Check(ok=False, critical=True, detail="not migrated")

@@ -11,7 +11,7 @@ import typer
 from service.cli.errors import CommandError, Exit
 from service.cli.runtime import clear_errors, load_settings, run
 from service.config import Settings
-from service.database import Database
+from service.database import Database, DatabaseUnavailableError
 from service.http.problems import Problem
 from service.migrations import runner
 from service.resources.catalog import RESOURCES
@@ -31,7 +31,7 @@ def import_(
     ] = None,
     from_line: Annotated[int, typer.Option(min=1, help="Start at this line, after an interruption.")] = 1,
 ) -> None:
-    """Add items. Items whose id exists already are left as they are, so an import can be repeated.
+    """Add items. Items whose id exists already are left as they are, so an import of lines with ids can be repeated.
 
     Exit codes: 0 all lines are in, 1 some went wrong, 2 no such resource or file, 4 database not reached or too busy,
     7 database not at the head.
@@ -64,14 +64,16 @@ async def _import(settings: Settings, path: str, file: Path, errors: Path | None
         with ExitStack() as stack:
             try:
                 source = sys.stdin.buffer if str(file) == "-" else stack.enter_context(file.open("rb"))
-                report = stack.enter_context(errors.open("wb")) if errors else None
+                report = (
+                    stack.enter_context(errors.open("wb" if from_line == 1 else "ab")) if errors else None
+                )
             except OSError as error:
                 raise CommandError(f"{error.filename}: {error.strerror}", Exit.USAGE) from None
             importer = Importer(engine, report=report, progress=_progress)
             try:
                 return await importer.run(source, from_line=from_line)
-            except Problem as problem:
-                told = f"stopped after line {importer.tally.line}, {importer.tally}: {problem}"
+            except (Problem, DatabaseUnavailableError) as reason:
+                told = f"stopped after line {importer.tally.line}, {importer.tally}: {reason}"
                 raise CommandError(told, Exit.UNAVAILABLE) from None
     finally:
         await database.stop()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 from service.database import DatabaseUnavailableError
 from service.http import problems
+from service.http.database_errors import problem_of
 from service.http.problems import FieldError, Problem
 from service.http.state import state_of
 
@@ -38,6 +40,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _framework)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(DatabaseUnavailableError, _unavailable)
+    app.add_exception_handler(asyncpg.PostgresError, _postgres)
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -47,6 +50,14 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 async def _unavailable(request: Request, _: Exception) -> Response:
     return problem_response(request, problems.Unavailable("The database cannot be reached."))
+
+
+async def _postgres(request: Request, error: Exception) -> Response:
+    assert isinstance(error, asyncpg.PostgresError)
+    problem = problem_of(error, {})
+    if problem is None:
+        raise error
+    return problem_response(request, problem)
 
 
 async def _framework(request: Request, error: Exception) -> Response:

@@ -42,7 +42,7 @@ def problem_of(error: asyncpg.PostgresError, columns: Mapping[str, tuple[str, ..
 def _of_constraint(error: asyncpg.PostgresError, fields: tuple[str, ...]) -> Problem | None:
     match error:
         case asyncpg.UniqueViolationError():
-            return problems.Duplicate(errors=_errors(fields, "is taken by another item"))
+            return _taken(error, fields)
         case asyncpg.ForeignKeyViolationError() if not fields:
             return problems.Conflict("Other items refer to this one.")
         case asyncpg.ForeignKeyViolationError():
@@ -54,6 +54,12 @@ def _of_constraint(error: asyncpg.PostgresError, fields: tuple[str, ...]) -> Pro
     return None
 
 
+def _taken(error: asyncpg.UniqueViolationError, fields: tuple[str, ...]) -> Problem:
+    if error.constraint_name == "pk_row_history":
+        return problems.Conflict("An item with this id was erased; its history is kept under it.")
+    return problems.Duplicate(errors=_errors(fields, "is taken by another item"))
+
+
 def _of_statement(error: asyncpg.PostgresError) -> Problem | None:
     match error:
         case asyncpg.DataError():
@@ -61,7 +67,9 @@ def _of_statement(error: asyncpg.PostgresError) -> Problem | None:
         case asyncpg.QueryCanceledError():
             return problems.Overtime()
         case asyncpg.LockNotAvailableError() | asyncpg.TransactionRollbackError():
-            return problems.Busy()
+            busy = problems.Busy()
+            busy.waited_for_twin = "while inserting index tuple" in (error.context or "")
+            return busy
     return None
 
 

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import orjson
 
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 100  # of one problem: who sends thousands of wrong values learns enough from these
+LONGEST_TEXT = 500  # characters of a message or pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class FieldError:
 
     def as_json(self) -> dict[str, str]:
         return {
-            key: value
+            key: value[:LONGEST_TEXT]
             for key in ("pointer", "parameter", "header", "message")
             if (value := getattr(self, key)) is not None
         }
@@ -62,7 +64,7 @@ class Problem(Exception):  # noqa: N818  # the RFC's own term
         if self.detail is not None:
             body["detail"] = self.detail
         if self.errors:
-            body["errors"] = [error.as_json() for error in self.errors]
+            body["errors"] = [error.as_json() for error in self.errors[:MOST_ERRORS]]
         return body
 
     def as_bytes(self, *, instance: str, request_id: str) -> bytes:
@@ -238,6 +240,8 @@ class Busy(Unavailable):
     """Another change of the same item is under way, and took longer than a statement may wait for."""
 
     code, title = "busy", "Another change is under way."
+    waited_for_twin = False
+    """Whether it waited for a row with the same unique values, which a repeated request does."""
 
 
 class Overtime(Problem):

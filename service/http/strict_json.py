@@ -6,7 +6,7 @@ text, numbers that neither 64 bits nor a double can hold as they are, and deep n
 
 import json
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from service.http.problems import InvalidJson
@@ -77,7 +77,10 @@ def _exact_float(digits: str) -> float:
 
 def _is_exact(digits: str, value: float) -> bool:
     """Whether the double is written as these digits, or as others that mean the same."""
-    return abs(value) != float("inf") and Decimal(digits) == Decimal(repr(value))
+    try:
+        return abs(value) != float("inf") and Decimal(digits) == Decimal(repr(value))
+    except InvalidOperation:  # an exponent beyond all that can be computed with
+        return False
 
 
 def _check(node: Any, depth: int) -> None:

@@ -100,6 +100,7 @@ async def _connected(
 ) -> Any:
     options = connect_options(settings)
     # A migration may run for long, and waits for locks by its own bound.
+    options.pop("command_timeout")
     session = options.get("server_settings", {})
     session.pop("statement_timeout", None)
     session.pop("idle_in_transaction_session_timeout", None)

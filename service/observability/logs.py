@@ -62,7 +62,14 @@ def is_json(settings: LoggingSettings, stream: TextIO) -> bool:
 def _renderers(json: bool) -> list[Processor]:  # noqa: FBT001
     if json:
         return [structlog.processors.format_exc_info, _json_line]
-    return [structlog.dev.ConsoleRenderer(colors=True, pad_event_to=0)]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=True,
+            pad_event_to=0,
+            # The default shows local variables, and with them whatever secrets are in them.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    ]
 
 
 def _bounded(_logger: Any, _method: str, event: EventDict) -> EventDict:

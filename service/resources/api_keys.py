@@ -3,21 +3,23 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import AwareDatetime, Field
 
+from service import clock
 from service.http.openapi import responses_of
 from service.http.problems import FieldError, NotFound, ValidationFailed
 from service.http.session import SessionDep
 from service.models.api_key import ApiKey
 from service.resources.bodies import read_body
 from service.resources.documentation import ALWAYS, WITH_BODY
+from service.resources.parameters import plain_request
 from service.resources.schema_base import Input, Output
 from service.security.access import needs
 from service.security.keys import SCOPE, NoSuchKeyError, create_key, list_keys, revoke_key
 from service.security.principals import ADMIN, Principal
 
-router = APIRouter(prefix="/keys", tags=["keys"])
+router = APIRouter(prefix="/keys", tags=["keys"], dependencies=[Depends(plain_request)])
 
 Admin = Annotated[Principal, needs(ADMIN)]
 Scope = Annotated[str, Field(pattern=SCOPE.pattern)]
@@ -26,7 +28,13 @@ Scope = Annotated[str, Field(pattern=SCOPE.pattern)]
 class KeyCreate(Input):
     """A new API key."""
 
-    name: str = Field(min_length=1, max_length=100, description="What the key is for.", examples=["importer"])
+    name: str = Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
+        description="What the key is for; no control characters.",
+        examples=["importer"],
+    )
     scopes: list[Scope] = Field(min_length=1, max_length=50, examples=[["catalog:read"]])
     expires_at: AwareDatetime | None = Field(default=None, description="When it ends; null for never.")
 
@@ -81,8 +89,8 @@ _BODY: dict[str, Any] = {
 async def create(request: Request, session: SessionDep, _: Admin) -> KeyCreated:
     """The key itself is in this answer and nowhere else."""
     wanted = await read_body(request, KeyCreate)
-    if wanted.expires_at is not None and wanted.expires_at.year > 9998:  # noqa: PLR2004  # as PostgreSQL's texts
-        raise ValidationFailed(errors=[FieldError("is too far away", pointer="/expires_at")])
+    if wanted.expires_at is not None and wanted.expires_at <= clock.now():
+        raise ValidationFailed(errors=[FieldError("is not in the future", pointer="/expires_at")])
     key, text = await create_key(
         session, name=wanted.name, scopes=wanted.scopes, expires_at=wanted.expires_at
     )

@@ -140,7 +140,10 @@ class Bulk:
         passed = []
         for entry in entries:
             try:
-                await before[entry.kind](self.change(entry))
+                async with (
+                    self._connection.transaction()
+                ):  # a savepoint: a hook's failure is its entry's alone
+                    await before[entry.kind](self.change(entry))
             except Problem as problem:
                 outcomes[entry.index] = problem
             else:

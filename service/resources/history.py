@@ -18,11 +18,12 @@ from service.resources.declaration import RestResource
 from service.resources.statement import Statement, compile_statement, parameter
 
 _HISTORY: sa.Table = RowHistory.__table__  # type: ignore[attr-defined]
-GONE = ("delete", "erase")
 
 
 class Historian:
-    """The history statements of one resource. Rows are (body, version, action, actor, request_id, at), newest first.
+    """The history statements of one resource. Rows are (body, version, action, actor, request_id, at, gone).
+
+    They come newest first; `gone` tells a version in which the item was deleted.
 
     `as_of` takes the parameters id and at, and gives one row or none; `page` takes id, below (a version) and limit.
     """
@@ -67,6 +68,10 @@ class Historian:
                 past.c.actor,
                 past.c.request_id,
                 member(past.c.at).label("at"),
+                # The image decides, not the action: SQL may update a row that is deleted.
+                sa.or_(
+                    past.c.action == _text("erase"), past.c.row.op("->>")(_text("deleted_at")).isnot(None)
+                ).label("gone"),
             ).select_from(past.join(record, sa.true()).join(item, sa.true()))
         )
 

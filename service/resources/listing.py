@@ -67,7 +67,8 @@ class Lister:
         self.sizes = sizes
         self._cursors = cursors
         self.statement = lru_cache(maxsize=512)(self._statement)
-        self.count_statement = lru_cache(maxsize=512)(self._count_statement)
+        self.count = lru_cache(maxsize=512)(self._count)
+        self.estimate = lru_cache(maxsize=512)(self._estimate)
 
     def read(self, given: Mapping[str, str]) -> ListQuery:
         """The query that the parameters ask for. Raises `InvalidParameter` or `InvalidCursor`."""
@@ -151,10 +152,15 @@ class Lister:
         )
         return compile_statement(representation(rows, self._resource.shown_fields))
 
-    def _count_statement(self, shape: Shape) -> Statement:
-        return compile_statement(
-            sa.select(sa.func.count()).select_from(self._resource.table).where(*self._where(shape))
-        )
+    def _count(self, shape: Shape) -> Statement:
+        rows = sa.select(sa.func.count()).select_from(self._resource.table)
+        return compile_statement(rows.where(*self._where(shape)))
+
+    def _estimate(self, shape: Shape) -> Statement:
+        """The planner's own guess at the number of rows, in a plan as JSON."""
+        rows: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(self._resource.table)
+        query = compile_statement(rows.where(*self._where(shape)))
+        return Statement(f"EXPLAIN (FORMAT JSON) {query.sql}", query.parameters, query.constants)
 
     def page(self, query: ListQuery, bodies: list[str], total: int | None) -> Page:
         """The page of the rows that the statement gave, of which there may be one more than asked for."""

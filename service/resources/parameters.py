@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from service.http.negotiation import require_acceptable
 from service.http.problems import FieldError, InvalidParameter
 from service.resources.values import integer
 
@@ -60,3 +61,12 @@ def page_limit(given: Mapping[str, str], *, default: int, most: int) -> int:
     if not 1 <= limit <= most:
         raise InvalidParameter(errors=[FieldError(f"The value must be from 1 to {most}.", parameter="limit")])
     return limit
+
+
+async def plain_request(request: Request) -> None:
+    """The dependency of hand-written routes without parameters: it holds them to what generated routes promise.
+
+    Raises `InvalidParameter` for any query parameter, and `NotAcceptable`.
+    """
+    refuse_others(query_of(request))
+    require_acceptable(request, "application/json")

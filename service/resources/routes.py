@@ -18,7 +18,7 @@ from service.http.answers import problem_response
 from service.http.negotiation import require_acceptable
 from service.http.problems import Problem
 from service.resources.declaration import DeclarationError, RestResource
-from service.resources.engine import Engine
+from service.resources.engine import Engine, again_after_rollback
 from service.resources.operations import ALL
 from service.resources.operations.lists import list_under
 from service.resources.operations.operation import Operation
@@ -54,7 +54,7 @@ def routers_of(engines: Sequence[Engine], gate: Gate) -> list[APIRouter]:
         for operation in ALL:
             if operation.name not in resource.without:
                 _add(router, engine, operation, f"/{resource.path}{operation.suffix}", gate)
-        for parent, field in resource.parents(tuple(by_resource)):
+        for parent, field in resource.parents(tuple(by_resource)) if "list" not in resource.without else ():
             path = f"/{parent.path}/{{id}}/{resource.path}"
             _add(router, engine, list_under(by_resource[parent], field), path, gate)
         routers.append(router)
@@ -107,7 +107,10 @@ async def _handle(engine: Engine, operation: Operation, gate: Gate, scope: str, 
     try:
         principal = await gate.admit(request, scope)
         require_acceptable(request, operation.produces)
-        return await operation.handle(engine, request, principal)
+        if engine.resource.hooks is None or not operation.writes:
+            return await operation.handle(engine, request, principal)
+        # A change with hooks is a transaction of several statements, which are all tried again together.
+        return await again_after_rollback(lambda: operation.handle(engine, request, principal))
     except Problem as problem:
         return problem_response(request, problem)
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from sqlalchemy import func
 from sqlmodel import col, select
@@ -14,10 +14,11 @@ from service.http.problems import NotFound
 from service.http.session import SessionDep
 from service.models.catalog import Category, Product, ProductStatus
 from service.resources.documentation import ALWAYS
+from service.resources.parameters import plain_request
 from service.security.access import needs
 from service.security.principals import Principal
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(plain_request)])
 
 
 class CategorySummary(BaseModel):

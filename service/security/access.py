@@ -1,7 +1,7 @@
 """Letting requests in: limit first, then who it is, then what they may do."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Annotated, Protocol
 
@@ -34,6 +34,9 @@ class Verifier(Protocol):
     def known(self, presented: str) -> Principal | None:
         """The principal of a credential that was found good a moment ago, at no cost."""
 
+    def seen(self, presented: str) -> Principal | None:
+        """The principal of a credential that was good not long ago: enough to count by, not to let in."""
+
     async def verify(self, presented: str) -> Principal | None:
         """The principal of a credential, None for one that is no good."""
 
@@ -41,8 +44,8 @@ class Verifier(Protocol):
 class Gate:
     """Admits requests to `/api`. Raises `TooManyRequests`, `Unauthenticated` or `Forbidden`.
 
-    A credential that is known to be good counts for its principal. Any other counts for the client's address before
-    the database is asked about it, and once more when it is wrong.
+    A credential that is or was good counts for its principal, so strangers at the same address do it no harm. Any
+    other counts for the client's address before the database is asked about it, and once more when it is wrong.
     """
 
     def __init__(
@@ -65,13 +68,11 @@ class Gate:
     async def admit(self, request: Request, scope: str) -> Principal:
         """The principal of the request, which holds `scope`."""
         credential = _credential(request)
-        principal = None if credential is None else self._known(credential)
-        if principal is None:
-            address = _address(request)
-            await self._count(request, self._default, address)
-            principal = await self._identify(credential, scope, address)
-        else:
+        principal = self._find(lambda v, c: v.known(c), credential)
+        if principal is not None:
             await self._count(request, self._default, principal.id)
+        else:
+            principal = await self._identify(request, credential, scope)
         if request.method not in SAFE_METHODS:
             await self._count(request, self._write, principal.id)
         state_of(request.scope).principal = principal
@@ -79,8 +80,12 @@ class Gate:
             raise Forbidden(f"The scope {scope} is needed.")
         return principal
 
-    def _known(self, credential: str) -> Principal | None:
-        return next((p for v in self._verifiers if (p := v.known(credential)) is not None), None)
+    def _find(
+        self, look: Callable[[Verifier, str], Principal | None], credential: str | None
+    ) -> Principal | None:
+        if credential is None:
+            return None
+        return next((p for v in self._verifiers if (p := look(v, credential)) is not None), None)
 
     async def _count(self, request: Request, policy: Policy, caller: str) -> None:
         if self._limiter is None:
@@ -95,13 +100,18 @@ class Gate:
         if not decision.allowed:
             raise _too_many(decision.retry_after)
 
-    async def _identify(self, credential: str | None, scope: str, address: str) -> Principal:
+    async def _identify(self, request: Request, credential: str | None, scope: str) -> Principal:
+        address = _address(request)
+        seen = self._find(lambda v, c: v.seen(c), credential)
+        await self._count(request, self._default, seen.id if seen is not None else address)
         if credential is None:
             if scope.rpartition(":")[2] in self._anonymous_may:
                 return anonymous({scope})
             raise Unauthenticated
-        if self._limiter is not None and (wait := self._limiter.exhausted(self._failure, address)) > 0:
-            raise _too_many(wait)
+        if seen is None and self._limiter is not None:
+            wait = self._limiter.exhausted(self._failure, address)
+            if wait > 0:
+                raise _too_many(wait)
         for verifier in self._verifiers:
             if (principal := await verifier.verify(credential)) is not None:
                 return principal

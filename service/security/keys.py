@@ -3,6 +3,7 @@
 The secret has 256 random bits, so one round of SHA-256 is enough: there is nothing to guess.
 """
 
+import contextlib
 import hashlib
 import hmac
 import re
@@ -12,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import asyncpg
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service import clock
-from service.database import Database
+from service.database import Database, DatabaseUnavailableError
 from service.models.api_key import ApiKey
 from service.security.principals import Principal
 
@@ -27,9 +29,13 @@ _CACHED_KEYS = 10_000
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 _USED = """
-UPDATE api_key SET last_used_at = now()
-WHERE prefix = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+UPDATE api_key SET last_used_at = now() WHERE id = (
+  SELECT id FROM api_key
+  WHERE prefix = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+  FOR UPDATE SKIP LOCKED
+)
 """
+_SEEN_SECONDS = 600.0  # for which a good key counts for its principal while it is verified again
 _NOTED_SECONDS = 60.0  # how exact "last used" is: not every request is worth a write
 _LOOK_UP = "SELECT id, secret_hash, scopes, expires_at, revoked_at FROM api_key WHERE prefix = $1"
 
@@ -107,6 +113,13 @@ class KeyRing:
             return None
         return found.principal
 
+    def seen(self, presented: str) -> Principal | None:
+        """The principal of a key that was good some minutes ago: enough to count by, not to let in."""
+        found = self._verified.get(_hash(presented))
+        return (
+            found.principal if found is not None and found.until + _SEEN_SECONDS > clock.monotonic() else None
+        )
+
     async def verify(self, presented: str) -> Principal | None:
         """The principal of a key, None for one that is malformed, unknown, expired or revoked."""
         match = KEY.match(presented)
@@ -138,7 +151,9 @@ class KeyRing:
             self._noted.move_to_end(prefix)
             while len(self._noted) > _CACHED_KEYS:
                 self._noted.popitem(last=False)
-            await self._database.fetch(_USED, [prefix])
+            # Never at the cost of the request that uses it.
+            with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError):
+                await self._database.fetch(_USED, [prefix])
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:
         self._verified[digest] = verified

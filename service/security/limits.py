@@ -5,8 +5,9 @@ leased it hands out without asking again. So no more is ever admitted than the l
 not use is lost to the caller, at most `1 / LEASES` of the limit a second. Without Redis each process counts for itself.
 """
 
+import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import Counter
 
@@ -74,6 +75,7 @@ class _Bucket:
     full_at: float  # when the bucket will be full again, as far as we know
     leased: int = 0
     leased_until: float = 0.0
+    leasing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class RateLimiter:
@@ -87,8 +89,7 @@ class RateLimiter:
         """Count one request of `caller`."""
         now = clock.monotonic()
         bucket = self._bucket(f"{policy.name}:{caller}", now)
-        if bucket.leased > 0 and now < bucket.leased_until:
-            bucket.leased -= 1
+        if _use_lease(bucket, now):
             return self._decide(policy, bucket, now, allowed=True, counted_by="lease")
         if self._redis is not None and bucket.full_at - now <= policy.window - policy.step + _SLACK:
             granted = await self._lease(policy, caller, bucket)
@@ -115,9 +116,15 @@ class RateLimiter:
     async def _lease(self, policy: Policy, caller: str, bucket: _Bucket) -> bool | None:
         """Take tokens out of the shared bucket, and use one of them; None when Redis is away."""
         assert self._redis is not None
+        async with bucket.leasing:  # one lease at a time: the others find what it brought
+            if _use_lease(bucket, clock.monotonic()):
+                return True
+            return await self._ask(self._redis, policy, caller, bucket)
+
+    async def _ask(self, redis: Redis, policy: Policy, caller: str, bucket: _Bucket) -> bool | None:
         key = f"slipway:limit:{policy.name}:{caller}"
         arguments = (repr(policy.step), repr(float(policy.window)), str(policy.lease))
-        answer = await self._redis.script(_SCRIPT, key, *arguments)
+        answer = await redis.script(_SCRIPT, key, *arguments)
         if answer is None:
             return None
         now = clock.monotonic()
@@ -134,6 +141,14 @@ class RateLimiter:
         debt = max(bucket.full_at - now, 0.0)
         left = int((policy.window - debt + _SLACK) / policy.step) + bucket.leased
         return Decision(allowed, max(left, 0), max(debt + policy.step - policy.window, 0.0))
+
+
+def _use_lease(bucket: _Bucket, now: float) -> bool:
+    """Use one of the tokens that are leased already."""
+    if bucket.leased <= 0 or now >= bucket.leased_until:
+        return False
+    bucket.leased -= 1
+    return True
 
 
 def _take(policy: Policy, bucket: _Bucket, now: float) -> bool:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from httpx2 import AsyncClient
 
+from service.database import Database
 from tests.api.conftest import Json
 from tests.api.test_items import problem
 
@@ -77,6 +78,15 @@ async def test_as_of_shows_the_item_as_it_was(client: AsyncClient, product: Json
     problem(await client.get(url, params={"as_of": before}), 404, "not_found")
     problem(await client.get(url, params={"as_of": "2999-01-01T00:00:00Z"}), 404, "not_found")
     problem(await client.get(url, params={"as_of": "2026-01-01"}), 400, "invalid_parameter")
+
+
+async def test_sql_on_a_deleted_item_does_not_bring_it_back(
+    client: AsyncClient, database: Database, product: Json
+) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    await client.delete(url, headers={"If-Match": "*"})
+    await database.fetch("UPDATE product SET stock = stock + 1 WHERE id = $1", [UUID(product["id"])])
+    problem(await client.get(url, params={"as_of": "2999-01-01T00:00:00Z"}), 404, "not_found")
 
 
 async def test_restore_brings_back(client: AsyncClient, product: Json) -> None:

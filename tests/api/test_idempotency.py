@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from httpx2 import AsyncClient
@@ -90,6 +90,48 @@ async def test_expired_key_works_anew(
         [headers["Idempotency-Key"]],
     )
     assert (await client.post(PRODUCTS, json=new_product(), headers=headers)).status_code == 201
+
+
+async def test_answer_is_replayed_though_the_effect_would_fail_now(
+    client: AsyncClient, new_product: Callable[..., Json]
+) -> None:
+    slug = f"gone-{uuid4()}"
+    category = (await client.post("/api/v1/categories", json={"slug": slug, "name": "Gone"})).json()
+    body, headers = new_product(category_id=category["id"]), {"Idempotency-Key": str(uuid4())}
+    first = await client.post(PRODUCTS, json=body, headers=headers)
+    for url in (first.headers["location"], f"/api/v1/categories/{category['id']}"):
+        assert (await client.delete(url, headers={"If-Match": "*"})).status_code == 204
+    assert _same(await client.post(PRODUCTS, json=body, headers=headers), first)
+
+
+async def test_expired_key_works_anew_for_many_at_once(
+    client: AsyncClient, database: Database, new_product: Callable[..., Json]
+) -> None:
+    for _ in range(5):
+        key = f"old-{uuid4()}"
+        assert (
+            await client.post(PRODUCTS, json=new_product(), headers={"Idempotency-Key": key})
+        ).status_code == 201
+        await database.fetch(
+            "UPDATE idempotency_record SET created_at = now() - interval '25 hours' WHERE key = $1", [key]
+        )
+        body = new_product()
+        answers = await asyncio.gather(
+            *(client.post(PRODUCTS, json=body, headers={"Idempotency-Key": key}) for _ in range(6))
+        )
+        assert all(_same(answer, answers[0]) for answer in answers), [a.text for a in answers]
+
+
+async def test_a_lock_of_somebody_else_is_not_the_same_request(
+    client: AsyncClient, database: Database, new_product: Callable[..., Json]
+) -> None:
+    slug = f"locked-{uuid4()}"
+    category = (await client.post("/api/v1/categories", json={"slug": slug, "name": "Locked"})).json()
+    body, headers = new_product(category_id=category["id"]), {"Idempotency-Key": str(uuid4())}
+    async with database.transaction() as connection:
+        await connection.execute("SELECT 1 FROM category WHERE id = $1 FOR UPDATE", UUID(category["id"]))
+        problem(await client.post(PRODUCTS, json=body, headers=headers), 503, "busy")
+    assert (await client.post(PRODUCTS, json=body, headers=headers)).status_code == 201
 
 
 @pytest.mark.parametrize("key", ["", '""', '"a', "a b", "x" * 256, "ü", '"a\\x"'])

@@ -74,6 +74,8 @@ async def test_every_wrong_value_is_named(client: AsyncClient, new_product: Call
         (b'{"name":"a","name":"b"}', "invalid_json"),
         (b'{"price":NaN}', "invalid_json"),
         (b'{"stock":1e400}', "invalid_json"),
+        (b'{"name":1e-99999999999999999999}', "invalid_json"),
+        (b'{"name":0.0e99999999999999999999}', "invalid_json"),
         (b'{"name":"\\ud800"}', "invalid_json"),
         (b'{"name":"\\u0000"}', "invalid_json"),
         (b'{"name":"\xff"}', "invalid_json"),

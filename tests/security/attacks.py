@@ -67,6 +67,9 @@ def raw(end: bytes, *, without_exp: bool = False) -> Attack:
 
 ATTACKS: dict[str, Attack] = {
     "alg none": lambda i: f"{segment({**GOOD, 'alg': 'none'})}.{segment(claims(i))}.",
+    "number beyond computing": lambda i: ".".join(
+        [segment(b'{"alg":1e-99999999999999999999}'), segment(claims(i)), "A"]
+    ),
     "alg none, signed": head(alg="none"),
     "alg None": head(alg="None"),
     "alg NONE": head(alg="NONE"),

@@ -46,6 +46,26 @@ async def test_wrong_credentials_are_not_looked_at_for_ever(guess: Guess) -> Non
     assert await guess("192.0.2.2", "") == 401
 
 
+async def test_strangers_at_the_same_address_do_a_caller_no_harm(
+    settings: Settings, client_with: MakeClient
+) -> None:
+    caller = await client_with("catalog:read")
+    changed = settings.model_dump()
+    changed["rate_limit"] |= {"auth_failures": 3, "window": 3600}
+    changed["redis"] = {"enabled": False}
+    changed["security"]["key_cache_seconds"] = 0
+    app = create_app(Settings(**changed))
+    async with (
+        app.router.lifespan_context(app),
+        AsyncClient(transport=ASGITransport(app), base_url="http://slipway.test") as client,
+    ):
+        key = {"Authorization": caller.headers["authorization"]}
+        assert (await client.get(URL, headers=key)).status_code == 200
+        wrong = [(await client.get(URL, headers={"X-API-Key": _wrong_key()})).status_code for _ in range(5)]
+        assert wrong == [401] * 3 + [429] * 2
+        assert (await client.get(URL, headers=key)).status_code == 200
+
+
 async def test_forwarded_address_counts_only_from_a_trusted_hop(guess: Guess) -> None:
     lies = [await guess("192.0.2.3", f"198.51.100.{number}") for number in range(7)]
     assert lies == [401] * 5 + [429] * 2

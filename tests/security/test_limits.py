@@ -99,6 +99,15 @@ async def test_three_processes_admit_the_limit_together(redis: Redis, redis_url:
         await other.close()
 
 
+async def test_requests_at_once_share_a_lease(redis: Redis) -> None:
+    policy, limiter = Policy(unique("burst"), 1000, 3600), RateLimiter(redis)
+    admitted = 0
+    for _ in range(22):
+        decisions = await asyncio.gather(*(limiter.take(policy, "caller") for _ in range(50)))
+        admitted += sum(decision.allowed for decision in decisions)
+    assert 990 <= admitted <= 1001
+
+
 async def test_another_type_under_the_key_is_a_full_bucket(redis: Redis) -> None:
     policy = Policy(unique("poison"), 2, 3600)
     await redis._client.rpush(f"slipway:limit:{policy.name}:caller", "x")

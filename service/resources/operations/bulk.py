@@ -122,7 +122,8 @@ def _document(engine: Engine) -> Documented:
     return {
         "summary": f"Change many {engine.resource.path}",
         "description": "In mode `atomic` all operations succeed or none has an effect, and the answer is the "
-        "problem of the first that failed. In mode `partial` each stands for itself. An item may be named once.",
+        "problem of the first that failed. In mode `partial` each stands for itself. "
+        "An item may be named once; creations come first, then patches, then deletions, whatever the order given.",
         "status_code": 200,
         "response_model": engine.schemas.bulk.results,
         "responses": responses_of(*ALWAYS, *WITH_BODY, problems.NotFound, problems.PreconditionFailed),

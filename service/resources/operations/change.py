@@ -46,7 +46,7 @@ async def patch(engine: Engine, request: Request, principal: Principal) -> Respo
     if not fields:
         return await _unchanged(engine, item_id, guard)
     values = values_of(changes, fields)
-    rows = await _run(
+    return await _change(
         engine,
         request,
         principal,
@@ -55,7 +55,6 @@ async def patch(engine: Engine, request: Request, principal: Principal) -> Respo
         guard=guard,
         values=values,
     )
-    return changed(engine, rows)
 
 
 async def replace(engine: Engine, request: Request, principal: Principal) -> Response:
@@ -71,21 +70,22 @@ async def replace(engine: Engine, request: Request, principal: Principal) -> Res
         if "create" in engine.resource.without:
             raise engine.missing()
         return await _create_as(engine, request, principal, item_id, values)
-    rows = await _run(
-        engine,
-        request,
-        principal,
-        statement=lambda _: engine.writer.replace,
-        item_id=item_id,
-        guard=guard,
-        values=values,
-    )
-    if not rows:
-        raise preconditions.stale()  # PUT could have created it, so the precondition decides (RFC 9110, 13.2.1)
-    return changed(engine, rows)
+    try:
+        return await _change(
+            engine,
+            request,
+            principal,
+            statement=lambda _: engine.writer.replace,
+            item_id=item_id,
+            guard=guard,
+            values=values,
+        )
+    except problems.NotFound:
+        # PUT could have created it, so the precondition decides (RFC 9110, 13.2.1).
+        raise preconditions.stale() from None
 
 
-async def _run(
+async def _change(
     engine: Engine,
     request: Request,
     principal: Principal,
@@ -94,11 +94,12 @@ async def _run(
     item_id: UUID,
     guard: Guard,
     values: dict[str, Any],
-) -> list[asyncpg.Record]:
+) -> Response:
     async with engine.change(request, principal, "update", item_id, values) as (run, arguments):
         # A hook may have added fields to those that the client named.
         fields = tuple(name for name in engine.resource.own_fields if name in arguments)
-        return await settle(run, statement(fields), arguments, guard)
+        # Judged inside: what hooks have written goes with a change that is refused.
+        return changed(engine, await settle(run, statement(fields), arguments, guard))
 
 
 async def settle(

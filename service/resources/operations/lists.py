@@ -13,7 +13,6 @@ from service.resources.idempotency import answer
 from service.resources.listing import ListQuery, Page, links
 from service.resources.operations.operation import Operation
 from service.resources.parameters import query_of
-from service.resources.statement import Statement
 from service.security.principals import Principal
 
 
@@ -34,14 +33,10 @@ def _respond(request: Request, given: Mapping[str, str], page: Page) -> Response
 
 
 async def _total(engine: Engine, query: ListQuery) -> int:
-    statement = engine.lister.count_statement(query.shape)
     if query.count == "exact":
-        return int((await engine.run(statement, query.arguments))[0][0])
-    plan = Statement(f"EXPLAIN (FORMAT JSON) {statement.sql}", statement.parameters, statement.constants)
-    node = orjson.loads((await engine.run(plan, query.arguments))[0][0])[0]["Plan"]
-    while "Aggregate" in node["Node Type"] or "Gather" in node["Node Type"]:
-        node = node["Plans"][0]
-    return int(node["Plan Rows"])
+        return int((await engine.run(engine.lister.count(query.shape), query.arguments))[0][0])
+    plan = (await engine.run(engine.lister.estimate(query.shape), query.arguments))[0][0]
+    return int(orjson.loads(plan)[0]["Plan"]["Plan Rows"])
 
 
 def list_under(parent: Engine, field: str) -> Operation:

@@ -7,7 +7,6 @@ from service.http import problems
 from service.resources import preconditions
 from service.resources.documentation import ALWAYS, ETAG, ID, Documented, query, responses_of, tags_header
 from service.resources.engine import Engine
-from service.resources.history import GONE
 from service.resources.idempotency import answer
 from service.resources.link_objects import links_of_item
 from service.resources.operations.operation import Operation
@@ -25,7 +24,7 @@ async def read(engine: Engine, request: Request, _principal: Principal) -> Respo
     if "as_of" in given:
         at = typed(given, "as_of", timestamp)
         rows = await engine.run(engine.historian.as_of, {"id": item_id, "at": at})
-        rows = [row for row in rows if row["action"] not in GONE]
+        rows = [row for row in rows if not row["gone"]]
     else:
         rows = await engine.run(engine.read_one, {"id": item_id})
     if not rows:

@@ -20,8 +20,7 @@ async def delete(engine: Engine, request: Request, principal: Principal) -> Resp
     item_id = engine.item_id(request)
     guard = preconditions.guard_of(request, engine.tags, required=True)
     async with engine.change(request, principal, "delete", item_id, {}) as (run, arguments):
-        rows = await settle(run, engine.writer.delete, arguments, guard)
-    changed(engine, rows)
+        changed(engine, await settle(run, engine.writer.delete, arguments, guard))
     return Response(status_code=204)
 
 
@@ -30,11 +29,13 @@ async def restore(engine: Engine, request: Request, principal: Principal) -> Res
     refuse_others(query_of(request))
     item_id = engine.item_id(request)
     guard = preconditions.guard_of(request, engine.tags, required=False)
-    async with engine.change(request, principal, "update", item_id, {}) as (run, arguments):
-        rows = await settle(run, engine.writer.restore, arguments, guard)
-    if not rows and await engine.run(engine.read_one, {"id": item_id}):
-        raise problems.NotDeleted
-    return changed(engine, rows)
+    try:
+        async with engine.change(request, principal, "update", item_id, {}) as (run, arguments):
+            return changed(engine, await settle(run, engine.writer.restore, arguments, guard))
+    except problems.NotFound:
+        if await engine.run(engine.read_one, {"id": item_id}):
+            raise problems.NotDeleted from None
+        raise
 
 
 def _document_delete(engine: Engine) -> Documented:

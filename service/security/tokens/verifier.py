@@ -66,6 +66,10 @@ class TokenVerifier:
         found = self._verified.get(_digest(presented))
         return found.principal if found is not None and found.until > clock.monotonic() else None
 
+    def seen(self, presented: str) -> Principal | None:
+        """As `known`: a token is verified once, and then no more until it expires."""
+        return self.known(presented)
+
     async def verify(self, presented: str) -> Principal | None:
         """The principal of a token, None for one that is no good. Raises `Unavailable` without an issuer's keys."""
         if len(presented) > LONGEST_TOKEN or not _SHAPE.match(presented):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
+from service.local.child import command_line
 from service.local.ports import LOOPBACK, free_port
 
 SLIPWAY = str(Path(sys.executable).with_name("slipway"))
@@ -78,7 +79,8 @@ class Served:
         self._log = home / "log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [SLIPWAY, "serve"],
+                # It dies with the process of the tests, however that ends.
+                command_line(Path(SLIPWAY), ["serve"], account=None, on_parent_death=signal.SIGKILL),
                 cwd=home,
                 env=environment(**given),
                 stdin=subprocess.DEVNULL,

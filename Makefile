@@ -20,7 +20,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: env run test check format lock clean
+.PHONY: env run test check format reference lock clean
 env: $(STAMP) ## Build the Python environment in .venv
 
 run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis and sample data (PORT=, ADMIN_PORT=)
@@ -33,11 +33,15 @@ check: $(STAMP) ## Formatting, lint, types, import rules and generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/python docs/reference/generate.py --check
 	@$(BIN)/pytest -q -p no:cacheprovider tests/unit/test_architecture.py
 
 format: $(STAMP) ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+reference: $(STAMP) ## Write docs/reference out of the code
+	@$(BIN)/python docs/reference/generate.py
 
 lock: $(STAMP) ## Compile the hashed requirements*.txt anew
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(LOCK) pyproject.toml -o requirements.txt
@@ -53,7 +57,7 @@ PYTHON_IMAGE ?= python:3.13-slim
 DOCKER_BUILD ?= docker build
 export IMAGE SLIPWAY_CHARTS_DIR SLIPWAY_KIND_IMAGE SLIPWAY_NAMESPACE
 
-.PHONY: image chart-deps cluster-up cluster-test cluster-down
+.PHONY: image chart-deps chart-test cluster-up cluster-test cluster-down
 image: ## Build the container image, print how long it took and how large it is (IMAGE=, PYTHON_IMAGE=, DOCKER_BUILD=)
 	@start=$$(date +%s); \
 	DOCKER_BUILDKIT=1 $(DOCKER_BUILD) --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
@@ -68,6 +72,11 @@ image: ## Build the container image, print how long it took and how large it is 
 
 chart-deps: ## Fetch the chart's dependencies, or take them from the folder SLIPWAY_CHARTS_DIR=
 	@chart/deps
+
+chart-test: $(STAMP) ## Test the chart without a cluster, by reviewers' programs too, which are fetched (SLIPWAY_CHARTS_DIR=)
+	@chart/deps || echo "chart-test: chart/charts stays as it is, and what needs the dependencies is skipped"
+	@tests/chart/tools .local/chart-tools
+	@SLIPWAY_CHART_TOOLS=$(CURDIR)/.local/chart-tools $(BIN)/pytest -n 2 tests/chart
 
 cluster-up: image chart-deps ## Make a cluster for tests: KUBECONFIG's, or kind's (SLIPWAY_KIND_IMAGE=), with the image in it
 	@k8s/cluster up

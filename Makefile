@@ -34,11 +34,15 @@ check: $(STAMP) ## Formatting, lint, types, import rules and generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python docs/reference/generate.py --check
+	@$(BIN)/python docs/reference/generate.py --check
 	@$(BIN)/pytest -q -p no:cacheprovider tests/unit/test_architecture.py
 
 format: $(STAMP) ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+reference: $(STAMP) ## Write docs/reference out of the code
+	@$(BIN)/python docs/reference/generate.py
 
 reference: $(STAMP) ## Write docs/reference out of the code
 	@$(BIN)/python docs/reference/generate.py

@@ -1,0 +1,166 @@
+# ruff: noqa: INP001, SLF001  # a script; the metrics' library does not tell its labels otherwise
+"""Writes the pages of this folder out of the code: `make reference`. With `--check` it only says which are stale."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import REGISTRY
+from prometheus_client.metrics import MetricWrapperBase
+
+from service import main as _everything  # noqa: F401  # what it imports has problems and metrics
+from service.config import Settings
+from service.http import problems
+from service.observability.metrics import RequestMetrics
+
+HERE = Path(__file__).parent
+NOTICE = "<!-- Written by `make reference`. Change the code, not this page. -->"
+
+
+def pages() -> dict[str, str]:
+    """The text of each page by its name."""
+    RequestMetrics(Settings.model_construct())  # the metrics of requests are made with it
+    made = {"problems.md": _problems(), "settings.md": _settings(), "metrics.md": _metrics()}
+    return {name: "\n".join(lines).rstrip("\n") + "\n" for name, lines in made.items()}
+
+
+def _problems() -> Iterator[str]:
+    yield from _head(
+        "Problems",
+        "Every answer that is not a success is `application/problem+json` (RFC 9457) with `type` "
+        "(`urn:slipway:problem:` and the code), `title`, `status`, `code`, `instance` and `request_id`; where there is "
+        "more to say also `detail`, and `errors` with a `pointer` into the body, a `parameter` or a `header` for each. "
+        "Codes are stable: program against them, not against texts.",
+    )
+    yield from _table(
+        ("status", "code", "title", "when"),
+        ((str(p.status), f"`{p.code}`", p.title, _text(p.__doc__)) for p in problems.catalogue()),
+    )
+
+
+def _settings() -> Iterator[str]:
+    yield from _head(
+        "Settings",
+        "Sources, the first that has a value wins: arguments, environment, secret files "
+        "(`$SLIPWAY_SECRETS_DIR/<group>/<name>`), `.env`, defaults. `slipway check` prints what is in force, and names "
+        "every reason why production would not start.",
+    )
+    schema = Settings.model_json_schema()
+    for name, group in schema["properties"].items():
+        definition = schema["$defs"][group["$ref"].rpartition("/")[2]]
+        yield from (f"## {name}", "")
+        rules = definition.get("properties", {})
+        if not rules:
+            yield from (_text(definition["description"]), "")
+            continue
+        yield from _table(
+            ("variable", "type", "default", "meaning"),
+            (
+                (
+                    f"`slipway_{name}__{field}`".upper(),
+                    _type(rule, schema["$defs"]),
+                    _default(rule),
+                    rule["description"],
+                )
+                for field, rule in rules.items()
+            ),
+        )
+        yield ""
+
+
+def _type(rule: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """What a value must be, out of its JSON schema."""
+    if "$ref" in rule:
+        return _type(definitions[rule["$ref"].rpartition("/")[2]], definitions)
+    if choices := rule.get("anyOf"):
+        return " or ".join(_type(choice, definitions) for choice in choices)
+    if "enum" in rule:
+        return "one of " + ", ".join(f"`{value}`" for value in rule["enum"])
+    if rule.get("format") == "password":
+        return "secret"
+    if rule.get("type") == "array":
+        return f"list of: {_type(rule.get('items', {}), definitions)}"
+    names = {"string": "text", "null": "nothing", "object": "mapping"}
+    kind: str = names.get(rule.get("type", ""), rule.get("type", "any"))
+    return ", ".join([kind, *_bounds(rule)])
+
+
+def _bounds(rule: dict[str, Any]) -> Iterator[str]:
+    words = {
+        "minimum": "at least",
+        "maximum": "at most",
+        "exclusiveMinimum": "over",
+        "exclusiveMaximum": "under",
+    }
+    for key, word in words.items():
+        if key in rule:
+            yield f"{word} {rule[key]:g}" if abs(rule[key]) < 10**6 else f"{word} {rule[key]}"
+    if "pattern" in rule:
+        yield f"like `{rule['pattern']}`"
+
+
+def _default(rule: dict[str, Any]) -> str:
+    value = rule.get("default")
+    if value is None or value == "":
+        return ""
+    if isinstance(value, list):
+        return f"`{','.join(str(one) for one in value)}`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _metrics() -> Iterator[str]:
+    yield from _head(
+        "Metrics",
+        "What the admin port's `/metrics` tells of the service itself, beside the usual metrics of the process and of "
+        "Python. Labels have few values, whatever a client sends.",
+    )
+    own = [c for c in REGISTRY._collector_to_names if isinstance(c, MetricWrapperBase)]
+    yield from _table(
+        ("metric", "type", "labels", "meaning"),
+        (_metric(c) for c in sorted(own, key=lambda c: c._name) if c._name.startswith(("slipway_", "http_"))),
+    )
+
+
+def _metric(collector: MetricWrapperBase) -> tuple[str, ...]:
+    kind = str(collector._type)
+    name = collector._name + ("_total" if kind == "counter" else "")
+    return (
+        f"`{name}`",
+        kind,
+        ", ".join(f"`{label}`" for label in collector._labelnames),
+        collector._documentation,
+    )
+
+
+def _head(title: str, introduction: str) -> Iterator[str]:
+    yield from (f"# {title}", "", NOTICE, "", introduction, "")
+
+
+def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
+    for row in (head, ("---",) * len(head), *rows):
+        yield "| " + " | ".join(_text(cell).replace("|", "\\|") for cell in row) + " |"
+
+
+def _text(value: str | None) -> str:
+    return re.sub(r"\s+", " ", value or "").strip()
+
+
+def main(*, check: bool) -> int:
+    """Write the pages, or with `check` name those that are stale; the exit code."""
+    stale = 0
+    for name, text in pages().items():
+        page = HERE / name
+        if page.exists() and page.read_text("utf-8") == text:
+            continue
+        if check:
+            stale = 1
+            sys.stderr.write(f"docs/reference/{name} is stale: run `make reference`\n")
+        else:
+            page.write_text(text, "utf-8")
+    return stale
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(check="--check" in sys.argv[1:]))

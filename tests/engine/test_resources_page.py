@@ -1,0 +1,104 @@
+"""docs/resources.md: its code runs, and does what the page says."""
+
+import dataclasses
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from service.main import API
+from tests.conftest import DatabaseFactory
+from tests.engine.api import problem, running
+from tests.engine.tables import new_metadata
+
+PAGE = Path(__file__).parents[2] / "docs" / "resources.md"
+SCOPES = ("orders:read", "orders:write")
+
+
+@cache
+def code() -> dict[str, Any]:
+    """What the blocks of the page define, with a table that no other test meets."""
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    text = "\n".join(blocks)
+    text = text.replace("table=True):", "table=True):\n    metadata = METADATA", 1)
+    found: dict[str, Any] = {"METADATA": new_metadata(), "__name__": "resources_page"}
+    exec(compile(text, str(PAGE), "exec"), found)
+    return found
+
+
+async def migrate(url: str, *upgrades: Any) -> None:
+    def run(connection: Connection) -> None:
+        with Operations.context(MigrationContext.configure(connection)):
+            for upgrade in upgrades:
+                upgrade()
+
+    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(run)
+    finally:
+        await engine.dispose()
+
+
+async def test_page_makes_a_resource(fresh_database: DatabaseFactory) -> None:
+    page, url = code(), fresh_database()
+    await migrate(url, page["upgrade"])
+    hooks = page["OrderHooks"]()
+    orders = dataclasses.replace(page["orders"], hooks=hooks)
+    async with running(url, [orders], SCOPES) as api:
+        made = await api.make("orders", number="a-1", total="12.50", note="in a brass box", margin="3.00")
+        item = made.json()
+        assert (item["number"], item["details"]) == ("A-1", {})
+        assert "margin" not in item
+        assert hooks.told == [f"create {item['id']}"]
+        list_ = f"{API}/orders"
+        problem(await api.client.post(list_, json={"number": "b", "total": 20_000}), 422, "validation_failed")
+        problem(await api.client.post(list_, json={"number": "a-1", "total": 1}), 409, "duplicate")
+        query = {"q": "brass", "total__gte": "10", "number": "A-1", "sort": "-total", "count": "exact"}
+        found = await api.client.get(list_, params=query)
+        assert (found.json()["items"], found.json()["total"]) == ([item], 1)
+        headers = {"If-Match": made.headers["etag"]}
+        url_ = f"{list_}/{item['id']}"
+        problem(await api.client.patch(url_, json={"number": "x"}, headers=headers), 422, "validation_failed")
+        assert (await api.client.patch(url_, json={"note": "x"}, headers=headers)).status_code == 200
+        await migrate(url, page["upgrade_again"])  # while this version serves
+        again = await api.make("orders", number="c", total="1")
+        assert len((await api.client.get(f"{again.headers['location']}/history")).json()["items"]) == 1
+
+
+def test_page_names_every_call_and_every_operation() -> None:
+    text = PAGE.read_text("utf-8")
+    for path in (
+        "orders",
+        "orders/{id}",
+        "orders/{id}/restore",
+        "orders/{id}/history",
+        "orders/bulk",
+        "orders/export",
+    ):
+        assert f"{API}/{path}`" in text
+    page = code()
+    for operation in (
+        "list",
+        "create",
+        "read",
+        "replace",
+        "patch",
+        "delete",
+        "restore",
+        "history",
+        "bulk",
+        "export",
+    ):
+        assert f"`{operation}`" in text
+    roles = [
+        f.name
+        for f in dataclasses.fields(page["orders"])
+        if f.name not in {"model", "path", "scopes", "singular"}
+    ]
+    assert [role for role in roles if f"`{role}`" not in text] == []

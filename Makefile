@@ -34,15 +34,11 @@ check: $(STAMP) ## Formatting, lint, types, import rules and generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python docs/reference/generate.py --check
-	@$(BIN)/python docs/reference/generate.py --check
 	@$(BIN)/pytest -q -p no:cacheprovider tests/unit/test_architecture.py
 
 format: $(STAMP) ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-
-reference: $(STAMP) ## Write docs/reference out of the code
-	@$(BIN)/python docs/reference/generate.py
 
 reference: $(STAMP) ## Write docs/reference out of the code
 	@$(BIN)/python docs/reference/generate.py
@@ -61,7 +57,7 @@ PYTHON_IMAGE ?= python:3.13-slim
 DOCKER_BUILD ?= docker build
 export IMAGE SLIPWAY_CHARTS_DIR SLIPWAY_KIND_IMAGE SLIPWAY_NAMESPACE
 
-.PHONY: image chart-deps chart-test cluster-up cluster-test cluster-down
+.PHONY: image chart-deps chart-reference chart-test cluster-up cluster-test cluster-down
 image: ## Build the container image, print how long it took and how large it is (IMAGE=, PYTHON_IMAGE=, DOCKER_BUILD=)
 	@start=$$(date +%s); \
 	DOCKER_BUILDKIT=1 $(DOCKER_BUILD) --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
@@ -76,6 +72,9 @@ image: ## Build the container image, print how long it took and how large it is 
 
 chart-deps: ## Fetch the chart's dependencies, or take them from the folder SLIPWAY_CHARTS_DIR=
 	@chart/deps
+
+chart-reference: $(STAMP) ## Write chart/values.schema.json and the table of values in chart/README.md from chart/values.yaml
+	@$(BIN)/python chart/reference.py
 
 chart-test: $(STAMP) ## Test the chart without a cluster, by reviewers' programs too, which are fetched (SLIPWAY_CHARTS_DIR=)
 	@chart/deps || echo "chart-test: chart/charts stays as it is, and what needs the dependencies is skipped"

@@ -1,0 +1,192 @@
+"""Writes values.schema.json and the table of values in README.md from values.yaml. `make chart-reference` runs it.
+
+In values.yaml, a comment `# -- Words` above a key describes a value; `# -- (TYPE) Words` also says its type, which is
+otherwise that of the default. TYPE is a name of TYPES below or alternatives as `A|B`. Every key is either described or
+a group of others; only within the charts that Chart.yaml names as dependencies, which know their values, it may be
+neither.
+"""  # noqa: INP001 - a script beside what it writes, in no package
+
+import json
+import re
+import textwrap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+CHART = Path(__file__).parent
+BEGIN, END = "<!-- values: written by `make chart-reference` -->", "<!-- end of values -->"
+KEY = re.compile(r"^( *)([A-Za-z][\w.-]*):")
+DESCRIPTION = re.compile(r"^-- (?:\(([^)]+)\) )?(.+)$")
+
+Schema = dict[str, Any]
+
+
+def _strict(properties: dict[str, Schema], *required: str) -> Schema:
+    schema: Schema = {"type": "object", "additionalProperties": False, "properties": properties}
+    return schema | ({"required": list(required)} if required else {})
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+NAME = {"type": "string", "maxLength": 253, "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"}
+TEXT = {"type": "string", "minLength": 1}
+POSITIVE = {"type": "integer", "minimum": 1}
+QUANTITY = {"type": ["string", "integer"], "pattern": "^[0-9]+(\\.[0-9]+)?(m|[kMGT]i?)?$"}
+AMOUNTS = _strict(dict.fromkeys(("cpu", "memory", "ephemeral-storage"), QUANTITY))
+PROBE = ("periodSeconds", "timeoutSeconds", "failureThreshold")
+GROUPS = (
+    "app",
+    "server",
+    "logging",
+    "database",
+    "redis",
+    "security",
+    "rate_limit",
+    "monitoring",
+    "feature",
+    "performance",
+    "backup",
+)
+SETTING = {"type": ["string", "number", "boolean", "array", "object"]}
+TYPES: dict[str, Schema] = {
+    "boolean": {"type": "boolean"},
+    "integer": {"type": "integer", "minimum": 0},
+    "string": {"type": "string"},
+    "object": {"type": "object"},
+    "name": NAME,
+    "names": _list(NAME),
+    "text": TEXT,
+    "texts": _list(TEXT),
+    "positive integer": POSITIVE,
+    "port": POSITIVE | {"maximum": 65535},
+    "port or null": {"type": ["integer", "null"], "minimum": 1, "maximum": 65535},
+    "seconds": {"type": "integer", "minimum": 0, "maximum": 3600},
+    "duration": {"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"},
+    "schedule": {"type": "string", "pattern": "^(@[a-z]+|[^ ]+( [^ ]+){4})$"},
+    "tag": {"type": "string", "pattern": "^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$"},
+    "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
+    "quantity": QUANTITY,
+    "strings by name": {"type": "object", "additionalProperties": {"type": "string"}},
+    "objects": _list({"type": "object", "minProperties": 1}),
+    "resources": _strict({"requests": AMOUNTS, "limits": AMOUNTS}, "requests", "limits"),
+    "probe": _strict(dict.fromkeys(PROBE, POSITIVE), *PROBE),
+    "settings": {
+        "type": "object",
+        "propertyNames": {"enum": list(GROUPS)},
+        "additionalProperties": {
+            "type": "object",
+            "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"},
+            "additionalProperties": SETTING,
+        },
+    },
+}
+INFERRED = {bool: "boolean", int: "integer", str: "string"}
+
+
+class Value(NamedTuple):
+    """A described value: where it is, its type, default and words."""
+
+    path: tuple[str, ...]
+    type: str
+    default: Any
+    words: str
+
+
+def described(text: str) -> list[Value]:
+    """The described values of values.yaml, in its order. Raises ValueError for a type that there is not."""
+    values, found = yaml.safe_load(text), []
+    stack: list[str] = []
+    comment: list[str] = []
+    inside: int | None = None  # indentation of the described value whose members follow
+    for line in text.splitlines():
+        if line.lstrip().startswith("#"):
+            comment.append(line.lstrip()[1:].strip())
+            continue
+        key = KEY.match(line)
+        if key and (inside is None or len(key[1]) <= inside):
+            del stack[len(key[1]) // 2 :]
+            stack.append(key[2])
+            words = DESCRIPTION.match(" ".join(comment))
+            inside = len(key[1]) if words else None
+            if words:
+                found.append(_value(tuple(stack), _at(values, stack), words[1], words[2]))
+        comment = []
+    return found
+
+
+def _at(values: Any, path: list[str]) -> Any:
+    for name in path:
+        values = values[name]
+    return values
+
+
+def _value(path: tuple[str, ...], default: Any, kind: str | None, words: str) -> Value:
+    kind = kind or INFERRED.get(type(default), "")
+    if kind not in TYPES and "|" not in kind:
+        message = (
+            f"values.yaml: {'.'.join(path)} needs a type, as in `# -- (TYPE) Words`; there is no {kind!r}"
+        )
+        raise ValueError(message)
+    return Value(path, kind, default, words)
+
+
+def dependencies() -> set[str]:
+    """Names under which other charts take their values."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    return {found.get("alias", found["name"]) for found in chart["dependencies"]}
+
+
+def schema(values: list[Value]) -> Schema:
+    """The schema of the chart's own values. Dependencies may have more; what is described here they must have."""
+    root = _strict({"global": {"type": "object"}})
+    for value in values:
+        group, is_open = root, value.path[0] in dependencies()
+        for name in value.path[:-1]:
+            new: Schema = {"type": "object", "properties": {}} if is_open else _strict({})
+            group = group["properties"].setdefault(name, new)
+        kind = {"enum": value.type.split("|")} if "|" in value.type else TYPES[value.type]
+        group["properties"][value.path[-1]] = {"description": value.words, **kind}
+        if is_open:
+            members = root["properties"][value.path[0]]
+            members["required"] = list(members["properties"])
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **root}
+
+
+def _dump(found: Any, indent: str = "") -> str:
+    """JSON with a line for each value."""
+    if not isinstance(found, dict) or "properties" not in found or "description" in found:
+        return json.dumps(found, ensure_ascii=False)
+    inner = indent + "  "
+    members = [f"{inner}  {json.dumps(k)}: {_dump(v, inner + '  ')}" for k, v in found["properties"].items()]
+    lines = [f"{inner}{json.dumps(k)}: {json.dumps(v)}" for k, v in found.items() if k != "properties"]
+    block = ",\n".join(members)
+    lines.append(f'{inner}"properties": {{\n{block}\n{inner}}}')
+    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+
+
+def _cell(value: Value) -> str:
+    default = json.dumps(value.default, ensure_ascii=False)
+    words = value.words.replace("|", "\\|")
+    kind = value.type.replace("|", " or ")
+    return f"| `{'.'.join(value.path)}` | {kind} | `{textwrap.shorten(default, 60, placeholder=' …')}` | {words} |"
+
+
+def written() -> dict[Path, str]:
+    """What each file should hold."""
+    values = described((CHART / "values.yaml").read_text("utf-8"))
+    rows = ["| value | type | default | what it is |", "|---|---|---|---|", *map(_cell, values)]
+    readme = (CHART / "README.md").read_text("utf-8")
+    before, after = readme.partition(BEGIN)[0], readme.partition(END)[2]
+    table = "\n".join(rows)
+    return {
+        CHART / "values.schema.json": _dump(schema(values)) + "\n",
+        CHART / "README.md": f"{before}{BEGIN}\n{table}\n{END}{after}",
+    }
+
+
+if __name__ == "__main__":
+    for path, text in written().items():
+        path.write_text(text, "utf-8")

@@ -1,14 +1,14 @@
 """`/api/v1/keys`: API keys for administrators. Hand-written: a secret that is shown once fits no generated route."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from service import clock
 from service.http.openapi import responses_of
-from service.http.problems import FieldError, NotFound, ValidationFailed
+from service.http.problems import NotFound
 from service.http.session import SessionDep
 from service.models.api_key import ApiKey
 from service.resources.bodies import read_body
@@ -36,7 +36,7 @@ class KeyCreate(Input):
         examples=["importer"],
     )
     scopes: list[Scope] = Field(min_length=1, max_length=50, examples=[["catalog:read"]])
-    expires_at: AwareDatetime | None = Field(default=None, description="When it ends; null for never.")
+    days: int | None = Field(default=None, ge=1, le=3650, description="Days until it ends; null for never.")
 
 
 class KeyRead(Output):
@@ -89,11 +89,8 @@ _BODY: dict[str, Any] = {
 async def create(request: Request, session: SessionDep, _: Admin) -> KeyCreated:
     """The key itself is in this answer and nowhere else."""
     wanted = await read_body(request, KeyCreate)
-    if wanted.expires_at is not None and wanted.expires_at <= clock.now():
-        raise ValidationFailed(errors=[FieldError("is not in the future", pointer="/expires_at")])
-    key, text = await create_key(
-        session, name=wanted.name, scopes=wanted.scopes, expires_at=wanted.expires_at
-    )
+    expires_at = None if wanted.days is None else clock.now() + timedelta(days=wanted.days)
+    key, text = await create_key(session, name=wanted.name, scopes=wanted.scopes, expires_at=expires_at)
     return KeyCreated(**_shown(key).model_dump(), key=text)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from service.database import Database
 from tests.engine.api import PRODUCTS, Json, settings_for
-from tests.engine.rows import insert_products
+from tests.engine.rows import load_products
 from tests.process.conftest import new_key
 from tests.process.served import Served, eventually
 from tests.services import Client
@@ -91,12 +91,7 @@ async def exporting(
     home = tmp_path_factory.mktemp("export")
     served = Served(home, database__url=url, redis__enabled="false", performance__exports=SLOTS)
     try:
-        await database.fetch(
-            "INSERT INTO category (id, slug, name, description, created_by, updated_by) "
-            "VALUES (gen_random_uuid(), 'all', 'All', '', 'test', 'test')"
-        )
-        (category,) = await database.fetch("SELECT id FROM category")
-        await insert_products(database, ROWS, str(category["id"]))
+        await load_products(database, ROWS, categories=1)
         key = await new_key(url, "catalog:read", "catalog:write")
         yield Exporting(served.ready(), database, {"Authorization": f"Bearer {key}"})
     finally:

@@ -140,7 +140,9 @@ class RateLimiter:
         decisions.labels(policy.name, "allowed" if allowed else "refused", counted_by).inc()
         debt = max(bucket.full_at - now, 0.0)
         left = int((policy.window - debt + _SLACK) / policy.step) + bucket.leased
-        return Decision(allowed, min(max(left, 0), policy.requests), max(debt + policy.step - policy.window, 0.0))
+        return Decision(
+            allowed, min(max(left, 0), policy.requests), max(debt + policy.step - policy.window, 0.0)
+        )
 
 
 def _use_lease(bucket: _Bucket, now: float) -> bool:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from service import clock
 from service.http.openapi import responses_of
@@ -14,7 +14,7 @@ from service.models.api_key import ApiKey
 from service.resources.bodies import read_body
 from service.resources.documentation import ALWAYS, WITH_BODY
 from service.resources.parameters import plain_request
-from service.resources.schema_base import Input, Output
+from service.resources.schema_base import Input, Output, integral
 from service.security.access import needs
 from service.security.keys import SCOPE, NoSuchKeyError, create_key, list_keys, revoke_key
 from service.security.principals import ADMIN, Principal
@@ -36,7 +36,9 @@ class KeyCreate(Input):
         examples=["importer"],
     )
     scopes: list[Scope] = Field(min_length=1, max_length=50, examples=[["catalog:read"]])
-    days: int | None = Field(default=None, ge=1, le=3650, description="Days until it ends; null for never.")
+    days: Annotated[int | None, BeforeValidator(integral)] = Field(
+        default=None, ge=1, le=3650, description="Days until it ends; null for never."
+    )
 
 
 class KeyRead(Output):

@@ -17,7 +17,7 @@ from sqlmodel.main import FieldInfoMetadata
 from service.resources.bulk_schemas import BulkSchemas
 from service.resources.decimals import decimal_text
 from service.resources.declaration import RestResource
-from service.resources.schema_base import Input, Output, make_model
+from service.resources.schema_base import Input, Output, integral, make_model
 
 _INTEGERS = {
     sa.SmallInteger: (-(2**15), 2**15 - 1),
@@ -144,18 +144,13 @@ def _annotated(info: FieldInfo, column: sa.Column[Any]) -> Any:
         kind = AwareDatetime if kind is datetime else AwareDatetime | None
     elif kind in (int, int | None):
         low, high = next(bounds for type_, bounds in _INTEGERS.items() if isinstance(column.type, type_))
-        rules = [Field(ge=low, le=high), *rules, BeforeValidator(_integral)]
+        rules = [Field(ge=low, le=high), *rules, BeforeValidator(integral)]
     elif kind in (Decimal, Decimal | None) and isinstance(column.type, sa.Numeric):
         # What runs before makes Pydantic forget that the value was JSON; strict, it would want a Decimal.
         rules = [Field(strict=False), *rules]
         rules.append(decimal_text(column.type.precision or 38, column.type.scale or 0))
     described = Field(description=info.description, **_extra(info))
     return Annotated[(kind, *rules, described)]
-
-
-def _integral(value: Any) -> Any:
-    """JSON has one kind of number: 5.0 is the integer 5, as JSON Schema says too."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _extra(info: FieldInfo) -> dict[str, Any]:

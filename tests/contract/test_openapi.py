@@ -16,8 +16,8 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 # In parts that take about the same time, for as many workers.
 PARTS = [
-    ("examples,coverage", "--include-path-regex=/products", 10),
-    ("examples,coverage", "--exclude-path-regex=/products", 10),
+    pytest.param("examples,coverage", "--include-path-regex=/products", 10, marks=pytest.mark.long),
+    pytest.param("examples,coverage", "--exclude-path-regex=/products", 10, marks=pytest.mark.long),
     ("fuzzing", "--exclude-path-regex=^$", 10),
     ("stateful", "--exclude-path-regex=^$", 20),
 ]

@@ -85,12 +85,14 @@ def test_requests_are_answered_in_order_up_to_the_last(server: Served, case: Cas
         assert client.answer() is None
 
 
-@each(REFUSED[::7])
+@pytest.mark.long
+@each(REFUSED)
 def test_bad_request_is_refused_under_gunicorn(gunicorn: Served, case: Case) -> None:
     refuse(gunicorn, case)
 
 
-@each(VALID[::7])
+@pytest.mark.long
+@each(VALID)
 def test_valid_request_is_served_under_gunicorn(gunicorn: Served, case: Case) -> None:
     serve(gunicorn, case)
 

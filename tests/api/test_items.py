@@ -105,6 +105,14 @@ async def test_large_body_is_refused(client: AsyncClient) -> None:
     problem(answer, 413, "body_too_large")
 
 
+async def test_list_of_errors_is_bounded(client: AsyncClient) -> None:
+    body = {f"field{number}": "x" for number in range(5000)}
+    answer = await client.post(PRODUCTS, json=body)
+    assert len(problem(answer, 422, "validation_failed")["errors"]) == 100
+    long = {"operations": [{"op": "x" * 100_000}], "mode": "partial"}
+    assert len((await client.post(f"{PRODUCTS}/bulk", json=long)).content) < 5000
+
+
 async def test_duplicate_sku_is_named(
     client: AsyncClient, product: Json, new_product: Callable[..., Json]
 ) -> None:

@@ -63,6 +63,12 @@ async def test_wrong_keys_are_refused(boss: AsyncClient, body: object) -> None:
     problem(await boss.post(KEYS, json=body), 422, "validation_failed")
 
 
+async def test_routes_written_by_hand_are_as_strict(boss: AsyncClient) -> None:
+    problem(await boss.get(f"{KEYS}?foo=1"), 400, "invalid_parameter")
+    problem(await boss.get(KEYS, headers={"Accept": "text/html"}), 406, "not_acceptable")
+    problem(await boss.post(KEYS, json={"name": "a\x1b[31m", "scopes": ["a"]}), 422, "validation_failed")
+
+
 async def test_unknown_key_cannot_be_revoked(boss: AsyncClient) -> None:
     problem(await boss.delete(f"{KEYS}/nothing"), 404, "not_found")
 

@@ -1,0 +1,58 @@
+"""What hooks have written goes with the change that is refused, and with nothing else."""
+
+from uuid import uuid4
+
+import asyncpg
+
+from service.http.problems import ValidationFailed
+from service.resources.declaration import Change, Hooks
+from tests.engine.api import BASE, Json, problem
+from tests.engine.conftest import Shop
+from tests.engine.tables import gadgets, groups
+
+GADGETS = f"{BASE}/gadgets"
+NOTE = """
+INSERT INTO idempotency_record (principal, key, fingerprint, status, headers, body)
+VALUES ($1, $1, '', 0, '{}', '')
+"""
+
+
+class Outbox(Hooks):
+    """Writes a row of its own before each update; refuses the codes `broken` after a statement that fails."""
+
+    async def before_update(self, change: Change) -> None:
+        await change.connection.execute(NOTE, str(uuid4()))
+
+    async def before_create(self, change: Change) -> None:
+        if str(change.values["code"]).startswith("broken"):
+            try:
+                await change.connection.execute("SELECT 1 / 0")
+            except asyncpg.DivisionByZeroError:
+                raise ValidationFailed("It cannot be computed.") from None
+
+
+async def test_refused_changes_leave_nothing_of_their_hooks(shop: Shop) -> None:
+    api = await shop(groups(), gadgets(hooks=Outbox()))
+    made: Json = (await api.client.post(GADGETS, json={"code": "a"})).json()
+    url = f"{GADGETS}/{made['id']}"
+    stale = {"If-Match": '"stale"'}
+    problem(await api.client.patch(url, json={"rank": 1}, headers=stale), 412, "precondition_failed")
+    problem(await api.client.patch(f"{GADGETS}/{uuid4()}", json={"rank": 1}, headers=stale), 404, "not_found")
+    problem(await api.client.put(url, json={"code": "a"}, headers=stale), 412, "precondition_failed")
+    assert await api.database.fetch("SELECT 1 FROM idempotency_record") == []
+    assert (await api.client.patch(url, json={"rank": 1}, headers={"If-Match": "*"})).status_code == 200
+    assert len(await api.database.fetch("SELECT 1 FROM idempotency_record")) == 1
+
+
+async def test_failed_statement_of_a_hook_is_its_entrys_alone(shop: Shop) -> None:
+    api = await shop(groups(), gadgets(hooks=Outbox()))
+    operations = [{"op": "create", "item": {"code": code}} for code in ("a", "broken", "b")]
+    answer = await api.client.post(f"{GADGETS}/bulk", json={"mode": "partial", "operations": operations})
+    assert [result["status"] for result in answer.json()["results"]] == [201, 422, 201]
+
+
+async def test_list_that_is_left_out_is_not_there_under_its_parents_either(shop: Shop) -> None:
+    api = await shop(groups(), gadgets(without=frozenset({"list"})))
+    paths = [path for path in (await api.client.get("/openapi.json")).json()["paths"] if "gadgets" in path]
+    assert paths
+    assert not [path for path in paths if path.startswith(f"{BASE}/groups/")]

@@ -21,10 +21,10 @@ from service.observability.access import AccessLog
 from service.observability.metrics import RequestMetrics
 from service.resources import api_keys
 from service.resources.catalog import RESOURCES
-from service.resources.cursor import CursorCodec
 from service.resources.declaration import RestResource
 from service.resources.engine import Engine, Services
-from service.resources.idempotency import Records
+from service.resources.lists.cursor import CursorCodec
+from service.resources.requests.idempotency import Records
 from service.resources.routes import routers_of
 from service.security.access import Gate, Verifier
 from service.security.keys import KeyRing

@@ -15,10 +15,10 @@ from service.database import Database, DatabaseUnavailableError
 from service.http.problems import Problem
 from service.migrations import runner
 from service.resources.catalog import RESOURCES
-from service.resources.cursor import CursorCodec
 from service.resources.engine import Engine, Services
-from service.resources.idempotency import Records
 from service.resources.importing import Importer, Tally
+from service.resources.lists.cursor import CursorCodec
+from service.resources.requests.idempotency import Records
 
 
 @clear_errors

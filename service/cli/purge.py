@@ -6,7 +6,7 @@ from service.cli.runtime import clear_errors, load_settings, run
 from service.config import Settings
 from service.database import Database
 from service.migrations import runner
-from service.resources.idempotency import Records
+from service.resources.requests.idempotency import Records
 
 
 @clear_errors

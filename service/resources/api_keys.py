@@ -11,10 +11,10 @@ from service.http.openapi import responses_of
 from service.http.problems import NotFound
 from service.http.session import SessionDep
 from service.models.api_key import ApiKey
-from service.resources.bodies import read_body
 from service.resources.documentation import ALWAYS, WITH_BODY
-from service.resources.parameters import plain_request
-from service.resources.schema_base import Input, Output, integral
+from service.resources.requests.bodies import read_body
+from service.resources.requests.parameters import plain_request
+from service.resources.schemas.base import Input, Output, integral
 from service.security.access import needs
 from service.security.keys import SCOPE, NoSuchKeyError, create_key, list_keys, revoke_key
 from service.security.principals import ADMIN, Principal

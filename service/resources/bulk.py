@@ -12,11 +12,11 @@ from pydantic import BaseModel, ValidationError
 from service.http import problems
 from service.http.problems import FieldError, Problem
 from service.models.ids import uuid7
-from service.resources.bodies import pointer
 from service.resources.declaration import BULK_KINDS, Change
 from service.resources.engine import Engine, values_of
-from service.resources.preconditions import parse_tags
-from service.resources.statement import Statement
+from service.resources.requests.bodies import pointer
+from service.resources.requests.preconditions import parse_tags
+from service.resources.statements.statement import Statement
 from service.security.principals import Principal
 
 

@@ -7,12 +7,12 @@ import sqlalchemy as sa
 from service.http import problems
 from service.http.openapi import NO_NUL, responses_of
 from service.http.problems import Problem
-from service.resources.columns import kind_of
 from service.resources.declaration import MAX_SORT_FIELDS
 from service.resources.engine import Engine
-from service.resources.filters import MAX_IN, Filter
-from service.resources.listing import COUNTS, LONGEST_SEARCH
-from service.resources.preconditions import TAGS_PATTERN
+from service.resources.lists.filters import MAX_IN, Filter
+from service.resources.lists.listing import COUNTS, LONGEST_SEARCH
+from service.resources.requests.preconditions import TAGS_PATTERN
+from service.resources.statements.columns import kind_of
 
 
 def _always(description: str, pattern: str) -> dict[str, Any]:

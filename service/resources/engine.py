@@ -18,17 +18,17 @@ from service.database import Database
 from service.http import problems
 from service.http.database_errors import columns_of_constraints, problem_of
 from service.http.state import state_of
-from service.resources.batches import BatchWriter, unique_fields
-from service.resources.columns import representation, to_wire
-from service.resources.cursor import CursorCodec
 from service.resources.declaration import Change, RestResource
-from service.resources.history import Historian
-from service.resources.idempotency import Records
-from service.resources.listing import Lister
-from service.resources.preconditions import TagMaker
-from service.resources.schemas import Schemas, is_text_id
-from service.resources.statement import Statement, compile_statement, parameter
-from service.resources.writing import Writer
+from service.resources.lists.cursor import CursorCodec
+from service.resources.lists.listing import Lister
+from service.resources.requests.idempotency import Records
+from service.resources.requests.preconditions import TagMaker
+from service.resources.schemas.items import Schemas, is_text_id
+from service.resources.statements.batches import BatchWriter, unique_fields
+from service.resources.statements.columns import representation, to_wire
+from service.resources.statements.history import Historian
+from service.resources.statements.statement import Statement, compile_statement, parameter
+from service.resources.statements.writing import Writer
 from service.security.principals import Principal
 
 T = TypeVar("T")

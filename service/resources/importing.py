@@ -15,12 +15,12 @@ from service.http import problems, strict_json
 from service.http.problems import FieldError, Problem
 from service.models.base import SYSTEM_FIELDS
 from service.models.ids import uuid7
-from service.resources.bodies import field_errors
 from service.resources.bulk import Bulk, Entry, Outcome
 from service.resources.declaration import Hooks
 from service.resources.engine import Engine, again_after_rollback, values_of
-from service.resources.schemas import is_text_id
-from service.resources.statement import compile_statement, parameter
+from service.resources.requests.bodies import field_errors
+from service.resources.schemas.items import is_text_id
+from service.resources.statements.statement import compile_statement, parameter
 from service.security.principals import Principal
 
 IMPORTER = Principal("system:import", frozenset())

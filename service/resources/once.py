@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from service.http.problems import Busy, Duplicate, Problem, StillRunning
 from service.resources.engine import Engine
-from service.resources.idempotency import KeyedRequest
+from service.resources.requests.idempotency import KeyedRequest
 
 _ATTEMPTS = 4
 

@@ -14,7 +14,7 @@ from service.http.problems import NotFound
 from service.http.session import SessionDep
 from service.models.catalog import Category, Product, ProductStatus
 from service.resources.documentation import ALWAYS
-from service.resources.parameters import plain_request
+from service.resources.requests.parameters import plain_request
 from service.security.access import needs
 from service.security.principals import Principal
 

@@ -8,7 +8,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from service.database import Database
-from service.resources.idempotency import Records
+from service.resources.requests.idempotency import Records
 from tests.api.conftest import Json, MakeClient
 from tests.api.test_items import problem
 

@@ -16,8 +16,8 @@ import pytest
 from service.config import PerformanceSettings
 from service.database import Database
 from service.resources.catalog import products
-from service.resources.cursor import Cursor, CursorCodec
-from service.resources.listing import Lister
+from service.resources.lists.cursor import Cursor, CursorCodec
+from service.resources.lists.listing import Lister
 from tests.engine.api import Json, settings_for
 from tests.engine.rows import load_products
 from tests.services import Client

@@ -12,9 +12,7 @@ from starlette.responses import Response
 from service.http import problems, strict_json
 from service.http.problems import FieldError, Problem
 from service.http.state import state_of
-from service.resources.bodies import JSON, field_errors, pointer, require_media_type
 from service.resources.bulk import Bulk, Done, Outcome, read_entries
-from service.resources.bulk_schemas import Envelope
 from service.resources.declaration import Hooks
 from service.resources.documentation import (
     ALWAYS,
@@ -24,10 +22,12 @@ from service.resources.documentation import (
     responses_of,
 )
 from service.resources.engine import Engine, again_after_rollback
-from service.resources.idempotency import answer, keyed_request
 from service.resources.once import once
 from service.resources.operations.operation import Operation
-from service.resources.parameters import query_of, refuse_others
+from service.resources.requests.bodies import JSON, field_errors, pointer, require_media_type
+from service.resources.requests.idempotency import answer, keyed_request
+from service.resources.requests.parameters import query_of, refuse_others
+from service.resources.schemas.bulk import Envelope
 from service.security.principals import Principal
 
 

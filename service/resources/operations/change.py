@@ -10,8 +10,6 @@ from starlette.responses import Response
 
 from service.http import problems
 from service.http.problems import FieldError
-from service.resources import preconditions
-from service.resources.bodies import MERGE_PATCH, read_body
 from service.resources.documentation import (
     ALWAYS,
     ETAG,
@@ -24,13 +22,15 @@ from service.resources.documentation import (
     tags_header,
 )
 from service.resources.engine import Engine, Run, values_of
-from service.resources.idempotency import answer
-from service.resources.link_objects import links_of_item
 from service.resources.operations.create import FIRST_VERSION
 from service.resources.operations.operation import Operation
-from service.resources.parameters import query_of, refuse_others
-from service.resources.preconditions import Guard
-from service.resources.statement import Statement
+from service.resources.requests import preconditions
+from service.resources.requests.bodies import MERGE_PATCH, read_body
+from service.resources.requests.idempotency import answer
+from service.resources.requests.parameters import query_of, refuse_others
+from service.resources.requests.preconditions import Guard
+from service.resources.schemas.links import links_of_item
+from service.resources.statements.statement import Statement
 from service.security.principals import Principal
 
 _ATTEMPTS = 4

@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.models.ids import uuid7
-from service.resources.bodies import read_body
 from service.resources.documentation import (
     ALWAYS,
     ETAG,
@@ -15,11 +14,12 @@ from service.resources.documentation import (
     responses_of,
 )
 from service.resources.engine import Engine, values_of
-from service.resources.idempotency import answer, keyed_request, parameters
-from service.resources.link_objects import links_of_item
 from service.resources.once import once
 from service.resources.operations.operation import Operation
-from service.resources.parameters import query_of, refuse_others
+from service.resources.requests.bodies import read_body
+from service.resources.requests.idempotency import answer, keyed_request, parameters
+from service.resources.requests.parameters import query_of, refuse_others
+from service.resources.schemas.links import links_of_item
 from service.security.principals import Principal
 
 FIRST_VERSION = 1

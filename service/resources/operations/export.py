@@ -12,9 +12,9 @@ from service.database import LOST, DatabaseUnavailableError, why
 from service.http import problems
 from service.resources.documentation import ALWAYS, Documented, list_parameters, responses_of
 from service.resources.engine import Engine
-from service.resources.listing import ListQuery
+from service.resources.lists.listing import ListQuery
 from service.resources.operations.operation import Operation
-from service.resources.parameters import query_of
+from service.resources.requests.parameters import query_of
 from service.security.principals import Principal
 
 MEDIA_TYPE = "application/x-ndjson"

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from service.http import problems
 from service.resources.documentation import ALWAYS, ID, LINK, Documented, list_parameters, responses_of
 from service.resources.engine import Engine
-from service.resources.idempotency import answer
-from service.resources.listing import ListQuery, Page, links
+from service.resources.lists.listing import ListQuery, Page, links
 from service.resources.operations.operation import Operation
-from service.resources.parameters import query_of
+from service.resources.requests.idempotency import answer
+from service.resources.requests.parameters import query_of
 from service.security.principals import Principal
 
 

@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.http import problems
-from service.resources.cursor import Cursor
 from service.resources.documentation import (
     ALWAYS,
     CURSOR,
@@ -18,9 +17,10 @@ from service.resources.documentation import (
     responses_of,
 )
 from service.resources.engine import Engine
-from service.resources.idempotency import answer
+from service.resources.lists.cursor import Cursor
 from service.resources.operations.operation import Operation
-from service.resources.parameters import page_limit, query_of, refuse_others
+from service.resources.requests.idempotency import answer
+from service.resources.requests.parameters import page_limit, query_of, refuse_others
 from service.security.principals import Principal
 
 _NEWEST = 2**31

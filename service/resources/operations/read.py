@@ -4,14 +4,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.http import problems
-from service.resources import preconditions
 from service.resources.documentation import ALWAYS, ETAG, ID, Documented, query, responses_of, tags_header
 from service.resources.engine import Engine
-from service.resources.idempotency import answer
-from service.resources.link_objects import links_of_item
 from service.resources.operations.operation import Operation
-from service.resources.parameters import query_of, refuse_others, typed
-from service.resources.values import timestamp
+from service.resources.requests import preconditions
+from service.resources.requests.idempotency import answer
+from service.resources.requests.parameters import query_of, refuse_others, typed
+from service.resources.requests.values import timestamp
+from service.resources.schemas.links import links_of_item
 from service.security.principals import Principal
 
 

@@ -4,13 +4,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.http import problems
-from service.resources import preconditions
 from service.resources.documentation import ALWAYS, ETAG, ID, ON_ONE, Documented, responses_of, tags_header
 from service.resources.engine import Engine
-from service.resources.link_objects import links_of_deleted, links_of_item
 from service.resources.operations.change import changed, settle
 from service.resources.operations.operation import Operation
-from service.resources.parameters import query_of, refuse_others
+from service.resources.requests import preconditions
+from service.resources.requests.parameters import query_of, refuse_others
+from service.resources.schemas.links import links_of_deleted, links_of_item
 from service.security.principals import Principal
 
 

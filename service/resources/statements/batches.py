@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from service.models.identifiers import quoted
-from service.resources.columns import is_json, representation
 from service.resources.declaration import RestResource
-from service.resources.statement import Statement, compile_statement, parameter, request_context
+from service.resources.statements.columns import is_json, representation
+from service.resources.statements.statement import Statement, compile_statement, parameter, request_context
 
 _NOW = sa.func.clock_timestamp()
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from service.http.negotiation import require_acceptable
 from service.http.problems import FieldError, InvalidParameter
-from service.resources.values import integer
+from service.resources.requests.values import integer
 
 MAX_PARAMETERS = 100
 

@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from service.config import PerformanceSettings
 from service.http.problems import FieldError, InvalidParameter
 from service.models.indexes import SEARCH_CONFIG, search_vector
-from service.resources.columns import representation
-from service.resources.cursor import Cursor, CursorCodec
 from service.resources.declaration import RestResource
-from service.resources.filters import filters_of, read_filters
-from service.resources.parameters import page_limit
-from service.resources.sorting import SortKey, after, order_by, read_sort
-from service.resources.statement import Statement, compile_statement, parameter
-from service.resources.values import parser_of
+from service.resources.lists.cursor import Cursor, CursorCodec
+from service.resources.lists.filters import filters_of, read_filters
+from service.resources.lists.sorting import SortKey, after, order_by, read_sort
+from service.resources.requests.parameters import page_limit
+from service.resources.requests.values import parser_of
+from service.resources.statements.columns import representation
+from service.resources.statements.statement import Statement, compile_statement, parameter
 
 LONGEST_SEARCH = 200
 COUNTS = ("exact", "estimated")

@@ -14,10 +14,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from sqlmodel.main import FieldInfoMetadata
 
-from service.resources.bulk_schemas import BulkSchemas
-from service.resources.decimals import decimal_text
 from service.resources.declaration import RestResource
-from service.resources.schema_base import Input, Output, integral, make_model
+from service.resources.schemas.base import Input, Output, integral, make_model
+from service.resources.schemas.bulk import BulkSchemas
+from service.resources.schemas.decimals import decimal_text
 
 _INTEGERS = {
     sa.SmallInteger: (-(2**15), 2**15 - 1),

@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.http.problems import FieldError, InvalidParameter
-from service.resources.columns import parameter_kind
 from service.resources.declaration import MAX_SORT_FIELDS, RestResource
-from service.resources.statement import parameter
+from service.resources.statements.columns import parameter_kind
+from service.resources.statements.statement import parameter
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.http.problems import FieldError, InvalidParameter
-from service.resources.columns import kind_of, parameter_kind
 from service.resources.declaration import DeclarationError, RestResource
-from service.resources.statement import parameter
-from service.resources.values import parser_of
+from service.resources.requests.values import parser_of
+from service.resources.statements.columns import kind_of, parameter_kind
+from service.resources.statements.statement import parameter
 
 MAX_IN = 100
 

@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from service.http.openapi import Problem as ProblemDocument
 from service.resources.declaration import BULK_KINDS
-from service.resources.preconditions import TAGS_PATTERN
-from service.resources.schema_base import Input, Output, make_model
+from service.resources.requests.preconditions import TAGS_PATTERN
+from service.resources.schemas.base import Input, Output, make_model
 
 Schema = type[BaseModel]
 

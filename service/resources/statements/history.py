@@ -13,9 +13,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from service.models.history import RowHistory
 from service.models.identifiers import quoted
-from service.resources.columns import item_of, member
 from service.resources.declaration import RestResource
-from service.resources.statement import Statement, compile_statement, parameter
+from service.resources.statements.columns import item_of, member
+from service.resources.statements.statement import Statement, compile_statement, parameter
 
 _HISTORY: sa.Table = RowHistory.__table__  # type: ignore[attr-defined]
 

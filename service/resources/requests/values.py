@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from service.resources.columns import kind_of
+from service.resources.statements.columns import kind_of
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})\Z")
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,20})?\Z")

@@ -1,0 +1,1 @@
+"""What a request brings: parameters, body, conditions, an idempotency key."""

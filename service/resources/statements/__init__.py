@@ -1,0 +1,1 @@
+"""The SQL of a resource: built once, run many times."""

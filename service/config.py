@@ -125,7 +125,10 @@ class DatabaseSettings(Group):
     name: str = "slipway"
     """Name of the database."""
     user: str = "slipway"
-    """Role that the service logs in as."""
+    """Role that the service logs in as; of `slipway migrate`, the role that owns the tables."""
+    app_role: Annotated[str, Field(max_length=63)] = ""
+    """Role that the service logs in as, where `slipway migrate` runs as another one, the owner of the tables: it gives
+    this role what the service needs, and no more. Empty: nothing is granted."""
     password: SecretStr = SecretStr("")
     """Password of the role. From a secret file it is read again at every new connection."""
     ssl: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"

@@ -82,6 +82,9 @@ async def _database(database: Database) -> Check:
     except asyncpg.UndefinedTableError:
         dependency_up.labels("database").set(1)
         return Check(ok=False, critical=True, detail="not migrated")
+    except asyncpg.InsufficientPrivilegeError as error:  # the first migration has not come to its grants
+        dependency_up.labels("database").set(1)
+        return Check(ok=False, critical=True, detail=str(error))
     except (DatabaseUnavailableError, *LOST) as error:
         dependency_up.labels("database").set(0)
         return Check(ok=False, critical=True, detail=str(error) or type(error).__name__)

@@ -15,6 +15,7 @@ from service.cli.errors import CommandError, Exit
 from service.config import Settings
 from service.database import Database, DatabaseUnavailableError
 from service.http.server import PortTakenError
+from service.migrations.grants import AppRoleError
 from service.migrations.runner import MigrationFailedError, NotAtHeadError
 from service.observability import logs
 
@@ -25,6 +26,7 @@ _CODES: dict[type[Exception], Exit] = {
     DatabaseUnavailableError: Exit.UNAVAILABLE,
     PortTakenError: Exit.PORT_TAKEN,
     MigrationFailedError: Exit.MIGRATION,
+    AppRoleError: Exit.MIGRATION,
     NotAtHeadError: Exit.NOT_AT_HEAD,
 }
 _PREFIXES: dict[type[Exception], str] = {DatabaseUnavailableError: "the database cannot be reached: "}

@@ -38,6 +38,7 @@ BEGIN
 END $$
 """
 
+HISTORY_FUNCTION = "slipway_history()"
 
 MERGE_PATCH = """
 CREATE FUNCTION slipway_merge_patch(target jsonb, patch jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
@@ -70,6 +71,25 @@ def remove_functions() -> None:
     """Undo `install_functions`."""
     for signature in ("slipway_merge_patch(jsonb, jsonb)", "slipway_history()", "slipway_touch()"):
         op.execute(f"DROP FUNCTION {signature}")
+
+
+def guard_history() -> None:
+    """From now on row history is written with the rights of the tables' owner, by the triggers alone.
+
+    A role that may change rows then needs no right to write history, and cannot forge any: EXECUTE is what it takes
+    to attach a function to a table of one's own. The path keeps a table of the same name in pg_temp out of the way.
+    """
+    op.execute(f"""
+DO $$ BEGIN
+  EXECUTE format('ALTER FUNCTION {HISTORY_FUNCTION} SECURITY DEFINER SET search_path = %I, pg_temp', current_schema());
+END $$""")
+    op.execute(f"REVOKE EXECUTE ON FUNCTION {HISTORY_FUNCTION} FROM PUBLIC")
+
+
+def unguard_history() -> None:
+    """Undo `guard_history`."""
+    op.execute(f"GRANT EXECUTE ON FUNCTION {HISTORY_FUNCTION} TO PUBLIC")
+    op.execute(f"ALTER FUNCTION {HISTORY_FUNCTION} SECURITY INVOKER RESET search_path")
 
 
 def track_history(table: str) -> None:

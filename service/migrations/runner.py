@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 from service import clock
 from service.config import Settings
 from service.database import LOST, DatabaseUnavailableError, connect_options, why
+from service.migrations import grants
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +71,7 @@ async def upgrade(settings: Settings, *, wait: float = 0) -> bool:
     """Bring the database to the head; False when it was there already.
 
     Waits up to `wait` seconds for the server and for another migration to end. Raises
-    `DatabaseUnavailableError` or `MigrationFailedError`.
+    `DatabaseUnavailableError`, `MigrationFailedError` or `grants.AppRoleError`.
     """
     return bool(await _patiently(settings, wait, _upgrade))
 
@@ -130,31 +131,45 @@ async def current(connection: AsyncConnection) -> str | None:
 
 
 async def _check(connection: AsyncConnection, _settings: Settings, _deadline: float) -> None:
-    revision = await current(connection)
+    try:
+        revision = await current(connection)
+    except (
+        sa.exc.ProgrammingError
+    ) as error:  # permission denied: the first migration has not come to its grants
+        raise NotAtHeadError(f"the revision of the database cannot be read: {_reason(error)}") from error
     if not compatible(revision):
         raise NotAtHeadError(f"the database is at revision {revision or 'none'}, this version needs {head()}")
 
 
 async def _upgrade(connection: AsyncConnection, settings: Settings, deadline: float) -> bool:
-    if compatible(await current(connection)):
+    role = settings.database.app_role
+    if role:
+        await grants.check(connection, role)
+    at = await current(connection)
+    if compatible(at) and not (role and at == head() and await grants.pending(connection, role)):
         return False
     await _lock(connection, deadline)
     try:
         before = await current(connection)
-        if compatible(before):
-            return False
-        await connection.execute(
-            sa.text("SELECT set_config('lock_timeout', :ms, false)"),
-            {"ms": f"{settings.database.migration_lock_timeout * 1000:.0f}"},
-        )
-        await connection.commit()
-        await connection.run_sync(_run)
-        log.info("database migrated", before=before, after=head())
-        return True
+        if not compatible(before):
+            await _migrate(connection, settings)
+            log.info("database migrated", before=before, after=head())
+        if role and await current(connection) == head():
+            await grants.settle(connection, role)
+        return not compatible(before)
     finally:
         await connection.rollback()
         await connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
         await connection.commit()
+
+
+async def _migrate(connection: AsyncConnection, settings: Settings) -> None:
+    await connection.execute(
+        sa.text("SELECT set_config('lock_timeout', :ms, false)"),
+        {"ms": f"{settings.database.migration_lock_timeout * 1000:.0f}"},
+    )
+    await connection.commit()
+    await connection.run_sync(_run)
 
 
 async def _lock(connection: AsyncConnection, deadline: float) -> None:
@@ -173,13 +188,18 @@ def _run(connection: Connection) -> None:
         command.upgrade(config, "head")
     except Exception as error:
         if isinstance(error, sa.exc.DBAPIError):
-            reason = str(error.orig).splitlines()[0]
+            reason = _reason(error)
         else:
             reason = f"{type(error).__name__}: {error}"
             log.exception("a migration has a defect")
         connection.rollback()
         message = f"migration {_next(connection)} failed, nothing of it was kept: {reason}"
         raise MigrationFailedError(message) from error
+
+
+def _reason(error: sa.exc.DBAPIError) -> str:
+    """What the server says, in one line."""
+    return str(error.orig).splitlines()[0]
 
 
 def _next(connection: Connection) -> str:

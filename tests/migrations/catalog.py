@@ -19,7 +19,9 @@ SELECT conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
 FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 0
 """
 FUNCTIONS = """
-SELECT p.oid::regprocedure::text, p.prosrc FROM pg_proc p
+SELECT p.oid::regprocedure::text,
+       concat_ws(' ', prosecdef, proconfig, has_function_privilege('public', p.oid, 'EXECUTE'), prosrc)
+FROM pg_proc p
 WHERE p.pronamespace = 'public'::regnamespace
   AND NOT EXISTS (SELECT 1 FROM pg_depend e WHERE e.objid = p.oid AND e.deptype = 'e')
 """

@@ -12,8 +12,10 @@ from service.config import Settings
 from service.database import Database
 from service.migrations import runner
 from tests.conftest import DatabaseFactory
+from tests.migrations.roles import roles
 
 Migrate = Callable[..., Any]
+__all__ = ["roles"]
 
 
 def settings_for(url: str, **database: object) -> Settings:

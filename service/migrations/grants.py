@@ -1,0 +1,96 @@
+"""What the role that the service logs in as may do, where another role owns the tables and migrates."""
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+log = structlog.get_logger(__name__)
+
+READ_ONLY = ("alembic_version", "row_history")
+"""Tables that the service only reads: triggers write the history with the rights of the owner."""
+
+# Each line is a statement that is missing: what the role lacks of its due, and what it has beyond it.
+PENDING = text("""
+WITH role AS (
+  SELECT r.oid, r.rolname AS name, n.oid AS schema_oid, n.nspname AS schema
+  FROM pg_roles r, pg_namespace n WHERE r.rolname = :role AND n.nspname = current_schema()
+), own AS (
+  SELECT c.oid, format('%I.%I', role.schema, c.relname) AS name, role.name AS role,
+    CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
+    CASE WHEN c.relkind = 'S' THEN ARRAY['USAGE']
+         WHEN c.relkind IN ('v', 'm') OR c.relname = ANY (:read_only) THEN ARRAY['SELECT']
+         ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'] END AS due
+  FROM role JOIN pg_class c ON c.relnamespace = role.schema_oid
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND pg_has_role(c.relowner, 'USAGE')
+    AND NOT EXISTS (SELECT FROM pg_depend e
+                    WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+), held AS (
+  SELECT own.name, own.role, kind, privilege, privilege = ANY (due) AS due,
+    CASE kind WHEN 'SEQUENCE' THEN has_sequence_privilege(own.role, own.oid, privilege)
+              ELSE has_table_privilege(own.role, own.oid, privilege) END AS held
+  FROM own, unnest(CASE kind WHEN 'SEQUENCE' THEN ARRAY['USAGE'] ELSE
+    ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'] END) AS privilege
+)
+SELECT format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), name) FROM role
+WHERE NOT has_database_privilege(name, current_database(), 'CONNECT')
+UNION ALL
+SELECT format('GRANT USAGE ON SCHEMA %I TO %I', schema, name) FROM role
+WHERE NOT has_schema_privilege(name, schema_oid, 'USAGE')
+UNION ALL
+SELECT format('REVOKE CREATE ON SCHEMA %I FROM %I', schema, name) FROM role
+WHERE has_schema_privilege(name, schema_oid, 'CREATE')
+UNION ALL
+SELECT format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT %s TO %I', schema, future.privileges, name)
+FROM role, (VALUES ('r', 'SELECT, INSERT, UPDATE, DELETE ON TABLES'), ('S', 'USAGE ON SEQUENCES'))
+  AS future (kind, privileges)
+WHERE NOT EXISTS (
+  SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) a
+  WHERE d.defaclrole = quote_ident(current_user)::regrole AND d.defaclnamespace = schema_oid
+    AND d.defaclobjtype::text = future.kind AND a.grantee = role.oid)
+UNION ALL
+SELECT format(CASE WHEN due THEN 'GRANT %s ON %s %s TO %I' ELSE 'REVOKE %s ON %s %s FROM %I' END,
+              string_agg(privilege, ', '), kind, name, role)
+FROM held WHERE due <> held GROUP BY due, kind, name, role
+""")
+MIGHTY = text("""
+SELECT rolsuper OR pg_has_role(oid, quote_ident(current_user)::regrole, 'USAGE') FROM pg_roles WHERE rolname = :role
+""")
+
+
+class AppRoleError(Exception):
+    """The role of `SLIPWAY_DATABASE__APP_ROLE` cannot be what the service logs in as."""
+
+
+async def check(connection: AsyncConnection, role: str) -> None:
+    """Raise `AppRoleError` unless the role exists and is less than the role of this connection."""
+    mighty = await connection.scalar(MIGHTY, {"role": role})
+    await connection.rollback()
+    if mighty is None:
+        raise AppRoleError(
+            f"SLIPWAY_DATABASE__APP_ROLE: there is no role {role}; create it, with a password, before migrating"
+        )
+    if mighty:
+        raise AppRoleError(
+            f"SLIPWAY_DATABASE__APP_ROLE: {role} is a superuser, or the role that migrates, or a member of it; "
+            "the service needs one that owns nothing"
+        )
+
+
+async def pending(connection: AsyncConnection, role: str) -> list[str]:
+    """The statements that give the role what the service needs, and take the rest; none when all is as it should."""
+    wanted = {"role": role, "read_only": list(READ_ONLY)}
+    statements = (await connection.scalars(PENDING, wanted)).all()
+    await connection.rollback()
+    return sorted(statements)
+
+
+async def settle(connection: AsyncConnection, role: str) -> None:
+    """Run what is pending, all or nothing. What has no effect, as others grant it too, is logged as a warning."""
+    statements = await pending(connection, role)
+    for statement in statements:
+        await connection.exec_driver_sql(statement)
+    await connection.commit()
+    if statements:
+        log.info("privileges of the service settled", role=role, statements=len(statements))
+        if left := await pending(connection, role):
+            log.warning("the service's role has privileges from elsewhere", role=role, wanted=left)

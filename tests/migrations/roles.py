@@ -1,0 +1,62 @@
+"""Two roles of a test's own: one that owns a database and migrates it, one that the service logs in as."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from tests.conftest import DatabaseFactory
+
+PASSWORD = "of-a-role-for-tests"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """A database without tables: where an administrator, its owner and the service log in, and as whom."""
+
+    admin_url: str
+    owner_url: str
+    app_url: str
+    owner: str
+    app: str
+
+
+def as_role(url: str, role: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{role}:{PASSWORD}@{parts.netloc.rpartition('@')[2]}"))
+
+
+async def execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def roles(fresh_database: DatabaseFactory) -> AsyncIterator[Roles]:
+    """Neither role is a superuser. Both are gone after the test."""
+    url, suffix = fresh_database(migrated=False), uuid4().hex[:12]
+    owner, app = f"owner_{suffix}", f"app_{suffix}"
+    name = urlsplit(url).path.removeprefix("/")
+    try:
+        await execute(url, *(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'" for role in (owner, app)))
+    except asyncpg.InsufficientPrivilegeError:
+        pytest.skip("the role of SLIPWAY_TEST_DATABASE_URL may not create roles")
+    try:
+        await execute(url, f'ALTER DATABASE "{name}" OWNER TO {owner}')
+        yield Roles(url, as_role(url, owner), as_role(url, app), owner, app)
+    finally:
+        await execute(
+            url,
+            f'ALTER DATABASE "{name}" OWNER TO CURRENT_USER',
+            # One by one: PostgreSQL 16 stumbles over default privileges of the one for the other.
+            f"DROP OWNED BY {app} CASCADE",
+            f"DROP OWNED BY {owner} CASCADE",
+            f"DROP ROLE {owner}, {app}",
+        )

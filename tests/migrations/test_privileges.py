@@ -1,0 +1,175 @@
+"""The role that the service logs in as: what it gets, what it can do with it, and what it cannot."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from service.migrations import runner
+from service.migrations.grants import AppRoleError
+from service.migrations.runner import NotAtHeadError, upgrade
+from tests.migrations.conftest import settings_for
+from tests.migrations.roles import Roles, execute
+from tests.migrations.test_triggers import CATEGORY, HISTORY
+
+Connect = Callable[[str], Any]
+
+TABLES = {"api_key", "category", "idempotency_record", "product"}
+HELD = """
+SELECT c.relname || ' ' || privilege FROM pg_class c,
+  unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v')
+  AND has_table_privilege($1, c.oid, privilege)
+"""
+DUE = {f"{table} {privilege}" for table in TABLES for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")} | {
+    "alembic_version SELECT", "row_history SELECT",
+}  # fmt: skip
+
+
+async def migrated(roles: Roles, **more: object) -> bool:
+    return await upgrade(settings_for(roles.owner_url, app_role=roles.app, **more))
+
+
+async def held(connect: Connect, roles: Roles) -> set[str]:
+    connection = await connect(roles.admin_url)
+    return {row[0] for row in await connection.fetch(HELD, roles.app)}
+
+
+@pytest.fixture
+async def as_app(roles: Roles, connect: Connect) -> Any:
+    """A connection of the service's role to a database at the head."""
+    assert await migrated(roles)
+    return await connect(roles.app_url)
+
+
+async def test_migrating_grants_what_the_service_needs_and_no_more(roles: Roles, connect: Connect) -> None:
+    assert await migrated(roles)
+    assert await held(connect, roles) == DUE
+
+
+async def test_grants_that_are_missing_at_the_head_are_made_good(roles: Roles, connect: Connect) -> None:
+    assert await upgrade(settings_for(roles.owner_url))
+    assert await held(connect, roles) == set()
+    assert await migrated(roles) is False
+    assert await held(connect, roles) == DUE
+    await execute(
+        roles.owner_url,
+        f"REVOKE INSERT ON product FROM {roles.app}",
+        f"GRANT DELETE, TRUNCATE ON row_history TO {roles.app}",
+        f"GRANT CREATE ON SCHEMA public TO {roles.app}",
+        "CREATE VIEW window_on_history AS SELECT * FROM row_history",
+    )
+    assert await migrated(roles) is False
+    assert await held(connect, roles) == DUE | {"window_on_history SELECT"}
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await execute(roles.app_url, "CREATE TABLE mine (id int)")
+
+
+async def test_tables_and_sequences_of_later_migrations_are_open_at_once(roles: Roles, as_app: Any) -> None:
+    await execute(roles.owner_url, "CREATE TABLE later (id serial PRIMARY KEY, name text)")
+    assert await as_app.fetchval("INSERT INTO later (name) VALUES ('a') RETURNING id") == 1
+    assert await as_app.execute("UPDATE later SET name = 'b'") == "UPDATE 1"
+    assert await as_app.execute("DELETE FROM later") == "DELETE 1"
+
+
+async def test_nothing_to_grant_takes_no_lock(roles: Roles, as_app: Any, connect: Connect) -> None:
+    holder = await connect(roles.admin_url)
+    await holder.execute(f"SELECT pg_advisory_lock({runner.LOCK})")
+    assert await migrated(roles) is False
+
+
+async def test_role_that_is_not_there_stops_before_anything_is_done(roles: Roles, connect: Connect) -> None:
+    with pytest.raises(AppRoleError, match="SLIPWAY_DATABASE__APP_ROLE: there is no role nobody_at_all"):
+        await upgrade(settings_for(roles.owner_url, app_role="nobody_at_all"))
+    connection = await connect(roles.admin_url)
+    assert await connection.fetchval("SELECT to_regclass('alembic_version')") is None
+
+
+async def test_role_that_could_do_everything_is_refused(roles: Roles) -> None:
+    with pytest.raises(AppRoleError, match="the service needs one that owns nothing"):
+        await upgrade(settings_for(roles.owner_url, app_role=roles.owner))
+    await execute(roles.admin_url, f"GRANT {roles.owner} TO {roles.app}")
+    with pytest.raises(AppRoleError, match="the service needs one that owns nothing"):
+        await migrated(roles)
+
+
+async def test_role_with_a_name_of_odd_letters(roles: Roles, connect: Connect) -> None:
+    odd = f'Odd "{roles.app}"; --'
+    quoted = '"' + odd.replace('"', '""') + '"'
+    await execute(roles.admin_url, f"ALTER ROLE {roles.app} RENAME TO {quoted}")
+    try:
+        assert await upgrade(settings_for(roles.owner_url, app_role=odd))
+        connection = await connect(roles.admin_url)
+        assert {row[0] for row in await connection.fetch(HELD, odd)} == DUE
+    finally:
+        await execute(roles.admin_url, f"ALTER ROLE {quoted} RENAME TO {roles.app}")
+
+
+async def test_revision_that_may_not_be_read_yet_is_not_at_head(roles: Roles) -> None:
+    assert await upgrade(settings_for(roles.owner_url))
+    with pytest.raises(
+        NotAtHeadError, match=r"cannot be read: .*permission denied for table alembic_version"
+    ):
+        await runner.check(settings_for(roles.app_url))
+    assert await migrated(roles) is False
+    await runner.check(settings_for(roles.app_url))
+
+
+async def test_changes_leave_history_that_names_the_role(roles: Roles, as_app: Any) -> None:
+    row = await as_app.fetchval(CATEGORY, uuid4(), "lamps")
+    await as_app.execute("UPDATE category SET name = 'By hand' WHERE id = $1", row)
+    await as_app.execute("DELETE FROM category WHERE id = $1", row)
+    kept = await as_app.fetch(HISTORY, row)
+    by_hand = f"database:{roles.app}"
+    assert [(r["action"], r["actor"]) for r in kept] == [
+        ("create", "anna"), ("update", by_hand), ("erase", by_hand),
+    ]  # fmt: skip
+
+
+FORGED = (
+    "INSERT INTO row_history VALUES ('product', gen_random_uuid(), 1, 'create', 'eve', NULL, now(), '{{}}')"
+)
+FORBIDDEN = {
+    "drop": "DROP TABLE product",
+    "alter": "ALTER TABLE product ADD COLUMN x int",
+    "index": "CREATE INDEX ON product (stock)",
+    "truncate": "TRUNCATE product",
+    "trigger-off": "ALTER TABLE product DISABLE TRIGGER product_history",
+    "replica": "SET session_replication_role = replica",
+    "function": "CREATE OR REPLACE FUNCTION slipway_touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
+    "forge": FORGED,
+    "alter-history": "UPDATE row_history SET actor = 'eve'",
+    "erase-history": "DELETE FROM row_history",
+    "truncate-history": "TRUNCATE row_history",
+    "revision": "UPDATE alembic_version SET version_num = '0001'",
+    "passwords": "SELECT rolpassword FROM pg_authid",
+    "role": "CREATE ROLE eve SUPERUSER",
+    "owner": "ALTER TABLE product OWNER TO CURRENT_USER",
+    "become": "SET ROLE {owner}",
+    "table": "CREATE TABLE mine (id int)",
+    "file": "COPY product TO '/tmp/product'",
+    "program": "COPY product TO PROGRAM 'cat'",
+    "borrowed-trigger": "CREATE TEMP TABLE product (id uuid); CREATE TRIGGER forge AFTER INSERT ON pg_temp.product "
+    "FOR EACH ROW EXECUTE FUNCTION slipway_history()",
+}
+
+
+async def test_service_may_not(roles: Roles, as_app: Any) -> None:
+    await as_app.fetchval(CATEGORY, uuid4(), "lamps")
+    allowed = []
+    for name, statement in FORBIDDEN.items():
+        try:
+            await as_app.execute(statement.format(owner=roles.owner))
+        except asyncpg.InsufficientPrivilegeError:
+            continue
+        allowed.append(name)
+    assert allowed == []
+
+
+async def test_history_goes_past_a_table_of_the_same_name(as_app: Any) -> None:
+    await as_app.execute("CREATE TEMP TABLE row_history (LIKE public.row_history)")
+    row = await as_app.fetchval(CATEGORY, uuid4(), "lamps")
+    assert await as_app.fetchval("SELECT count(*) FROM public.row_history WHERE row_id = $1", row) == 1
+    assert await as_app.fetchval("SELECT count(*) FROM pg_temp.row_history") == 0

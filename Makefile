@@ -20,18 +20,21 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: env run test test-long check format reference lock clean
+.PHONY: env run test test-long fault-test check format reference lock clean
 env: $(STAMP) ## Build the Python environment in .venv
 
 run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis and sample data (PORT=, ADMIN_PORT=)
 	@exec $(BIN)/slipway dev
 
 test: $(STAMP) ## Run the tests that this machine can run, but for the long ones
-	@$(BIN)/pytest -n auto -m "not long"
+	@$(BIN)/pytest -n auto -m "not long and not fault"
 
 test-long: $(STAMP) ## Run the long tests: the whole API by its document, plans over a million rows, a large crowd
 	@$(BIN)/pytest -n auto -m long
 	@SLIPWAY_TEST_PLAN_ROWS=1000000 $(BIN)/pytest -q tests/engine/test_plans.py
+
+fault-test: $(STAMP) ## Run the fault tests, which want the machine to themselves (SLIPWAY_FAULT_SEED=, SLIPWAY_FAULT_FULL=1)
+	@$(BIN)/pytest -m fault tests/faults
 
 check: $(STAMP) ## Formatting, lint, types, import rules and generated files
 	@$(BIN)/ruff format --check .

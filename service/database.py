@@ -26,6 +26,7 @@ LOST = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server ended a connection just as a statement was to be sent
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -86,6 +87,13 @@ def connect_options(settings: Settings) -> dict[str, Any]:
             "timezone": "UTC",
         },
     }
+
+
+def _is_gone(connection: asyncpg.Connection) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:  # the server has closed it, and the pool has taken it back
+        return True
 
 
 def _ms(seconds: float) -> str:
@@ -199,7 +207,7 @@ class Database:
         try:
             yield connection
         except LOST as error:
-            here = connection.is_closed() or not isinstance(error, OSError)
+            here = _is_gone(connection) or not isinstance(error, OSError)
             if here:
                 await self.pool.expire_connections()
             elif not isinstance(error, TimeoutError):

@@ -63,10 +63,12 @@ def eventually(what: Callable[[], T], *, seconds: float = 15) -> T:
 
 
 class Served:
-    """One run of `slipway serve` on free ports of this machine, with its output in a file."""
+    """One run of `slipway serve`, on free ports of this machine unless settings name them, its output in a file."""
 
     def __init__(self, home: Path, **settings: object) -> None:
-        self.port, self.admin_port = free_port(), free_port()
+        self.port, self.admin_port = (
+            int(str(settings.get(name) or free_port())) for name in ("server__port", "server__admin_port")
+        )
         given = {
             "security__secret_key": SECRET_KEY,
             "server__port": self.port,

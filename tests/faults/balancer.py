@@ -1,0 +1,54 @@
+"""A balancer in front of replicas: each connection goes to the next one that is ready, as by a Service of Kubernetes.
+
+It looks no deeper than TCP and tries nothing twice, so that every failure of a replica reaches the client. While
+none is ready it goes to all, as Envoy does, so that a client hears why from the service itself.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Self
+
+from service.local.ports import LOOPBACK
+from tests.faults.connection import get
+from tests.faults.proxy import Endpoint, Proxy
+from tests.faults.replica import Replica
+
+POLL_SECONDS = 0.1
+
+
+class Balancer(Proxy):
+    """`replicas` gives those that there are at the moment."""
+
+    def __init__(self, replicas: Callable[[], Sequence[Replica]]) -> None:
+        super().__init__(None)
+        self._replicas = replicas
+        self._ready: list[Endpoint] = []
+        self._turn = 0
+
+    async def __aenter__(self) -> Self:
+        await self._look()
+        self._looking = asyncio.create_task(self._keep_looking())
+        return await super().__aenter__()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._looking.cancel()
+        await super().__aexit__()
+
+    def pick(self) -> Endpoint | None:
+        choice = self._ready or [Endpoint(LOOPBACK, replica.port) for replica in self._replicas()]
+        self._turn += 1
+        return choice[self._turn % len(choice)] if choice else None
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            await self._look()
+
+    async def _look(self) -> None:
+        replicas = [*self._replicas()]
+        answers = await asyncio.gather(*(get(replica.admin_port, "/readyz") for replica in replicas))
+        self._ready = [
+            Endpoint(LOOPBACK, replica.port)
+            for replica, answer in zip(replicas, answers, strict=True)
+            if answer is not None and answer.status == 200
+        ]

@@ -1,0 +1,117 @@
+"""A client connection that hides nothing: no retry, no pool, one request at a time."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+
+from service.local.ports import LOOPBACK
+
+HEAD_END = b"\r\n\r\n"
+
+
+class NoAnswerError(Exception):
+    """The connection ended, or the time, before the whole answer was there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One whole answer; names of headers in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+    @property
+    def digest(self) -> str:
+        """A short hash of the body."""
+        return hashlib.sha256(self.body).hexdigest()[:12]
+
+
+class Connection:
+    """A connection to a port of this machine."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._closing = False
+
+    @classmethod
+    async def open(cls, port: int) -> Self:
+        """Raises `NoAnswerError` when nobody takes it."""
+        try:
+            return cls(*await asyncio.open_connection(LOOPBACK, port))
+        except OSError as error:
+            raise NoAnswerError(f"connect: {error}") from error
+
+    @property
+    def usable(self) -> bool:
+        """Whether another request may be sent, as far as this end knows."""
+        return not (self._closing or self._reader.at_eof() or self._writer.is_closing())
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> None:
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            "Host: slipway.test",
+            *(f"{n}: {v}" for n, v in headers.items()),
+        ]
+        if body or method not in {"GET", "HEAD", "DELETE"}:
+            lines.append(f"Content-Length: {len(body)}")
+        self._writer.write("\r\n".join(lines).encode() + HEAD_END + body)
+
+    async def answer(self) -> Answer:
+        """The answer to the request that was sent. Raises `NoAnswerError`."""
+        try:
+            head = (await self._reader.readuntil(HEAD_END)).decode("latin-1")
+            first, *lines = head.rstrip().split("\r\n")
+            headers = {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in lines)}
+            status = int(first.split()[1])
+            length = int(headers.get("content-length", 0))
+            body = await self._reader.readexactly(length) if length else b""
+        except asyncio.IncompleteReadError as error:
+            raise NoAnswerError(f"closed after {len(error.partial)} bytes") from error
+        except OSError as error:
+            raise NoAnswerError(f"{type(error).__name__}: {error}") from error
+        self._closing = headers.get("connection", "").lower() == "close"
+        return Answer(status, headers, body)
+
+    async def ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"", *, seconds: float = 30
+    ) -> Answer:
+        """Send and wait for the answer. Raises `NoAnswerError`."""
+        self.send(method, path, headers, body)
+        try:
+            return await asyncio.wait_for(self.answer(), seconds)
+        except TimeoutError as error:
+            self._closing = True
+            raise NoAnswerError(f"no answer in {seconds:g} s") from error
+
+    def close(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended before
+            self._writer.close()
+
+    def reset(self) -> None:
+        """Go away without a word, as a client that was killed."""
+        self._writer.transport.abort()
+
+
+async def get(port: int, path: str, *, seconds: float = 2) -> Answer | None:
+    """The answer to one GET on a connection of its own; None without one."""
+    try:
+        connection = await Connection.open(port)
+    except NoAnswerError:
+        return None
+    try:
+        return await connection.ask("GET", path, {"Connection": "close"}, seconds=seconds)
+    except NoAnswerError:
+        return None
+    finally:
+        connection.close()

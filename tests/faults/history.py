@@ -1,0 +1,98 @@
+"""What a client has seen: one event a request, in the order in which they began."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from tests.faults.connection import Answer
+
+AROUND = 6  # events to show on each side of a breach
+
+
+@dataclass(slots=True)
+class Event:
+    """One request and its answer. Times are of `time.monotonic`, in seconds."""
+
+    number: int
+    operation: str
+    request_id: str
+    item: str = ""
+    """Id of the item that was asked for, or that the answer names."""
+    mark: str = ""
+    """A text that this request alone writes."""
+    key: str = ""
+    """Its Idempotency-Key."""
+    fresh: bool = False
+    """On a connection of its own, which was opened for it."""
+    start: float = 0.0
+    end: float = 0.0
+    answer: Answer | None = None
+    error: str = ""
+    """Why there is no whole answer."""
+    version: int = 0
+    """Version that the answer names."""
+
+    @property
+    def status(self) -> int:
+        """The status of the answer; 0 without a whole one."""
+        return self.answer.status if self.answer else 0
+
+    @property
+    def good(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+    def line(self, zero: float) -> str:
+        """One line for a person; times since `zero`."""
+        what = f"{self.status} {self.answer.digest}" if self.answer else self.error or "still running"
+        way = "fresh" if self.fresh else "kept"
+        return (
+            f"#{self.number} {self.start - zero:8.3f} +{self.seconds:6.3f} s {way:5} {self.operation:6} "
+            f"{self.item or '-'} v{self.version} {what}"
+        )
+
+
+@dataclass(slots=True)
+class History:
+    """All events of one test."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def add(self, operation: str, *, fresh: bool, item: str = "", mark: str = "", key: str = "") -> Event:
+        number = len(self.events)
+        request_id = f"fault-{id(self):x}-{number}"
+        self.events.append(Event(number, operation, request_id, item, mark, key, fresh))
+        return self.events[-1]
+
+    def failures(self) -> list[Event]:
+        """Requests without an answer, or with one that is no success."""
+        return [event for event in self.events if not event.good]
+
+    def acknowledged(self, *operations: str) -> list[Event]:
+        return [event for event in self.events if event.good and event.operation in operations]
+
+    def counts(self) -> dict[int, int]:
+        """How many events there are of each status."""
+        return dict(sorted(Counter(event.status for event in self.events).items()))
+
+    def latency(self, share: float, which: Callable[[Event], bool] = lambda event: event.good) -> float:
+        """The seconds within which this share of the events was answered; 0 without any."""
+        return percentile((event.seconds for event in self.events if which(event)), share)
+
+    def around(self, events: Iterable[Event]) -> str:
+        """The lines of the first of these events and of its neighbours."""
+        first = next(iter(events), None)
+        if first is None:
+            return ""
+        zero = self.events[0].start
+        near = self.events[max(0, first.number - AROUND) : first.number + AROUND + 1]
+        return "\n".join((">" if event is first else " ") + event.line(zero) for event in near)
+
+
+def percentile(seconds: Iterable[float], share: float) -> float:
+    """The value under which this share of the values is; 0 without any."""
+    ordered = sorted(seconds)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0

@@ -1,0 +1,174 @@
+"""The recording client: seeded requests at a target rate, on kept and fresh connections, none of them tried twice."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import orjson
+
+from tests.faults.connection import Connection, NoAnswerError
+from tests.faults.history import Event, History
+
+CATEGORIES, PRODUCTS = "/api/v1/categories", "/api/v1/products"
+MIX = {"create": 3, "read": 4, "update": 3, "list": 1}
+ANSWER_SECONDS = 20.0
+MOST_RUNNING = 400  # requests at a time; beyond, the next one waits for its turn
+
+
+class Load:
+    """One client of the service behind `port`. `rate` is in requests a second, `fresh` the share of them that come on
+    a connection of their own."""
+
+    def __init__(
+        self,
+        port: int,
+        headers: Mapping[str, str],
+        category: str,
+        *,
+        seed: int,
+        rate: float,
+        fresh: float = 0.3,
+        mix: Mapping[str, int] = MIX,
+        history: History | None = None,
+    ) -> None:
+        self.history = history or History()
+        self._port = port
+        self._headers = headers
+        self._category = category
+        self._rate = rate
+        self._fresh = fresh
+        self._mix = mix
+        self._dice = random.Random(seed)
+        self._name = f"{seed:x}-{id(self):x}"
+        self._idle: list[Connection] = []
+        # Of the items that no request is changing now. One whose change was not acknowledged is left alone for good.
+        self._tags: dict[str, str] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(MOST_RUNNING)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[History]:
+        """Send requests while the block runs, then wait for the answers that are still to come."""
+        sending = asyncio.create_task(self._send_all())
+        try:
+            yield self.history
+        finally:
+            sending.cancel()
+            await asyncio.gather(*self._running)
+            self._close()
+
+    async def send(self, count: int) -> None:
+        """Send so many requests, one after the other."""
+        for _ in range(count):
+            await self._one()
+        self._close()
+
+    def _close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    async def _send_all(self) -> None:
+        began, sent = time.monotonic(), 0
+        while True:
+            late = began + sent / self._rate - time.monotonic()
+            if late > 0:
+                await asyncio.sleep(late)
+            await self._places.acquire()
+            sent += 1
+            task = asyncio.create_task(self._one())
+            self._running.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._places.release()
+
+    async def _one(self) -> None:
+        fresh = self._dice.random() < self._fresh
+        (operation,) = self._dice.choices(list(self._mix), list(self._mix.values()))
+        if operation in {"read", "update"} and not self._tags:
+            operation = "create"
+        await getattr(self, f"_{operation}")(fresh=fresh)
+
+    async def _create(self, *, fresh: bool) -> None:
+        number = len(self.history.events)
+        mark, key = f"Item {self._name}-{number}", f"{self._name}-{number}"
+        event = self.history.add("create", fresh=fresh, mark=mark, key=key)
+        body = orjson.dumps(
+            {
+                "sku": f"F-{self._name}-{number}".upper(),
+                "name": mark,
+                "price": "1.00",
+                "category_id": self._category,
+            }
+        )
+        await self._ask(event, "POST", PRODUCTS, body, {"Idempotency-Key": key})
+        if event.good and event.answer:
+            event.item = event.answer.headers["location"].rpartition("/")[2]
+            self._learn(event)
+
+    async def _read(self, *, fresh: bool) -> None:
+        item = self._dice.choice([*self._tags])
+        event = self.history.add("read", fresh=fresh, item=item)
+        await self._ask(event, "GET", f"{PRODUCTS}/{item}")
+        if event.good and event.answer:
+            event.version = event.answer.json["version"]
+
+    async def _update(self, *, fresh: bool) -> None:
+        item = self._dice.choice([*self._tags])
+        tag = self._tags.pop(item)
+        mark = f"Item {self._name}-{len(self.history.events)}"
+        event = self.history.add("update", fresh=fresh, item=item, mark=mark)
+        headers = {"If-Match": tag, "Content-Type": "application/merge-patch+json"}
+        await self._ask(event, "PATCH", f"{PRODUCTS}/{item}", orjson.dumps({"name": mark}), headers)
+        if event.good:
+            self._learn(event)
+
+    async def _list(self, *, fresh: bool) -> None:
+        event = self.history.add("list", fresh=fresh)
+        await self._ask(event, "GET", f"{PRODUCTS}?limit=5&sort=-created_at")
+
+    def _learn(self, event: Event) -> None:
+        assert event.answer is not None
+        tag = event.answer.headers["etag"]
+        event.version = int(tag.strip('"').partition("-")[0])
+        self._tags[event.item] = tag
+
+    async def _ask(
+        self,
+        event: Event,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        sent = {"Content-Type": "application/json", **self._headers, "X-Request-Id": event.request_id}
+        event.start = time.monotonic()
+        connection: Connection | None = None
+        try:
+            connection = await self._connection(fresh=event.fresh)
+            event.answer = await connection.ask(
+                method, path, {**sent, **(headers or {})}, body, seconds=ANSWER_SECONDS
+            )
+        except NoAnswerError as error:
+            event.error = str(error)
+        finally:
+            event.end = time.monotonic()
+            if connection is not None:
+                self._put_back(connection, event)
+
+    async def _connection(self, *, fresh: bool) -> Connection:
+        while self._idle and not fresh:
+            connection = self._idle.pop(0)
+            if connection.usable:
+                return connection
+            connection.close()
+        return await Connection.open(self._port)
+
+    def _put_back(self, connection: Connection, event: Event) -> None:
+        if event.answer is not None and not event.fresh and connection.usable:
+            self._idle.append(connection)
+        else:
+            connection.close()

@@ -1,0 +1,126 @@
+"""A TCP relay that can be told to misbehave, in both directions."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from typing import NamedTuple, Self
+
+from service.local.ports import LOOPBACK
+
+CHUNK = 65536
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: drop what is unsent, and say so by a reset
+
+
+class Endpoint(NamedTuple):
+    host: str
+    port: int
+
+
+ANYWHERE = Endpoint(LOOPBACK, 0)
+
+
+class Proxy:
+    """Relays connections of `port` to a target. `delay` is in seconds a chunk, `rate` in bytes a second."""
+
+    def __init__(self, target: Endpoint | None, *, listen: Endpoint = ANYWHERE) -> None:
+        self._target = target
+        self._listen = listen
+        self._server: asyncio.Server | None = None
+        self._pairs: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, ...]] = {}
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self.delay = 0.0
+        self.rate: float | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.listen()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.refuse()
+        self.cut()
+        await asyncio.gather(*self._pairs, return_exceptions=True)
+
+    @property
+    def port(self) -> int:
+        return self._listen.port
+
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return len(self._pairs)
+
+    def pick(self) -> Endpoint | None:
+        """Where the next connection goes; None closes it."""
+        return self._target
+
+    async def listen(self) -> None:
+        """Take connections, on the same port as before."""
+        self._server = await asyncio.start_server(self._serve, *self._listen, backlog=2048)
+        self._listen = Endpoint(*self._server.sockets[0].getsockname()[:2])
+
+    def refuse(self) -> None:
+        """Take no connections; those that there are go on."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def swallow(self) -> None:
+        """Let nothing pass, and tell nobody: connections are taken, and hang."""
+        self._flowing.clear()
+
+    def heal(self, *, forget: bool = True) -> None:
+        """Let new connections pass again; with `forget` the old ones hang for ever, as behind a firewall that has
+        lost its table."""
+        if forget:
+            self._flowing = asyncio.Event()
+        self._flowing.set()
+
+    def cut(self) -> None:
+        """End every connection, in order."""
+        for task in self._pairs:
+            task.cancel()
+
+    def reset(self) -> None:
+        """End every connection by a reset."""
+        for writers in self._pairs.values():
+            for writer in writers:
+                sock = writer.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._pairs[task] = (writer,)
+        flowing = self._flowing
+        try:
+            await flowing.wait()
+            target = self.pick()
+            if target is None:
+                return
+            there_reader, there = await asyncio.open_connection(*target)
+            self._pairs[task] = (writer, there)
+            await asyncio.gather(
+                self._pump(reader, there, flowing), self._pump(there_reader, writer, flowing)
+            )
+        except (OSError, asyncio.CancelledError):
+            pass  # an end is gone, or the connection is cut: whoever is left learns of it below
+        finally:
+            for end in self._pairs.pop(task):
+                end.close()
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event
+    ) -> None:
+        while data := await reader.read(CHUNK):
+            await flowing.wait()
+            pause = self.delay + (len(data) / self.rate if self.rate else 0)
+            if pause:
+                await asyncio.sleep(pause)
+            writer.write(data)
+            await writer.drain()
+        await flowing.wait()
+        with contextlib.suppress(OSError):
+            writer.write_eof()

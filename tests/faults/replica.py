@@ -1,0 +1,104 @@
+"""One replica of the service: a process that can be killed, ended and started again at the same address."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+from service.local.ports import free_port
+from tests.faults.aside import aside
+from tests.faults.connection import get
+from tests.process.served import Served
+
+POLL_SECONDS = 0.1
+STOP_SECONDS = 30
+
+
+class Replica:
+    """`livez` holds what its liveness was, from the moment that it was ready until its end was asked for."""
+
+    def __init__(self, home: Path, **settings: object) -> None:
+        self._home = home
+        self.port, self.admin_port = free_port(), free_port()
+        self._settings = {
+            **settings,
+            "server__port": self.port,
+            "server__admin_port": self.admin_port,
+        }
+        self._served: Served | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self.livez: list[tuple[float, int]] = []
+
+    @property
+    def served(self) -> Served:
+        assert self._served is not None
+        return self._served
+
+    @property
+    def pid(self) -> int:
+        return self.served.process.pid
+
+    async def start(self) -> None:
+        """Return when it is ready."""
+        await self.launch()
+        await aside(self.served.ready)
+        self._watching = asyncio.create_task(self._watch())
+
+    async def launch(self) -> None:
+        """Start the process and wait for nothing."""
+        await self.close()
+        self._served = await aside(Served, self._home, **self._settings)
+
+    async def kill(self) -> None:
+        """Send SIGKILL, and return when it is gone."""
+        self._unwatch()
+        self.served.process.kill()
+        await self._ended(STOP_SECONDS)
+
+    async def terminate(self) -> tuple[int, float]:
+        """Send SIGTERM; the exit code, and the seconds that it took."""
+        began = time.monotonic()
+        self.served.process.send_signal(signal.SIGTERM)
+        code = await self._ended(STOP_SECONDS)
+        self._unwatch()
+        return code, time.monotonic() - began
+
+    async def close(self) -> None:
+        """End what is left of it."""
+        self._unwatch()
+        if self._served is not None:
+            await aside(self._served.close)
+            self._served = None
+
+    async def _ended(self, seconds: float) -> int:
+        deadline = time.monotonic() + seconds
+        while (code := self.served.process.poll()) is None:
+            assert time.monotonic() < deadline, f"it has not ended in {seconds:g} s"
+            await asyncio.sleep(0.02)
+        return code
+
+    async def _watch(self) -> None:
+        while True:
+            answer = await get(self.admin_port, "/livez")
+            if self.served.process.poll() is not None:
+                return
+            self.livez.append((time.monotonic(), answer.status if answer else 0))
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _unwatch(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+
+    def errors(self) -> list[str]:
+        """What its log says of errors, for a person to read."""
+        lines = self.served.lines(level="error") if self._served else []
+        return [str(line.get("exception", line)) for line in lines]
+
+    def memory(self) -> int | None:
+        """Bytes of memory in use; None where the system does not tell."""
+        try:
+            pages = (Path("/proc") / str(self.pid) / "statm").read_text().split()[1]
+        except OSError:
+            return None
+        return int(pages) * 4096

@@ -1,0 +1,71 @@
+"""A PostgreSQL and a Redis of our own, to be stopped, frozen and started again. What is here blocks: run it `aside`."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from service.local import postgres, redis
+from service.local.databases import create_database, drop_database
+from tests.keeper import POSTGRES_SETTINGS, migrate
+
+Mode = Literal["fast", "immediate"]
+TEMPLATE = "template_of_faults"
+
+
+class Postgres(postgres.Postgres):
+    """Not durable against a power cut, and yet losing nothing when it is killed."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        super().__init__(folder, durable=False, settings={**POSTGRES_SETTINGS, **settings})
+        self._templated = False
+
+    def end(self, mode: Mode) -> None:
+        """As `pg_ctl stop -m`: `fast` ends the sessions in order, `immediate` is a crash."""
+        if mode == "immediate" and self.pid is not None:
+            os.kill(self.pid, signal.SIGQUIT)
+        self.stop()
+
+    def database(self, name: str) -> str:
+        """The URL of a new database, at the head of the migrations."""
+        if not self._templated:
+            asyncio.run(create_database(self.url, TEMPLATE))
+            migrate(self._of(TEMPLATE))
+            self._templated = True
+        asyncio.run(create_database(self.url, name, template=TEMPLATE))
+        return self._of(name)
+
+    def drop(self, name: str) -> None:
+        asyncio.run(drop_database(self.url, name))
+
+    def pause(self) -> None:
+        """Freeze every process of it: connections stay, and nothing answers."""
+        self._send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: signal.Signals) -> None:
+        pid = self.pid
+        if pid is None:
+            return
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for one in (pid, *map(int, children)):
+            os.kill(one, number)
+
+    def _of(self, name: str) -> str:
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
+
+
+class Redis(redis.Redis):
+    """One that can be frozen."""
+
+    def pause(self) -> None:
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGCONT)

@@ -1,0 +1,55 @@
+"""PostgreSQL goes away under load and comes back."""
+
+import asyncio
+import time
+
+import pytest
+
+from tests.faults.aside import aside
+from tests.faults.connection import get
+from tests.faults.figures import Figures
+from tests.faults.servers import Mode
+from tests.faults.trial import Trial, refused_in
+
+RATE = 60
+AWAY_SECONDS = 1.0
+HEALED_SECONDS = 2.0
+ANSWERED_SECONDS = 1.0
+
+
+@pytest.mark.parametrize("mode", ["fast", pytest.param("immediate", marks=pytest.mark.fault)])
+async def test_restart_costs_only_503_and_heals(trial: Trial, figure: Figures, mode: Mode) -> None:
+    await trial.serve()
+    process = trial.replicas[0].pid
+    async with trial.load(rate=RATE).running():
+        await asyncio.sleep(1)
+        began = time.monotonic()
+        await aside(trial.postgres.end, mode)
+        unready = await _until_ready_is(trial, expected=503)
+        await asyncio.sleep(AWAY_SECONDS)
+        await aside(trial.postgres.start)
+        back = time.monotonic()
+        ready = await _until_ready_is(trial, expected=200)
+        await asyncio.sleep(HEALED_SECONDS + 1)
+    assert trial.replicas[0].pid == process
+    trial.only(
+        lambda event: refused_in(event, began, back + HEALED_SECONDS, within=ANSWERED_SECONDS),
+        f"PostgreSQL was away for {back - began:.1f} s",
+    )
+    failed = trial.history.failures()
+    assert failed, "the outage was not felt"
+    healed = max(0, max(event.end for event in failed) - back)
+    figure(f"postgres-{mode}-healed", healed, HEALED_SECONDS, unit="s")
+    figure(f"postgres-{mode}-refusal", max(event.seconds for event in failed), ANSWERED_SECONDS, unit="s")
+    figure(f"postgres-{mode}-unready", unready, HEALED_SECONDS, unit="s")
+    figure(f"postgres-{mode}-ready", ready, HEALED_SECONDS, unit="s")
+    await trial.judge()
+
+
+async def _until_ready_is(trial: Trial, *, expected: int) -> float:
+    """The seconds until readiness says so."""
+    began = time.monotonic()
+    while (answer := await get(trial.replicas[0].admin_port, "/readyz")) is None or answer.status != expected:
+        await asyncio.sleep(0.02)
+        assert time.monotonic() < began + 20, f"readiness is not {expected}"
+    return time.monotonic() - began

@@ -1,0 +1,153 @@
+"""One fault test: replicas behind a balancer, clients, and at the end the verdicts."""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from httpx2 import AsyncClient
+
+from tests.faults import verdicts
+from tests.faults.aside import aside
+from tests.faults.balancer import Balancer
+from tests.faults.history import Event, History
+from tests.faults.load import CATEGORIES, Load
+from tests.faults.replica import Replica
+from tests.faults.servers import Postgres, Redis
+from tests.process.conftest import new_key
+
+MEMORY_SHARE = 1.10
+SETTLE_SECONDS = 5.0
+WARM_REQUESTS = 150
+# The load comes from one caller, and much faster than one is allowed to.
+SETTINGS: dict[str, object] = {"rate_limit__requests": 1_000_000, "rate_limit__writes": 1_000_000}
+
+
+class Trial:
+    """Everything of one test. `seed` decides what the clients send."""
+
+    def __init__(self, home: Path, *, seed: int, postgres: Postgres, redis: Redis, database_url: str) -> None:
+        self.seed = seed
+        self.dice = random.Random(seed)
+        self.postgres = postgres
+        self.redis = redis
+        self.database_url = database_url
+        self.replicas: list[Replica] = []
+        self.history = History()
+        self._home = home
+        self._open = AsyncExitStack()
+        self._memory: dict[int, int] = {}
+        self._headers: dict[str, str] = {}
+        self._category = ""
+        self._port = 0
+
+    async def serve(self, count: int = 1, **settings: object) -> None:
+        """Start so many replicas behind a balancer, and warm them up. Raises when they do not become ready."""
+        given = {
+            "database__url": self.database_url,
+            "redis__url": self.redis.url,
+            **SETTINGS,
+            **settings,
+        }
+        self.replicas = [Replica(self._home / f"replica-{n}", **given) for n in range(count)]
+        for replica in self.replicas:
+            self._open.push_async_callback(replica.close)
+        await asyncio.gather(*(replica.start() for replica in self.replicas))
+        balancer = await self._open.enter_async_context(Balancer(lambda: self.replicas))
+        self._port = balancer.port
+        key = await new_key(self.database_url, "admin")
+        self._headers = {"Authorization": f"Bearer {key}"}
+        self._category = await self._new_category()
+        await self.load(rate=1).send(WARM_REQUESTS * count)
+        self.remember_memory()
+
+    async def _new_category(self) -> str:
+        async with AsyncClient(base_url=f"http://127.0.0.1:{self._port}", headers=self._headers) as client:
+            made = await client.post(CATEGORIES, json={"slug": "faults", "name": "Faults"})
+        return str(made.raise_for_status().json()["id"])
+
+    def load(self, *, rate: float, port: int | None = None, **more: Any) -> Load:
+        """A client of the balancer, or of another port."""
+        seed = self.dice.randrange(2**32)
+        given = {"history": self.history, **more}
+        return Load(port or self._port, self._headers, self._category, seed=seed, rate=rate, **given)
+
+    def remember_memory(self) -> None:
+        """Take what the processes use now for what they need."""
+        self._memory = {r.pid: used for r in self.replicas if (used := r.memory()) is not None}
+
+    async def judge(self, *, memory: bool = True) -> None:
+        """Hold all invariants against what has happened. Fails with every breach, and what happened around it."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            breaches = [
+                *await verdicts.of_the_data(self.history, connection),
+                *verdicts.of_the_answers(self.history),
+                *await _in_time(lambda: verdicts.busy_connections(connection)),
+                *(line for r in self.replicas for line in verdicts.of_liveness(r.livez)),
+            ]
+        finally:
+            await connection.close()
+        if memory:
+            breaches += await _in_time(self._memory_breaches)
+        if breaches:
+            self.fail(*breaches)
+
+    async def _memory_breaches(self) -> list[str]:
+        """I7."""
+        found = []
+        for replica in self.replicas:
+            before, now = self._memory.get(replica.pid), replica.memory()
+            if before and now and now > before * MEMORY_SHARE:
+                found.append(f"I7: {before / 1e6:.1f} MB before, {now / 1e6:.1f} MB after")
+        return found
+
+    def only(self, allowed: Any, why: str) -> None:
+        """Fails unless `allowed(event)` holds for every request that was no success."""
+        if wrong := [event for event in self.history.failures() if not allowed(event)]:
+            self.fail(f"{len(wrong)} requests failed that must not: {why}", events=wrong)
+
+    def fail(self, *breaches: str, events: Sequence[Event] = ()) -> None:
+        lines = [*breaches[:20], f"answers: {self.history.counts()}", f"SLIPWAY_FAULT_SEED={self.seed}"]
+        lines += [error[-1500:] for replica in self.replicas for error in replica.errors()[:2]]
+        numbers = [int(word[1:]) for line in breaches for word in line.split() if word[:1] == "#"]
+        shown = events or [self.history.events[number] for number in numbers[:1]]
+        pytest.fail("\n".join([*lines, self.history.around(shown)]), pytrace=False)
+
+    async def close(self) -> None:
+        await self._open.aclose()
+
+
+async def _in_time(find: Any) -> list[str]:
+    """What is still wrong after some seconds; nothing as soon as nothing is."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        found: list[str] = await find()
+        if not found or time.monotonic() > deadline:
+            return found
+        await asyncio.sleep(0.1)
+
+
+def refused_in(event: Event, began: float, ended: float, *, within: float) -> bool:
+    """Whether a request was answered as one must be while a dependency is away: 503 with Retry-After, in good time, and
+    not outside of the outage."""
+    return (
+        event.answer is not None
+        and event.status == 503
+        and "retry-after" in event.answer.headers
+        and event.seconds <= within
+        and event.end >= began
+        and event.start <= ended
+    )
+
+
+async def aside_start(server: Postgres | Redis) -> None:
+    """Bring a server back that a test may have left stopped or frozen."""
+    server.resume()
+    if server.pid is None:
+        await aside(server.start)

@@ -1,0 +1,125 @@
+"""The invariants, as verdicts over a history and the database. Each yields one line for each breach."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+
+from tests.faults.history import Event, History
+
+# What an answer must never show: a stack, SQL, names of the driver.
+_INSIDES = re.compile(
+    rb'Traceback|File \\?"|asyncpg|sqlalchemy|\bSELECT\b.+\bFROM\b|\bINSERT INTO\b|\bUPDATE\b.+\bSET\b'
+)
+_CHANGES = """
+SELECT row_id::text AS item, version, request_id FROM row_history
+WHERE table_name = 'product' AND request_id LIKE $1 ORDER BY row_id, version
+"""
+_VERSIONS = """
+SELECT row_id::text AS item, array_agg(version ORDER BY version) AS versions FROM row_history
+WHERE table_name = 'product' AND row_id::text = ANY ($1) GROUP BY 1
+"""
+_MARKED = "SELECT name, count(*) AS times FROM product WHERE sku LIKE $1 GROUP BY 1"
+_KEPT = "SELECT id::text AS item, version, name FROM product WHERE id::text = ANY ($1)"
+_BUSY = """
+SELECT state, count(*) AS connections FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+AND state <> 'idle' GROUP BY 1
+"""
+
+Rows = list[asyncpg.Record]
+
+
+async def of_the_data(history: History, connection: asyncpg.Connection) -> list[str]:
+    """Breaches of I1, I2 and I3."""
+    writes = [event for event in history.events if event.operation in {"create", "update"}]
+    if not writes:
+        return []
+    prefix = writes[0].request_id.rpartition("-")[0]
+    changes = await connection.fetch(_CHANGES, f"{prefix}-%")
+    items = sorted({event.item for event in writes if event.item} | {row["item"] for row in changes})
+    kept = await connection.fetch(_KEPT, items)
+    versions = await connection.fetch(_VERSIONS, items)
+    return [*_acknowledged(writes, changes, kept), *_once(writes, changes), *_versions(versions, kept)]
+
+
+def _acknowledged(writes: Sequence[Event], changes: Rows, kept: Rows) -> Iterator[str]:
+    """I1: every acknowledged write is in the history under its request, as the version that was told, and the row is
+    there."""
+    made = {row["request_id"]: (row["item"], row["version"]) for row in changes}
+    there = {row["item"]: row["version"] for row in kept}
+    for event in writes:
+        if not event.good:
+            continue
+        if made.get(event.request_id) != (event.item, event.version):
+            found = made.get(event.request_id)
+            yield f"I1: #{event.number} told {event.item} v{event.version}, the history has {found}"
+        elif there.get(event.item, 0) < event.version:
+            yield f"I1: #{event.number} told v{event.version} of {event.item}, the table has {there.get(event.item)}"
+
+
+def _once(writes: Sequence[Event], changes: Rows) -> Iterator[str]:
+    """I2: one effect for a key, whoever has sent it and whatever was answered."""
+    requests = defaultdict[str, set[str]](set)
+    for event in writes:
+        if event.key:
+            requests[event.key].add(event.request_id)
+    effects = Counter(row["request_id"] for row in changes)
+    for key, names in requests.items():
+        if (times := sum(effects[name] for name in names)) > 1:
+            yield f"I2: key {key} had its effect {times} times"
+
+
+def _versions(versions: Rows, kept: Rows) -> Iterator[str]:
+    """I3: the versions of each item are 1, 2, 3 … up to the one in the table."""
+    there = {row["item"]: row["version"] for row in kept}
+    for row in versions:
+        if row["versions"] != list(range(1, there.get(row["item"], 0) + 1)):
+            yield f"I3: {row['item']} is v{there.get(row['item'])}, its versions are {row['versions']}"
+
+
+def of_the_answers(history: History) -> Iterator[str]:
+    """Breaches of I4 and I5."""
+    for event in history.events:
+        if event.answer is None:
+            continue
+        if event.answer.headers.get("x-request-id") != event.request_id:
+            yield f"I5: #{event.number} got the answer to {event.answer.headers.get('x-request-id')}"
+        elif event.good:
+            yield from _own_content(event, event.answer.json)
+        elif event.answer.status >= 400:
+            yield from _is_problem(event)
+
+
+def _own_content(event: Event, content: Mapping[str, Any]) -> Iterator[str]:
+    if event.item and content["id"] != event.item:
+        yield f"I5: #{event.number} asked for {event.item} and got {content['id']}"
+    if event.mark and content["name"] != event.mark:
+        yield f"I5: #{event.number} wrote {event.mark} and got {content['name']}"
+
+
+def _is_problem(event: Event) -> Iterator[str]:
+    answer = event.answer
+    assert answer is not None
+    if answer.headers.get("content-type") != "application/problem+json":
+        yield f"I4: #{event.number} is {answer.status} {answer.headers.get('content-type')}"
+    elif answer.json["status"] != answer.status or answer.json["request_id"] != event.request_id:
+        yield f"I4: #{event.number} is {answer.status}, its problem says {answer.body[:300]!r}"
+    if shown := _INSIDES.search(answer.body):
+        yield f"I4: #{event.number} shows {shown.group()!r}"
+
+
+async def busy_connections(connection: asyncpg.Connection) -> list[str]:
+    """I6: what connections of the service still do."""
+    return [
+        f"I6: {row['connections']} connections are {row['state']}" for row in await connection.fetch(_BUSY)
+    ]
+
+
+def of_liveness(livez: Iterable[tuple[float, int]]) -> Iterator[str]:
+    """I8."""
+    statuses = Counter(status for _, status in livez)
+    if set(statuses) - {200}:
+        yield f"I8: liveness was {dict(statuses)}"

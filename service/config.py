@@ -6,6 +6,7 @@ Sources, the first that has a value wins: arguments, environment (`SLIPWAY_DATAB
 """
 
 import os
+import re
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -22,10 +23,13 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from service.settings_base import PREFIX, Group, Port, Seconds
+from service.settings_base import PREFIX, Group, Port
 from service.settings_issuer import IssuerSettings
+from service.settings_server import ServerSettings
 
 SECRETS_DIR = "SLIPWAY_SECRETS_DIR"
+# A name or an IPv4 address, the names under one, or an IPv6 address in brackets (RFC 3986, 3.2.2).
+_HOST_NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\]")
 
 
 class Environment(StrEnum):
@@ -41,48 +45,6 @@ class AppSettings(Group):
     """`production` refuses unsafe settings; `development` and `test` allow them."""
     idempotency_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24.0
     """Hours for which the answer to a request with an `Idempotency-Key` is kept."""
-
-
-class ServerSettings(Group):
-    host: str = "127.0.0.1"
-    """Address of the public port. A pod needs `0.0.0.0`."""
-    port: Port = 8000
-    """Public port: `/api`, `/docs`, `/health`."""
-    admin_host: str = "127.0.0.1"
-    """Address of the admin port. A pod needs `0.0.0.0`."""
-    admin_port: Port = 9000
-    """Admin port: `/livez`, `/readyz`, `/startupz`, `/metrics`, `/version`."""
-    workers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Processes. 1 is uvicorn alone; more are uvicorn workers under gunicorn."""
-    drain_delay: Seconds = 5.0
-    """Seconds to keep serving after SIGTERM, while load balancers notice that readiness is gone."""
-    shutdown_timeout: Seconds = 15.0
-    """Seconds that running requests get after the drain delay."""
-    keep_alive: Annotated[int, Field(ge=1, le=3600)] = 75
-    """Seconds an idle client connection stays open; longer than the proxy in front keeps its own."""
-    backlog: Annotated[int, Field(ge=1, le=65535)] = 2048
-    """Connections that may wait to be accepted."""
-    max_concurrency: Annotated[int, Field(ge=1, le=65535)] = 256
-    """Requests that each process works on at a time; more are answered with 503 at once. With 8 connections and an
-    acquire limit of 0.25 s, 256 are what statements of 8 ms let through in time."""
-    max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 1_048_576
-    """Largest request body; more is answered with 413."""
-    max_headers: Annotated[int, Field(ge=16, le=1000)] = 100
-    """Most header fields of a request; more are answered with 431."""
-    max_header_bytes: Annotated[int, Field(ge=4096, le=2**20)] = 32_768
-    """Largest header of a request, all fields together; more is answered with 431."""
-    max_target_bytes: Annotated[int, Field(ge=1024, le=65536)] = 8192
-    """Longest request target, path and query; more is answered with 414."""
-    header_timeout: Annotated[float, Field(gt=0, le=300)] = 10.0
-    """Seconds from a request's first byte, or a new connection, to the end of the header; then it is closed, with
-    408 when anything was sent."""
-    body_timeout: Annotated[float, Field(gt=0, le=3600)] = 30.0
-    """Seconds from the end of the header to the end of the body; then it is answered with 408 and closed. Raise it
-    with `max_body_bytes` for clients on slow lines."""
-    write_timeout: Annotated[float, Field(gt=0, le=3600)] = 30.0
-    """Seconds in which a client must take another 64 KiB of an answer that waits for it, before it is cut off."""
-    trusted_proxies: str = "127.0.0.1"
-    """Comma-separated addresses or networks whose `X-Forwarded-*` headers are believed."""
 
 
 class LogLevel(StrEnum):
@@ -208,6 +170,9 @@ class SecuritySettings(Group):
     """Origins whose pages may call the API, as a JSON list: `["https://shop.example"]`."""
     issuers: tuple[IssuerSettings, ...] = ()
     """Issuers of bearer tokens, as a JSON list: `[{"issuer": "https://…", "audience": "slipway"}]`."""
+    trusted_hosts: tuple[str, ...] = ()
+    """Names that the public port answers to, as a JSON list: `["api.example", "*.shop.example"]`; empty is all. Only
+    `/health` answers whatever the name."""
     token_leeway: Annotated[float, Field(ge=0, le=300)] = 30.0
     """Seconds by which an issuer's clock may be off."""
     jwks_refresh: Annotated[float, Field(ge=1, le=86400)] = 300.0
@@ -225,6 +190,13 @@ class SecuritySettings(Group):
             if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
                 raise ValueError(f"{origin} is no origin such as https://shop.example")
         return value
+
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [name for name in value if not _HOST_NAME.fullmatch(name)]:
+            raise ValueError(f"{wrong[0]} is no host name such as api.example or *.example, without a port")
+        return tuple(name.lower() for name in value)
 
 
 class RateLimitSettings(Group):
@@ -279,6 +251,8 @@ class PerformanceSettings(Group):
     """Exports that each process runs at a time, each on a connection of its own beside the pools."""
     export_stall: Annotated[float, Field(gt=0, le=3600)] = 30.0
     """Seconds that the reader of an export may stall before it is cut off."""
+    export_timeout: Annotated[float, Field(gt=0, le=86400)] = 600.0
+    """Seconds that an export may take altogether, however fast it is read; then it is cut off."""
     freeze_gc: bool = True
     """Take what start-up made out of the garbage collector's sight, so that collections stay short."""
 

@@ -14,8 +14,11 @@ from service.database import Database
 from service.health import Health
 from service.http import answers, openapi
 from service.http.admission import Admission
+from service.http.bodies import Bodies
 from service.http.cors import Cors
 from service.http.edge import Edge
+from service.http.forwarded import Proxies
+from service.http.hosts import TrustedHosts
 from service.http.lifecycle import Lifecycle
 from service.observability.access import AccessLog
 from service.observability.metrics import RequestMetrics
@@ -81,7 +84,9 @@ def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
         access=AccessLog(settings.logging),
         metrics=RequestMetrics(settings) if settings.monitoring.metrics else None,
         admission=Admission(settings.server.max_concurrency),
-        max_body_bytes=settings.server.max_body_bytes,
+        bodies=Bodies(settings.server),
+        proxies=Proxies(settings.server),
+        hosts=TrustedHosts(settings.security.trusted_hosts) if settings.security.trusted_hosts else None,
     )
 
 

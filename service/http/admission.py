@@ -10,8 +10,12 @@ from prometheus_client import Counter
 from service.http.problems import Overloaded
 
 turned_away = Counter(
-    "slipway_requests_turned_away", "Requests answered with 503 because too many were running."
+    "slipway_requests_turned_away",
+    "Requests answered with 503 because too many were running, or too many connections or bodies were held.",
+    ["reason"],
 )
+for _reason in ("running", "connections", "bodies"):
+    turned_away.labels(_reason)
 
 
 class Admission:
@@ -26,7 +30,7 @@ class Admission:
     def enter(self) -> None:
         """Take a place. Raises `Overloaded` when there is none."""
         if self.running >= self._limit:
-            turned_away.inc()
+            turned_away.labels("running").inc()
             raise Overloaded
         self.running += 1
 

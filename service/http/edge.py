@@ -1,5 +1,5 @@
-"""The one layer around the application: request id, admission, body limit, last resort, access line, metrics,
-headers."""
+"""The one layer around the application: client address, host name, request id, admission, body limits, last resort,
+access line, metrics, headers."""
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,6 +7,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import clock
 from service.http import problems
 from service.http.admission import Admission
+from service.http.bodies import Bodies
+from service.http.forwarded import Proxies
+from service.http.hosts import TrustedHosts
 from service.http.lifecycle import Lifecycle
 from service.http.problems import Problem
 from service.http.protocol.framing import ALLOW
@@ -16,6 +19,7 @@ from service.observability.metrics import RequestMetrics
 
 log = structlog.get_logger(__name__)
 
+HEALTH = "/health"  # asked by whoever finds the pod by its address
 CLIENT_GONE = 499  # nginx's number for a client that went away before the answer
 
 SECURITY_HEADERS = [
@@ -39,24 +43,30 @@ class Edge:
         access: AccessLog,
         metrics: RequestMetrics | None,
         admission: Admission | None,
-        max_body_bytes: int,
+        bodies: Bodies,
+        proxies: Proxies | None = None,
+        hosts: TrustedHosts | None = None,
     ) -> None:
         self._app = app
         self._lifecycle = lifecycle
         self._access = access
         self._metrics = metrics
         self._admission = admission
-        self._max_body_bytes = max_body_bytes
+        self._bodies = bodies
+        self._proxies = proxies
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._proxies is not None:
+            self._proxies.unveil(scope)
         state = scope[KEY] = new_state(scope["headers"])
         token = request_id_var.set(state.request_id)
         structlog.contextvars.bind_contextvars(request_id=state.request_id)
         # HEAD is GET without the content (RFC 9110, 9.3.2), so routes need not know of it.
-        head = scope["method"] == "HEAD"
+        head = state.head = scope["method"] == "HEAD"
         inner = {**scope, "method": "GET"} if head else scope
         exchange = (_Headless if head else _Exchange)(inner, receive, send, state, self)
         if self._metrics is not None:
@@ -85,6 +95,7 @@ class Edge:
             await exchange.send_problem(problems.InternalError())
         finally:
             exchange.leave()
+            exchange.forget_body()
 
     def _report(self, exchange: "_Exchange", method: str) -> None:
         scope, state = exchange.scope, exchange.state
@@ -113,6 +124,7 @@ class _Exchange:
 
     __slots__ = (
         "_admission",
+        "_bodies",
         "_edge",
         "_entered",
         "_has_body",
@@ -137,6 +149,7 @@ class _Exchange:
         self._received = 0
         self._edge = edge
         self._admission = edge._admission  # noqa: SLF001
+        self._bodies = edge._bodies  # noqa: SLF001
         self._entered = False
         self._has_body = False  # the whole of it
 
@@ -152,15 +165,23 @@ class _Exchange:
             self._admission.leave()
 
     def refuse(self) -> None:
-        """Raise the problem for which the connection refuses this request, or that its announced length is."""
+        """Raise the problem for which the connection refuses this request, or that its host or length is."""
         if REFUSAL in self.scope:
             raise self.scope[REFUSAL]
+        host = b""
         for name, value in self.scope["headers"]:
-            if name == b"content-length" and int(value) > self._edge._max_body_bytes:  # noqa: SLF001
-                raise self._too_large()
+            if name == b"content-length":
+                self._bodies.announce(int(value))
+            elif name == b"host":
+                host = value
+        trusted = self._edge._hosts  # noqa: SLF001
+        if trusted is not None and not trusted.include(host) and self.scope["path"] != HEALTH:
+            raise problems.UnknownHost
 
-    def _too_large(self) -> Problem:
-        return problems.BodyTooLarge(f"The limit is {self._edge._max_body_bytes} bytes.")  # noqa: SLF001
+    def forget_body(self) -> None:
+        """Give back the room of what was received."""
+        self._bodies.release(self._received)
+        self._received = 0
 
     async def receive(self) -> Message:
         if self._has_body:
@@ -173,9 +194,7 @@ class _Exchange:
             if self.status == CLIENT_GONE:
                 self.enter()
             self._has_body = not message.get("more_body", False)
-            self._received += len(message.get("body", b""))
-            if self._received > self._edge._max_body_bytes:  # noqa: SLF001
-                raise self._too_large()
+            self._received = self._bodies.grow(self._received, len(message.get("body", b"")))
         return message
 
     async def send(self, message: Message) -> None:

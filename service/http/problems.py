@@ -77,6 +77,12 @@ class MalformedRequest(Problem):
     status, code, title = 400, "malformed_request", "The request cannot be understood."
 
 
+class UnknownHost(MalformedRequest):
+    """`Host` names none of the hosts that the service answers to (`SLIPWAY_SECURITY__TRUSTED_HOSTS`)."""
+
+    code, title = "unknown_host", "The service has no such host name."
+
+
 class InvalidJson(MalformedRequest):
     """The body is not JSON as RFC 8259 and RFC 7493 (I-JSON) have it."""
 

@@ -11,12 +11,14 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from service.config import LoggingSettings, ServerSettings
+from service.config import LoggingSettings
+from service.http.bodies import Bodies
 from service.http.edge import Edge
 from service.http.lifecycle import Lifecycle
 from service.http.protocol.connection import limited
 from service.http.protocol.limits import Limits
 from service.observability.access import AccessLog
+from service.settings_server import ServerSettings
 
 log = structlog.get_logger(__name__)
 
@@ -70,8 +72,7 @@ def _server(app: ASGIApp, settings: ServerSettings, *, lifespan: bool) -> _Serve
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=settings.trusted_proxies,
+        proxy_headers=False,  # the edge reads them
         timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=round(settings.shutdown_timeout),
         backlog=settings.backlog,
@@ -87,7 +88,7 @@ def _admin(applications: Applications, settings: ServerSettings) -> ASGIApp:
         access=AccessLog(LoggingSettings(access=False)),
         metrics=None,
         admission=None,
-        max_body_bytes=settings.max_body_bytes,
+        bodies=Bodies(settings),
     )
 
 

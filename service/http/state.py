@@ -22,6 +22,8 @@ class RequestState:
     trace_id: str | None = None
     span_id: str | None = None
     principal: Any = None
+    head: bool = False
+    """The answer's content goes nowhere: whoever makes it at great cost need not."""
     extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 

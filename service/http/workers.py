@@ -22,8 +22,9 @@ from gunicorn.app.base import BaseApplication
 from prometheus_client import multiprocess
 from uvicorn_worker import UvicornWorker
 
-from service.config import ServerSettings, child_environment
+from service.config import child_environment
 from service.http.server import Applications, listeners, serve_on
+from service.settings_server import ServerSettings
 
 log = structlog.get_logger(__name__)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from tests.engine.api import PRODUCTS, Json, settings_for
 from tests.engine.rows import load_products
 from tests.process.conftest import new_key
 from tests.process.served import Served, eventually
+from tests.protocol.test_admission import locked
 from tests.services import Client
 
 pytestmark = pytest.mark.xdist_group("export")
@@ -34,6 +36,7 @@ class Exporting:
     """A server whose database has many products, and the way to look at both."""
 
     served: Served
+    url: str
     database: Database
     headers: dict[str, str]
 
@@ -93,7 +96,7 @@ async def exporting(
     try:
         await load_products(database, ROWS, categories=1)
         key = await new_key(url, "catalog:read", "catalog:write")
-        yield Exporting(served.ready(), database, {"Authorization": f"Bearer {key}"})
+        yield Exporting(served.ready(), url, database, {"Authorization": f"Bearer {key}"})
     finally:
         served.close()
         await database.stop()
@@ -166,4 +169,34 @@ async def test_failure_in_the_middle_has_no_false_end(exporting: Exporting) -> N
 async def test_head_of_an_export_has_no_content(exporting: Exporting) -> None:
     answer = exporting.served.api.head(EXPORT, headers=exporting.headers)
     assert (answer.status_code, answer.content) == (200, b"")
-    assert await exporting.idle()
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert "content-length" not in answer.headers
+    assert exporting.served.api.head(f"{EXPORT}?nope=1", headers=exporting.headers).status_code == 400
+
+
+async def test_head_of_an_export_reads_no_row(exporting: Exporting) -> None:
+    async with locked(exporting.url):
+        answer = exporting.served.api.head(EXPORT, headers=exporting.headers)
+        assert answer.status_code == 200
+        assert not await exporting.backends()
+
+
+@pytest.fixture
+def hasty(exporting: Exporting, tmp_path: Path) -> Iterator[Served]:
+    """A server on the same database, whose exports may take a fifth of a second."""
+    given = {"redis__enabled": "false", "performance__export_timeout": 0.2}
+    served = Served(tmp_path / "hasty", database__url=exporting.url, **given)
+    yield served.ready()
+    served.close()
+
+
+def test_export_that_takes_too_long_is_cut_off(exporting: Exporting, hasty: Served) -> None:
+    with hasty.api.stream("GET", EXPORT, headers=exporting.headers) as answer:
+        assert answer.status_code == 200
+        rest = answer.iter_raw(1000)
+        next(rest)
+        time.sleep(0.3)
+        with pytest.raises(httpx2.RemoteProtocolError):
+            list(rest)
+    assert eventually(lambda: "longer than it may" in hasty.output)
+    assert hasty.api.get(PRODUCTS, headers=exporting.headers).status_code == 200

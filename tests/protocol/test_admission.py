@@ -30,14 +30,15 @@ async def locked(url: str) -> AsyncIterator[None]:
         await connection.close()
 
 
-def sample(server: Served, name: str) -> float:
-    """The sum of a metric's samples."""
-    lines = re.findall(rf"^{name}(?:{{.*}})? (.*)$", server.admin.get("/metrics").text, re.MULTILINE)
+def sample(server: Served, name: str, **labels: str) -> float:
+    """The sum of a metric's samples that have these labels."""
+    wanted = "".join(f'.*{label}="{value}"' for label, value in labels.items())
+    lines = re.findall(rf"^{name}(?:{{{wanted}.*}})? (.*)$", server.admin.get("/metrics").text, re.MULTILINE)
     return sum(map(float, lines))
 
 
 async def test_requests_beyond_the_limit_are_turned_away_at_once(strict: Served, database_url: str) -> None:
-    before = sample(strict, "slipway_requests_turned_away_total")
+    before = sample(strict, "slipway_requests_turned_away_total", reason="running")
     statuses: list[int] = []
     readers = [
         threading.Thread(target=lambda: statuses.append(strict.api.get(LIST).status_code)) for _ in range(2)
@@ -58,7 +59,7 @@ async def test_requests_beyond_the_limit_are_turned_away_at_once(strict: Served,
     for reader in readers:
         reader.join()
     assert statuses == [200, 200]
-    assert sample(strict, "slipway_requests_turned_away_total") - before == 20
+    assert sample(strict, "slipway_requests_turned_away_total", reason="running") - before == 20
     assert strict.api.get(LIST).status_code == 200
 
 

@@ -2,12 +2,10 @@
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, cast
 
 import pytest
 import structlog
 from httpx2 import ASGITransport, AsyncClient
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service.config import Settings
 from service.main import create_app
@@ -28,12 +26,12 @@ async def guess(settings: Settings) -> AsyncIterator[Guess]:
     changed = settings.model_dump()
     changed["rate_limit"] |= {"auth_failures": 5, "window": 3600}
     changed["redis"] = {"enabled": False}
+    changed["server"]["trusted_proxies"] = "10.0.0.0/8"
     app = create_app(Settings(**changed))
-    behind: Any = ProxyHeadersMiddleware(cast("Any", app), trusted_hosts="10.0.0.0/8")
     async with app.router.lifespan_context(app):
 
         async def send(peer: str, forwarded: str = "") -> int:
-            transport = ASGITransport(behind, client=(peer, 1234))
+            transport = ASGITransport(app, client=(peer, 1234))
             async with AsyncClient(transport=transport, base_url="http://slipway.test") as client:
                 headers = {"X-API-Key": _wrong_key(), **({"X-Forwarded-For": forwarded} if forwarded else {})}
                 return (await client.get(URL, headers=headers)).status_code
@@ -73,12 +71,20 @@ async def test_forwarded_address_counts_only_from_a_trusted_hop(guess: Guess) ->
     assert told == [401] * 7
     spoofed = [await guess("10.1.2.3", f"203.0.113.{number}, 198.51.100.77") for number in range(7)]
     assert spoofed == [401] * 5 + [429] * 2
+    neighbour = [await guess("10.1.2.3", f"203.0.113.{number}, 10.9.9.9") for number in range(7)]
+    assert neighbour == [401] * 5 + [429] * 2
 
 
 async def test_one_ipv6_customer_is_one_caller(guess: Guess) -> None:
     assert [await guess(f"2001:db8:1:2::{number:x}", "") for number in range(7)] == [401] * 5 + [429] * 2
     assert await guess("2001:db8:1:3::1", "") == 401
     assert await guess("::ffff:192.0.2.9", "") == 401
+
+
+async def test_one_ipv6_customer_is_one_caller_behind_a_proxy(guess: Guess) -> None:
+    told = [await guess("10.1.2.3", f"[2001:db8:7:2::{number:x}]:{4000 + number}") for number in range(7)]
+    assert told == [401] * 5 + [429] * 2
+    assert await guess("10.1.2.3", "2001:db8:7:3::1") == 401
 
 
 async def test_wrong_credentials_are_logged_without_them(client_with: MakeClient) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator
 
 from tests.unit.rules.rule import Source
 
-DECLARED_IN = ("service/config.py", "service/settings_base.py", "service/settings_issuer.py")
+DECLARED_IN = (
+    "service/config.py", "service/settings_base.py", "service/settings_issuer.py", "service/settings_server.py",
+)  # fmt: skip
 
 
 def _attributes(tree: ast.AST) -> set[str]:

@@ -13,11 +13,12 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.http import problems
+from service.http.admission import turned_away
 from service.http.problems import Problem
 from service.http.protocol import framing
 from service.http.protocol.closing import ClosingTransport
 from service.http.protocol.framing import SINGLE
-from service.http.protocol.limits import DISCARDED, LINGER_SECONDS, PIPELINED, Limits
+from service.http.protocol.limits import DISCARDED, LINGER_SECONDS, PIPELINED, TOLD, Limits
 from service.http.state import REFUSAL
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,17 @@ class Connection(HttpToolsProtocol):
             )
         )
         self._arm(self.limits.header_seconds, self._too_slow)
+        beyond = len(self.connections) - self.limits.connections
+        if beyond > 0:
+            self._turn_away(beyond)
+
+    def _turn_away(self, beyond: int) -> None:
+        """Tell the client that there are too many connections, or when too many are told so already, close."""
+        turned_away.labels("connections").inc()
+        if beyond > TOLD:
+            self.transport.abort()
+        else:
+            self._refuse(problems.Overloaded("Too many connections are open."))
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

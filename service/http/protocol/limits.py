@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from service.config import ServerSettings
+from service.settings_server import ServerSettings
 
 PIPELINED = 128  # requests that may wait behind a running one; each costs some kilobytes
 DISCARDED = 65_536  # bytes of an unread body that are cheaper to throw away than a new connection
+TOLD = 100  # connections beyond the limit that are told so at a time; the rest is cut off
 LINGER_SECONDS = 2.0  # that a client gets to take its answer once we have said that we close
 
 
@@ -13,6 +14,7 @@ LINGER_SECONDS = 2.0  # that a client gets to take its answer once we have said 
 class Limits:
     """Bytes, counts and seconds; `ServerSettings` says what each is."""
 
+    connections: int
     headers: int
     header_bytes: int
     target_bytes: int
@@ -23,6 +25,7 @@ class Limits:
     @classmethod
     def of(cls, settings: ServerSettings) -> "Limits":
         return cls(
+            connections=settings.max_connections,
             headers=settings.max_headers,
             header_bytes=settings.max_header_bytes,
             target_bytes=settings.max_target_bytes,

@@ -8,8 +8,10 @@ import asyncpg
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from service import clock
 from service.database import LOST, DatabaseUnavailableError, why
 from service.http import problems
+from service.http.state import state_of
 from service.resources.documentation import ALWAYS, Documented, list_parameters, responses_of
 from service.resources.engine import Engine
 from service.resources.lists.listing import ListQuery
@@ -28,9 +30,17 @@ async def export(engine: Engine, request: Request, _principal: Principal) -> Res
     slots = engine.services.exports
     if slots.locked():
         raise problems.Unavailable("As many exports are running as may.", headers={"Retry-After": "5"})
+    if state_of(request.scope).head:
+        return StreamingResponse(_nothing(), media_type=MEDIA_TYPE)
     lines = _lines(engine, query, slots)
     first = await anext(lines, b"")  # what goes wrong before the first line is still answered as a problem
     return StreamingResponse(_chain(first, lines), media_type=MEDIA_TYPE)
+
+
+async def _nothing() -> AsyncGenerator[bytes]:
+    """The content of an answer to HEAD: no row is read for it."""
+    return
+    yield
 
 
 async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
@@ -44,6 +54,7 @@ async def _lines(engine: Engine, query: ListQuery, slots: asyncio.Semaphore) -> 
     """Items of a server-side cursor, some hundred at a time, on a connection of its own."""
     statement = engine.lister.statement(query.shape)
     stall = f"{engine.services.sizes.export_stall * 1000:.0f}"
+    deadline = clock.monotonic() + engine.services.sizes.export_timeout
     async with slots:
         try:
             async with (
@@ -53,6 +64,8 @@ async def _lines(engine: Engine, query: ListQuery, slots: asyncio.Semaphore) -> 
                 await connection.execute(_STALL, stall)
                 cursor = await connection.cursor(statement.sql, *statement.arguments(query.arguments))
                 while rows := await cursor.fetch(ROWS):
+                    if clock.monotonic() > deadline:
+                        raise problems.Overtime("The export took longer than it may.")
                     yield b"".join(row["body"].encode() + b"\n" for row in rows)
         except asyncpg.PostgresError as error:
             raise engine.problem(error) from error

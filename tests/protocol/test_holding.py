@@ -1,0 +1,104 @@
+"""What a process holds for its clients at a time: connections and bodies."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.process.served import Served, eventually
+from tests.protocol.case import get, post
+from tests.protocol.conftest import Start
+from tests.protocol.test_admission import sample
+from tests.protocol.test_memory import MB, forget, peak
+from tests.protocol.wire import Wire, wire
+
+pytestmark = pytest.mark.xdist_group("protocol-holding")
+
+CONNECTIONS, TOLD = 20, 100
+LARGE = 900_000  # bytes of a body
+
+
+@pytest.fixture(scope="module")
+def narrow(start: Start) -> Iterator[Served]:
+    """A server that holds few connections, and little more than two large bodies."""
+    with start(server__max_connections=CONNECTIONS, server__max_buffered_bytes=2 * MB) as server:
+        yield server
+
+
+def turned_away(server: Served, reason: str) -> float:
+    return sample(server, "slipway_requests_turned_away_total", reason=reason)
+
+
+def works(client: Wire) -> bool:
+    client.send(get(b"X: 1"))
+    return getattr(client.answer(), "status", None) == 200
+
+
+def filled(server: Served, stack: ExitStack) -> list[Wire]:
+    """As many connections as the server holds, each of which it has answered."""
+    clients = [stack.enter_context(wire(server.port)) for _ in range(CONNECTIONS)]
+    assert all(map(works, clients))
+    return clients
+
+
+def free(server: Served) -> bool:
+    """Whether one connection more is held."""
+    with wire(server.port) as client:
+        return works(client)
+
+
+def test_connections_beyond_the_limit_are_told_so_and_closed(narrow: Served) -> None:
+    narrow.api.close()
+    assert eventually(lambda: free(narrow))
+    before = turned_away(narrow, "connections")
+    with ExitStack() as stack:
+        clients = filled(narrow, stack)
+        with wire(narrow.port) as late:
+            answer = late.answer()
+            assert answer is not None
+            assert (answer.status, answer.headers["connection"]) == (503, "close")
+            assert (answer.problem["code"], answer.headers["retry-after"]) == ("overloaded", "1")
+            assert late.answer() is None
+        assert all(map(works, clients))
+        assert narrow.probe("/livez") == 200
+        assert turned_away(narrow, "connections") - before == 1
+    assert eventually(lambda: free(narrow))
+
+
+def test_flood_of_connections_is_cut_off(narrow: Served) -> None:
+    assert eventually(lambda: free(narrow))
+    with ExitStack() as stack:
+        clients = filled(narrow, stack)
+        late = [stack.enter_context(wire(narrow.port)) for _ in range(3 * TOLD)]
+        answers = [client.answer() for client in late]
+        assert {answer.status for answer in answers if answer is not None} == {503}
+        assert answers.count(None) >= TOLD
+        assert all(map(works, clients))
+    assert eventually(lambda: free(narrow))
+
+
+def test_large_bodies_share_a_bounded_room(narrow: Served) -> None:
+    """Each sends a large body without its end, so that the process must keep what came."""
+    assert eventually(lambda: free(narrow))
+    before = turned_away(narrow, "bodies")
+    forget(narrow.process.pid)
+    memory = peak(narrow.process.pid)
+    with ExitStack() as stack:
+        senders = [stack.enter_context(wire(narrow.port)) for _ in range(6)]
+        for sender in senders:
+            sender.send(post(b"Content-Length: %d" % LARGE, b" " * (LARGE - 2)))
+        assert eventually(lambda: turned_away(narrow, "bodies") - before == 4)
+        with wire(narrow.port) as small:
+            small.send(post(b"Content-Length: 60000", b"{" + b" " * 59_998 + b"}"))
+            assert getattr(small.answer(), "status", None) == 422
+        for sender in senders:
+            sender.send(b"{}")
+        answers = [sender.answer() for sender in senders]
+        statuses = sorted(answer.status for answer in answers if answer is not None)
+        assert statuses == [422, 422, 503, 503, 503, 503]
+        refused = next(answer for answer in answers if answer is not None and answer.status == 503)
+        assert (refused.problem["code"], refused.headers["retry-after"]) == ("overloaded", "1")
+    assert peak(narrow.process.pid) - memory < 12 * MB
+    with wire(narrow.port) as again:  # the room is free again
+        again.send(post(b"Content-Length: %d" % LARGE, b"{" + b" " * (LARGE - 2) + b"}"))
+        assert getattr(again.answer(), "status", None) == 422

@@ -1,0 +1,72 @@
+"""Host names that the service answers to."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient
+
+from service.config import Settings
+from service.main import create_app
+from tests.api.test_items import problem
+from tests.process.conftest import Serve, serve
+
+__all__ = ["serve"]
+
+URL = "/api/v1/products"
+NAMES = ["api.example", "*.Shop.example", "[2001:db8::1]", "192.0.2.1"]
+
+
+@pytest.fixture
+async def named(settings: Settings) -> AsyncIterator[AsyncClient]:
+    """A client of an application that answers to `NAMES` only."""
+    changed = settings.model_dump()
+    changed["security"] |= {"trusted_hosts": NAMES, "anonymous": "read"}
+    app = create_app(Settings(**changed))
+    async with (
+        app.router.lifespan_context(app),
+        AsyncClient(transport=ASGITransport(app), base_url="http://api.example") as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "api.example", "API.Example", "api.example:8000", "a.shop.example", "a.b.shop.example:80", "[2001:db8::1]",
+        "[2001:db8::1]:8000", "192.0.2.1:8000",
+    ],
+)  # fmt: skip
+async def test_own_names_are_answered(named: AsyncClient, host: str) -> None:
+    assert (await named.get(URL, headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example", "api.example.evil.example", "evil-api.example", "shop.example", "evilshop.example",
+        "*.shop.example.", "[2001:db8::2]", "192.0.2.10", "api.example:80:80", "localhost", "",
+    ],
+)  # fmt: skip
+async def test_other_names_are_refused_before_anything_else(named: AsyncClient, host: str) -> None:
+    for method, url in (("GET", URL), ("POST", URL), ("GET", "/docs"), ("GET", "/nothing"), ("OPTIONS", URL)):
+        problem(await named.request(method, url, headers={"Host": host}), 400, "unknown_host")
+    assert (await named.get("/health", headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["", "*", "https://api.example", "api.example:80", "a b", "*.", "a*.example"]
+)
+def test_setting_takes_names_only(settings: Settings, name: str) -> None:
+    changed = settings.model_dump()
+    changed["security"]["trusted_hosts"] = [name]
+    with pytest.raises(ValueError, match="is no host name"):
+        Settings(**changed)
+
+
+def test_probes_find_a_server_by_its_address(serve: Serve) -> None:
+    server = serve(security__trusted_hosts=json.dumps(NAMES), redis__enabled="false").ready()
+    assert server.probe("/livez") == 200
+    assert server.api.get("/health").status_code == 200
+    assert server.api.get(URL).status_code == 400
+    assert server.api.get(URL, headers={"Host": "api.example"}).status_code == 401

@@ -39,8 +39,8 @@ async def export(engine: Engine, request: Request, _principal: Principal) -> Res
 
 async def _nothing() -> AsyncGenerator[bytes]:
     """The content of an answer to HEAD: no row is read for it."""
-    return
-    yield
+    for nothing in ():
+        yield nothing
 
 
 async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

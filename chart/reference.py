@@ -62,6 +62,7 @@ TYPES: dict[str, Schema] = {
     "texts": _list(TEXT),
     "positive integer": POSITIVE,
     "port": POSITIVE | {"maximum": 65535},
+    "ports": _list(POSITIVE | {"maximum": 65535}),
     "port or null": {"type": ["integer", "null"], "minimum": 1, "maximum": 65535},
     "seconds": {"type": "integer", "minimum": 0, "maximum": 3600},
     "duration": {"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"},

@@ -12,6 +12,33 @@
 {{- end }}
 {{- end }}
 
+{{- define "slipway.edge.apiServer" -}}
+{{- with .Values.networkPolicy.apiServer -}}
+- ports:
+    {{- range .ports }}
+    - port: {{ . }}
+    {{- end }}
+  {{- with .to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* To or from pods of this namespace. Called with (list "to" LABELS PORTS); no ports: all. */}}
+{{- define "slipway.edge" -}}
+- {{ first . }}:
+    - podSelector:
+        matchLabels:
+          {{- toYaml (index . 1) | nindent 10 }}
+  {{- with last . }}
+  ports:
+    {{- range . }}
+    - port: {{ . }}
+    {{- end }}
+  {{- end }}
+{{- end }}
+
 {{- define "slipway.edge.database" -}}
 {{- include "slipway.edge.server" (list . "postgresql" (include "slipway.database" .) .Values.networkPolicy.database) }}
 {{- end }}

@@ -85,3 +85,11 @@ app.kubernetes.io/instance: {{ (first .).Release.Name }}
 {{- $service := dig "service" dict (index (first .).Values (last .)) }}
 {{- if eq (last .) "postgresql" }}{{ $service.targetPort | default 5432 }}{{ else }}{{ $service.port | default 6379 }}{{ end }}
 {{- end }}
+
+{{/* The bundled Grafana, by the rule of its own chart, which is a part of kube-prometheus-stack. */}}
+{{- define "slipway.grafana" -}}
+{{- $values := dig "grafana" dict (index .Values "kube-prometheus-stack") }}
+{{- $name := dig "nameOverride" "" $values | default "grafana" }}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- dig "fullnameOverride" "" $values | default $full | trunc 63 | trimSuffix "-" }}
+{{- end }}

@@ -10,6 +10,7 @@ PARENTS = [{"name": "gateway"}]
 ROUTE = {"httpRoute": {"enabled": True, "hosts": ["a.example.com"], "parentRefs": PARENTS}}
 TRIGGERS = [{"type": "cpu"}]
 COLLECTOR = {"networkPolicy": {"otlp": {"to": PEERS}}}
+STACK = {"kube-prometheus-stack": {"enabled": True}}
 DIGEST = f"sha256:{'1' * 64}"
 
 CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -89,7 +90,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "prometheusRule.enabled": (True, {}),
     "prometheusRule.labels": ({"a": "b"}, {"prometheusRule": {"enabled": True}}),
     "networkPolicy.enabled": (False, {}),
-    "networkPolicy.ingress.from": (PEERS, {}),
+    "networkPolicy.public.from": (PEERS, {}),
     "networkPolicy.metrics.from": ([], {}),
     "networkPolicy.dns.to": ([], {}),
     "networkPolicy.dns.port": (5353, {}),
@@ -97,6 +98,9 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "networkPolicy.redis.to": (PEERS, CACHE),
     "networkPolicy.otlp.to": (PEERS, {}),
     "networkPolicy.otlp.port": (4318, COLLECTOR),
+    "networkPolicy.apiServer.to": (PEERS, STACK),
+    "networkPolicy.apiServer.ports": ([8443], STACK),
+    "networkPolicy.grafana.from": (PEERS, STACK),
     "networkPolicy.egress": ([{"ports": [{"port": 443}]}], {}),
     "serviceAccount.create": (False, {}),
     "serviceAccount.name": ("other", {}),

@@ -66,13 +66,26 @@ def own(*arguments: str, helm: str = "helm") -> str:
     return done.stdout
 
 
+@functools.lru_cache(maxsize=64)
+def whole(*arguments: str, helm: str = "helm") -> str:
+    """The manifests of the whole umbrella, its dependencies among them. Skips the test where they were not fetched."""
+    if not list((CHART / "charts").glob("*.tgz")):
+        pytest.skip("chart/charts is empty: run `make chart-deps`")
+    done = run(helm, "template", "slipway", str(CHART), "--namespace", "shop", *arguments, helm=helm)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr, done.stderr
+    return done.stdout
+
+
 def profile(name: str | None) -> tuple[str, ...]:
     """The arguments that name a profile of chart/ci; none for the defaults."""
     return ("--values", str(CHART / "ci" / name)) if name else ()
 
 
+@functools.lru_cache(maxsize=64)
 def objects(text: str) -> list[Object]:
-    return [found for found in yaml.safe_load_all(text) if found]
+    """What a rendering holds. The same for the same text: nobody may change it."""
+    return [found for found in yaml.load_all(text, yaml.CSafeLoader) if found]
 
 
 def one(text: str, kind: str, name: str = "") -> Object:

@@ -48,7 +48,7 @@ def test_callers_can_be_narrowed_to_the_ingress_controller_and_metrics_to_nobody
     controller = '[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"ingress"}}}]'
     text = own(
         "--set-json",
-        f"networkPolicy.ingress.from={controller}",
+        f"networkPolicy.public.from={controller}",
         "--set-json",
         "networkPolicy.metrics.from=[]",
     )

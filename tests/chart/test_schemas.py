@@ -76,7 +76,15 @@ def test_the_definition_of_a_custom_resource_knows_every_field(kind: str) -> Non
 
 
 def test_every_custom_resource_is_one_of_these() -> None:
-    groups = {"v1", "apps", "batch", "policy", "autoscaling", "networking.k8s.io"}
+    groups = {
+        "v1",
+        "apps",
+        "batch",
+        "policy",
+        "autoscaling",
+        "networking.k8s.io",
+        "rbac.authorization.k8s.io",
+    }
     kinds = {
         found["kind"]
         for values in PROFILES

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from chart.reference import dependencies
 from tests.chart.changes import CHANGES
 from tests.chart.rendering import CHART, own, render
 
-SUBCHARTS = {"postgresql", "redis"}
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
 
 
@@ -23,7 +23,7 @@ def _leaves(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]
             yield path + name, value
 
 
-LEAVES = dict(_leaves({name: value for name, value in VALUES.items() if name not in SUBCHARTS}))
+LEAVES = dict(_leaves({name: value for name, value in VALUES.items() if name not in dependencies()}))
 
 
 def _set(path: str, value: Any) -> tuple[str, ...]:

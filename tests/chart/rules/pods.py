@@ -28,7 +28,7 @@ SENSITIVE = ("/", "/boot", "/dev", "/etc", "/lib", "/proc", "/sys", "/usr")
 
 
 def _volumes(pod: Object) -> list[Object]:
-    found: list[Object] = pod.get("volumes", [])
+    found: list[Object] = pod.get("volumes") or []
     return found
 
 

@@ -138,10 +138,10 @@ class RedisSettings(Group):
     """Number of the logical database."""
     password: SecretStr = SecretStr("")
     """Password of Redis."""
-    timeout: Annotated[float, Field(gt=0, le=10)] = 0.1
-    """Seconds for connecting and for each command; there is no retry."""
+    timeout: Annotated[float, Field(gt=0, le=10)] = 0.04
+    """Seconds that a request waits for Redis at most, connecting included; there is no retry."""
     retry_after: Annotated[float, Field(gt=0, le=300)] = 2.0
-    """Seconds without an attempt after a failure, while the in-process counterparts work."""
+    """Seconds between two trials after a failure, while the in-process counterparts work."""
 
     @field_validator("url")
     @classmethod

@@ -12,9 +12,12 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as SessionPoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service import clock
 from service.config import Settings
+from service.observability import database as metrics
 
 log = structlog.get_logger(__name__)
 
@@ -126,6 +129,7 @@ class Database:
             max_overflow=0,
             pool_timeout=self._limits.acquire_timeout,
         )
+        metrics.time_session_statements(self.engine)
 
     async def _connect(self, **_: Any) -> asyncpg.Connection:
         return await asyncpg.connect(**connect_options(self._settings))
@@ -137,6 +141,7 @@ class Database:
             min_size=0,
             max_size=self._limits.pool_max,
             max_inactive_connection_lifetime=self._limits.idle_lifetime,
+            init=metrics.time_fast_statements,
         )
         self._keeper = asyncio.create_task(self._keep_filled())
 
@@ -191,6 +196,16 @@ class Database:
         with contextlib.suppress(*LOST):
             await self.pool.release(await connecting)
 
+    async def report(self) -> None:
+        """Tell the metrics how the pools are used."""
+        if self._pool is not None:
+            size, idle = self._pool.get_size(), self._pool.get_idle_size()
+            metrics.pool_is(metrics.FAST, used=size - idle, idle=idle, limit=self._pool.get_max_size())
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        used, idle = pool.checkedout(), pool.checkedin()
+        metrics.pool_is(metrics.SESSION, used=used, idle=idle, limit=pool.size())
+
     @property
     def pool(self) -> asyncpg.Pool:
         if self._pool is None:
@@ -200,10 +215,15 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection of the fast pool. Raises `DatabaseUnavailableError` within the acquire time-out."""
+        began = clock.monotonic()
         try:
             connection = await self._acquire()
         except LOST as error:
+            if isinstance(error, TimeoutError):
+                metrics.timed_out(metrics.FAST)
             raise DatabaseUnavailableError(why(error)) from error
+        finally:
+            metrics.waited(clock.monotonic() - began)
         try:
             yield connection
         except LOST as error:
@@ -266,6 +286,8 @@ class Database:
             async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
                 yield session
         except (SessionPoolTimeoutError, *LOST) as error:
+            if isinstance(error, SessionPoolTimeoutError):
+                metrics.timed_out(metrics.SESSION)
             raise DatabaseUnavailableError(why(error)) from error
         except DBAPIError as error:
             cause = error.orig.__cause__ if error.orig else None

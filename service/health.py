@@ -12,7 +12,7 @@ from service.cache.redis import Redis
 from service.database import LOST, Database, DatabaseUnavailableError
 from service.http.lifecycle import Lifecycle
 from service.migrations import runner
-from service.observability.metrics import dependency_up
+from service.observability.metrics import dependency_up, migration_pending
 
 CHECK_TIMEOUT = 1.0
 CACHE_SECONDS = 0.5
@@ -62,6 +62,10 @@ class Health:
                 self._fresh_until = clock.monotonic() + CACHE_SECONDS
         return self._last
 
+    async def refresh(self) -> None:
+        """Look after every dependency, so that metrics tell the truth also when nobody asks a probe."""
+        await self.checks()
+
     async def ready(self) -> bool:
         """Whether requests may come: up, not draining, and nothing critical is missing."""
         if self.draining or not self.started:
@@ -81,16 +85,20 @@ async def _database(database: Database) -> Check:
         rows = await database.probe("SELECT version_num FROM alembic_version")
     except asyncpg.UndefinedTableError:
         dependency_up.labels("database").set(1)
+        migration_pending.set(1)
         return Check(ok=False, critical=True, detail="not migrated")
     except asyncpg.InsufficientPrivilegeError as error:  # the first migration has not come to its grants
         dependency_up.labels("database").set(1)
+        migration_pending.set(1)
         return Check(ok=False, critical=True, detail=str(error))
     except (DatabaseUnavailableError, *LOST) as error:
         dependency_up.labels("database").set(0)
         return Check(ok=False, critical=True, detail=str(error) or type(error).__name__)
     dependency_up.labels("database").set(1)
     current = rows[0]["version_num"] if rows else None
-    if not runner.compatible(current):
+    fits = runner.compatible(current)
+    migration_pending.set(not fits)
+    if not fits:
         return Check(ok=False, critical=True, detail=f"at revision {current}, needs {runner.head()}")
     return Check(ok=True, critical=True, detail=f"revision {current}")
 

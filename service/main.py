@@ -22,6 +22,7 @@ from service.http.hosts import TrustedHosts
 from service.http.lifecycle import Lifecycle
 from service.observability.access import AccessLog
 from service.observability.metrics import RequestMetrics
+from service.observability.periodic import Job, periodically
 from service.resources import api_keys
 from service.resources.catalog import RESOURCES
 from service.resources.declaration import RestResource
@@ -44,22 +45,25 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     database = Database(settings)
     redis = Redis(settings.redis) if settings.redis.enabled else None
     tokens = TokenVerifier(settings.security)
-    gate = _gate(settings, [KeyRing(database, settings.security.key_cache_seconds), tokens], redis)
+    keys = KeyRing(database, settings.security.key_cache_seconds)
+    gate = _gate(settings, [keys, tokens], redis)
+    health = Health(database=database, redis=redis, lifecycle=lifecycle)
     services = _services(settings, database)
+    jobs = [Job(health.refresh, 2), Job(database.report, 1), Job(keys.report, 120, first=5)]
+    closing = [tokens.close, *([redis.close] if redis else [])]
 
     app = FastAPI(
         title=settings.app.name.capitalize(),
         version=__version__,
         description="A REST API over one declaration for each resource.",
-        lifespan=_lifespan(settings, lifecycle, database, [tokens.close, *([redis.close] if redis else [])]),
+        lifespan=_lifespan(settings, lifecycle, database, jobs, closing),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.state.settings, app.state.database, app.state.gate = settings, database, gate
-    app.state.health = Health(database=database, redis=redis, lifecycle=lifecycle)
-    app.state.lifecycle = lifecycle
+    app.state.health, app.state.lifecycle = health, lifecycle
 
     for router in routers_of([Engine(resource, services) for resource in resources], gate):
         app.include_router(router, prefix=API)
@@ -109,9 +113,10 @@ def _lifespan(
     settings: Settings,
     lifecycle: Lifecycle,
     database: Database,
+    jobs: Sequence[Job],
     closing: Sequence[Callable[[], Awaitable[None]]],
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Start what serves, and at the end stop the database and whatever else there is to close."""
+    """Start what serves and what runs beside it; at the end stop the database and whatever else there is to close."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -119,8 +124,9 @@ def _lifespan(
         if settings.performance.freeze_gc:
             gc.collect()
             gc.freeze()
-        lifecycle.started = True
-        yield
+        async with periodically(*jobs):
+            lifecycle.started = True
+            yield
         for close in (database.stop, *closing):
             await close()
 

@@ -1,13 +1,17 @@
 """The way to Redis: quick to fail, then left alone for a while. No caller ever waits long or sees an error."""
 
+import asyncio
 import hashlib
-from typing import Any
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import structlog
+from prometheus_client import Counter, Gauge, Histogram
 from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from service import clock
 from service.config import RedisSettings
@@ -15,61 +19,133 @@ from service.observability.metrics import dependency_up
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
+CONNECTIONS = 16
+CONNECT_SECONDS = 1.0  # for a trial, which nobody waits for
+QUIET_SECONDS = 60.0  # between two lines on what Redis refuses
+FAILED = (RedisError, OSError, TimeoutError)
+
+_open = Gauge(
+    "slipway_redis_breaker_open",
+    "1 while Redis is left alone after a failure, and each process counts for itself.",
+    multiprocess_mode="livemax",
+)
+_seconds = Histogram(
+    "slipway_redis_command_seconds",
+    "Time of a command of Redis, answered or not, in seconds.",
+    buckets=(0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+)
+_failures = Counter("slipway_redis_failures", "Commands that Redis did not answer, or with an error.")
+
 
 class Redis:
-    """A client with a circuit breaker: after a failure nothing is tried for `retry_after` seconds."""
+    """A client with a circuit breaker.
+
+    A call ends within `timeout`, connecting included. The first that fails opens the breaker: from then on calls
+    return at once, and one task alone tries, every `retry_after` seconds, whether Redis is back.
+    """
 
     def __init__(self, settings: RedisSettings) -> None:
-        self._retry_after = settings.retry_after
-        self._client = aioredis.Redis.from_url(
+        self._settings = settings
+        # Whoever finds all connections in use waits for one, within the time of the call.
+        self._pool = aioredis.BlockingConnectionPool.from_url(
             settings.location,
+            max_connections=CONNECTIONS,
+            timeout=None,
             socket_timeout=settings.timeout,
-            socket_connect_timeout=settings.timeout,
+            socket_connect_timeout=CONNECT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
-        self._closed_until = 0.0
+        self._client = aioredis.Redis.from_pool(self._pool)
         self._up: bool | None = None
+        self._trial: asyncio.Task[None] | None = None  # as long as the breaker is open
+        self._quiet_until = 0.0
 
     async def script(self, source: str, key: str, *arguments: str) -> list[Any] | None:
-        """Run a Lua script on one key; None when Redis is away."""
-        if clock.monotonic() < self._closed_until:
-            return None
+        """Run a Lua script on one key; None when Redis is away, or refuses it."""
+        answer = await self._call(lambda: self._script(source, key, *arguments))
+        return None if answer is None else list(answer)
+
+    async def _script(self, source: str, key: str, *arguments: str) -> Any:
         digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
         try:
-            try:
-                answer = await self._client.evalsha(digest, 1, key, *arguments)
-            except NoScriptError:
-                answer = await self._client.eval(source, 1, key, *arguments)
-        except (RedisError, OSError, TimeoutError) as error:
-            self._failed(error)
-            return None
-        self._works()
-        return list(answer)
+            return await self._client.evalsha(digest, 1, key, *arguments)
+        except NoScriptError:
+            return await self._client.eval(source, 1, key, *arguments)
 
     async def ping(self) -> bool:
-        """Whether Redis answers now; also closes the breaker again."""
-        try:
-            await self._client.ping()
-        except (RedisError, OSError, TimeoutError) as error:
-            self._failed(error)
-            return False
-        self._works()
-        return True
+        """Whether Redis answers now; False without asking while the breaker is open."""
+        return await self._call(self._client.ping) is not None
 
     async def close(self) -> None:
+        if self._trial is not None:
+            self._trial.cancel()
+            await asyncio.gather(self._trial, return_exceptions=True)
         await self._client.aclose()
 
-    def _failed(self, error: Exception) -> None:
-        self._closed_until = clock.monotonic() + self._retry_after
+    async def _call(self, command: Callable[[], Awaitable[Any]]) -> Any | None:
+        if self._trial is not None:
+            return None
+        try:
+            answer = await _measured(command(), self._settings.timeout)
+        except FAILED as error:
+            # A former primary that is read-only now will not change: only a new connection may lead to the new one.
+            if isinstance(error, ResponseError) and not isinstance(error, ReadOnlyError):
+                self._refused(error)
+            else:
+                self._break(error)
+            return None
+        if self._up is None:
+            self._works()
+        return answer
+
+    def _refused(self, error: Exception) -> None:
+        """It answers, so the next call may fare better, as when it is full."""
+        if (now := clock.monotonic()) >= self._quiet_until:
+            self._quiet_until = now + QUIET_SECONDS
+            log.warning("redis refuses commands", reason=str(error)[:200])
+
+    def _break(self, error: Exception) -> None:
+        if self._trial is not None:
+            return  # another call has failed at the same time
         if self._up is not False:
             log.warning("redis unreachable, each process counts for itself", reason=type(error).__name__)
         self._up = False
         dependency_up.labels("redis").set(0)
+        _open.set(1)
+        self._trial = asyncio.create_task(self._try())
 
     def _works(self) -> None:
-        self._closed_until = 0.0
         if self._up is False:
             log.info("redis is back")
-        if self._up is not True:
-            dependency_up.labels("redis").set(1)
         self._up = True
+        dependency_up.labels("redis").set(1)
+        _open.set(0)
+
+    async def _try(self) -> None:
+        """Close the breaker as soon as Redis answers."""
+        while True:
+            await asyncio.sleep(self._settings.retry_after * random.uniform(0.8, 1.2))  # noqa: S311  # jitter
+            try:
+                # Those from before may lead to where nobody answers any more.
+                await self._pool.disconnect(inuse_connections=False)
+                await _measured(self._client.ping(), CONNECT_SECONDS)
+            except FAILED:
+                continue
+            self._trial = None
+            self._works()
+            return
+
+
+async def _measured(command: Awaitable[T], seconds: float) -> T:
+    """The answer to a command within so many seconds. Raises one of `FAILED`."""
+    began = clock.monotonic()
+    try:
+        async with asyncio.timeout(seconds):
+            return await command
+    except FAILED:
+        _failures.inc()
+        raise
+    finally:
+        _seconds.observe(clock.monotonic() - began)

@@ -18,6 +18,7 @@ from service.http.lifecycle import Lifecycle
 from service.http.protocol.connection import limited
 from service.http.protocol.limits import Limits
 from service.observability.access import AccessLog
+from service.observability.metrics import draining
 from service.settings_server import ServerSettings
 
 log = structlog.get_logger(__name__)
@@ -146,6 +147,7 @@ def _on_signal(stop: asyncio.Event, hurry: asyncio.Event) -> None:
 async def _drain(settings: ServerSettings, lifecycle: Lifecycle, hurry: asyncio.Event) -> None:
     """Say not ready and keep serving, so that no balancer sends a request to a closed port."""
     lifecycle.draining = True
+    draining.set(1)
     log.info("draining", seconds=settings.drain_delay)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(hurry.wait(), settings.drain_delay)

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge, disable_created_metrics
 from starlette_exporter import PrometheusMiddleware
 
 from service import __version__
@@ -12,12 +12,30 @@ from service.config import Settings
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NO_ROUTE = "__unknown__"
 
+# When each series began, as one more series of each: nobody asks.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
 # Over several workers: the least that any of them says.
 dependency_up = Gauge(
     "slipway_dependency_up",
     "Whether a dependency answered the last time it was asked.",
     ["dependency"],
     multiprocess_mode="livemin",
+)
+migration_pending = Gauge(
+    "slipway_migration_pending",
+    "1 when the database is behind the migrations that this version needs.",
+    multiprocess_mode="livemax",
+)
+cache_requests = Counter(
+    "slipway_cache_requests",
+    "Credentials looked for among those verified a moment ago, by cache (api_keys, tokens) and result (hit, miss).",
+    ["cache", "result"],
+)
+draining = Gauge(
+    "slipway_draining",
+    "1 from SIGTERM on, while the process serves on so that balancers notice.",
+    multiprocess_mode="livemax",
 )
 # A gauge and no `Info`, which has no way to be the same over several workers.
 build_info = Gauge("slipway_build_info", "Version of the service.", ["version"], multiprocess_mode="livemax")

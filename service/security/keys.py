@@ -6,6 +6,7 @@ The secret has 256 random bits, so one round of SHA-256 is enough: there is noth
 import contextlib
 import hashlib
 import hmac
+import math
 import re
 import secrets
 from collections import OrderedDict
@@ -14,12 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
+from prometheus_client import Gauge
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service import clock
 from service.database import Database, DatabaseUnavailableError
 from service.models.api_key import ApiKey
+from service.observability.metrics import cache_requests
 from service.security.principals import Principal
 
 SCHEME = "slw"
@@ -37,7 +40,17 @@ UPDATE api_key SET last_used_at = now() WHERE id = (
 """
 _SEEN_SECONDS = 600.0  # for which a good key counts for its principal while it is verified again
 _NOTED_SECONDS = 60.0  # how exact "last used" is: not every request is worth a write
+_SOONEST = "SELECT min(expires_at) FROM api_key WHERE revoked_at IS NULL AND expires_at > now()"
 _LOOK_UP = "SELECT id, secret_hash, scopes, expires_at, revoked_at FROM api_key WHERE prefix = $1"
+
+
+_hits, _misses = cache_requests.labels("api_keys", "hit"), cache_requests.labels("api_keys", "miss")
+_soonest = Gauge(
+    "slipway_api_key_expiry_timestamp_seconds",
+    "When the next of the valid API keys ends, in seconds since 1970; NaN when none does.",
+    multiprocess_mode="livemostrecent",
+)
+_soonest.set(math.nan)
 
 
 class NoSuchKeyError(Exception):
@@ -111,6 +124,7 @@ class KeyRing:
         found = self._verified.get(_hash(presented))
         if found is None or found.until <= clock.monotonic() or not _unexpired(found.expires_at):
             return None
+        _hits.inc()
         return found.principal
 
     def seen(self, presented: str) -> Principal | None:
@@ -128,6 +142,7 @@ class KeyRing:
         known = self.known(presented)
         if known is not None:
             return known
+        _misses.inc()
         prefix, secret = match.groups()
         rows = await self._database.fetch(_LOOK_UP, [prefix])
         stored = rows[0]["secret_hash"] if rows else b""
@@ -142,6 +157,12 @@ class KeyRing:
         )
         await self._note(prefix)
         return principal
+
+    async def report(self) -> None:
+        """Tell the metrics when the next key ends. Says nothing while the database is away."""
+        with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError):
+            [[soonest]] = await self._database.fetch(_SOONEST)
+            _soonest.set(math.nan if soonest is None else soonest.timestamp())
 
     async def _note(self, prefix: str) -> None:
         """Write down that the key is used, once a minute."""

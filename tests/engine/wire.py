@@ -1,4 +1,5 @@
-"""What really reaches PostgreSQL: a proxy on the way to it that notes each statement as the server gets it.
+"""What really reaches PostgreSQL: a proxy on the way to it that notes each statement as the server gets it, but for
+those of the probes, which have a connection of their own.
 
 It reads the frontend protocol ("Message Formats" in PostgreSQL's manual): Query carries the text of a simple query;
 Parse gives a text a name, Bind makes a portal of it, Execute runs the portal.
@@ -10,6 +11,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
+
+PROBED = b"alembic_version"
 
 
 @dataclass
@@ -53,6 +56,8 @@ class _Frontend:
             self._started = True
 
     def _note(self, kind: bytes, body: bytes) -> None:
+        if PROBED in body:
+            self._statements = []  # from here on nobody's
         if kind == b"Q":
             self._statements.append(body.rstrip(b"\0").decode())
         elif kind == b"P":

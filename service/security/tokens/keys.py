@@ -9,6 +9,7 @@ import httpx2
 import jwt
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from prometheus_client import Counter, Gauge
 
 from service import clock
 from service.config import SecuritySettings
@@ -18,6 +19,17 @@ from service.observability.metrics import dependency_up
 from service.settings_issuer import IssuerSettings, is_loopback
 
 log = structlog.get_logger(__name__)
+
+# Over several workers the newest: a worker without requests has no reason to fetch.
+_fetched = Gauge(
+    "slipway_token_keys_fetched_timestamp_seconds",
+    "When an issuer's keys were last fetched, in seconds since 1970.",
+    ["issuer"],
+    multiprocess_mode="livemax",
+)
+_fetches = Counter(
+    "slipway_token_keys_fetches", "Fetches of an issuer's keys by result (ok, failed).", ["issuer", "result"]
+)
 
 LARGEST = 256 * 1024  # bytes of a key set or discovery document
 MOST_KEYS = 100
@@ -108,14 +120,18 @@ class KeySet:
         self._fetching = asyncio.create_task(self._refresh())
 
     async def _refresh(self) -> None:
-        up = dependency_up.labels("issuer")
+        issuer = self._issuer.issuer
+        up = dependency_up.labels(issuer)
         try:
             self._keys = await self._download()
         except (FetchError, httpx2.HTTPError, InvalidJson) as error:
-            log.warning("issuer's keys not fetched", issuer=self._issuer.issuer, reason=str(error)[:200])
+            log.warning("issuer's keys not fetched", issuer=issuer, reason=str(error)[:200])
+            _fetches.labels(issuer, "failed").inc()
             up.set(0)
             return
         self._fetched_at = clock.monotonic()
+        _fetches.labels(issuer, "ok").inc()
+        _fetched.labels(issuer).set(clock.now().timestamp())
         up.set(1)
 
     async def _download(self) -> tuple[PublicKey, ...]:

@@ -17,6 +17,7 @@ from service.config import SecuritySettings
 from service.http import strict_json
 from service.http.problems import InvalidJson
 from service.models.base import PRINCIPAL_LENGTH
+from service.observability.metrics import cache_requests
 from service.security.principals import Principal
 from service.security.tokens.keys import KeySet
 from service.settings_issuer import IssuerSettings
@@ -30,6 +31,9 @@ _SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 _SUBJECT = re.compile(r"[\x21-\x7e]{1,150}\Z")
 # Headers that would let a token say how to verify it, or that change how its parts are read (RFC 7515, RFC 7797).
 _REFUSED_HEADERS = frozenset({"crit", "b64", "enc", "zip", "jwk", "jku", "x5u", "x5c"})
+
+
+_hits, _misses = cache_requests.labels("tokens", "hit"), cache_requests.labels("tokens", "miss")
 
 
 class _RefusedError(Exception):
@@ -64,7 +68,10 @@ class TokenVerifier:
     def known(self, presented: str) -> Principal | None:
         """The principal of a token that was found good before and has not expired."""
         found = self._verified.get(_digest(presented))
-        return found.principal if found is not None and found.until > clock.monotonic() else None
+        if found is None or found.until <= clock.monotonic():
+            return None
+        _hits.inc()
+        return found.principal
 
     def seen(self, presented: str) -> Principal | None:
         """As `known`: a token is verified once, and then no more until it expires."""
@@ -84,6 +91,7 @@ class TokenVerifier:
         known = self._issuers.get(str(claims.get("iss")))
         if known is None:
             raise _RefusedError
+        _misses.inc()
         issuer, keys = known
         algorithm = _algorithm(header, issuer)
         key = await keys.find(_key_id(header), algorithm)

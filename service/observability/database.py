@@ -1,0 +1,84 @@
+"""What the connections and statements of the database tell. Pools are `fast`, and `session` for ORM sessions."""
+
+from typing import Any
+
+import asyncpg
+from prometheus_client import Counter, Gauge, Histogram
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service import clock
+
+FAST, SESSION = "fast", "session"
+_BEGAN = "slipway_began"
+
+_connections = Gauge(
+    "slipway_database_connections",
+    "Open connections by pool (fast, session) and state (used, idle).",
+    ["pool", "state"],
+    multiprocess_mode="livesum",
+)
+_limit = Gauge(
+    "slipway_database_connections_limit",
+    "Most connections that a pool may open.",
+    ["pool"],
+    multiprocess_mode="livesum",
+)
+_acquire = Histogram(
+    "slipway_database_acquire_seconds",
+    "Wait for a connection of the fast pool, in seconds, whether it came or not.",
+    buckets=(0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+)
+_timeouts = Counter(
+    "slipway_database_acquire_timeouts", "Waits for a connection that were given up, by pool.", ["pool"]
+)
+_statements = Histogram(
+    "slipway_database_statement_seconds",
+    "Time of a statement until its answer was read, in seconds, by pool and outcome (ok, error).",
+    ["pool", "outcome"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+
+waited = _acquire.observe
+_fast_ok, _fast_error = _statements.labels(FAST, "ok"), _statements.labels(FAST, "error")
+_session_ok, _session_error = _statements.labels(SESSION, "ok"), _statements.labels(SESSION, "error")
+_timed_out = {pool: _timeouts.labels(pool) for pool in (FAST, SESSION)}
+
+
+def timed_out(pool: str) -> None:
+    """A wait for a connection was given up."""
+    _timed_out[pool].inc()
+
+
+async def time_fast_statements(connection: asyncpg.Connection) -> None:
+    """Time what a connection of the fast pool runs; asyncpg calls this for each that it opens."""
+    connection.add_query_logger(_on_fast_statement)
+
+
+def _on_fast_statement(statement: Any) -> None:
+    (_fast_ok if statement.exception is None else _fast_error).observe(statement.elapsed)
+
+
+def time_session_statements(engine: AsyncEngine) -> None:
+    """Time what ORM sessions run, which asyncpg does not tell of: SQLAlchemy prepares each statement itself."""
+    event.listen(engine.sync_engine, "before_cursor_execute", _begin)
+    event.listen(engine.sync_engine, "after_cursor_execute", lambda c, *_: _end(c, _session_ok))
+    event.listen(engine.sync_engine, "handle_error", lambda context: _end(context.connection, _session_error))
+
+
+def _begin(connection: Connection, *_: Any) -> None:
+    connection.info[_BEGAN] = clock.monotonic()
+
+
+def _end(connection: Connection | None, histogram: Histogram) -> None:
+    """An error may also come without a statement, or without a connection."""
+    began = None if connection is None else connection.info.pop(_BEGAN, None)
+    if began is not None:
+        histogram.observe(clock.monotonic() - began)
+
+
+def pool_is(pool: str, *, used: int, idle: int, limit: int) -> None:
+    """How a pool is used now."""
+    _connections.labels(pool, "used").set(used)
+    _connections.labels(pool, "idle").set(idle)
+    _limit.labels(pool).set(limit)

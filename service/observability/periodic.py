@@ -1,0 +1,63 @@
+"""Work that a process does again and again beside its requests, and how late its event loop is."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import Histogram
+
+from service import clock
+
+log = structlog.get_logger(__name__)
+
+PROBE_SECONDS = 0.25
+
+lag = Histogram(
+    "slipway_event_loop_lag_seconds",
+    "How much later than it asked for a sleeping task was woken, in seconds; four times a second.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`work` is done every `seconds`, the first time after `first` seconds."""
+
+    work: Callable[[], Awaitable[None]]
+    seconds: float
+    first: float = 0.0
+
+
+@contextlib.asynccontextmanager
+async def periodically(*jobs: Job) -> AsyncIterator[None]:
+    """Do the jobs, and probe the loop, as long as the block runs."""
+    tasks = [asyncio.create_task(_repeat(job)) for job in jobs]
+    tasks.append(asyncio.create_task(_probe_loop()))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _repeat(job: Job) -> None:
+    pause = job.first
+    while True:
+        # Replicas that start together must not ask together for ever.
+        await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311  # jitter, no secret
+        pause = job.seconds
+        try:
+            await job.work()
+        except Exception:
+            log.exception("work beside the requests failed", work=job.work.__qualname__)
+
+
+async def _probe_loop() -> None:
+    while True:
+        began = clock.monotonic()
+        await asyncio.sleep(PROBE_SECONDS)
+        lag.observe(max(0.0, clock.monotonic() - began - PROBE_SECONDS))

@@ -41,6 +41,7 @@ check: $(STAMP) ## Formatting, lint, types, import rules and generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python docs/reference/generate.py --check
+	@$(BIN)/python -m chart.dashboards --check
 	@$(BIN)/pytest -q -p no:cacheprovider tests/unit/test_architecture.py
 
 format: $(STAMP) ## Format the code
@@ -64,7 +65,7 @@ PYTHON_IMAGE ?= python:3.13-slim
 DOCKER_BUILD ?= docker build
 export IMAGE SLIPWAY_CHARTS_DIR SLIPWAY_KIND_IMAGE SLIPWAY_NAMESPACE
 
-.PHONY: image chart-deps chart-reference chart-test cluster-up cluster-test cluster-down
+.PHONY: image chart-deps chart-reference dashboards chart-test cluster-up cluster-test cluster-down
 image: ## Build the container image, print how long it took and how large it is (IMAGE=, PYTHON_IMAGE=, DOCKER_BUILD=)
 	@start=$$(date +%s); \
 	DOCKER_BUILDKIT=1 $(DOCKER_BUILD) --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
@@ -83,10 +84,13 @@ chart-deps: ## Fetch the chart's dependencies, or take them from the folder SLIP
 chart-reference: $(STAMP) ## Write chart/values.schema.json and the table of values in chart/README.md from chart/values.yaml
 	@$(BIN)/python chart/reference.py
 
+dashboards: $(STAMP) ## Write chart/dashboards/*.json out of the code beside them
+	@$(BIN)/python -m chart.dashboards
+
 chart-test: $(STAMP) ## Test the chart without a cluster, by reviewers' programs too, which are fetched (SLIPWAY_CHARTS_DIR=)
 	@chart/deps || echo "chart-test: chart/charts stays as it is, and what needs the dependencies is skipped"
 	@tests/chart/tools .local/chart-tools
-	@SLIPWAY_CHART_TOOLS=$(CURDIR)/.local/chart-tools $(BIN)/pytest -n 2 tests/chart
+	@SLIPWAY_CHART_TOOLS=$(CURDIR)/.local/chart-tools $(BIN)/pytest -n 2 tests/chart tests/observability
 
 cluster-up: image chart-deps ## Make a cluster for tests: KUBECONFIG's, or kind's (SLIPWAY_KIND_IMAGE=), with the image in it
 	@k8s/cluster up

@@ -35,9 +35,10 @@ def create(
 @app.command("list")
 @clear_errors
 def list_() -> None:
-    """List all keys, oldest first, without their secrets."""
+    """List all keys, oldest first, without their secrets: when they end and, to a minute, were last used."""
     for key in run(_list(load_settings())):
-        typer.echo("\t".join([key.prefix, _state(key), ",".join(key.scopes), key.name]))
+        times = f"ends {_time(key.expires_at)}", f"used {_time(key.last_used_at)}"
+        typer.echo("\t".join([key.prefix, _state(key), ",".join(key.scopes), key.name, *times]))
 
 
 @app.command()
@@ -51,6 +52,10 @@ def revoke(
     except NoSuchKeyError:
         raise CommandError(f"there is no key with the prefix {prefix}") from None
     typer.echo(f"key {prefix} is revoked")
+
+
+def _time(when: datetime | None) -> str:
+    return "never" if when is None else f"{when:%Y-%m-%dT%H:%MZ}"
 
 
 def _state(key: ApiKey) -> str:

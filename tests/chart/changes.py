@@ -89,6 +89,13 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "serviceMonitor.scrapeTimeout": ("5s", {"serviceMonitor": {"enabled": True}}),
     "prometheusRule.enabled": (True, {}),
     "prometheusRule.labels": ({"a": "b"}, {"prometheusRule": {"enabled": True}}),
+    **{
+        f"prometheusRule.{field}": (value, {"prometheusRule": {"enabled": True}})
+        for field, value in (("runbookUrl", "https://example.com/"), ("objective", 99), ("latency", 0.5))
+    },
+    "dashboards.enabled": (True, {}),
+    "dashboards.labels.grafana_dashboard": ("yes", {"dashboards": {"enabled": True}}),
+    "dashboards.annotations.grafana_folder": ("Other", {"dashboards": {"enabled": True}}),
     "networkPolicy.enabled": (False, {}),
     "networkPolicy.public.from": (PEERS, {}),
     "networkPolicy.metrics.from": ([], {}),

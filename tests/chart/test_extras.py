@@ -1,13 +1,8 @@
-"""Objects beside the Deployment: routes, monitors, alerts and the purge."""
+"""Objects beside the Deployment: routes, monitors, dashboards and the purge."""
 
-import os
-import shutil
-from pathlib import Path
+import json
 
-import pytest
-import yaml
-
-from tests.chart.rendering import environment, one, own, run, template
+from tests.chart.rendering import CHART, environment, objects, one, own, template
 
 
 def test_a_route_leads_to_the_public_port_alone() -> None:
@@ -31,26 +26,15 @@ def test_a_monitor_finds_the_admin_service_and_carries_the_labels_asked_for() ->
     assert endpoint == {"port": "admin", "path": "/metrics", "interval": "30s", "scrapeTimeout": "10s"}
 
 
-def test_alerts_are_rules_that_prometheus_takes(tmp_path: Path) -> None:
-    promtool = shutil.which(os.environ.get("PROMTOOL", "promtool"))
-    if promtool is None:
-        pytest.skip("there is no promtool on this machine: PROMTOOL says where it is")
-    text = own("--set", "prometheusRule.enabled=true")
-    rules = tmp_path / "rules.yaml"
-    rules.write_text(yaml.safe_dump(one(text, "PrometheusRule")["spec"]), "utf-8")
-    done = run(promtool, "check", "rules", str(rules))
-    assert done.returncode == 0, done.stderr
-    assert "4 rules found" in done.stdout
-
-
-def test_alerts_are_about_this_release() -> None:
-    rule = one(own("--set", "prometheusRule.enabled=true,prometheusRule.labels.team=shop"), "PrometheusRule")
-    assert rule["metadata"]["labels"]["team"] == "shop"
-    (group,) = rule["spec"]["groups"]
-    for alert in group["rules"]:
-        assert 'namespace="shop", service="slipway-admin"' in alert["expr"], alert["alert"]
-        assert alert["labels"]["severity"] in {"critical", "warning"}
-        assert alert["annotations"]["summary"].endswith(".")
+def test_dashboards_are_config_maps_that_a_sidecar_finds() -> None:
+    text = own("--set", "dashboards.enabled=true,dashboards.labels.team=shop,dashboards.annotations.a=b")
+    maps = {found["metadata"]["name"]: found for found in objects(text) if found["kind"] == "ConfigMap"}
+    names = sorted(path.name for path in (CHART / "dashboards").glob("*.json"))
+    assert sorted(maps) == [f"slipway-dashboard-{name.removesuffix('.json')}" for name in names]
+    for name, found in zip(names, (maps[name] for name in sorted(maps)), strict=True):
+        assert found["metadata"]["labels"].items() >= {"grafana_dashboard": "1", "team": "shop"}.items()
+        assert found["metadata"]["annotations"] == {"grafana_folder": "Slipway", "a": "b"}
+        assert json.loads(found["data"][name]) == json.loads((CHART / "dashboards" / name).read_text("utf-8"))
 
 
 def test_the_purge_runs_one_at_a_time_and_ends() -> None:

@@ -1,5 +1,6 @@
 """API keys, from the command line to the answer."""
 
+import re
 import time
 from datetime import timedelta
 
@@ -27,7 +28,8 @@ def test_key_is_made_listed_used_and_revoked(shared: Served, command: Command, d
     prefix, secret = key.split("_", 2)[1:]
     assert asked(shared, key).status_code == 200
     listed = keys("list")
-    assert f"{prefix}\tactive\tcatalog:read\treader" in listed
+    times = r"ends 20\S+Z\tused 20\S+Z"
+    assert re.search(f"^{prefix}\tactive\tcatalog:read\treader\t{times}$", listed, re.MULTILINE), listed
     assert secret not in listed
     keys("revoke", prefix)
     revoked_at = time.monotonic()

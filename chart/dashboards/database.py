@@ -1,0 +1,139 @@
+"""Connections, waits for them, and statements."""
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from chart.dashboards.boards import board
+from chart.dashboards.panels import GREEN, RED, Panel, Query, graph, heat_map, number
+from chart.dashboards.queries import quantile, rate, reached, series
+
+OPEN, MOST = "slipway_database_connections", "slipway_database_connections_limit"
+WAITS, STATEMENTS = "slipway_database_acquire_seconds", "slipway_database_statement_seconds"
+GIVEN_UP = "slipway_database_acquire_timeouts_total"
+
+
+def dashboard() -> Dashboard:
+    """The dashboard `slipway-database`."""
+    return board(
+        "database",
+        "Database",
+        "Does PostgreSQL answer, are there connections enough, how long do statements take.",
+        {"Now": _now(), "Connections": _connections(), "Statements": _statements()},
+    )
+
+
+def _now() -> list[Panel]:
+    return [
+        number(
+            "PostgreSQL",
+            "Down when one pod does not reach it.",
+            Query(f"min({reached('database')})"),
+            words={"1": ("up", GREEN), "0": ("down", RED)},
+        ),
+        number(
+            "Schema",
+            "Whether a pod waits for a migration: it is not ready until the database is at its head.",
+            Query(f"max({series('slipway_migration_pending')})"),
+            words={"0": ("migrated", GREEN), "1": ("migration pending", RED)},
+        ),
+        number(
+            "Pool in use",
+            "Connections in use as a share of what the fullest pool may open.",
+            Query(f"max({_used('pod, pool')})"),
+            unit="percentunit",
+            warn=0.7,
+            bad=0.9,
+        ),
+        number(
+            "Waits given up",
+            "Requests in a second that got no connection in SLIPWAY_DATABASE__ACQUIRE_TIMEOUT and were answered "
+            "with 503.",
+            Query(rate(GIVEN_UP)),
+            unit="reqps",
+            warn=0.01,
+            bad=1,
+        ),
+        number(
+            "Statements",
+            "Statements in a second, by all pods.",
+            Query(rate(f"{STATEMENTS}_count")),
+            unit="ops",
+        ),
+        number(
+            "Statements a request",
+            "One or two is what the resources need. More is a route that asks in a loop.",
+            Query(f"{rate(f'{STATEMENTS}_count')} / {rate('http_requests_total')}"),
+            decimals=2,
+            warn=3,
+            bad=6,
+        ),
+    ]
+
+
+def _used(by: str) -> str:
+    used = series(OPEN, 'state="used"')
+    return f"sum by ({by}) ({used}) / sum by ({by}) ({series(MOST)})"
+
+
+def _connections() -> list[Panel]:
+    return [
+        graph(
+            "Connections",
+            "Open connections of all pods by pool: `fast` runs the resources' statements, `session` ORM sessions. "
+            "Mind PostgreSQL's max_connections.",
+            Query(f"sum by (pool, state) ({series(OPEN)})", "{{pool}} {{state}}"),
+            stacked=True,
+        ),
+        graph(
+            "Pools in use",
+            "Connections in use as a share of the pool's limit, by pod. At 100 % requests wait.",
+            Query(_used("pod, pool"), "{{pod}} {{pool}}"),
+            unit="percentunit",
+            most=1,
+            bad=0.9,
+        ),
+        graph(
+            "Waiting for a connection",
+            "How long requests wait for one of the fast pool.",
+            *(Query(quantile(q, WAITS), f"{q:.0%}") for q in (0.5, 0.95, 0.99)),
+            unit="s",
+        ),
+        graph(
+            "Waits given up",
+            "Requests in a second that got no connection in time, by pod and pool.",
+            Query(rate(GIVEN_UP, by="pod, pool"), "{{pod}} {{pool}}"),
+            unit="reqps",
+        ),
+        graph(
+            "Connections that statements keep busy",
+            "Seconds of statements in a second: with the pool's limit this says how much is left.",
+            Query(rate(f"{STATEMENTS}_sum", by="pool"), "{{pool}}"),
+        ),
+        graph(
+            "PostgreSQL as seen by each pod",
+            "0 is a pod that does not reach it: the network, if others do.",
+            Query(f"min by (pod) ({reached('database')})", "{{pod}}"),
+            most=1,
+        ),
+    ]
+
+
+def _statements() -> list[Panel]:
+    return [
+        graph(
+            "Statements by outcome",
+            "Statements in a second. Errors include broken unique keys and lock time-outs.",
+            Query(rate(f"{STATEMENTS}_count", by="pool, outcome"), "{{pool}} {{outcome}}"),
+            unit="ops",
+        ),
+        graph(
+            "Time of statements",
+            "Until the answer was read.",
+            *(Query(quantile(q, STATEMENTS), f"{q:.0%}") for q in (0.5, 0.95, 0.99)),
+            unit="s",
+        ),
+        heat_map(
+            "Time of statements, all of them",
+            "How many statements took how long. A band at 2 s is lock_timeout, at 5 s statement_timeout.",
+            Query(f"sum by (le) (increase({series(f'{STATEMENTS}_bucket')}[$__rate_interval]))", "{{le}}"),
+        ),
+    ]

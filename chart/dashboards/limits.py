@@ -1,0 +1,136 @@
+"""Redis, the cache of credentials, rate limits, and keys that end."""
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from chart.dashboards.boards import board
+from chart.dashboards.panels import GREEN, ORANGE, Panel, Query, graph, grid, number
+from chart.dashboards.queries import quantile, rate, reached, series, share
+
+DECISIONS, CACHE = "slipway_limiter_decisions_total", "slipway_cache_requests_total"
+COMMANDS, FAILURES = "slipway_redis_command_seconds", "slipway_redis_failures_total"
+EXPIRY, FETCHED = "slipway_api_key_expiry_timestamp_seconds", "slipway_token_keys_fetched_timestamp_seconds"
+# Only without Redis does a process grant anything by its own count alone. It may refuse by it at any time.
+ALONE = 'counted_by="process", decision="allowed"'
+
+
+def dashboard() -> Dashboard:
+    """The dashboard `slipway-limits`."""
+    return board(
+        "limits",
+        "Cache and limits",
+        "Does Redis answer, do limits hold for all pods together, who is refused, which keys end soon.",
+        {"Now": _now(), "Limits": _limits(), "Redis and cache": _redis(), "Keys": _keys()},
+    )
+
+
+def _now() -> list[Panel]:
+    return [
+        number(
+            "Redis",
+            "Down when one pod does not reach it. Everything works on: limits are then counted by each pod.",
+            Query(f"min({reached('redis')})"),
+            words={"1": ("up", GREEN), "0": ("down", ORANGE)},
+        ),
+        number(
+            "Pods that leave Redis alone",
+            "After a failure a process does not ask Redis for SLIPWAY_REDIS__RETRY_AFTER seconds.",
+            Query(f"sum({series('slipway_redis_breaker_open')})"),
+            warn=1,
+        ),
+        number(
+            "Refused",
+            "Share of decisions that refused a request, which was answered with 429.",
+            Query(share(DECISIONS, 'decision="refused"')),
+            unit="percentunit",
+            warn=0.05,
+            bad=0.5,
+        ),
+        number(
+            "Counted by each pod alone",
+            "Share of granted requests that Redis did not count. With Redis up it is 0.",
+            Query(share(DECISIONS, ALONE)),
+            unit="percentunit",
+            warn=0.01,
+        ),
+        number(
+            "Credentials found in cache",
+            "The others cost a statement, or a signature.",
+            Query(share(CACHE, 'result="hit"')),
+            unit="percentunit",
+        ),
+        number(
+            "Next API key ends in",
+            "Time until the next valid key ends; no data when none ever does.",
+            Query(f"min({series(EXPIRY)}) - time()"),
+            unit="s",
+        ),
+    ]
+
+
+def _limits() -> list[Panel]:
+    return [
+        graph(
+            "Decisions",
+            "Decisions of the limiter in a second, by policy.",
+            Query(rate(DECISIONS, by="policy, decision"), "{{policy}} {{decision}}"),
+            unit="reqps",
+        ),
+        graph(
+            "Refused by policy",
+            "Requests in a second answered with 429.",
+            Query(rate(DECISIONS, 'decision="refused"', by="policy"), "{{policy}}"),
+            unit="reqps",
+        ),
+        graph(
+            "Who counts",
+            "`lease` are tokens that a process took out of Redis before, `redis` those that it asks for, `process` "
+            "what it decides alone: refusals of a caller it knows to be over the limit, and all without Redis.",
+            Query(rate(DECISIONS, by="counted_by, decision"), "{{counted_by}} {{decision}}"),
+            unit="reqps",
+            stacked=True,
+        ),
+    ]
+
+
+def _redis() -> list[Panel]:
+    return [
+        graph(
+            "Time of commands",
+            "As the service sees them. Over SLIPWAY_REDIS__TIMEOUT a command is given up.",
+            *(Query(quantile(q, COMMANDS), f"{q:.0%}") for q in (0.5, 0.95, 0.99)),
+            unit="s",
+        ),
+        graph(
+            "Commands and failures",
+            "Commands in a second, and those that failed.",
+            Query(rate(f"{COMMANDS}_count"), "commands"),
+            Query(rate(FAILURES), "failures"),
+            unit="ops",
+        ),
+        graph(
+            "Credentials found in cache",
+            "By cache: `api_keys` and `tokens`.",
+            Query(share(CACHE, 'result="hit"', by="cache"), "{{cache}}"),
+            unit="percentunit",
+            most=1,
+        ),
+    ]
+
+
+def _keys() -> list[Panel]:
+    return [
+        graph(
+            "Age of issuers' keys",
+            "Since the keys of an issuer of tokens were last fetched, by the pod that is furthest behind. "
+            "They are trusted for SLIPWAY_SECURITY__JWKS_MAX_AGE.",
+            Query(f"max by (issuer) (time() - {series(FETCHED)})", "{{issuer}}"),
+            unit="s",
+            span=12,
+        ),
+        grid(
+            "Dependencies by pod",
+            "1 answered the last time it was asked, 0 did not. Issuers of tokens stand here by their URL.",
+            {"Up": (Query(f"min by (dependency, pod) ({series('slipway_dependency_up')})"), "short")},
+            span=12,
+        ),
+    ]

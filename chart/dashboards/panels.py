@@ -1,0 +1,172 @@
+"""Panels: one function a kind. Every panel says in its description what it is good for."""
+
+from typing import Any, NamedTuple
+
+from grafana_foundation_sdk.builders import (
+    common,
+    dashboard,
+    heatmap,
+    logs,
+    loki,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
+from grafana_foundation_sdk.models import common as kinds
+from grafana_foundation_sdk.models import dashboard as parts
+from grafana_foundation_sdk.models import heatmap as heat
+from grafana_foundation_sdk.models import prometheus as promql
+
+PROMETHEUS = parts.DataSourceRef(type_val="prometheus", uid="prometheus")
+LOKI = parts.DataSourceRef(type_val="loki", uid="loki")
+GREEN, ORANGE, RED = "green", "orange", "red"
+
+Panel = Any  # a builder of a panel; the library's kinds have no common class but `Builder`
+
+
+class Query(NamedTuple):
+    """An expression, and what its series are called: `{{label}}` stands for a label's value."""
+
+    expr: str
+    legend: str = ""
+
+
+def _targets(panel: Panel, source: parts.DataSourceRef, queries: tuple[Query, ...], **how: Any) -> Panel:
+    """The panel with its queries A, B, C…"""
+    for letter, query in zip("ABCDEFGH", queries, strict=False):
+        panel.with_target(_target(source, query, letter, **how))
+    return panel.datasource(source)
+
+
+def _target(
+    source: parts.DataSourceRef, query: Query, letter: str, *, once: bool = False, form: str = ""
+) -> Any:
+    if source is LOKI:
+        target: Any = loki.Dataquery().query_type("instant" if once else "range")
+    else:
+        target = prometheus.Dataquery()
+        target = target.instant() if once else target.range()
+        if form:
+            target = target.format(promql.PromQueryFormat(form))
+    return target.expr(query.expr).legend_format(query.legend or "__auto").ref_id(letter).datasource(source)
+
+
+def _common(panel: Panel, title: str, why: str, span: int, height: int) -> Panel:
+    return panel.title(title).description(why).span(span).height(height)
+
+
+def _steps(*steps: tuple[str, float | None]) -> Any:
+    made = [parts.Threshold(color=color, value=value) for color, value in steps]
+    return dashboard.ThresholdsConfig().mode(parts.ThresholdsMode.ABSOLUTE).steps(made)
+
+
+def _limits(warn: float | None, bad: float | None) -> Any:
+    """Green, and from these values on orange and red."""
+    steps: list[tuple[str, float | None]] = [(GREEN, None)]
+    steps += [(color, value) for color, value in ((ORANGE, warn), (RED, bad)) if value is not None]
+    return _steps(*steps)
+
+
+def graph(
+    title: str,
+    why: str,
+    *queries: Query,
+    unit: str = "short",
+    span: int = 8,
+    stacked: bool = False,
+    most: float | None = None,
+    bad: float | None = None,
+    source: parts.DataSourceRef = PROMETHEUS,
+) -> Panel:
+    """Lines over time. `most` is the axis' upper end, `bad` a line that should not be crossed."""
+    panel = _common(timeseries.Panel(), title, why, span, 8).unit(unit).min(0)
+    panel = panel.line_width(1).fill_opacity(40 if stacked else 8).show_points(kinds.VisibilityMode.NEVER)
+    legend = common.VizLegendOptions().show_legend(show_legend=True).calcs(["lastNotNull", "max"])
+    legend = legend.display_mode(kinds.LegendDisplayMode.TABLE).placement(kinds.LegendPlacement.BOTTOM)
+    panel = panel.legend(legend)
+    tooltip = common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING)
+    panel = panel.tooltip(tooltip)
+    if stacked:
+        panel = panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL))
+    if most is not None:
+        panel = panel.max(most)
+    if bad is not None:
+        style = common.GraphThresholdsStyleConfig().mode(kinds.GraphThresholdsStyleMode.DASHED)
+        panel = panel.thresholds(_limits(None, bad)).thresholds_style(style)
+    return _targets(panel, source, queries)
+
+
+def number(
+    title: str,
+    why: str,
+    query: Query,
+    *,
+    unit: str = "short",
+    span: int = 4,
+    warn: float | None = None,
+    bad: float | None = None,
+    words: dict[str, tuple[str, str]] | None = None,
+    decimals: int | None = None,
+) -> Panel:
+    """One number for now, coloured by its limits. `words` are texts and colours for some values."""
+    panel = _common(stat.Panel(), title, why, span, 4).unit(unit).no_value("no data")
+    panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel = panel.color_mode(kinds.BigValueColorMode.VALUE).graph_mode(kinds.BigValueGraphMode.AREA)
+    panel = panel.thresholds(_limits(warn, bad))
+    if decimals is not None:
+        panel = panel.decimals(decimals)
+    if words:
+        results = {v: parts.ValueMappingResult(text=t, color=c) for v, (t, c) in words.items()}
+        panel = panel.mappings([parts.ValueMap(options=results)]).graph_mode(kinds.BigValueGraphMode.NONE)
+    return _targets(panel, PROMETHEUS, (query,))
+
+
+def states(title: str, why: str, query: Query, *, words: dict[str, tuple[str, str]], span: int = 12) -> Panel:
+    """A band a series, coloured by its values, which `words` names."""
+    results = {v: parts.ValueMappingResult(text=t, color=c) for v, (t, c) in words.items()}
+    panel = _common(statetimeline.Panel(), title, why, span, 8).mappings([parts.ValueMap(options=results)])
+    panel = panel.show_value(kinds.VisibilityMode.NEVER).row_height(0.8).merge_values(merge_values=True)
+    return _targets(panel, PROMETHEUS, (query,))
+
+
+def heat_map(title: str, why: str, query: Query, *, unit: str = "s", span: int = 8) -> Panel:
+    """How many observations fell into each bucket of a histogram, over time."""
+    colours = heatmap.HeatmapColorOptions().mode(heat.HeatmapColorMode.SCHEME).scheme("Oranges").steps(32)
+    panel = _common(heatmap.Panel(), title, why, span, 8).color(colours.fill("dark-orange").exponent(0.5))
+    panel = panel.y_axis(heatmap.YAxisConfig().unit(unit)).filter_values(heatmap.FilterValueRange().le(1e-9))
+    return _targets(panel, PROMETHEUS, (query,), form="heatmap")
+
+
+def grid(
+    title: str,
+    why: str,
+    columns: dict[str, tuple[Query, str]],
+    *,
+    span: int = 24,
+    sort: str = "",
+    hide: str = "",
+) -> Panel:
+    """A table: a row for each set of labels, a column (query and unit) for each query, for now."""
+    panel = _common(table.Panel(), title, why, span, 8).filterable(filterable=True)
+    names = {f"Value #{letter}": name for letter, name in zip("ABCDEFGH", columns, strict=False)}
+    if len(columns) == 1:
+        names = {"Value": next(iter(columns))}
+    hidden = dict.fromkeys(("Time", *hide.split()), True)
+    panel = panel.with_transformation(parts.DataTransformerConfig(id_val="merge", options={}))
+    options = {"excludeByName": hidden, "renameByName": names}
+    panel = panel.with_transformation(parts.DataTransformerConfig(id_val="organize", options=options))
+    for name, (_, unit) in columns.items():
+        panel = panel.override_by_name(name, [parts.DynamicConfigValue(id_val="unit", value=unit)])
+    if sort:
+        panel = panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(desc=True)])
+    return _targets(panel, PROMETHEUS, tuple(q for q, _ in columns.values()), once=True, form="table")
+
+
+def lines(title: str, why: str, query: Query, *, span: int = 24, height: int = 10) -> Panel:
+    """Log lines, newest first."""
+    panel = _common(logs.Panel(), title, why, span, height).show_time(show_time=True)
+    panel = panel.wrap_log_message(wrap_log_message=True).enable_log_details(enable_log_details=True)
+    panel = panel.sort_order(kinds.LogsSortOrder.DESCENDING).dedup_strategy(kinds.LogsDedupStrategy.NONE)
+    return _targets(panel, LOKI, (query,))

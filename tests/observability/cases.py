@@ -1,0 +1,191 @@
+"""For each alert what makes it go off, and what is near to that and does not."""
+
+from tests.observability.rules import Case
+
+DAY = 24 * 60
+SLOWLY = "SlipwayErrorBudgetBurnsSlowly"
+# How often the rules are evaluated, where each minute would take too long.
+EVALUATED = {SLOWLY: "10m"}
+OK, FAILED = (
+    'http_requests_total{pod="a", status_code="200"}',
+    'http_requests_total{pod="a", status_code="503"}',
+)
+LIMITER = 'slipway_limiter_decisions_total{pod="a", policy="requests"'
+BY_REDIS, BY_PROCESS = (
+    f'{LIMITER}, counted_by="redis", decision="allowed"}}',
+    f'{LIMITER}, counted_by="process"',
+)
+ISSUER = "https://id.example.com"
+
+
+def histogram(name: str, labels: str, *buckets: tuple[str, int]) -> dict[str, str]:
+    """A histogram whose buckets (upper bound, count) grow by these counts each minute."""
+    return {f'{name}_bucket{{{labels}, le="{le}"}}': f"0+{count}x60" for le, count in buckets}
+
+
+def requests(*buckets: tuple[str, int], path: str = "/api/v1/products") -> dict[str, str]:
+    return histogram("http_request_duration_seconds", f'pod="a", path="{path}"', *buckets)
+
+
+def dependency(name: str, values: str, pod: str = "a") -> dict[str, str]:
+    return {f'slipway_dependency_up{{pod="{pod}", dependency="{name}"}}': values}
+
+
+def pool(used: int) -> dict[str, str]:
+    return {
+        'slipway_database_connections{pod="a", pool="fast", state="used"}': f"{used}x60",
+        'slipway_database_connections{pod="a", pool="fast", state="idle"}': f"{8 - used}x60",
+        'slipway_database_connections_limit{pod="a", pool="fast"}': "8x60",
+    }
+
+
+def lag(*buckets: tuple[str, int]) -> dict[str, str]:
+    return histogram("slipway_event_loop_lag_seconds", 'pod="a"', *buckets)
+
+
+def keys(fetched: str, up: str) -> dict[str, str]:
+    name = f'slipway_token_keys_fetched_timestamp_seconds{{pod="a", issuer="{ISSUER}"}}'
+    return {name: fetched, **dependency(ISSUER, up)}
+
+
+def versions(*values: str) -> dict[str, str]:
+    return {f'slipway_build_info{{pod="p{n}", version="{n}"}}': v for n, v in enumerate(values)}
+
+
+CASES: dict[str, list[Case]] = {
+    "SlipwayDown": [
+        Case("no pod answers", {'up{pod="a"}': "1x3 0x60", 'up{pod="b"}': "0x60"}, "7m", fires=True),
+        Case("no pod is known", {'up{pod="a"}': "1x3 stale"}, "10m", fires=True),
+        Case("for a moment", {'up{pod="a"}': "1x3 0x1 1x60"}, "10m", fires=False),
+        Case("one of two answers", {'up{pod="b"}': "1x3 0x5 1x60"}, "8m", fires=False),
+    ],
+    "SlipwayPodUnreachable": [
+        Case("one of two", {'up{pod="b"}': "0x60"}, "11m", fires=True),
+        Case("a pod starts", {'up{pod="b"}': "0x5 1x60"}, "11m", fires=False),
+    ],
+    "SlipwayErrorBudgetBurnsFast": [
+        Case("2 % for an hour", {OK: "0+98x120", FAILED: "0+2x120"}, "60m", fires=True),
+        Case(
+            "0.8 % for six hours", {OK: "0+992x400", FAILED: "0+8x400"}, "350m", fires=True, besides=(SLOWLY,)
+        ),
+        Case("all of a sudden", {OK: "0+100x60 6000x60", FAILED: "0x60 0+100x60"}, "68m", fires=True),
+        Case(
+            "over again", {OK: "0+100x600", FAILED: "0+50x30 1500x600"}, "75m", fires=False, besides=(SLOWLY,)
+        ),
+        Case("within the budget", {OK: "0+9999x400", FAILED: "0+1x400"}, "350m", fires=False),
+        Case("no failure ever", {OK: "0+100x400"}, "350m", fires=False),
+        Case("three of a few at night", {OK: "0+0.2x120", FAILED: "0x10 1 2 3 3x120"}, "16m", fires=False),
+    ],
+    "SlipwayErrorBudgetBurnsSlowly": [
+        Case("0.4 % for a day", {OK: f"0+996x{DAY}", FAILED: f"0+4x{DAY}"}, "23h", fires=True),
+        Case("0.2 % for three days", {OK: f"0+998x{3 * DAY}", FAILED: f"0+2x{3 * DAY}"}, "70h", fires=True),
+        Case("within the budget", {OK: f"0+9999x{DAY}", FAILED: f"0+5x{DAY}"}, "23h", fires=False),
+        Case(
+            "over since seven hours", {OK: f"0+1000x{DAY}", FAILED: f"0+5x600 3000x{DAY}"}, "18h", fires=False
+        ),
+    ],
+    "SlipwaySlow": [
+        Case("2 of 100", requests(("0.5", 98), ("1", 98), ("2.5", 100), ("+Inf", 100)), "20m", fires=True),
+        Case("1 of 200", requests(("0.5", 199), ("1", 199), ("2.5", 200), ("+Inf", 200)), "20m", fires=False),
+        Case(
+            "an export takes its time",
+            {
+                **requests(("1", 100), ("2.5", 100), ("+Inf", 100)),
+                **requests(("1", 0), ("2.5", 9), ("+Inf", 9), path="/api/v1/products/export"),
+            },
+            "20m",
+            fires=False,
+        ),
+    ],
+    "SlipwayRequestsTurnedAway": [
+        Case("one a second", {'slipway_requests_turned_away_total{pod="a"}': "0+60x60"}, "10m", fires=True),
+        Case("a burst", {'slipway_requests_turned_away_total{pod="a"}': "0x5 99x60"}, "10m", fires=False),
+    ],
+    "SlipwayDatabaseDown": [
+        Case(
+            "for one pod",
+            {**dependency("database", "1x3 0x60"), **dependency("database", "1x60", "b")},
+            "5m",
+            fires=True,
+        ),
+        Case("back at once", dependency("database", "1x3 0x0 1x60"), "6m", fires=False),
+    ],
+    "SlipwayDatabasePoolFull": [
+        Case("all in use", pool(8), "16m", fires=True),
+        Case("most in use", pool(7), "16m", fires=False),
+    ],
+    "SlipwayDatabaseWaitsGivenUp": [
+        Case(
+            "one a second",
+            {'slipway_database_acquire_timeouts_total{pod="a", pool="fast"}': "0+60x60"},
+            "10m",
+            fires=True,
+        ),
+        Case(
+            "none",
+            {'slipway_database_acquire_timeouts_total{pod="a", pool="fast"}': "7x60"},
+            "10m",
+            fires=False,
+        ),
+    ],
+    "SlipwayEventLoopLag": [
+        Case("2 of 100 late", lag(("0.1", 98), ("0.25", 98), ("0.5", 100), ("+Inf", 100)), "20m", fires=True),
+        Case("in time", lag(("0.1", 240), ("0.25", 240), ("0.5", 240), ("+Inf", 240)), "20m", fires=False),
+    ],
+    "SlipwayRedisDown": [
+        Case("for all", dependency("redis", "1x3 0x60"), "10m", fires=True),
+        Case("restarted", dependency("redis", "1x3 0x2 1x60"), "10m", fires=False),
+    ],
+    "SlipwayLimiterFallback": [
+        Case(
+            "half of them",
+            {BY_REDIS: "0+60x60", f'{BY_PROCESS}, decision="allowed"}}': "0+60x60"},
+            "20m",
+            fires=True,
+        ),
+        Case(
+            "a caller over the limit",
+            {BY_REDIS: "0+60x60", f'{BY_PROCESS}, decision="refused"}}': "0+600x60"},
+            "20m",
+            fires=False,
+        ),
+    ],
+    "SlipwayMigrationPending": [
+        Case("for long", {'slipway_migration_pending{pod="a"}': "1x60"}, "20m", fires=True),
+        Case("then done", {'slipway_migration_pending{pod="a"}': "1x10 0x60"}, "20m", fires=False),
+    ],
+    "SlipwayRolloutStuck": [
+        Case("both for long", versions("1x60", "1x60"), "40m", fires=True),
+        Case("one after the other", versions("1x30 stale", "_x20 1x60"), "55m", fires=False),
+    ],
+    "SlipwayApiKeyExpiring": [
+        Case(
+            "in six days",
+            {'slipway_api_key_expiry_timestamp_seconds{pod="a"}': f"{6 * 86400}x60"},
+            "20m",
+            fires=True,
+        ),
+        Case(
+            "in eight days",
+            {'slipway_api_key_expiry_timestamp_seconds{pod="a"}': f"{8 * 86400}x60"},
+            "20m",
+            fires=False,
+        ),
+        Case(
+            "never",
+            {'slipway_api_key_expiry_timestamp_seconds{pod="a"}': " ".join(["NaN"] * 30)},
+            "20m",
+            fires=False,
+        ),
+    ],
+    "SlipwayTokenKeysNotFetched": [
+        Case("for long", dependency(ISSUER, "0x60"), "20m", fires=True),
+        Case("the database", dependency("database", "1x60"), "20m", fires=False),
+        Case("for a moment", dependency(ISSUER, "0x10 1x60"), "20m", fires=False),
+    ],
+    "SlipwayTokenKeysExpiring": [
+        Case("old, and no new ones", keys(f"0x{DAY}", f"1x1100 0x{DAY}"), "1110m", fires=True),
+        Case("old, as nobody asks", keys(f"0x{DAY}", f"1x{DAY}"), "1110m", fires=False),
+        Case("fetched an hour ago", keys(f"0x1040 62400x{DAY}", f"1x1100 0x{DAY}"), "1110m", fires=False),
+    ],
+}

@@ -1,0 +1,94 @@
+"""Alerts go off when they should, not when they should not, and each leads to its runbook."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.chart.rendering import CHART, helm_or_skip, run
+from tests.observability.cases import CASES, EVALUATED
+from tests.observability.programs import program
+from tests.observability.rules import NAMESPACE, RELEASE, RUNBOOKS, alerts, spec
+
+FILES = sorted(path.stem for path in (CHART / "alerts").glob("*.yaml"))
+SECTIONS = ["## What it means", "## What it does to clients", "## How to look", "## How to mend"]
+
+
+@pytest.fixture(autouse=True)
+def _helm() -> None:
+    helm_or_skip("helm")
+
+
+def _rules(folder: Path) -> Path:
+    path = folder / "rules.yaml"
+    path.write_text(yaml.safe_dump(spec()), "utf-8")
+    return path
+
+
+def test_prometheus_takes_the_rules(tmp_path: Path) -> None:
+    done = run(program("promtool"), "check", "rules", "--lint=all", "--lint-fatal", str(_rules(tmp_path)))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("alert", FILES)
+def test_an_alert_goes_off_when_it_should_and_not_otherwise(alert: str, tmp_path: Path) -> None:
+    assert {case.fires for case in CASES[alert]} == {True, False}
+    tests = {
+        "rule_files": [str(_rules(tmp_path))],
+        "evaluation_interval": EVALUATED.get(alert, "1m"),
+        "tests": [case.as_promtool(alert) for case in CASES[alert]],
+    }
+    path = tmp_path / "test.yaml"
+    path.write_text(yaml.safe_dump(tests), "utf-8")
+    done = run(program("promtool"), "test", "rules", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_file_is_named_after_its_alert() -> None:
+    assert sorted(alerts()) == FILES == sorted(CASES)
+
+
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
+    assert sorted(path.stem for path in RUNBOOKS.glob("Slipway*.md")) == FILES
+
+
+@pytest.mark.parametrize("alert", FILES)
+def test_a_runbook_says_what_to_do(alert: str) -> None:
+    text = (RUNBOOKS / f"{alert}.md").read_text("utf-8")
+    assert text.startswith(f"# {alert}\n")
+    assert [line for line in text.splitlines() if line.startswith("## ")] == SECTIONS
+    severity = alerts()[alert]["labels"]["severity"]
+    assert f"| [{alert}]({alert}.md) | {severity} |" in (RUNBOOKS / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("alert", FILES)
+def test_an_alert_says_whose_it_is_and_where_to_read_on(alert: str) -> None:
+    rule = alerts("--set", "prometheusRule.runbookUrl=https://wiki.example.com/runbooks/")[alert]
+    assert rule["labels"] == {
+        "namespace": NAMESPACE,
+        "release": RELEASE,
+        "severity": rule["labels"]["severity"],
+    }
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    notes = rule["annotations"]
+    assert notes["runbook"] == f"docs/runbooks/{alert}.md"
+    assert notes["runbook_url"] == f"https://wiki.example.com/runbooks/{alert}.md"
+    assert {notes["summary"][-1], notes["description"][-1]} == {"."}
+    assert "runbook_url" not in alerts()[alert]["annotations"]
+
+
+def test_alerts_are_about_this_release_alone() -> None:
+    for name, rule in alerts().items():
+        selectors = rule["expr"].count("{")
+        own = rule["expr"].count(f'namespace="{NAMESPACE}", ')
+        assert selectors == own > 0, name
+
+
+def test_without_redis_there_are_no_alerts_about_it() -> None:
+    gone = set(FILES) - set(alerts("--set", "redis.enabled=false"))
+    assert gone == {"SlipwayRedisDown", "SlipwayLimiterFallback"}
+
+
+def test_keys_of_issuers_are_old_as_the_settings_say() -> None:
+    given = ("--set", "config.security.jwks_max_age=7200")
+    assert "> 0.75 * 7200" in alerts(*given)["SlipwayTokenKeysExpiring"]["expr"]

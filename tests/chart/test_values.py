@@ -64,7 +64,11 @@ def _names(path: str) -> list[str]:
 # Settings are the service's own business: it refuses to start on a wrong or unknown one, and names it.
 TYPED = sorted(path for path in CHANGES if not path.startswith("config."))
 GROUPS = sorted(
-    {path.rpartition(".")[0] for path in LEAVES if "annotations." not in path and "config." not in path}
+    {
+        path.rpartition(".")[0]
+        for path in LEAVES
+        if not any(free in path for free in ("annotations.", "labels.", "config."))
+    }
 )
 
 

@@ -113,8 +113,9 @@ class DatabaseSettings(Group):
     """Seconds a statement may wait for a lock."""
     idle_in_transaction_timeout: Annotated[float, Field(gt=0, le=3600)] = 10.0
     """Seconds a transaction may sit idle before the server ends it."""
-    migration_lock_timeout: Annotated[float, Field(gt=0, le=3600)] = 5.0
-    """Seconds a migration waits for a table lock before it gives up and leaves the old schema."""
+    migration_lock_timeout: Annotated[float, Field(gt=0, le=3600)] = 2.0
+    """Most seconds that a migration waits for a table lock at a time; requests for the table queue behind it for as
+    long. Given time (`slipway migrate --wait`), it begins with 0.1 and tries again."""
     pgbouncer: bool = False
     """The server is PgBouncer in transaction mode: each statement runs in a transaction, none is prepared, and the
     time-outs are the role's own (`ALTER ROLE … SET statement_timeout`)."""

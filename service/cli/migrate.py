@@ -4,8 +4,12 @@ from typing import Annotated
 
 import typer
 
+from service.cli.errors import CommandError, Exit
 from service.cli.runtime import clear_errors, load_settings, run
-from service.migrations import runner
+from service.config import Environment, Settings
+from service.migrations import rendering, runner
+
+EMPTY = "none"
 
 
 @clear_errors
@@ -13,20 +17,47 @@ def migrate(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; succeed only if the database is at the head.")
     ] = False,
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Change nothing; print what would be run, as a script for psql.")
+    ] = False,
+    to: Annotated[str, typer.Option(metavar="REVISION", help="Go to this revision, no further.")] = "head",
+    from_: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="REVISION",
+            help="With --sql: start here, and ask no database. `none` is an empty one.",
+        ),
+    ] = "",
     wait: Annotated[
         float,
-        typer.Option(min=0, max=3600, help="Seconds to wait for the database (with --check: for the head)."),
+        typer.Option(
+            min=0, max=3600, help="Seconds to wait for the database and its locks (--check: for the head)."
+        ),
     ] = 0,
 ) -> None:
     """Bring the database to the schema of this version. At the head it does nothing, quickly.
 
-    Exit codes: 0 done, 3 wrong settings, 4 database not reached, 6 migration failed, 7 not at the head.
+    Exit codes: 0 done, 2 no such revision, 3 wrong settings, 4 database not reached, 6 migration failed or refused,
+    7 not at the head.
     """
-    settings = load_settings()
+    if from_ and not sql:
+        raise CommandError("--from goes with --sql", Exit.USAGE)
+    if check and (sql or to != "head"):
+        raise CommandError("--check goes with neither --sql nor --to", Exit.USAGE)
+    # What asks no database needs no password either.
+    settings = load_settings(**({"app": {"environment": Environment.TEST}} if from_ else {}))
     if check:
-        run(runner.check(settings, wait=wait))
-        typer.echo(f"the database is at revision {runner.head()}")
-    elif run(runner.upgrade(settings, wait=wait)):
-        typer.echo(f"migrated to revision {runner.head()}")
+        typer.echo(f"the database is at revision {run(runner.check(settings, wait=wait))}")
+    elif sql:
+        typer.echo(_script(settings, from_, runner.known(to)), nl=False)
     else:
-        typer.echo(f"already at revision {runner.head()}")
+        done = run(runner.upgrade(settings, to=to, wait=wait))
+        typer.echo(f"{'migrated to' if done.changed else 'already at'} revision {done.after}")
+
+
+def _script(settings: Settings, before: str, target: str) -> str:
+    if before == EMPTY:
+        return rendering.script(settings, before=None, target=target)
+    start = runner.known(before) if before else run(runner.revision_of(settings))
+    return rendering.script(settings, before=start, target=target)

@@ -16,7 +16,12 @@ from service.config import Settings
 from service.database import Database, DatabaseUnavailableError
 from service.http.server import PortTakenError
 from service.migrations.grants import AppRoleError
-from service.migrations.runner import MigrationFailedError, NotAtHeadError
+from service.migrations.runner import (
+    BackwardsError,
+    MigrationFailedError,
+    NotAtHeadError,
+    UnknownRevisionError,
+)
 from service.observability import logs
 
 P = ParamSpec("P")
@@ -26,7 +31,9 @@ _CODES: dict[type[Exception], Exit] = {
     DatabaseUnavailableError: Exit.UNAVAILABLE,
     PortTakenError: Exit.PORT_TAKEN,
     MigrationFailedError: Exit.MIGRATION,
+    BackwardsError: Exit.MIGRATION,
     AppRoleError: Exit.MIGRATION,
+    UnknownRevisionError: Exit.USAGE,
     NotAtHeadError: Exit.NOT_AT_HEAD,
 }
 _PREFIXES: dict[type[Exception], str] = {DatabaseUnavailableError: "the database cannot be reached: "}
@@ -46,9 +53,8 @@ def clear_errors(command: Callable[P, T]) -> Callable[P, T]:
             _say(*str(error).splitlines())
             raise typer.Exit(error.exit_code) from None
         except tuple(_CODES) as error:
-            kind = type(error)
-            _say(_PREFIXES.get(kind, "") + str(error))
-            raise typer.Exit(_CODES[kind]) from None
+            _say(_PREFIXES.get(type(error), "") + str(error))
+            raise typer.Exit(next(code for kind, code in _CODES.items() if isinstance(error, kind))) from None
 
     return wrapped
 

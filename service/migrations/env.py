@@ -1,13 +1,18 @@
-"""Alembic's entry: runs on the connection that the runner hands over."""
+"""Alembic's entry: runs on the connection that the runner hands over, or prints SQL when there is none."""
+
+from typing import Any
 
 from alembic import context
 
 from service.models.table import Table
 
+where: dict[str, Any]
+if context.is_offline_mode():
+    # A paramstyle that does not double the percent signs of SQL that nobody will fill in.
+    where = {"dialect_name": "postgresql", "dialect_opts": {"paramstyle": "named"}, "literal_binds": True}
+else:
+    where = {"connection": context.config.attributes["connection"]}
 context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=Table.metadata,
-    transaction_per_migration=True,
-    compare_server_default=False,
+    **where, target_metadata=Table.metadata, transaction_per_migration=True, compare_server_default=False
 )
 context.run_migrations()

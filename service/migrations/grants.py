@@ -6,11 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 log = structlog.get_logger(__name__)
 
-READ_ONLY = ("alembic_version", "row_history")
-"""Tables that the service only reads: triggers write the history with the rights of the owner."""
-
-# Each line is a statement that is missing: what the role lacks of its due, and what it has beyond it.
-PENDING = text("""
+# Each row is a statement that is missing: what the role lacks of its due, and what it has beyond it. Of two tables its
+# due is to read them: only migrations write the revision, and triggers write the history with the rights of the owner.
+PENDING = """
 WITH role AS (
   SELECT r.oid, r.rolname AS name, n.oid AS schema_oid, n.nspname AS schema
   FROM pg_roles r, pg_namespace n WHERE r.rolname = :role AND n.nspname = current_schema()
@@ -18,7 +16,7 @@ WITH role AS (
   SELECT c.oid, format('%I.%I', role.schema, c.relname) AS name, role.name AS role,
     CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
     CASE WHEN c.relkind = 'S' THEN ARRAY['USAGE']
-         WHEN c.relkind IN ('v', 'm') OR c.relname = ANY (:read_only) THEN ARRAY['SELECT']
+         WHEN c.relkind IN ('v', 'm') OR c.relname IN ('alembic_version', 'row_history') THEN ARRAY['SELECT']
          ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'] END AS due
   FROM role JOIN pg_class c ON c.relnamespace = role.schema_oid
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND pg_has_role(c.relowner, 'USAGE')
@@ -51,7 +49,16 @@ UNION ALL
 SELECT format(CASE WHEN due THEN 'GRANT %s ON %s %s TO %I' ELSE 'REVOKE %s ON %s %s FROM %I' END,
               string_agg(privilege, ', '), kind, name, role)
 FROM held WHERE due <> held GROUP BY due, kind, name, role
-""")
+"""
+SCRIPT = """
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {role}) THEN
+    RAISE EXCEPTION 'there is no role %', {role};
+  END IF;
+END $$;
+{pending}\\gexec
+
+"""
 MIGHTY = text("""
 SELECT rolsuper OR pg_has_role(oid, quote_ident(current_user)::regrole, 'USAGE') FROM pg_roles WHERE rolname = :role
 """)
@@ -78,8 +85,7 @@ async def check(connection: AsyncConnection, role: str) -> None:
 
 async def pending(connection: AsyncConnection, role: str) -> list[str]:
     """The statements that give the role what the service needs, and take the rest; none when all is as it should."""
-    wanted = {"role": role, "read_only": list(READ_ONLY)}
-    statements = (await connection.scalars(PENDING, wanted)).all()
+    statements = (await connection.scalars(text(PENDING), {"role": role})).all()
     await connection.rollback()
     return sorted(statements)
 
@@ -94,3 +100,9 @@ async def settle(connection: AsyncConnection, role: str) -> None:
         log.info("privileges of the service settled", role=role, statements=len(statements))
         if left := await pending(connection, role):
             log.warning("the service's role has privileges from elsewhere", role=role, wanted=left)
+
+
+def script(role: str) -> str:
+    """The same as a part of a script for psql, which finds out by itself what is pending."""
+    literal = "'" + role.replace("'", "''") + "'"
+    return SCRIPT.format(role=literal, pending=PENDING.replace(":role", literal).strip())

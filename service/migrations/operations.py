@@ -1,6 +1,11 @@
 """What migrations of resources need beside tables: row history, merge patches, and references among the living."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
 from alembic import op
+from sqlalchemy import TextClause
 
 from service.models.identifiers import quoted
 from service.models.indexes import search_vector
@@ -39,6 +44,7 @@ END $$
 """
 
 HISTORY_FUNCTION = "slipway_history()"
+CONCURRENT_WAIT = "10min"
 
 MERGE_PATCH = """
 CREATE FUNCTION slipway_merge_patch(target jsonb, patch jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
@@ -147,6 +153,36 @@ def unguard_reference(table: str, column: str, target: str) -> None:
     op.execute(f"DROP TRIGGER {table}_{column}_alive ON {quoted(table)}")
     op.execute(f"DROP FUNCTION {table}_{column}_unused()")
     op.execute(f"DROP FUNCTION {table}_{column}_alive()")
+
+
+def create_index_concurrently(
+    name: str, table: str, columns: Sequence[str | TextClause], **more: Any
+) -> None:
+    """An index of a table that is in use; writers go on meanwhile. Takes the arguments of `op.create_index`.
+
+    PostgreSQL builds it outside of transactions, and what the revision did before is committed by then: let it be the
+    only thing that the revision does. A build that fails leaves an invalid index, which the next attempt drops.
+    It waits for every transaction that is older; nobody queues behind that, so it may take its time.
+    """
+    with _unhurried():
+        op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
+        op.create_index(name, table, columns, postgresql_concurrently=True, **more)
+
+
+def drop_index_concurrently(name: str, table: str) -> None:
+    """Take an index from a table that is in use."""
+    with _unhurried():
+        op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
+
+
+@contextmanager
+def _unhurried() -> Iterator[None]:
+    """Outside of transactions, with a bound on waits that is made for those that hinder nobody."""
+    with op.get_context().autocommit_block():
+        op.execute("SELECT set_config('slipway.lock_timeout', current_setting('lock_timeout'), false)")
+        op.execute(f"SET lock_timeout = '{CONCURRENT_WAIT}'")
+        yield
+        op.execute("SELECT set_config('lock_timeout', current_setting('slipway.lock_timeout'), false)")
 
 
 def know_search(table: str, *columns: str) -> None:

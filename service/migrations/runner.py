@@ -2,8 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Callable
-from functools import cache
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 LOCK = 0x51_1B_3A_79  # any number, as long as it is the same everywhere
 POLL = 0.5
+FIRST_LOCK_WAIT = 0.1  # seconds; each further attempt waits twice as long, up to the setting
 LOCATION = Path(__file__).parent
 
 
@@ -34,12 +37,37 @@ class MigrationFailedError(Exception):
     """A migration did not go through; the database is at the last revision that did."""
 
 
+class LockedError(MigrationFailedError):
+    """A migration did not get a lock in time, and may be tried again."""
+
+
 class NotAtHeadError(Exception):
     """The database is not at the revision that this version was built with."""
 
 
-def _config() -> Config:
-    config = Config()
+class UnknownRevisionError(Exception):
+    """There is no such revision in this version."""
+
+
+class BackwardsError(Exception):
+    """The database is beyond the revision that was asked for."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The revisions of the database before and after a run; None is an empty database."""
+
+    before: str | None
+    after: str | None
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+
+def configuration(**more: Any) -> Config:
+    """What Alembic needs to find the migrations."""
+    config = Config(**more)
     config.set_main_option("script_location", str(LOCATION))
     return config
 
@@ -47,14 +75,28 @@ def _config() -> Config:
 @cache
 def script_directory() -> ScriptDirectory:
     """The migrations that this version was built with."""
-    return ScriptDirectory.from_config(_config())
+    return ScriptDirectory.from_config(configuration())
 
 
 @cache
+def revisions() -> tuple[str, ...]:
+    """All revisions that this version knows, oldest first."""
+    return tuple(script.revision for script in script_directory().walk_revisions())[::-1]
+
+
 def head() -> str:
     """The newest revision that this version knows."""
-    revision = script_directory().get_current_head()
-    assert revision is not None
+    return revisions()[-1]
+
+
+def known(revision: str) -> str:
+    """The revision itself; the newest one for `head`. Raises `UnknownRevisionError`."""
+    if revision == "head":
+        return head()
+    if revision not in revisions():
+        raise UnknownRevisionError(
+            f"there is no revision {revision} in this version; it has {', '.join(revisions())}"
+        )
     return revision
 
 
@@ -63,22 +105,45 @@ def compatible(current: str | None) -> bool:
 
     A newer database was expanded by a newer version; contracting waits until the old version is gone.
     """
-    known = {script.revision for script in script_directory().walk_revisions()}
-    return current == head() or (current is not None and current not in known)
+    return current == head() or (current is not None and current not in revisions())
 
 
-async def upgrade(settings: Settings, *, wait: float = 0) -> bool:
-    """Bring the database to the head; False when it was there already.
+def reached(current: str | None, target: str) -> bool:
+    """Whether nothing is left to do. Raises `BackwardsError` when the database is beyond the target."""
+    if current == target or (target == head() and compatible(current)):
+        return True
+    if current is not None and current not in revisions()[: revisions().index(target)]:
+        raise BackwardsError(
+            f"the database is at revision {current}, beyond {target}: migrations go forward only; "
+            "what one of them did is undone by a new one"
+        )
+    return False
 
-    Waits up to `wait` seconds for the server and for another migration to end. Raises
-    `DatabaseUnavailableError`, `MigrationFailedError` or `grants.AppRoleError`.
+
+async def upgrade(settings: Settings, *, to: str = "head", wait: float = 0) -> Outcome:
+    """Bring the database to a revision.
+
+    Waits up to `wait` seconds for the server, for another migration to end, and for locks. Raises
+    `UnknownRevisionError`, `BackwardsError`, `DatabaseUnavailableError`, `MigrationFailedError` or
+    `grants.AppRoleError`.
     """
-    return bool(await _patiently(settings, wait, _upgrade))
+    outcome: Outcome = await _patiently(settings, wait, partial(_upgrade, target=known(to)))
+    return outcome
 
 
-async def check(settings: Settings, *, wait: float = 0) -> None:
-    """Raise `NotAtHeadError` unless the database is at a compatible revision, now or within `wait` seconds."""
-    await _patiently(settings, wait, _check)
+async def check(settings: Settings, *, wait: float = 0) -> str:
+    """The revision of the database. Raises `NotAtHeadError` unless it is a compatible one within `wait` seconds."""
+    return str(await _patiently(settings, wait, _check))
+
+
+async def revision_of(settings: Settings) -> str | None:
+    """The revision that the database is at, None for an empty one. Raises `DatabaseUnavailableError`."""
+
+    async def look(connection: AsyncConnection, _settings: Settings, _deadline: float) -> str | None:
+        return await current(connection)
+
+    revision: str | None = await _patiently(settings, 0, look)
+    return revision
 
 
 async def _patiently(
@@ -102,9 +167,11 @@ async def _connected(
     options = connect_options(settings)
     # A migration may run for long, and waits for locks by its own bound.
     options.pop("command_timeout")
-    session = options.get("server_settings", {})
+    session = options.setdefault("server_settings", {})
     session.pop("statement_timeout", None)
     session.pop("idle_in_transaction_session_timeout", None)
+    # Or else the server goes on with the statement of a process that was killed, and keeps its locks.
+    session["client_connection_check_interval"] = "1000"
 
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(**options)
@@ -116,8 +183,8 @@ async def _connected(
     except LOST as error:
         raise DatabaseUnavailableError(why(error)) from error
     except sa.exc.DBAPIError as error:
-        if isinstance(error.orig.__cause__ if error.orig else None, LOST):
-            raise DatabaseUnavailableError(why(error.orig.__cause__)) from error  # type: ignore[union-attr,arg-type]
+        if isinstance(cause := _cause(error), LOST):
+            raise DatabaseUnavailableError(why(cause)) from error
         raise
     finally:
         await engine.dispose()
@@ -130,7 +197,7 @@ async def current(connection: AsyncConnection) -> str | None:
     return revision
 
 
-async def _check(connection: AsyncConnection, _settings: Settings, _deadline: float) -> None:
+async def _check(connection: AsyncConnection, _settings: Settings, _deadline: float) -> str | None:
     try:
         revision = await current(connection)
     except (
@@ -139,71 +206,102 @@ async def _check(connection: AsyncConnection, _settings: Settings, _deadline: fl
         raise NotAtHeadError(f"the revision of the database cannot be read: {_reason(error)}") from error
     if not compatible(revision):
         raise NotAtHeadError(f"the database is at revision {revision or 'none'}, this version needs {head()}")
+    return revision
 
 
-async def _upgrade(connection: AsyncConnection, settings: Settings, deadline: float) -> bool:
+async def _upgrade(
+    connection: AsyncConnection, settings: Settings, deadline: float, *, target: str
+) -> Outcome:
     role = settings.database.app_role
     if role:
         await grants.check(connection, role)
-    at = await current(connection)
-    if compatible(at) and not (role and at == head() and await grants.pending(connection, role)):
-        return False
-    await _lock(connection, deadline)
-    try:
+    before = await current(connection)
+    if reached(before, target) and not (
+        role and before in revisions() and await grants.pending(connection, role)
+    ):
+        return Outcome(before, before)
+    async with _alone(connection, deadline):
         before = await current(connection)
-        if not compatible(before):
-            await _migrate(connection, settings)
-            log.info("database migrated", before=before, after=head())
-        if role and await current(connection) == head():
+        if not reached(before, target):
+            await _migrate(connection, settings, deadline, target)
+            log.info("database migrated", before=before, after=target)
+        after = await current(connection)
+        if role and after in revisions():
             await grants.settle(connection, role)
-        return not compatible(before)
-    finally:
-        await connection.rollback()
-        await connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
-        await connection.commit()
+        return Outcome(before, after)
 
 
-async def _migrate(connection: AsyncConnection, settings: Settings) -> None:
-    await connection.execute(
-        sa.text("SELECT set_config('lock_timeout', :ms, false)"),
-        {"ms": f"{settings.database.migration_lock_timeout * 1000:.0f}"},
-    )
-    await connection.commit()
-    await connection.run_sync(_run)
-
-
-async def _lock(connection: AsyncConnection, deadline: float) -> None:
+@asynccontextmanager
+async def _alone(connection: AsyncConnection, deadline: float) -> AsyncIterator[None]:
+    """Hold the lock that all migrations take. It ends with the session, whatever becomes of this process."""
     while not await connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):
         await connection.rollback()
         if clock.monotonic() >= deadline:
             raise DatabaseUnavailableError("another migration is running")
         await asyncio.sleep(POLL)
     await connection.commit()
+    try:
+        yield
+    finally:
+        with suppress(sa.exc.SQLAlchemyError, *LOST):  # the session is gone, and with it the lock
+            await connection.rollback()
+            await connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
+            await connection.commit()
 
 
-def _run(connection: Connection) -> None:
-    config = _config()
+async def _migrate(connection: AsyncConnection, settings: Settings, deadline: float, target: str) -> None:
+    """Upgrade, again after a lock that was not to be had in time.
+
+    Whoever asks for a table behind a migration that waits for it waits as well. So the first attempts are short, and
+    between two of them those requests are served.
+    """
+    most = settings.database.migration_lock_timeout
+    wait = min(FIRST_LOCK_WAIT, most) if clock.monotonic() < deadline else most
+    while True:
+        await connection.execute(
+            sa.text("SELECT set_config('lock_timeout', :ms, false)"), {"ms": f"{wait * 1000:.0f}"}
+        )
+        await connection.commit()
+        try:
+            return await connection.run_sync(_run, target)
+        except LockedError as error:
+            if clock.monotonic() >= deadline:
+                raise
+            log.info("waiting for a lock", reason=str(error), waited=round(wait, 1))
+        wait = min(wait * 2, most)
+        await asyncio.sleep(max(POLL, wait) * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret
+
+
+def _run(connection: Connection, target: str) -> None:
+    config = configuration()
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, target)
+    except sa.exc.DBAPIError as error:
+        cause = _cause(error)
+        if isinstance(cause, LOST):
+            raise
+        locked = isinstance(cause, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError)
+        kind = LockedError if locked else MigrationFailedError
+        raise kind(f"{_where(connection)}: {_reason(error)}") from error
     except Exception as error:
-        if isinstance(error, sa.exc.DBAPIError):
-            reason = _reason(error)
-        else:
-            reason = f"{type(error).__name__}: {error}"
-            log.exception("a migration has a defect")
-        connection.rollback()
-        message = f"migration {_next(connection)} failed, nothing of it was kept: {reason}"
-        raise MigrationFailedError(message) from error
+        log.exception("a migration has a defect")
+        raise MigrationFailedError(f"{_where(connection)}: {type(error).__name__}: {error}") from error
+
+
+def _where(connection: Connection) -> str:
+    """Which migration has failed, and where it has left the database."""
+    connection.rollback()
+    at = MigrationContext.configure(connection).get_current_revision()
+    failed = revisions()[revisions().index(at) + 1 if at else 0]
+    return f"migration {failed} failed, the database is at revision {at or 'none'}"
+
+
+def _cause(error: sa.exc.DBAPIError) -> BaseException | None:
+    """What the driver has raised."""
+    return error.orig.__cause__ if error.orig else None
 
 
 def _reason(error: sa.exc.DBAPIError) -> str:
     """What the server says, in one line."""
     return str(error.orig).splitlines()[0]
-
-
-def _next(connection: Connection) -> str:
-    """The revision after the one that the database is at."""
-    at = MigrationContext.configure(connection).get_current_revision()
-    *_, after = script_directory().iterate_revisions("head", at or "base")
-    return after.revision

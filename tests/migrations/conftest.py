@@ -37,7 +37,7 @@ async def downgrade(url: str, revision: str) -> None:
     """Undo migrations down to a revision, as `alembic downgrade` does."""
 
     def work(connection: Connection) -> None:
-        config = runner._config()
+        config = runner.configuration()
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
 

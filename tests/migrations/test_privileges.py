@@ -29,7 +29,8 @@ DUE = {f"{table} {privilege}" for table in TABLES for privilege in ("SELECT", "I
 
 
 async def migrated(roles: Roles, **more: object) -> bool:
-    return await upgrade(settings_for(roles.owner_url, app_role=roles.app, **more))
+    done = await upgrade(settings_for(roles.owner_url, app_role=roles.app, **more))
+    return done.changed
 
 
 async def held(connect: Connect, roles: Roles) -> set[str]:

@@ -48,7 +48,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
     def forget() -> None:
         runner.script_directory.cache_clear()
-        runner.head.cache_clear()
+        runner.revisions.cache_clear()
 
     newest = [known]
 
@@ -67,7 +67,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 async def test_five_at_once_migrate_once(fresh_database: DatabaseFactory, connect: Connect) -> None:
     url = fresh_database(migrated=False)
     done = await asyncio.gather(*(upgrade(settings_for(url), wait=30) for _ in range(5)))
-    assert sorted(done) == [False, False, False, False, True]
+    assert sorted(one.changed for one in done) == [False, False, False, False, True]
     connection = await connect(url)
     assert [row[0] for row in await connection.fetch(HEAD)] == [runner.head()]
 
@@ -88,7 +88,7 @@ async def test_at_head_nothing_is_asked_of_locks(fresh_database: DatabaseFactory
     holder = await connect(url)
     await holder.execute(f"SELECT pg_advisory_lock({LOCK})")
     began = time.monotonic()
-    assert await upgrade(settings_for(url)) is False
+    assert not (await upgrade(settings_for(url))).changed
     assert time.monotonic() - began < 2
 
 
@@ -105,7 +105,7 @@ async def test_another_migration_is_waited_for_in_bounded_time(
     waiting = asyncio.create_task(upgrade(settings_for(url), wait=30))
     await asyncio.sleep(0.2)
     await holder.execute(f"SELECT pg_advisory_unlock({LOCK})")
-    assert await waiting is True
+    assert (await waiting).changed
 
 
 async def test_failing_migration_leaves_the_revision_before_it(
@@ -118,7 +118,7 @@ async def test_failing_migration_leaves_the_revision_before_it(
     write("after", "CREATE TABLE never (id int)")
     with pytest.raises(MigrationFailedError) as caught:
         await upgrade(settings_for(url))
-    assert str(caught.value) == "migration broken failed, nothing of it was kept: division by zero"
+    assert str(caught.value) == "migration broken failed, the database is at revision sound: division by zero"
     assert await connection.fetchval(HEAD) == "sound"
     columns = (await schema(connection, EVERYTHING))["columns"]
     assert {"kept.id", "lost.id", "product.lost", "never.id"} & set(columns) == {"kept.id"}
@@ -128,7 +128,7 @@ async def test_failing_migration_leaves_the_revision_before_it(
 
 async def test_defect_of_a_migration_is_named_too(fresh_database: DatabaseFactory, write: Write) -> None:
     write("odd", "SELECT :nothing_bound")
-    with pytest.raises(MigrationFailedError, match="migration odd failed, nothing of it was kept: "):
+    with pytest.raises(MigrationFailedError, match="migration odd failed, the database is at revision "):
         await upgrade(settings_for(fresh_database()))
 
 
@@ -141,7 +141,7 @@ async def test_failed_migration_goes_through_once_it_is_mended(
         await upgrade(settings_for(url))
     connection = await connect(url)
     await connection.execute("CREATE TABLE not_there (id int)")
-    assert await upgrade(settings_for(url)) is True
+    assert (await upgrade(settings_for(url))).changed
     assert await connection.fetchval(HEAD) == "needy"
 
 
@@ -160,12 +160,12 @@ async def test_table_lock_of_somebody_else_bounds_the_wait(
     assert time.monotonic() - began < 5
     assert await holder.fetchval(HEAD) != "altering"
     await transaction.rollback()
-    assert await upgrade(settings_for(url)) is True
+    assert (await upgrade(settings_for(url))).changed
 
 
 async def test_newer_database_is_left_alone(fresh_database: DatabaseFactory, connect: Connect) -> None:
     url = fresh_database()
     connection = await connect(url)
     await connection.execute("UPDATE alembic_version SET version_num = 'from-the-future'")
-    assert await upgrade(settings_for(url)) is False
+    assert not (await upgrade(settings_for(url))).changed
     await runner.check(settings_for(url))

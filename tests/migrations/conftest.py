@@ -1,11 +1,12 @@
 """Connections, and Alembic on a database of a test's own."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import pytest
-from alembic import command
+from alembic.command import downgrade as alembic_downgrade
 from sqlalchemy.engine import Connection
 
 from service.config import Settings
@@ -13,9 +14,11 @@ from service.database import Database
 from service.migrations import runner
 from tests.conftest import DatabaseFactory
 from tests.migrations.roles import roles
+from tests.migrations.writing import write
+from tests.process.conftest import command
 
 Migrate = Callable[..., Any]
-__all__ = ["roles"]
+__all__ = ["command", "roles", "write"]
 
 
 def settings_for(url: str, **database: object) -> Settings:
@@ -39,7 +42,7 @@ async def downgrade(url: str, revision: str) -> None:
     def work(connection: Connection) -> None:
         config = runner.configuration()
         config.attributes["connection"] = connection
-        command.downgrade(config, revision)
+        alembic_downgrade(config, revision)
 
     await in_database(url, work)
 
@@ -62,3 +65,12 @@ async def connect() -> AsyncIterator[Callable[[str], Any]]:
 async def db(fresh_database: DatabaseFactory, connect: Callable[[str], Any]) -> Any:
     """A connection to a database of this test's own, at the head."""
     return await connect(fresh_database())
+
+
+async def within(seconds: float, found: Callable[[], Awaitable[Any]]) -> Any:
+    """What is found, as soon as it is; fails when the time is over."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if value := await found():
+                return value
+            await asyncio.sleep(0.05)

@@ -1,9 +1,8 @@
 """Running migrations: at once, against locks, and when one fails."""
 
 import asyncio
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,53 +14,17 @@ from service.migrations import runner
 from service.migrations.runner import LOCK, MigrationFailedError, NotAtHeadError, upgrade
 from tests.conftest import DatabaseFactory
 from tests.migrations.catalog import EVERYTHING, schema
-from tests.migrations.conftest import settings_for
+from tests.migrations.conftest import settings_for, within
+from tests.migrations.writing import Write
 from tests.process.served import slipway
 
 Connect = Callable[[str], Any]
-Write = Callable[..., None]
 HEAD = "SELECT version_num FROM alembic_version"
-
-SCRIPT = """
-from alembic import op
-
-revision, down_revision, branch_labels, depends_on = "{revision}", "{down}", None, None
-
-
-def upgrade():
-    for statement in {statements!r}:
-        op.execute(statement)
-
-
-def downgrade():
-    pass
+UNLESS_HURRIED = "SELECT pg_sleep(60) WHERE to_regclass('hurry') IS NULL"
+SLEEPING = """
+SELECT pid FROM pg_stat_activity
+WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid() AND datname = current_database()
 """
-
-
-@pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """`write("next", "SELECT 1")` adds a migration after the newest, for this test only."""
-    known = runner.head()
-    place = tmp_path / "migrations"
-    shutil.copytree(runner.LOCATION, place, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(runner, "LOCATION", place)
-
-    def forget() -> None:
-        runner.script_directory.cache_clear()
-        runner.revisions.cache_clear()
-
-    newest = [known]
-
-    def add(revision: str, *statements: str) -> None:
-        text = SCRIPT.format(revision=revision, down=newest[-1], statements=statements)
-        (place / "versions" / f"{revision}.py").write_text(text)
-        newest.append(revision)
-        forget()
-
-    yield add
-    monkeypatch.undo()
-    forget()
-    assert runner.head() == known
 
 
 async def test_five_at_once_migrate_once(fresh_database: DatabaseFactory, connect: Connect) -> None:
@@ -169,3 +132,73 @@ async def test_newer_database_is_left_alone(fresh_database: DatabaseFactory, con
     await connection.execute("UPDATE alembic_version SET version_num = 'from-the-future'")
     assert not (await upgrade(settings_for(url))).changed
     await runner.check(settings_for(url))
+
+
+async def test_given_time_a_lock_is_asked_for_again_and_others_are_served_between(
+    fresh_database: DatabaseFactory, connect: Connect, write: Write
+) -> None:
+    url = fresh_database()
+    holder, reader = await connect(url), await connect(url)
+    write("altering", "ALTER TABLE product ADD COLUMN new int")
+    transaction = holder.transaction()
+    await transaction.start()
+    await holder.execute("LOCK TABLE product IN ACCESS SHARE MODE")
+    migrating = asyncio.create_task(upgrade(settings_for(url, migration_lock_timeout=0.4), wait=30))
+    stalls, began = [], time.monotonic()
+    while time.monotonic() < began + 3:
+        asked = time.monotonic()
+        await reader.fetchval("SELECT count(*) FROM product")
+        stalls.append(time.monotonic() - asked)
+        await asyncio.sleep(0.01)
+    assert not migrating.done()
+    assert 0.05 < max(stalls) < 0.4 + 0.4  # the longest turn, and what a busy machine adds
+    await transaction.rollback()
+    assert (await migrating).after == "altering"
+    assert await reader.fetchval("SELECT new FROM product") is None
+
+
+async def test_time_that_runs_out_ends_the_attempts(
+    fresh_database: DatabaseFactory, connect: Connect, write: Write
+) -> None:
+    url = fresh_database()
+    holder = await connect(url)
+    write("altering", "ALTER TABLE product ADD COLUMN new int")
+    async with holder.transaction():
+        await holder.execute("LOCK TABLE product IN ACCESS SHARE MODE")
+        began = time.monotonic()
+        with pytest.raises(MigrationFailedError, match="lock timeout"):
+            await upgrade(settings_for(url), wait=2)
+        assert 2 <= time.monotonic() - began < 8
+
+
+async def test_revision_that_fails_twice_leaves_the_one_before_it_and_no_lock(
+    fresh_database: DatabaseFactory, connect: Connect, write: Write
+) -> None:
+    url = fresh_database()
+    connection = await connect(url)
+    before = await schema(connection, EVERYTHING)
+    write("broken", "CREATE TABLE lost (id int)", "SELECT 1 / 0")
+    for _ in range(2):
+        with pytest.raises(
+            MigrationFailedError, match="migration broken failed, the database is at revision"
+        ):
+            await upgrade(settings_for(url))
+        assert await schema(connection, EVERYTHING) == before
+        assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+
+
+async def test_lost_connection_leaves_the_revision_before_and_the_next_attempt_works(
+    fresh_database: DatabaseFactory, connect: Connect, write: Write
+) -> None:
+    url = fresh_database()
+    write("slow", "CREATE TABLE half (id int)", UNLESS_HURRIED)
+    killer = await connect(url)
+    migrating = asyncio.create_task(upgrade(settings_for(url)))
+    pid = await within(20, lambda: killer.fetchval(SLEEPING))
+    await killer.execute(f"SELECT pg_terminate_backend({pid})")
+    with pytest.raises(DatabaseUnavailableError):
+        await migrating
+    assert await killer.fetchval(HEAD) != "slow"
+    assert await killer.fetchval("SELECT to_regclass('half')") is None
+    await killer.execute("CREATE TABLE hurry (id int)")
+    assert (await upgrade(settings_for(url))).after == "slow"

@@ -1,0 +1,170 @@
+"""`slipway migrate`: step by step, as SQL for psql, and what it refuses."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.local.programs import postgres_programs
+from service.migrations import runner
+from tests.conftest import DatabaseFactory
+from tests.migrations.roles import Roles
+from tests.migrations.test_privileges import DUE, held
+from tests.migrations.writing import Write
+from tests.process.conftest import Command
+
+EMPTY = ("migrate", "--sql", "--from", "none")
+
+
+def psql(url: str, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script as psql does when it is told nothing else."""
+    program = postgres_programs() / "psql"
+    return subprocess.run(
+        [program, "--no-psqlrc", "--quiet", url],
+        input=script, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def dump(url: str) -> list[str]:
+    """The schema as pg_dump writes it, and the revision."""
+    command = [str(postgres_programs() / "pg_dump"), "--schema-only", "--no-owner", url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if "server version mismatch" in done.stderr:
+        pytest.skip("the server of this run is newer than the pg_dump at hand")
+    assert done.returncode == 0, done.stderr
+    revision = psql(url, "SELECT version_num FROM alembic_version").stdout
+    # pg_dump 18 puts a random word into two lines.
+    return [*(line for line in done.stdout.splitlines() if "restrict " not in line), revision]
+
+
+def test_script_makes_the_same_database_as_the_command(
+    command: Command, fresh_database: DatabaseFactory
+) -> None:
+    url = fresh_database(migrated=False)
+    script = command(*EMPTY)
+    assert script.exit_code == 0, script.output
+    done = psql(url, script.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    made = dump(url)
+    assert len(made) > 300
+    assert made == dump(fresh_database())
+    assert command("migrate", database__url=url).stdout == f"already at revision {runner.head()}\n"
+
+
+def test_script_with_an_index_that_is_built_concurrently(
+    command: Command, fresh_database: DatabaseFactory, write: Write
+) -> None:
+    url = fresh_database(migrated=False)
+    write("indexed", code='create_index_concurrently("ix_category_x", "category", ["name", "slug"])')
+    script = command(*EMPTY).stdout
+    assert "CREATE INDEX CONCURRENTLY ix_category_x ON category (name, slug)" in script
+    assert psql(url, script).returncode == 0
+    by_command = fresh_database()
+    assert command("migrate", database__url=by_command).stdout == "migrated to revision indexed\n"
+    assert dump(url) == dump(by_command)
+
+
+def test_script_starts_where_the_database_is_and_changes_nothing_by_itself(
+    command: Command, fresh_database: DatabaseFactory
+) -> None:
+    url = fresh_database(migrated=False)
+    assert command("migrate", "--to", "0002", database__url=url).stdout == "migrated to revision 0002\n"
+    before = dump(url)
+    script = command("migrate", "--sql", database__url=url).stdout
+    assert dump(url) == before
+    assert script == command("migrate", "--sql", "--from", "0002").stdout
+    assert "Running upgrade 0002 -> 0003" in script
+    assert "0001 -> 0002" not in script
+    assert psql(url, script).returncode == 0
+    assert dump(url) == dump(fresh_database())
+    assert "nothing to do" in command("migrate", "--sql", database__url=url).stdout
+
+
+@pytest.mark.parametrize("arguments", [EMPTY, ("migrate", "--sql", "--from", "0003")])
+def test_script_stops_at_a_database_that_is_elsewhere(
+    command: Command, fresh_database: DatabaseFactory, arguments: tuple[str, ...]
+) -> None:
+    url = fresh_database(migrated=False)
+    command("migrate", "--to", "0002", database__url=url)
+    before = dump(url)
+    done = psql(url, command(*arguments).stdout)
+    assert done.returncode == 3  # psql's own code for a script that failed
+    assert "the database is not at revision" in done.stderr
+    assert dump(url) == before
+
+
+def test_script_stops_at_the_first_error(
+    command: Command, fresh_database: DatabaseFactory, write: Write
+) -> None:
+    url = fresh_database()
+    write("broken", "CREATE TABLE lost (id int)", "SELECT 1 / 0")
+    write("after", "CREATE TABLE never (id int)")
+    before = dump(url)
+    done = psql(url, command("migrate", "--sql", database__url=url).stdout)
+    assert (done.returncode, "division by zero" in done.stderr) == (3, True)
+    assert dump(url) == before
+
+
+async def test_script_grants_to_the_role_of_the_service(roles: Roles, command: Command, connect: Any) -> None:
+    script = command(*EMPTY, database__app_role=roles.app).stdout
+    done = psql(roles.owner_url, script)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert await held(connect, roles) == DUE
+    done = psql(
+        roles.admin_url,
+        command("migrate", "--sql", "--from", runner.revisions()[-2], database__app_role="it's").stdout,
+    )
+    assert done.returncode == 3
+
+
+def test_steps_go_as_far_as_they_are_told_and_never_back(
+    command: Command, fresh_database: DatabaseFactory
+) -> None:
+    url = fresh_database(migrated=False)
+
+    def to(revision: str) -> tuple[int, str]:
+        done = command("migrate", "--to", revision, database__url=url)
+        return done.exit_code, done.stdout or done.stderr
+
+    assert to("0001") == (0, "migrated to revision 0001\n")
+    assert to("0003") == (0, "migrated to revision 0003\n")
+    assert to("0003") == (0, "already at revision 0003\n")
+    code, said = to("0002")
+    assert (code, said.count("\n")) == (6, 1)
+    assert said.startswith(
+        "slipway: the database is at revision 0003, beyond 0002: migrations go forward only"
+    )
+    assert command("migrate", "--check", database__url=url).exit_code == 7
+    assert to("head") == (0, f"migrated to revision {runner.head()}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--to", "9999"), ("--sql", "--from", "9999"), ("--sql", "--to", "9999")]
+)
+def test_unknown_revision_is_a_usage_error_that_names_the_known(
+    command: Command, arguments: tuple[str, ...]
+) -> None:
+    done = command("migrate", *arguments, database__password="x")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"slipway: there is no revision 9999 in this version; it has {', '.join(runner.revisions())}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--from", "0001"), ("--check", "--sql"), ("--check", "--to", "0001"), ("--to", "")]
+)
+def test_options_that_do_not_go_together(command: Command, arguments: tuple[str, ...]) -> None:
+    assert command("migrate", *arguments, database__password="x").exit_code == 2
+
+
+def test_database_of_a_newer_version_is_named_as_it_is(
+    command: Command, fresh_database: DatabaseFactory, tmp_path: Path
+) -> None:
+    url = fresh_database()
+    psql(url, "UPDATE alembic_version SET version_num = 'newer'")
+    assert command("migrate", database__url=url).stdout == "already at revision newer\n"
+    assert command("migrate", "--check", database__url=url).stdout == "the database is at revision newer\n"
+    assert command("migrate", "--to", "0003", database__url=url).exit_code == 6
+    assert command("migrate", "--sql", database__url=url).exit_code == 0

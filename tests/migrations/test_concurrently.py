@@ -1,0 +1,91 @@
+"""Indexes of tables in use: built without a lock on writers, and again after a build that failed."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from service.migrations.runner import MigrationFailedError, upgrade
+from tests.conftest import DatabaseFactory
+from tests.migrations.conftest import settings_for, within
+from tests.migrations.test_triggers import new_category
+from tests.migrations.writing import Write
+
+Connect = Callable[[str], Any]
+
+UNIQUE = 'create_index_concurrently("uq_category_name", "category", ["name"], unique=True)'
+VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('uq_category_name')"
+HEAD = "SELECT version_num FROM alembic_version"
+
+
+async def test_failed_build_leaves_an_invalid_index_that_the_next_attempt_replaces(
+    fresh_database: DatabaseFactory, connect: Connect, write: Write
+) -> None:
+    url = fresh_database()
+    db = await connect(url)
+    await new_category(db, "one")
+    twin = await new_category(db, "two")
+    write("indexed", code=UNIQUE)
+    before = await db.fetchval(HEAD)
+    for _ in range(2):
+        with pytest.raises(MigrationFailedError, match="could not create unique index"):
+            await upgrade(settings_for(url))
+        assert await db.fetchval(VALID) is False
+        assert await db.fetchval(HEAD) == before
+    await db.execute("UPDATE category SET name = 'Other' WHERE id = $1", twin)
+    assert (await upgrade(settings_for(url))).after == "indexed"
+    assert await db.fetchval(VALID) is True
+
+
+async def test_writers_go_on_while_an_index_is_built_that_waits_longer_than_for_a_table_lock(
+    fresh_database: DatabaseFactory, connect: Connect, write: Write
+) -> None:
+    url = fresh_database()
+    db, old = await connect(url), await connect(url)
+    transaction = old.transaction()
+    await transaction.start()
+    await new_category(old, "unfinished")  # whoever builds an index waits for the end of this
+    write("indexed", code='create_index_concurrently("ix_category_name_2", "category", ["name"])')
+    migrating = asyncio.create_task(upgrade(settings_for(url, migration_lock_timeout=0.1)))
+    await within(20, lambda: db.fetchval("SELECT count(*) FROM pg_index WHERE NOT indisvalid"))
+    for number in range(10):
+        await new_category(db, f"written-{number}")
+        await asyncio.sleep(0.05)
+    assert not migrating.done()
+    await transaction.commit()
+    assert (await migrating).after == "indexed"
+
+
+async def test_what_stands_before_the_index_in_its_revision_can_be_repeated_only_if_it_is_written_so(
+    fresh_database: DatabaseFactory, connect: Connect, write: Write
+) -> None:
+    url = fresh_database()
+    db = await connect(url)
+    await new_category(db, "one")
+    twin = await new_category(db, "two")
+    write("mixed", "ALTER TABLE category ADD COLUMN IF NOT EXISTS extra int", code=UNIQUE)
+    with pytest.raises(MigrationFailedError, match="could not create unique index"):
+        await upgrade(settings_for(url))
+    await db.execute("UPDATE category SET name = $2 WHERE id = $1", twin, uuid4().hex)
+    assert (await upgrade(settings_for(url))).after == "mixed"
+
+
+async def test_table_locks_after_an_index_are_waited_for_as_briefly_as_before(
+    fresh_database: DatabaseFactory, connect: Connect, write: Write
+) -> None:
+    url = fresh_database()
+    holder = await connect(url)
+    write("indexed", code='create_index_concurrently("ix_category_name_2", "category", ["name"])')
+    write("dropped", code='drop_index_concurrently("ix_category_name_2", "category")')
+    write("altering", "ALTER TABLE product ADD COLUMN new int")
+    async with holder.transaction():
+        await holder.execute("LOCK TABLE product IN ACCESS SHARE MODE")
+        async with asyncio.timeout(20):
+            with pytest.raises(MigrationFailedError, match="lock timeout"):
+                await upgrade(settings_for(url))
+    assert await holder.fetchval(HEAD) == "dropped"
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await holder.execute("SELECT 'ix_category_name_2'::regclass")

@@ -10,6 +10,20 @@ from service.config import Environment, Settings
 from service.migrations import rendering, runner
 
 EMPTY = "none"
+Start = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="REVISION",
+        help="With --sql: start here, and ask no database. `none` is an empty one.",
+    ),
+]
+Wait = Annotated[
+    float,
+    typer.Option(
+        min=0, max=3600, help="Seconds to wait for the database and its locks (--check: for the head)."
+    ),
+]
 
 
 @clear_errors
@@ -21,20 +35,8 @@ def migrate(
         bool, typer.Option("--sql", help="Change nothing; print what would be run, as a script for psql.")
     ] = False,
     to: Annotated[str, typer.Option(metavar="REVISION", help="Go to this revision, no further.")] = "head",
-    from_: Annotated[
-        str,
-        typer.Option(
-            "--from",
-            metavar="REVISION",
-            help="With --sql: start here, and ask no database. `none` is an empty one.",
-        ),
-    ] = "",
-    wait: Annotated[
-        float,
-        typer.Option(
-            min=0, max=3600, help="Seconds to wait for the database and its locks (--check: for the head)."
-        ),
-    ] = 0,
+    from_: Start = "",
+    wait: Wait = 0,
 ) -> None:
     """Bring the database to the schema of this version. At the head it does nothing, quickly.
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -91,10 +91,16 @@ class DatabaseSettings(Group):
     app_role: Annotated[str, Field(max_length=63)] = ""
     """Role that the service logs in as, where `slipway migrate` runs as another one, the owner of the tables: it gives
     this role what the service needs, and no more. Empty: nothing is granted."""
+    app_password: SecretStr = SecretStr("")
+    """Password of that role, in ASCII: `slipway migrate` then makes the role, or gives it this password. Empty:
+    somebody else makes it."""
     password: SecretStr = SecretStr("")
     """Password of the role. From a secret file it is read again at every new connection."""
     ssl: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
     """TLS to PostgreSQL, as libpq's `sslmode`; a URL's own `sslmode` wins."""
+    ssl_root_cert: FilePath | None = None
+    """File with the certificates of authorities that PostgreSQL's is verified by; the system's without one. A URL
+    names it by `sslrootcert`."""
     pool_min: Annotated[int, Field(ge=0, le=64)] = 2
     """Connections kept open by each process."""
     pool_max: Annotated[int, Field(ge=1, le=64)] = 8
@@ -120,6 +126,22 @@ class DatabaseSettings(Group):
     """The server is PgBouncer in transaction mode: each statement runs in a transaction, none is prepared, and the
     time-outs are the role's own (`ALTER ROLE … SET statement_timeout`)."""
 
+    @field_validator("app_password")
+    @classmethod
+    def _is_ascii(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().isascii():
+            raise ValueError("must be ASCII")
+        return value
+
+    @field_validator("ssl_root_cert")
+    @classmethod
+    def _is_used(cls, value: FilePath | None, info: ValidationInfo) -> FilePath | None:
+        if value is not None and info.data.get("ssl") in ("disable", "prefer"):
+            raise ValueError(
+                "verifies nothing unless SLIPWAY_DATABASE__SSL is require, verify-ca or verify-full"
+            )
+        return value
+
     @field_validator("url")
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
@@ -135,6 +157,10 @@ class RedisSettings(Group):
     """Host name or address of Redis."""
     port: Port = 6379
     """Port of Redis."""
+    tls: bool = False
+    """TLS to Redis, whose certificate is verified; a URL says so by `rediss`."""
+    root_cert: FilePath | None = None
+    """File with the certificates of authorities that Redis' is verified by; the system's without one."""
     database: Annotated[int, Field(ge=0, le=65535)] = 0
     """Number of the logical database."""
     password: SecretStr = SecretStr("")
@@ -149,6 +175,17 @@ class RedisSettings(Group):
     def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
         return _checked_url(value, "redis", "rediss", "unix")
 
+    @field_validator("root_cert")
+    @classmethod
+    def _is_used(cls, value: FilePath | None, info: ValidationInfo) -> FilePath | None:
+        url = info.data.get("url")
+        tls = url.get_secret_value().startswith("rediss:") if url else info.data.get("tls")
+        if value is not None and not tls:
+            raise ValueError(
+                "verifies nothing unless SLIPWAY_REDIS__TLS is true, or the URL begins with rediss"
+            )
+        return value
+
     @cached_property
     def location(self) -> str:
         """The URL, whole or made of the parts. It holds the password: never print it."""
@@ -156,7 +193,8 @@ class RedisSettings(Group):
             return self.url.get_secret_value()
         password = self.password.get_secret_value()
         login = f":{quote(password, safe='')}@" if password else ""
-        return f"redis://{login}{self.host}:{self.port}/{self.database}"
+        scheme = "rediss" if self.tls else "redis"
+        return f"{scheme}://{login}{self.host}:{self.port}/{self.database}"
 
 
 class SecuritySettings(Group):

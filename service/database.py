@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service import clock
+from service import clock, tls
 from service.config import Settings
 from service.observability import database as metrics
 
@@ -76,7 +76,7 @@ def connect_options(settings: Settings) -> dict[str, Any]:
         if len(hosts) > 1:
             options["target_session_attrs"] = "read-write"
         if not db.host.startswith("/"):
-            options["ssl"] = db.ssl
+            options["ssl"] = tls.of_database(db)
     if db.pgbouncer:
         return options | {"statement_cache_size": 0}
     return options | {

@@ -48,11 +48,13 @@ class Redis:
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
+        tls: dict[str, Any] = {"ssl_ca_certs": str(settings.root_cert)} if settings.root_cert else {}
         # Whoever finds all connections in use waits for one, within the time of the call.
         self._pool = aioredis.BlockingConnectionPool.from_url(
             settings.location,
             max_connections=CONNECTIONS,
             timeout=None,
+            **tls,
             socket_timeout=settings.timeout,
             socket_connect_timeout=CONNECT_SECONDS,
             retry=Retry(NoBackoff(), 0),

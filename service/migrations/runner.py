@@ -24,6 +24,7 @@ from service import clock
 from service.config import Settings
 from service.database import LOST, DatabaseUnavailableError, connect_options, why
 from service.migrations import grants
+from service.migrations.role import ensure
 
 log = structlog.get_logger(__name__)
 
@@ -214,6 +215,8 @@ async def _upgrade(
 ) -> Outcome:
     role = settings.database.app_role
     if role:
+        if password := settings.database.app_password.get_secret_value():
+            await ensure(connection, role, password)
         await grants.check(connection, role)
     before = await current(connection)
     if reached(before, target) and not (

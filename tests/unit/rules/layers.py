@@ -10,7 +10,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "settings_base", "clock"),
     ("settings_issuer", "settings_server"),
     ("config",),
-    ("settings_check", "observability", "models"),
+    ("settings_check", "observability", "models", "tls"),
     ("database",),
     ("migrations", "cache", "sample", "features"),
     ("http",),

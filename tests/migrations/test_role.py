@@ -1,0 +1,96 @@
+"""`slipway migrate` makes the role that the service logs in as, when it is told a password for it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from service.migrations.grants import AppRoleError
+from service.migrations.runner import upgrade
+from tests.conftest import DatabaseFactory
+from tests.migrations.conftest import settings_for
+from tests.migrations.roles import Roles, execute
+
+FIRST, SECOND = "first-Password-7", "second-Password-8"
+Login = Callable[[str], Any]
+
+
+@pytest.fixture
+async def fresh(fresh_database: DatabaseFactory) -> AsyncIterator[tuple[str, str]]:
+    """An empty database, as its superuser sees it, and the name of a role that is not there yet."""
+    url, role = fresh_database(migrated=False), f"fresh_{uuid4().hex[:12]}"
+    yield url, role
+    await execute(url, f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
+
+
+async def _migrate(url: str, role: str, password: str) -> bool:
+    return await upgrade(settings_for(url, app_role=role, app_password=password))
+
+
+async def _login(url: str, role: str, password: str) -> asyncpg.Connection:
+    parts = urlsplit(url)
+    address = f"{parts.hostname}:{parts.port}"
+    return await asyncpg.connect(urlunsplit(parts._replace(netloc=f"{role}:{password}@{address}")))
+
+
+async def _kept(url: str, role: str) -> str:
+    connection = await asyncpg.connect(url)
+    kept: str = await connection.fetchval("SELECT rolpassword FROM pg_authid WHERE rolname = $1", role)
+    await connection.close()
+    return kept
+
+
+async def test_the_role_is_made_and_can_do_the_services_work(fresh: tuple[str, str]) -> None:
+    url, role = fresh
+    assert await _migrate(url, role, FIRST)
+    connection = await _login(url, role, FIRST)
+    assert await connection.fetchval("SELECT count(*) FROM product") == 0
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute("CREATE TABLE mine (id int)")
+    await connection.close()
+
+
+async def test_the_server_keeps_what_it_would_have_made_of_the_password(fresh: tuple[str, str]) -> None:
+    url, role = fresh
+    await _migrate(url, role, FIRST)
+    ours = await _kept(url, role)
+    await execute(url, f"ALTER ROLE {role} PASSWORD '{FIRST}'")
+    theirs = await _kept(url, role)
+    assert ours.split(":")[0] == theirs.split(":")[0] == "SCRAM-SHA-256$4096"
+    # The salt differs, and the same password fits both: a second run changes nothing.
+    await _migrate(url, role, FIRST)
+    assert await _kept(url, role) == theirs
+
+
+async def test_another_password_takes_its_place_at_the_head(fresh: tuple[str, str]) -> None:
+    url, role = fresh
+    await _migrate(url, role, FIRST)
+    before = await _kept(url, role)
+    assert await _migrate(url, role, SECOND) is False
+    assert await _kept(url, role) != before
+    await (await _login(url, role, SECOND)).close()
+
+
+async def test_a_role_that_could_not_log_in_can(fresh: tuple[str, str]) -> None:
+    url, role = fresh
+    await execute(url, f"CREATE ROLE {role} NOLOGIN")
+    await _migrate(url, role, FIRST)
+    await (await _login(url, role, FIRST)).close()
+
+
+async def test_two_at_once_do_not_hinder_each_other(fresh: tuple[str, str]) -> None:
+    url, role = fresh
+    results = await asyncio.gather(
+        *(upgrade(settings_for(url, app_role=role, app_password=FIRST), wait=60) for _ in "ab")
+    )
+    assert sorted(results) in ([False, True], [True, True])
+    await (await _login(url, role, FIRST)).close()
+
+
+async def test_a_role_that_may_not_make_roles_says_so(roles: Roles) -> None:
+    with pytest.raises(AppRoleError, match=r"SLIPWAY_DATABASE__APP_PASSWORD: role nobody_\w+ cannot be made"):
+        await _migrate(roles.owner_url, f"nobody_{uuid4().hex[:12]}", FIRST)

@@ -1,0 +1,104 @@
+"""TLS to PostgreSQL: who is believed in which mode."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from service.config import Settings
+from service.database import Database, DatabaseUnavailableError
+from service.migrations import runner
+from service.settings_check import SettingsError, load
+from tests.conftest import DatabaseFactory
+from tests.tls.terminator import Authority, terminator
+
+
+def _settings(url: str, port: int, mode: str, root: Path | None) -> Settings:
+    parts = urlsplit(url)
+    return Settings.model_validate(
+        {
+            "app": {"environment": "test"},
+            "database": {
+                "host": "127.0.0.1",
+                "port": port,
+                "name": parts.path.removeprefix("/"),
+                "user": parts.username,
+                "password": parts.password or "",
+                "ssl": mode,
+                "ssl_root_cert": root,
+            },
+        }
+    )
+
+
+async def _encrypted(settings: Settings) -> bool:
+    """Whether a connection of the fast pool came about, over TLS."""
+    database = Database(settings)
+    await database.start()
+    try:
+        async with database.dedicated() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+            return connection._transport.get_extra_info("ssl_object") is not None  # there is no other way
+    finally:
+        await database.stop()
+
+
+async def _reached(
+    url: str, authority: Authority, mode: str, root: Path | None, *, certified: str = "127.0.0.1"
+) -> bool:
+    parts = urlsplit(url)
+    behind = (parts.hostname or "", parts.port or 5432)
+    async with terminator(authority.server(certified), *behind, postgres=True) as port:
+        return await _encrypted(_settings(url, port, mode, root))
+
+
+@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+async def test_a_server_of_the_named_authority_is_reached_over_tls(
+    fresh_database: DatabaseFactory, authority: Authority, mode: str
+) -> None:
+    assert await _reached(fresh_database(), authority, mode, authority.root)
+
+
+@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+async def test_a_server_of_another_authority_is_not(
+    fresh_database: DatabaseFactory, authority: Authority, stranger: Authority, mode: str
+) -> None:
+    with pytest.raises(DatabaseUnavailableError, match="certificate verify failed"):
+        await _reached(fresh_database(), authority, mode, stranger.root)
+
+
+async def test_the_name_is_verified_by_verify_full_alone(
+    fresh_database: DatabaseFactory, authority: Authority
+) -> None:
+    url = fresh_database()
+    assert await _reached(url, authority, "verify-ca", authority.root, certified="elsewhere.example")
+    with pytest.raises(DatabaseUnavailableError, match="IP address mismatch"):
+        await _reached(url, authority, "verify-full", authority.root, certified="elsewhere.example")
+
+
+async def test_without_a_root_certificate_require_believes_anybody_and_verify_the_systems_authorities(
+    fresh_database: DatabaseFactory, authority: Authority
+) -> None:
+    url = fresh_database()
+    assert await _reached(url, authority, "require", None)
+    with pytest.raises(DatabaseUnavailableError, match="certificate verify failed"):
+        await _reached(url, authority, "verify-full", None)
+
+
+async def test_migrations_go_the_same_way(fresh_database: DatabaseFactory, authority: Authority) -> None:
+    url = fresh_database()
+    parts = urlsplit(url)
+    behind = (parts.hostname or "", parts.port or 5432)
+    async with terminator(authority.server("127.0.0.1"), *behind, postgres=True) as port:
+        await runner.check(_settings(url, port, "verify-full", authority.root))
+
+
+def test_a_root_certificate_that_would_verify_nothing_is_refused(authority: Authority) -> None:
+    with pytest.raises(SettingsError, match="SLIPWAY_DATABASE__SSL_ROOT_CERT: verifies nothing unless"):
+        load(app={"environment": "test"}, database={"ssl_root_cert": authority.root})
+
+
+def test_a_root_certificate_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    settings = {"ssl": "verify-full", "ssl_root_cert": tmp_path / "none"}
+    with pytest.raises(SettingsError, match="SLIPWAY_DATABASE__SSL_ROOT_CERT: "):
+        load(app={"environment": "test"}, database=settings)

@@ -36,11 +36,12 @@ test-long: $(STAMP) ## Run the long tests: the whole API by its document, plans 
 fault-test: $(STAMP) ## Run the fault tests, which want the machine to themselves (SLIPWAY_FAULT_SEED=, SLIPWAY_FAULT_FULL=1)
 	@$(BIN)/pytest -m fault tests/faults
 
-check: $(STAMP) ## Formatting, lint, types, import rules and generated files
+check: $(STAMP) ## Formatting, lint (of migrations too), types, import rules and generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python docs/reference/generate.py --check
+	@$(BIN)/python -m tests.migrations.lint
 	@$(BIN)/python -m chart.dashboards --check
 	@$(BIN)/pytest -q -p no:cacheprovider tests/unit/test_architecture.py
 

@@ -3,6 +3,8 @@
 Revises: 0003
 """
 
+# allow require-concurrent-index-creation: written before the first release, when no table was in use
+
 import sqlalchemy as sa
 from alembic import op
 

@@ -2,10 +2,17 @@
 
 Replicas share the buckets in Redis, by Redis' clock, and take tokens out of them some at a time: what a process has
 leased it hands out without asking again. So no more is ever admitted than the limit; what a process leases and does
-not use is lost to the caller, at most `1 / LEASES` of the limit a second. Without Redis each process counts for itself.
+not use is lost to the caller, at most `1 / LEASES` of the limit a second.
+
+Redis may be restarted, be emptied, or have its clock set. So a process that asks says what it knows of the bucket, by
+its own clock, and the larger debt counts. While Redis is away each process counts for itself, and takes as many tokens
+for a request as there were processes: all of them together then admit what one bucket would. What it let in meanwhile
+it tells Redis afterwards.
 """
 
 import asyncio
+import math
+import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -20,23 +27,43 @@ decisions = Counter(
 
 LEASES = 200
 LEASE_SECONDS = 1.0
+COUNT_SECONDS = 1.0  # how often a process says that it lives; three times as long it is believed
 _CALLERS = 20_000
 _SLACK = 1e-6  # seconds; what floating point loses must not cost a request
 
-# KEYS[1] the bucket; ARGV: seconds for a token, seconds of burst, tokens wanted. Answers {tokens granted, seconds
-# until the bucket is full again}, the latter as text, since Lua's numbers lose their fraction on the way.
+# KEYS[1] the bucket: when it is full again, and when that was written, which tells a clock that went back.
+# ARGV: seconds for a token, seconds of burst, tokens wanted; seconds until it is full as far as the caller knows, and
+# how many more for what it let in by itself. Answers {tokens granted, seconds until the bucket is full}, the latter as
+# text, since Lua's numbers lose their fraction on the way.
 _SCRIPT = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local step, burst, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local known, alone = tonumber(ARGV[4]), tonumber(ARGV[5])
 local held = redis.pcall('GET', KEYS[1])
-local full = now
-if type(held) == 'string' then full = math.max(tonumber(held) or now, now) end
-local granted = math.min(wanted, math.floor((burst - (full - now)) / step + 0.000001))
-if granted <= 0 then return {0, tostring(full - now)} end
-full = full + granted * step
-redis.call('SET', KEYS[1], string.format('%.6f', full), 'PX', math.max(1, math.ceil((full - now) * 1000)))
-return {granted, tostring(full - now)}
+local debt = 0
+if type(held) == 'string' then
+  local full, written = string.match(held, '^(%S+) (%S+)$')
+  full, written = tonumber(full), tonumber(written)
+  if full and written then debt = full - math.max(written, now) end
+end
+debt = math.min(math.max(debt, known) + alone, burst)
+local granted = math.max(math.min(wanted, math.floor((burst - debt) / step + 0.000001)), 0)
+debt = debt + granted * step
+redis.call('SET', KEYS[1], string.format('%.6f %.6f', now + debt, now), 'PX', math.max(1, math.ceil(debt * 1000)))
+return {granted, tostring(debt)}
+"""
+
+# KEYS[1] the processes that count by this Redis, by when they said so; ARGV: one of them, seconds to believe it.
+# Answers {how many they are}.
+_COUNT = """
+local now = tonumber(redis.call('TIME')[1])
+if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], now + 1, '+inf')
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return {redis.call('ZCARD', KEYS[1])}
 """
 
 
@@ -52,6 +79,10 @@ class Policy:
     def step(self) -> float:
         """Seconds in which one token grows."""
         return self.window / self.requests
+
+    def cost(self, sharers: int) -> float:
+        """Seconds of a token for each of `sharers`, of whom nobody may be left without any."""
+        return min(self.step * sharers, float(self.window))
 
     @property
     def lease(self) -> int:
@@ -72,10 +103,19 @@ class Decision:
 class _Bucket:
     """What this process knows of one bucket. Times are of `clock.monotonic()`."""
 
-    full_at: float  # when the bucket will be full again, as far as we know
+    full_at: float  # when the bucket will be full again, as we count
+    shared_at: float  # when it will be by what Redis said
     leased: int = 0
     leased_until: float = 0.0
     leasing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def known(self, now: float) -> float:
+        """Seconds until it is full, by what Redis said."""
+        return max(self.shared_at - now, 0.0)
+
+    def alone(self, now: float, sharers: int) -> float:
+        """Seconds more for what we let in since; each of `sharers` may have done as much."""
+        return max(self.full_at - now - self.known(now), 0.0) / sharers
 
 
 class RateLimiter:
@@ -84,6 +124,9 @@ class RateLimiter:
     def __init__(self, redis: Redis | None) -> None:
         self._redis = redis
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._name = secrets.token_hex(8)
+        self._counted = self._sharers = 1  # processes, by the last count; by the larger of the last two
+        self._counted_at = float("-inf")
 
     async def take(self, policy: Policy, caller: str) -> Decision:
         """Count one request of `caller`."""
@@ -91,11 +134,15 @@ class RateLimiter:
         bucket = self._bucket(f"{policy.name}:{caller}", now)
         if _use_lease(bucket, now):
             return self._decide(policy, bucket, now, allowed=True, counted_by="lease")
-        if self._redis is not None and bucket.full_at - now <= policy.window - policy.step + _SLACK:
+        if self._redis is not None:
+            debt = bucket.known(now) + bucket.alone(now, self._sharers)
+            if debt > policy.window - policy.step + _SLACK:
+                return self._decide(policy, bucket, now, allowed=False, counted_by="process")
             granted = await self._lease(policy, caller, bucket)
             if granted is not None:
                 return self._decide(policy, bucket, clock.monotonic(), allowed=granted, counted_by="redis")
-        return self._decide(policy, bucket, now, allowed=_take(policy, bucket, now), counted_by="process")
+        allowed = _take(policy, bucket, now, self._sharers)
+        return self._decide(policy, bucket, now, allowed=allowed, counted_by="process", sharers=self._sharers)
 
     def exhausted(self, policy: Policy, caller: str) -> float:
         """Seconds until `caller` has a token again, as far as this process knows; 0 when there is one."""
@@ -106,7 +153,7 @@ class RateLimiter:
     def _bucket(self, name: str, now: float) -> _Bucket:
         bucket = self._buckets.get(name)
         if bucket is None:
-            bucket = self._buckets[name] = _Bucket(full_at=now)
+            bucket = self._buckets[name] = _Bucket(full_at=now, shared_at=now)
             while len(self._buckets) > _CALLERS:
                 self._buckets.popitem(last=False)
         else:
@@ -123,26 +170,36 @@ class RateLimiter:
 
     async def _ask(self, redis: Redis, policy: Policy, caller: str, bucket: _Bucket) -> bool | None:
         key = f"slipway:limit:{policy.name}:{caller}"
-        arguments = (repr(policy.step), repr(float(policy.window)), str(policy.lease))
-        answer = await redis.script(_SCRIPT, key, *arguments)
+        asked = clock.monotonic()
+        numbers = (policy.step, float(policy.window), bucket.known(asked), bucket.alone(asked, self._sharers))
+        step, window, known, alone = map(repr, numbers)
+        answer = await redis.script(_SCRIPT, key, step, window, str(policy.lease), known, alone)
         if answer is None:
             return None
-        now = clock.monotonic()
         granted, debt = int(answer[0]), float(answer[1])
-        bucket.full_at = now + debt
+        # Not later than Redis means: what is said to it next time must not add to the debt.
+        bucket.full_at = bucket.shared_at = asked + debt
         if granted:
-            bucket.leased, bucket.leased_until = granted - 1, now + LEASE_SECONDS
+            bucket.leased, bucket.leased_until = granted - 1, clock.monotonic() + LEASE_SECONDS
+        if asked - self._counted_at >= COUNT_SECONDS:
+            await self._count(redis, asked)
         return granted > 0
 
+    async def _count(self, redis: Redis, now: float) -> None:
+        """Learn how many processes share the buckets. The first that asks an empty Redis finds itself alone, so the
+        count before counts too."""
+        self._counted_at = now
+        answer = await redis.script(_COUNT, "slipway:limiters", self._name, str(math.ceil(3 * COUNT_SECONDS)))
+        if answer is not None:
+            self._sharers, self._counted = max(self._counted, int(answer[0])), int(answer[0])
+
     def _decide(
-        self, policy: Policy, bucket: _Bucket, now: float, *, allowed: bool, counted_by: str
+        self, policy: Policy, bucket: _Bucket, now: float, *, allowed: bool, counted_by: str, sharers: int = 1
     ) -> Decision:
         decisions.labels(policy.name, "allowed" if allowed else "refused", counted_by).inc()
-        debt = max(bucket.full_at - now, 0.0)
-        left = int((policy.window - debt + _SLACK) / policy.step) + bucket.leased
-        return Decision(
-            allowed, min(max(left, 0), policy.requests), max(debt + policy.step - policy.window, 0.0)
-        )
+        debt, cost = max(bucket.full_at - now, 0.0), policy.cost(sharers)
+        left = int((policy.window - debt + _SLACK) / cost) + bucket.leased
+        return Decision(allowed, min(max(left, 0), policy.requests), max(debt + cost - policy.window, 0.0))
 
 
 def _use_lease(bucket: _Bucket, now: float) -> bool:
@@ -153,10 +210,10 @@ def _use_lease(bucket: _Bucket, now: float) -> bool:
     return True
 
 
-def _take(policy: Policy, bucket: _Bucket, now: float) -> bool:
-    """Take one token out of the bucket of this process."""
-    full = max(bucket.full_at, now)
-    if full + policy.step - now > policy.window + _SLACK:
+def _take(policy: Policy, bucket: _Bucket, now: float, sharers: int) -> bool:
+    """Take one token for us, and one for each other process, out of the bucket as we know it."""
+    full = max(bucket.full_at, now) + policy.cost(sharers)
+    if full - now > policy.window + _SLACK:
         return False
-    bucket.full_at = full + policy.step
+    bucket.full_at = full
     return True

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -40,6 +41,34 @@ def test_two_processes_count_together_through_redis(serve: Serve, own_redis: Red
     assert 300 <= int(refused.headers["retry-after"]) <= 360  # one of ten in an hour
     assert refused.headers["ratelimit"] == '"default";r=0'
     assert pair[0].api.get("/health").status_code == 200
+
+
+def test_three_processes_admit_the_limit_through_a_restart_of_redis(serve: Serve, own_redis: Redis) -> None:
+    given = {"rate_limit__requests": 600, "rate_limit__window": 3600, "security__anonymous": "read"}
+    trio = [serve(redis__url=own_redis.url, redis__retry_after=0.3, **given) for _ in range(3)]
+    statuses: list[int] = []
+
+    def ask(service: Served) -> None:
+        statuses.append(service.api.get(LIST).status_code)
+
+    def flood(service: Served) -> None:
+        for _ in range(500):
+            ask(service)
+
+    floods = [Thread(target=flood, args=[service.ready()]) for service in trio]
+    for one in floods:
+        one.start()
+    assert eventually(lambda: statuses.count(200) > 200, seconds=30)
+    own_redis.stop()
+    sent = len(statuses)
+    assert eventually(lambda: len(statuses) > sent + 100, seconds=30)
+    own_redis.start()
+    for one in floods:
+        one.join()
+    assert set(statuses) == {200, 429}
+    assert 600 * 0.9 <= statuses.count(200) <= 600 * 1.05
+    for service in trio:
+        assert service.lines(event="redis is back")
 
 
 def test_process_counts_for_itself_without_redis(serve: Serve) -> None:

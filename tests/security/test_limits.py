@@ -7,28 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service import clock
 from service.cache.redis import Redis
 from service.config import RedisSettings
 from service.security.limits import Policy, RateLimiter
 from tests.api.conftest import unique
+from tests.security.limiting import Clock, Reference, hands
 
-
-class Clock:
-    """A clock that moves when told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def hands(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    hands = Clock()
-    monkeypatch.setattr(clock, "monotonic", hands)
-    return hands
+__all__ = ["hands"]
 
 
 @pytest.fixture
@@ -36,21 +21,6 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
     redis = Redis(RedisSettings.model_validate({"url": redis_url, "timeout": 2}))
     yield redis
     await redis.close()
-
-
-class Reference:
-    """A bucket as one would explain it: tokens that grow with time, up to all of them."""
-
-    def __init__(self, policy: Policy, now: float) -> None:
-        self.policy, self.tokens, self.at = policy, float(policy.requests), now
-
-    def take(self, now: float) -> bool:
-        self.tokens = min(self.policy.requests, self.tokens + (now - self.at) / self.policy.step)
-        self.at = now
-        if self.tokens + 1e-4 < 1:
-            return False
-        self.tokens -= 1
-        return True
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

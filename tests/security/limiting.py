@@ -1,0 +1,102 @@
+"""Rate limiters under test: their clock, a bucket as one would explain it, and three processes on one Redis."""
+
+import asyncio
+import itertools
+from typing import Any
+
+import pytest
+
+from service import clock
+from service.cache.redis import Redis
+from service.config import RedisSettings
+from service.security.limits import Decision, Policy, RateLimiter
+
+CALLER = "caller"
+HOUR = 3600
+
+
+class Clock:
+    """A clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    hands = Clock()
+    monkeypatch.setattr(clock, "monotonic", hands)
+    return hands
+
+
+class Reference:
+    """A bucket as one would explain it: tokens that grow with time, up to all of them."""
+
+    def __init__(self, policy: Policy, now: float) -> None:
+        self.policy, self.tokens, self.at = policy, float(policy.requests), now
+
+    def grow(self, now: float) -> None:
+        self.tokens = min(self.policy.requests, self.tokens + (now - self.at) / self.policy.step)
+        self.at = now
+
+    def take(self, now: float) -> bool:
+        self.grow(now)
+        if self.tokens + 1e-4 < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class Trio:
+    """Three processes' limiters on one Redis, which takes turns of them for requests of one caller."""
+
+    def __init__(self, url: str, policy: Policy) -> None:
+        settings = RedisSettings.model_validate({"url": url, "timeout": 2, "retry_after": 0.05})
+        self.policy = policy
+        self.redis = [Redis(settings) for _ in range(3)]
+        self.limiters = [RateLimiter(redis) for redis in self.redis]
+        self._turns = itertools.cycle(self.limiters)
+
+    @property
+    def client(self) -> Any:
+        return self.redis[0]._client
+
+    @property
+    def key(self) -> str:
+        """Where Redis holds the bucket."""
+        return f"slipway:limit:{self.policy.name}:{CALLER}"
+
+    async def take(self) -> Decision:
+        return await next(self._turns).take(self.policy, CALLER)
+
+    async def flood(self, requests: int) -> int:
+        """How many of the requests are allowed."""
+        return sum([(await self.take()).allowed for _ in range(requests)])
+
+    async def meet(self, hands: Clock) -> None:
+        """Let the processes hear of each other."""
+        for _ in range(3):
+            await self.flood(3 * self.policy.lease)
+            hands.now += 1.5
+
+    async def set_clock(self, seconds: float) -> None:
+        """What a jump of Redis' clock is to what it holds: all times of it were so much earlier."""
+        if held := await self.client.get(self.key):
+            full, written = (float(number) - seconds for number in held.split())
+            await self.client.set(self.key, f"{full:.6f} {written:.6f}", keepttl=True)
+        for name, score in await self.client.zrange("slipway:limiters", 0, -1, withscores=True):
+            await self.client.zadd("slipway:limiters", {name: score - seconds})
+
+    def lose(self, *, lost: bool) -> None:
+        """Redis is away, as far as the processes can tell, or back."""
+        for redis in self.redis:
+            if redis._trial is not None:
+                redis._trial.cancel()
+            redis._trial = asyncio.create_task(asyncio.sleep(HOUR)) if lost else None
+
+    async def close(self) -> None:
+        for redis in self.redis:
+            await redis.close()

@@ -1,0 +1,186 @@
+"""Limits over three processes while Redis is emptied, restarted, away, or has its clock set."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from service.local.redis import Redis as Server
+from service.security.limits import Policy
+from tests.api.conftest import unique
+from tests.security.limiting import CALLER, HOUR, Clock, Reference, Trio, hands
+
+__all__ = ["hands"]
+
+MakeTrio = Callable[[int], Trio]
+
+
+@pytest.fixture
+async def trio(redis_url: str) -> AsyncIterator[MakeTrio]:
+    """`trio(requests)`: three processes with a limit of so many requests an hour, and no other on their Redis."""
+    made: list[Trio] = []
+    redis = Redis.from_url(redis_url)
+    await redis.flushdb()
+    await redis.aclose()
+
+    def make(requests: int) -> Trio:
+        made.append(Trio(redis_url, Policy(unique("trouble"), requests, HOUR)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+@pytest.mark.parametrize("requests", [100, 1000])
+async def test_emptied_redis_learns_from_the_processes(trio: MakeTrio, requests: int) -> None:
+    three = trio(requests)
+    admitted = 0
+    for _ in range(2):
+        admitted += await three.flood(requests // 3)
+        await three.client.flushdb()
+    admitted += await three.flood(3 * requests)
+    assert requests * 0.95 <= admitted <= requests * 1.05
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, 86_400, -86_400, 1, -1])
+async def test_clock_of_redis_may_be_set(trio: MakeTrio, jump: float) -> None:
+    three = trio(1000)
+    admitted = 0
+    for _ in range(3):
+        admitted += await three.flood(300)
+        await three.set_clock(jump)
+    admitted += await three.flood(1000)
+    assert 950 <= admitted <= 1050
+
+
+async def test_limit_of_a_new_process_survives_a_clock_that_went_back(trio: MakeTrio) -> None:
+    """Nobody is left who knew the bucket; what Redis holds tells how full it was when it was written."""
+    old, new = trio(1000), trio(1)
+    new.policy = old.policy
+    admitted = await old.flood(600)
+    await old.set_clock(-86_400)
+    admitted += await new.flood(1200)
+    assert 950 <= admitted <= 1050
+
+
+@pytest.mark.parametrize("held", ["", "x", "1", "1e300 5", "5 1e300", "-inf 7", "9999999999.0 1.0"])
+async def test_odd_value_in_redis_closes_no_bucket_for_longer_than_its_window(
+    trio: MakeTrio, hands: Clock, held: str
+) -> None:
+    three = trio(1000)
+    await three.client.set(three.key, held)
+    await three.flood(3)
+    hands.now += HOUR
+    await three.set_clock(HOUR)
+    assert await three.flood(1000) >= 950
+
+
+async def test_processes_share_the_limit_while_redis_is_away(trio: MakeTrio, hands: Clock) -> None:
+    three = trio(1000)
+    await three.meet(hands)
+    admitted = await three.flood(300)
+    three.lose(lost=True)
+    away = await three.flood(3000)
+    three.lose(lost=False)
+    admitted += away + await three.flood(3000)
+    assert away > 500
+    assert 900 <= admitted <= 1050
+
+
+async def test_redis_is_told_what_a_process_let_in_without_it(trio: MakeTrio, hands: Clock) -> None:
+    three = trio(999)
+    await three.meet(hands)
+    three.lose(lost=True)
+    alone = sum([(await three.limiters[0].take(three.policy, CALLER)).allowed for _ in range(500)])
+    three.lose(lost=False)
+    assert 300 <= alone <= 333  # its share
+    others = await three.flood(2000)
+    assert 900 <= alone + others <= 999 * 1.05
+
+
+async def test_process_with_a_small_limit_still_serves_while_redis_is_away(
+    trio: MakeTrio, hands: Clock
+) -> None:
+    three = trio(2)
+    await three.meet(hands)
+    hands.now += HOUR
+    three.lose(lost=True)
+    assert await three.flood(30) == 3  # one each: a third of two would be none
+    refused = await three.take()
+    assert 0 < refused.retry_after <= HOUR
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+async def test_restart_of_redis_admits_no_more(own_redis: Server) -> None:
+    three = Trio(own_redis.url, Policy("restarted", 1000, HOUR))
+    admitted = 0
+    for _ in range(4):
+        admitted += await three.flood(60)
+        await asyncio.sleep(1.1)  # they hear of each other
+    for _ in range(2):
+        own_redis.stop()
+        admitted += await three.flood(150)
+        own_redis.start()
+        await asyncio.sleep(0.1)
+        admitted += await three.flood(150)
+    admitted += await three.flood(2000)
+    assert 900 <= admitted <= 1050
+    await three.close()
+
+
+Step = tuple[str, float]
+STEPS = st.one_of(
+    st.tuples(st.just("flood"), st.integers(1, 90)),
+    st.tuples(st.just("pause"), st.sampled_from([0.5, 5.0, 60.0, 900.0, HOUR])),
+)
+TROUBLES = st.one_of(
+    st.tuples(st.just("away"), st.integers(1, 150)),
+    st.tuples(st.just("jump"), st.sampled_from([-86_400, -HOUR, -10, 10, HOUR, 86_400])),
+    st.tuples(st.just("flush"), st.just(0)),
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    requests=st.integers(40, 400),
+    parts=st.lists(st.tuples(st.lists(STEPS, max_size=3), TROUBLES), max_size=3),
+)
+async def test_three_processes_decide_as_one_bucket_whatever_happens_to_redis(
+    trio: MakeTrio, hands: Clock, requests: int, parts: list[tuple[list[Step], Step]]
+) -> None:
+    three = trio(requests)
+    await three.client.flushdb()  # the processes of the example before
+    await three.meet(hands)
+    hands.now += HOUR
+    await three.client.delete(three.key)
+    bucket = Reference(three.policy, hands.now)
+    lost = 0.0  # tokens that were leased and not used, or grew unseen between two requests when the clock goes back
+    goes_back = any(kind == "jump" and amount < 0 for _, (kind, amount) in parts)
+    for kind, amount in [step for steps, trouble in parts for step in (*steps, trouble, ("flood", 40))]:
+        if kind == "pause":
+            hands.now += amount
+            await three.set_clock(amount)
+            lost += 3 * three.policy.lease + goes_back * amount / three.policy.step
+        elif kind == "jump":
+            await three.set_clock(amount)
+        elif kind == "flush":
+            await three.client.flushdb()
+        three.lose(lost=kind == "away")
+        bucket.grow(hands.now)
+        for _ in range(int(amount) if kind in {"flood", "away"} else 0):
+            allowed = (await three.take()).allowed
+            bucket.tokens -= allowed
+            assert bucket.tokens >= -0.05 * requests - 3
+            assert allowed or bucket.tokens <= 0.05 * requests + 3 + lost

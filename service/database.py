@@ -2,94 +2,46 @@
 
 import asyncio
 import contextlib
+import functools
 import random
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as SessionPoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service import clock, tls
+from service import clock
 from service.config import Settings
 from service.observability import database as metrics
+from service.postgres import LOST, Connection, connect, why
 
 log = structlog.get_logger(__name__)
 
-RETRY_FIRST, RETRY_MOST = 0.1, 2.0
+RETRY_FIRST, RETRY_MOST = 0.1, 1.0
 REFILL_SECONDS = 1.0
-
-# What tells that the server or the way to it is gone, not that the statement is wrong.
-LOST = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the server ended a connection just as a statement was to be sent
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-)
+EXPIRE_SECONDS = 1.0  # between two times that all connections are given up
+_WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CALL|COPY|nextval)\b", re.IGNORECASE)
 
 
 class DatabaseUnavailableError(Exception):
     """No connection in time, or the server is gone. The message holds no secret; the caller may try again."""
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[misc]
-    """A connection that leaves nothing session-scoped behind, so a release needs no round trip to reset it."""
-
-    __slots__ = ()
-
-    def get_reset_query(self) -> str:
-        return ""
+class ConnectionLostError(DatabaseUnavailableError):
+    """The connection ended under a statement, of which nobody knows whether it was run."""
 
 
-def connect_options(settings: Settings) -> dict[str, Any]:
-    """Arguments for `asyncpg.connect`: where, who, time-outs, application name."""
-    db = settings.database
-    options: dict[str, Any] = {
-        "timeout": db.connect_timeout,
-        "command_timeout": db.statement_timeout + 1,  # for a server that has gone silent
-        "connection_class": _Connection,
-    }
-    if db.url is not None:
-        options["dsn"] = db.url.get_secret_value()
-    else:
-        hosts = db.host.split(",")
-        options |= {
-            "host": hosts,
-            "port": [db.port] * len(hosts),
-            "database": db.name,
-            "user": db.user,
-            "password": settings.database_password,  # called at each connect: a rotated file needs no restart
-        }
-        if len(hosts) > 1:
-            options["target_session_attrs"] = "read-write"
-        if not db.host.startswith("/"):
-            options["ssl"] = tls.of_database(db)
-    if db.pgbouncer:
-        return options | {"statement_cache_size": 0}
-    return options | {
-        "statement_cache_size": settings.performance.statement_cache,
-        "max_cached_statement_lifetime": 0,
-        "server_settings": {
-            "application_name": settings.app.name,
-            "statement_timeout": _ms(db.statement_timeout),
-            "lock_timeout": _ms(db.lock_timeout),
-            "idle_in_transaction_session_timeout": _ms(db.idle_in_transaction_timeout),
-            "timezone": "UTC",
-        },
-    }
+@functools.lru_cache(1024)
+def _only_reads(sql: str) -> bool:
+    return _WRITES.search(sql) is None
 
 
 def _is_gone(connection: asyncpg.Connection) -> bool:
@@ -99,15 +51,9 @@ def _is_gone(connection: asyncpg.Connection) -> bool:
         return True
 
 
-def _ms(seconds: float) -> str:
-    return str(round(seconds * 1000))
-
-
-def why(error: BaseException) -> str:
-    """One line on what is wrong with the way to the database."""
-    if isinstance(error, TimeoutError):
-        return "no connection in time"
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+def _cut(connection: asyncpg.Connection) -> None:
+    with contextlib.suppress(asyncpg.InterfaceError):  # the pool has taken it back
+        connection.terminate()
 
 
 class Database:
@@ -120,6 +66,10 @@ class Database:
         self._keeper: asyncio.Task[None] | None = None
         self._late: set[asyncio.Task[None]] = set()
         self._probe: asyncpg.Connection | None = None
+        self._away: str | None = None
+        self._missed = asyncio.Event()
+        self._age = 0
+        self._expired_at = -EXPIRE_SECONDS
         cached = 0 if self._limits.pgbouncer else settings.performance.statement_cache
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
@@ -130,14 +80,47 @@ class Database:
             pool_timeout=self._limits.acquire_timeout,
         )
         metrics.time_session_statements(self.engine)
+        event.listen(self.engine.sync_engine, "connect", self._note_age)
+        event.listen(self.engine.sync_engine, "checkout", self._refuse_old)
 
-    async def _connect(self, **_: Any) -> asyncpg.Connection:
-        return await asyncpg.connect(**connect_options(self._settings))
+    async def _connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
+        """A new connection for a request. While the server is away, one attempt at a time knocks for all: a server that
+        is about to come back has better things to do than to turn away hundreds."""
+        if self._away is not None:
+            raise DatabaseUnavailableError(self._away)
+        return await self._knock()
+
+    async def _knock(self) -> asyncpg.Connection:
+        try:
+            connection = await connect(self._settings)
+        except LOST as error:
+            self._away = why(error)
+            self._missed.set()
+            raise
+        self._away = None
+        return connection
+
+    async def _expire(self) -> None:
+        """Give up every connection of both pools: what has happened to one has most likely happened to all."""
+        now = clock.monotonic()
+        if now - self._expired_at >= EXPIRE_SECONDS:
+            self._expired_at = now
+            self._age += 1
+            await self.pool.expire_connections()
+
+    def _note_age(self, _: Any, record: ConnectionPoolEntry) -> None:
+        record.info["age"] = self._age
+
+    def _refuse_old(self, _: Any, record: ConnectionPoolEntry, __: Any) -> None:
+        """Keep an ORM session from a connection that has ended or was given up while it lay in the pool."""
+        if record.info["age"] != self._age or record.driver_connection.is_closed():  # type: ignore[union-attr]
+            raise DisconnectionError
 
     async def start(self) -> None:
         """Open the pool and fill it in the background: a database that is down delays nothing here."""
         self._pool = await asyncpg.create_pool(
-            **connect_options(self._settings),
+            connect=self._connect,
+            connection_class=Connection,
             min_size=0,
             max_size=self._limits.pool_max,
             max_inactive_connection_lifetime=self._limits.idle_lifetime,
@@ -161,21 +144,29 @@ class Database:
 
     async def _keep_filled(self) -> None:
         """Keep `pool_min` connections open, whatever closes them; with growing pauses while there is no server."""
-        least, pause = min(self._limits.pool_min, self._limits.pool_max), RETRY_FIRST
+        pause = RETRY_FIRST
         while True:
+            self._missed.clear()
             try:
-                if self.pool.get_size() < least:
-                    async with contextlib.AsyncExitStack() as stack:
-                        for _ in range(least):
-                            await stack.enter_async_context(
-                                self.pool.acquire(timeout=self._limits.connect_timeout)
-                            )
-                pause = RETRY_FIRST
-                await asyncio.sleep(REFILL_SECONDS)
-            except LOST as error:
-                log.warning("database unreachable", reason=why(error), retry_in=round(pause, 1))
+                if self._away is not None:
+                    (await self._knock()).terminate()
+                await self._fill()
+            except (DatabaseUnavailableError, *LOST) as error:
+                log.warning("database unreachable", reason=self._away or why(error), retry_in=round(pause, 1))
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret
                 pause = min(pause * 2, RETRY_MOST)
+            else:
+                pause = RETRY_FIRST
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._missed.wait(), REFILL_SECONDS)
+
+    async def _fill(self) -> None:
+        least = min(self._limits.pool_min, self._limits.pool_max)
+        if self.pool.get_size() >= least:
+            return
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(least):
+                await stack.enter_async_context(self.pool.acquire(timeout=self._limits.connect_timeout))
 
     async def _acquire(self) -> asyncpg.Connection:
         """A connection within the acquire time-out. One that takes longer to connect goes to the pool, for the next
@@ -193,7 +184,7 @@ class Database:
         raise TimeoutError
 
     async def _give_back(self, connecting: "asyncio.Future[asyncpg.Connection]") -> None:
-        with contextlib.suppress(*LOST):
+        with contextlib.suppress(DatabaseUnavailableError, *LOST):
             await self.pool.release(await connecting)
 
     async def report(self) -> None:
@@ -226,13 +217,18 @@ class Database:
             metrics.waited(clock.monotonic() - began)
         try:
             yield connection
-        except LOST as error:
-            here = _is_gone(connection) or not isinstance(error, OSError)
-            if here:
-                await self.pool.expire_connections()
-            elif not isinstance(error, TimeoutError):
-                raise  # not the database's, but of what the block has done beside it
+        except (
+            TimeoutError
+        ) as error:  # longer than the server itself lets a statement run: it has gone silent
+            _cut(connection)
+            await self._expire()
             raise DatabaseUnavailableError(why(error)) from error
+        except LOST as error:
+            if isinstance(error, OSError) and not _is_gone(connection):
+                raise  # not the database's, but of what the block has done beside it
+            _cut(connection)
+            await self._expire()
+            raise ConnectionLostError(why(error)) from error
         finally:
             await self.pool.release(connection)
 
@@ -240,7 +236,7 @@ class Database:
         """Run one statement on a connection kept for probes, so that a busy pool does not look like a lost server."""
         try:
             if self._probe is None or self._probe.is_closed():
-                self._probe = await self._connect()
+                self._probe = await self._knock()
             async with self._probe.transaction():
                 rows: list[asyncpg.Record] = await self._probe.fetch(sql)
                 return rows
@@ -271,7 +267,18 @@ class Database:
             connection.terminate()
 
     async def fetch(self, sql: str, arguments: Sequence[Any] = ()) -> list[asyncpg.Record]:
-        """Run one statement in its own transaction and return its rows."""
+        """Run one statement in its own transaction and return its rows.
+
+        One that only reads is run once more when its connection ends under it.
+        """
+        try:
+            return await self._fetch(sql, arguments)
+        except ConnectionLostError:
+            if not _only_reads(sql):
+                raise
+        return await self._fetch(sql, arguments)
+
+    async def _fetch(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
         # asyncpg prepares and runs a statement in two steps, which PgBouncer may send to two servers: only a
         # transaction holds them together.
         way = self.transaction() if self._limits.pgbouncer else self.connection()
@@ -292,5 +299,6 @@ class Database:
         except DBAPIError as error:
             cause = error.orig.__cause__ if error.orig else None
             if isinstance(cause, LOST):
+                await self._expire()
                 raise DatabaseUnavailableError(why(cause)) from error
             raise cause or error from error

@@ -9,10 +9,11 @@ import asyncpg
 
 from service import clock
 from service.cache.redis import Redis
-from service.database import LOST, Database, DatabaseUnavailableError
+from service.database import Database, DatabaseUnavailableError
 from service.http.lifecycle import Lifecycle
 from service.migrations import runner
 from service.observability.metrics import dependency_up, migration_pending
+from service.postgres import LOST
 
 CHECK_TIMEOUT = 1.0
 CACHE_SECONDS = 0.5

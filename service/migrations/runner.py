@@ -22,9 +22,10 @@ from sqlalchemy.pool import NullPool
 
 from service import clock
 from service.config import Settings
-from service.database import LOST, DatabaseUnavailableError, connect_options, why
+from service.database import DatabaseUnavailableError
 from service.migrations import grants
 from service.migrations.role import ensure
+from service.postgres import LOST, connect_options, why
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.config import Settings
-from service.database import connect_options
+from service.postgres import connect_options
 from service.settings_check import SettingsError, load
 from tests.unit.conftest import Env
 

@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from service import clock
-from service.database import LOST, DatabaseUnavailableError, why
+from service.database import DatabaseUnavailableError
 from service.http import problems
 from service.http.state import state_of
+from service.postgres import LOST, why
 from service.resources.documentation import ALWAYS, Documented, list_parameters, responses_of
 from service.resources.engine import Engine
 from service.resources.lists.listing import ListQuery

@@ -11,6 +11,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("settings_issuer", "settings_server"),
     ("config",),
     ("settings_check", "observability", "models", "tls"),
+    ("postgres",),
     ("database",),
     ("migrations", "cache", "sample", "features"),
     ("http",),

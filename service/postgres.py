@@ -1,0 +1,121 @@
+"""Connecting to PostgreSQL: where, as whom, within which times, and what tells that the server is gone."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+from service import tls
+from service.config import Settings
+
+# What tells that the server or the way to it is gone, not that the statement is wrong.
+LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection ended just as a statement was to be sent, or none takes writes
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+
+
+def why(error: BaseException) -> str:
+    """One line on what is wrong with the way to the database."""
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+class Connection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that leaves nothing session-scoped behind, so a release needs no round trip to reset it."""
+
+    __slots__ = ()
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+def connect_options(settings: Settings) -> dict[str, Any]:
+    """Arguments for `asyncpg.connect`: where, who, time-outs, application name."""
+    db = settings.database
+    options: dict[str, Any] = {
+        "timeout": db.connect_timeout,
+        "command_timeout": db.statement_timeout + 1,  # for a server that has gone silent
+        "connection_class": Connection,
+    }
+    if db.url is not None:
+        options["dsn"] = db.url.get_secret_value()
+    else:
+        hosts = db.host.split(",")
+        options |= {
+            "host": hosts,
+            "port": [db.port] * len(hosts),
+            "database": db.name,
+            "user": db.user,
+            "password": settings.database_password,  # called at each connect: a rotated file needs no restart
+        }
+        if len(hosts) > 1:
+            options["target_session_attrs"] = "read-write"
+        if not db.host.startswith("/"):
+            options["ssl"] = tls.of_database(db)
+    if db.pgbouncer:
+        return options | {"statement_cache_size": 0}
+    return options | {
+        "statement_cache_size": settings.performance.statement_cache,
+        "max_cached_statement_lifetime": 0,
+        "server_settings": {
+            "application_name": settings.app.name,
+            "statement_timeout": _ms(db.statement_timeout),
+            "lock_timeout": _ms(db.lock_timeout),
+            "idle_in_transaction_session_timeout": _ms(db.idle_in_transaction_timeout),
+            "timezone": "UTC",
+        },
+    }
+
+
+def _ms(seconds: float) -> str:
+    return str(round(seconds * 1000))
+
+
+async def connect(settings: Settings) -> asyncpg.Connection:
+    """A connection; with several hosts, to the one that takes writes. Raises one of `LOST`.
+
+    All hosts are asked at once. One after the other, a host that has gone silent would use up the time of those
+    behind it.
+    """
+    options = connect_options(settings)
+    hosts = options.get("host", [])
+    if len(hosts) < 2:  # noqa: PLR2004
+        return await asyncpg.connect(**options)
+    attempts = [
+        asyncio.create_task(asyncpg.connect(**{**options, "host": host, "port": settings.database.port}))
+        for host in hosts
+    ]
+    chosen: asyncpg.Connection | None = None
+    try:
+        chosen = await _first(attempts)
+    finally:
+        for attempt in attempts:
+            attempt.cancel()
+        for made in await asyncio.gather(*attempts, return_exceptions=True):
+            if isinstance(made, asyncpg.Connection) and made is not chosen:
+                made.terminate()
+    return chosen
+
+
+async def _first(attempts: list[asyncio.Task[asyncpg.Connection]]) -> asyncpg.Connection:
+    """The connection that is made first. Raises the last error when there is none."""
+    error: BaseException | None = None
+    for attempt in asyncio.as_completed(attempts):
+        try:
+            return await attempt
+        except LOST as failed:
+            error = failed
+    assert error is not None
+    raise error

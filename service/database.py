@@ -217,9 +217,8 @@ class Database:
             metrics.waited(clock.monotonic() - began)
         try:
             yield connection
-        except (
-            TimeoutError
-        ) as error:  # longer than the server itself lets a statement run: it has gone silent
+        except TimeoutError as error:
+            # Longer than the server itself lets a statement run: it has gone silent, and a second try would, too.
             _cut(connection)
             await self._expire()
             raise DatabaseUnavailableError(why(error)) from error

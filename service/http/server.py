@@ -48,6 +48,19 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept what waits in the backlog, which closing the listener would reset, before all is told to end."""
+        await _turns_of_the_loop()
+        for server in self.servers:
+            server.close()
+        await _turns_of_the_loop()  # what was accepted last becomes a connection
+        await super().shutdown(sockets)
+
+
+async def _turns_of_the_loop() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
     """A listening socket. Raises `PortTakenError`."""

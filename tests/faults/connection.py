@@ -36,6 +36,13 @@ class Answer:
         return hashlib.sha256(self.body).hexdigest()[:12]
 
 
+def _request(method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: slipway.test", *(f"{n}: {v}" for n, v in headers.items())]
+    if body or method not in {"GET", "HEAD", "DELETE"}:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join(lines).encode() + HEAD_END + body
+
+
 class Connection:
     """A connection to a port of this machine."""
 
@@ -58,14 +65,14 @@ class Connection:
         return not (self._closing or self._reader.at_eof() or self._writer.is_closing())
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> None:
-        lines = [
-            f"{method} {path} HTTP/1.1",
-            "Host: slipway.test",
-            *(f"{n}: {v}" for n, v in headers.items()),
-        ]
-        if body or method not in {"GET", "HEAD", "DELETE"}:
-            lines.append(f"Content-Length: {len(body)}")
-        self._writer.write("\r\n".join(lines).encode() + HEAD_END + body)
+        self._writer.write(_request(method, path, headers, body))
+
+    def send_part(
+        self, share: float, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> None:
+        """Send no more than this share of the bytes of a request."""
+        whole = _request(method, path, headers, body)
+        self._writer.write(whole[: int(len(whole) * share)])
 
     async def answer(self) -> Answer:
         """The answer to the request that was sent. Raises `NoAnswerError`."""

@@ -34,6 +34,5 @@ class Figures:
             draft.replace(file)
 
 
-def full() -> bool:
-    """Whether the tests run in full size: as many rounds and minutes as the promises name."""
-    return bool(os.environ.get("SLIPWAY_FAULT_FULL"))
+FULL = bool(os.environ.get("SLIPWAY_FAULT_FULL"))
+"""Whether the tests run in full size: as many rounds and minutes as the promises name."""

@@ -92,22 +92,35 @@ class Load:
             operation = "create"
         await getattr(self, f"_{operation}")(fresh=fresh)
 
-    async def _create(self, *, fresh: bool) -> None:
-        number = len(self.history.events)
-        mark, key = f"Item {self._name}-{number}", f"{self._name}-{number}"
+    async def slow(self, seconds: float) -> Event:
+        """A creation that takes so long, where `Trial.slow_down` has been called."""
+        return await self._create(fresh=True, beginning=f"Slow {seconds:g}")
+
+    async def again(self, event: Event) -> Event:
+        """The same creation under the same key, as a client does that has got no answer."""
+        twin = self.history.add("create", fresh=True, mark=event.mark, key=event.key)
+        await self._ask(twin, "POST", PRODUCTS, self._body(event.mark), {"Idempotency-Key": event.key})
+        if twin.good:
+            self._note_creation(twin)
+        return twin
+
+    def _body(self, mark: str) -> bytes:
+        sku = "F-" + mark.rpartition(" ")[2].upper()
+        return orjson.dumps({"sku": sku, "name": mark, "price": "1.00", "category_id": self._category})
+
+    async def _create(self, *, fresh: bool, beginning: str = "Item") -> Event:
+        name = f"{self._name}-{len(self.history.events)}"
+        mark, key = f"{beginning} {name}", name
         event = self.history.add("create", fresh=fresh, mark=mark, key=key)
-        body = orjson.dumps(
-            {
-                "sku": f"F-{self._name}-{number}".upper(),
-                "name": mark,
-                "price": "1.00",
-                "category_id": self._category,
-            }
-        )
-        await self._ask(event, "POST", PRODUCTS, body, {"Idempotency-Key": key})
-        if event.good and event.answer:
-            event.item = event.answer.headers["location"].rpartition("/")[2]
-            self._learn(event)
+        await self._ask(event, "POST", PRODUCTS, self._body(mark), {"Idempotency-Key": key})
+        if event.good:
+            self._note_creation(event)
+        return event
+
+    def _note_creation(self, event: Event) -> None:
+        assert event.answer is not None
+        event.item = event.answer.headers["location"].rpartition("/")[2]
+        self._learn(event)
 
     async def _read(self, *, fresh: bool) -> None:
         item = self._dice.choice([*self._tags])

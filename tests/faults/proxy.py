@@ -20,6 +20,18 @@ class Endpoint(NamedTuple):
 ANYWHERE = Endpoint(LOOPBACK, 0)
 
 
+class Ways:
+    """The two directions, each of which may be closed: to the target, and back."""
+
+    def __init__(self) -> None:
+        self.forth, self.back = asyncio.Event(), asyncio.Event()
+        self.open()
+
+    def open(self) -> None:
+        self.forth.set()
+        self.back.set()
+
+
 class Proxy:
     """Relays connections of `port` to a target. `delay` is in seconds a chunk, `rate` in bytes a second."""
 
@@ -28,8 +40,7 @@ class Proxy:
         self._listen = listen
         self._server: asyncio.Server | None = None
         self._pairs: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, ...]] = {}
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        self._ways = Ways()
         self.delay = 0.0
         self.rate: float | None = None
 
@@ -66,16 +77,18 @@ class Proxy:
             self._server.close()
             self._server = None
 
-    def swallow(self) -> None:
-        """Let nothing pass, and tell nobody: connections are taken, and hang."""
-        self._flowing.clear()
+    def swallow(self, *, answers_only: bool = False) -> None:
+        """Let nothing pass, or nothing of what the target says, and tell nobody: connections are taken, and hang."""
+        self._ways.back.clear()
+        if not answers_only:
+            self._ways.forth.clear()
 
     def heal(self, *, forget: bool = True) -> None:
         """Let new connections pass again; with `forget` the old ones hang for ever, as behind a firewall that has
         lost its table."""
         if forget:
-            self._flowing = asyncio.Event()
-        self._flowing.set()
+            self._ways = Ways()
+        self._ways.open()
 
     def cut(self) -> None:
         """End every connection, in order."""
@@ -94,16 +107,16 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._pairs[task] = (writer,)
-        flowing = self._flowing
+        ways = self._ways
         try:
-            await flowing.wait()
+            await ways.forth.wait()
             target = self.pick()
             if target is None:
                 return
             there_reader, there = await asyncio.open_connection(*target)
             self._pairs[task] = (writer, there)
             await asyncio.gather(
-                self._pump(reader, there, flowing), self._pump(there_reader, writer, flowing)
+                self._pump(reader, there, ways.forth), self._pump(there_reader, writer, ways.back)
             )
         except (OSError, asyncio.CancelledError):
             pass  # an end is gone, or the connection is cut: whoever is left learns of it below

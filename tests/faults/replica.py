@@ -1,6 +1,7 @@
 """One replica of the service: a process that can be killed, ended and started again at the same address."""
 
 import asyncio
+import resource
 import signal
 import time
 from pathlib import Path
@@ -38,6 +39,10 @@ class Replica:
     def pid(self) -> int:
         return self.served.process.pid
 
+    def change(self, **settings: object) -> None:
+        """Use other settings from the next start on."""
+        self._settings.update(settings)
+
     async def start(self) -> None:
         """Return when it is ready."""
         await self.launch()
@@ -61,6 +66,8 @@ class Replica:
         self.served.process.send_signal(signal.SIGTERM)
         code = await self._ended(STOP_SECONDS)
         self._unwatch()
+        while self.livez and not self.livez[-1][1]:  # the admin port is the last thing to close, not the process
+            self.livez.pop()
         return code, time.monotonic() - began
 
     async def close(self) -> None:
@@ -95,10 +102,22 @@ class Replica:
         lines = self.served.lines(level="error") if self._served else []
         return [str(line.get("exception", line)) for line in lines]
 
-    def memory(self) -> int | None:
-        """Bytes of memory in use; None where the system does not tell."""
-        try:
-            pages = (Path("/proc") / str(self.pid) / "statm").read_text().split()[1]
-        except OSError:
-            return None
-        return int(pages) * 4096
+    @property
+    def workers(self) -> list[int]:
+        """Ids of the processes that gunicorn has started; none where one process serves alone."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def memory(self) -> int:
+        """Bytes of memory in use, of all its processes; 0 where the system does not tell."""
+        return sum(
+            int((folder / "statm").read_text().split()[1]) * resource.getpagesize()
+            for folder in self._folders()
+        )
+
+    def files(self) -> int:
+        """How many files and sockets it has open; 0 where the system does not tell."""
+        return sum(len([*(folder / "fd").iterdir()]) for folder in self._folders())
+
+    def _folders(self) -> list[Path]:
+        own = Path(f"/proc/{self.pid}")
+        return [own, *(Path(f"/proc/{pid}") for pid in self.workers)] if own.exists() else []

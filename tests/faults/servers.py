@@ -2,13 +2,18 @@
 
 import asyncio
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from service.local import postgres, redis
+from service.local.account import unprivileged_account
+from service.local.child import Child
 from service.local.databases import create_database, drop_database
+from service.local.postgres import START_SECONDS, STOP
+from service.local.programs import postgres_programs
 from tests.keeper import POSTGRES_SETTINGS, migrate
 
 Mode = Literal["fast", "immediate"]
@@ -36,6 +41,23 @@ class Postgres(postgres.Postgres):
             self._templated = True
         asyncio.run(create_database(self.url, name, template=TEMPLATE))
         return self._of(name)
+
+    def standby(self, folder: Path) -> "Postgres":
+        """A copy of this one that follows it, not started yet. It knows the same roles."""
+        folder.mkdir(parents=True)
+        folder.chmod(0o711)
+        shutil.copy2(self._folder / "password", folder / "password")
+        (folder / "database").touch()
+        data = folder / "data"
+        account = unprivileged_account(self._data, postgres_programs())
+        if account:
+            account.own(folder)
+        child = Child(
+            postgres_programs() / "pg_basebackup", folder / "log", stop_signals=STOP, account=account
+        )
+        child.start("--dbname", self.url, "--pgdata", str(data), "--write-recovery-conf", "--checkpoint=fast")
+        child.wait_end(seconds=START_SECONDS)
+        return Postgres(folder)
 
     def drop(self, name: str) -> None:
         asyncio.run(drop_database(self.url, name))

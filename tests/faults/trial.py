@@ -3,12 +3,14 @@
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
+import orjson
 import pytest
 from httpx2 import AsyncClient
 
@@ -17,6 +19,7 @@ from tests.faults.aside import aside
 from tests.faults.balancer import Balancer
 from tests.faults.history import Event, History
 from tests.faults.load import CATEGORIES, Load
+from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.replica import Replica
 from tests.faults.servers import Postgres, Redis
 from tests.process.conftest import new_key
@@ -24,8 +27,22 @@ from tests.process.conftest import new_key
 MEMORY_SHARE = 1.10
 SETTLE_SECONDS = 5.0
 WARM_REQUESTS = 150
+# gunicorn leaves a socket object to the garbage collector.
+GUNICORN: dict[str, object] = {
+    "server__workers": 2,
+    "PYTHONWARNINGS": "error,ignore::ResourceWarning",
+}
 # The load comes from one caller, and much faster than one is allowed to.
-SETTINGS: dict[str, object] = {"rate_limit__requests": 1_000_000, "rate_limit__writes": 1_000_000}
+UNLIMITED: dict[str, object] = {"rate_limit__requests": 1_000_000, "rate_limit__writes": 1_000_000}
+
+_SLEEP = """
+CREATE FUNCTION public.sleep_by_name() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_sleep(split_part(NEW.name, ' ', 2)::float); RETURN NEW; END $$
+"""
+_SLOW = """
+CREATE TRIGGER slow BEFORE INSERT ON product FOR EACH ROW WHEN (NEW.name LIKE 'Slow %')
+EXECUTE FUNCTION public.sleep_by_name()
+"""
 
 
 class Trial:
@@ -42,18 +59,17 @@ class Trial:
         self._home = home
         self._open = AsyncExitStack()
         self._memory: dict[int, int] = {}
-        self._headers: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
         self._category = ""
         self._port = 0
 
-    async def serve(self, count: int = 1, **settings: object) -> None:
-        """Start so many replicas behind a balancer, and warm them up. Raises when they do not become ready."""
-        given = {
-            "database__url": self.database_url,
-            "redis__url": self.redis.url,
-            **SETTINGS,
-            **settings,
-        }
+    async def serve(self, count: int = 1, settings: Mapping[str, object] | None = None) -> None:
+        """Start so many replicas behind a balancer, and warm them up. Raises when they do not become ready.
+
+        A setting that is None is left out.
+        """
+        usual = {"database__url": self.database_url, "redis__url": self.redis.url, **UNLIMITED}
+        given = {name: value for name, value in {**usual, **(settings or {})}.items() if value is not None}
         self.replicas = [Replica(self._home / f"replica-{n}", **given) for n in range(count)]
         for replica in self.replicas:
             self._open.push_async_callback(replica.close)
@@ -61,13 +77,13 @@ class Trial:
         balancer = await self._open.enter_async_context(Balancer(lambda: self.replicas))
         self._port = balancer.port
         key = await new_key(self.database_url, "admin")
-        self._headers = {"Authorization": f"Bearer {key}"}
+        self.headers = {"Authorization": f"Bearer {key}"}
         self._category = await self._new_category()
         await self.load(rate=1).send(WARM_REQUESTS * count)
         self.remember_memory()
 
     async def _new_category(self) -> str:
-        async with AsyncClient(base_url=f"http://127.0.0.1:{self._port}", headers=self._headers) as client:
+        async with AsyncClient(base_url=f"http://127.0.0.1:{self._port}", headers=self.headers) as client:
             made = await client.post(CATEGORIES, json={"slug": "faults", "name": "Faults"})
         return str(made.raise_for_status().json()["id"])
 
@@ -75,11 +91,42 @@ class Trial:
         """A client of the balancer, or of another port."""
         seed = self.dice.randrange(2**32)
         given = {"history": self.history, **more}
-        return Load(port or self._port, self._headers, self._category, seed=seed, rate=rate, **given)
+        return Load(port or self._port, self.headers, self._category, seed=seed, rate=rate, **given)
+
+    def product(self, sku: str) -> bytes:
+        """The body that creates a product."""
+        return orjson.dumps({"sku": sku, "name": sku, "price": "1.00", "category_id": self._category})
+
+    @property
+    def database_endpoint(self) -> Endpoint:
+        parts = urlsplit(self.database_url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return Endpoint(parts.hostname, parts.port)
+
+    def database_by(self, way: Proxy) -> str:
+        """The URL of the trial's database through a proxy."""
+        return (
+            self.database_url.replace(f":{self.database_endpoint.port}/", f":{way.port}/")
+            + "?sslmode=disable"
+        )
+
+    async def execute(self, *statements: str) -> None:
+        """Run statements in the trial's database, past the service."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    async def slow_down(self) -> None:
+        """Let the creation of a product named `Slow 2.5 …` take so many seconds."""
+        await self.execute(_SLEEP, _SLOW)
 
     def remember_memory(self) -> None:
         """Take what the processes use now for what they need."""
-        self._memory = {r.pid: used for r in self.replicas if (used := r.memory()) is not None}
+        self._memory = {replica.pid: replica.memory() for replica in self.replicas}
 
     async def judge(self, *, memory: bool = True) -> None:
         """Hold all invariants against what has happened. Fails with every breach, and what happened around it."""
@@ -103,7 +150,7 @@ class Trial:
         found = []
         for replica in self.replicas:
             before, now = self._memory.get(replica.pid), replica.memory()
-            if before and now and now > before * MEMORY_SHARE:
+            if before and now > before * MEMORY_SHARE:
                 found.append(f"I7: {before / 1e6:.1f} MB before, {now / 1e6:.1f} MB after")
         return found
 

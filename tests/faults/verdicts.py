@@ -21,7 +21,6 @@ _VERSIONS = """
 SELECT row_id::text AS item, array_agg(version ORDER BY version) AS versions FROM row_history
 WHERE table_name = 'product' AND row_id::text = ANY ($1) GROUP BY 1
 """
-_MARKED = "SELECT name, count(*) AS times FROM product WHERE sku LIKE $1 GROUP BY 1"
 _KEPT = "SELECT id::text AS item, version, name FROM product WHERE id::text = ANY ($1)"
 _BUSY = """
 SELECT state, count(*) AS connections FROM pg_stat_activity
@@ -50,11 +49,12 @@ def _acknowledged(writes: Sequence[Event], changes: Rows, kept: Rows) -> Iterato
     there."""
     made = {row["request_id"]: (row["item"], row["version"]) for row in changes}
     there = {row["item"]: row["version"] for row in kept}
+    requests = _requests_of_keys(writes)
     for event in writes:
         if not event.good:
             continue
-        if made.get(event.request_id) != (event.item, event.version):
-            found = made.get(event.request_id)
+        found = [made.get(name) for name in requests.get(event.key, {event.request_id})]
+        if (event.item, event.version) not in found:
             yield f"I1: #{event.number} told {event.item} v{event.version}, the history has {found}"
         elif there.get(event.item, 0) < event.version:
             yield f"I1: #{event.number} told v{event.version} of {event.item}, the table has {there.get(event.item)}"
@@ -62,14 +62,18 @@ def _acknowledged(writes: Sequence[Event], changes: Rows, kept: Rows) -> Iterato
 
 def _once(writes: Sequence[Event], changes: Rows) -> Iterator[str]:
     """I2: one effect for a key, whoever has sent it and whatever was answered."""
+    effects = Counter(row["request_id"] for row in changes)
+    for key, names in _requests_of_keys(writes).items():
+        if (times := sum(effects[name] for name in names)) > 1:
+            yield f"I2: key {key} had its effect {times} times"
+
+
+def _requests_of_keys(writes: Sequence[Event]) -> Mapping[str, set[str]]:
     requests = defaultdict[str, set[str]](set)
     for event in writes:
         if event.key:
             requests[event.key].add(event.request_id)
-    effects = Counter(row["request_id"] for row in changes)
-    for key, names in requests.items():
-        if (times := sum(effects[name] for name in names)) > 1:
-            yield f"I2: key {key} had its effect {times} times"
+    return requests
 
 
 def _versions(versions: Rows, kept: Rows) -> Iterator[str]:

@@ -18,7 +18,14 @@ from service.http.problems import Problem
 from service.http.protocol import framing
 from service.http.protocol.closing import ClosingTransport
 from service.http.protocol.framing import SINGLE
-from service.http.protocol.limits import DISCARDED, LINGER_SECONDS, PIPELINED, TOLD, Limits
+from service.http.protocol.limits import (
+    DISCARDED,
+    LAST_WORD_SECONDS,
+    LINGER_SECONDS,
+    PIPELINED,
+    TOLD,
+    Limits,
+)
 from service.http.state import REFUSAL
 
 log = structlog.get_logger(__name__)
@@ -289,8 +296,17 @@ class Connection(HttpToolsProtocol):
         )
 
     def shutdown(self) -> None:
+        """End behind the request that is under way. Without one, leave a moment for a request that the client sent
+        before it could know: it is answered, and that answer closes the connection."""
         self._keeps = False
-        super().shutdown()
+        if self._waits():
+            self.loop.call_later(LAST_WORD_SECONDS, self._close_if_nothing_came)
+        else:
+            super().shutdown()
+
+    def _close_if_nothing_came(self) -> None:
+        if self._phase == IDLE:
+            super().shutdown()
 
     # Time.
 

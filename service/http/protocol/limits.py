@@ -7,6 +7,7 @@ from service.settings_server import ServerSettings
 PIPELINED = 128  # requests that may wait behind a running one; each costs some kilobytes
 DISCARDED = 65_536  # bytes of an unread body that are cheaper to throw away than a new connection
 TOLD = 100  # connections beyond the limit that are told so at a time; the rest is cut off
+LAST_WORD_SECONDS = 0.3  # that an idle connection stays open once the server stops
 LINGER_SECONDS = 2.0  # that a client gets to take its answer once we have said that we close
 
 

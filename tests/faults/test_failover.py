@@ -1,0 +1,162 @@
+"""A primary that takes no writes, and one that is gone while its standby takes over."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from service.local.ports import LOOPBACK
+from tests.faults.aside import aside
+from tests.faults.figures import Figures
+from tests.faults.proxy import Endpoint, Proxy
+from tests.faults.servers import Postgres
+from tests.faults.trial import Trial, refused_in
+
+RATE = 60
+WRITABLE_SECONDS = 5.0
+ANSWERED_SECONDS = 1.0
+ELSEWHERE = "127.0.0.2"
+WRITES = {"create", "update"}
+
+
+async def test_read_only_primary_refuses_writes_alone_and_heals(trial: Trial, figure: Figures) -> None:
+    await trial.serve()
+    name = urlsplit(trial.database_url).path[1:]
+    async with trial.load(rate=RATE).running():
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        await trial.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        await trial.execute(_END_OTHERS)
+        await asyncio.sleep(2)
+        await _as_writer(trial, f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+        writable = time.monotonic()
+        await asyncio.sleep(WRITABLE_SECONDS + 0.5)
+    trial.only(
+        lambda event: refused_in(event, began, writable + WRITABLE_SECONDS, within=ANSWERED_SECONDS),
+        "the primary took no writes",
+    )
+    failed = [event for event in trial.history.failures() if event.operation in WRITES]
+    assert failed, "the outage was not felt"
+    healed = max(0, max(event.end for event in failed) - writable)
+    figure("read-only-healed", healed, WRITABLE_SECONDS, unit="s")
+    reads = [e for e in trial.history.events if e.operation == "read" and began + 1 < e.start < writable]
+    assert all(event.good for event in reads), trial.history.around([e for e in reads if not e.good])
+    await trial.judge()
+
+
+_END_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+async def _as_writer(trial: Trial, statement: str) -> None:
+    await trial.execute("SET default_transaction_read_only = off", statement)
+
+
+@dataclass
+class Pair:
+    """A primary and its standby, each behind a proxy, on two addresses and one port."""
+
+    primary: Postgres
+    standby: Postgres
+    ways: tuple[Proxy, Proxy]
+
+
+@pytest.fixture
+async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
+    folder = tmp_path_factory.mktemp("pair")
+    for closed in (folder, *folder.parents[:2]):
+        closed.chmod(0o711)
+    primary = Postgres(folder / "primary")
+    await aside(primary.start)
+    standby = await aside(primary.standby, folder / "standby")
+    await aside(standby.start)
+    try:
+        async with (
+            Proxy(_of(primary)) as first,
+            Proxy(_of(standby), listen=Endpoint(ELSEWHERE, first.port)) as second,
+        ):
+            yield Pair(primary, standby, (first, second))
+    finally:
+        for server in (primary, standby):
+            server.resume()
+            await aside(server.end, "immediate")
+
+
+def _of(server: Postgres) -> Endpoint:
+    parts = urlsplit(server.url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return Endpoint(parts.hostname, parts.port)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("how", ["crash", "silent"])
+async def test_standby_takes_over_without_a_restart(
+    pair: Pair, trial: Trial, figure: Figures, how: Literal["crash", "silent"]
+) -> None:
+    trial.database_url = await aside(pair.primary.database, "failover")
+    await _replicate_synchronously(pair.primary)
+    parts = urlsplit(trial.database_url)
+    hosts: dict[str, object] = {
+        "database__url": None,
+        "database__host": f"{ELSEWHERE},{LOOPBACK}",
+        "database__port": pair.ways[0].port,
+        "database__name": parts.path[1:],
+        "database__user": parts.username,
+        "database__password": parts.password,
+        "database__statement_timeout": 2,
+        "database__connect_timeout": 1,
+        "database__ssl": "disable",
+    }
+    await trial.serve(1, hosts)
+    process = trial.replicas[0].pid
+    async with trial.load(rate=RATE).running():
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        if how == "crash":
+            await aside(pair.primary.end, "immediate")
+        else:
+            pair.ways[0].swallow()
+            await aside(pair.primary.pause)
+        await asyncio.sleep(1)
+        await _promote(pair.standby)
+        writable = time.monotonic()
+        await asyncio.sleep(WRITABLE_SECONDS + 1)
+    assert trial.replicas[0].pid == process
+    trial.database_url = pair.standby.url.rpartition("/")[0] + "/failover"
+    slowest = 3.0 + ANSWERED_SECONDS if how == "silent" else ANSWERED_SECONDS
+    trial.only(
+        lambda event: refused_in(event, began, writable + WRITABLE_SECONDS, within=slowest),
+        "the primary was gone",
+    )
+    healed = max(0, max(event.end for event in trial.history.failures()) - writable)
+    figure(f"failover-{how}-healed", healed, WRITABLE_SECONDS, unit="s")
+    await trial.judge()
+
+
+async def _replicate_synchronously(primary: Postgres) -> None:
+    """From now on a commit is acknowledged when the standby has it."""
+    connection = await asyncpg.connect(primary.url)
+    try:
+        async with asyncio.timeout(10):
+            while not await connection.fetchval("SELECT count(*) FROM pg_stat_replication"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        await connection.execute("SELECT pg_reload_conf()")
+    finally:
+        await connection.close()
+
+
+async def _promote(standby: Postgres) -> None:
+    connection = await asyncpg.connect(standby.url)
+    try:
+        await connection.execute("SELECT pg_promote()")
+    finally:
+        await connection.close()

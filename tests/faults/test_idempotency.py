@@ -1,0 +1,105 @@
+"""Two replicas and one Idempotency-Key."""
+
+import asyncio
+from uuid import uuid4
+
+import asyncpg
+import orjson
+import pytest
+
+from tests.faults.connection import Answer, Connection
+from tests.faults.figures import FULL
+from tests.faults.load import PRODUCTS
+from tests.faults.proxy import Proxy
+from tests.faults.trial import Trial
+from tests.process.conftest import new_key
+
+CLIENTS = 50
+
+
+async def _post(port: int, headers: dict[str, str], body: bytes) -> Answer:
+    connection = await Connection.open(port)
+    try:
+        return await connection.ask("POST", PRODUCTS, headers, body)
+    finally:
+        connection.close()
+
+
+async def _times(trial: Trial, sku: str) -> int:
+    connection = await asyncpg.connect(trial.database_url)
+    try:
+        return int(await connection.fetchval("SELECT count(*) FROM product WHERE sku = $1", sku))
+    finally:
+        await connection.close()
+
+
+async def test_one_key_has_one_effect_however_many_send_it_at_once(trial: Trial) -> None:
+    await trial.serve(2)
+    ports = [replica.port for replica in trial.replicas]
+    headers = {**trial.headers, "Content-Type": "application/json", "Idempotency-Key": f"k-{trial.seed}"}
+    body = trial.product("ONCE")
+    answers = await asyncio.gather(*(_post(ports[n % 2], headers, body) for n in range(CLIENTS)))
+    made = [answer for answer in answers if answer.status == 201]
+    assert {answer.status for answer in answers} <= {201, 409}
+    assert len({(answer.body, answer.headers["location"], answer.headers["etag"]) for answer in made}) == 1
+    assert await _times(trial, "ONCE") == 1
+    for port in ports:
+        assert (await _post(port, headers, body)).body == made[0].body
+        assert (await _post(port, headers, trial.product("OTHER"))).status == 422
+    other = {"Authorization": f"Bearer {await new_key(trial.database_url, 'admin')}"}
+    theirs = await _post(ports[0], {**headers, **other}, trial.product("THEIRS"))
+    assert (theirs.status, theirs.json["sku"]) == (201, "THEIRS")
+    await trial.judge()
+
+
+async def test_retry_gets_the_answer_of_a_process_that_died_between_commit_and_answer(trial: Trial) -> None:
+    await trial.serve(2)
+    first, second = trial.replicas
+    async with Proxy(trial.database_endpoint) as way:
+        await first.close()
+        first.change(database__url=trial.database_by(way))
+        await first.start()
+        headers = {**trial.headers, "Content-Type": "application/json", "Idempotency-Key": str(uuid4())}
+        body = trial.product("KILLED")
+        await _post(first.port, {**headers, "Idempotency-Key": str(uuid4())}, trial.product("WARM"))
+        way.swallow(answers_only=True)
+        lost = asyncio.create_task(_post(first.port, headers, body))
+        async with asyncio.timeout(5):
+            while not await _times(trial, "KILLED"):  # noqa: ASYNC110  # the database tells nobody
+                await asyncio.sleep(0.02)
+        await first.kill()
+        assert isinstance((await asyncio.gather(lost, return_exceptions=True))[0], Exception)
+        answer = await _post(second.port, headers, body)
+    assert answer.status == 201
+    assert orjson.loads(answer.body)["sku"] == "KILLED"
+    assert await _times(trial, "KILLED") == 1
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(1000 if FULL else 300, marks=pytest.mark.fault)])
+async def test_no_update_is_lost(trial: Trial, count: int) -> None:
+    await trial.serve(2)
+    headers = {**trial.headers, "Content-Type": "application/json"}
+    made = await _post(trial.replicas[0].port, headers, trial.product("COUNT"))
+    path = made.headers["location"]
+    statuses = [await asyncio.gather(*(_increment(r.port, headers, path, count) for r in trial.replicas))]
+    acknowledged = sum(given.count(200) for given in statuses[0])
+    assert {status for given in statuses[0] for status in given} <= {200, 412}
+    connection = await Connection.open(trial.replicas[0].port)
+    now = await connection.ask("GET", path, headers)
+    connection.close()
+    assert now.json["stock"] == acknowledged
+    assert now.json["version"] == acknowledged + 1
+    await trial.judge()
+
+
+async def _increment(port: int, headers: dict[str, str], path: str, count: int) -> list[int]:
+    connection = await Connection.open(port)
+    statuses = []
+    patch = {**headers, "Content-Type": "application/merge-patch+json"}
+    for _ in range(count):
+        seen = await connection.ask("GET", path, headers)
+        body = orjson.dumps({"stock": seen.json["stock"] + 1})
+        answer = await connection.ask("PATCH", path, {**patch, "If-Match": seen.headers["etag"]}, body)
+        statuses.append(answer.status)
+    connection.close()
+    return statuses

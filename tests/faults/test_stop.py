@@ -1,0 +1,86 @@
+"""SIGTERM under load: no request fails, the slow one ends well, the exit code is 0."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from tests.faults.connection import Connection
+from tests.faults.figures import FULL, Figures
+from tests.faults.replica import Replica
+from tests.faults.trial import GUNICORN, Trial
+
+EXIT_SECONDS = 10.0
+SLOW_SECONDS = 3.0
+DRAIN = {"server__drain_delay": 1, "server__shutdown_timeout": 6}
+RATE = int(os.environ.get("SLIPWAY_FAULT_RATE", "300" if FULL else "100"))
+
+
+async def _end_and_start(trial: Trial, replica: Replica, *, slow: bool) -> float:
+    """End a replica while a slow request runs on it, and start it again; the seconds that the end took."""
+    running = asyncio.create_task(trial.load(rate=1, port=replica.port).slow(SLOW_SECONDS)) if slow else None
+    await asyncio.sleep(0.3)
+    code, seconds = await replica.terminate()
+    assert code == 0
+    if running is not None:
+        assert (await running).status == 201
+    await replica.start()
+    return seconds
+
+
+async def _rounds(trial: Trial, count: int, *, rate: float) -> float:
+    """The longest end of so many replicas, one after the other."""
+    await trial.slow_down()
+    longest = 0.0
+    async with trial.load(rate=rate, fresh=0.5).running():
+        for number in range(count):
+            seconds = await _end_and_start(trial, trial.replicas[number % 2], slow=True)
+            longest = max(longest, seconds)
+            await asyncio.sleep(0.5)
+    trial.only(lambda _: False, "SIGTERM costs none")
+    return longest
+
+
+async def test_sigterm_fails_no_request(trial: Trial, figure: Figures) -> None:
+    await trial.serve(2, {**DRAIN, "database__acquire_timeout": 2})  # other tests want the processor, too
+    seconds = await _rounds(trial, 1, rate=30)
+    figure("sigterm-exit-once", seconds, EXIT_SECONDS, unit="s")
+    await trial.judge()
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_sigterm_fails_no_request_round_after_round(
+    trial: Trial, figure: Figures, workers: int
+) -> None:
+    rounds = (20 if workers == 1 else 6) if FULL else 4
+    await trial.serve(2, {**DRAIN, **(GUNICORN if workers > 1 else {})})
+    seconds = await _rounds(trial, rounds, rate=RATE)
+    figure(f"sigterm-failed-workers-{workers}", len(trial.history.failures()), 0, unit="requests")
+    figure(f"sigterm-exit-workers-{workers}", seconds, EXIT_SECONDS, unit="s")
+    await trial.judge()
+
+
+async def test_what_the_kernel_holds_at_sigterm_is_answered(trial: Trial) -> None:
+    await trial.serve(1, {"server__drain_delay": 0})
+    replica = trial.replicas[0]
+    silent = [await Connection.open(replica.port) for _ in range(20)]
+    used = [await Connection.open(replica.port) for _ in range(20)]
+    for connection in used:
+        assert (await connection.ask("GET", "/health", {})).status == 200
+    os.kill(replica.pid, signal.SIGSTOP)  # so that the signal and all requests meet it at once
+    waiting = [await Connection.open(replica.port) for _ in range(20)]  # to be accepted
+    connections = [*silent, *used, *waiting]
+    for connection in connections:
+        connection.send("GET", "/health", {})
+    await asyncio.sleep(0.1)
+    ending = asyncio.create_task(replica.terminate())
+    await asyncio.sleep(0)
+    os.kill(replica.pid, signal.SIGCONT)
+    answers = await asyncio.gather(*(connection.answer() for connection in connections))
+    for connection in connections:
+        connection.close()
+    assert {answer.status for answer in answers} <= {200, 503}  # it says that it is not ready once it ends
+    assert (await ending)[0] == 0

@@ -45,6 +45,7 @@ class Health:
         self._last: dict[str, Check] = {}
         self._fresh_until = 0.0
         self._running = asyncio.Lock()
+        self._closed = False
 
     @property
     def started(self) -> bool:
@@ -57,11 +58,16 @@ class Health:
     async def checks(self) -> dict[str, Check]:
         """The outcome of every check, at most half a second old."""
         async with self._running:
-            if clock.monotonic() >= self._fresh_until:
+            if not self._closed and clock.monotonic() >= self._fresh_until:
                 results = await asyncio.gather(*(check() for check in self._checks.values()))
                 self._last = dict(zip(self._checks, results, strict=True))
                 self._fresh_until = clock.monotonic() + CACHE_SECONDS
         return self._last
+
+    async def close(self) -> None:
+        """Look after nothing any more, and return when nothing is looked after: what was found last stays."""
+        async with self._running:
+            self._closed = True
 
     async def refresh(self) -> None:
         """Look after every dependency, so that metrics tell the truth also when nobody asks a probe."""

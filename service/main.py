@@ -50,7 +50,8 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     health = Health(database=database, redis=redis, lifecycle=lifecycle)
     services = _services(settings, database)
     jobs = [Job(health.refresh, 2), Job(database.report, 1), Job(keys.report, 120, first=5)]
-    closing = [tokens.close, *([redis.close] if redis else [])]
+    # The probes come first: they answer to the end, and would open again what is closed behind them.
+    closing = [health.close, database.stop, tokens.close, *([redis.close] if redis else [])]
 
     app = FastAPI(
         title=settings.app.name.capitalize(),
@@ -116,7 +117,7 @@ def _lifespan(
     jobs: Sequence[Job],
     closing: Sequence[Callable[[], Awaitable[None]]],
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Start what serves and what runs beside it; at the end stop the database and whatever else there is to close."""
+    """Start what serves and what runs beside it; at the end close what there is to close, in that order."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -127,7 +128,7 @@ def _lifespan(
         async with periodically(*jobs):
             lifecycle.started = True
             yield
-        for close in (database.stop, *closing):
+        for close in closing:
             await close()
 
     return lifespan

@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 
@@ -26,11 +27,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(scope="session")
-async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
-    folder = tmp_path_factory.mktemp("faults")
-    for closed in (folder, *folder.parents[:2]):
-        closed.chmod(0o711)  # PostgreSQL runs as another user when the tests run as root
-    server = Postgres(folder / "postgres")
+def servers_folder() -> Iterator[Path]:
+    """Where servers keep their data. PostgreSQL runs as another user when the tests run as root, and pytest's own
+    folders are closed to others."""
+    with tempfile.TemporaryDirectory(prefix="slipway-faults-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+async def postgres(servers_folder: Path) -> AsyncIterator[Postgres]:
+    server = Postgres(servers_folder / "postgres")
     await aside(server.start)
     yield server
     server.resume()
@@ -38,8 +46,8 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Po
 
 
 @pytest.fixture(scope="session")
-async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
-    server = Redis(tmp_path_factory.mktemp("faults") / "redis")
+async def redis(servers_folder: Path) -> AsyncIterator[Redis]:
+    server = Redis(servers_folder / "redis")
     await aside(server.start)
     yield server
     server.resume()

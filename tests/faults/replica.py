@@ -66,7 +66,9 @@ class Replica:
         self.served.process.send_signal(signal.SIGTERM)
         code = await self._ended(STOP_SECONDS)
         self._unwatch()
-        while self.livez and not self.livez[-1][1]:  # the admin port is the last thing to close, not the process
+        while (
+            self.livez and not self.livez[-1][1]
+        ):  # the admin port is the last thing to close, not the process
             self.livez.pop()
         return code, time.monotonic() - began
 
@@ -80,7 +82,7 @@ class Replica:
     async def _ended(self, seconds: float) -> int:
         deadline = time.monotonic() + seconds
         while (code := self.served.process.poll()) is None:
-            assert time.monotonic() < deadline, f"it has not ended in {seconds:g} s"
+            assert time.monotonic() < deadline, f"not ended in {seconds:g} s: {self.served.output[-2000:]}"
             await asyncio.sleep(0.02)
         return code
 

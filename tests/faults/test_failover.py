@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -69,13 +70,10 @@ class Pair:
 
 
 @pytest.fixture
-async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
-    folder = tmp_path_factory.mktemp("pair")
-    for closed in (folder, *folder.parents[:2]):
-        closed.chmod(0o711)
-    primary = Postgres(folder / "primary")
+async def pair(servers_folder: Path, seed: int) -> AsyncIterator[Pair]:
+    primary = Postgres(servers_folder / f"primary-{seed}")
     await aside(primary.start)
-    standby = await aside(primary.standby, folder / "standby")
+    standby = await aside(primary.standby, servers_folder / f"standby-{seed}")
     await aside(standby.start)
     try:
         async with (

@@ -101,19 +101,7 @@ async def test_standby_takes_over_without_a_restart(
 ) -> None:
     trial.database_url = await aside(pair.primary.database, "failover")
     await _replicate_synchronously(pair.primary)
-    parts = urlsplit(trial.database_url)
-    hosts: dict[str, object] = {
-        "database__url": None,
-        "database__host": f"{ELSEWHERE},{LOOPBACK}",
-        "database__port": pair.ways[0].port,
-        "database__name": parts.path[1:],
-        "database__user": parts.username,
-        "database__password": parts.password,
-        "database__statement_timeout": 2,
-        "database__connect_timeout": 1,
-        "database__ssl": "disable",
-    }
-    await trial.serve(1, hosts)
+    await trial.serve(1, _both_hosts(trial.database_url, pair.ways[0].port))
     process = trial.replicas[0].pid
     async with trial.load(rate=RATE).running():
         await asyncio.sleep(0.5)
@@ -137,6 +125,22 @@ async def test_standby_takes_over_without_a_restart(
     healed = max(0, max(event.end for event in trial.history.failures()) - writable)
     figure(f"failover-{how}-healed", healed, WRITABLE_SECONDS, unit="s")
     await trial.judge()
+
+
+def _both_hosts(url: str, port: int) -> dict[str, object]:
+    """Settings that name the standby first, and then the primary."""
+    parts = urlsplit(url)
+    return {
+        "database__url": None,
+        "database__host": f"{ELSEWHERE},{LOOPBACK}",
+        "database__port": port,
+        "database__name": parts.path[1:],
+        "database__user": parts.username,
+        "database__password": parts.password,
+        "database__statement_timeout": 2,
+        "database__connect_timeout": 1,
+        "database__ssl": "disable",
+    }
 
 
 async def _replicate_synchronously(primary: Postgres) -> None:

@@ -1,9 +1,7 @@
-{{/* What all pods and containers of the service share. Called with (list . "server") or (list . "migration"). */}}
-
-{{- define "slipway.pod" -}}
-{{- $call := . }}
-{{- with first . -}}
-serviceAccountName: {{ include "slipway.serviceAccountName" . }}
+{{/* What all pods of the service's image share. Called with (list . ACCOUNT). */}}
+{{- define "slipway.pod.common" -}}
+serviceAccountName: {{ last . }}
+{{- with first . }}
 automountServiceAccountToken: false
 # A Service named slipway would put SLIPWAY_PORT and more into the environment.
 enableServiceLinks: false
@@ -36,17 +34,23 @@ nodeSelector:
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-volumes:
-  - name: tmp
-    emptyDir:
-      sizeLimit: {{ .Values.tmpSize }}
-  {{- include "slipway.secrets.volume" $call | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{- define "slipway.container" -}}
-{{- $call := . }}
-{{- with first . -}}
+{{/* A pod that does the service's work. Called with (list . "server") or another component. */}}
+{{- define "slipway.pod" -}}
+{{- $root := first . -}}
+{{- /* A hook runs before the account of the release is there. No token is mounted, so it makes no difference. */ -}}
+{{- $early := and $root.Values.migration.hook $root.Values.serviceAccount.create (eq (last .) "migration") -}}
+{{ include "slipway.pod.common" (list $root (ternary "default" (include "slipway.serviceAccountName" $root) $early)) }}
+volumes:
+  - name: tmp
+    emptyDir:
+      sizeLimit: {{ $root.Values.tmpSize }}
+  {{- include "slipway.secrets.volume" . | nindent 2 }}
+{{- end }}
+
+{{- define "slipway.container.common" -}}
 image: {{ include "slipway.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
@@ -55,17 +59,26 @@ securityContext:
   runAsNonRoot: true
   capabilities:
     drop: [ALL]
-env:
-  {{- include "slipway.env" $call | nindent 2 }}
 resources:
   {{- toYaml .Values.resources | nindent 2 }}
+{{- end }}
+
+{{/* A container of such a pod, called as slipway.pod is. */}}
+{{- define "slipway.container" -}}
+{{ include "slipway.container.common" (first .) }}
+env:
+  {{- include "slipway.env" . | nindent 2 }}
 volumeMounts:
   - name: tmp
     mountPath: /tmp
   - name: secrets
     mountPath: /run/secrets/slipway
     readOnly: true
-{{- end }}
+  {{- if include "slipway.authorities.volume" . | trim }}
+  - name: authorities
+    mountPath: /run/authorities
+    readOnly: true
+  {{- end }}
 {{- end }}
 
 {{/* Labels and annotations of a pod. Nothing here changes with the chart's version. */}}

@@ -1,6 +1,9 @@
 {{/* What the service is told: environment variables, and secrets as files. */}}
 
-{{/* Where the database is, bundled or external: host, port, name, user, secret, key. */}}
+{{/*
+Where the database is, bundled or external: host, port, name; who owns it and migrates (`owner`), and who the service
+logs in as (`app`), each with user, secret and key. They are the same where nobody asked for two.
+*/}}
 {{- define "slipway.database" -}}
 {{- if .Values.postgresql.enabled }}
 {{- $auth := .Values.postgresql.auth }}
@@ -8,17 +11,27 @@
 host: {{ include "slipway.bundled.host" (list . "postgresql") }}
 port: {{ dig "service" "port" 5432 .Values.postgresql }}
 name: {{ $auth.database | default $user }}
-user: {{ $user }}
-secret: {{ tpl $auth.existingSecret . }}
-key: {{ $auth.secretKeys.adminPasswordKey }}
+owner: {user: {{ $user }}, secret: {{ tpl $auth.existingSecret . | quote }}, key: {{ $auth.secretKeys.adminPasswordKey }}}
+{{- with .Values.databaseRole }}
+{{- if not .name }}
+app: {user: {{ $user }}, secret: {{ tpl $auth.existingSecret $ | quote }}, key: {{ $auth.secretKeys.adminPasswordKey }}}
+{{- else if .existingSecret }}
+app: {user: {{ .name }}, secret: {{ .existingSecret }}, key: {{ .existingSecretKey }}}
+{{- else }}
+app: {user: {{ .name }}, secret: {{ include "slipway.credentials" $ }}, key: database-app-password}
+{{- end }}
+{{- end }}
 {{- else }}
 {{- with .Values.externalDatabase }}
 host: {{ .host }}
 port: {{ .port }}
 name: {{ .name }}
-user: {{ .user }}
-secret: {{ .existingSecret }}
-key: {{ .existingSecretKey }}
+app: &app {user: {{ .user }}, secret: {{ .existingSecret | quote }}, key: {{ .existingSecretKey }}}
+{{- if .migration.user }}
+owner: {user: {{ .migration.user }}, secret: {{ .migration.existingSecret | quote }}, key: {{ .migration.existingSecretKey }}}
+{{- else }}
+owner: *app
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -44,8 +57,13 @@ key: {{ $.Values.externalRedis.existingSecretKey }}
 {{- end }}
 {{- end }}
 
-{{/* The settings that the chart decides, as GROUP__FIELD to value; validate.yaml refuses them in `config`. */}}
+{{/*
+The settings that the chart decides, as GROUP__FIELD to value; validate.yaml refuses them in `config`. Called with
+(list . "server"). The component `migration` logs in as the owner of the database, every other as the service.
+*/}}
 {{- define "slipway.settings.own" -}}
+{{- $component := last . }}
+{{- with first . }}
 {{- $database := include "slipway.database" . | fromYaml }}
 {{- $redis := include "slipway.redis" . | fromYaml -}}
 SERVER__HOST: 0.0.0.0
@@ -57,17 +75,46 @@ SERVER__SHUTDOWN_TIMEOUT: {{ .Values.shutdownTimeout }}
 DATABASE__HOST: {{ $database.host | quote }}
 DATABASE__PORT: {{ $database.port }}
 DATABASE__NAME: {{ $database.name | quote }}
-DATABASE__USER: {{ $database.user | quote }}
+{{- if eq $component "migration" }}
+DATABASE__USER: {{ $database.owner.user | quote }}
+{{- if ne $database.owner.user $database.app.user }}
+DATABASE__APP_ROLE: {{ $database.app.user | quote }}
+{{- end }}
+{{- else }}
+DATABASE__USER: {{ $database.app.user | quote }}
+{{- end }}
+{{- if not .Values.postgresql.enabled }}
+DATABASE__SSL: {{ .Values.externalDatabase.tls.mode }}
+{{- if include "slipway.authorities" .Values.externalDatabase.tls }}
+DATABASE__SSL_ROOT_CERT: /run/authorities/database.crt
+{{- end }}
+{{- end }}
 REDIS__ENABLED: {{ not (empty $redis.host) }}
 {{- with $redis.host }}
 REDIS__HOST: {{ . | quote }}
 REDIS__PORT: {{ $redis.port }}
 {{- end }}
+{{- if and $redis.host (not .Values.redis.enabled) }}
+REDIS__TLS: {{ .Values.externalRedis.tls.enabled }}
+{{- if include "slipway.authorities" .Values.externalRedis.tls }}
+REDIS__ROOT_CERT: /run/authorities/redis.crt
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Certificates of authorities that a server's is verified by, as a source of a volume; nothing where none are named. */}}
+{{- define "slipway.authorities" -}}
+{{- if .caConfigMap -}}
+configMap: {name: {{ .caConfigMap }}}
+{{- else if .caSecret -}}
+secret: {name: {{ .caSecret }}}
+{{- end }}
 {{- end }}
 
 {{/*
-Environment of a container, sorted, so that nothing but a change changes it. Called with (list . "server") or
-(list . "migration"): the latter is told of the database alone, so that no other setting runs a migration again.
+Environment of a container, sorted, so that nothing but a change changes it. Called with (list . "server") or another
+component: all but the server are told of the database alone, so that no other setting runs a migration again.
 */}}
 {{- define "slipway.env" -}}
 {{- $root := first . }}
@@ -80,7 +127,7 @@ Environment of a container, sorted, so that nothing but a change changes it. Cal
 {{- $_ := set $settings (printf "%s__%s" $group $field | upper) $text }}
 {{- end }}
 {{- end }}
-{{- range $name, $value := include "slipway.settings.own" $root | fromYaml }}
+{{- range $name, $value := include "slipway.settings.own" . | fromYaml }}
 {{- $_ := set $settings $name (toString $value) }}
 {{- end -}}
 - name: SLIPWAY_SECRETS_DIR
@@ -98,6 +145,7 @@ Secrets as files under /run/secrets/slipway/GROUP/FIELD. The service reads a cha
 Called as slipway.env is.
 */}}
 {{- define "slipway.secrets.volume" -}}
+{{- $call := . }}
 {{- $component := last . }}
 {{- with first . }}
 {{- $database := include "slipway.database" . | fromYaml }}
@@ -111,11 +159,20 @@ Called as slipway.env is.
           items:
             - key: {{ ternary .Values.security.existingSecretKey "secret-key" (not (empty .Values.security.existingSecret)) }}
               path: security/secret_key
+      {{- $login := ternary $database.owner $database.app (eq $component "migration") }}
       - secret:
-          name: {{ $database.secret }}
+          name: {{ $login.secret }}
           items:
-            - key: {{ $database.key }}
+            - key: {{ $login.key }}
               path: database/password
+      {{- /* The owner of a bundled database makes the service's role; of another, its administrator has. */}}
+      {{- if and (eq $component "migration") .Values.postgresql.enabled .Values.databaseRole.name }}
+      - secret:
+          name: {{ $database.app.secret }}
+          items:
+            - key: {{ $database.app.key }}
+              path: database/app_password
+      {{- end }}
       {{- if and $redis.secret (eq $component "server") }}
       - secret:
           name: {{ $redis.secret }}
@@ -123,5 +180,29 @@ Called as slipway.env is.
             - key: {{ $redis.key }}
               path: redis/password
       {{- end }}
+{{- include "slipway.authorities.volume" $call }}
+{{- end }}
+{{- end }}
+
+{{- define "slipway.authorities.volume" }}
+{{- $component := last . }}
+{{- with first . }}
+{{- $named := dict }}
+{{- if not .Values.postgresql.enabled }}{{ $_ := set $named "database" .Values.externalDatabase.tls }}{{ end }}
+{{- if and (not .Values.redis.enabled) (eq $component "server") }}{{ $_ := set $named "redis" .Values.externalRedis.tls }}{{ end }}
+{{- $sources := list }}
+{{- range $server, $tls := $named }}
+{{- with include "slipway.authorities" $tls | fromYaml }}
+{{- $kind := keys . | first }}
+{{- $items := list (dict "key" $tls.caKey "path" (printf "%s.crt" $server)) }}
+{{- $sources = append $sources (dict $kind (dict "name" (get . $kind).name "items" $items)) }}
+{{- end }}
+{{- end }}
+{{- with $sources }}
+- name: authorities
+  projected:
+    sources:
+      {{- toYaml . | nindent 6 }}
+{{- end }}
 {{- end }}
 {{- end }}

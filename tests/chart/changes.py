@@ -4,6 +4,21 @@ from typing import Any
 
 EXTERNAL = {"postgresql": {"enabled": False}, "externalDatabase": {"host": "db", "existingSecret": "db"}}
 CACHE = {"redis": {"enabled": False}, "externalRedis": {"host": "cache"}}
+_DATABASE: dict[str, Any] = {"host": "db", "existingSecret": "db"}
+OWNED = {
+    "postgresql": {"enabled": False},
+    "externalDatabase": {**_DATABASE, "migration": {"user": "owner", "existingSecret": "owner"}},
+}
+VERIFIED = {"postgresql": {"enabled": False}, "externalDatabase": {**_DATABASE, "tls": {"mode": "verify-ca"}}}
+AUTHORITY = {
+    "postgresql": {"enabled": False},
+    "externalDatabase": {**_DATABASE, "tls": {"mode": "verify-ca", "caSecret": "mine"}},
+}
+TLS_CACHE = {"redis": {"enabled": False}, "externalRedis": {"host": "cache", "tls": {"enabled": True}}}
+CACHE_AUTHORITY = {
+    "redis": {"enabled": False},
+    "externalRedis": {"host": "cache", "tls": {"enabled": True, "caSecret": "mine"}},
+}
 INGRESS = {"ingress": {"enabled": True, "hosts": ["a.example.com"]}}
 PEERS = [{"podSelector": {"matchLabels": {"role": "friend"}}}]
 PARENTS = [{"name": "gateway"}]
@@ -12,6 +27,9 @@ TRIGGERS = [{"type": "cpu"}]
 COLLECTOR = {"networkPolicy": {"otlp": {"to": PEERS}}}
 STACK = {"kube-prometheus-stack": {"enabled": True}}
 DIGEST = f"sha256:{'1' * 64}"
+
+ONLY_REFUSES = {"credentials.generate"}
+"""Values that change no rendering: tests/chart/test_refusals.py holds what they do."""
 
 CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "nameOverride": ("other", {}),
@@ -41,7 +59,23 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
         "other",
         {**CACHE, "externalRedis": {"host": "cache", "existingSecret": "x"}},
     ),
-    "migration.enabled": (False, {}),
+    **{
+        f"externalDatabase.migration.{field}": ("other", OWNED)
+        for field in ("user", "existingSecret", "existingSecretKey")
+    },
+    "externalDatabase.tls.mode": ("verify-full", EXTERNAL),
+    "externalDatabase.tls.caConfigMap": ("mine", VERIFIED),
+    "externalDatabase.tls.caSecret": ("mine", VERIFIED),
+    "externalDatabase.tls.caKey": ("mine", AUTHORITY),
+    "externalRedis.tls.enabled": (True, CACHE),
+    "externalRedis.tls.caConfigMap": ("mine", TLS_CACHE),
+    "externalRedis.tls.caSecret": ("mine", TLS_CACHE),
+    "externalRedis.tls.caKey": ("mine", CACHE_AUTHORITY),
+    "databaseRole.name": ("other", {}),
+    "databaseRole.existingSecret": ("other", {}),
+    "databaseRole.existingSecretKey": ("other", {"databaseRole": {"existingSecret": "mine"}}),
+    "migration.enabled": (False, {"databaseRole": {"name": ""}}),
+    "migration.hook": (True, {**EXTERNAL, "security": {"existingSecret": "mine"}}),
     "migration.wait": (100, {}),
     "migration.deadline": (700, {}),
     "migration.ttl": (100, {}),

@@ -13,7 +13,7 @@ import yaml
 CHART = Path(__file__).parents[2] / "chart"
 PROFILES = sorted(path.name for path in (CHART / "ci").glob("*.yaml"))
 SECONDS = 60
-WORKLOADS = {"Deployment", "StatefulSet", "Job", "CronJob", "DaemonSet"}
+WORKLOADS = {"Deployment", "StatefulSet", "Job", "CronJob", "DaemonSet", "Pod"}
 
 Object = dict[str, Any]
 
@@ -96,7 +96,9 @@ def one(text: str, kind: str, name: str = "") -> Object:
 
 
 def template(workload: Object) -> Object:
-    """The pod template of a workload."""
+    """The pod template of a workload; of a pod, itself."""
+    if workload["kind"] == "Pod":
+        return workload
     spec = workload["spec"]
     found: Object = (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]
     return found

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chart.rendering import environment, one, own
+from tests.chart.rendering import environment, objects, one, own, pods, profile
 
 
 def _name(*arguments: str) -> str:
@@ -38,7 +38,7 @@ def test_what_is_not_its_business_does_not(change: str) -> None:
 
 
 def test_it_may_be_left_to_somebody_else() -> None:
-    assert "kind: Job" not in own("--set", "migration.enabled=false")
+    assert "kind: Job" not in own(*profile("03-single-values.yaml"))
 
 
 def test_it_is_told_of_the_database_alone() -> None:
@@ -53,3 +53,50 @@ def test_it_ends() -> None:
     assert spec["activeDeadlineSeconds"] > 0
     assert spec["ttlSecondsAfterFinished"] > 0
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_it_logs_in_as_the_owner_and_makes_the_role_that_the_service_logs_in_as() -> None:
+    found = pods(own())
+    (job,) = (pod for name, pod in found.items() if name.startswith("Job/"))
+    (container,) = job["containers"]
+    assert environment(container)["SLIPWAY_DATABASE__USER"] == "slipway"
+    assert environment(container)["SLIPWAY_DATABASE__APP_ROLE"] == "slipway_app"
+    others = [
+        container
+        for name, pod in found.items()
+        if not name.startswith(("Job/", "Pod/"))
+        for container in [*pod.get("initContainers", []), *pod["containers"]]
+    ]
+    assert [container["name"] for container in others] == ["gate", "server", "purge"]
+    for container in others:
+        assert environment(container)["SLIPWAY_DATABASE__USER"] == "slipway_app", container["name"]
+        assert "SLIPWAY_DATABASE__APP_ROLE" not in environment(container), container["name"]
+
+
+def test_at_an_external_database_it_may_be_another_role_than_the_services() -> None:
+    found = pods(own(*profile("02-external-values.yaml")))
+    (container,) = next(pod for name, pod in found.items() if name.startswith("Job/"))["containers"]
+    assert environment(container)["SLIPWAY_DATABASE__USER"] == "shop_owner"
+    assert environment(container)["SLIPWAY_DATABASE__APP_ROLE"] == "shop_app"
+    (server,) = found["Deployment/slipway"]["containers"]
+    assert environment(server)["SLIPWAY_DATABASE__USER"] == "shop_app"
+    (container,) = one(own(*profile("04-ha-values.yaml")), "Job")["spec"]["template"]["spec"]["containers"]
+    assert "SLIPWAY_DATABASE__APP_ROLE" not in environment(container)
+
+
+def test_as_a_hook_it_needs_nothing_of_the_release() -> None:
+    text = own(*profile("04-ha-values.yaml"))
+    job = one(text, "Job")
+    assert job["metadata"]["annotations"] == {
+        "helm.sh/hook": "pre-install,pre-upgrade",
+        "helm.sh/hook-delete-policy": "before-hook-creation",
+    }
+    pod = job["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == "default"
+    made = {found["metadata"]["name"] for found in objects(text) if found["kind"] in {"Secret", "ConfigMap"}}
+    sources = [
+        source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", [])
+    ]
+    needed = {named["name"] for source in sources for named in source.values()}
+    assert needed
+    assert not needed & made

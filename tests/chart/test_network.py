@@ -37,8 +37,12 @@ def test_nothing_is_allowed_to_a_pod_of_the_service_beyond_the_edges() -> None:
 
 
 def test_anybody_may_call_the_public_port_and_prometheus_the_admin_port() -> None:
-    public, admin = _policy(own(), "slipway-server")["ingress"]
+    public, test, admin = _policy(own(), "slipway-server")["ingress"]
     assert public == {"ports": [{"port": "http"}]}
+    assert test["ports"] == [{"port": "http"}, {"port": "admin"}]
+    assert test["from"] == [
+        {"podSelector": {"matchLabels": {**SERVICE, "app.kubernetes.io/component": "test"}}}
+    ]
     assert admin["ports"] == [{"port": "admin"}]
     (peer,) = admin["from"]
     assert peer["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}
@@ -52,7 +56,7 @@ def test_callers_can_be_narrowed_to_the_ingress_controller_and_metrics_to_nobody
         "--set-json",
         "networkPolicy.metrics.from=[]",
     )
-    (public,) = _policy(text, "slipway-server")["ingress"]
+    public, _test = _policy(text, "slipway-server")["ingress"]
     (peer,) = public["from"]
     assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "ingress"}
 

@@ -38,7 +38,7 @@ def test_containers_have_bounds(values: str | None) -> None:
 
 @everywhere
 def test_secrets_are_files_and_never_variables(values: str | None) -> None:
-    for name, pod in pods(own(*profile(values))).items():
+    for name, pod in _work(values).items():
         for container in containers(pod):
             found = environment(container)
             assert not [v for v in found if "PASSWORD" in v or "SECRET_KEY" in v], name
@@ -49,6 +49,11 @@ def test_secrets_are_files_and_never_variables(values: str | None) -> None:
                 "mountPath": "/run/secrets/slipway",
                 "readOnly": True,
             }
+
+
+def _work(values: str | None) -> dict[str, Object]:
+    """The pods that do the service's work: not the one of `helm test`, which is told nothing."""
+    return {name: pod for name, pod in pods(own(*profile(values))).items() if not name.startswith("Pod/")}
 
 
 def _secret_files(pod: Object) -> dict[str, tuple[str, str]]:
@@ -63,8 +68,14 @@ def _secret_files(pod: Object) -> dict[str, tuple[str, str]]:
 def test_secret_files_come_from_the_generated_secret() -> None:
     found = pods(own())
     assert _secret_files(found["Deployment/slipway"]) == {
-        "database/password": ("slipway-credentials", "database-password"),
+        "database/password": ("slipway-credentials", "database-app-password"),
         "redis/password": ("slipway-credentials", "redis-password"),
+        "security/secret_key": ("slipway-credentials", "secret-key"),
+    }
+    (migration,) = (pod for name, pod in found.items() if name.startswith("Job/"))
+    assert _secret_files(migration) == {
+        "database/password": ("slipway-credentials", "database-password"),
+        "database/app_password": ("slipway-credentials", "database-app-password"),
         "security/secret_key": ("slipway-credentials", "secret-key"),
     }
 
@@ -76,6 +87,32 @@ def test_secret_files_come_from_the_secrets_that_are_named() -> None:
         "redis/password": ("shop-redis", "password"),
         "security/secret_key": ("shop-signing", "key"),
     }
+    (migration,) = (pod for name, pod in found.items() if name.startswith("Job/"))
+    assert _secret_files(migration) == {
+        "database/password": ("shop-database-owner", "password"),
+        "security/secret_key": ("shop-signing", "key"),
+    }
+
+
+def test_servers_elsewhere_are_verified_by_the_authorities_that_are_named() -> None:
+    found = pods(own(*profile("02-external-values.yaml")))
+    server = found["Deployment/slipway"]
+    (volume,) = (v["projected"] for v in server["volumes"] if v["name"] == "authorities")
+    files = {source["configMap"]["name"]: source["configMap"]["items"] for source in volume["sources"]}
+    assert set(files) == {"shop-authorities"}
+    (main,) = server["containers"]
+    variables = environment(main)
+    assert variables["SLIPWAY_DATABASE__SSL"] == "verify-full"
+    assert variables["SLIPWAY_DATABASE__SSL_ROOT_CERT"] == "/run/authorities/database.crt"
+    assert variables["SLIPWAY_REDIS__TLS"] == "true"
+    assert variables["SLIPWAY_REDIS__ROOT_CERT"] == "/run/authorities/redis.crt"
+    mounts = {mount["name"]: mount["mountPath"] for mount in main["volumeMounts"]}
+    assert mounts["authorities"] == "/run/authorities"
+    (migration,) = (pod for name, pod in found.items() if name.startswith("Job/"))
+    (volume,) = (v["projected"] for v in migration["volumes"] if v["name"] == "authorities")
+    assert [item["path"] for source in volume["sources"] for item in source["configMap"]["items"]] == [
+        "database.crt"
+    ]
 
 
 @pytest.mark.parametrize(("drain", "shutdown"), [(5, 15), (0, 10), (30, 60)])

@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.chart.rendering import render
+from tests.chart.rendering import profile, render
+
+EXTERNAL = "postgresql.enabled=false,externalDatabase.host=db,externalDatabase.existingSecret=db"
 
 # What is set, and how the sentence about it begins and where it sends the reader.
 REFUSALS = [
@@ -21,6 +23,62 @@ REFUSALS = [
         "externalDatabase.existingSecret is empty: ",
         "Create one and name it there",
     ),
+    (
+        f"{EXTERNAL},externalDatabase.migration.user=owner",
+        'externalDatabase.migration.user is "owner" and externalDatabase.migration.existingSecret is empty: ',
+        "Name the Secret",
+    ),
+    (
+        f"{EXTERNAL},externalDatabase.migration.user=slipway,externalDatabase.migration.existingSecret=owner",
+        'externalDatabase.migration.user and externalDatabase.user are both "slipway": ',
+        "Name two",
+    ),
+    (
+        f"{EXTERNAL},externalDatabase.migration.existingSecret=owner",
+        "externalDatabase.migration.existingSecret is set and externalDatabase.migration.user is empty: ",
+        "Name the role too",
+    ),
+    (
+        "databaseRole.name=slipway",
+        'databaseRole.name is "slipway", as is postgresql.auth.username: ',
+        "Name another",
+    ),
+    (
+        "migration.enabled=false",
+        "migration.enabled is false with the bundled PostgreSQL: ",
+        "Set migration.enabled=true",
+    ),
+    (
+        f"{EXTERNAL},externalDatabase.tls.mode=require,externalDatabase.tls.caSecret=a,externalDatabase.tls.caConfigMap=b",
+        "externalDatabase.tls.caConfigMap and externalDatabase.tls.caSecret are both set: ",
+        "Leave one empty",
+    ),
+    (
+        f"{EXTERNAL},externalDatabase.tls.caSecret=a",
+        'externalDatabase.tls names certificates while externalDatabase.tls.mode is "prefer": ',
+        "Set externalDatabase.tls.mode=verify-full",
+    ),
+    (
+        "redis.enabled=false,externalRedis.host=cache,externalRedis.tls.caSecret=a",
+        "externalRedis.tls names certificates while externalRedis.tls.enabled is false: ",
+        "Set externalRedis.tls.enabled=true",
+    ),
+    (
+        "migration.hook=true",
+        "migration.hook is true while postgresql.enabled is true: ",
+        "Set migration.hook=false",
+    ),
+    (
+        f"{EXTERNAL},migration.hook=true",
+        "migration.hook is true and security.existingSecret is empty: ",
+        "Name one of yours",
+    ),
+    (
+        "credentials.generate=false",
+        "credentials.generate is false, and nobody brings database-app-password, database-password, redis-password, ",
+        "databaseRole.existingSecret, postgresql.auth.existingSecret, redis.auth.existingSecret, security.",
+    ),
+    ("alloy.enabled=true", "alloy.enabled is true while loki.enabled is false: ", "Set loki.enabled=true"),
     ("postgresql.auth.existingSecret=", "postgresql.auth.existingSecret is empty: ", "Leave the default"),
     (
         "externalRedis.host=cache",
@@ -100,3 +158,7 @@ def test_it_names_all_reasons_at_once() -> None:
 def test_it_refuses_a_cluster_that_is_too_old() -> None:
     (reason,) = _reasons("--kube-version", "1.29.0")
     assert reason.startswith("Kubernetes is v1.29.0: pods end by preStop.sleep")
+
+
+def test_it_refuses_to_generate_nothing_when_every_secret_is_brought() -> None:
+    assert render(*profile("02-external-values.yaml"), "--set", "credentials.generate=false").returncode == 0

@@ -5,13 +5,13 @@ Sources, the first that has a value wins: arguments, environment (`SLIPWAY_DATAB
 `slipway dev` loosens them by name. This is the only module that reads the environment.
 """
 
+import contextlib
 import os
 import re
 from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
@@ -164,9 +164,10 @@ class RedisSettings(Group):
     database: Annotated[int, Field(ge=0, le=65535)] = 0
     """Number of the logical database."""
     password: SecretStr = SecretStr("")
-    """Password of Redis."""
-    timeout: Annotated[float, Field(gt=0, le=10)] = 0.04
-    """Seconds that a request waits for Redis at most, connecting included; there is no retry."""
+    """Password of Redis. From a secret file it is read again at every new connection."""
+    timeout: Annotated[float, Field(gt=0, le=10)] = 0.025
+    """Seconds that a command of Redis may take, connecting included; there is no retry. A write counts for two limits
+    and so waits twice as long at most."""
     retry_after: Annotated[float, Field(gt=0, le=300)] = 2.0
     """Seconds between two trials after a failure, while the in-process counterparts work."""
 
@@ -186,15 +187,17 @@ class RedisSettings(Group):
             )
         return value
 
-    @cached_property
+    @property
     def location(self) -> str:
-        """The URL, whole or made of the parts. It holds the password: never print it."""
+        """The URL, or one made of the parts without the password. A whole one may hold a password: never print it."""
         if self.url is not None:
             return self.url.get_secret_value()
-        password = self.password.get_secret_value()
-        login = f":{quote(password, safe='')}@" if password else ""
         scheme = "rediss" if self.tls else "redis"
-        return f"{scheme}://{login}{self.host}:{self.port}/{self.database}"
+        return f"{scheme}://{self.host}:{self.port}/{self.database}"
+
+    def current_password(self) -> str:
+        """The password beside the parts as it is now."""
+        return _current_password("redis", self.password)
 
 
 class SecuritySettings(Group):
@@ -346,23 +349,22 @@ class Settings(BaseSettings):
         return init_settings, env_settings, files, dotenv_settings
 
     def database_password(self) -> str:
-        """The database's password as it is now: a secret file is read again, so a rotated one needs no restart."""
-        rotated = _secret_file("database", "password") if self.database.url is None else None
-        if rotated is not None and f"{PREFIX}DATABASE__PASSWORD" not in os.environ:
-            return rotated
-        return self.database.password.get_secret_value()
+        """The database's password as it is now."""
+        return _current_password("database", self.database.password)
 
     @property
     def production(self) -> bool:
         return self.app.environment is Environment.PRODUCTION
 
 
-def _secret_file(group: str, field: str) -> str | None:
+def _current_password(group: str, setting: SecretStr) -> str:
+    """What the secret file says now, so that a rotated password needs no restart; else, or when the environment has
+    one, what was set at the start."""
     folder = os.environ.get(SECRETS_DIR)
-    try:
-        return (Path(folder) / group / field).read_text("utf-8").strip() if folder else None
-    except OSError:
-        return None
+    if folder and f"{PREFIX}{group}__PASSWORD".upper() not in os.environ:
+        with contextlib.suppress(OSError):
+            return (Path(folder) / group / "password").read_text("utf-8").strip()
+    return setting.get_secret_value()
 
 
 def unknown_variables() -> list[str]:

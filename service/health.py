@@ -21,10 +21,14 @@ CACHE_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The outcome of one check. Only a critical one makes the process not ready."""
+    """The outcome of one check. Only a critical one makes the process not ready.
+
+    A dependency may have answered, and still not be as it must be.
+    """
 
     ok: bool
     critical: bool
+    answered: bool
     detail: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -37,11 +41,9 @@ class Health:
 
     def __init__(self, *, database: Database, redis: Redis | None, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
-        self._checks: dict[str, Callable[[], Awaitable[Check]]] = {
-            "database": lambda: _bounded(_database(database), critical=True)
-        }
+        self._checks: dict[str, Callable[[], Awaitable[Check]]] = {"database": lambda: _database(database)}
         if redis is not None:
-            self._checks["redis"] = lambda: _bounded(_redis(redis), critical=False)
+            self._checks["redis"] = lambda: _redis(redis)
         self._last: dict[str, Check] = {}
         self._fresh_until = 0.0
         self._running = asyncio.Lock()
@@ -62,6 +64,8 @@ class Health:
                 results = await asyncio.gather(*(check() for check in self._checks.values()))
                 self._last = dict(zip(self._checks, results, strict=True))
                 self._fresh_until = clock.monotonic() + CACHE_SECONDS
+                for name, check in self._last.items():
+                    dependency_up.labels(name).set(check.answered)
         return self._last
 
     async def close(self) -> None:
@@ -80,35 +84,34 @@ class Health:
         return all(check.ok for check in (await self.checks()).values() if check.critical)
 
 
-async def _bounded(check: Awaitable[Check], *, critical: bool) -> Check:
-    try:
-        return await asyncio.wait_for(check, CHECK_TIMEOUT)
-    except TimeoutError:
-        return Check(ok=False, critical=critical, detail=f"no answer in {CHECK_TIMEOUT:g} s")
-
-
 async def _database(database: Database) -> Check:
     try:
-        rows = await database.probe("SELECT version_num FROM alembic_version")
-    except asyncpg.UndefinedTableError:
-        dependency_up.labels("database").set(1)
-        migration_pending.set(1)
-        return Check(ok=False, critical=True, detail="not migrated")
-    except asyncpg.InsufficientPrivilegeError as error:  # the first migration has not come to its grants
-        dependency_up.labels("database").set(1)
-        migration_pending.set(1)
-        return Check(ok=False, critical=True, detail=str(error))
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            rows = await database.probe("SELECT version_num FROM alembic_version")
+    except TimeoutError:
+        return _no_database(f"no answer in {CHECK_TIMEOUT:g} s")
     except (DatabaseUnavailableError, *LOST) as error:
-        dependency_up.labels("database").set(0)
-        return Check(ok=False, critical=True, detail=str(error) or type(error).__name__)
-    dependency_up.labels("database").set(1)
+        return _no_database(str(error) or type(error).__name__)
+    except asyncpg.UndefinedTableError:
+        return _migrated(fits=False, detail="not migrated")
+    except asyncpg.InsufficientPrivilegeError as error:  # the first migration has not come to its grants
+        return _migrated(fits=False, detail=str(error))
     current = rows[0]["version_num"] if rows else None
-    fits = runner.compatible(current)
+    if not runner.compatible(current):
+        return _migrated(fits=False, detail=f"at revision {current}, needs {runner.head()}")
+    return _migrated(fits=True, detail=f"revision {current}")
+
+
+def _no_database(detail: str) -> Check:
+    return Check(ok=False, critical=True, answered=False, detail=detail)
+
+
+def _migrated(*, fits: bool, detail: str) -> Check:
     migration_pending.set(not fits)
-    if not fits:
-        return Check(ok=False, critical=True, detail=f"at revision {current}, needs {runner.head()}")
-    return Check(ok=True, critical=True, detail=f"revision {current}")
+    return Check(ok=fits, critical=True, answered=True, detail=detail)
 
 
 async def _redis(redis: Redis) -> Check:
-    return Check(ok=await redis.ping(), critical=False)
+    """Bounded by the time that a request may wait for Redis, so it delays no probe."""
+    works = await redis.ping()
+    return Check(ok=works, critical=False, answered=works)

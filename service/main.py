@@ -49,7 +49,12 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     gate = _gate(settings, [keys, tokens], redis)
     health = Health(database=database, redis=redis, lifecycle=lifecycle)
     services = _services(settings, database)
-    jobs = [Job(health.refresh, 2), Job(database.report, 1), Job(keys.report, 120, first=5)]
+    jobs = [
+        Job(health.refresh, 2),
+        Job(database.report, 1),
+        Job(keys.report, 120, first=5),
+        Job(tokens.renew, 30, first=5),
+    ]
     # The probes come first: they answer to the end, and would open again what is closed behind them.
     closing = [health.close, database.stop, tokens.close, *([redis.close] if redis else [])]
 

@@ -11,11 +11,11 @@ from prometheus_client import Counter, Gauge, Histogram
 from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from service import clock
 from service.config import RedisSettings
-from service.observability.metrics import dependency_up
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,13 @@ T = TypeVar("T")
 CONNECTIONS = 16
 CONNECT_SECONDS = 1.0  # for a trial, which nobody waits for
 QUIET_SECONDS = 60.0  # between two lines on what Redis refuses
-FAILED = (RedisError, OSError, TimeoutError)
+
+
+class LateError(Exception):
+    """The time was over before this process looked: it may well be that Redis has answered."""
+
+
+FAILED = (RedisError, OSError, TimeoutError, LateError)
 
 _open = Gauge(
     "slipway_redis_breaker_open",
@@ -39,6 +45,16 @@ _seconds = Histogram(
 _failures = Counter("slipway_redis_failures", "Commands that Redis did not answer, or with an error.")
 
 
+class _Login(CredentialProvider):
+    """Asked at each new connection."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+
+    def get_credentials(self) -> tuple[str]:
+        return (self._settings.current_password(),)
+
+
 class Redis:
     """A client with a circuit breaker.
 
@@ -49,9 +65,11 @@ class Redis:
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
         tls: dict[str, Any] = {"ssl_ca_certs": str(settings.root_cert)} if settings.root_cert else {}
+        login = _Login(settings) if settings.url is None and settings.current_password() else None
         # Whoever finds all connections in use waits for one, within the time of the call.
         self._pool = aioredis.BlockingConnectionPool.from_url(
             settings.location,
+            credential_provider=login,
             max_connections=CONNECTIONS,
             timeout=None,
             **tls,
@@ -78,7 +96,8 @@ class Redis:
 
     async def ping(self) -> bool:
         """Whether Redis answers now; False without asking while the breaker is open."""
-        return await self._call(self._client.ping) is not None
+        await self._call(self._client.ping)
+        return self._up is True
 
     async def close(self) -> None:
         if self._trial is not None:
@@ -91,6 +110,8 @@ class Redis:
             return None
         try:
             answer = await _measured(command(), self._settings.timeout)
+        except LateError:
+            return None
         except FAILED as error:
             # A former primary that is read-only now will not change: only a new connection may lead to the new one.
             if isinstance(error, ResponseError) and not isinstance(error, ReadOnlyError):
@@ -114,7 +135,6 @@ class Redis:
         if self._up is not False:
             log.warning("redis unreachable, each process counts for itself", reason=type(error).__name__)
         self._up = False
-        dependency_up.labels("redis").set(0)
         _open.set(1)
         self._trial = asyncio.create_task(self._try())
 
@@ -122,7 +142,6 @@ class Redis:
         if self._up is False:
             log.info("redis is back")
         self._up = True
-        dependency_up.labels("redis").set(1)
         _open.set(0)
 
     async def _try(self) -> None:
@@ -146,8 +165,10 @@ async def _measured(command: Awaitable[T], seconds: float) -> T:
     try:
         async with asyncio.timeout(seconds):
             return await command
-    except FAILED:
+    except FAILED as error:
         _failures.inc()
+        if isinstance(error, TimeoutError) and clock.monotonic() - began > 2 * seconds:
+            raise LateError from error
         raise
     finally:
         _seconds.observe(clock.monotonic() - began)

@@ -144,6 +144,7 @@ class KeyRing:
             return known
         _misses.inc()
         prefix, secret = match.groups()
+        asked = clock.monotonic()
         rows = await self._database.fetch(_LOOK_UP, [prefix])
         stored = rows[0]["secret_hash"] if rows else b""
         if not hmac.compare_digest(stored, _hash(secret)):
@@ -152,9 +153,7 @@ class KeyRing:
         if row["revoked_at"] is not None or not _unexpired(row["expires_at"]):
             return None
         principal = Principal(f"key:{prefix}", frozenset(row["scopes"]))
-        self._remember(
-            _hash(presented), _Verified(principal, clock.monotonic() + self._cache_seconds, row["expires_at"])
-        )
+        self._remember(_hash(presented), _Verified(principal, asked + self._cache_seconds, row["expires_at"]))
         await self._note(prefix)
         return principal
 

@@ -34,7 +34,7 @@ _SLACK = 1e-6  # seconds; what floating point loses must not cost a request
 # KEYS[1] the bucket: when it is full again, and when that was written, which tells a clock that went back.
 # ARGV: seconds for a token, seconds of burst, tokens wanted; seconds until it is full as far as the caller knows, and
 # how many more for what it let in by itself. Answers {tokens granted, seconds until the bucket is full}, the latter as
-# text, since Lua's numbers lose their fraction on the way.
+# text, since Lua's numbers lose their fraction on the way. A value that no bucket can have counts as a full one.
 _SCRIPT = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
@@ -45,7 +45,7 @@ local debt = 0
 if type(held) == 'string' then
   local full, written = string.match(held, '^(%S+) (%S+)$')
   full, written = tonumber(full), tonumber(written)
-  if full and written then debt = full - math.max(written, now) end
+  if full and written and full - written < burst + step then debt = full - math.max(written, now) end
 end
 debt = math.min(math.max(debt, known) + alone, burst)
 local granted = math.max(math.min(wanted, math.floor((burst - debt) / step + 0.000001)), 0)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -108,6 +109,11 @@ class Served:
             return self.admin.get(path).status_code
         except httpx2.TransportError:
             return 0
+
+    def metric(self, name: str) -> float | None:
+        """The value of a series, named as the text format writes it; None when it is not there."""
+        found = re.search(rf"^{re.escape(name)} (\S+)$", self.admin.get("/metrics").text, re.MULTILINE)
+        return float(found[1]) if found else None
 
     def listening(self) -> "Served":
         """Return when the process answers its probes."""

@@ -1,7 +1,6 @@
 """What the metrics tell of what a process depends on, in one process and over several workers."""
 
 import math
-import re
 from datetime import timedelta
 
 import pytest
@@ -16,16 +15,9 @@ EXPIRY = "slipway_api_key_expiry_timestamp_seconds"
 IDLE = 'slipway_database_connections{pool="fast",state="idle"}'
 
 
-def value(service: Served, name: str) -> float | None:
-    """The value of a series, given as the text format writes it; None when it is not there."""
-    text = service.admin.get("/metrics").text
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    return float(found[1]) if found else None
-
-
 def test_pools_and_statements_are_told(shared: Served, headers: dict[str, str]) -> None:
     def told(name: str) -> float:
-        return value(shared, f"slipway_database_{name}") or 0
+        return shared.metric(f"slipway_database_{name}") or 0
 
     counts = ('statement_seconds_count{outcome="ok",pool="fast"}', "acquire_seconds_count")
     before = [told(name) for name in counts]
@@ -34,7 +26,7 @@ def test_pools_and_statements_are_told(shared: Served, headers: dict[str, str]) 
     assert all(told(name) >= old + 5 for name, old in zip(counts, before, strict=True))
     assert told('connections_limit{pool="fast"}') == 8
     assert told('connections_limit{pool="session"}') == 2
-    assert eventually(lambda: (value(shared, IDLE) or 0) >= 2)
+    assert eventually(lambda: (shared.metric(IDLE) or 0) >= 2)
     assert told('connections{pool="fast",state="used"}') == 0
     assert told('acquire_timeouts_total{pool="fast"}') == 0
 
@@ -46,7 +38,7 @@ def test_credentials_verified_a_moment_ago_are_hits(serve: Serve, headers: dict[
     for wrong in ("slw_nonsense", "x.y.z"):
         assert service.api.get(LIST, headers={"Authorization": f"Bearer {wrong}"}).status_code == 401
     found = {
-        (cache, result): value(service, f'slipway_cache_requests_total{{cache="{cache}",result="{result}"}}')
+        (cache, result): service.metric(f'slipway_cache_requests_total{{cache="{cache}",result="{result}"}}')
         for cache in ("api_keys", "tokens")
         for result in ("hit", "miss")
     }
@@ -60,22 +52,22 @@ def test_credentials_verified_a_moment_ago_are_hits(serve: Serve, headers: dict[
 
 def test_loop_lag_and_redis_are_told_without_a_request(shared: Served) -> None:
     def probed() -> float:
-        return value(shared, "slipway_event_loop_lag_seconds_count") or 0
+        return shared.metric("slipway_event_loop_lag_seconds_count") or 0
 
-    before, pings = probed(), value(shared, "slipway_redis_command_seconds_count") or 0
+    before, pings = probed(), shared.metric("slipway_redis_command_seconds_count") or 0
     assert eventually(lambda: probed() >= before + 4)
-    assert eventually(lambda: (value(shared, "slipway_redis_command_seconds_count") or 0) > pings)
-    assert value(shared, "slipway_redis_breaker_open") == 0
-    assert value(shared, 'slipway_dependency_up{dependency="redis"}') == 1
+    assert eventually(lambda: (shared.metric("slipway_redis_command_seconds_count") or 0) > pings)
+    assert shared.metric("slipway_redis_breaker_open") == 0
+    assert shared.metric('slipway_dependency_up{dependency="redis"}') == 1
 
 
 def test_database_behind_this_version_is_told(
     serve: Serve, shared: Served, fresh_database: DatabaseFactory
 ) -> None:
-    assert value(shared, "slipway_migration_pending") == 0
+    assert shared.metric("slipway_migration_pending") == 0
     service = serve(database__url=fresh_database(migrated=False), redis__enabled="false").listening()
-    assert eventually(lambda: value(service, "slipway_migration_pending") == 1)
-    assert value(service, 'slipway_dependency_up{dependency="database"}') == 1
+    assert eventually(lambda: service.metric("slipway_migration_pending") == 1)
+    assert service.metric('slipway_dependency_up{dependency="database"}') == 1
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -87,11 +79,11 @@ async def test_next_end_of_a_key_is_told(serve: Serve, fresh_database: DatabaseF
     service = serve(
         database__url=url, server__workers=workers, PYTHONWARNINGS="error,ignore::ResourceWarning"
     ).ready()
-    assert eventually(lambda: value(service, EXPIRY) == soon.timestamp())
-    assert eventually(lambda: (value(service, IDLE) or 0) >= 2 * workers)
-    assert value(service, 'slipway_database_connections_limit{pool="fast"}') == 8 * workers
+    assert eventually(lambda: service.metric(EXPIRY) == soon.timestamp())
+    assert eventually(lambda: (service.metric(IDLE) or 0) >= 2 * workers)
+    assert service.metric('slipway_database_connections_limit{pool="fast"}') == 8 * workers
 
 
 def test_no_key_ends_is_not_a_number(serve: Serve, fresh_database: DatabaseFactory) -> None:
     service = serve(database__url=fresh_database()).ready()
-    assert math.isnan(value(service, EXPIRY) or 0)
+    assert math.isnan(service.metric(EXPIRY) or 0)

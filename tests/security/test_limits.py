@@ -78,11 +78,15 @@ async def test_requests_at_once_share_a_lease(redis: Redis) -> None:
     assert 990 <= admitted <= 1001
 
 
-async def test_another_type_under_the_key_is_a_full_bucket(redis: Redis) -> None:
+@pytest.mark.parametrize(
+    "poison", [["a list"], "", "no number", "nan", "inf", "-1e999", "0x7fffffff", "1e300"]
+)
+async def test_what_is_no_bucket_counts_as_a_full_one(redis: Redis, poison: str | list[str]) -> None:
     policy = Policy(unique("poison"), 2, 3600)
-    await redis._client.rpush(f"slipway:limit:{policy.name}:caller", "x")
-    decisions = [(await RateLimiter(redis).take(policy, "caller")).allowed for _ in range(3)]
-    assert decisions[0]
+    key = f"slipway:limit:{policy.name}:caller"
+    await (redis._client.rpush(key, *poison) if isinstance(poison, list) else redis._client.set(key, poison))
+    limiters = [RateLimiter(redis) for _ in range(3)]
+    assert [(await limiter.take(policy, "caller")).allowed for limiter in limiters] == [True, True, False]
 
 
 async def test_without_redis_the_process_counts_alone() -> None:

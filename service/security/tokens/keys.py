@@ -73,13 +73,18 @@ class KeySet:
             await self._fetch()
             if not self._trusted():
                 raise Unavailable("The issuer's keys cannot be fetched.")
-        elif self._age() > self._limits.jwks_refresh:
-            self._start_fetch()
+        else:
+            self.renew()
         found = self._match(kid, algorithm)
         if found is None:
             await self._fetch()
             found = self._match(kid, algorithm)
         return found
+
+    def renew(self) -> None:
+        """Fetch old keys anew, in the background."""
+        if self._age() > self._limits.jwks_refresh:
+            self._start_fetch()
 
     async def close(self) -> None:
         """End a fetch that is under way."""

@@ -65,6 +65,11 @@ class TokenVerifier:
         if self._client is not None:
             await self._client.aclose()
 
+    async def renew(self) -> None:
+        """Fetch every issuer's keys that are old, so that no request waits for it, and metrics tell how they are."""
+        for _, keys in self._issuers.values():
+            keys.renew()
+
     def known(self, presented: str) -> Principal | None:
         """The principal of a token that was found good before and has not expired."""
         found = self._verified.get(_digest(presented))

@@ -1,0 +1,206 @@
+"""Redis goes, is silent, slow, emptied, full or poisoned: nobody notices but the metrics."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from redis.asyncio import Redis as Client
+
+from tests.faults.aside import aside
+from tests.faults.connection import get
+from tests.faults.figures import Figures
+from tests.faults.proxy import Endpoint, Proxy
+from tests.faults.trial import Trial
+
+RATE = 50
+WATCH_SECONDS = 4.0
+HARM_SECONDS = 1.5
+ROUNDS = 3  # on a machine that does other things, one round may be wrong
+GONE_COSTS, SLOW_COSTS = 0.005, 0.05  # seconds of the 99th percentile
+# So few that none are leased ahead, so many that none are refused: each request asks Redis, a write twice.
+ASKING = {"rate_limit__requests": 199, "rate_limit__writes": 199, "rate_limit__window": 1}
+OPEN = "slipway_redis_breaker_open"
+
+
+async def metric(trial: Trial, name: str) -> float:
+    return await aside(trial.replicas[0].served.metric, name) or 0.0
+
+
+async def until(what: Callable[[], Awaitable[bool]], why: str, *, seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not await what():
+        assert time.monotonic() < deadline, why
+        await asyncio.sleep(0.05)
+
+
+async def breaker_is(trial: Trial, state: float) -> None:
+    async def so() -> bool:
+        return await metric(trial, OPEN) == state
+
+    await until(so, f"the breaker is not {state}")
+
+
+async def watched(trial: Trial) -> float:
+    """The 99th percentile of the next seconds, while readiness is 200."""
+    began = time.monotonic()
+    while time.monotonic() < began + WATCH_SECONDS:
+        answer = await get(trial.replicas[0].admin_port, "/readyz")
+        assert answer is not None
+        assert answer.status == 200, answer.body
+        await asyncio.sleep(0.2)
+    return p99_since(trial, began)
+
+
+def p99_since(trial: Trial, began: float) -> float:
+    return trial.history.latency(0.99, lambda event: event.start >= began)
+
+
+def nothing_failed(trial: Trial) -> None:
+    trial.only(lambda _: False, "Redis is not needed to answer")
+
+
+async def added(
+    trial: Trial,
+    bound: float,
+    harm: Callable[[], Awaitable[None]],
+    heal: Callable[[], Awaitable[None]],
+    settled: Callable[[], Awaitable[None]] | None = None,
+) -> float:
+    """The seconds that the harm adds to the 99th percentile: the least of a few rounds."""
+    costs: list[float] = []
+    while len(costs) < ROUNDS and (not costs or min(costs) > bound):
+        await breaker_is(trial, 0)
+        before = await watched(trial)
+        began = time.monotonic()
+        await harm()
+        if settled is not None:
+            await settled()
+            began = time.monotonic()
+        await watched(trial)
+        costs.append(p99_since(trial, began) - before)
+        await heal()
+    await breaker_is(trial, 0)
+    return max(0.0, min(costs))
+
+
+async def test_redis_that_is_gone_costs_nothing(trial: Trial, figure: Figures) -> None:
+    await trial.serve(1, **ASKING)
+    async with trial.load(rate=RATE).running():
+        cost = await added(
+            trial,
+            GONE_COSTS,
+            lambda: aside(trial.redis.stop),
+            lambda: aside(trial.redis.start),
+            settled=lambda: breaker_is(trial, 1),
+        )
+    nothing_failed(trial)
+    assert await metric(trial, "slipway_redis_failures_total") > 0
+    assert (
+        await metric(
+            trial, 'slipway_limiter_decisions_total{counted_by="process",decision="allowed",policy="default"}'
+        )
+        > 0
+    )
+    figure("redis-gone-added-p99", cost, GONE_COSTS, unit="s")
+    await trial.judge()
+
+
+@asynccontextmanager
+async def through_a_proxy(trial: Trial) -> AsyncIterator[Proxy]:
+    """A service that reaches Redis through a proxy."""
+    url = urlsplit(trial.redis.url)
+    assert url.port
+    async with Proxy(Endpoint("127.0.0.1", url.port)) as proxy:
+        there = url._replace(netloc=f":{url.password}@127.0.0.1:{proxy.port}")
+        await trial.serve(1, redis__url=urlunsplit(there), **ASKING)
+        yield proxy
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "frozen",
+        pytest.param("silent", marks=pytest.mark.fault),
+        pytest.param("slow", marks=pytest.mark.fault),
+        pytest.param("slowish", marks=pytest.mark.fault),
+    ],
+)
+async def test_redis_that_does_not_answer_stalls_nobody(trial: Trial, figure: Figures, trouble: str) -> None:
+    async with through_a_proxy(trial) as proxy:
+
+        async def harm() -> None:
+            match trouble:
+                case "frozen":
+                    trial.redis.pause()
+                case "silent":
+                    proxy.swallow()
+                case "slow":
+                    proxy.delay = 0.3
+                case "slowish":  # just not slow enough to be given up
+                    proxy.delay = 0.01
+
+        async def heal() -> None:
+            trial.redis.resume()
+            proxy.heal()
+            proxy.delay = 0
+
+        async with trial.load(rate=RATE).running():
+            cost = await added(trial, SLOW_COSTS, harm, heal)
+        nothing_failed(trial)
+        figure(f"redis-{trouble}-added-p99", cost, SLOW_COSTS, unit="s")
+        await trial.judge()
+
+
+Harm = Callable[[Client], Awaitable[Any]]
+
+
+async def emptied(client: Client) -> None:
+    await client.flushall()
+    await client.script_flush()
+
+
+async def of_another_type(client: Client) -> None:
+    async for key in client.scan_iter("slipway:limit:*"):
+        await client.delete(key)
+        await client.lpush(key, "x")
+
+
+async def garbled(client: Client) -> None:
+    async for key in client.scan_iter("slipway:limit:*"):
+        await client.set(key, "nan")
+
+
+async def full(client: Client) -> None:
+    await client.config_set("maxmemory", 1)
+
+
+async def evicting(client: Client) -> None:
+    await client.config_set("maxmemory-policy", "allkeys-lru")
+
+
+async def test_redis_that_is_tampered_with_is_no_use_and_no_harm(trial: Trial, figure: Figures) -> None:
+    await trial.serve(1, **ASKING)
+    async with Client.from_url(trial.redis.url) as client, trial.load(rate=RATE).running():
+
+        async def harm() -> None:
+            for harm in (emptied, of_another_type, garbled, full, evicting):
+                ended = time.monotonic() + HARM_SECONDS
+                while time.monotonic() < ended:
+                    await harm(client)
+                    await asyncio.sleep(0.02)
+
+        async def heal() -> None:
+            await client.config_set("maxmemory", 0)
+            await client.config_set("maxmemory-policy", "noeviction")
+
+        cost = await added(trial, SLOW_COSTS, harm, heal)
+    nothing_failed(trial)
+    assert await metric(trial, OPEN) == 0
+    refused = trial.replicas[0].served.lines(event="redis refuses commands")
+    assert len(refused) == 1, "one line a minute"
+    figure("redis-tampered-added-p99", cost, SLOW_COSTS, unit="s")
+    await trial.judge()

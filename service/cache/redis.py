@@ -66,15 +66,15 @@ class Redis:
         self._settings = settings
         tls: dict[str, Any] = {"ssl_ca_certs": str(settings.root_cert)} if settings.root_cert else {}
         login = _Login(settings) if settings.url is None and settings.current_password() else None
-        # Whoever finds all connections in use waits for one, within the time of the call.
+        # Time is taken of a whole call: waiting for a connection, connecting, the command.
         self._pool = aioredis.BlockingConnectionPool.from_url(
             settings.location,
             credential_provider=login,
             max_connections=CONNECTIONS,
             timeout=None,
+            socket_timeout=None,
+            socket_connect_timeout=None,
             **tls,
-            socket_timeout=settings.timeout,
-            socket_connect_timeout=CONNECT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
         self._client = aioredis.Redis.from_pool(self._pool)
@@ -152,6 +152,7 @@ class Redis:
                 # Those from before may lead to where nobody answers any more.
                 await self._pool.disconnect(inuse_connections=False)
                 await _measured(self._client.ping(), CONNECT_SECONDS)
+                await _measured(self._client.ping(), self._settings.timeout)
             except FAILED:
                 continue
             self._trial = None

@@ -1,0 +1,1 @@
+"""The way to Redis, on a real one that misbehaves."""

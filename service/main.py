@@ -49,12 +49,7 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     gate = _gate(settings, [keys, tokens], redis)
     health = Health(database=database, redis=redis, lifecycle=lifecycle)
     services = _services(settings, database)
-    jobs = [
-        Job(health.refresh, 2),
-        Job(database.report, 1),
-        Job(keys.report, 120, first=5),
-        Job(tokens.renew, 30, first=5),
-    ]
+    jobs = _jobs(health, database, keys, tokens)
     # The probes come first: they answer to the end, and would open again what is closed behind them.
     closing = [health.close, database.stop, tokens.close, *([redis.close] if redis else [])]
 
@@ -82,6 +77,16 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     require_scopes(app, API)
     _surround(app, settings, lifecycle)
     return app
+
+
+def _jobs(health: Health, database: Database, keys: KeyRing, tokens: TokenVerifier) -> list[Job]:
+    """What each process does beside its requests, and how often."""
+    return [
+        Job(health.refresh, 2),
+        Job(database.report, 1),
+        Job(keys.report, 120, first=5),
+        Job(tokens.renew, 30, first=5),
+    ]
 
 
 def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:

@@ -74,9 +74,7 @@ async def test_only_those_under_way_pay_for_silence(redis: Redis, proxy: Proxy) 
     proxy.swallow()
     began = time.perf_counter()
     assert set(await asyncio.gather(*(ask(redis) for _ in range(100)))) == {None}
-    assert (
-        time.perf_counter() - began < 0.025 + 0.5
-    )  # the machine may be busy; what is promised is in tests/faults
+    assert time.perf_counter() - began < 10 * TIMEOUT, "one waits behind the other"
     assert value("slipway_redis_breaker_open") == 1
     commands = value("slipway_redis_command_seconds_count")
     assert [await ask(redis) for _ in range(1000)] == [None] * 1000

@@ -22,7 +22,7 @@ HARM_SECONDS = 1.5
 ROUNDS = 3  # on a machine that does other things, one round may be wrong
 GONE_COSTS, SLOW_COSTS = 0.005, 0.05  # seconds of the 99th percentile
 # So few that none are leased ahead, so many that none are refused: each request asks Redis, a write twice.
-ASKING = {"rate_limit__requests": 199, "rate_limit__writes": 199, "rate_limit__window": 1}
+ASKING: dict[str, Any] = {"rate_limit__requests": 199, "rate_limit__writes": 199, "rate_limit__window": 1}
 OPEN = "slipway_redis_breaker_open"
 
 
@@ -88,7 +88,7 @@ async def added(
 
 
 async def test_redis_that_is_gone_costs_nothing(trial: Trial, figure: Figures) -> None:
-    await trial.serve(1, **ASKING)
+    await trial.serve(1, ASKING)
     async with trial.load(rate=RATE).running():
         cost = await added(
             trial,
@@ -116,7 +116,7 @@ async def through_a_proxy(trial: Trial) -> AsyncIterator[Proxy]:
     assert url.port
     async with Proxy(Endpoint("127.0.0.1", url.port)) as proxy:
         there = url._replace(netloc=f":{url.password}@127.0.0.1:{proxy.port}")
-        await trial.serve(1, redis__url=urlunsplit(there), **ASKING)
+        await trial.serve(1, {"redis__url": urlunsplit(there), **ASKING})
         yield proxy
 
 
@@ -171,7 +171,7 @@ async def of_another_type(client: Client) -> None:
 
 async def garbled(client: Client) -> None:
     async for key in client.scan_iter("slipway:limit:*"):
-        await client.set(key, "nan")
+        await client.set(key, "nan nan")
 
 
 async def full(client: Client) -> None:
@@ -183,7 +183,7 @@ async def evicting(client: Client) -> None:
 
 
 async def test_redis_that_is_tampered_with_is_no_use_and_no_harm(trial: Trial, figure: Figures) -> None:
-    await trial.serve(1, **ASKING)
+    await trial.serve(1, ASKING)
     async with Client.from_url(trial.redis.url) as client, trial.load(rate=RATE).running():
 
         async def harm() -> None:

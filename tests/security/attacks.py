@@ -84,8 +84,8 @@ ATTACKS: dict[str, Attack] = {
     "key confusion, empty": lambda i: hs256(i, b""),
     "embedded jwk": lambda i: jwt.encode(claims(i), OTHER, algorithm="RS256", headers={"jwk": JWK}),
     "jwk beside a good key": head(jwk=JWK),
-    "jku": head(jku="http://127.0.0.1:1/jwks"),
-    "x5u": head(x5u="http://127.0.0.1:1/cert"),
+    "jku": lambda i: signed("RS256", {**GOOD, "jku": f"{i.url}/jwks"}, claims(i)),
+    "x5u": lambda i: signed("RS256", {**GOOD, "x5u": f"{i.url}/cert"}, claims(i)),
     "x5c": head(x5c=["MIIB"]),
     "crit": head(crit=["exp"]),
     "crit empty": head(crit=[]),
@@ -108,6 +108,9 @@ ATTACKS: dict[str, Attack] = {
     "iss missing": without("iss"),
     "iss another": body(iss="https://evil.test"),
     "iss with a slash": lambda i: signed("RS256", GOOD, claims(i, iss=i.url + "/")),
+    "iss of an issuer that would answer": lambda i: signed(
+        "RS256", GOOD, claims(i, iss=i.url.replace("127.0.0.1", "localhost"))
+    ),
     "iss a list": lambda i: signed("RS256", GOOD, claims(i, iss=[i.url])),
     "aud missing": without("aud"),
     "aud another": body(aud="other"),

@@ -9,7 +9,11 @@ from service.config import Settings
 from service.main import create_app
 from tests.api.conftest import unique
 from tests.api.test_items import problem
+from tests.security.attacks import ATTACKS
 from tests.security.issuer import AUDIENCE, Issuer, local_issuer
+
+WITHOUT_CREDENTIAL = {"empty"}
+HARMLESS = {"space before"}
 
 
 @pytest.fixture
@@ -17,6 +21,7 @@ async def trusting(settings: Settings) -> AsyncIterator[tuple[AsyncClient, Issue
     """A client of an application that trusts a local issuer, and the issuer."""
     async with local_issuer() as issuer:
         changed = settings.model_dump() | {"security": settings.security.model_dump()}
+        changed["rate_limit"]["auth_failures"] = 10_000
         changed["security"]["issuers"] = [{"issuer": issuer.url, "audience": AUDIENCE}]
         app = create_app(Settings(**changed))
         async with (
@@ -40,6 +45,25 @@ async def test_scopes_of_the_token_count(trusting: tuple[AsyncClient, Issuer]) -
     headers = {"Authorization": f"Bearer {issuer.token(scope='catalog:read')}"}
     assert (await client.get("/api/v1/products", headers=headers)).status_code == 200
     problem(await client.post("/api/v1/products", json={}, headers=headers), 403, "forbidden")
+
+
+async def test_every_attack_gets_the_same_answer(trusting: tuple[AsyncClient, Issuer]) -> None:
+    """Nothing in it tells what was wrong, and nothing is asked of anybody."""
+    client, issuer = trusting
+    good = {"Authorization": f"Bearer {issuer.token()}"}
+    assert (await client.get("/api/v1/products", headers=good)).status_code == 200
+    fetches = dict(issuer.fetches)
+    answers = set()
+    for name, attack in ATTACKS.items():
+        headers = {b"Authorization": b"Bearer " + attack(issuer).encode()}
+        if "line" in name or name in WITHOUT_CREDENTIAL or name in HARMLESS:
+            continue  # the server takes no such header; no credential; the space goes with the field's
+        answer = await client.get("/api/v1/products", headers=headers)
+        body = problem(answer, 401, "unauthenticated")
+        del body["request_id"]
+        answers.add((answer.headers["www-authenticate"], str(body)))
+    assert len(answers) == 1
+    assert issuer.fetches == fetches
 
 
 async def test_issuer_that_is_away_is_no_fault_of_the_caller(trusting: tuple[AsyncClient, Issuer]) -> None:

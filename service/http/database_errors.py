@@ -10,6 +10,11 @@ from sqlalchemy.dialects import postgresql
 from service.http import problems
 from service.http.problems import FieldError, Problem
 
+STALE = asyncpg.InvalidCachedStatementError
+"""A column changed its type under a prepared statement; asyncpg has thrown it away, so the next try prepares anew."""
+UNDONE = (asyncpg.TransactionRollbackError, STALE)
+"""Errors after which a transaction is undone, through no fault of its own, and may be tried again."""
+
 _PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
 
 
@@ -66,7 +71,7 @@ def _of_statement(error: asyncpg.PostgresError) -> Problem | None:
             return problems.ValidationFailed("A value does not fit its column.")
         case asyncpg.QueryCanceledError():
             return problems.Overtime()
-        case asyncpg.LockNotAvailableError() | asyncpg.TransactionRollbackError():
+        case asyncpg.LockNotAvailableError() | asyncpg.TransactionRollbackError() | STALE():
             busy = problems.Busy()
             busy.waited_for_twin = "while inserting index tuple" in (error.context or "")
             return busy

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from service.config import PerformanceSettings
 from service.database import Database
 from service.http import problems
-from service.http.database_errors import columns_of_constraints, problem_of
+from service.http.database_errors import UNDONE, columns_of_constraints, problem_of
 from service.http.state import state_of
 from service.resources.declaration import Change, RestResource
 from service.resources.lists.cursor import CursorCodec
@@ -161,7 +161,7 @@ async def again_after_rollback(effect: Callable[[], Awaitable[T]]) -> T:
         try:
             return await effect()
         except problems.Busy as busy:
-            if not isinstance(busy.__cause__, asyncpg.TransactionRollbackError):
+            if not isinstance(busy.__cause__, UNDONE):
                 raise
             await asyncio.sleep(_PAUSE * attempt * random.random())  # noqa: S311  # jitter, no secret
     return await effect()

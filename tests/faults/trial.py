@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ class Trial:
         self.history = History()
         self._home = home
         self._open = AsyncExitStack()
+        self._last: list[Callable[[], Awaitable[None]]] = []
         self._memory: dict[int, int] = {}
         self.headers: dict[str, str] = {}
         self._category = ""
@@ -110,6 +111,10 @@ class Trial:
             self.database_url.replace(f":{self.database_endpoint.port}/", f":{way.port}/")
             + "?sslmode=disable"
         )
+
+    def at_end(self, what: Callable[[], Awaitable[None]]) -> None:
+        """Do that once the replicas are gone."""
+        self._last.append(what)
 
     async def execute(self, *statements: str) -> None:
         """Run statements in the trial's database, past the service."""
@@ -168,6 +173,8 @@ class Trial:
 
     async def close(self) -> None:
         await self._open.aclose()
+        for what in self._last:
+            await what()
 
 
 async def _in_time(find: Any) -> list[str]:

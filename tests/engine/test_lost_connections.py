@@ -1,0 +1,126 @@
+"""Connections that end, hosts that say nothing, columns that change: what is tried again, and by whom."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from service.database import ConnectionLostError, Database, DatabaseUnavailableError
+from service.postgres import connect
+from service.resources.declaration import Change, Hooks
+from service.security.keys import create_key
+from tests.conftest import DatabaseFactory
+from tests.engine.api import BASE, running, settings_for, unique
+from tests.engine.conftest import Shop
+from tests.engine.tables import gadgets, groups
+
+END_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+
+
+@pytest.fixture
+async def database(fresh_database: DatabaseFactory) -> AsyncIterator[Database]:
+    made = Database(settings_for(fresh_database()))
+    await made.start()
+    yield made
+    await made.stop()
+
+
+async def _end_others(database: Database) -> None:
+    async with database.dedicated() as connection:
+        await connection.execute(END_OTHERS)
+
+
+async def test_read_is_run_again_when_its_connection_ends_under_it(database: Database) -> None:
+    reading = asyncio.create_task(database.fetch("SELECT 7 FROM pg_sleep(0.4)"))
+    await asyncio.sleep(0.2)
+    await _end_others(database)
+    assert (await reading)[0][0] == 7
+
+
+async def test_write_is_not_run_again(database: Database) -> None:
+    await database.fetch("CREATE TABLE once (number int)")
+    writing = asyncio.create_task(database.fetch("INSERT INTO once SELECT 1 FROM pg_sleep(0.4) RETURNING 1"))
+    await asyncio.sleep(0.2)
+    await _end_others(database)
+    with pytest.raises(ConnectionLostError):
+        await writing
+    assert await database.fetch("SELECT * FROM once") == []
+
+
+async def test_session_never_gets_a_connection_that_ended_in_the_pool(database: Database) -> None:
+    async with database.session() as session:
+        await create_key(session, name="first", scopes=["admin"])
+    await _end_others(database)
+    await asyncio.sleep(0.3)  # until this end knows
+    async with database.session() as session:
+        await create_key(session, name="second", scopes=["admin"])
+
+
+async def test_silent_host_delays_nothing(database_url: str) -> None:
+    to = urlsplit(database_url)
+    with socket.create_server(("127.0.0.2", to.port or 0)) as silent:
+        silent.listen()
+        place = {"url": None, "host": "127.0.0.2,127.0.0.1", "port": to.port, "name": to.path[1:]}
+        login = {"user": to.username, "password": to.password, "ssl": "disable", "connect_timeout": 30}
+        began = time.monotonic()
+        connection = await connect(settings_for(database_url, database={**place, **login}))
+        connection.terminate()
+    assert time.monotonic() - began < 10
+
+
+async def test_one_attempt_at_a_time_knocks_while_the_server_is_away() -> None:
+    knocks = 0
+
+    async def turn_away(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal knocks
+        knocks += 1
+        writer.close()
+
+    server = await asyncio.start_server(turn_away, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    database = Database(settings_for(f"postgresql://a:b@127.0.0.1:{port}/c?sslmode=disable"))
+    await database.start()
+    try:
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        for _ in range(300):
+            with pytest.raises(DatabaseUnavailableError):
+                await database.fetch("SELECT 1")
+        assert time.monotonic() - began < 5
+        assert knocks <= 10 + 10 * (time.monotonic() - began)
+    finally:
+        await database.stop()
+        server.close()
+
+
+class _Looks(Hooks):
+    """Reads a column of its own choice before each creation."""
+
+    async def before_create(self, change: Change) -> None:
+        await change.connection.fetch('SELECT "order" FROM "group"')
+
+
+async def test_plan_of_before_a_change_of_type_is_made_anew(shop: Shop) -> None:
+    api = await shop(groups(hooks=_Looks()), gadgets())
+    for _ in range(3):
+        await api.make("groups", order=unique("g"))
+    async with api.database.dedicated() as connection:
+        await connection.execute('ALTER TABLE "group" ALTER COLUMN "order" TYPE varchar(61)')
+    for _ in range(3):
+        await api.make("groups", order=unique("g"))
+
+
+async def test_session_is_told_to_try_again_after_a_change_of_type(fresh_database: DatabaseFactory) -> None:
+    async with running(fresh_database(), scopes=["admin"]) as api:
+        assert (await api.client.get(f"{BASE}/keys")).status_code == 200
+        async with api.database.dedicated() as connection:
+            await connection.execute("ALTER TABLE api_key ALTER COLUMN name TYPE varchar(200)")
+        answers = [await api.client.get(f"{BASE}/keys") for _ in range(3)]
+    assert [answer.status_code for answer in answers[1:]] == [200, 200]
+    assert answers[0].status_code == 200 or answers[0].headers["retry-after"]

@@ -1,0 +1,49 @@
+"""A password that is rotated while the service runs."""
+
+import asyncio
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.faults.figures import Figures
+from tests.faults.trial import Trial, refused_in
+
+RATE = 20
+HEALED_SECONDS = 2.0
+_END = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotated' AND pid <> pg_backend_pid()
+"""
+
+
+async def test_rotated_password_needs_no_restart(trial: Trial, figure: Figures, tmp_path: Path) -> None:
+    file = tmp_path / "secrets" / "database" / "password"
+    file.parent.mkdir(parents=True)
+    file.write_text("before")
+    await trial.execute("CREATE ROLE rotated SUPERUSER LOGIN PASSWORD 'before'")
+    trial.at_end(lambda: trial.execute("REASSIGN OWNED BY rotated TO slipway", "DROP ROLE rotated"))
+    await trial.serve(1, _settings(trial, file.parents[1]))
+    async with trial.load(rate=RATE).running():
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        await trial.execute("ALTER ROLE rotated PASSWORD 'after'", _END)
+        file.write_text("after")
+        changed = time.monotonic()
+        await asyncio.sleep(HEALED_SECONDS + 1)
+    trial.only(
+        lambda event: refused_in(event, began, changed + HEALED_SECONDS, within=1),
+        "the password was another one",
+    )
+    failed = [event.end - changed for event in trial.history.failures()]
+    figure("password-rotated-healed", max([0.0, *failed]), HEALED_SECONDS, unit="s")
+    await trial.judge()
+
+
+def _settings(trial: Trial, secrets: Path) -> dict[str, object]:
+    parts = urlsplit(trial.database_url)
+    return {
+        "SLIPWAY_SECRETS_DIR": secrets,
+        "database__url": None,
+        "database__port": parts.port,
+        "database__name": parts.path[1:],
+        "database__user": "rotated",
+    }

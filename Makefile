@@ -20,7 +20,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: env run test test-long fault-test check format reference lock clean
+.PHONY: env run test test-long fault-test reliability check format reference lock clean
 env: $(STAMP) ## Build the Python environment in .venv
 
 run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis and sample data (PORT=, ADMIN_PORT=)
@@ -35,6 +35,9 @@ test-long: $(STAMP) ## Run the long tests: the whole API by its document, plans 
 
 fault-test: $(STAMP) ## Run the fault tests, which want the machine to themselves (SLIPWAY_FAULT_SEED=, SLIPWAY_FAULT_FULL=1)
 	@$(BIN)/pytest -m fault tests/faults
+
+reliability: $(STAMP) ## Write what the last `make fault-test` has measured into docs/reliability.md
+	@$(BIN)/python -m tests.faults.report
 
 check: $(STAMP) ## Formatting, lint (of migrations too), types, import rules and generated files
 	@$(BIN)/ruff format --check .

@@ -14,7 +14,7 @@ from tests.faults.history import Event, History
 CATEGORIES, PRODUCTS = "/api/v1/categories", "/api/v1/products"
 MIX = {"create": 3, "read": 4, "update": 3, "list": 1}
 ANSWER_SECONDS = 20.0
-MOST_RUNNING = 400  # requests at a time; beyond, the next one waits for its turn
+MOST_RUNNING = 200  # requests at a time; beyond, the next one waits for its turn
 
 
 class Load:

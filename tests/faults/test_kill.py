@@ -10,7 +10,7 @@ import pytest
 from tests.faults.connection import get
 from tests.faults.figures import FULL, Figures
 from tests.faults.load import Load
-from tests.faults.trial import GUNICORN, Trial
+from tests.faults.trial import GUNICORN, PATIENT, Trial
 
 RATE = 60
 NOTICED_SECONDS = 1.0  # until the balancer sends nothing more to a process that is gone
@@ -42,7 +42,7 @@ async def _kill_some(trial: Trial, load: Load, rounds: int) -> None:
 async def test_killed_process_loses_nothing_that_was_acknowledged(
     trial: Trial, figure: Figures, rounds: int
 ) -> None:
-    await trial.serve(2)
+    await trial.serve(2, PATIENT)
     await _kill_some(trial, trial.load(rate=RATE), rounds)
     await trial.judge()
     figure("kill-lost-writes", 0, 0, unit="writes")
@@ -51,7 +51,7 @@ async def test_killed_process_loses_nothing_that_was_acknowledged(
 
 @pytest.mark.fault
 async def test_killed_worker_is_replaced_and_counts_stay_right(trial: Trial) -> None:
-    await trial.serve(1, GUNICORN)
+    await trial.serve(1, {**GUNICORN, **PATIENT})
     replica = trial.replicas[0]
     before = await _counted(trial)
     kills: list[float] = []

@@ -9,11 +9,11 @@ import pytest
 from tests.faults.connection import Connection
 from tests.faults.figures import FULL, Figures
 from tests.faults.replica import Replica
-from tests.faults.trial import GUNICORN, Trial
+from tests.faults.trial import GUNICORN, PATIENT, Trial
 
 EXIT_SECONDS = 10.0
 SLOW_SECONDS = 3.0
-DRAIN = {"server__drain_delay": 1, "server__shutdown_timeout": 6}
+DRAIN = {"server__drain_delay": 1, "server__shutdown_timeout": 8, **PATIENT}
 RATE = int(os.environ.get("SLIPWAY_FAULT_RATE", "300" if FULL else "100"))
 
 
@@ -43,7 +43,7 @@ async def _rounds(trial: Trial, count: int, *, rate: float) -> float:
 
 
 async def test_sigterm_fails_no_request(trial: Trial, figure: Figures) -> None:
-    await trial.serve(2, {**DRAIN, "database__acquire_timeout": 2})  # other tests want the processor, too
+    await trial.serve(2, DRAIN)
     seconds = await _rounds(trial, 1, rate=30)
     figure("sigterm-exit-once", seconds, EXIT_SECONDS, unit="s")
     await trial.judge()

@@ -41,6 +41,11 @@ async def of_the_data(history: History, connection: asyncpg.Connection) -> list[
     items = sorted({event.item for event in writes if event.item} | {row["item"] for row in changes})
     kept = await connection.fetch(_KEPT, items)
     versions = await connection.fetch(_VERSIONS, items)
+    return breaches(writes, changes, kept, versions)
+
+
+def breaches(writes: Sequence[Event], changes: Rows, kept: Rows, versions: Rows) -> list[str]:
+    """What these writes, changes in the history, rows of the table and versions of the items say against each other."""
     return [*_acknowledged(writes, changes, kept), *_once(writes, changes), *_versions(versions, kept)]
 
 

@@ -1,0 +1,119 @@
+"""The harness itself: a verdict must be able to fall, and a proxy to do what it is told."""
+
+import asyncio
+import time
+
+import pytest
+
+from service.local.ports import LOOPBACK
+from tests.faults import verdicts
+from tests.faults.connection import Answer, Connection, NoAnswerError
+from tests.faults.figures import Figures
+from tests.faults.history import Event, History
+from tests.faults.proxy import Endpoint, Proxy
+from tests.faults.report import BEGIN, END, written
+
+PROBLEM = {"content-type": "application/problem+json"}
+
+
+def _event(history: History, answer: Answer, *, mark: str = "") -> Event:
+    event = history.add("create", fresh=False, mark=mark)
+    event.answer = Answer(answer.status, {"x-request-id": event.request_id, **answer.headers}, answer.body)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("answer", "breach"),
+    [
+        (Answer(500, {"content-type": "text/plain"}, b"no"), "I4"),
+        (Answer(500, PROBLEM, b'{"status": 503, "request_id": "other"}'), "I4"),
+        (Answer(200, {"x-request-id": "another"}, b"{}"), "I5"),
+        (Answer(201, {}, b'{"id": "1", "name": "of another"}'), "I5"),
+    ],
+)
+def test_answers_that_break_an_invariant_are_found(answer: Answer, breach: str) -> None:
+    history = History()
+    _event(history, answer, mark="mine")
+    assert [line[:2] for line in verdicts.of_the_answers(history)] == [breach]
+
+
+@pytest.mark.parametrize("text", ["Traceback (most", "SELECT a FROM b", "asyncpg.exceptions"])
+def test_answer_that_shows_the_inside_is_found(text: str) -> None:
+    history = History()
+    event = history.add("read", fresh=False)
+    body = f'{{"status": 500, "request_id": "{event.request_id}", "detail": "{text}"}}'.encode()
+    event.answer = Answer(500, {"x-request-id": event.request_id, **PROBLEM}, body)
+    assert [line[:2] for line in verdicts.of_the_answers(history)] == ["I4"]
+
+
+def test_lost_doubled_and_skipped_writes_are_found() -> None:
+    history = History()
+    event = history.add("create", fresh=False, key="k", item="a")
+    event.answer, event.version = Answer(201, {}, b""), 1
+    made = [{"item": "a", "version": 1, "request_id": event.request_id}]
+    kept = [{"item": "a", "version": 1}]
+    versions = [{"item": "a", "versions": [1]}]
+
+    def found(changes: list[object], rows: list[object], spans: list[object]) -> list[str]:
+        return [line[:2] for line in verdicts.breaches(history.events, changes, rows, spans)]
+
+    assert found([*made], [*kept], [*versions]) == []
+    assert found([], [*kept], [*versions]) == ["I1"]
+    assert found([*made], [], []) == ["I1"]
+    assert found([*made, *made], [*kept], [*versions]) == ["I2"]
+    assert found([*made], [*kept], [{"item": "a", "versions": [1, 3]}]) == ["I3"]
+
+
+async def test_proxy_delays_swallows_cuts_and_heals() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" if data else b"")
+        writer.close()
+
+    server = await asyncio.start_server(echo, LOOPBACK, 0)
+    async with Proxy(Endpoint(*server.sockets[0].getsockname()[:2])) as proxy:
+        first = await Connection.open(proxy.port)
+        assert (await first.ask("GET", "/", {})).status == 200
+        proxy.delay, began = 0.1, time.monotonic()
+        assert (await first.ask("GET", "/", {})).status == 200
+        assert time.monotonic() - began >= 0.2
+        proxy.delay = 0
+        proxy.swallow()
+        with pytest.raises(NoAnswerError):
+            await first.ask("GET", "/", {}, seconds=0.2)
+        proxy.heal()
+        second = await Connection.open(proxy.port)
+        assert (await second.ask("GET", "/", {})).status == 200
+        with pytest.raises(NoAnswerError):
+            await first.ask("GET", "/", {}, seconds=0.2)
+        proxy.reset()
+        with pytest.raises(NoAnswerError):
+            await second.ask("GET", "/", {}, seconds=1)
+        proxy.refuse()
+        with pytest.raises(NoAnswerError):
+            await Connection.open(proxy.port)
+        first.close()
+        second.close()
+    server.close()
+
+
+def test_figure_over_its_bound_fails() -> None:
+    figures = Figures("tests/faults/test_harness.py::test")
+    figures("healed", 1.5, 2, unit="s")
+    with pytest.raises(AssertionError, match="healed"):
+        figures("healed", 2.5, 2, unit="s")
+
+
+def test_page_keeps_the_figures_that_were_not_measured_anew() -> None:
+    page = f"# Head\n{BEGIN}\n{END}\ntail\n"
+    old = {"test": "tests/faults/test_a.py::x", "value": 1.25, "bound": 2.0, "unit": "s"}
+    page = written(page, {"b": old, "a": old}, conditions="Measured once.")
+    page = written(page, {"a": {**old, "value": 0.5}}, conditions="Measured again.")
+    assert page.startswith("# Head\n")
+    assert page.endswith("tail\n")
+    assert "once" not in page
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [
+        "| `a` | 0.5 | 2 | s | [test_a.py](../tests/faults/test_a.py) |",
+        "| `b` | 1.25 | 2 | s | [test_a.py](../tests/faults/test_a.py) |",
+    ]

@@ -36,7 +36,7 @@ class ServerSettings(Group):
     """Largest request body; more is answered with 413."""
     max_buffered_bytes: Annotated[int, Field(ge=2**20, le=2**40)] = 67_108_864
     """Bytes that each process holds of request bodies at a time, beyond the first 64 KiB of each; a request that
-    would need more is answered with 503."""
+    would need more is answered with 503. It holds as many of answers that clients do not take, and then cuts off."""
     max_headers: Annotated[int, Field(ge=16, le=1000)] = 100
     """Most header fields of a request; more are answered with 431."""
     max_header_bytes: Annotated[int, Field(ge=4096, le=2**20)] = 32_768

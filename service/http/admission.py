@@ -11,10 +11,11 @@ from service.http.problems import Overloaded
 
 turned_away = Counter(
     "slipway_requests_turned_away",
-    "Requests answered with 503 because too many were running, or too many connections or bodies were held.",
+    "Requests answered with 503, or cut off, because the process runs or holds as much as it may: running requests, "
+    "connections, bodies, or answers that clients do not take.",
     ["reason"],
 )
-for _reason in ("running", "connections", "bodies"):
+for _reason in ("running", "connections", "bodies", "answers"):
     turned_away.labels(_reason)
 
 

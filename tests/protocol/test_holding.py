@@ -9,12 +9,13 @@ from tests.process.served import Served, eventually
 from tests.protocol.case import get, post
 from tests.protocol.conftest import Start
 from tests.protocol.test_admission import sample
+from tests.protocol.test_deadlines import BIG
 from tests.protocol.test_memory import MB, forget, peak
 from tests.protocol.wire import Wire, wire
 
 pytestmark = pytest.mark.xdist_group("protocol-holding")
 
-CONNECTIONS, TOLD = 20, 100
+CONNECTIONS, TOLD = 60, 100
 LARGE = 900_000  # bytes of a body
 
 
@@ -74,6 +75,24 @@ def test_flood_of_connections_is_cut_off(narrow: Served) -> None:
         assert {answer.status for answer in answers if answer is not None} == {503}
         assert answers.count(None) >= TOLD
         assert all(map(works, clients))
+    assert eventually(lambda: free(narrow))
+
+
+def test_answers_that_nobody_takes_share_a_bounded_room(narrow: Served) -> None:
+    """The system takes some of each answer from the process, so every client asks for a lot."""
+    assert eventually(lambda: free(narrow))
+    before = turned_away(narrow, "answers")
+    with ExitStack() as stack:
+        for _ in range(CONNECTIONS - 4):
+            client = stack.enter_context(wire(narrow.port, receive_buffer=4096))
+            client.send(BIG * 100)
+        assert eventually(lambda: turned_away(narrow, "answers") > before)
+        with wire(narrow.port) as other:
+            other.send(BIG)
+            answer = other.answer()
+            assert answer is not None
+            assert answer.status == 200
+            assert len(answer.body) > 100_000
     assert eventually(lambda: free(narrow))
 
 

@@ -25,6 +25,7 @@ from service.http.protocol.limits import (
     PIPELINED,
     TOLD,
     Limits,
+    Unread,
 )
 from service.http.state import REFUSAL
 
@@ -37,6 +38,7 @@ class Connection(HttpToolsProtocol):
     """Create subclasses with `limited`. Timers run only while a message is incomplete, so most requests need none."""
 
     limits: ClassVar[Limits]
+    unread: ClassVar[Unread]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,6 +46,7 @@ class Connection(HttpToolsProtocol):
         self._deaf = False  # what comes is thrown away: the connection is about to close
         self._objection: Problem | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._unread = 0  # bytes of an answer that the client does not take
         self._stall: asyncio.TimerHandle | None = None
         self._fed = 0  # bytes of the present head, or since the last byte of content
         self._room = 0  # bytes that the header may still have
@@ -338,10 +341,17 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._watch_reader(self.transport.get_write_buffer_size())
+        self._unread = self.transport.get_write_buffer_size()
+        if self.unread.add(self._unread):
+            self._watch_reader(self._unread)
+        else:
+            turned_away.labels("answers").inc()
+            self.loop.call_soon(self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.unread.remove(self._unread)
+        self._unread = 0
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
@@ -360,4 +370,4 @@ class Connection(HttpToolsProtocol):
 
 def limited(limits: Limits) -> type[Connection]:
     """The protocol class for a server with these limits."""
-    return type("LimitedConnection", (Connection,), {"limits": limits})
+    return type("LimitedConnection", (Connection,), {"limits": limits, "unread": Unread(limits.unread_bytes)})

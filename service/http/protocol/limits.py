@@ -1,4 +1,4 @@
-"""The bounds of one connection."""
+"""The bounds of one connection, and of what all of a server hold."""
 
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ class Limits:
     """Bytes, counts and seconds; `ServerSettings` says what each is."""
 
     connections: int
+    unread_bytes: int
     headers: int
     header_bytes: int
     target_bytes: int
@@ -27,6 +28,7 @@ class Limits:
     def of(cls, settings: ServerSettings) -> "Limits":
         return cls(
             connections=settings.max_connections,
+            unread_bytes=settings.max_buffered_bytes,
             headers=settings.max_headers,
             header_bytes=settings.max_header_bytes,
             target_bytes=settings.max_target_bytes,
@@ -34,3 +36,18 @@ class Limits:
             body_seconds=settings.body_timeout,
             write_seconds=settings.write_timeout,
         )
+
+
+class Unread:
+    """Counts the bytes of answers that wait in this process for clients to take them, over all connections."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    def add(self, size: int) -> bool:
+        """Count `size` bytes; False when these are too many."""
+        self._free -= size
+        return self._free >= 0
+
+    def remove(self, size: int) -> None:
+        self._free += size

@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from tests.chart.rendering import PROFILES, objects, own, profile, whole
+from tests.chart.reviewing import unexplained
 from tests.chart.rules import RULES
 from tests.chart.rules.manifests import Manifests
-from tests.chart.rules.skips import SKIPS
+from tests.chart.rules.skips import BUNDLED, SKIPS
 
 BAD = Path(__file__).parent / "rules" / "bad.yaml"
 
@@ -41,6 +42,28 @@ def test_a_skip_has_a_reason_and_is_needed(rule: str) -> None:
     for pattern, reason in SKIPS[rule]:
         assert any(fnmatch(text, pattern) for text in found), f"nothing left to skip: {pattern}"
         assert reason.endswith(".")
+
+
+@functools.cache
+def _umbrella(values: str) -> tuple[Manifests, frozenset[str]]:
+    """All objects of a profile, and which of them are this chart's own."""
+    mine = {f"{found['kind']}/{found['metadata']['name']}" for found in objects(own(*profile(values)))}
+    return Manifests(objects(whole(*profile(values)))), frozenset(mine)
+
+
+def _bundled(rule: str) -> list[str]:
+    """What a rule finds in the objects of other charts."""
+    return [
+        f"{values or 'defaults'}: {found}"
+        for values in ["", *PROFILES]
+        for found in RULES[rule](_umbrella(values)[0])
+        if "/".join(found.split("/")[:2]) not in _umbrella(values)[1]
+    ]
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_nothing_is_found_in_the_bundled_programs_that_has_no_reason(rule: str) -> None:
+    assert unexplained(_bundled(rule), BUNDLED.get(rule, [])) == []
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))

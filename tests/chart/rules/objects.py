@@ -7,6 +7,7 @@ from tests.chart.rules.containers import SECRET
 from tests.chart.rules.manifests import Manifests, Object, Rule, of_objects
 
 ROLES = ("Role", "ClusterRole")
+OF_THE_CLUSTER = {"ClusterRole", "ClusterRoleBinding", "IngressClass"}
 
 
 def _unknown_account(manifests: Manifests) -> Iterator[str]:
@@ -19,7 +20,8 @@ def _unknown_account(manifests: Manifests) -> Iterator[str]:
 def _everywhere(is_wrong: str) -> Rule:
     def rule(manifests: Manifests) -> Iterator[str]:
         for manifest in manifests.all:
-            if manifest["metadata"].get("namespace", "default") == is_wrong:
+            named = manifest["metadata"].get("namespace", "default")
+            if manifest["kind"] not in OF_THE_CLUSTER and named == is_wrong:
                 yield f"{manifest['kind']}/{manifest['metadata']['name']}"
 
     return rule

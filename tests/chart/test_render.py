@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Callable
 
 import pytest
 import yaml
@@ -34,9 +35,10 @@ def test_it_lints_strictly(values: str | None, helm: str) -> None:
 
 
 @pytest.mark.parametrize("values", [None, *PROFILES])
-def test_helm_3_and_4_render_the_same_with_no_dependency_fetched(values: str | None) -> None:
+@pytest.mark.parametrize("rendering", [own, whole])
+def test_helm_3_and_4_render_the_same(rendering: Callable[..., str], values: str | None) -> None:
     helm_or_skip("helm3")
-    texts = [own(*profile(values), helm=helm) for helm in HELMS]
+    texts = [rendering(*profile(values), helm=helm) for helm in HELMS]
     three, four = (
         [PASSWORD.sub("", str(found)) for found in objects(PASSWORD.sub("", text))] for text in texts
     )

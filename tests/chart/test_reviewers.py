@@ -12,12 +12,18 @@ SCALED = "KEDA decides how many there are, which kube-score does not know."
 DIGEST = (
     "Which digest a registry gave an image its user knows: image.digest takes it, as profiles 02 and 04 show."
 )
+TEST = "The pod of `helm test` answers nobody: it asks, says what it found and ends."
 NODE_PORT = "This profile shows the node port, which the default does not have."
 
 KUBE_SCORE = [
     ("* container-image-pull-policy", PULL),
     ("* NetworkPolicy/*/slipway-postgresql networkpolicy-targets-pod", APART),
     ("* NetworkPolicy/*/slipway-redis networkpolicy-targets-pod", APART),
+    ("06-* NetworkPolicy/*/slipway-traefik networkpolicy-targets-pod", APART),
+    *(
+        (f"07-* NetworkPolicy/*/slipway-{part} networkpolicy-targets-pod", APART)
+        for part in ("alloy", "grafana", "kube-state-metrics", "loki", "prometheus", "prometheus-operator")
+    ),
     ("03-* service-type", NODE_PORT),
     ("03-* deployment-replicas", ONE),
     ("06-* deployment-replicas", ONE),
@@ -26,6 +32,8 @@ KUBE_SCORE = [
 CHECKOV = [
     ("* CKV_K8S_15 *", PULL),
     ("* CKV_K8S_43 *", DIGEST),
+    ("* CKV_K8S_8 Pod.shop.slipway-test", TEST),
+    ("* CKV_K8S_9 Pod.shop.slipway-test", TEST),
 ]
 
 

@@ -119,9 +119,10 @@ class DatabaseSettings(Group):
     """Seconds a statement may wait for a lock."""
     idle_in_transaction_timeout: Annotated[float, Field(gt=0, le=3600)] = 10.0
     """Seconds a transaction may sit idle before the server ends it."""
-    migration_lock_timeout: Annotated[float, Field(gt=0, le=3600)] = 2.0
-    """Most seconds that a migration waits for a table lock at a time; requests for the table queue behind it for as
-    long. Given time (`slipway migrate --wait`), it begins with 0.1 and tries again."""
+    migration_lock_timeout: Annotated[float, Field(gt=0, le=3600)] = 0.2
+    """Most seconds that a migration waits for a table lock at a time. Requests for the table queue behind it for as
+    long, so keep it below `acquire_timeout`; over PostgreSQL's `deadlock_timeout` (1 s) it ends an autovacuum that is
+    in the way. Given time (`slipway migrate --wait`), a migration tries again."""
     pgbouncer: bool = False
     """The server is PgBouncer in transaction mode: each statement runs in a transaction, none is prepared, and the
     time-outs are the role's own (`ALTER ROLE … SET statement_timeout`)."""

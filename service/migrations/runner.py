@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 LOCK = 0x51_1B_3A_79  # any number, as long as it is the same everywhere
 POLL = 0.5
-FIRST_LOCK_WAIT = 0.1  # seconds; each further attempt waits twice as long, up to the setting
+FIRST_LOCK_WAIT = 0.05  # seconds; each further attempt waits twice as long, up to the setting
 LOCATION = Path(__file__).parent
 
 

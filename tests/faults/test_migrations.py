@@ -1,0 +1,226 @@
+"""Migrations under fire: several at once, killed, behind a long lock, with the old and the new version in service."""
+
+import asyncio
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.faults.aside import aside
+from tests.faults.connection import get
+from tests.faults.figures import Figures
+from tests.faults.history import Event
+from tests.faults.replica import Replica
+from tests.faults.trial import Trial
+from tests.faults.versions import Version, contracted, expanded
+
+RATE = 40
+PATIENCE = ("--wait", "60")
+HEAD = "SELECT version_num FROM alembic_version"
+SLEEPING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid() AND datname = current_database()
+"""
+WAITING = """
+SELECT count(*) FROM pg_locks
+WHERE relation = 'product'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
+"""
+AT_ONCE = 5
+ENDED_SECONDS = 200
+slow = pytest.mark.timeout(400)
+
+
+@pytest.fixture
+async def db(trial: Trial) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(trial.database_url)
+    yield connection
+    await connection.close()
+
+
+async def ended(migration: "subprocess.Popen[str]") -> tuple[int, str]:
+    """Exit code and output, at the end."""
+    output, _ = await asyncio.to_thread(migration.communicate, timeout=ENDED_SECONDS)
+    return migration.returncode, output
+
+
+async def until(true: Callable[[], Awaitable[Any]], *, seconds: float = 100) -> None:
+    """Return as soon as it is; fails after so many seconds."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if await true():
+                return
+            await asyncio.sleep(0.02)
+
+
+async def join(trial: Trial, name: str, folder: Path, **settings: object) -> Replica:
+    """One more replica behind the balancer, which has time to notice when it is to go."""
+    given = {
+        "database__url": trial.database_url,
+        "redis__url": trial.redis.url,
+        "rate_limit__enabled": "false",
+        "server__drain_delay": "1",
+    }
+    replica = Replica(folder / name, **given, **settings)
+    await replica.start()
+    trial.replicas.append(replica)
+    return replica
+
+
+def refused_as_of_another_version(event: Event) -> bool:
+    """Whether a change was refused because the tag that it named is of the other version, which shows other fields."""
+    return event.operation == "update" and event.status == 412
+
+
+@pytest.mark.fault
+@slow
+async def test_old_and_new_version_serve_from_expand_to_contract(
+    trial: Trial, tmp_path: Path, figure: Figures, db: asyncpg.Connection
+) -> None:
+    second = expanded(tmp_path / "second")
+    third = contracted(tmp_path / "third", second)
+    home = tmp_path / "command"
+    await trial.serve()
+    old = [await join(trial, f"old-{n}", tmp_path) for n in range(2)]
+    await trial.replicas[0].terminate()
+    try:
+        async with trial.load(rate=RATE).running():
+            assert (await ended(second.migrate(home, trial.database_url, *PATIENCE)))[0] == 0
+            new: list[Replica] = []
+            for replica in old:
+                new.append(await join(trial, f"new-{len(new)}", tmp_path, **second.settings))
+                await asyncio.sleep(2)
+                assert (await replica.terminate())[0] == 0
+            assert (await ended(third.migrate(home, trial.database_url, *PATIENCE)))[0] == 0
+            await asyncio.sleep(2)
+            await join(trial, "newest", tmp_path, **third.settings)
+            assert (await new[0].terminate())[0] == 0
+            await asyncio.sleep(1)
+        trial.only(refused_as_of_another_version, "both versions serve from expand to contract")
+        await trial.judge(memory=False)
+    finally:
+        for replica in trial.replicas[1:]:
+            await replica.close()
+    assert await db.fetchval(HEAD) == "contract"
+    columns = {
+        name
+        for (name,) in await db.fetch("SELECT attname FROM pg_attribute WHERE attrelid = 'product'::regclass")
+    }
+    assert "gift" in columns
+    assert "attributes" not in columns
+    assert await db.fetchval("SELECT count(*) FROM product WHERE updated_at > created_at AND NOT gift") > 0
+    server_errors = sum(event.status >= 500 or event.status == 0 for event in trial.history.events)
+    figure("rolling-upgrade-failures", server_errors, 0)
+
+
+@pytest.mark.fault
+@slow
+async def test_long_lock_lets_the_service_go_on_and_the_migration_waits(
+    trial: Trial, tmp_path: Path, figure: Figures, db: asyncpg.Connection
+) -> None:
+    version = Version(tmp_path / "next").migration(
+        "altering", "op.execute('ALTER TABLE product ADD COLUMN x integer')"
+    )
+    await trial.serve()
+    transaction = db.transaction()
+    await transaction.start()
+    await db.execute("LOCK TABLE product IN ACCESS SHARE MODE")
+    async with trial.load(rate=RATE).running():
+        migration = version.migrate(tmp_path / "command", trial.database_url, *PATIENCE)
+        await until(lambda: db.fetchval(WAITING))
+        await asyncio.sleep(5)
+        assert migration.poll() is None
+        await transaction.rollback()
+        released = time.monotonic()
+        await until(
+            lambda: db.fetchval("SELECT count(*) FROM alembic_version WHERE version_num = 'altering'")
+        )
+        figure("migration-after-a-long-lock", time.monotonic() - released, 5, unit="s")
+    code, output = await ended(migration)
+    assert (code, "waiting for a lock" in output) == (0, True), output
+    trial.only(lambda _: False, "a migration waits for a lock")
+    figure("stall-behind-a-waiting-migration", trial.history.latency(1), 1, unit="s")
+    assert await db.fetchval(HEAD) == "altering"
+    await trial.judge()
+
+
+async def test_columns_change_their_type_under_prepared_statements(
+    trial: Trial, db: asyncpg.Connection
+) -> None:
+    await trial.serve()
+    async with trial.load(rate=RATE).running():
+        for length in (220, 240, 260, 280):
+            await asyncio.sleep(0.5)
+            await db.execute(f"ALTER TABLE product ALTER COLUMN name TYPE varchar({length})")
+        await asyncio.sleep(1)
+    trial.only(lambda _: False, "a column was widened")
+    await trial.judge()
+
+
+@pytest.mark.fault
+@slow
+async def test_killed_migration_frees_its_lock_and_the_next_one_goes_through(
+    trial: Trial, tmp_path: Path, figure: Figures, db: asyncpg.Connection
+) -> None:
+    slow = Version(tmp_path / "slow").migration(
+        "slow",
+        """
+    op.execute("CREATE TABLE half (id integer)")
+    op.execute("SELECT pg_sleep(60) WHERE to_regclass('hurry') IS NULL")
+""",
+    )
+    home, before = tmp_path / "command", await db.fetchval(HEAD)
+    first = slow.migrate(home, trial.database_url)
+    await until(lambda: db.fetchval(SLEEPING))
+    first.kill()
+    await ended(first)
+    killed = time.monotonic()
+    await until(lambda: db.fetchval("SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'"))
+    figure("migration-killed-lock-freed", time.monotonic() - killed, 5, unit="s")
+    assert await db.fetchval(HEAD) == before
+    assert await db.fetchval("SELECT to_regclass('half')") is None
+    await db.execute("CREATE TABLE hurry (id integer)")
+    assert (await ended(slow.migrate(home, trial.database_url)))[0] == 0
+    assert await db.fetchval(HEAD) == "slow"
+
+
+@pytest.mark.fault
+@slow
+async def test_several_at_once_migrate_once(trial: Trial, tmp_path: Path, db: asyncpg.Connection) -> None:
+    version = Version(tmp_path / "next").migration("slow", "op.execute('SELECT pg_sleep(2)')")
+    runs = [version.migrate(tmp_path / f"command-{n}", trial.database_url, *PATIENCE) for n in range(AT_ONCE)]
+    results = [await ended(run) for run in runs]
+    assert [code for code, _ in results] == [0] * AT_ONCE, results
+    assert sum("migrated to revision slow" in output for _, output in results) == 1, results
+    assert sum("already at revision slow" in output for _, output in results) == AT_ONCE - 1
+    assert await db.fetchval(HEAD) == "slow"
+
+
+async def test_version_ahead_of_its_database_is_not_ready_and_lives(
+    trial: Trial, tmp_path: Path, db: asyncpg.Connection
+) -> None:
+    version = expanded(tmp_path / "next")
+    replica = Replica(
+        tmp_path / "ahead", database__url=trial.database_url, redis__url=trial.redis.url, **version.settings
+    )
+    await replica.launch()
+    try:
+        await aside(replica.served.listening)
+        answer = await get(replica.admin_port, "/readyz")
+        assert answer is not None
+        assert (answer.status, answer.json["checks"]["database"]["detail"].startswith("at revision ")) == (
+            503,
+            True,
+        )
+        alive = await get(replica.admin_port, "/livez")
+        assert alive is not None
+        assert alive.status == 200
+        assert (await ended(version.migrate(tmp_path / "command", trial.database_url)))[0] == 0
+        await aside(replica.served.ready)
+        assert replica.served.process.poll() is None
+    finally:
+        await replica.close()
+    assert await db.fetchval(HEAD) == "expand"

@@ -1,0 +1,87 @@
+"""Versions of the service that are yet to come: copies of the package with more migrations and another model."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from service.migrations import runner
+from tests.process.served import SLIPWAY, command_environment
+
+PACKAGE = runner.LOCATION.parent
+REVISION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "{revision}", "{down}", None, None
+
+
+def upgrade():
+    {code}
+
+
+def downgrade():
+    pass
+"""
+GIFT = """
+    gift: bool = Field(
+        default=False, sa_column_kwargs={"server_default": "false"}, description="Whether it is wrapped."
+    )
+"""
+EXPAND = """
+    op.add_column("product", sa.Column("gift", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.alter_column("product", "attributes", server_default="{}")
+"""
+CONTRACT = 'op.drop_column("product", "attributes")'
+
+
+class Version:
+    """A folder that holds a copy of the package; a process with it on its path is of that version."""
+
+    def __init__(self, folder: Path, *, after: "Version | None" = None) -> None:
+        self.folder = folder
+        self.head: str = after.head if after else runner.head()
+        source = after.folder / "service" if after else PACKAGE
+        shutil.copytree(source, folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What a process of this version needs in its environment."""
+        return {"PYTHONPATH": str(self.folder)}
+
+    def migration(self, revision: str, code: str) -> "Version":
+        """Add a migration after the newest."""
+        text = REVISION.format(revision=revision, down=self.head, code=code.strip())
+        (self.folder / "service" / "migrations" / "versions" / f"{revision}.py").write_text(text)
+        self.head = revision
+        return self
+
+    def without_attributes_but_gifts(self) -> "Version":
+        """Give products a field, and take one from them that the database still has."""
+        models = self.folder / "service" / "models" / "catalog.py"
+        text = models.read_text()
+        begin, end = text.index("    attributes: dict"), text.index("    category_id: UUID")
+        models.write_text(text[:begin] + GIFT.lstrip("\n") + text[end:])
+        return self
+
+    def migrate(self, home: Path, url: str, *arguments: str, **settings: object) -> "subprocess.Popen[str]":
+        """Start `slipway migrate` of this version."""
+        home.mkdir(exist_ok=True)
+        given = {"database__url": url, **self.settings, **settings}
+        return subprocess.Popen(
+            [SLIPWAY, "migrate", *arguments],
+            cwd=home,
+            env=command_environment(**given),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def expanded(folder: Path) -> Version:
+    """The next version: a new field, and one that it no longer knows."""
+    return Version(folder).migration("expand", EXPAND).without_attributes_but_gifts()
+
+
+def contracted(folder: Path, before: Version) -> Version:
+    """The version after it, which takes the column away."""
+    return Version(folder, after=before).migration("contract", CONTRACT)

@@ -1,0 +1,107 @@
+"""The service and its commands as the role that owns nothing: everything works that they are for."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.migrations.runner import upgrade
+from tests.faults.aside import aside
+from tests.migrations.conftest import settings_for
+from tests.migrations.roles import Roles, execute
+from tests.process.conftest import Command, new_key
+from tests.process.served import Served
+
+Json = dict[str, Any]
+CATEGORIES, PRODUCTS = "/api/v1/categories", "/api/v1/products"
+MERGE = {"Content-Type": "application/merge-patch+json", "If-Match": "*"}
+
+
+@pytest.fixture
+async def granted(roles: Roles) -> Roles:
+    """The roles, and the database at the head."""
+    await upgrade(settings_for(roles.owner_url, app_role=roles.app))
+    return roles
+
+
+@pytest.fixture
+async def service(granted: Roles, redis_url: str, tmp_path: Path) -> AsyncIterator[Served]:
+    made = await aside(Served, tmp_path / "service", database__url=granted.app_url, redis__url=redis_url)
+    await aside(made.ready)
+    yield made
+    await aside(made.close)
+
+
+async def test_api_works_from_creation_to_export(service: Served, granted: Roles) -> None:
+    key = await new_key(granted.app_url, "admin")
+    await aside(_walk, service, {"Authorization": f"Bearer {key}"})
+
+
+def _walk(service: Served, headers: dict[str, str]) -> None:
+    """Every kind of statement that the engine has."""
+    api = service.api
+    api.headers.update(headers)
+
+    def ask(status: int, method: str, path: str, **more: Any) -> Any:
+        answer = api.request(method, path, **more)
+        assert answer.status_code == status, f"{method} {path}: {answer.text}"
+        return answer.json() if answer.content and "ndjson" not in answer.headers["content-type"] else answer
+
+    category = ask(201, "POST", CATEGORIES, json={"slug": "roles", "name": "Roles"})
+    body = {"sku": "ROLE-1", "name": "Lamp", "price": "1.00", "category_id": category["id"]}
+    once = {"Idempotency-Key": "role-1"}
+    product = ask(201, "POST", PRODUCTS, json=body, headers=once)
+    assert ask(201, "POST", PRODUCTS, json=body, headers=once) == product
+    item = f"{PRODUCTS}/{product['id']}"
+    assert ask(200, "GET", item) == product
+    assert ask(200, "PATCH", item, json={"stock": 3}, headers=MERGE)["version"] == 2
+    ask(200, "PUT", item, json={**body, "name": "Light"}, headers={"If-Match": "*"})
+    ask(409, "DELETE", f"{CATEGORIES}/{category['id']}", headers={"If-Match": "*"})
+    ask(204, "DELETE", item, headers={"If-Match": "*"})
+    ask(200, "POST", f"{item}/restore")
+    actions = [entry["action"] for entry in ask(200, "GET", f"{item}/history")["items"]]
+    assert actions == ["restore", "delete", "update", "update", "create"]
+    assert ask(200, "GET", item, params={"as_of": product["updated_at"]}) == product
+    for count in ("exact", "estimated"):
+        assert ask(200, "GET", PRODUCTS, params={"q": "light", "count": count})["items"]
+    operations = [{"op": "patch", "id": product["id"], "if_match": "*", "changes": {"stock": 9}}]
+    for mode in ("atomic", "partial"):
+        done = ask(200, "POST", f"{PRODUCTS}/bulk", json={"mode": mode, "operations": operations})
+        assert done["results"][0]["status"] == 200
+    assert json.loads(ask(200, "GET", f"{PRODUCTS}/export").text.splitlines()[0])["sku"] == "ROLE-1"
+    made = ask(201, "POST", "/api/v1/keys", json={"name": "made", "scopes": ["catalog:read"]})
+    assert made["key"]
+    assert service.lines(level="error") == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("keys", "create", "--name", "x", "--scope", "catalog:read"),
+        ("keys", "list"),
+        ("seed",),
+        ("import", "categories", "lines"),
+        ("purge",),
+        ("migrate", "--check"),
+        ("migrate", "--sql"),
+        ("migrate",),
+    ],
+    ids=" ".join,
+)
+async def test_command_works_as_that_role(
+    granted: Roles, command: Command, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "lines").write_text(json.dumps({"slug": "imported", "name": "Imported"}) + "\n")
+    done = await aside(command, *arguments, database__url=granted.app_url)
+    assert done.exit_code == 0, done.output
+
+
+async def test_that_role_cannot_migrate(granted: Roles, command: Command) -> None:
+    await execute(granted.owner_url, "UPDATE alembic_version SET version_num = '0004'")
+    done = await aside(command, "migrate", database__url=granted.app_url)
+    said = (
+        "migration 0005 failed, the database is at revision 0004: must be owner of function slipway_history"
+    )
+    assert (done.exit_code, done.stderr) == (6, f"slipway: {said}\n")

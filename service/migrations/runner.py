@@ -169,11 +169,11 @@ async def _connected(
     options = connect_options(settings)
     # A migration may run for long, and waits for locks by its own bound.
     options.pop("command_timeout")
-    session = options.setdefault("server_settings", {})
-    session.pop("statement_timeout", None)
-    session.pop("idle_in_transaction_session_timeout", None)
-    # Or else the server goes on with the statement of a process that was killed, and keeps its locks.
-    session["client_connection_check_interval"] = "1000"
+    if session := options.get("server_settings"):  # PgBouncer takes none
+        session.pop("statement_timeout")
+        session.pop("idle_in_transaction_session_timeout")
+        # Or else the server goes on with the statement of a process that was killed, and keeps its locks.
+        session["client_connection_check_interval"] = "1000"
 
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(**options)
@@ -202,9 +202,8 @@ async def current(connection: AsyncConnection) -> str | None:
 async def _check(connection: AsyncConnection, _settings: Settings, _deadline: float) -> str | None:
     try:
         revision = await current(connection)
-    except (
-        sa.exc.ProgrammingError
-    ) as error:  # permission denied: the first migration has not come to its grants
+    except sa.exc.ProgrammingError as error:
+        # Permission denied: the first migration has not come to its grants.
         raise NotAtHeadError(f"the revision of the database cannot be read: {_reason(error)}") from error
     if not compatible(revision):
         raise NotAtHeadError(f"the database is at revision {revision or 'none'}, this version needs {head()}")

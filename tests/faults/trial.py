@@ -66,16 +66,17 @@ class Trial:
         self._category = ""
         self._port = 0
 
-    async def serve(self, count: int = 1, settings: Mapping[str, object] | None = None) -> None:
-        """Start so many replicas behind a balancer, and warm them up. Raises when they do not become ready.
-
-        A setting that is None is left out.
-        """
+    def make(self, count: int = 1, settings: Mapping[str, object] | None = None) -> None:
+        """Make so many replicas, and start none. A setting that is None is left out."""
         usual = {"database__url": self.database_url, "redis__url": self.redis.url, **UNLIMITED}
         given = {name: value for name, value in {**usual, **(settings or {})}.items() if value is not None}
         self.replicas = [Replica(self._home / f"replica-{n}", **given) for n in range(count)]
         for replica in self.replicas:
             self._open.push_async_callback(replica.close)
+
+    async def serve(self, count: int = 1, settings: Mapping[str, object] | None = None) -> None:
+        """Start so many replicas behind a balancer, and warm them up. Raises when they do not become ready."""
+        self.make(count, settings)
         await asyncio.gather(*(replica.start() for replica in self.replicas))
         balancer = await self._open.enter_async_context(Balancer(lambda: self.replicas))
         self._port = balancer.port
@@ -142,6 +143,7 @@ class Trial:
             breaches = [
                 *await verdicts.of_the_data(self.history, connection),
                 *verdicts.of_the_answers(self.history),
+                *verdicts.of_the_order(self.history),
                 *await _in_time(lambda: verdicts.busy_connections(connection)),
                 *(line for r in self.replicas for line in verdicts.of_liveness(r.livez)),
             ]

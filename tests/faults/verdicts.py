@@ -89,6 +89,22 @@ def _versions(versions: Rows, kept: Rows) -> Iterator[str]:
             yield f"I3: {row['item']} is v{there.get(row['item'])}, its versions are {row['versions']}"
 
 
+def of_the_order(history: History) -> Iterator[str]:
+    """No client goes back in time: an answer about an item is never older than one that had come before it was asked
+    for."""
+    told = defaultdict[str, list[Event]](list)
+    for event in history.events:
+        if event.good and event.item and event.version:
+            told[event.item].append(event)
+    for events in told.values():
+        newest, before = 0, sorted(events, key=lambda event: event.end, reverse=True)
+        for event in sorted(events, key=lambda event: event.start):
+            while before and before[-1].end <= event.start:
+                newest = max(newest, before.pop().version)
+            if event.version < newest:
+                yield f"order: #{event.number} got v{event.version} of {event.item} after v{newest} had been told"
+
+
 def of_the_answers(history: History) -> Iterator[str]:
     """Breaches of I4 and I5."""
     for event in history.events:

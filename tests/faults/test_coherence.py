@@ -1,0 +1,55 @@
+"""Two replicas at a time: no client goes back in time, and a key that ends, ends everywhere."""
+
+import asyncio
+import time
+
+from tests.faults.connection import Connection, get
+from tests.faults.figures import Figures
+from tests.faults.trial import Trial
+from tests.process.conftest import new_key
+
+LIST = "/api/v1/products?limit=1"
+REVOKED_SECONDS = 1.0
+
+
+async def test_versions_never_go_back_for_a_client(trial: Trial) -> None:
+    await trial.serve(2)
+    began = len(trial.history.events)
+    async with trial.load(rate=60, mix={"create": 1, "read": 12, "update": 8}).running():
+        await asyncio.sleep(6)
+    events = trial.history.events[began:]
+    assert sum(event.operation == "read" and event.version > 1 for event in events) > 20
+    trial.only(lambda _: False, "nothing is wrong")
+    await trial.judge()
+
+
+async def test_revoked_key_ends_everywhere_within_a_second(trial: Trial, figure: Figures) -> None:
+    await trial.serve(2)
+    key = await new_key(trial.database_url, "catalog:read")
+    done = asyncio.Event()
+
+    async def use(port: int) -> tuple[float, int]:
+        """When the last request came that was let in, and the last status."""
+        last, status = 0.0, 0
+        connection = await Connection.open(port)
+        while not (done.is_set() and status == 401):
+            began = time.monotonic()
+            status = (await connection.ask("GET", LIST, {"Authorization": f"Bearer {key}"})).status
+            last = began if status == 200 else last
+            assert status in (200, 401)
+            await asyncio.sleep(0.01)
+        connection.close()
+        return last, status
+
+    using = [asyncio.create_task(use(replica.port)) for replica in trial.replicas]
+    await asyncio.sleep(1)
+    way = await Connection.open(trial.replicas[0].port)
+    answer = await way.ask("DELETE", f"/api/v1/keys/{key.split('_')[1]}", trial.headers)
+    revoked = time.monotonic()
+    way.close()
+    assert answer.status == 204, answer.body
+    done.set()
+    used = await asyncio.wait_for(asyncio.gather(*using), 20)
+    figure("revoked-key-good-for", max(0.0, *(last - revoked for last, _ in used)), REVOKED_SECONDS, unit="s")
+    assert (await get(trial.replicas[0].admin_port, "/livez")) is not None
+    await trial.judge()

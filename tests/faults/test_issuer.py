@@ -1,0 +1,135 @@
+"""The issuer of tokens is away, slow, wrong, or changes its keys, and strangers name keys that nobody has."""
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.faults.connection import Answer, Connection
+from tests.faults.figures import FULL, Figures
+from tests.faults.trial import Trial
+from tests.security.issuer import (
+    AUDIENCE,
+    PRIVATE,
+    Issuer,
+    key_set,
+    local_issuer,
+    public_jwk,
+    segment,
+    signed,
+)
+
+LIST = "/api/v1/products?limit=1"
+COOLDOWN = 1.0
+TROUBLES = ("down", "slow", "empty", "huge", "redirecting")
+SUBJECTS = itertools.count()
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[Issuer]:
+    async with local_issuer() as issuer:
+        yield issuer
+
+
+async def serve(trial: Trial, issuer: Issuer) -> None:
+    """A service that looks at the issuer's keys anew as often as it may, and at every wrong token."""
+    trusted = [{"issuer": issuer.url, "audience": AUDIENCE}]
+    await trial.serve(
+        1,
+        {
+            "security__issuers": json.dumps(trusted),
+            "security__jwks_cooldown": COOLDOWN,
+            "security__jwks_refresh": COOLDOWN,
+            "rate_limit__auth_failures": 1_000_000,
+        },
+    )
+
+
+async def present(trial: Trial, token: str) -> Answer:
+    """The answer to a request with that token, on a connection of its own."""
+    connection = await Connection.open(trial.replicas[0].port)
+    try:
+        return await connection.ask("GET", LIST, {"Authorization": f"Bearer {token}"})
+    finally:
+        connection.close()
+
+
+def make(issuer: Issuer, trouble: str) -> None:
+    good = json.dumps(key_set()).encode()
+    issuer.status, issuer.headers, issuer.delay, issuer.documents["/jwks"] = "200 OK", "", 0, good
+    match trouble:
+        case "down":
+            issuer.status = "500 Internal Server Error"
+        case "slow":
+            issuer.delay = 10
+        case "empty":
+            issuer.documents["/jwks"] = b'{"keys":[]}'
+        case "huge":
+            issuer.documents["/jwks"] = b'{"keys":[' + b" " * 5_000_000 + b"]}"
+        case "redirecting":
+            issuer.status, issuer.headers = "302 Found", f"Location: {issuer.url}/elsewhere\r\n"
+
+
+async def test_known_keys_work_whatever_the_issuer_does(trial: Trial, issuer: Issuer) -> None:
+    await serve(trial, issuer)
+    assert (await present(trial, issuer.token())).status == 200
+    async with trial.load(rate=20).running():
+        for trouble in TROUBLES:
+            make(issuer, trouble)
+            ended = time.monotonic() + 1.5 * COOLDOWN
+            while time.monotonic() < ended:
+                answer = await present(trial, issuer.token(sub=f"user-{next(SUBJECTS)}"))
+                assert answer.status == 200, (trouble, answer.body)
+                await asyncio.sleep(0.05)
+    assert "/elsewhere" not in issuer.fetches
+    metric = trial.replicas[0].served.metric
+    assert metric(f'slipway_token_keys_fetches_total{{issuer="{issuer.url}",result="failed"}}')
+    assert metric(f'slipway_token_keys_fetched_timestamp_seconds{{issuer="{issuer.url}"}}')
+    trial.only(lambda _: False, "the issuer is not asked")
+    await trial.judge()
+
+
+async def test_rotated_keys_are_found_and_old_ones_forgotten(
+    trial: Trial, issuer: Issuer, figure: Figures
+) -> None:
+    await serve(trial, issuer)
+    assert (await present(trial, issuer.token())).status == 200
+    issuer.documents["/jwks"] = json.dumps(
+        {"keys": [public_jwk("ES256", PRIVATE["ES256"], kid="new")]}
+    ).encode()
+    began = time.monotonic()
+    while (await present(trial, issuer.token("ES256", headers={"kid": "new"}))).status != 200:
+        assert time.monotonic() < began + 10
+        await asyncio.sleep(0.02)
+    figure("rotated-token-key-found", time.monotonic() - began, 2 * COOLDOWN, unit="s")
+    assert (await present(trial, issuer.token(sub="another"))).status == 401
+    await trial.judge()
+
+
+@pytest.mark.fault
+async def test_keys_that_nobody_has_cause_one_fetch_a_cooldown(
+    trial: Trial, issuer: Issuer, figure: Figures
+) -> None:
+    await serve(trial, issuer)
+    assert (await present(trial, issuer.token())).status == 200
+    body = signed("RS256", {"alg": "RS256", "kid": "x"}, {"iss": issuer.url}).split(".")[1]
+    numbers = iter(range(10_000 if FULL else 2_000))
+    before, began = issuer.fetches["/jwks"], time.monotonic()
+
+    async def flood() -> None:
+        connection = await Connection.open(trial.replicas[0].port)
+        for number in numbers:
+            kid = segment({"alg": "RS256", "kid": f"kid-{number}"})
+            answer = await connection.ask("GET", LIST, {"Authorization": f"Bearer {kid}.{body}.AAAA"})
+            assert answer.status == 401, answer.body
+        connection.close()
+
+    async with trial.load(rate=10).running():
+        await asyncio.gather(*(flood() for _ in range(10)))
+    cooldowns = (time.monotonic() - began) / COOLDOWN
+    figure("fetches-by-unknown-key-ids-a-cooldown", (issuer.fetches["/jwks"] - before - 1) / cooldowns, 1.0)
+    trial.only(lambda _: False, "strangers cost others nothing")
+    await trial.judge()

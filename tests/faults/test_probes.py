@@ -1,0 +1,73 @@
+"""What the probes say while PostgreSQL and Redis say nothing."""
+
+import asyncio
+import time
+
+from tests.faults.aside import aside
+from tests.faults.connection import get
+from tests.faults.figures import Figures
+from tests.faults.history import Event, percentile
+from tests.faults.trial import Trial
+
+LIVE_SECONDS, READY_SECONDS = 0.05, 2.0
+PROBES, ROUNDS = 100, 3
+
+
+async def live(trial: Trial) -> float:
+    """The 99th percentile of liveness."""
+    seconds: list[float] = []
+    for _ in range(PROBES):
+        began = time.monotonic()
+        answer = await get(trial.replicas[0].admin_port, "/livez")
+        seconds.append(time.monotonic() - began)
+        assert answer is not None
+        assert answer.status == 200
+        await asyncio.sleep(0.005)
+    return percentile(seconds, 0.99)
+
+
+async def until_ready_is(trial: Trial, status: int) -> float:
+    began = time.monotonic()
+    while (
+        answer := await get(trial.replicas[0].admin_port, "/readyz", seconds=5)
+    ) is None or answer.status != status:
+        assert time.monotonic() < began + 20, answer
+        await asyncio.sleep(0.02)
+    return time.monotonic() - began
+
+
+def told(event: Event) -> bool:
+    return event.status in (503, 504)
+
+
+async def test_liveness_depends_on_nothing_and_readiness_names_what_lacks(
+    trial: Trial, figure: Figures
+) -> None:
+    await trial.serve(1, {"database__statement_timeout": 1})
+    async with trial.load(rate=20).running():
+        await asyncio.sleep(1)
+        await aside(trial.postgres.pause)
+        trial.redis.pause()
+        unready = await until_ready_is(trial, 503)
+        alive = min([await live(trial) for _ in range(ROUNDS)])
+        answer = await get(trial.replicas[0].admin_port, "/readyz", seconds=5)
+        metric = trial.replicas[0].served.metric
+        up = [
+            await aside(metric, f'slipway_dependency_up{{dependency="{name}"}}')
+            for name in ("database", "redis")
+        ]
+        await aside(trial.postgres.resume)
+        trial.redis.resume()
+        ready = await until_ready_is(trial, 200)
+        await asyncio.sleep(2)
+    assert answer is not None
+    checks = answer.json["checks"]
+    assert (checks["database"]["ok"], checks["database"]["critical"]) == (False, True)
+    assert checks["database"]["detail"] == "no answer in 1 s"
+    assert checks["redis"] == {"ok": False, "critical": False}
+    assert up == [0, 0]
+    trial.only(told, "PostgreSQL was silent")
+    figure("silent-servers-liveness-p99", alive, LIVE_SECONDS, unit="s")
+    figure("silent-servers-unready", unready, READY_SECONDS, unit="s")
+    figure("silent-servers-ready", ready, READY_SECONDS, unit="s")
+    await trial.judge()

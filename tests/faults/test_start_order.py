@@ -1,0 +1,60 @@
+"""The service before its servers, and on a Redis that does not let it in."""
+
+import asyncio
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.faults.aside import aside
+from tests.faults.connection import get
+from tests.faults.figures import Figures
+from tests.faults.test_probes import until_ready_is
+from tests.faults.trial import Trial
+
+WRONG = "wr0ng-passw0rd"
+READY_SECONDS = 5.0  # the longest pause between two attempts, with its jitter, and a connection
+
+
+async def test_service_that_comes_first_waits_for_both(trial: Trial, figure: Figures) -> None:
+    await aside(trial.redis.stop)
+    await aside(trial.postgres.end, "fast")
+    trial.make()
+    replica = trial.replicas[0]
+    await replica.launch()
+    await aside(replica.served.listening)
+    for path, status in (("/livez", 200), ("/startupz", 200), ("/readyz", 503)):
+        answer = await get(replica.admin_port, path)
+        assert answer is not None
+        assert answer.status == status
+    await asyncio.sleep(4)
+    await aside(trial.postgres.start)
+    await aside(trial.redis.start)
+    ready = await until_ready_is(trial, 200)
+    pauses = [line["retry_in"] for line in replica.served.lines(event="database unreachable")]
+    assert pauses == sorted(pauses), "they grow"
+    assert 2 <= len(pauses) <= 20
+    assert len(replica.served.lines(event="redis unreachable, each process counts for itself")) == 1
+    password = urlsplit(trial.database_url).password
+    assert password
+    assert password not in replica.served.output
+    figure("servers-come-late-ready", ready, READY_SECONDS, unit="s")
+    began = time.monotonic()
+    while await aside(replica.served.metric, "slipway_redis_breaker_open") != 0:
+        assert time.monotonic() < began + 10
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.fault
+async def test_redis_that_lets_nobody_in_is_one_line_without_the_secret(trial: Trial) -> None:
+    port = urlsplit(trial.redis.url).port
+    await trial.serve(1, {"redis__url": f"redis://:{WRONG}@127.0.0.1:{port}/0"})
+    async with trial.load(rate=20).running():
+        await asyncio.sleep(6)  # some trials
+    served = trial.replicas[0].served
+    [line] = served.lines(event="redis unreachable, each process counts for itself")
+    assert line["reason"] == "AuthenticationError"
+    assert WRONG not in served.output
+    assert WRONG not in (await aside(served.admin.get, "/readyz")).text
+    trial.only(lambda _: False, "Redis is not needed to answer")
+    await trial.judge()

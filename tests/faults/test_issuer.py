@@ -40,6 +40,7 @@ async def serve(trial: Trial, issuer: Issuer) -> None:
     await trial.serve(
         1,
         {
+            "app__environment": "test",  # the issuer has no TLS
             "security__issuers": json.dumps(trusted),
             "security__jwks_cooldown": COOLDOWN,
             "security__jwks_refresh": COOLDOWN,

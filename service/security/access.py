@@ -62,7 +62,7 @@ class Gate:
         self._default = Policy("default", rates.requests, rates.window)
         self._write = Policy("write", rates.writes, rates.window)
         self._failure = Policy("auth-failure", rates.auth_failures, rates.window)
-        policies = (self._default, self._write)
+        policies = (self._default, self._write, self._failure)
         self._policies = ", ".join(f'"{p.name}";q={p.requests};w={p.window}' for p in policies).encode()
 
     async def admit(self, request: Request, scope: str) -> Principal:
@@ -91,14 +91,16 @@ class Gate:
         if self._limiter is None:
             return
         decision = await self._limiter.take(policy, caller)
-        # RateLimit fields as in draft-ietf-httpapi-ratelimit-headers-10.
-        remaining = f'"{policy.name}";r={decision.remaining}'.encode()
-        state_of(request.scope).extra_headers[:] = [
-            (b"ratelimit-policy", self._policies),
-            (b"ratelimit", remaining),
-        ]
+        self._tell(request, policy, decision.remaining)
         if not decision.allowed:
             raise _too_many(decision.retry_after)
+
+    def _tell(self, request: Request, policy: Policy, remaining: int) -> None:
+        """Add what is left of a policy to the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10)."""
+        headers = state_of(request.scope).extra_headers
+        one = f'"{policy.name}";r={remaining}'.encode()
+        told = headers[-1][1] + b", " + one if headers else one
+        headers[:] = [(b"ratelimit-policy", self._policies), (b"ratelimit", told)]
 
     async def _identify(self, request: Request, credential: str | None, scope: str) -> Principal:
         address = _address(request)
@@ -111,6 +113,7 @@ class Gate:
         if seen is None and self._limiter is not None:
             wait = self._limiter.exhausted(self._failure, address)
             if wait > 0:
+                self._tell(request, self._failure, 0)
                 raise _too_many(wait)
         for verifier in self._verifiers:
             if (principal := await verifier.verify(credential)) is not None:

@@ -19,9 +19,9 @@ class Case:
         object.__setattr__(self, "statuses", statuses or (400,))
 
 
-def get(fields: bytes) -> bytes:
-    """A request of `/health` with more header lines."""
-    return b"GET /health HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n"
+def get(fields: bytes, *, path: str = "/health") -> bytes:
+    """A request with more header lines."""
+    return b"GET %b HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n" % (path.encode(), fields)
 
 
 def post(fields: bytes, body: bytes) -> bytes:

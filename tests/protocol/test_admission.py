@@ -4,13 +4,15 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
+from statistics import median
 
 import asyncpg
 import pytest
 
 from tests.process.served import Served, eventually
-from tests.protocol.case import post
+from tests.protocol.case import get, post
 from tests.protocol.wire import wire
 
 pytestmark = pytest.mark.xdist_group("protocol-strict")
@@ -61,6 +63,41 @@ async def test_requests_beyond_the_limit_are_turned_away_at_once(strict: Served,
     assert statuses == [200, 200]
     assert sample(strict, "slipway_requests_turned_away_total", reason="running") - before == 20
     assert strict.api.get(LIST).status_code == 200
+
+
+async def test_flood_is_turned_away_in_milliseconds_while_the_admin_port_answers(
+    strict: Served, database_url: str
+) -> None:
+    refused: list[float] = []
+    over = threading.Event()
+
+    def flood() -> None:
+        with wire(strict.port) as client:
+            while not over.is_set():
+                began = time.monotonic()
+                client.send(get(b"X: 1", path=LIST))
+                answer = client.answer()
+                assert answer is not None
+                refused.append(time.monotonic() - began)
+                assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+
+    with ThreadPoolExecutor(10) as threads:
+        async with locked(database_url):
+            running = [threads.submit(strict.api.get, LIST) for _ in range(2)]
+            assert eventually(lambda: sample(strict, "http_requests_in_progress") == 2)
+            floods = [threads.submit(flood) for _ in range(8)]
+            assert eventually(lambda: len(refused) > 50)
+            probes = []
+            for _ in range(30):
+                began = time.monotonic()
+                assert strict.probe("/livez") == 200
+                probes.append(time.monotonic() - began)
+            over.set()
+        assert [one.result() for one in floods] == [None] * 8
+        assert [one.result().status_code for one in running] == [200, 200]
+    assert median(refused) < 0.05
+    assert median(probes) < 0.1
+    assert max(probes) < 1
 
 
 def test_slow_clients_take_no_place(strict: Served) -> None:

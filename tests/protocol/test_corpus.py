@@ -63,6 +63,14 @@ def serve(server: Served, case: Case, *, slowly: bool = False) -> None:
         take(client, Case("next", b"", 200))
 
 
+def finish(server: Served, case: Case) -> None:
+    """The server answers as it should, and closes."""
+    with wire(server.port) as client:
+        client.send(case.data)
+        take(client, case)
+        assert client.answer() is None
+
+
 @each(REFUSED)
 def test_bad_request_is_refused_and_the_connection_closed(server: Served, case: Case) -> None:
     refuse(server, case)
@@ -79,10 +87,7 @@ def test_valid_request_is_served_and_the_connection_kept(server: Served, case: C
 
 @each(LAST)
 def test_requests_are_answered_in_order_up_to_the_last(server: Served, case: Case) -> None:
-    with wire(server.port) as client:
-        client.send(case.data)
-        take(client, case)
-        assert client.answer() is None
+    finish(server, case)
 
 
 @pytest.mark.long
@@ -95,6 +100,12 @@ def test_bad_request_is_refused_under_gunicorn(gunicorn: Served, case: Case) -> 
 @each(VALID)
 def test_valid_request_is_served_under_gunicorn(gunicorn: Served, case: Case) -> None:
     serve(gunicorn, case)
+
+
+@pytest.mark.long
+@each(LAST)
+def test_last_requests_are_answered_in_order_under_gunicorn(gunicorn: Served, case: Case) -> None:
+    finish(gunicorn, case)
 
 
 def test_admin_port_refuses_too_and_logs_nothing(server: Served) -> None:

@@ -1,10 +1,13 @@
 """Requests that must keep working. Each leaves the connection open for the next one."""
 
+import gzip
+
 from tests.protocol.case import ITEMS, Case, get, headers, many, post
 
 CHUNKED = b"Transfer-Encoding: chunked"
 UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
 PLAIN = get(b"Accept: */*")
+BOMB = gzip.compress(b" " * 50_000_000)  # which nobody unpacks
 
 VALID = (
     Case("plain", PLAIN, 200),
@@ -45,6 +48,15 @@ VALID = (
         422,
     ),
     Case("body-of-the-largest-size", post(b"Content-Length: 1048576", b"{" + b" " * 1_048_574 + b"}"), 422),
+    Case("coding-of-content", post(b"Content-Encoding: gzip\r\nContent-Length: %d" % len(BOMB), BOMB), 415),
+    Case(
+        "coding-of-content-in-a-list",
+        post(b"Content-Encoding: identity, br\r\nContent-Length: 2", b"{}"),
+        415,
+    ),
+    Case(
+        "coding-of-content-that-is-none", post(b"Content-Encoding: identity\r\nContent-Length: 2", b"{}"), 422
+    ),
     Case("continue", post(b"Expect: 100-continue\r\nContent-Length: 2", b"{}"), 100, 422),
     Case("upgrade-to-h2c", get(UPGRADE[:-2]), 200),  # RFC 9110, 7.8
     Case("upgrade-with-length", post(UPGRADE + b"Content-Length: 2", b"{}"), 422),

@@ -44,6 +44,30 @@ async def test_wrong_credentials_are_not_looked_at_for_ever(guess: Guess) -> Non
     assert await guess("192.0.2.2", "") == 401
 
 
+async def test_answers_tell_what_is_left_of_every_policy_that_counted(settings: Settings) -> None:
+    changed = settings.model_dump()
+    changed["rate_limit"] = {"requests": 9, "writes": 1, "auth_failures": 1, "window": 3600}
+    changed["redis"], changed["security"]["anonymous"] = {"enabled": False}, "write"
+    app = create_app(Settings(**changed))
+    async with (
+        app.router.lifespan_context(app),
+        AsyncClient(transport=ASGITransport(app), base_url="http://slipway.test") as client,
+    ):
+        read = await client.get(URL)
+        assert read.headers["ratelimit"] == '"default";r=8'
+        policies = '"default";q=9;w=3600, "write";q=1;w=3600, "auth-failure";q=1;w=3600'
+        assert read.headers["ratelimit-policy"] == policies
+        assert (await client.post(URL, json={})).headers["ratelimit"] == '"default";r=7, "write";r=0'
+        refused = await client.post(URL, json={})
+        problem(refused, 429, "too_many_requests")
+        assert refused.headers["ratelimit"] == '"default";r=6, "write";r=0'
+        assert 3590 <= int(refused.headers["retry-after"]) <= 3600
+        answers = [await client.get(URL, headers={"X-API-Key": _wrong_key()}) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [401, 429]
+        assert answers[1].headers["ratelimit"] == '"default";r=4, "auth-failure";r=0'
+        assert 3590 <= int(answers[1].headers["retry-after"]) <= 3600
+
+
 async def test_strangers_at_the_same_address_do_a_caller_no_harm(
     settings: Settings, client_with: MakeClient
 ) -> None:

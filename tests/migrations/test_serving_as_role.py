@@ -76,6 +76,20 @@ def _walk(service: Served, headers: dict[str, str]) -> None:
     assert service.lines(level="error") == []
 
 
+async def test_service_waits_for_its_grants(roles: Roles, redis_url: str, tmp_path: Path) -> None:
+    await upgrade(settings_for(roles.owner_url))
+    service = await aside(Served, tmp_path / "early", database__url=roles.app_url, redis__url=redis_url)
+    try:
+        await aside(service.listening)
+        answer = service.admin.get("/readyz")
+        assert answer.status_code == 503, answer.text
+        assert answer.json()["checks"]["database"]["detail"] == "permission denied for table alembic_version"
+        await upgrade(settings_for(roles.owner_url, app_role=roles.app))
+        await aside(service.ready)
+    finally:
+        await aside(service.close)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

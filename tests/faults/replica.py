@@ -87,9 +87,10 @@ class Replica:
         return code
 
     async def _watch(self) -> None:
-        while True:
+        process = self.served.process
+        while process.poll() is None:
             answer = await get(self.admin_port, "/livez")
-            if self.served.process.poll() is not None:
+            if process.poll() is not None:
                 return
             self.livez.append((time.monotonic(), answer.status if answer else 0))
             await asyncio.sleep(POLL_SECONDS)

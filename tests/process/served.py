@@ -17,7 +17,7 @@ from service.local.child import command_line
 from service.local.ports import LOOPBACK, free_port
 
 SLIPWAY = str(Path(sys.executable).with_name("slipway"))
-START_SECONDS = 40
+START_SECONDS = 90
 COMMAND_SECONDS = 40
 SECRET_KEY = "process-tests-" * 3
 

@@ -41,6 +41,7 @@ class ConnectionLostError(DatabaseUnavailableError):
 
 @functools.lru_cache(1024)
 def _only_reads(sql: str) -> bool:
+    """Whether nothing is lost when the statement is run twice. A doubtful one counts as a write."""
     return _WRITES.search(sql) is None
 
 
@@ -66,9 +67,9 @@ class Database:
         self._keeper: asyncio.Task[None] | None = None
         self._late: set[asyncio.Task[None]] = set()
         self._probe: asyncpg.Connection | None = None
-        self._away: str | None = None
-        self._missed = asyncio.Event()
-        self._age = 0
+        self._away: str | None = None  # why the last attempt to connect has failed
+        self._missed = asyncio.Event()  # one has failed since the keeper looked
+        self._age = 0  # how often all connections were given up
         self._expired_at = -EXPIRE_SECONDS
         cached = 0 if self._limits.pgbouncer else settings.performance.statement_cache
         self.engine: AsyncEngine = create_async_engine(
@@ -106,7 +107,8 @@ class Database:
         if now - self._expired_at >= EXPIRE_SECONDS:
             self._expired_at = now
             self._age += 1
-            await self.pool.expire_connections()
+            if self._pool is not None:
+                await self._pool.expire_connections()
 
     def _note_age(self, _: Any, record: ConnectionPoolEntry) -> None:
         record.info["age"] = self._age

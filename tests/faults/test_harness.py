@@ -77,7 +77,10 @@ async def test_proxy_delays_swallows_cuts_and_heals() -> None:
         proxy.delay, began = 0.1, time.monotonic()
         assert (await first.ask("GET", "/", {})).status == 200
         assert time.monotonic() - began >= 0.2
-        proxy.delay = 0
+        proxy.delay, proxy.rate, began = 0, 400.0, time.monotonic()  # bytes a second
+        assert (await first.ask("GET", "/", {})).status == 200
+        assert time.monotonic() - began >= 0.1
+        proxy.rate = None
         proxy.swallow()
         with pytest.raises(NoAnswerError):
             await first.ask("GET", "/", {}, seconds=0.2)

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_FIRST, RETRY_MOST = 0.1, 1.0
 REFILL_SECONDS = 1.0
+FREED_SECONDS = 0.01  # between two looks for a connection that others have given back
 EXPIRE_SECONDS = 1.0  # between two times that all connections are given up
 _WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CALL|COPY|nextval)\b", re.IGNORECASE)
 
@@ -171,19 +172,30 @@ class Database:
                 await stack.enter_async_context(self.pool.acquire(timeout=self._limits.connect_timeout))
 
     async def _acquire(self) -> asyncpg.Connection:
-        """A connection within the acquire time-out. One that takes longer to connect goes to the pool, for the next
-        to find: a request that gives up must not undo what all wait for."""
+        """A connection within the acquire time-out: a new one, or one that others give back before that is there.
+
+        One that takes longer to connect goes to the pool, for the next to find: a request that gives up must not undo
+        what all wait for.
+        """
         pool = self.pool
         if pool.get_idle_size() > 0 or pool.get_size() >= pool.get_max_size():
             return await pool.acquire(timeout=self._limits.acquire_timeout)
         connecting = asyncio.ensure_future(pool.acquire(timeout=self._limits.connect_timeout))
-        done, _ = await asyncio.wait({connecting}, timeout=self._limits.acquire_timeout)
-        if done:
-            return connecting.result()
-        late = asyncio.create_task(self._give_back(connecting))
-        self._late.add(late)
-        late.add_done_callback(self._late.discard)
-        raise TimeoutError
+        mine = False
+        try:
+            # Looks are counted and not seconds: a process that was kept from running meanwhile has not waited.
+            for _ in range(max(1, round(self._limits.acquire_timeout / FREED_SECONDS))):
+                if pool.get_idle_size() > 0:
+                    return await pool.acquire(timeout=self._limits.acquire_timeout)
+                mine = bool((await asyncio.wait({connecting}, timeout=FREED_SECONDS))[0])
+                if mine:
+                    return connecting.result()
+            raise TimeoutError
+        finally:
+            if not mine:
+                late = asyncio.create_task(self._give_back(connecting))
+                self._late.add(late)
+                late.add_done_callback(self._late.discard)
 
     async def _give_back(self, connecting: "asyncio.Future[asyncpg.Connection]") -> None:
         with contextlib.suppress(DatabaseUnavailableError, *LOST):

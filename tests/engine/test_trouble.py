@@ -4,6 +4,7 @@ import asyncio
 import io
 import logging
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import structlog
@@ -17,7 +18,7 @@ from service.main import create_app
 from service.observability import logs
 from service.security.keys import create_key
 
-SMALL = {"pool_max": 2, "session_pool": 1, "acquire_timeout": 0.25, "lock_timeout": 0.5}
+SMALL: dict[str, Any] = {"pool_max": 2, "session_pool": 1, "acquire_timeout": 0.25, "lock_timeout": 0.5}
 
 
 def _settings(url: str, **database: object) -> Settings:
@@ -72,13 +73,13 @@ async def test_busy_pool_is_no_reason_to_leave_the_balancer(small: tuple[FastAPI
         assert (await app.state.health.checks())["database"].ok
 
 
-async def test_pool_fills_again_though_connecting_takes_longer_than_a_request_waits(
-    database_url: str,
-) -> None:
+@pytest.fixture
+async def slow(database_url: str) -> AsyncIterator[Database]:
+    """A database to which each new connection takes longer than a request waits for one."""
     to = make_url(database_url)
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.5)  # longer than the acquire limit, on each new connection
+        await asyncio.sleep(2 * SMALL["acquire_timeout"])
         up_reader, up_writer = await asyncio.open_connection(to.host, to.port)
         try:
             await asyncio.gather(_copy(reader, up_writer), _copy(up_reader, writer))
@@ -92,22 +93,41 @@ async def test_pool_fills_again_though_connecting_takes_longer_than_a_request_wa
     database = Database(_settings(url, pool_min=1))
     await database.start()
     try:
-        with pytest.raises(DatabaseUnavailableError):
-            await database.fetch("SELECT 1")
-        await asyncio.sleep(1)
-        assert (await database.fetch("SELECT 1"))[0][0] == 1
-        await database.pool.expire_connections()
-        failures = 0
-        for _ in range(20):
-            try:
-                assert (await database.fetch("SELECT 1"))[0][0] == 1
-                break
-            except DatabaseUnavailableError:
-                failures += 1
-        assert failures < 20
+        yield database
     finally:
         await database.stop()
         server.close()
+
+
+async def test_pool_fills_again_though_connecting_takes_longer_than_a_request_waits(slow: Database) -> None:
+    with pytest.raises(DatabaseUnavailableError):
+        await slow.fetch("SELECT 1")
+    await asyncio.sleep(1)
+    assert (await slow.fetch("SELECT 1"))[0][0] == 1
+    await slow.pool.expire_connections()
+    failures = 0
+    for _ in range(20):
+        try:
+            assert (await slow.fetch("SELECT 1"))[0][0] == 1
+            break
+        except DatabaseUnavailableError:
+            failures += 1
+    assert failures < 20
+
+
+async def test_a_connection_that_is_given_back_serves_who_waits_for_a_new_one(slow: Database) -> None:
+    await asyncio.sleep(1.5)  # it fills itself to one
+    assert slow.pool.get_size() == slow.pool.get_idle_size() == 1
+    await asyncio.gather(slow.fetch("SELECT pg_sleep(0.05)"), slow.fetch("SELECT 1"))
+
+
+async def test_who_leaves_while_a_connection_is_made_takes_none_along(slow: Database) -> None:
+    for _ in range(2 * SMALL["pool_max"]):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(slow.fetch("SELECT 1"), 0.02)
+    await asyncio.sleep(1)
+    assert slow.pool.get_idle_size() == slow.pool.get_size() > 0
+    assert (await slow.fetch("SELECT 1"))[0][0] == 1
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,0 +1,71 @@
+"""k8s/examples: what the operators' definitions allow, and names that fit together."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.definitions import problems
+from tests.chart.rendering import CHART, Object, objects, own
+from tests.chart.reviewing import tool
+
+EXAMPLES = CHART.parent / "k8s" / "examples"
+VALUES = EXAMPLES / "external-values.yaml"
+DEFINITIONS = {
+    "Application": "application-crd.yaml",
+    "Cluster": "postgresql.cnpg.io_clusters.yaml",
+    "GitRepository": "source.toolkit.fluxcd.io_gitrepositories.yaml",
+    "HelmRelease": "helm.toolkit.fluxcd.io_helmreleases.yaml",
+}
+
+
+def _example(kind: str) -> Object:
+    (found,) = (
+        manifest
+        for path in sorted(EXAMPLES.glob("*.yaml"))
+        if path != VALUES
+        for manifest in objects(path.read_text("utf-8"))
+        if manifest["kind"] == kind
+    )
+    return found
+
+
+@pytest.mark.parametrize("kind", sorted(DEFINITIONS))
+def test_the_definition_of_an_example_knows_every_field(kind: str) -> None:
+    manifest, definition = _example(kind), Path(tool(f"crds/{DEFINITIONS[kind]}")).read_text("utf-8")
+    assert problems(definition, manifest) == ""
+    assert problems(definition, {**manifest, "spec": {**manifest["spec"], "unknownThing": 1}})
+
+
+def _values() -> Any:
+    return yaml.safe_load(VALUES.read_text("utf-8"))
+
+
+def test_the_values_render_and_bundle_and_generate_nothing() -> None:
+    kinds = {found["kind"] for found in objects(own("--values", str(VALUES)))}
+    assert "Deployment" in kinds
+    assert not kinds & {"StatefulSet", "Secret"}
+
+
+def test_the_values_name_what_the_operator_makes_of_its_cluster() -> None:
+    cluster, values = _example("Cluster"), _values()
+    name, initdb = cluster["metadata"]["name"], cluster["spec"]["bootstrap"]["initdb"]
+    database = values["externalDatabase"]
+    assert database["host"] == f"{name}-rw"
+    assert (database["name"], database["migration"]["user"]) == (initdb["database"], initdb["owner"])
+    assert database["migration"]["existingSecret"] == f"{name}-app"
+    (role,) = cluster["spec"]["managed"]["roles"]
+    assert (database["user"], database["existingSecret"]) == (role["name"], role["passwordSecret"]["name"])
+    (peer,) = values["networkPolicy"]["database"]["to"]
+    assert peer["podSelector"]["matchLabels"] == {"cnpg.io/cluster": name}
+
+
+def test_argo_cd_and_flux_name_a_chart_and_values_that_are_here() -> None:
+    source = _example("Application")["spec"]["source"]
+    chart = CHART.parent / source["path"]
+    assert (chart / "Chart.yaml").is_file()
+    assert [Path(chart, path).resolve() for path in source["helm"]["valueFiles"]] == [VALUES]
+    spec = _example("HelmRelease")["spec"]
+    assert Path(CHART.parent, spec["chart"]["spec"]["chart"], "Chart.yaml").is_file()
+    assert spec["chart"]["spec"]["sourceRef"]["name"] == _example("GitRepository")["metadata"]["name"]

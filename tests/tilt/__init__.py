@@ -1,0 +1,1 @@
+"""The Tiltfile and the scripts of tilt/."""

@@ -1,0 +1,89 @@
+"""Run a command of the service, and `serve` anew whenever its code under /tmp/live changes.
+
+The image's file system is read-only, so changed files arrive in /tmp, a volume. There they lie on top of a copy of the
+installed package, which comes before it on PYTHONPATH. Everything but `serve` runs as it is.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+LIVE = Path("/tmp/live")  # noqa: S108  # the pod's own volume
+POLL_SECONDS = 0.5
+
+
+def unpack() -> None:
+    """A copy of the installed package, once in a pod's life: what was changed since outlives a restart."""
+    if not (LIVE / "service").exists():
+        found = importlib.util.find_spec("service")
+        assert found is not None
+        assert found.submodule_search_locations
+        new = LIVE.with_name("live.new")
+        shutil.copytree(found.submodule_search_locations[0], new / "service")
+        new.rename(LIVE)
+
+
+def state() -> dict[str, int]:
+    """When each file was changed."""
+    return {
+        str(path): path.stat().st_mtime_ns
+        for path in LIVE.rglob("*")
+        if path.suffix != ".pyc" and path.is_file()
+    }
+
+
+class Reloader:
+    """One server at a time. SIGTERM ends it, and then this."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._command = command
+        self._server: subprocess.Popen[bytes] | None = None
+        self._ending = False
+        signal.signal(signal.SIGTERM, self._end)
+
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
+        self._ending = True
+        if self._server is not None:
+            self._server.terminate()
+
+    def run(self) -> int:
+        """Returns the exit code of the last server."""
+        while not self._ending:
+            before = state()
+            self._server = subprocess.Popen(self._command)  # noqa: S603  # the container's own command
+            self._wait_for_change(before)
+            self._server.terminate()
+            self._server.wait()
+        return self._server.returncode if self._server else 0
+
+    def _wait_for_change(self, before: dict[str, int]) -> None:
+        """Returns when the code has changed, all of it, or when all ends.
+
+        A server that ended by itself, as changed code may not even start, waits here for the next change.
+        """
+        now = before
+        while not self._ending and now == before:
+            time.sleep(POLL_SECONDS)
+            now = state()
+        while not self._ending and before != now:
+            time.sleep(POLL_SECONDS)
+            before, now = now, state()
+        sys.stdout.write("reload: ending\n" if self._ending else "reload: the code has changed\n")
+        sys.stdout.flush()
+
+
+def main(command: list[str]) -> int:
+    if command[1:2] != ["serve"]:
+        os.execvp(command[0], command)  # noqa: S606
+    unpack()
+    return Reloader(command).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kubernetes import client, config
 from kubernetes.dynamic import DynamicClient
 
 ROOT = Path(__file__).parents[2]
 IMAGE_ANNOTATION = "slipway.test/image"
+PREVIOUS_ANNOTATION = "slipway.test/previous"
+NAMESPACE = ROOT / "k8s" / "namespace.yaml"
 REQUEST_SECONDS = 20
 
 Object = dict[str, Any]
@@ -25,26 +28,27 @@ class NoClusterError(Exception):
 
 
 class Cluster:
-    """One namespace, prepared by `make cluster-up`, which also says which image its nodes hold."""
+    """One namespace of a cluster whose nodes hold an image of the service."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, image: str, previous: str = "") -> None:
         config.load_kube_config()  # type: ignore[no-untyped-call]
-        self.namespace = namespace
+        self.namespace, self.image, self.previous = namespace, image, previous
         self.core = client.CoreV1Api()
         self._dynamic: Any = DynamicClient(client.ApiClient())  # type: ignore[no-untyped-call]
-        self.image = self._prepared_image()
 
-    def _prepared_image(self) -> str:
+    @contextmanager
+    def beside(self, name: str) -> Iterator["Cluster"]:
+        """Another namespace, as k8s/namespace.yaml makes it, that is gone with all in it when the block ends."""
+        other = Cluster(f"{self.namespace}-{name}", self.image, self.previous)
+        manifest = yaml.safe_load(NAMESPACE.read_text("utf-8"))
+        manifest["metadata"]["name"] = other.namespace
+        remove = ("kubectl", "delete", "namespace", other.namespace, "--ignore-not-found", "--wait")
+        run(*remove, "--timeout=150s", seconds=170)
+        self.core.create_namespace(manifest, _request_timeout=REQUEST_SECONDS)
         try:
-            found = self.core.read_namespace(self.namespace, _request_timeout=REQUEST_SECONDS)
-        except client.ApiException as error:
-            if error.status == 404:
-                raise NoClusterError(f"no namespace {self.namespace} there: run `make cluster-up`") from error
-            raise
-        annotations = (found.metadata.annotations if found.metadata else None) or {}
-        if IMAGE_ANNOTATION not in annotations:
-            raise NoClusterError(f"namespace {self.namespace} was not made by `make cluster-up`")
-        return str(annotations[IMAGE_ANNOTATION])
+            yield other
+        finally:
+            run(*remove, "--timeout=150s", seconds=170)
 
     def _resource(self, api_version: str, kind: str) -> Any:
         return self._dynamic.resources.get(api_version=api_version, kind=kind)
@@ -148,6 +152,21 @@ def wait_until(what: str, condition: Callable[[], object], *, seconds: float, pa
         time.sleep(pause)
 
 
+def _prepared(namespace: str) -> Cluster:
+    """The namespace that `make cluster-up` made; it says which images the nodes hold. Raises `NoClusterError`."""
+    config.load_kube_config()  # type: ignore[no-untyped-call]
+    try:
+        found = client.CoreV1Api().read_namespace(namespace, _request_timeout=REQUEST_SECONDS)
+    except client.ApiException as error:
+        if error.status == 404:
+            raise NoClusterError(f"no namespace {namespace} there: run `make cluster-up`") from error
+        raise
+    annotations = (found.metadata.annotations if found.metadata else None) or {}
+    if IMAGE_ANNOTATION not in annotations:
+        raise NoClusterError(f"namespace {namespace} was not made by `make cluster-up`")
+    return Cluster(namespace, annotations[IMAGE_ANNOTATION], annotations.get(PREVIOUS_ANNOTATION, ""))
+
+
 def connect() -> Cluster:
     """The cluster of KUBECONFIG, when it was prepared for these tests. Raises `NoClusterError`."""
     if not os.environ.get("KUBECONFIG"):
@@ -161,7 +180,7 @@ def connect() -> Cluster:
         run("kubectl", "--request-timeout=10s", "get", "--raw", "/version", seconds=30)
     except AssertionError as error:
         raise NoClusterError(f"the cluster of KUBECONFIG does not answer: {error}") from error
-    return Cluster(os.environ.get("SLIPWAY_NAMESPACE", "slipway-test"))
+    return _prepared(os.environ.get("SLIPWAY_NAMESPACE", "slipway-test"))
 
 
 def dumps(value: object) -> str:

@@ -70,8 +70,8 @@ def release(new_release: Release, installation: str) -> Release:
 
 @pytest.fixture(scope="session")
 def key(release: Release) -> str:
-    """An API key, got the way NOTES say."""
-    return release.slipway("keys", "create", "--name", f"test-{os.getpid()}", "--scope", "admin")
+    """An API key that may do everything."""
+    return release.key()
 
 
 @pytest.fixture

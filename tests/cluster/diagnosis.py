@@ -6,6 +6,7 @@ from tests.cluster.cluster import Cluster, Object
 
 EVENTS = 40
 LOG_LINES = 40
+SEARCHED_LINES = 5000
 
 
 def report(cluster: Cluster) -> str:
@@ -50,6 +51,14 @@ def _logs(cluster: Cluster) -> Iterator[str]:
             name, previous = pod["metadata"]["name"], container["restartCount"] > 0
             yield f"--- log of {name}/{container['name']}{' (before its restart)' if previous else ''}"
             try:
-                yield cluster.logs(name, container["name"], lines=LOG_LINES, previous=previous).rstrip()
+                log = cluster.logs(name, container["name"], lines=SEARCHED_LINES, previous=previous)
+                yield from _telling(log.splitlines())
             except Exception as error:  # noqa: BLE001 - a container that never started has none
                 yield f"(none: {type(error).__name__})"
+
+
+def _telling(lines: list[str]) -> list[str]:
+    """What went wrong by a log, and its end."""
+    marks = ('"level":"error"', '"level":"warning"', '"status":5')
+    errors = [line for line in lines[:-LOG_LINES] if any(mark in line for mark in marks)]
+    return [*errors[-LOG_LINES:], *lines[-LOG_LINES:]]

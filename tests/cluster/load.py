@@ -1,8 +1,10 @@
-"""A light load, run inside the cluster by Python alone: `python -c <this> URL KEY CATEGORY`.
+"""A steady load, run inside the cluster by Python alone: `python -c <this> URL KEY CATEGORY RATE`.
 
-Two clients keep their connection, as a proxy does; two open a new one for each request, as a careless caller
-does. One of each writes. It ends when /tmp/stop appears and prints what it saw as a line of JSON. No request
-is tried twice: each failure counts.
+RATE requests a second by eight callers. Four keep their connection, as a proxy does; four open a new one for each
+request, as a careless caller does. Two of the eight write. Each keeps to a timetable, so a slow answer makes no gap in
+the load: what is late is sent at once. KEY may be `-`, to be read from standard input. It says `started` when all have
+an answer, ends when /tmp/stop appears, and then prints what it saw as a line of JSON. No request is tried twice: each
+failure counts.
 """
 
 import collections
@@ -16,27 +18,35 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 STOP = Path("/tmp/stop")
-PAUSE_SECONDS = 0.03
+CALLERS = 8
+FAILURES = 20
 
 
 class Caller(threading.Thread):
-    def __init__(self, url: str, key: str, category: str, *, keep: bool, write: bool) -> None:
-        super().__init__()
+    def __init__(self, url: str, key: str, category: str, *, interval: float, number: int) -> None:
+        super().__init__(daemon=True)
         self.headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        self.category, self.keep, self.write = category, keep, write
+        self.category, self.interval = category, interval
+        self.keep, self.write = number % 2 == 0, number < CALLERS // 4
         self.seen: collections.Counter[str] = collections.Counter()
         self.failures: list[str] = []
         self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
 
     def run(self) -> None:
+        due = time.monotonic()
         while not STOP.exists():
+            began = time.monotonic()
             try:
                 self._call()
             except (OSError, http.client.HTTPException) as error:
-                self.seen["failed"] += 1
-                self.failures.append(f"{time.strftime('%X')} keep={self.keep} write={self.write}: {error!r}")
+                self._failed(type(error).__name__, f"{error!r} after {time.monotonic() - began:.1f} s")
                 self.connection.close()
-            time.sleep(PAUSE_SECONDS)
+            due += self.interval
+            time.sleep(max(0.0, due - time.monotonic()))
+
+    def _failed(self, kind: str, words: str) -> None:
+        self.seen[kind] += 1
+        self.failures.append(f"{time.strftime('%X')} keep={self.keep} write={self.write}: {words}")
 
     def _call(self) -> None:
         if self.write:
@@ -48,24 +58,33 @@ class Caller(threading.Thread):
             self.connection.request("GET", "/api/v1/products?limit=1", headers=self.headers)
         answer = self.connection.getresponse()
         text = answer.read().decode()
-        self.seen[str(answer.status)] += 1
-        if answer.status not in {200, 201}:
-            self.failures.append(f"{time.strftime('%X')} {answer.status}: {text[:200]}")
+        if answer.status in {200, 201}:
+            self.seen[str(answer.status)] += 1
+        else:
+            later = " with Retry-After" if answer.headers["Retry-After"] else ""
+            self._failed(f"{answer.status}{later}", f"{answer.status}: {text[:200]}")
         if not self.keep:
             self.connection.close()
 
 
-def main(*arguments: str) -> None:
-    callers = [
-        Caller(*arguments, keep=keep, write=write) for keep in (True, False) for write in (True, False)
-    ]
+def main(url: str, key: str, category: str, rate: str) -> None:
+    interval = CALLERS / float(rate)
+    key = sys.stdin.readline().strip() if key == "-" else key
+    callers = [Caller(url, key, category, interval=interval, number=number) for number in range(CALLERS)]
+    began = time.monotonic()
     for caller in callers:
         caller.start()
+        time.sleep(interval / CALLERS)
+    while not all(caller.seen for caller in callers):
+        time.sleep(0.1)
+    sys.stdout.write("started\n")
+    sys.stdout.flush()
     for caller in callers:
         caller.join()
     seen = sum((caller.seen for caller in callers), collections.Counter[str]())
-    failures = [line for caller in callers for line in caller.failures][:20]
-    sys.stdout.write(json.dumps({"seen": seen, "failures": failures}) + "\n")
+    failures = sorted(line for caller in callers for line in caller.failures)[:FAILURES]
+    rate_seen = sum(seen.values()) / (time.monotonic() - began)
+    sys.stdout.write(json.dumps({"seen": seen, "failures": failures, "rate": rate_seen}) + "\n")
 
 
 if __name__ == "__main__":

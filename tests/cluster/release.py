@@ -1,40 +1,71 @@
 """The release under test: Helm, and the parts of what it makes."""
 
+import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from tests.cluster.cluster import Cluster, Object, run, wait_until
 
 NAME = "slipway"
-VALUES = "chart/ci/01-bundled-values.yaml"
+BUNDLED = "chart/ci/01-bundled-values.yaml"
 HELM = os.environ.get("HELM", "helm")
 INSTALL_SECONDS = 240
+# Tags without a digest: images that were loaded into a node have none.
+SERVER_IMAGES = {"postgresql": "18", "redis": "8"}
+PROFILE_FULL = os.environ.get("PROFILE") == "full"
 SERVER = f"app.kubernetes.io/instance={NAME},app.kubernetes.io/component=server"
 
 
+def values_of(settings: Mapping[str, object]) -> list[str]:
+    """Helm's arguments for values by their paths."""
+    return [
+        word for path, value in settings.items() for word in ("--set-json", f"{path}={json.dumps(value)}")
+    ]
+
+
 class Release:
-    def __init__(self, cluster: Cluster) -> None:
+    """The chart, or another version of it, with values and an image, under the name `slipway`."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        settings: Mapping[str, object] | None = None,
+        *,
+        values: str = BUNDLED,
+        chart: str = "chart",
+        image: str = "",
+    ) -> None:
         self.cluster = cluster
-        repository, _, tag = cluster.image.rpartition(":")
-        self._image = ("--set", f"image.repository={repository}", "--set-string", f"image.tag={tag}")
+        repository, _, tag = (image or cluster.image).rpartition(":")
+        images = {"image.repository": repository, "image.tag": tag}
+        images |= {f"{server}.image.tag": number for server, number in SERVER_IMAGES.items()}
+        self._with = (NAME, chart, "--values", values, *values_of({**images, **(settings or {})}))
 
     def helm(self, *arguments: str) -> str:
         return run(HELM, "--namespace", self.cluster.namespace, *arguments, seconds=INSTALL_SECONDS + 30)
 
     def _apply(self, command: str, *arguments: str) -> str:
         wait = ("--wait", "--wait-for-jobs", "--timeout", f"{INSTALL_SECONDS}s")
-        return self.helm(command, NAME, "chart", "--values", VALUES, *self._image, *wait, *arguments)
+        return self.helm(command, *self._with, *wait, *arguments)
 
-    def install(self) -> str:
+    def install(self, *arguments: str, wait: bool = True) -> str:
         """Returns Helm's words, the NOTES among them, when pods are ready and the migration is done."""
-        return self._apply("install")
+        return self._apply("install", *arguments) if wait else self.helm("install", *self._with, *arguments)
 
     def upgrade(self, *arguments: str) -> str:
         return self._apply("upgrade", *arguments)
+
+    def rollback(self, revision: int) -> None:
+        self.helm("rollback", NAME, str(revision), "--wait", "--timeout", f"{INSTALL_SECONDS}s")
+
+    def revision(self) -> int:
+        """The number of the newest change of the release."""
+        return int(json.loads(self.helm("history", NAME, "--max", "1", "--output", "json"))[-1]["revision"])
 
     def uninstall(self) -> str:
         return self.helm("uninstall", NAME, "--ignore-not-found", "--wait", "--timeout", "120s")
@@ -44,6 +75,10 @@ class Release:
         self.uninstall()
         kept = (f"secret/{NAME}-credentials", f"pvc/data-{NAME}-postgresql-0", "pod/load")
         self.cluster.kubectl("delete", *kept, "--ignore-not-found", "--wait", "--timeout=80s")
+
+    def key(self) -> str:
+        """A new API key, got the way NOTES say."""
+        return self.slipway("keys", "create", "--name", f"test-{uuid.uuid4().hex[:8]}", "--scope", "admin")
 
     def pods(self) -> list[Object]:
         """Pods of the service that are not ending."""

@@ -31,7 +31,12 @@ def test_notes_say_how_to_begin(installation: str) -> None:
 
 
 def test_passwords_are_files_of_one_secret(release: Release, cluster: Cluster) -> None:
-    assert set(release.credentials()) == {"database-password", "redis-password", "secret-key"}
+    assert set(release.credentials()) == {
+        "database-password",
+        "redis-password",
+        "database-app-password",
+        "secret-key",
+    }
     environment = cluster.exec(f"deploy/{NAME}", "env", container="server")
     assert "PASSWORD" not in environment
     assert "SECRET_KEY" not in environment

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.cluster import Cluster, wait_until
+from tests.cluster.loading import plain_pod
 from tests.cluster.release import NAME, Release
 
 # Which of the addresses HOST:PORT answer to a connection, as JSON.
@@ -27,22 +28,8 @@ POSTGRESQL, REDIS, PUBLIC = f"{NAME}-postgresql:5432", f"{NAME}-redis:6379", f"{
 @pytest.fixture
 def stranger(cluster: Cluster, release: Release) -> Iterator[str]:
     """A pod of the same namespace that is none of the release's."""
-    container = {
-        "name": "stranger",
-        "image": cluster.image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["sleep", "600"],
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    spec = {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 0,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [container],
-    }
     cluster.delete("Pod", "stranger")
-    cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "stranger"}, "spec": spec})
+    cluster.create(plain_pod("stranger", cluster.image, "sleep", "600"))
     try:
         wait_until(
             "the stranger runs",

@@ -1,0 +1,27 @@
+"""Which images of other programs the nodes hold, where they may not be able to pull any."""
+
+import functools
+
+import pytest
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.release import PROFILE_FULL
+
+
+@functools.cache
+def _held(cluster: Cluster) -> frozenset[str]:
+    """Names without registry and tag."""
+    nodes = cluster.list("Node")
+    names = (name for node in nodes for image in node["status"]["images"] for name in image["names"])
+    return frozenset(name.rpartition("/")[2].partition("@")[0].partition(":")[0] for name in names)
+
+
+def holds(cluster: Cluster, *programs: str) -> bool:
+    """Whether a node can run these: it holds their images, or PROFILE=full says that it can pull all."""
+    return PROFILE_FULL or set(programs) <= _held(cluster)
+
+
+def skip_without(cluster: Cluster, *programs: str) -> None:
+    if not holds(cluster, *programs):
+        wanted = ", ".join(programs)
+        pytest.skip(f"the nodes hold no image of {wanted}; with PROFILE=full they are expected to pull it")

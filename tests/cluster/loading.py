@@ -1,0 +1,98 @@
+"""Load on an installed service, from a pod of its own."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx2
+
+from tests.cluster.cluster import ROOT, Cluster, Object, wait_until
+from tests.cluster.release import NAME, Release
+
+SCRIPT = ROOT / "tests" / "cluster" / "load.py"
+PROMISED = 100  # requests a second
+RATE = 110  # a little more, as a busy machine falls behind
+
+
+@dataclass(frozen=True)
+class Saw:
+    """What a load saw: answers by status, the first failures in words, and requests a second."""
+
+    seen: dict[str, int]
+    failures: list[str]
+    rate: float
+
+    def assert_none_failed(self) -> None:
+        assert self.failures == [], "\n".join([str(self.seen), *self.failures])
+        assert set(self.seen) == {"200", "201"}
+
+    def assert_as_promised(self) -> None:
+        """No request failed, of as many as promised."""
+        self.assert_none_failed()
+        assert self.rate > PROMISED
+
+
+class Load:
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def stop(self) -> Saw:
+        """Ends the load."""
+        self._cluster.exec("load", "touch", "/tmp/stop", container="load")
+        wait_until(
+            "the load ends",
+            lambda: self._cluster.get("Pod", "load")["status"]["phase"] != "Running",
+            seconds=60,
+        )
+        return Saw(**json.loads(self._cluster.logs("load", "load").splitlines()[-1]))
+
+
+def plain_pod(name: str, image: str, *command: str, node: str = "") -> Object:
+    """A pod with the service's image that meets Pod Security "restricted", anywhere or on one node."""
+    container = {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": list(command),
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        # Without a request it would be the first to wait for a processor.
+        "resources": {"requests": {"cpu": "200m", "memory": "64Mi"}},
+    }
+    spec = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 0,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        **({"nodeSelector": {"kubernetes.io/hostname": node}} if node else {}),
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+@contextmanager
+def load(release: Release, key: str, *, node: str = "") -> Iterator[Load]:
+    """A pod that calls the service all the time, from the block's beginning to `stop` or the block's end."""
+    cluster = release.cluster
+    with cluster.forward(f"service/{NAME}", 80) as url:
+        body = {"name": "Load", "slug": f"load-{uuid.uuid4().hex[:12]}"}
+        headers = {"authorization": f"Bearer {key}"}
+        answer = httpx2.post(f"{url}/api/v1/categories", json=body, headers=headers, timeout=10)
+        assert answer.status_code == 201, answer.text
+    cluster.delete("Pod", "load")
+    arguments = (f"http://{NAME}.{cluster.namespace}.svc", key, answer.json()["id"], str(RATE))
+    command = ("python", "-c", SCRIPT.read_text("utf-8"), *arguments)
+    cluster.create(plain_pod("load", cluster.image, *command, node=node))
+    try:
+        wait_until(
+            "the load runs",
+            lambda: (
+                cluster.get("Pod", "load")["status"]["phase"] == "Running"
+                and "started" in cluster.logs("load", "load")
+            ),
+            seconds=60,
+        )
+        yield Load(cluster)
+    finally:
+        cluster.delete("Pod", "load")

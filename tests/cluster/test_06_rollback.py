@@ -1,0 +1,51 @@
+"""Changes that cannot work: refused before anything is sent, or undone while the old pods serve on."""
+
+import pytest
+
+from tests.cluster.loading import load
+from tests.cluster.release import Release
+
+
+def _uids(release: Release) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in release.pods()}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (("redis.architecture=replication",), "the service speaks to a single Redis"),
+        (("postgresql.enabled=false",), "the service has no database"),
+        (("ingress.enabled=true",), "an Ingress without a host would answer for every name"),
+        (("autoscaling.enabled=true", "keda.enabled=true"), "two autoscalers would work against each other"),
+        (("config.server.port=81",), "config.server.port is set by the chart itself"),
+        (("image.tag=latest",), "such a tag moves"),
+        (("replicaCount=two",), "got string, want integer"),
+        (("replicas=3",), "additional properties 'replicas' not allowed"),
+    ],
+)
+def test_wrong_values_are_refused_and_change_nothing(
+    release: Release, settings: tuple[str, ...], words: str
+) -> None:
+    revision = release.revision()
+    wrong = [argument for setting in settings for argument in ("--set", setting)]
+    with pytest.raises(AssertionError, match=words):
+        release.upgrade(*wrong)
+    assert release.revision() == revision
+
+
+def test_a_version_that_does_not_start_is_rolled_back_under_load_and_no_request_fails(
+    release: Release, key: str
+) -> None:
+    good, pods = release.revision(), _uids(release)
+    # Refused by the service at its start, so the new pod never becomes ready.
+    broken = ("--set", "config.database.pool_size=-1", "--timeout", "20s")
+    with load(release, key) as running:
+        with pytest.raises(AssertionError, match=r"(context deadline exceeded|timed out|not ready)"):
+            release.upgrade("--reuse-values", *broken)
+        assert pods < _uids(release)
+        release.rollback(good)
+        release.wait_rolled_out()
+        saw = running.stop()
+
+    saw.assert_none_failed()
+    assert _uids(release) == pods

@@ -1,0 +1,71 @@
+"""From the version before to this one, and back, under load: no request fails, and nothing is lost."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.cluster import ROOT, Cluster
+from tests.cluster.loading import load
+from tests.cluster.release import Release
+
+CHART = ".local/previous/chart"
+
+
+@pytest.fixture(scope="module")
+def namespace(cluster: Cluster) -> Iterator[Cluster]:
+    if not cluster.previous or not (ROOT / CHART).is_dir():
+        pytest.skip("`make cluster-up` found no previous version in this copy of the history")
+    with cluster.beside("previous") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def previous(namespace: Cluster) -> Release:
+    """The version before, installed."""
+    found = Release(namespace, chart=CHART, image=namespace.previous)
+    found.install()
+    return found
+
+
+def _revision(release: Release) -> str:
+    return release.sql("SELECT version_num FROM alembic_version")
+
+
+def test_an_upgrade_and_a_rollback_under_load_fail_no_request_and_keep_data_and_passwords(
+    namespace: Cluster, previous: Release
+) -> None:
+    present = Release(namespace)
+    key, passwords, schema = previous.key(), previous.credentials(), _revision(previous)
+    servers = {name: _uid(namespace, name) for name in ("slipway-postgresql-0", "slipway-redis-0")}
+
+    with load(previous, key) as running:
+        present.upgrade()
+        present.wait_rolled_out()
+        upgraded = running.stop()
+
+    upgraded.assert_as_promised()
+    assert _revision(present) > schema
+    assert _image(present) == namespace.image
+    assert passwords.items() <= present.credentials().items()
+    assert {name: _uid(namespace, name) for name in servers} == servers
+
+    with load(present, key) as running:
+        present.rollback(1)
+        present.wait_rolled_out()
+        back = running.stop()
+
+    back.assert_as_promised()
+    assert _image(present) == namespace.previous
+    # The schema stays: what a version adds, the one before it can live with.
+    assert _revision(present) > schema
+    written = upgraded.seen["201"] + back.seen["201"]
+    assert int(present.sql("SELECT count(*) FROM product")) == written
+
+
+def _uid(cluster: Cluster, pod: str) -> str:
+    return str(cluster.get("Pod", pod)["metadata"]["uid"])
+
+
+def _image(release: Release) -> str:
+    (image,) = {container["image"] for pod in release.pods() for container in pod["spec"]["containers"]}
+    return str(image).removeprefix("docker.io/library/")

@@ -1,0 +1,92 @@
+"""Servers in somebody else's namespace: every Secret brought along, nothing bundled, nothing generated."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster import servers
+from tests.cluster.cluster import Cluster, wait_until
+from tests.cluster.loading import load
+from tests.cluster.release import NAME, Release
+
+VALUES = "chart/ci/02-external-values.yaml"
+REPLICAS = 4
+
+
+@pytest.fixture(scope="module")
+def hosts(cluster: Cluster) -> Iterator[dict[str, str]]:
+    """The servers' host names."""
+    with cluster.beside("servers") as namespace:
+        yield servers.install(namespace)
+
+
+@pytest.fixture(scope="module")
+def external(cluster: Cluster, hosts: dict[str, str]) -> Iterator[Release]:
+    """The release; four pods meet an empty database at once."""
+    with cluster.beside("external") as namespace:
+        namespace.create(servers.secret("shop-signing", "key", "k" * 32))
+        for name in ("shop-database-owner", "shop-redis"):
+            namespace.create(servers.secret(name, "password", servers.PASSWORD))
+        # The migration makes the service's role with this password.
+        namespace.create(servers.secret("shop-database", "password", secrets.token_hex(16)))
+        there = {
+            "namespaceSelector": {
+                "matchLabels": {"kubernetes.io/metadata.name": f"{cluster.namespace}-servers"}
+            }
+        }
+        settings: dict[str, object] = {
+            "externalDatabase.host": hosts["postgres"],
+            "externalDatabase.port": 5432,
+            "externalDatabase.tls": {"mode": "prefer", "caConfigMap": ""},
+            "externalRedis.tls": {"enabled": False, "caConfigMap": ""},
+            "externalRedis.host": hosts["redis"],
+            "networkPolicy.database.to": [there],
+            "networkPolicy.redis.to": [there],
+            "replicaCount": REPLICAS,
+            # What only their own cluster has.
+            "image.digest": "",
+            "image.pullSecrets": [],
+            "priorityClassName": "",
+        }
+        found = Release(namespace, settings, values=VALUES)
+        found.install()
+        yield found
+
+
+def test_four_pods_that_meet_an_empty_database_see_one_migration(external: Release) -> None:
+    (job,) = external.migrations()
+    assert (job["status"]["succeeded"], job["status"].get("failed", 0)) == (1, 0)
+    logs = [_gate(external, pod["metadata"]["name"]) for pod in external.pods()]
+    assert len(logs) == REPLICAS
+    assert all("the database is at revision" in log for log in logs)
+
+
+def _gate(release: Release, pod: str) -> str:
+    return release.cluster.logs(pod, "gate")
+
+
+def test_nothing_is_bundled_and_nothing_generated(external: Release) -> None:
+    kinds = {name.partition("/")[0] for name in external.cluster.everything()}
+    assert not kinds & {"StatefulSet", "PersistentVolumeClaim"}
+    held = {name for name in external.cluster.everything() if name.startswith("Secret/")}
+    assert {name for name in held if "/sh.helm." not in name} == {
+        "Secret/shop-signing",
+        "Secret/shop-database",
+        "Secret/shop-database-owner",
+        "Secret/shop-redis",
+    }
+
+
+def test_the_service_works_with_them(external: Release) -> None:
+    with load(external, external.key()) as running:
+        external.cluster.kubectl("rollout", "restart", f"deployment/{NAME}")
+        external.wait_rolled_out()
+        saw = running.stop()
+    saw.assert_none_failed()
+
+
+def test_an_uninstall_leaves_what_was_brought_along(external: Release) -> None:
+    brought = {f"Secret/shop-{name}" for name in ("signing", "database", "database-owner", "redis")}
+    external.uninstall()
+    wait_until("nothing else is left", lambda: external.cluster.everything() == brought, seconds=90)

@@ -1,0 +1,48 @@
+"""The smallest profile: one replica, no Redis, and a migration that comes when somebody says so."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.cluster import Cluster, wait_until
+from tests.cluster.release import NAME, SERVER, Release
+
+VALUES = "chart/ci/03-single-values.yaml"
+
+
+@pytest.fixture(scope="module")
+def single(cluster: Cluster) -> Iterator[Release]:
+    with cluster.beside("single") as namespace:
+        found = Release(namespace, values=VALUES)
+        found.install(wait=False)  # nothing becomes ready before a migration
+        yield found
+
+
+def test_a_pod_waits_until_somebody_has_migrated(single: Release) -> None:
+    wait_until("the gate waits", lambda: _gate_runs(single.cluster), seconds=90)
+    assert single.migrations() == []
+    assert not single.deployment()["status"].get("readyReplicas")
+
+    single.upgrade("--set", "migration.enabled=true")
+    assert single.deployment()["status"]["readyReplicas"] == 1
+
+
+def _gate_runs(cluster: Cluster) -> bool:
+    gates = [
+        gate
+        for pod in cluster.list("Pod", labels=SERVER)
+        for gate in pod["status"].get("initContainerStatuses", [])
+    ]
+    return bool(gates) and all("running" in gate["state"] for gate in gates)
+
+
+def test_it_serves_at_its_node_port_without_redis(single: Release) -> None:
+    cluster = single.cluster
+    (port,) = cluster.get("Service", NAME)["spec"]["ports"]
+    assert port["nodePort"] == 30080
+    assert "redis" not in cluster.exec(f"deploy/{NAME}", "ls", "/run/secrets/slipway", container="server")
+    assert single.slipway("seed").startswith("sample catalogue: added")
+
+
+def test_one_pod_has_no_budget_that_could_block_a_drain(single: Release) -> None:
+    assert single.cluster.list("PodDisruptionBudget", api_version="policy/v1") == []

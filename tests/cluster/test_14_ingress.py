@@ -1,0 +1,129 @@
+"""The development profile: its ingress controller, and that each annotation of the Ingress has its effect."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+
+from tests.cluster.cluster import Cluster, wait_until
+from tests.cluster.images import skip_without
+from tests.cluster.release import Release
+
+VALUES = "chart/ci/06-development-values.yaml"
+HOST = "slipway.localhost"
+CONTROLLER = "service/slipway-traefik"
+PREFIX = r"ingress.annotations.nginx\.ingress\.kubernetes\.io"
+LOCK_SECONDS = 6
+
+
+@pytest.fixture(scope="module")
+def development(cluster: Cluster) -> Iterator[Release]:
+    skip_without(cluster, "traefik")
+    with cluster.beside("development") as namespace:
+        found = Release(namespace, values=VALUES)
+        # Definitions that only providers which are off would use.
+        found.install("--skip-crds")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def key(development: Release) -> str:
+    return development.key()
+
+
+@pytest.fixture
+def through(development: Release, key: str) -> Iterator[httpx2.Client]:
+    """A client that holds the key and comes through the ingress controller."""
+    headers = {"host": HOST, "authorization": f"Bearer {key}"}
+    with (
+        development.cluster.forward(CONTROLLER, 80) as url,
+        httpx2.Client(base_url=url, headers=headers, timeout=30) as found,
+    ):
+        wait_until("the route is there", lambda: found.get("/health").status_code == 200, seconds=30)
+        yield found
+
+
+def _annotate(release: Release, **annotations: str) -> None:
+    named = {f"{PREFIX}/{name.replace('_', '-')}": value for name, value in annotations.items()}
+    Release(release.cluster, named, values=VALUES).upgrade()
+
+
+def _is_the_services_own(answer: httpx2.Response) -> bool:
+    return answer.headers.get("content-type") == "application/problem+json"
+
+
+def test_the_name_leads_to_the_service_and_no_other_name_does(through: httpx2.Client) -> None:
+    assert through.get("/api/v1/products").status_code == 200
+    assert through.get("/health", headers={"host": "other.localhost"}).status_code == 404
+    assert through.get("/metrics").status_code == 404
+
+
+def test_a_body_is_refused_by_the_service_first_and_by_the_controller_beyond(through: httpx2.Client) -> None:
+    def post(megabytes: float) -> httpx2.Response:
+        body = b'{"name":"' + b"x" * int(megabytes * 1_000_000) + b'"}'
+        return through.post("/api/v1/categories", content=body, headers={"content-type": "application/json"})
+
+    service, controller = post(1.5), post(3)
+    assert service.status_code == controller.status_code == 413
+    assert _is_the_services_own(service)
+    assert not _is_the_services_own(controller)
+
+
+@pytest.fixture
+def locked(development: Release) -> Iterator[None]:
+    """The table of products is locked for some seconds, so that a request for it takes long."""
+    lock = f"BEGIN; LOCK TABLE product IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({LOCK_SECONDS}); COMMIT"
+    holder = threading.Thread(target=development.sql, args=(lock,))
+    holder.start()
+    held = (
+        "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock'"
+        " AND relation = 'product'::regclass"
+    )
+    wait_until("the table is locked", lambda: development.sql(held) == "1", seconds=10, pause=0.1)
+    yield
+    holder.join()
+
+
+def test_a_slow_answer_is_waited_for_as_long_as_is_said(
+    development: Release, through: httpx2.Client, locked: None
+) -> None:
+    """By default longer than the service itself takes to give up."""
+    patient = through.get("/api/v1/products")
+    assert patient.status_code == 200 or _is_the_services_own(patient)
+
+
+def test_a_slow_answer_is_not_waited_for_longer(
+    development: Release, through: httpx2.Client, request: pytest.FixtureRequest
+) -> None:
+    _annotate(development, proxy_read_timeout="1")
+    wait_until("it is so", lambda: through.get("/api/v1/products").status_code == 200, seconds=10)
+    request.getfixturevalue("locked")
+    began = time.monotonic()
+    answer = through.get("/api/v1/products")
+    assert answer.status_code == 504, answer.text
+    assert 0.9 < time.monotonic() - began < 3
+    assert not _is_the_services_own(answer)
+
+
+def test_a_rate_is_held(development: Release, through: httpx2.Client) -> None:
+    _annotate(development, limit_rps="2")
+
+    def ask(_: int) -> httpx2.Response:
+        return through.get("/health")
+
+    def answers() -> list[httpx2.Response]:
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(ask, range(80)))
+
+    seen: list[httpx2.Response] = []
+
+    def refused() -> bool:
+        seen[:] = answers()
+        return any(answer.status_code in {429, 503} for answer in seen)
+
+    wait_until("some are refused", refused, seconds=30)
+    assert not any(_is_the_services_own(answer) for answer in seen)
+    assert {answer.status_code for answer in seen} <= {200, 429, 503}

@@ -25,6 +25,7 @@ PARENTS = [{"name": "gateway"}]
 ROUTE = {"httpRoute": {"enabled": True, "hosts": ["a.example.com"], "parentRefs": PARENTS}}
 TRIGGERS = [{"type": "cpu"}]
 COLLECTOR = {"networkPolicy": {"otlp": {"to": PEERS}}}
+PGADMIN: dict[str, Any] = {"pgadmin": {"enabled": True, "email": "a@example.com"}}
 STACK = {"kube-prometheus-stack": {"enabled": True}}
 DIGEST = f"sha256:{'1' * 64}"
 
@@ -142,6 +143,19 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "networkPolicy.apiServer.to": (PEERS, STACK),
     "networkPolicy.apiServer.ports": ([8443], STACK),
     "networkPolicy.grafana.from": (PEERS, STACK),
+    "networkPolicy.tools.from": (PEERS, {"redisCommander": {"enabled": True}}),
+    "pgadmin.enabled": (True, {"pgadmin": {"email": "a@example.com"}}),
+    "pgadmin.image": ("other:1", PGADMIN),
+    "pgadmin.email": ("b@example.com", PGADMIN),
+    "pgadmin.existingSecret": ("mine", PGADMIN),
+    "pgadmin.existingSecretKey": ("mine", {"pgadmin": {**PGADMIN["pgadmin"], "existingSecret": "mine"}}),
+    "redisCommander.enabled": (True, {}),
+    "redisCommander.image": ("other:1", {"redisCommander": {"enabled": True}}),
+    "redisCommander.existingSecret": ("mine", {"redisCommander": {"enabled": True}}),
+    "redisCommander.existingSecretKey": (
+        "mine",
+        {"redisCommander": {"enabled": True, "existingSecret": "mine"}},
+    ),
     "networkPolicy.egress": ([{"ports": [{"port": 443}]}], {}),
     "serviceAccount.create": (False, {}),
     "serviceAccount.name": ("other", {}),

@@ -78,6 +78,17 @@ REFUSALS = [
         "credentials.generate is false, and nobody brings database-app-password, database-password, redis-password, ",
         "databaseRole.existingSecret, postgresql.auth.existingSecret, redis.auth.existingSecret, security.",
     ),
+    ("pgadmin.enabled=true", "pgadmin.enabled is true and pgadmin.email is empty: ", "Set pgadmin.email"),
+    (
+        f"{EXTERNAL},pgadmin.enabled=true",
+        "pgadmin.enabled is true while postgresql.enabled is false: ",
+        "Set pgadmin.enabled=false",
+    ),
+    (
+        "redis.enabled=false,redisCommander.enabled=true",
+        "redisCommander.enabled is true while redis.enabled is false: ",
+        "Set redisCommander.enabled=false",
+    ),
     ("alloy.enabled=true", "alloy.enabled is true while loki.enabled is false: ", "Set loki.enabled=true"),
     ("postgresql.auth.existingSecret=", "postgresql.auth.existingSecret is empty: ", "Leave the default"),
     (

@@ -13,6 +13,7 @@ DIGEST = (
     "Which digest a registry gave an image its user knows: image.digest takes it, as profiles 02 and 04 show."
 )
 TEST = "The pod of `helm test` answers nobody: it asks, says what it found and ends."
+PROBE = "pgAdmin and Redis Commander have one page that costs nothing, and no other word on their health."
 NODE_PORT = "This profile shows the node port, which the default does not have."
 
 KUBE_SCORE = [
@@ -27,6 +28,7 @@ KUBE_SCORE = [
     ("03-* service-type", NODE_PORT),
     ("03-* deployment-replicas", ONE),
     ("06-* deployment-replicas", ONE),
+    ("06-* pod-probes-identical", PROBE),
     ("05-* deployment-replicas", SCALED),
 ]
 CHECKOV = [

@@ -82,7 +82,11 @@ SKIPS: dict[str, list[tuple[str, str]]] = {
     "kube-linter/priority-class-name": [("*", PRIORITY)],
     "polaris/priorityClassNotSet": [("*", PRIORITY)],
     "kube-linter/required-label-owner": [("*", OWNER)],
-    "polaris/metadataAndInstanceMismatched": [("*: *Job/*", INSTANCE), ("*: Pod/slipway-test", INSTANCE)],
+    "polaris/metadataAndInstanceMismatched": [
+        ("*: *Job/*", INSTANCE),
+        ("*: Pod/slipway-test", INSTANCE),
+        ("06-*: Deployment/slipway-*", INSTANCE),
+    ],
     "kube-linter/restart-policy": [
         ("*: *Job/*", ATTEMPTS),
         ("*: Pod/slipway-test", "`helm test` looks at how the pod ends; one that starts again has no end."),
@@ -90,6 +94,10 @@ SKIPS: dict[str, list[tuple[str, str]]] = {
     "kube-linter/minimum-three-replicas": [("03-*", ONE), ("06-*", ONE)],
     "polaris/deploymentMissingReplicas": [("03-*", ONE), ("06-*", ONE)],
     "polaris/missingPodDisruptionBudget": [("03-*", ONE), ("06-*", ONE)],
+    "polaris/topologySpreadConstraint": [
+        ("06-*: Deployment/slipway-pgadmin", "One pod cannot be spread."),
+        ("06-*: Deployment/slipway-redis-commander", "One pod cannot be spread."),
+    ],
     "kube-linter/exposed-services": [
         ("03-*", "This profile shows the node port, which the default does not have.")
     ],

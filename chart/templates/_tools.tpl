@@ -1,0 +1,119 @@
+{{/*
+A program to look into a bundled server with: one small pod, its Service, and the policy that lets it reach that server
+alone. Called with (dict "root" . "name" "pgadmin" "server" "postgresql" "values" VALUES "port" PORT "probe" PATH
+"secrets" SOURCES "volumes" NAME-TO-PATH "container" YAML), and with "user" where the image wants another one than ours.
+*/}}
+{{- define "slipway.tool" }}
+{{- $call := . }}
+{{- $full := printf "%s-%s" (include "slipway.fullname" .root) .name }}
+{{- with .root }}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ $full }}
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "slipway.labels" (list . $call.name) | nindent 4 }}
+spec:
+  replicas: 1
+  strategy:
+    type: RollingUpdate
+  selector:
+    matchLabels:
+      {{- include "slipway.selector" (list . $call.name) | nindent 6 }}
+  template:
+    metadata:
+      {{- include "slipway.pod.metadata" (list . $call.name) | nindent 6 }}
+    spec:
+      {{- include "slipway.pod.common" (list . (include "slipway.serviceAccountName" .)) | nindent 6 }}
+      restartPolicy: Always
+      volumes:
+        - name: secrets
+          projected:
+            defaultMode: 0440
+            sources:
+              {{- toYaml $call.secrets | nindent 14 }}
+        {{- range $volume, $_ := $call.volumes }}
+        - name: {{ $volume }}
+          emptyDir:
+            sizeLimit: 64Mi
+        {{- end }}
+      containers:
+        - name: {{ $call.name }}
+          image: {{ $call.values.image | quote }}
+          imagePullPolicy: IfNotPresent
+          ports:
+            - name: http
+              containerPort: {{ $call.port }}
+          {{- range tuple "startup" "liveness" "readiness" }}
+          {{ . }}Probe:
+            httpGet: {path: {{ $call.probe }}, port: http}
+            {{- if eq . "startup" }}
+            failureThreshold: 30
+            {{- end }}
+            periodSeconds: 5
+            timeoutSeconds: 5
+          {{- end }}
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            runAsNonRoot: true
+            {{- with $call.user }}
+            runAsUser: {{ . }}
+            {{- end }}
+            capabilities:
+              drop: [ALL]
+          resources:
+            requests: {cpu: 50m, memory: 128Mi, ephemeral-storage: 64Mi}
+            limits: {cpu: 500m, memory: 512Mi, ephemeral-storage: 256Mi}
+          {{- $call.container | nindent 10 }}
+          volumeMounts:
+            - name: secrets
+              mountPath: /run/secrets/tool
+              readOnly: true
+            {{- range $volume, $path := $call.volumes }}
+            - name: {{ $volume }}
+              mountPath: {{ $path }}
+            {{- end }}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ $full }}
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "slipway.labels" (list . $call.name) | nindent 4 }}
+spec:
+  selector:
+    {{- include "slipway.selector" (list . $call.name) | nindent 4 }}
+  ports:
+    - name: http
+      port: 80
+      targetPort: http
+{{- if .Values.networkPolicy.enabled }}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ $full }}
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "slipway.labels" (list . "network") | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "slipway.selector" (list . $call.name) | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  {{- with .Values.networkPolicy.tools.from }}
+  ingress:
+    - ports:
+        - port: http
+      from:
+        {{- toYaml . | nindent 8 }}
+  {{- end }}
+  egress:
+    {{- include "slipway.edge.dns" . | nindent 4 }}
+    {{- include "slipway.edge.server" (list . $call.server "" dict) | nindent 4 }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,64 @@
+"""pgAdmin and Redis Commander: off by default, each beside the one server that it looks into."""
+
+import json
+
+import pytest
+
+from tests.chart.rendering import Object, one, own, pods, profile
+
+DEVELOPMENT = profile("06-development-values.yaml")
+TOOLS = [("pgadmin", "postgresql", 5432), ("redis-commander", "redis", 6379)]
+
+
+def _files(pod: Object) -> set[tuple[str, str]]:
+    sources = next(v for v in pod["volumes"] if v["name"] == "secrets")["projected"]["sources"]
+    secrets = [source["secret"] for source in sources if "secret" in source]
+    return {(secret["name"], item["key"]) for secret in secrets for item in secret["items"]}
+
+
+def test_they_are_off_by_default() -> None:
+    assert not [name for name in pods(own()) if "pgadmin" in name or "commander" in name]
+
+
+@pytest.mark.parametrize(("name", "server", "port"), TOOLS)
+def test_each_calls_its_server_alone_and_is_called_by_nobody(name: str, server: str, port: int) -> None:
+    text = own(*DEVELOPMENT)
+    spec = one(text, "NetworkPolicy", f"slipway-{name}")["spec"]
+    assert "ingress" not in spec
+    dns, called = spec["egress"]
+    assert {p["port"] for p in dns["ports"]} == {53}
+    assert called["ports"] == [{"port": port}]
+    assert called["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == server
+    (rule,) = one(text, "NetworkPolicy", f"slipway-{server}")["spec"]["ingress"]
+    (components,) = rule["from"][0]["podSelector"]["matchExpressions"]
+    assert name in components["values"]
+    (rule,) = one(own(), "NetworkPolicy", f"slipway-{server}")["spec"]["ingress"]
+    (components,) = rule["from"][0]["podSelector"]["matchExpressions"]
+    assert name not in components["values"]
+
+
+def test_passwords_are_files_and_neither_variables_nor_arguments() -> None:
+    text = own(*DEVELOPMENT)
+    found = pods(text)
+    assert _files(found["Deployment/slipway-pgadmin"]) == {("slipway-credentials", "pgadmin-password")}
+    assert _files(found["Deployment/slipway-redis-commander"]) == {
+        ("slipway-credentials", "redis-commander-password"),
+        ("slipway-credentials", "redis-password"),
+    }
+    assert {"pgadmin-password", "redis-commander-password"} <= set(one(text, "Secret")["data"])
+    for name, _, _ in TOOLS:
+        (container,) = found[f"Deployment/slipway-{name}"]["containers"]
+        assert not [v for v in container["env"] if "valueFrom" in v]
+
+
+def test_pgadmin_knows_the_server_and_no_password() -> None:
+    servers = json.loads(one(own(*DEVELOPMENT), "ConfigMap", "slipway-pgadmin")["data"]["servers.json"])
+    assert servers["Servers"]["1"] == {
+        "Name": "slipway",
+        "Group": "slipway",
+        "Host": "slipway-postgresql",
+        "Port": 5432,
+        "MaintenanceDB": "slipway",
+        "Username": "slipway",
+        "SSLMode": "prefer",
+    }

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from service.config import LoggingSettings
 from service.http.bodies import Bodies
+from service.http.descriptors import make_room
 from service.http.edge import Edge
 from service.http.lifecycle import Lifecycle
 from service.http.protocol.connection import limited
@@ -132,6 +133,7 @@ async def serve_on(
     stop_signals: Sequence[int],
 ) -> None:
     """As `serve`, on a public and an admin socket that listen already."""
+    make_room(settings.max_connections)
     public_server = _server(applications.public, settings, lifespan=True)
     admin_server = _server(_admin(applications, settings), settings, lifespan=False)
     stop, hurry = asyncio.Event(), asyncio.Event()

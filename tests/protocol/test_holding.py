@@ -1,5 +1,6 @@
 """What a process holds for its clients at a time: connections and bodies."""
 
+import resource
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -94,6 +95,21 @@ def test_answers_that_nobody_takes_share_a_bounded_room(narrow: Served) -> None:
             assert answer.status == 200
             assert len(answer.body) > 100_000
     assert eventually(lambda: free(narrow))
+
+
+@pytest.fixture
+def few_files() -> Iterator[int]:
+    """Processes that start meanwhile have 512 open files, and may have more: how many they may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    yield hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_process_may_open_as_many_files_as_its_connections_need(start: Start, few_files: int) -> None:
+    with start(server__max_connections=1000) as server:
+        soft, _ = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    assert soft == min(2256, few_files)
 
 
 def test_large_bodies_share_a_bounded_room(narrow: Served) -> None:

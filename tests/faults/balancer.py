@@ -39,6 +39,10 @@ class Balancer(Proxy):
         self._turn += 1
         return choice[self._turn % len(choice)] if choice else None
 
+    def uses(self, replica: Replica) -> bool:
+        """Whether connections go there now."""
+        return Endpoint(LOOPBACK, replica.port) in self._ready
+
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)

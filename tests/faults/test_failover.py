@@ -18,7 +18,7 @@ from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.servers import Postgres
 from tests.faults.trial import Trial, refused_in
 
-RATE = 60
+RATE = 30
 WRITABLE_SECONDS = 5.0
 ANSWERED_SECONDS = 1.0
 ELSEWHERE = "127.0.0.2"

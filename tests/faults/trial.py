@@ -78,13 +78,20 @@ class Trial:
         """Start so many replicas behind a balancer, and warm them up. Raises when they do not become ready."""
         self.make(count, settings)
         await asyncio.gather(*(replica.start() for replica in self.replicas))
-        balancer = await self._open.enter_async_context(Balancer(lambda: self.replicas))
-        self._port = balancer.port
+        self._balancer = await self._open.enter_async_context(Balancer(lambda: self.replicas))
+        self._port = self._balancer.port
         key = await new_key(self.database_url, "admin")
         self.headers = {"Authorization": f"Bearer {key}"}
         self._category = await self._new_category()
         await self.load(rate=1).send(WARM_REQUESTS * count)
         self.remember_memory()
+
+    async def noticed(self, replica: Replica) -> float:
+        """Return when the balancer sends nothing more to a replica that is gone, and the time of it."""
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while self._balancer.uses(replica):  # noqa: ASYNC110  # it polls, too
+                await asyncio.sleep(0.01)
+        return time.monotonic()
 
     async def _new_category(self) -> str:
         async with AsyncClient(base_url=f"http://127.0.0.1:{self._port}", headers=self.headers) as client:

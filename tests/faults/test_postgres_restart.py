@@ -11,7 +11,7 @@ from tests.faults.figures import Figures
 from tests.faults.servers import Mode
 from tests.faults.trial import Trial, refused_in
 
-RATE = 60
+RATE = 30
 AWAY_SECONDS = 1.0
 HEALED_SECONDS = 2.0
 ANSWERED_SECONDS = 1.0

@@ -127,6 +127,7 @@ class RateLimiter:
         self._name = secrets.token_hex(8)
         self._counted = self._sharers = 1  # processes, by the last count; by the larger of the last two
         self._counted_at = float("-inf")
+        self._away = False  # Redis, when it was asked last
 
     async def take(self, policy: Policy, caller: str) -> Decision:
         """Count one request of `caller`."""
@@ -139,6 +140,7 @@ class RateLimiter:
             if debt > policy.window - policy.step + _SLACK:
                 return self._decide(policy, bucket, now, allowed=False, counted_by="process")
             granted = await self._lease(policy, caller, bucket)
+            self._away = granted is None
             if granted is not None:
                 return self._decide(policy, bucket, clock.monotonic(), allowed=granted, counted_by="redis")
         allowed = _take(policy, bucket, now, self._sharers)
@@ -148,7 +150,8 @@ class RateLimiter:
         """Seconds until `caller` has a token again, as far as this process knows; 0 when there is one."""
         now = clock.monotonic()
         bucket = self._buckets.get(f"{policy.name}:{caller}")
-        return 0.0 if bucket is None else max(0.0, bucket.full_at + policy.step - now - policy.window)
+        cost = policy.cost(self._sharers if self._away else 1)
+        return 0.0 if bucket is None else max(0.0, bucket.full_at + cost - now - policy.window - _SLACK)
 
     def _bucket(self, name: str, now: float) -> _Bucket:
         bucket = self._buckets.get(name)

@@ -115,6 +115,25 @@ async def test_process_with_a_small_limit_still_serves_while_redis_is_away(
     assert 0 < refused.retry_after <= HOUR
 
 
+@pytest.mark.parametrize("used", [0, 8])
+async def test_bucket_is_exhausted_for_those_who_only_look_while_redis_is_away(
+    trio: MakeTrio, hands: Clock, used: int
+) -> None:
+    """As credentials are: they are looked at until the bucket is exhausted, and wrong ones take from it."""
+    three = trio(10)
+    await three.meet(hands)
+    hands.now += HOUR
+    await three.client.delete(three.key)
+    await three.flood(used)
+    three.lose(lost=True)
+    one, looks = three.limiters[0], 0
+    for _ in range(30):
+        if one.exhausted(three.policy, CALLER) == 0:
+            looks += 1
+            await one.take(three.policy, CALLER)
+    assert looks <= 4
+
+
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[Server]:
     server = Server(tmp_path / "redis")

@@ -98,8 +98,8 @@ def _connections() -> list[Panel]:
             unit="s",
         ),
         graph(
-            "Waits given up",
-            "Requests in a second that got no connection in time, by pod and pool.",
+            "Waits given up, by pod",
+            "Requests in a second that got no connection in time. If it is one pod, that one holds its own too long.",
             Query(rate(GIVEN_UP, by="pod, pool"), "{{pod}} {{pool}}"),
             unit="reqps",
         ),

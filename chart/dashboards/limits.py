@@ -108,8 +108,8 @@ def _redis() -> list[Panel]:
             unit="ops",
         ),
         graph(
-            "Credentials found in cache",
-            "By cache: `api_keys` and `tokens`.",
+            "Found in cache, by cache",
+            "Credentials found: `api_keys` and `tokens`.",
             Query(share(CACHE, 'result="hit"', by="cache"), "{{cache}}"),
             unit="percentunit",
             most=1,

@@ -76,8 +76,8 @@ def _rollout() -> list[Panel]:
             stacked=True,
         ),
         graph(
-            "Restarts",
-            "Restarts by pod.",
+            "Restarts by pod",
+            "Restarts of the server's container. Look at why it ended.",
             Query(
                 f"sum by (pod) (increase(kube_pod_container_status_restarts_total{{{CONTAINER}}}[$__rate_interval]))",
                 "{{pod}}",

@@ -107,8 +107,8 @@ def _requests() -> list[Panel]:
         ),
         graph(
             "Turned away",
-            "Requests answered with 503 at once, because the process worked on as many as it may.",
-            Query(rate("slipway_requests_turned_away_total", by="pod"), "{{pod}}"),
+            "Requests answered with 503 at once: no more may run, or no more connections or bodies be held.",
+            Query(rate("slipway_requests_turned_away_total", by="pod, reason"), "{{pod}} {{reason}}"),
             unit="reqps",
         ),
     ]

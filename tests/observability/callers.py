@@ -1,0 +1,75 @@
+"""Callers of the service: people that read and write, mistaken ones, and one with a bearer token."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from uuid import uuid4
+
+import httpx2
+
+from tests.observability.cast import Cast
+
+PRODUCTS, CATEGORIES, KEYS = "/api/v1/products", "/api/v1/categories", "/api/v1/keys"
+PAUSE = 0.4  # seconds of a caller between two requests: less than its limit
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@asynccontextmanager
+async def callers(cast: Cast) -> AsyncIterator[None]:
+    """All of them, for as long as the block runs."""
+    async with httpx2.AsyncClient(timeout=10) as client:
+        tasks = [asyncio.create_task(_caller(cast, client, number)) for number in range(len(cast.keys))]
+        tasks.append(asyncio.create_task(_bearer(cast, client)))
+        tasks.append(asyncio.create_task(_administrator(cast, client)))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            assert {type(end) for end in ends} == {asyncio.CancelledError}, ends
+
+
+async def _caller(cast: Cast, client: httpx2.AsyncClient, number: int) -> None:
+    """Goes round: a list, an export, an item made, read, changed; and what is wrong with that."""
+    headers = {"Authorization": f"Bearer {cast.keys[number]}", "traceparent": TRACE}
+    while True:
+        with suppress(httpx2.TransportError):
+            await _round(cast, client, headers)
+
+
+async def _round(cast: Cast, client: httpx2.AsyncClient, headers: dict[str, str]) -> None:
+    base = cast.pod().api.base_url
+    made = {"slug": uuid4().hex, "name": "Lamps"}
+    for path, body in (
+        (f"{PRODUCTS}?limit=20&sort=-created_at", None),
+        (f"{PRODUCTS}?q=lamp", None),
+        (f"{PRODUCTS}/export", None),
+        (f"{PRODUCTS}/{uuid4()}", None),
+        (f"{PRODUCTS}?colour=red", None),
+        ("/nowhere", None),
+        (CATEGORIES, made),
+        (CATEGORIES, made),  # 409, and a statement that fails
+    ):
+        await client.request("POST" if body else "GET", f"{base}{path}", headers=headers, json=body)
+        await asyncio.sleep(PAUSE)
+
+
+async def _bearer(cast: Cast, client: httpx2.AsyncClient) -> None:
+    """Has a new token now and then, and the old one in between."""
+    while True:
+        token = cast.issuer.token(sub=f"user-{cast.dice.randrange(1000)}")
+        for _ in range(5):
+            with suppress(httpx2.TransportError):
+                url = f"{cast.pod().api.base_url}{CATEGORIES}"
+                await client.get(url, headers={"Authorization": f"Bearer {token}"})
+            await asyncio.sleep(PAUSE)
+
+
+async def _administrator(cast: Cast, client: httpx2.AsyncClient) -> None:
+    """Looks at the keys, which is done by an ORM session."""
+    headers = {"Authorization": f"Bearer {cast.admin_key}"}
+    while True:
+        with suppress(httpx2.TransportError):
+            await client.get(f"{cast.pod().api.base_url}{KEYS}", headers=headers)
+        await asyncio.sleep(PAUSE)

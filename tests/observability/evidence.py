@@ -1,0 +1,130 @@
+"""One run: the servers, the play, and what Prometheus and Loki know afterwards."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from service.local.redis import Redis
+from tests.observability import rules
+from tests.observability.cast import Cast
+from tests.observability.play import play
+from tests.observability.servers import Loki, Prometheus, Target, loki, prometheus
+from tests.observability.upstream import exporters
+from tests.process.conftest import new_key
+from tests.process.served import Served, slipway
+from tests.security.issuer import AUDIENCE, local_issuer
+from tests.services import Client
+
+PODS = [f"{rules.RELEASE}-7c9f8d6b5-{tail}" for tail in ("abcde", "fghjk", "mnpqr")]
+KEYS_MAX_AGE = 16  # seconds, in the rules alone: three quarters of it pass within the run
+# Small, so that little load comes to every limit.
+SETTINGS = {
+    "app__environment": "test",  # which takes tokens of an issuer over http
+    "rate_limit__requests": 200,
+    "database__pool_max": 4,
+    "database__lock_timeout": 1,
+    "server__max_concurrency": 12,
+    "security__jwks_refresh": 1,
+    "security__jwks_cooldown": 1,
+}
+
+
+@dataclass
+class Evidence:
+    """What is left of the run. Times are in seconds since 1970."""
+
+    prometheus: Prometheus
+    loki: Loki
+    began: float
+    stopped: float
+    ended: float
+
+
+@contextmanager
+def evidence(folder: Path, services: Client) -> Iterator[Evidence]:
+    """Play once, and keep Prometheus and Loki to be asked."""
+    with ExitStack() as stack:
+        lines = stack.enter_context(loki(folder / "loki"))
+        redis = Redis(folder / "redis")
+        redis.start()
+        stack.callback(redis.stop)
+        url = services.create_database("observed", migrated=True)
+        stack.callback(services.drop_database, "observed")
+        series, times = asyncio.run(_run(stack, folder, services, redis, url))
+        _tell(lines, folder, url)
+        yield Evidence(series, lines, *times)
+
+
+async def _run(
+    stack: ExitStack, folder: Path, services: Client, redis: Redis, url: str
+) -> tuple[Prometheus, tuple[float, float, float]]:
+    scopes = ("catalog:read", "catalog:write")
+    slipway(folder, "seed", database__url=url).check_returncode()
+    *keys, greedy = [await new_key(url, *scopes) for _ in range(9)]
+    soon = await new_key(url, "admin", expires_at=datetime.now(UTC) + timedelta(days=3))
+    async with local_issuer() as issuer:
+        trusted = json.dumps([{"issuer": issuer.url, "audience": AUDIENCE}])
+        given = {"redis__url": redis.url, "security__issuers": trusted, **SETTINGS}
+        pods = [_pod(stack, folder / pod, database__url=url, **given) for pod in PODS[:2]]
+        other = services.create_database("unmigrated", migrated=False)
+        late = _pod(stack, folder / PODS[2], database__url=other, server__drain_delay=8, **given)
+        for pod in pods:
+            await asyncio.to_thread(pod.ready)
+        await asyncio.to_thread(late.listening)
+        series = stack.enter_context(_scraped([*pods, late], folder))
+        cast = Cast(pods, late, redis, url, keys, soon, greedy, issuer)
+        times = await play(cast, lambda: services.drop_database("unmigrated"))
+    return series, times
+
+
+def _pod(stack: ExitStack, home: Path, **settings: object) -> Served:
+    pod = Served(home, **settings)
+    stack.callback(pod.close)
+    return pod
+
+
+@contextmanager
+def _scraped(pods: list[Served], folder: Path) -> Iterator[Prometheus]:
+    """Prometheus, as the chart's ServiceMonitor and the charts of the exporters set it up."""
+    with exporters(PODS) as port:
+        targets = [Target("kube-state-metrics", port, {}, exporter=True)]
+        for name, pod in zip(PODS, pods, strict=True):
+            labels = {"pod": name, "container": "server", "endpoint": "admin", "namespace": rules.NAMESPACE}
+            service = f"{rules.RELEASE}-admin"
+            targets.append(Target(service, pod.admin_port, {**labels, "service": service}))
+        aged = rules.spec("--set", f"config.security.jwks_max_age={KEYS_MAX_AGE}")
+        with prometheus(folder / "prometheus", targets, aged) as api:
+            yield api
+
+
+def _tell(lines: Loki, folder: Path, url: str) -> None:
+    """Give Loki what the pods have written, with the labels of the chart's collector."""
+    for pod in PODS:
+        _push(lines, pod, "server", (folder / pod / "log").read_text("utf-8"))
+    for container, command in (
+        ("gate", ("migrate", "--check")),
+        ("migration", ("migrate",)),
+        ("purge", ("purge",)),
+    ):
+        done = slipway(folder, *command, database__url=url)
+        done.check_returncode()
+        _push(lines, f"{rules.RELEASE}-{container}-29384756-xyzab", container, done.stdout + done.stderr)
+
+
+def _push(lines: Loki, pod: str, container: str, text: str) -> None:
+    by_level: dict[str, list[tuple[int, str]]] = {}
+    for line in text.splitlines():
+        level, when = "", time.time()
+        if line.startswith("{"):
+            said = json.loads(line)
+            level, when = said["level"], datetime.fromisoformat(said["time"]).timestamp()
+        by_level.setdefault(level, []).append((int(when * 1e9), line))
+    for level, found in by_level.items():
+        labels = {"namespace": rules.NAMESPACE, "pod": pod, "container": container, "app": "slipway"}
+        component = "server" if container in {"server", "gate"} else container
+        lines.push({**labels, "component": component, **({"level": level} if level else {})}, found)

@@ -1,0 +1,183 @@
+"""A real Prometheus and a real Loki for one run, and how to ask them."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+from typing import Any, NamedTuple
+
+import httpx2
+import yaml
+
+from service.local.child import Child
+from service.local.ports import LOOPBACK, free_port
+from tests.observability.programs import program
+
+START_SECONDS = 60.0
+Answer = dict[str, Any]
+
+
+class Target(NamedTuple):
+    """Where metrics are, and the labels that a monitor would give them."""
+
+    job: str
+    port: int
+    labels: dict[str, str]
+    exporter: bool = False
+
+
+class Api:
+    """A server's HTTP API. Raises with the server's words when it refuses something."""
+
+    probe = "/ready"
+
+    def __init__(self, port: int) -> None:
+        self._client = httpx2.Client(base_url=f"http://{LOOPBACK}:{port}", timeout=30)
+
+    def ready(self) -> bool:
+        """Whether it answers questions."""
+        try:
+            return self._client.get(self.probe).status_code == httpx2.codes.OK
+        except httpx2.TransportError:
+            return False
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        answer = self._client.get(path, params=parameters)
+        assert answer.status_code == httpx2.codes.OK, f"{parameters}: {answer.text}"
+        return answer.json()["data"]
+
+    def post(self, path: str, body: Any) -> None:
+        answer = self._client.post(path, json=body)
+        assert answer.is_success, answer.text
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class Prometheus(Api):
+    """Asked for series. Times are seconds since 1970."""
+
+    probe = "/-/ready"
+
+    def over_time(self, expr: str, start: float, end: float) -> list[Answer]:
+        """The series of an expression, a point a second."""
+        found: list[Answer] = self.get("/api/v1/query_range", query=expr, start=start, end=end, step=1)[
+            "result"
+        ]
+        return found
+
+    def rules(self) -> list[Answer]:
+        return [rule for group in self.get("/api/v1/rules")["groups"] for rule in group["rules"]]
+
+
+class Loki(Api):
+    """Given lines, and asked for them."""
+
+    def push(self, labels: dict[str, str], lines: Iterable[tuple[int, str]]) -> None:
+        """Lines of one stream with their times in nanoseconds, in the order of time."""
+        values = [[str(when), line] for when, line in sorted(lines)]
+        self.post("/loki/api/v1/push", {"streams": [{"stream": labels, "values": values}]})
+
+    def over_time(self, expr: str, start: float, end: float) -> list[Answer]:
+        """The streams of an expression, newest line first, or its series, a point a second."""
+        times = {"start": int(start * 1e9), "end": int(end * 1e9)}
+        found: list[Answer] = self.get("/loki/api/v1/query_range", query=expr, step=1, limit=500, **times)[
+            "result"
+        ]
+        return found
+
+
+@contextmanager
+def prometheus(folder: Path, targets: list[Target], rules: dict[str, Any]) -> Iterator[Prometheus]:
+    """A Prometheus that reads the targets and evaluates the rules every second."""
+    folder.mkdir()
+    (folder / "rules.yml").write_text(yaml.safe_dump(rules), "utf-8")
+    jobs = [
+        {
+            "job_name": f"{target.job}/{number}",
+            # Exporters tell of others' pods, and their monitors keep that.
+            "honor_labels": target.exporter,
+            "static_configs": [{"targets": [f"{LOOPBACK}:{target.port}"], "labels": target.labels}],
+            "relabel_configs": [{"target_label": "job", "replacement": target.job}],
+        }
+        for number, target in enumerate(targets)
+    ]
+    (folder / "prometheus.yml").write_text(
+        yaml.safe_dump(
+            {
+                "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+                "rule_files": ["rules.yml"],
+                "scrape_configs": jobs,
+            }
+        ),
+        "utf-8",
+    )
+    port = free_port()
+    with _running(
+        program("prometheus"),
+        folder / "log",
+        Prometheus(port),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address={LOOPBACK}:{port}",
+    ) as api:
+        yield api
+
+
+@contextmanager
+def loki(folder: Path) -> Iterator[Loki]:
+    """A Loki that keeps its lines in a folder."""
+    folder.mkdir()
+    port = free_port()
+    schema = {
+        "from": "2024-01-01",
+        "store": "tsdb",
+        "object_store": "filesystem",
+        "schema": "v13",
+        "index": {"prefix": "index_", "period": "24h"},
+    }
+    settings = {
+        "auth_enabled": False,
+        "server": {
+            "http_listen_address": LOOPBACK,
+            "http_listen_port": port,
+            "grpc_listen_address": LOOPBACK,
+            "grpc_listen_port": free_port(),
+            "log_level": "warn",
+        },
+        "common": {
+            "path_prefix": str(folder / "data"),
+            "replication_factor": 1,
+            "instance_addr": LOOPBACK,
+            "ring": {"kvstore": {"store": "inmemory"}},
+            "storage": {
+                "filesystem": {
+                    "chunks_directory": str(folder / "chunks"),
+                    "rules_directory": str(folder / "rules"),
+                }
+            },
+        },
+        "schema_config": {"configs": [schema]},
+        "analytics": {"reporting_enabled": False},
+    }
+    (folder / "loki.yml").write_text(json.dumps(settings), "utf-8")
+    with _running(
+        program("loki"), folder / "log", Loki(port), f"-config.file={folder / 'loki.yml'}", "-target=all"
+    ) as api:
+        yield api
+
+
+Server = Any  # one of the two
+
+
+@contextmanager
+def _running(path: str, log: Path, api: Server, *arguments: str) -> Iterator[Server]:
+    child = Child(Path(path), log, stop_signals=((SIGTERM, 10.0), (SIGKILL, 5.0)), account=None)
+    child.start(*arguments)
+    try:
+        child.wait_until(api.ready, seconds=START_SECONDS)
+        yield api
+    finally:
+        api.close()
+        child.stop()

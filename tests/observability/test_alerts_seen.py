@@ -1,0 +1,58 @@
+"""The alerts as a real Prometheus evaluates them over the run."""
+
+import re
+
+import pytest
+
+from tests.observability.evidence import Evidence
+from tests.observability.rules import alerts
+
+pytestmark = [pytest.mark.observability, pytest.mark.timeout(400)]
+
+# What the troubles of the run are for. The alerts stay pending: no trouble lasts as long as `for` says.
+PROVOKED = {
+    "SlipwayApiKeyExpiring",
+    "SlipwayDatabaseDown",
+    "SlipwayDatabaseWaitsGivenUp",
+    "SlipwayDown",
+    "SlipwayErrorBudgetBurnsFast",
+    "SlipwayErrorBudgetBurnsSlowly",
+    "SlipwayLimiterFallback",
+    "SlipwayMigrationPending",
+    "SlipwayPodUnreachable",
+    "SlipwayRedisDown",
+    "SlipwayRequestsTurnedAway",
+    "SlipwayTokenKeysExpiring",
+    "SlipwayTokenKeysNotFetched",
+}
+COMPARISON = re.compile(r"\s(==|!=|<=?|>=?)\s")
+
+
+def test_every_rule_is_evaluated_without_an_error(seen: Evidence) -> None:
+    found = seen.prometheus.rules()
+    assert {rule["name"] for rule in found} >= set(alerts())
+    assert [rule["lastError"] for rule in found if rule.get("lastError")] == []
+    assert {rule["health"] for rule in found} == {"ok"}
+
+
+@pytest.mark.parametrize("alert", sorted(PROVOKED))
+def test_its_trouble_is_noticed(alert: str, seen: Evidence) -> None:
+    assert seen.prometheus.over_time(f'ALERTS{{alertname="{alert}"}}', seen.began, seen.ended)
+
+
+@pytest.mark.parametrize("alert", sorted(set(alerts()) - PROVOKED))
+def test_without_its_limits_it_returns_data(alert: str, seen: Evidence) -> None:
+    """With `bool` a comparison tells 0 or 1 and leaves nothing out."""
+    expr = COMPARISON.sub(r" \1 bool ", alerts()[alert]["expr"])
+    assert " bool " in expr
+    assert seen.prometheus.over_time(expr, seen.began, seen.ended)
+
+
+def test_texts_of_pending_alerts_are_filled_in(seen: Evidence) -> None:
+    texts = [
+        text
+        for alert in seen.prometheus.get("/api/v1/alerts")["alerts"]
+        for text in alert["annotations"].values()
+    ]
+    assert texts
+    assert [text for text in texts if "{{" in text or "<" in text] == []

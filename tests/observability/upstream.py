@@ -1,0 +1,91 @@
+"""What kube-state-metrics and the kubelet's cAdvisor would tell of the pods, which have no cluster here.
+
+Names and labels are those of their documents: kube-state-metrics docs/metrics/workload/{pod,deployment}-metrics.md,
+cAdvisor docs/storage/prometheus.md. The values are made up, and move as a rollout moves them.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+from service.local.ports import LOOPBACK
+from tests.observability.rules import NAMESPACE, RELEASE
+
+Sample = tuple[str, dict[str, str], float]
+
+
+def samples(pods: list[str], age: float) -> Iterator[Sample]:
+    """What they tell `age` seconds after the first time: a pod more comes up, and a container restarts."""
+    deployment = {"namespace": NAMESPACE, "deployment": RELEASE}
+    ready = len(pods) if age > 20 else len(pods) - 1
+    yield "kube_deployment_spec_replicas", deployment, len(pods)
+    yield "kube_deployment_status_replicas", deployment, len(pods)
+    yield "kube_deployment_status_replicas_updated", deployment, ready
+    yield "kube_deployment_status_replicas_available", deployment, ready
+    yield "kube_deployment_status_replicas_unavailable", deployment, len(pods) - ready
+    for number, pod in enumerate(pods):
+        yield from _pod(pod, number, age, ready=number < ready)
+
+
+def _pod(pod: str, number: int, age: float, *, ready: bool) -> Iterator[Sample]:
+    labels = {"namespace": NAMESPACE, "pod": pod, "uid": f"0000-{number}"}
+    server = {**labels, "container": "server"}
+    for condition, holds in (("true", ready), ("false", not ready), ("unknown", False)):
+        yield "kube_pod_status_ready", {**labels, "condition": condition}, float(holds)
+    yield "kube_pod_container_status_restarts_total", server, float(number == 1 and age > 30)
+    if not ready:
+        yield "kube_pod_container_status_waiting_reason", {**server, "reason": "PodInitializing"}, 1
+    if number == 1 and age > 30:
+        yield "kube_pod_container_status_last_terminated_reason", {**server, "reason": "OOMKilled"}, 1
+    limits = {"cpu": ("core", 1.0), "memory": ("byte", 402653184.0)}
+    for resource, (unit, value) in limits.items():
+        where = {**server, "node": "node-1", "resource": resource, "unit": unit}
+        yield "kube_pod_container_resource_limits", where, value
+    measured = {
+        "namespace": NAMESPACE,
+        "pod": pod,
+        "container": "server",
+        "image": "slipway",
+        "name": "0",
+        "id": "/pod",
+    }
+    yield "container_cpu_usage_seconds_total", {**measured, "cpu": "total"}, age * (0.3 + 0.1 * number)
+    yield "container_cpu_cfs_periods_total", measured, age * 10
+    yield "container_cpu_cfs_throttled_periods_total", measured, age * (0.2 + number)
+    yield "container_memory_working_set_bytes", measured, (150 + 20 * number + age / 5) * 2**20
+
+
+def exposition(pods: list[str], age: float) -> str:
+    """The samples in Prometheus' text format."""
+    lines = []
+    for name, labels, value in samples(pods, age):
+        written = ",".join(f'{label}="{text}"' for label, text in labels.items())
+        lines.append(f"{name}{{{written}}} {float(value)}\n")
+    return "".join(lines)
+
+
+@contextmanager
+def exporters(pods: list[str]) -> Iterator[int]:
+    """Serves them on a port of this machine until the block ends."""
+    began = time.monotonic()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name that the library asks for
+            body = exposition(pods, time.monotonic() - began).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()

@@ -27,7 +27,7 @@ run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis and sampl
 	@exec $(BIN)/slipway dev
 
 test: $(STAMP) ## Run the tests that this machine can run, but for the long ones
-	@$(BIN)/pytest -n auto -m "not long and not fault"
+	@$(BIN)/pytest -n auto -m "not long and not fault and not observability"
 
 test-long: $(STAMP) ## Run the long tests: the whole API by its document, plans over a million rows, a large crowd
 	@$(BIN)/pytest -n auto -m long
@@ -69,7 +69,7 @@ PYTHON_IMAGE ?= python:3.13-slim
 DOCKER_BUILD ?= docker build
 export IMAGE SLIPWAY_CHARTS_DIR SLIPWAY_KIND_IMAGE SLIPWAY_NAMESPACE
 
-.PHONY: image chart-deps chart-reference dashboards chart-test cluster-up cluster-test cluster-down
+.PHONY: image chart-deps chart-reference dashboards chart-test observability-test cluster-up cluster-test cluster-down
 image: ## Build the container image, print how long it took and how large it is (IMAGE=, PYTHON_IMAGE=, DOCKER_BUILD=)
 	@start=$$(date +%s); \
 	DOCKER_BUILDKIT=1 $(DOCKER_BUILD) --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
@@ -94,7 +94,10 @@ dashboards: $(STAMP) ## Write chart/dashboards/*.json out of the code beside the
 chart-test: $(STAMP) ## Test the chart without a cluster, by reviewers' programs too, which are fetched (SLIPWAY_CHARTS_DIR=)
 	@chart/deps || echo "chart-test: chart/charts stays as it is, and what needs the dependencies is skipped"
 	@tests/chart/tools .local/chart-tools
-	@SLIPWAY_CHART_TOOLS=$(CURDIR)/.local/chart-tools $(BIN)/pytest -n 2 tests/chart tests/observability
+	@SLIPWAY_CHART_TOOLS=$(CURDIR)/.local/chart-tools $(BIN)/pytest -n 2 -m "not observability" tests/chart tests/observability
+
+observability-test: $(STAMP) ## Put every query of dashboards and alerts to a real Prometheus and Loki (PICTURES=1: draw docs/pictures)
+	@SLIPWAY_PICTURES=$(if $(PICTURES),$(CURDIR)/docs/pictures) $(BIN)/pytest -m observability tests/observability
 
 cluster-up: image chart-deps ## Make a cluster for tests: KUBECONFIG's, or kind's (SLIPWAY_KIND_IMAGE=), with the image in it
 	@k8s/cluster up

@@ -6,7 +6,7 @@ cAdvisor docs/storage/prometheus.md. The values are made up, and move as a rollo
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -78,7 +78,8 @@ def exporters(pods: list[str]) -> Iterator[int]:
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(BrokenPipeError):  # whoever asked has gone
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -1,0 +1,23 @@
+"""Pictures of the dashboards' data for the documentation."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.observability.boards import BOARDS
+from tests.observability.evidence import Evidence
+from tests.observability.pictures import draw
+
+LARGEST = 60_000  # bytes
+
+
+@pytest.mark.observability
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("board", sorted(BOARDS))
+def test_a_dashboard_can_be_drawn(board: str, seen: Evidence, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("SLIPWAY_PICTURES") or tmp_path)
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{board}.png"
+    draw(board, seen, path)
+    assert 5_000 < path.stat().st_size < LARGEST

@@ -33,7 +33,7 @@ def _now() -> list[Panel]:
             "Schema",
             "Whether a pod waits for a migration: it is not ready until the database is at its head.",
             Query(f"max({series('slipway_migration_pending')})"),
-            words={"0": ("migrated", GREEN), "1": ("migration pending", RED)},
+            words={"0": ("migrated", GREEN), "1": ("pending", RED)},
         ),
         number(
             "Pool in use",

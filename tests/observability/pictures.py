@@ -111,7 +111,7 @@ def _graph(axes: Axes, panel: Panel, seen: Evidence) -> None:
     for name, times, values in found:
         axes.plot(times, values, label=name)
     axes.set_xlim(0, seen.ended - seen.began)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max((max(values) for _, _, values in found), default=1.0) or 1.0)
     axes.yaxis.set_major_formatter(lambda value, _: written(value, _unit(panel)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f} s")
     axes.grid(axis="y", linewidth=0.3, color="#dddddd")
@@ -135,7 +135,7 @@ def _number(axes: Axes, panel: Panel, seen: Evidence) -> None:
     text = written(values[-1], _unit(panel)) if values else "no data"
     for mapping in panel["fieldConfig"]["defaults"].get("mappings", []):
         text = mapping["options"].get(f"{values[-1]:g}", {"text": text})["text"]
-    axes.text(0.0, 0.45, text, fontsize=15, color="#1f6f43", transform=axes.transAxes, va="center")
+    axes.text(0.0, 0.45, text, fontsize=13, color="#1f6f43", transform=axes.transAxes, va="center")
 
 
 def _heat(axes: Axes, panel: Panel, seen: Evidence) -> None:

@@ -15,6 +15,9 @@ BY_REDIS, BY_PROCESS = (
     f'{LIMITER}, counted_by="redis", decision="allowed"}}',
     f'{LIMITER}, counted_by="process"',
 )
+NEW = 'pod="slipway-7c9f8d6b5-abcde"'
+GIVEN_UP = 'deployment="slipway", condition="Progressing", status="false"'
+OTHERS = 'deployment="slipway-grafana", condition="Progressing", status="false"'
 ISSUER = "https://id.example.com"
 
 
@@ -152,10 +155,34 @@ CASES: dict[str, list[Case]] = {
     ],
     "SlipwayMigrationPending": [
         Case("for long", {'slipway_migration_pending{pod="a"}': "1x60"}, "20m", fires=True),
+        Case(
+            "behind the gate",
+            {f'kube_pod_init_container_status_ready{{{NEW}, container="gate"}}': "0x60"},
+            "20m",
+            fires=True,
+        ),
+        Case(
+            "through the gate",
+            {f'kube_pod_init_container_status_ready{{{NEW}, container="gate"}}': "0x9 1x60"},
+            "30m",
+            fires=False,
+        ),
         Case("then done", {'slipway_migration_pending{pod="a"}': "1x10 0x60"}, "20m", fires=False),
     ],
     "SlipwayRolloutStuck": [
         Case("both for long", versions("1x60", "1x60"), "40m", fires=True),
+        Case(
+            "no new pod comes up",
+            {f"kube_deployment_status_condition{{{GIVEN_UP}}}": "1x60"},
+            "40m",
+            fires=True,
+        ),
+        Case(
+            "another Deployment's",
+            {f"kube_deployment_status_condition{{{OTHERS}}}": "1x60"},
+            "40m",
+            fires=False,
+        ),
         Case("one after the other", versions("1x30 stale", "_x20 1x60"), "55m", fires=False),
     ],
     "SlipwayApiKeyExpiring": [

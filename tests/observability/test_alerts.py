@@ -1,5 +1,6 @@
 """Alerts go off when they should, not when they should not, and each leads to its runbook."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -79,9 +80,10 @@ def test_an_alert_says_whose_it_is_and_where_to_read_on(alert: str) -> None:
 
 def test_alerts_are_about_this_release_alone() -> None:
     for name, rule in alerts().items():
-        selectors = rule["expr"].count("{")
-        own = rule["expr"].count(f'namespace="{NAMESPACE}", ')
-        assert selectors == own > 0, name
+        selectors = re.findall(r"\{(.*?)}", re.sub(r"\[.*?]\{\d+}", "", rule["expr"]))
+        assert selectors, name
+        about = re.compile(rf' namespace="{NAMESPACE}", (service|release|deployment|pod)=~?"{RELEASE}')
+        assert all(about.match(selector) for selector in selectors), name
 
 
 def test_without_redis_there_are_no_alerts_about_it() -> None:

@@ -25,6 +25,9 @@ def samples(pods: list[str], age: float) -> Iterator[Sample]:
     yield "kube_deployment_status_replicas_updated", deployment, ready
     yield "kube_deployment_status_replicas_available", deployment, ready
     yield "kube_deployment_status_replicas_unavailable", deployment, len(pods) - ready
+    for status in ("true", "false", "unknown"):
+        where = {**deployment, "condition": "Progressing", "status": status, "reason": "ReplicaSetUpdated"}
+        yield "kube_deployment_status_condition", where, float(status == "true")
     for number, pod in enumerate(pods):
         yield from _pod(pod, number, age, ready=number < ready)
 
@@ -34,6 +37,7 @@ def _pod(pod: str, number: int, age: float, *, ready: bool) -> Iterator[Sample]:
     server = {**labels, "container": "server"}
     for condition, holds in (("true", ready), ("false", not ready), ("unknown", False)):
         yield "kube_pod_status_ready", {**labels, "condition": condition}, float(holds)
+    yield "kube_pod_init_container_status_ready", {**labels, "container": "gate"}, float(ready)
     yield "kube_pod_container_status_restarts_total", server, float(number == 1 and age > 30)
     if not ready:
         yield "kube_pod_container_status_waiting_reason", {**server, "reason": "PodInitializing"}, 1

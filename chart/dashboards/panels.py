@@ -1,5 +1,6 @@
 """Panels: one function a kind. Every panel says in its description what it is good for."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from grafana_foundation_sdk.builders import (
@@ -33,40 +34,34 @@ class Query(NamedTuple):
     legend: str = ""
 
 
-def _targets(panel: Panel, source: parts.DataSourceRef, queries: tuple[Query, ...], **how: Any) -> Panel:
-    """The panel with its queries A, B, C…"""
+def _targets(
+    panel: Panel, source: parts.DataSourceRef, queries: Iterable[Query], *, form: str = "time_series"
+) -> Panel:
+    """The panel with its queries A, B, C… Tables are of now, everything else of the time that is shown."""
     for letter, query in zip("ABCDEFGH", queries, strict=False):
-        panel.with_target(_target(source, query, letter, **how))
+        if source is LOKI:
+            target: Any = loki.Dataquery().query_type("range")
+        else:
+            target = prometheus.Dataquery().format(promql.PromQueryFormat(form))
+            target = target.instant() if form == "table" else target.range()
+        target = target.expr(query.expr).legend_format(query.legend or "__auto").ref_id(letter)
+        panel.with_target(target.datasource(source))
     return panel.datasource(source)
-
-
-def _target(
-    source: parts.DataSourceRef, query: Query, letter: str, *, once: bool = False, form: str = ""
-) -> Any:
-    if source is LOKI:
-        target: Any = loki.Dataquery().query_type("instant" if once else "range")
-    else:
-        target = prometheus.Dataquery()
-        target = target.instant() if once else target.range()
-        if form:
-            target = target.format(promql.PromQueryFormat(form))
-    return target.expr(query.expr).legend_format(query.legend or "__auto").ref_id(letter).datasource(source)
 
 
 def _common(panel: Panel, title: str, why: str, span: int, height: int) -> Panel:
     return panel.title(title).description(why).span(span).height(height)
 
 
-def _steps(*steps: tuple[str, float | None]) -> Any:
-    made = [parts.Threshold(color=color, value=value) for color, value in steps]
-    return dashboard.ThresholdsConfig().mode(parts.ThresholdsMode.ABSOLUTE).steps(made)
-
-
 def _limits(warn: float | None, bad: float | None) -> Any:
     """Green, and from these values on orange and red."""
-    steps: list[tuple[str, float | None]] = [(GREEN, None)]
-    steps += [(color, value) for color, value in ((ORANGE, warn), (RED, bad)) if value is not None]
-    return _steps(*steps)
+    steps = [parts.Threshold(color=GREEN, value=None)]
+    steps += [
+        parts.Threshold(color=color, value=value)
+        for color, value in ((ORANGE, warn), (RED, bad))
+        if value is not None
+    ]
+    return dashboard.ThresholdsConfig().mode(parts.ThresholdsMode.ABSOLUTE).steps(steps)
 
 
 def graph(
@@ -146,27 +141,25 @@ def grid(
     *,
     span: int = 24,
     sort: str = "",
-    hide: str = "",
 ) -> Panel:
     """A table: a row for each set of labels, a column (query and unit) for each query, for now."""
     panel = _common(table.Panel(), title, why, span, 8).filterable(filterable=True)
     names = {f"Value #{letter}": name for letter, name in zip("ABCDEFGH", columns, strict=False)}
     if len(columns) == 1:
         names = {"Value": next(iter(columns))}
-    hidden = dict.fromkeys(("Time", *hide.split()), True)
     panel = panel.with_transformation(parts.DataTransformerConfig(id_val="merge", options={}))
-    options = {"excludeByName": hidden, "renameByName": names}
+    options = {"excludeByName": {"Time": True}, "renameByName": names}
     panel = panel.with_transformation(parts.DataTransformerConfig(id_val="organize", options=options))
     for name, (_, unit) in columns.items():
         panel = panel.override_by_name(name, [parts.DynamicConfigValue(id_val="unit", value=unit)])
     if sort:
         panel = panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(desc=True)])
-    return _targets(panel, PROMETHEUS, tuple(q for q, _ in columns.values()), once=True, form="table")
+    return _targets(panel, PROMETHEUS, (query for query, _ in columns.values()), form="table")
 
 
-def lines(title: str, why: str, query: Query, *, span: int = 24, height: int = 10) -> Panel:
+def lines(title: str, why: str, query: Query, *, span: int = 24) -> Panel:
     """Log lines, newest first."""
-    panel = _common(logs.Panel(), title, why, span, height).show_time(show_time=True)
+    panel = _common(logs.Panel(), title, why, span, 10).show_time(show_time=True)
     panel = panel.wrap_log_message(wrap_log_message=True).enable_log_details(enable_log_details=True)
     panel = panel.sort_order(kinds.LogsSortOrder.DESCENDING).dedup_strategy(kinds.LogsDedupStrategy.NONE)
     return _targets(panel, LOKI, (query,))

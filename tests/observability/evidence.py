@@ -67,7 +67,9 @@ async def _run(
     stack: ExitStack, folder: Path, services: Client, redis: Redis, url: str
 ) -> tuple[Prometheus, tuple[float, float, float]]:
     scopes = ("catalog:read", "catalog:write")
-    jobs = asyncio.gather(*(_job(folder / container, command, url) for container, command in JOBS.items()))
+    jobs = asyncio.gather(
+        *(_job(_made(folder / container), command, url) for container, command in JOBS.items())
+    )
     *keys, greedy = [await new_key(url, *scopes) for _ in range(9)]
     soon = await new_key(url, "admin", expires_at=datetime.now(UTC) + timedelta(days=3))
     async with local_issuer() as issuer:
@@ -106,9 +108,13 @@ def _scraped(pods: list[Served], folder: Path) -> Iterator[Prometheus]:
             yield api
 
 
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
 async def _job(home: Path, command: str, url: str) -> None:
     """A command that runs to its end beside the others, with its output in a file."""
-    home.mkdir()
     with (home / "log").open("wb") as log:
         environment = command_environment(database__url=url)
         job = await asyncio.create_subprocess_exec(

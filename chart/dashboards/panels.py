@@ -159,7 +159,7 @@ def grid(
 
 def lines(title: str, why: str, query: Query, *, span: int = 24) -> Panel:
     """Log lines, newest first."""
-    panel = _common(logs.Panel(), title, why, span, 10).show_time(show_time=True)
+    panel = _common(logs.Panel(), title, why, span, 8).show_time(show_time=True)
     panel = panel.wrap_log_message(wrap_log_message=True).enable_log_details(enable_log_details=True)
     panel = panel.sort_order(kinds.LogsSortOrder.DESCENDING).dedup_strategy(kinds.LogsDedupStrategy.NONE)
     return _targets(panel, LOKI, (query,))

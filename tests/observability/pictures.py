@@ -201,7 +201,7 @@ def _lines(axes: Axes, panel: Panel, seen: Evidence) -> None:
     (target,) = panel["targets"]
     streams = seen.loki.over_time(filled(target["expr"]), seen.began - 60, seen.ended + 60)
     found = sorted(((at, line) for stream in streams for at, line in stream["values"]), reverse=True)
-    most, letters = int(panel["gridPos"]["h"] * ROW / LINE) - 3, int(panel["gridPos"]["w"] * 9.2)
+    most, letters = int(panel["gridPos"]["h"] * ROW / LINE) - 5, int(panel["gridPos"]["w"] * 9.2)
     text = "\n".join(line[:letters] for _, line in found[:most])
     axes.set_axis_off()
     axes.text(

@@ -12,7 +12,6 @@ pytestmark = [pytest.mark.observability, pytest.mark.timeout(400)]
 # What the troubles of the run are for. The alerts stay pending: no trouble lasts as long as `for` says.
 PROVOKED = {
     "SlipwayApiKeyExpiring",
-    "SlipwayDatabaseDown",
     "SlipwayDatabaseWaitsGivenUp",
     "SlipwayDown",
     "SlipwayErrorBudgetBurnsFast",

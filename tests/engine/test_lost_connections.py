@@ -74,6 +74,16 @@ async def test_silent_host_delays_nothing(database_url: str) -> None:
     assert time.monotonic() - began < 10
 
 
+async def test_silent_host_does_not_keep_from_asking_the_other_anew() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as silent:
+        port = silent.getsockname()[1]  # of the other address nobody listens on it
+        place = {"host": "127.0.0.2,127.0.0.1", "port": port, "ssl": "disable", "connect_timeout": 60}
+        began = time.monotonic()
+        with pytest.raises(OSError):
+            await connect(settings_for("", database={"url": None, **place}))
+    assert time.monotonic() - began < 15
+
+
 async def test_one_attempt_at_a_time_knocks_while_the_server_is_away() -> None:
     knocks = 0
 

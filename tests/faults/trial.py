@@ -33,7 +33,7 @@ GUNICORN: dict[str, object] = {
     "PYTHONWARNINGS": "error,ignore::ResourceWarning",
 }
 # For tests of what ends: that a client and a server share a processor must not look like a failure.
-PATIENT: dict[str, object] = {"database__acquire_timeout": 5}
+PATIENT: dict[str, object] = {"database__acquire_timeout": 15}
 # The load comes from one caller, and much faster than one is allowed to.
 UNLIMITED: dict[str, object] = {"rate_limit__requests": 1_000_000, "rate_limit__writes": 1_000_000}
 

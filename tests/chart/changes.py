@@ -102,7 +102,13 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "ingress.tlsSecret": ("cert", INGRESS),
     **{
         f"ingress.annotations.nginx.ingress.kubernetes.io/{name}": ("7", INGRESS)
-        for name in ("proxy-body-size", "proxy-read-timeout", "proxy-send-timeout", "proxy-next-upstream")
+        for name in (
+            "proxy-body-size",
+            "proxy-request-buffering",
+            "proxy-read-timeout",
+            "proxy-send-timeout",
+            "proxy-next-upstream",
+        )
     },
     "autoscaling.enabled": (True, {}),
     **{

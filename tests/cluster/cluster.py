@@ -17,6 +17,7 @@ from kubernetes.dynamic import DynamicClient
 ROOT = Path(__file__).parents[2]
 IMAGE_ANNOTATION = "slipway.test/image"
 PREVIOUS_ANNOTATION = "slipway.test/previous"
+LIVE_ANNOTATION = "slipway.test/live"
 NAMESPACE = ROOT / "k8s" / "namespace.yaml"
 REQUEST_SECONDS = 20
 
@@ -28,18 +29,18 @@ class NoClusterError(Exception):
 
 
 class Cluster:
-    """One namespace of a cluster whose nodes hold an image of the service."""
+    """One namespace of a cluster whose nodes hold an image of the service, of its version before, and of Tilt's."""
 
-    def __init__(self, namespace: str, image: str, previous: str = "") -> None:
+    def __init__(self, namespace: str, image: str, *, previous: str = "", live: str = "") -> None:
         config.load_kube_config()  # type: ignore[no-untyped-call]
-        self.namespace, self.image, self.previous = namespace, image, previous
+        self.namespace, self.image, self.previous, self.live = namespace, image, previous, live
         self.core = client.CoreV1Api()
         self._dynamic: Any = DynamicClient(client.ApiClient())  # type: ignore[no-untyped-call]
 
     @contextmanager
     def beside(self, name: str) -> Iterator["Cluster"]:
         """Another namespace, as k8s/namespace.yaml makes it, that is gone with all in it when the block ends."""
-        other = Cluster(f"{self.namespace}-{name}", self.image, self.previous)
+        other = Cluster(f"{self.namespace}-{name}", self.image, previous=self.previous, live=self.live)
         manifest = yaml.safe_load(NAMESPACE.read_text("utf-8"))
         manifest["metadata"]["name"] = other.namespace
         remove = ("kubectl", "delete", "namespace", other.namespace, "--ignore-not-found", "--wait")
@@ -164,7 +165,12 @@ def _prepared(namespace: str) -> Cluster:
     annotations = (found.metadata.annotations if found.metadata else None) or {}
     if IMAGE_ANNOTATION not in annotations:
         raise NoClusterError(f"namespace {namespace} was not made by `make cluster-up`")
-    return Cluster(namespace, annotations[IMAGE_ANNOTATION], annotations.get(PREVIOUS_ANNOTATION, ""))
+    return Cluster(
+        namespace,
+        annotations[IMAGE_ANNOTATION],
+        previous=annotations.get(PREVIOUS_ANNOTATION, ""),
+        live=annotations.get(LIVE_ANNOTATION, ""),
+    )
 
 
 def connect() -> Cluster:

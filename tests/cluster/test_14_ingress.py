@@ -1,29 +1,39 @@
-"""The development profile: its ingress controller, and that each annotation of the Ingress has its effect."""
+"""The development profile with the image of `tilt up`: its ingress controller, that each annotation of the Ingress has
+its effect, and changed code that is served by the pod that runs.
+"""
 
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.cluster.cluster import Cluster, wait_until
-from tests.cluster.images import skip_without
+from tests.cluster.cluster import ROOT, Cluster, wait_until
+from tests.cluster.images import holds, skip_without
 from tests.cluster.release import Release
 
 VALUES = "chart/ci/06-development-values.yaml"
+OPTIONAL = {"pgadmin4": "pgadmin.enabled", "redis-commander": "redisCommander.enabled"}
 HOST = "slipway.localhost"
 CONTROLLER = "service/slipway-traefik"
 PREFIX = r"ingress.annotations.nginx\.ingress\.kubernetes\.io"
 LOCK_SECONDS = 6
 
 
+def _release(cluster: Cluster, **settings: object) -> Release:
+    """The profile, without the parts whose images the nodes do not hold."""
+    off = {value: False for program, value in OPTIONAL.items() if not holds(cluster, program)}
+    return Release(cluster, {**off, **settings}, values=VALUES, image=cluster.live)
+
+
 @pytest.fixture(scope="module")
 def development(cluster: Cluster) -> Iterator[Release]:
     skip_without(cluster, "traefik")
     with cluster.beside("development") as namespace:
-        found = Release(namespace, values=VALUES)
+        found = _release(namespace)
         # Definitions that only providers which are off would use.
         found.install("--skip-crds")
         yield found
@@ -48,7 +58,7 @@ def through(development: Release, key: str) -> Iterator[httpx2.Client]:
 
 def _annotate(release: Release, **annotations: str) -> None:
     named = {f"{PREFIX}/{name.replace('_', '-')}": value for name, value in annotations.items()}
-    Release(release.cluster, named, values=VALUES).upgrade()
+    _release(release.cluster, **named).upgrade()
 
 
 def _is_the_services_own(answer: httpx2.Response) -> bool:
@@ -106,6 +116,31 @@ def test_a_slow_answer_is_not_waited_for_longer(
     assert answer.status_code == 504, answer.text
     assert 0.9 < time.monotonic() - began < 3
     assert not _is_the_services_own(answer)
+
+
+def test_changed_code_is_served_by_the_pod_that_runs(
+    development: Release, through: httpx2.Client, tmp_path: Path
+) -> None:
+    """What Tilt does with a saved file: it is copied into the container, and tilt/reload.py starts the server anew."""
+    (before,) = development.pods()
+    was, now = "A REST API over one declaration for each resource.", "Changed while it runs."
+    source = (ROOT / "service" / "main.py").read_text("utf-8")
+    assert was in source
+    changed = tmp_path / "main.py"
+    changed.write_text(source.replace(was, now), "utf-8")
+    pod = before["metadata"]["name"]
+    development.cluster.kubectl(
+        "cp", str(changed), f"{pod}:/tmp/live/service/main.py", "--container", "server"
+    )
+
+    def description() -> str:
+        answer = through.get("/openapi.json")
+        return str(answer.json()["info"]["description"]) if answer.status_code == 200 else ""
+
+    wait_until("the new text is served", lambda: description() == now, seconds=60)
+    (after,) = development.pods()
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["status"]["containerStatuses"][0]["restartCount"] == 0
 
 
 def test_a_rate_is_held(development: Release, through: httpx2.Client) -> None:

@@ -84,7 +84,7 @@ def test_no_secret_is_generated_by_rendering_and_the_one_that_is_used_is_made(ti
     program, namespace, name = _resources(tilt)["secret"]["cmd"]
     assert os.access(ROOT / program, os.X_OK)
     text = Path(ROOT, "tilt", "values.yaml").read_text("utf-8")
-    assert text.count(f"existingSecret: {name}\n") == 4
+    assert text.count(f"existingSecret: {name}\n") == 6
     assert {found["metadata"]["namespace"] for found in tilt.manifests if found["kind"] == "Deployment"} == {
         namespace
     }

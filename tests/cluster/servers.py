@@ -7,7 +7,7 @@ from tests.cluster.cluster import ROOT, Cluster, run
 from tests.cluster.release import HELM, INSTALL_SECONDS, SERVER_IMAGES, values_of
 
 PASSWORD = secrets.token_hex(16)
-DATABASE, OWNER = "shop", "shop_owner"
+DATABASE, OWNER, USER = "shop", "shop_owner", "shop_app"
 SETTINGS: dict[str, dict[str, object]] = {
     "postgres": {
         "auth": {
@@ -35,7 +35,7 @@ def secret(name: str, key: str, value: str) -> dict[str, object]:
 
 
 def install(cluster: Cluster) -> dict[str, str]:
-    """The host names of both servers, which are ready and know PASSWORD."""
+    """The host names of both servers, which are ready and know PASSWORD. The role of the service may log in."""
     cluster.create(secret("servers", "password", PASSWORD))
     for name, settings in SETTINGS.items():
         release = (HELM, "--namespace", cluster.namespace, "install", f"shop-{name}", _package(name))
@@ -47,6 +47,8 @@ def install(cluster: Cluster) -> dict[str, str]:
             f"{INSTALL_SECONDS}s",
             seconds=INSTALL_SECONDS + 30,
         )
+    role = f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'"
+    cluster.kubectl("exec", "shop-postgres-0", "--", "psql", "-U", OWNER, "-d", DATABASE, "-c", role)
     return {name: f"shop-{name}.{cluster.namespace}.svc" for name in SETTINGS}
 
 

@@ -1,6 +1,5 @@
 """Servers in somebody else's namespace: every Secret brought along, nothing bundled, nothing generated."""
 
-import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -26,10 +25,8 @@ def external(cluster: Cluster, hosts: dict[str, str]) -> Iterator[Release]:
     """The release; four pods meet an empty database at once."""
     with cluster.beside("external") as namespace:
         namespace.create(servers.secret("shop-signing", "key", "k" * 32))
-        for name in ("shop-database-owner", "shop-redis"):
+        for name in ("shop-database", "shop-database-owner", "shop-redis"):
             namespace.create(servers.secret(name, "password", servers.PASSWORD))
-        # The migration makes the service's role with this password.
-        namespace.create(servers.secret("shop-database", "password", secrets.token_hex(16)))
         there = {
             "namespaceSelector": {
                 "matchLabels": {"kubernetes.io/metadata.name": f"{cluster.namespace}-servers"}

@@ -11,6 +11,9 @@ from structlog.typing import EventDict, Processor
 from service.config import LoggingSettings
 
 LONGEST_VALUE = 2000
+LONGEST_LINE = 8192
+"""Bytes of a JSON line; collectors cut or refuse longer ones."""
+SHORT_VALUE = 100
 
 
 def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
@@ -82,4 +85,19 @@ def _bounded(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 def _json_line(_logger: Any, _method: str, event: EventDict) -> str:
     ordered = {"time": event.pop("timestamp", None), "level": event.pop("level", None), **event}
-    return orjson.dumps(ordered, default=str).decode()
+    while len(line := orjson.dumps(ordered, default=str)) > LONGEST_LINE and _cut_longest(ordered):
+        pass
+    return line.decode()
+
+
+def _cut_longest(event: EventDict) -> bool:
+    """Halve the longest text; of a traceback stays the end, where the cause is. False when no text is long."""
+    texts = {
+        key: value for key, value in event.items() if isinstance(value, str) and len(value) > SHORT_VALUE
+    }
+    if not texts:
+        return False
+    key = max(texts, key=lambda name: len(texts[name]))
+    value, kept = texts[key], len(texts[key]) // 2
+    event[key] = "…" + value[-kept:] if key == "exception" else value[:kept] + "…"
+    return True

@@ -1,12 +1,14 @@
 """Host names that the service answers to."""
 
 import json
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
 
 from service.config import Settings
+from service.local.ports import LOOPBACK
 from service.main import create_app
 from tests.api.test_items import problem
 from tests.process.conftest import Serve, serve
@@ -70,3 +72,9 @@ def test_probes_find_a_server_by_its_address(serve: Serve) -> None:
     assert server.api.get("/health").status_code == 200
     assert server.api.get(URL).status_code == 400
     assert server.api.get(URL, headers={"Host": "api.example"}).status_code == 401
+    # RFC 9112, 3.2.2: the authority of the target counts, whatever Host says.
+    for target, host, status in (("evil", "api", 400), ("user@api", "evil", 401), ("api", "api", 401)):
+        request = f"GET http://{target}.example:80{URL} HTTP/1.1\r\nHost: {host}.example\r\n\r\n"
+        with socket.create_connection((LOOPBACK, server.port), 10) as connection:
+            connection.sendall(request.encode())
+            assert connection.recv(15).split()[1] == b"%d" % status, request

@@ -83,9 +83,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if (
-            self._running is not None
-        ):  # uvicorn tells the last request only, which may still wait behind this one
+        if self._running is not None:  # uvicorn tells the last request only, which may wait behind this one
             self._running.disconnected = not self._running.response_complete
             self._running.message_event.set()
         self._unset_keepalive_if_required()
@@ -216,6 +214,8 @@ class Connection(HttpToolsProtocol):
         coded, length = framing.CODING in noted, int(noted.get(framing.LENGTH, 0))
         # To a client of HTTP/1.0 a 100 means nothing (RFC 9110, 10.1.1).
         self.expect_100_continue = framing.EXPECT in noted and version == "1.1" and (coded or length > 0)
+        if (authority := framing.authority(self.url)) is not None:
+            self.headers[:] = [(n, authority if n == framing.HOST else v) for n, v in self.headers]
         super().on_headers_complete()
         self._phase, self._fed, self._start = BODY, 0, b""
         self._room = self.limits.header_bytes  # for trailers

@@ -31,6 +31,13 @@ def objection(method: bytes, version: str, target: bytes, noted: Noted) -> Probl
     return _host(version, noted.get(HOST)) or _coding(version, noted.get(CODING)) or _expect(version, noted)
 
 
+def authority(target: bytes) -> bytes | None:
+    """The authority of a target in absolute form, which counts instead of `Host` (RFC 9112, 3.2.2); None in others."""
+    if target[:1] in {b"/", b"*"}:
+        return None
+    return re.split(rb"[/?]", target.partition(b"://")[2], maxsplit=1)[0].rpartition(b"@")[2]
+
+
 def _host(version: str, host: bytes | None) -> Problem | None:
     """RFC 9112, 3.2: exactly one valid Host, which HTTP/1.0 need not send."""
     if host is None:

@@ -1,0 +1,51 @@
+"""Log lines: no secrets of local variables, no line that a collector refuses."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from service.config import LoggingSettings
+from service.observability import logs
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """Takes what is logged, once `logs.configure` has been told of it."""
+    before = logging.getLogger().handlers[:]
+    yield io.StringIO()
+    logging.getLogger().handlers[:] = before
+    structlog.reset_defaults()
+
+
+def _fail(_secret: str, message: str) -> None:
+    raise RuntimeError(message)
+
+
+def _log_a_failure(secret: str, message: str, **more: str) -> None:
+    try:
+        _fail(secret, message)
+    except RuntimeError:
+        structlog.get_logger("test").exception("failed", **more)
+
+
+def test_console_shows_no_local_variables(stream: io.StringIO) -> None:
+    logs.configure(LoggingSettings(format="console"), stream)
+    secret = "s3cr3t-in-a-local"
+    _log_a_failure(secret, "broken")
+    assert "broken" in stream.getvalue()
+    assert secret not in stream.getvalue()
+
+
+@pytest.mark.parametrize("letter", ["x", "\x00", "€", '"'])
+def test_line_is_bounded_and_keeps_the_end_of_a_traceback(stream: io.StringIO, letter: str) -> None:
+    logs.configure(LoggingSettings(format="json"), stream)
+    _log_a_failure("", letter * 20_000 + "the cause", one=letter * 5000, two=letter * 5000)
+    line = stream.getvalue()
+    assert len(line.encode()) <= 8192 + 1  # its newline
+    told = json.loads(line)
+    assert told["event"] == "failed"
+    assert told["exception"].endswith("the cause")

@@ -166,7 +166,7 @@ class RedisSettings(Group):
     """Number of the logical database."""
     password: SecretStr = SecretStr("")
     """Password of Redis. From a secret file it is read again at every new connection."""
-    timeout: Annotated[float, Field(gt=0, le=10)] = 0.025
+    timeout: Annotated[float, Field(gt=0, le=10)] = 0.02
     """Seconds that a command of Redis may take, connecting included; there is no retry. A write counts for two limits
     and so waits twice as long at most."""
     retry_after: Annotated[float, Field(gt=0, le=300)] = 2.0
@@ -206,7 +206,7 @@ class SecuritySettings(Group):
     """Signs page cursors; at least 32 characters, the same for all replicas."""
     anonymous: Literal["none", "read", "write"] = "none"
     """What a caller without credentials may do. `write` is refused in production."""
-    key_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
+    key_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 0.8
     """Seconds that a verified API key is trusted without a look at the database; bounds how long a revoked
     key still works."""
     cors_origins: tuple[str, ...] = ()

@@ -146,7 +146,7 @@ async def test_redis_that_does_not_answer_stalls_nobody(trial: Trial, figure: Fi
                 case "slow":
                     proxy.delay = 0.3
                 case "slowish":  # just not slow enough to be given up
-                    proxy.delay = 0.01
+                    proxy.delay = 0.008
 
         async def heal() -> None:
             trial.redis.resume()

@@ -184,9 +184,10 @@ class Database:
         mine = False
         try:
             # Looks are counted and not seconds: a process that was kept from running meanwhile has not waited.
-            for _ in range(max(1, round(self._limits.acquire_timeout / FREED_SECONDS))):
+            looks = max(1, round(self._limits.acquire_timeout / FREED_SECONDS))
+            for look in range(looks):
                 if pool.get_idle_size() > 0:
-                    return await pool.acquire(timeout=self._limits.acquire_timeout)
+                    return await pool.acquire(timeout=(looks - look) * FREED_SECONDS)
                 mine = bool((await asyncio.wait({connecting}, timeout=FREED_SECONDS))[0])
                 if mine:
                     return connecting.result()
@@ -237,8 +238,8 @@ class Database:
             await self._expire()
             raise DatabaseUnavailableError(why(error)) from error
         except LOST as error:
-            if isinstance(error, OSError) and not _is_gone(connection):
-                raise  # not the database's, but of what the block has done beside it
+            if isinstance(error, OSError | ValueError) and not _is_gone(connection):
+                raise  # of what the block has done beside it, or of an argument that asyncpg could not encode
             _cut(connection)
             await self._expire()
             raise ConnectionLostError(why(error)) from error

@@ -155,6 +155,11 @@ class Redis:
                 await _measured(self._client.ping(), self._settings.timeout)
             except FAILED:
                 continue
+            except (
+                Exception
+            ):  # a password that cannot be read, or a defect: Redis is tried again all the same
+                log.exception("redis cannot be tried")
+                continue
             self._trial = None
             self._works()
             return

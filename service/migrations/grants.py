@@ -60,12 +60,23 @@ END $$;
 
 """
 MIGHTY = text("""
-SELECT rolsuper OR pg_has_role(oid, quote_ident(current_user)::regrole, 'USAGE') FROM pg_roles WHERE rolname = :role
+SELECT rolsuper OR pg_has_role(r.oid, quote_ident(current_user)::regrole, 'MEMBER')
+  OR pg_has_role(r.oid, datdba, 'MEMBER') OR COALESCE(pg_has_role(r.oid, nspowner, 'MEMBER'), false)
+FROM pg_roles r JOIN pg_database ON datname = current_database()
+  LEFT JOIN pg_namespace ON nspname = current_schema()
+WHERE rolname = :role
 """)
 
 
 class AppRoleError(Exception):
     """The role of `SLIPWAY_DATABASE__APP_ROLE` cannot be what the service logs in as."""
+
+
+async def exists(connection: AsyncConnection, role: str) -> bool:
+    """Whether there is a role of this name."""
+    found = await connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
+    await connection.rollback()
+    return found is not None
 
 
 async def check(connection: AsyncConnection, role: str) -> None:
@@ -78,8 +89,8 @@ async def check(connection: AsyncConnection, role: str) -> None:
         )
     if mighty:
         raise AppRoleError(
-            f"SLIPWAY_DATABASE__APP_ROLE: {role} is a superuser, or the role that migrates, or a member of it; "
-            "the service needs one that owns nothing"
+            f"SLIPWAY_DATABASE__APP_ROLE: {role} is a superuser, or the role that migrates or owns the database, "
+            "or may become it; the service needs one that owns nothing"
         )
 
 

@@ -216,6 +216,8 @@ async def _upgrade(
     role = settings.database.app_role
     if role:
         if password := settings.database.app_password.get_secret_value():
+            if await grants.exists(connection, role):  # before it gets a password that is not its own
+                await grants.check(connection, role)
             await ensure(connection, role, password)
         await grants.check(connection, role)
     before = await current(connection)

@@ -136,8 +136,7 @@ class RateLimiter:
         if _use_lease(bucket, now):
             return self._decide(policy, bucket, now, allowed=True, counted_by="lease")
         if self._redis is not None:
-            debt = bucket.known(now) + bucket.alone(now, self._sharers)
-            if debt > policy.window - policy.step + _SLACK:
+            if self._spent(policy, bucket, now):
                 return self._decide(policy, bucket, now, allowed=False, counted_by="process")
             granted = await self._lease(policy, caller, bucket)
             self._away = granted is None
@@ -153,6 +152,11 @@ class RateLimiter:
         cost = policy.cost(self._sharers if self._away else 1)
         return 0.0 if bucket is None else max(0.0, bucket.full_at + cost - now - policy.window - _SLACK)
 
+    def _spent(self, policy: Policy, bucket: _Bucket, now: float) -> bool:
+        """Whether there is no token, so that Redis need not be asked."""
+        debt = bucket.known(now) + bucket.alone(now, self._sharers)
+        return debt > policy.window - policy.step + _SLACK
+
     def _bucket(self, name: str, now: float) -> _Bucket:
         bucket = self._buckets.get(name)
         if bucket is None:
@@ -167,8 +171,11 @@ class RateLimiter:
         """Take tokens out of the shared bucket, and use one of them; None when Redis is away."""
         assert self._redis is not None
         async with bucket.leasing:  # one lease at a time: the others find what it brought
-            if _use_lease(bucket, clock.monotonic()):
+            now = clock.monotonic()
+            if _use_lease(bucket, now):
                 return True
+            if self._spent(policy, bucket, now):  # as the one before has learnt
+                return False
             return await self._ask(self._redis, policy, caller, bucket)
 
     async def _ask(self, redis: Redis, policy: Policy, caller: str, bucket: _Bucket) -> bool | None:

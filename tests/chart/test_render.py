@@ -66,7 +66,7 @@ def test_it_renders_with_its_dependencies(values: str | None, helm: str) -> None
 
 
 def test_no_template_uses_a_helper_of_a_subchart() -> None:
-    templates = sorted((CHART / "templates").iterdir())
+    templates = sorted(path for path in (CHART / "templates").rglob("*") if path.is_file())
     used = {name for path in templates for name in re.findall(r'include "([^"]+)"', path.read_text("utf-8"))}
     assert used
     assert {name for name in used if not name.startswith("slipway.")} == set()

@@ -43,6 +43,8 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
     try:
         found = connect()
     except NoClusterError as reason:
+        if os.environ.get("SLIPWAY_CLUSTER_REQUIRED"):
+            pytest.fail(str(reason), pytrace=False)
         pytest.skip(str(reason))
     request.session.stash[CLUSTER] = found
     return found

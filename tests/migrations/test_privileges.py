@@ -91,9 +91,18 @@ async def test_role_that_is_not_there_stops_before_anything_is_done(roles: Roles
 async def test_role_that_could_do_everything_is_refused(roles: Roles) -> None:
     with pytest.raises(AppRoleError, match="the service needs one that owns nothing"):
         await upgrade(settings_for(roles.owner_url, app_role=roles.owner))
-    await execute(roles.admin_url, f"GRANT {roles.owner} TO {roles.app}")
-    with pytest.raises(AppRoleError, match="the service needs one that owns nothing"):
-        await migrated(roles)
+    for grant in (f"GRANT {roles.owner} TO {roles.app}", f"ALTER ROLE {roles.app} NOINHERIT"):
+        await execute(roles.admin_url, grant)
+        with pytest.raises(AppRoleError, match="the service needs one that owns nothing"):
+            await migrated(roles)
+
+
+async def test_owner_that_is_named_by_mistake_keeps_its_password(roles: Roles) -> None:
+    wrong = settings_for(roles.owner_url, app_role=roles.owner, app_password="of-the-service")
+    for _ in range(2):
+        with pytest.raises(AppRoleError, match="the service needs one that owns nothing"):
+            await upgrade(wrong)
+    assert (await upgrade(settings_for(roles.owner_url))).changed
 
 
 async def test_role_with_a_name_of_odd_letters(roles: Roles, connect: Connect) -> None:

@@ -32,6 +32,7 @@ _fetches = Counter(
 )
 
 LARGEST = 256 * 1024  # bytes of a key set or discovery document
+FETCH_SECONDS = 6.0  # for discovery and keys together, however slowly they drip
 MOST_KEYS = 100
 SHORTEST_RSA = 2048  # bits; NIST SP 800-131A
 _FAMILIES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
@@ -126,18 +127,19 @@ class KeySet:
 
     async def _refresh(self) -> None:
         issuer = self._issuer.issuer
-        up = dependency_up.labels(issuer)
         try:
-            self._keys = await self._download()
-        except (FetchError, httpx2.HTTPError, InvalidJson) as error:
-            log.warning("issuer's keys not fetched", issuer=issuer, reason=str(error)[:200])
+            async with asyncio.timeout(FETCH_SECONDS):
+                self._keys = await self._download()
+        except (FetchError, httpx2.HTTPError, httpx2.InvalidURL, InvalidJson, TimeoutError) as error:
+            reason = str(error)[:200] or f"not within {FETCH_SECONDS:g} s"
+            log.warning("issuer's keys not fetched", issuer=issuer, reason=reason)
             _fetches.labels(issuer, "failed").inc()
-            up.set(0)
+            dependency_up.labels(issuer).set(0)
             return
         self._fetched_at = clock.monotonic()
         _fetches.labels(issuer, "ok").inc()
         _fetched.labels(issuer).set(clock.now().timestamp())
-        up.set(1)
+        dependency_up.labels(issuer).set(1)
 
     async def _download(self) -> tuple[PublicKey, ...]:
         document = await self._document(await self._jwks_url())

@@ -45,6 +45,8 @@ def migrate(
     """
     if from_ and not sql:
         raise CommandError("--from goes with --sql", Exit.USAGE)
+    if from_ and wait:
+        raise CommandError("--from asks no database, so there is nothing to --wait for", Exit.USAGE)
     if check and (sql or to != "head"):
         raise CommandError("--check goes with neither --sql nor --to", Exit.USAGE)
     # What asks no database needs no password either.
@@ -52,14 +54,14 @@ def migrate(
     if check:
         typer.echo(f"the database is at revision {run(runner.check(settings, wait=wait))}")
     elif sql:
-        typer.echo(_script(settings, from_, runner.known(to)), nl=False)
+        typer.echo(_script(settings, from_, runner.known(to), wait), nl=False)
     else:
         done = run(runner.upgrade(settings, to=to, wait=wait))
         typer.echo(f"{'migrated to' if done.changed else 'already at'} revision {done.after}")
 
 
-def _script(settings: Settings, before: str, target: str) -> str:
+def _script(settings: Settings, before: str, target: str, wait: float) -> str:
     if before == EMPTY:
         return rendering.script(settings, before=None, target=target)
-    start = runner.known(before) if before else run(runner.revision_of(settings))
+    start = runner.known(before) if before else run(runner.revision_of(settings, wait=wait))
     return rendering.script(settings, before=start, target=target)

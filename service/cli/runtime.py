@@ -20,6 +20,7 @@ from service.migrations.runner import (
     BackwardsError,
     MigrationFailedError,
     NotAtHeadError,
+    PooledError,
     UnknownRevisionError,
 )
 from service.observability import logs
@@ -32,6 +33,7 @@ _CODES: dict[type[Exception], Exit] = {
     PortTakenError: Exit.PORT_TAKEN,
     MigrationFailedError: Exit.MIGRATION,
     BackwardsError: Exit.MIGRATION,
+    PooledError: Exit.MIGRATION,
     AppRoleError: Exit.MIGRATION,
     UnknownRevisionError: Exit.USAGE,
     NotAtHeadError: Exit.NOT_AT_HEAD,

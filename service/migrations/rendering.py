@@ -33,7 +33,8 @@ def script(settings: Settings, *, before: str | None, target: str) -> str:
     It stops at the first error, and before anything is done when the database is at another revision. Raises
     `BackwardsError`.
     """
-    if reached(before, target):
+    known, role = revisions(), settings.database.app_role
+    if reached(before, target) and not (role and before in known):
         return f"-- slipway {__version__}: the database is at revision {before}, there is nothing to do.\n"
     values = {
         "version": __version__,
@@ -43,9 +44,7 @@ def script(settings: Settings, *, before: str | None, target: str) -> str:
         "lock_timeout": round(settings.database.migration_lock_timeout * 1000),
         "elsewhere": AT.format(before=before) if before else EMPTY,
     }
-    known = revisions()
     steps = known[known.index(before) + 1 if before else 0 : known.index(target) + 1]
-    role = settings.database.app_role
     return "".join(
         [
             HEAD.format(**values),

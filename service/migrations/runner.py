@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 LOCK = 0x51_1B_3A_79  # any number, as long as it is the same everywhere
 POLL = 0.5
+SAME_SESSION = "SELECT 1 FROM pg_settings WHERE name = 'lock_timeout' AND setting = '{}'"
 FIRST_LOCK_WAIT = 0.05  # seconds; each further attempt waits twice as long, up to the setting
 LOCATION = Path(__file__).parent
 
@@ -45,6 +46,10 @@ class LockedError(MigrationFailedError):
 
 class NotAtHeadError(Exception):
     """The database is not at the revision that this version was built with."""
+
+
+class PooledError(Exception):
+    """The way to the database leads through a pooler, which migrations cannot work with."""
 
 
 class UnknownRevisionError(Exception):
@@ -126,7 +131,7 @@ async def upgrade(settings: Settings, *, to: str = "head", wait: float = 0) -> O
     """Bring the database to a revision.
 
     Waits up to `wait` seconds for the server, for another migration to end, and for locks. Raises
-    `UnknownRevisionError`, `BackwardsError`, `DatabaseUnavailableError`, `MigrationFailedError` or
+    `UnknownRevisionError`, `BackwardsError`, `DatabaseUnavailableError`, `PooledError`, `MigrationFailedError` or
     `grants.AppRoleError`.
     """
     outcome: Outcome = await _patiently(settings, wait, partial(_upgrade, target=known(to)))
@@ -138,13 +143,14 @@ async def check(settings: Settings, *, wait: float = 0) -> str:
     return str(await _patiently(settings, wait, _check))
 
 
-async def revision_of(settings: Settings) -> str | None:
-    """The revision that the database is at, None for an empty one. Raises `DatabaseUnavailableError`."""
+async def revision_of(settings: Settings, *, wait: float = 0) -> str | None:
+    """The revision that the database is at, None for an empty one. Waits up to `wait` seconds for the server, then
+    raises `DatabaseUnavailableError`."""
 
     async def look(connection: AsyncConnection, _settings: Settings, _deadline: float) -> str | None:
         return await current(connection)
 
-    revision: str | None = await _patiently(settings, 0, look)
+    revision: str | None = await _patiently(settings, wait, look)
     return revision
 
 
@@ -225,6 +231,7 @@ async def _upgrade(
         role and before in revisions() and await grants.pending(connection, role)
     ):
         return Outcome(before, before)
+    await _refuse_pooler(connection, settings)
     async with _alone(connection, deadline):
         before = await current(connection)
         if not reached(before, target):
@@ -234,6 +241,26 @@ async def _upgrade(
         if role and after in revisions():
             await grants.settle(connection, role)
         return Outcome(before, after)
+
+
+async def _refuse_pooler(connection: AsyncConnection, settings: Settings) -> None:
+    """Raise `PooledError` unless the session is this connection's own.
+
+    In transaction mode a lock or a setting of the session stays behind on a connection that others get next. Who
+    does not say that there is a PgBouncer is found out: it takes no start-up parameter, or drops it when told to.
+    """
+    if not settings.database.pgbouncer:
+        sent = connect_options(settings)["server_settings"]["lock_timeout"]
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(driver, asyncpg.Connection)
+        # Sent as plain text: a pooler may lead to a server that knows a prepared statement of this name.
+        if await driver.execute(SAME_SESSION.format(sent)) == "SELECT 1":
+            return
+    raise PooledError(
+        "there is something to migrate, and between slipway and PostgreSQL is a pooler such as PgBouncer, which would "
+        "keep the lock of migrations; name PostgreSQL itself (SLIPWAY_DATABASE__HOST and __PORT, or __URL) with "
+        "SLIPWAY_DATABASE__PGBOUNCER=false"
+    )
 
 
 @asynccontextmanager

@@ -1,57 +1,27 @@
 """The service behind PgBouncer in transaction mode, by one setting."""
 
 import asyncio
-import os
-import shutil
-import socket
-import subprocess
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
-from sqlalchemy import make_url
 
 from service.config import Settings
 from service.main import create_app
 from service.security.keys import create_key
 from tests.api.conftest import unique
+from tests.bouncer import bounced, needs_pgbouncer
 from tests.conftest import DatabaseFactory
 
-PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-
-pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer on this machine")
+pytestmark = needs_pgbouncer
 
 
 @pytest.fixture
-def bouncer_url(fresh_database: DatabaseFactory, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database of this test's own, through a PgBouncer with three server connections."""
-    assert PGBOUNCER is not None
-    to = make_url(fresh_database())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = tmp_path / "pgbouncer.ini"
-    config.write_text(
-        f"[databases]\n"
-        f"slipway = host={to.host} port={to.port} dbname={to.database} user={to.username} "
-        f"password={to.password or ''}\n"
-        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\nunix_socket_dir =\n"
-        f"pool_mode = transaction\ndefault_pool_size = 3\nmax_client_conn = 100\n"
-    )
-    for path in (tmp_path, *tmp_path.parents):
-        if path.owner() == "root" and path != Path("/") and os.geteuid() == 0:
-            path.chmod(path.stat().st_mode | 0o055)
-            if path.name.startswith("pytest-of"):
-                break
-    as_user = ["--user=nobody"] if os.geteuid() == 0 else []
-    process = subprocess.Popen([PGBOUNCER, "--quiet", *as_user, str(config)])
-    try:
-        yield f"postgresql://{to.username}:any@127.0.0.1:{port}/slipway"
-    finally:
-        process.terminate()
-        process.wait(10)
+def bouncer_url(fresh_database: DatabaseFactory) -> Iterator[str]:
+    """The URL of a database of this test's own, through a PgBouncer."""
+    with bounced(fresh_database()) as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
 """`slipway migrate`: step by step, as SQL for psql, and what it refuses."""
 
+import asyncio
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
 from service.local.programs import postgres_programs
 from service.migrations import runner
 from tests.conftest import DatabaseFactory
+from tests.migrations.conftest import settings_for
 from tests.migrations.roles import Roles
 from tests.migrations.test_privileges import DUE, held
 from tests.migrations.writing import Write
@@ -118,6 +122,29 @@ async def test_script_grants_to_the_role_of_the_service(roles: Roles, command: C
     assert done.returncode == 3
 
 
+async def test_script_at_the_head_grants_what_is_missing(
+    roles: Roles, command: Command, connect: Any
+) -> None:
+    await runner.upgrade(settings_for(roles.owner_url))
+    where = {"database__url": roles.owner_url, "database__app_role": roles.app}
+    script = await asyncio.to_thread(command, "migrate", "--sql", **where)
+    assert script.exit_code == 0, script.output
+    assert "Running upgrade" not in script.stdout
+    for _ in range(2):
+        done = psql(roles.owner_url, script.stdout)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert await held(connect, roles) == DUE
+
+
+def test_script_waits_for_the_database_that_it_starts_from(
+    command: Command, fresh_database: DatabaseFactory
+) -> None:
+    nowhere = make_url(fresh_database()).set(port=1).render_as_string(hide_password=False)
+    began = time.monotonic()
+    assert command("migrate", "--sql", "--wait", "1", database__url=nowhere).exit_code == 4
+    assert time.monotonic() - began >= 1
+
+
 def test_steps_go_as_far_as_they_are_told_and_never_back(
     command: Command, fresh_database: DatabaseFactory
 ) -> None:
@@ -153,7 +180,14 @@ def test_unknown_revision_is_a_usage_error_that_names_the_known(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--from", "0001"), ("--check", "--sql"), ("--check", "--to", "0001"), ("--to", "")]
+    "arguments",
+    [
+        ("--from", "0001"),
+        ("--check", "--sql"),
+        ("--check", "--to", "0001"),
+        ("--to", ""),
+        ("--sql", "--from", "0001", "--wait", "5"),
+    ],
 )
 def test_options_that_do_not_go_together(command: Command, arguments: tuple[str, ...]) -> None:
     assert command("migrate", *arguments, database__password="x").exit_code == 2

@@ -1,0 +1,47 @@
+"""Migrations through a pooler, which are refused before anything is locked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from service.migrations import runner
+from service.migrations.runner import PooledError, upgrade
+from tests.bouncer import bounced, needs_pgbouncer
+from tests.conftest import DatabaseFactory
+from tests.migrations.conftest import settings_for
+from tests.process.conftest import Command
+
+pytestmark = needs_pgbouncer
+
+DECLARED: dict[str, Any] = {"pgbouncer": True}
+NOT_DECLARED: dict[str, Any] = {"pgbouncer": False}
+TRACES = """
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (
+  SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+@pytest.mark.parametrize("said", [DECLARED, NOT_DECLARED], ids=["declared", "found out"])
+async def test_migrating_through_pgbouncer_is_refused_and_leaves_nothing(
+    fresh_database: DatabaseFactory, connect: Callable[[str], Any], said: dict[str, Any]
+) -> None:
+    url = fresh_database(migrated=False)
+    direct = await connect(url)
+    with bounced(url, ignored="lock_timeout,client_connection_check_interval") as through:
+        with pytest.raises(PooledError, match="name PostgreSQL itself"):
+            await upgrade(settings_for(through, **said))
+        assert await direct.fetchval(TRACES) == 0
+        assert await direct.fetchval("SELECT to_regclass('alembic_version')") is None
+        assert (await upgrade(settings_for(url))).changed
+        assert not (await upgrade(settings_for(through, **said))).changed
+        assert await runner.check(settings_for(through, **said)) == runner.head()
+
+
+def test_refusal_of_a_pooler_is_one_line(command: Command, fresh_database: DatabaseFactory) -> None:
+    with bounced(fresh_database(migrated=False)) as through:
+        done = command("migrate", database__url=through, database__pgbouncer="true")
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (6, "", 1)
+    assert done.stderr.startswith(
+        "slipway: there is something to migrate, and between slipway and PostgreSQL"
+    )

@@ -6,7 +6,7 @@ import functools
 import random
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -268,6 +268,12 @@ class Database:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
+    def one_statement(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        """A connection for a statement that is a transaction of its own."""
+        # asyncpg prepares and runs a statement in two steps, which PgBouncer may send to two servers: only a
+        # transaction holds them together.
+        return self.transaction() if self._limits.pgbouncer else self.connection()
+
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection outside the pools, for what holds one for long. Raises `DatabaseUnavailableError`."""
@@ -293,10 +299,7 @@ class Database:
         return await self._fetch(sql, arguments)
 
     async def _fetch(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
-        # asyncpg prepares and runs a statement in two steps, which PgBouncer may send to two servers: only a
-        # transaction holds them together.
-        way = self.transaction() if self._limits.pgbouncer else self.connection()
-        async with way as connection:
+        async with self.one_statement() as connection:
             rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
             return rows
 

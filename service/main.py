@@ -32,6 +32,7 @@ from service.resources.requests.idempotency import Records
 from service.resources.routes import routers_of
 from service.security.access import Gate, Verifier
 from service.security.keys import KeyRing
+from service.security.last_use import WRITE_SECONDS
 from service.security.limits import RateLimiter
 from service.security.scoped import require_scopes
 from service.security.tokens.verifier import TokenVerifier
@@ -51,7 +52,9 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     services = _services(settings, database)
     jobs = _jobs(health, database, keys, tokens)
     # The probes come first: they answer to the end, and would open again what is closed behind them.
-    closing = [health.close, database.stop, tokens.close, *([redis.close] if redis else [])]
+    closing = [health.close, keys.last_use.close, database.stop, tokens.close]
+    if redis is not None:
+        closing.append(redis.close)
 
     app = FastAPI(
         title=settings.app.name.capitalize(),
@@ -85,6 +88,7 @@ def _jobs(health: Health, database: Database, keys: KeyRing, tokens: TokenVerifi
         Job(health.refresh, 2),
         Job(database.report, 1),
         Job(keys.report, 120, first=5),
+        Job(keys.last_use.write, WRITE_SECONDS, first=WRITE_SECONDS),
         Job(tokens.renew, 30, first=5),
     ]
 

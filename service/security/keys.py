@@ -23,6 +23,7 @@ from service import clock
 from service.database import Database, DatabaseUnavailableError
 from service.models.api_key import ApiKey
 from service.observability.metrics import cache_requests
+from service.security.last_use import LastUse
 from service.security.principals import Principal
 
 SCHEME = "slw"
@@ -31,15 +32,7 @@ SCOPE = re.compile(r"^[a-z][a-z0-9_-]{0,30}(:[a-z][a-z0-9_-]{0,30})?$")
 _CACHED_KEYS = 10_000
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
-_USED = """
-UPDATE api_key SET last_used_at = now() WHERE id = (
-  SELECT id FROM api_key
-  WHERE prefix = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
-  FOR UPDATE SKIP LOCKED
-)
-"""
 _SEEN_SECONDS = 600.0  # for which a good key counts for its principal while it is verified again
-_NOTED_SECONDS = 60.0  # how exact "last used" is: not every request is worth a write
 _SOONEST = "SELECT min(expires_at) FROM api_key WHERE revoked_at IS NULL AND expires_at > now()"
 _LOOK_UP = "SELECT id, secret_hash, scopes, expires_at, revoked_at FROM api_key WHERE prefix = $1"
 
@@ -117,7 +110,7 @@ class KeyRing:
         self._database = database
         self._cache_seconds = cache_seconds
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
-        self._noted: OrderedDict[str, float] = OrderedDict()
+        self.last_use = LastUse(database)
 
     def known(self, presented: str) -> Principal | None:
         """The principal of a key that was found good a moment ago; None means: verify it."""
@@ -154,7 +147,7 @@ class KeyRing:
             return None
         principal = Principal(f"key:{prefix}", frozenset(row["scopes"]))
         self._remember(_hash(presented), _Verified(principal, asked + self._cache_seconds, row["expires_at"]))
-        await self._note(prefix)
+        self.last_use.note(prefix)
         return principal
 
     async def report(self) -> None:
@@ -162,18 +155,6 @@ class KeyRing:
         with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError):
             [[soonest]] = await self._database.fetch(_SOONEST)
             _soonest.set(math.nan if soonest is None else soonest.timestamp())
-
-    async def _note(self, prefix: str) -> None:
-        """Write down that the key is used, once a minute."""
-        now = clock.monotonic()
-        if now - self._noted.get(prefix, float("-inf")) >= _NOTED_SECONDS:
-            self._noted[prefix] = now
-            self._noted.move_to_end(prefix)
-            while len(self._noted) > _CACHED_KEYS:
-                self._noted.popitem(last=False)
-            # Never at the cost of the request that uses it.
-            with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError):
-                await self._database.fetch(_USED, [prefix])
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:
         self._verified[digest] = verified

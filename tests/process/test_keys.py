@@ -27,10 +27,9 @@ def test_key_is_made_listed_used_and_revoked(shared: Served, command: Command, d
     key = keys("create", "--name", "reader", "--scope", "catalog:read", "--days", "1").strip()
     prefix, secret = key.split("_", 2)[1:]
     assert asked(shared, key).status_code == 200
-    listed = keys("list")
-    times = r"ends 20\S+Z\tused 20\S+Z"
-    assert re.search(f"^{prefix}\tactive\tcatalog:read\treader\t{times}$", listed, re.MULTILINE), listed
-    assert secret not in listed
+    line = rf"^{prefix}\tactive\tcatalog:read\treader\tends 20\S+Z\tused 20\S+Z$"
+    assert eventually(lambda: re.search(line, keys("list"), re.MULTILINE), seconds=10), keys("list")
+    assert secret not in keys("list")
     keys("revoke", prefix)
     revoked_at = time.monotonic()
     assert eventually(lambda: asked(shared, key).status_code == 401, seconds=5)

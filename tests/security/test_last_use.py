@@ -1,0 +1,111 @@
+"""When a key was last used: written beside the requests, at no cost of theirs."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+import structlog
+
+from service.security import last_use
+from service.security.last_use import LastUse
+from tests.conftest import DatabaseFactory
+from tests.engine.api import PRODUCTS, Api, running
+
+USED = "SELECT count(*) FROM api_key WHERE last_used_at IS NOT NULL"
+UNHURRIED = {"lock_timeout": 5, "acquire_timeout": 5}
+
+
+@pytest.fixture
+async def url(fresh_database: DatabaseFactory) -> str:
+    return fresh_database()
+
+
+@pytest.fixture
+async def beside(url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(url)
+    yield connection
+    await connection.close()
+
+
+async def eventually(connection: asyncpg.Connection, used: int) -> None:
+    for _ in range(200):
+        if await connection.fetchval(USED) == used:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{await connection.fetchval(USED)} keys were used, not {used}")
+
+
+async def backends(api: Api) -> list[int]:
+    async with api.database.connection() as one, api.database.connection() as other:
+        return [one.get_server_pid(), other.get_server_pid()]
+
+
+async def test_request_waits_for_no_lock_on_the_keys(url: str, beside: asyncpg.Connection) -> None:
+    async with running(url, database={"url": url, **UNHURRIED}) as api:
+        async with beside.transaction():
+            await beside.execute("LOCK TABLE api_key IN SHARE MODE")
+            began = time.monotonic()
+            assert (await api.client.get(PRODUCTS)).status_code == 200
+            assert time.monotonic() - began < UNHURRIED["lock_timeout"] / 2
+        await eventually(beside, 1)
+
+
+async def test_server_that_takes_no_writes_keeps_its_connections(
+    url: str, beside: asyncpg.Connection
+) -> None:
+    name = await beside.fetchval("SELECT current_database()")
+    async with running(url, database={"url": url, "pool_min": 2, "pool_max": 2}) as api:
+        await beside.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        await api.database.pool.expire_connections()
+        before = await backends(api)
+        with structlog.testing.capture_logs() as lines:
+            assert (await api.client.get(PRODUCTS)).status_code == 200
+            await asyncio.sleep(3 * last_use.WRITE_SECONDS)
+            assert (await api.client.get(PRODUCTS)).status_code == 200
+        assert await backends(api) == before
+    told: list[Any] = [line for line in lines if line["log_level"] != "info"]
+    assert [line["event"] for line in told] == ["last use of keys cannot be written"], lines
+    assert "read-only" in told[0]["reason"]
+
+
+async def test_use_is_written_at_the_end_of_the_process(
+    url: str, beside: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.main.WRITE_SECONDS", 600)
+    async with running(url) as api:
+        assert (await api.client.get(PRODUCTS)).status_code == 200
+        assert await beside.fetchval(USED) == 0
+    assert await beside.fetchval(USED) == 1
+
+
+async def test_key_is_written_once_a_minute_by_all_replicas_together(
+    url: str, beside: asyncpg.Connection
+) -> None:
+    async with running(url) as api:
+        prefix = await beside.fetchval("SELECT prefix FROM api_key")
+        first, second = LastUse(api.database), LastUse(api.database)
+        first.note(prefix)
+        await first.write()
+        written = await beside.fetchval("SELECT last_used_at FROM api_key")
+        for replica in (first, second):
+            replica.note(prefix)
+            await replica.write()
+        assert await beside.fetchval("SELECT last_used_at FROM api_key") == written
+        await beside.execute("UPDATE api_key SET last_used_at = now() - interval '2 minutes'")
+        third = LastUse(api.database)
+        third.note(prefix)
+        await third.write()
+        assert await beside.fetchval("SELECT last_used_at FROM api_key") > written
+
+
+async def test_what_is_not_written_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_use, "_MOST", 3)
+    async with running(url) as api:
+        notes = LastUse(api.database)
+        for number in range(10):
+            notes.note(f"key-{number}")
+        assert list(notes._unwritten) == ["key-7", "key-8", "key-9"]
+        assert len(notes._noted) == 3

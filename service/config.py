@@ -363,7 +363,7 @@ def _current_password(group: str, setting: SecretStr) -> str:
     one, what was set at the start."""
     folder = os.environ.get(SECRETS_DIR)
     if folder and f"{PREFIX}{group}__PASSWORD".upper() not in os.environ:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
             return (Path(folder) / group / "password").read_text("utf-8").strip()
     return setting.get_secret_value()
 

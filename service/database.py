@@ -95,10 +95,12 @@ class Database:
     async def _knock(self) -> asyncpg.Connection:
         try:
             connection = await connect(self._settings)
-        except LOST as error:
+        except (asyncpg.PostgresError, *LOST) as error:
             self._away = why(error)
             self._missed.set()
-            raise
+            if isinstance(error, LOST):
+                raise
+            raise DatabaseUnavailableError(self._away) from error  # whatever keeps it from letting us in
         self._away = None
         return connection
 
@@ -238,13 +240,15 @@ class Database:
             await self._expire()
             raise DatabaseUnavailableError(why(error)) from error
         except LOST as error:
-            if isinstance(error, OSError | ValueError) and not _is_gone(connection):
-                raise  # of what the block has done beside it, or of an argument that asyncpg could not encode
+            if isinstance(error, OSError | asyncpg.InterfaceError) and not _is_gone(connection):
+                raise  # of what the block has done beside it, or of a call that asyncpg refuses to send
             _cut(connection)
             await self._expire()
             raise ConnectionLostError(why(error)) from error
         finally:
-            await self.pool.release(connection)
+            # One that is given up meanwhile is closed here. That it cannot be in time changes nothing of what it did.
+            with contextlib.suppress(*LOST):
+                await self.pool.release(connection)
 
     async def probe(self, sql: str) -> list[asyncpg.Record]:
         """Run one statement on a connection kept for probes, so that a busy pool does not look like a lost server."""

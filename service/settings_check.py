@@ -35,6 +35,8 @@ def load(**arguments: Any) -> Settings:
         settings = _without_wrong_values(error, arguments)
     except SourceError as error:
         raise SettingsError([_source_line(str(error))]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([f"{SECRETS_DIR}: a file in it is not text in UTF-8"]) from None
     reasons = [
         *(f"{name}: there is no such setting" for name in sorted(unknown)),
         *reasons,

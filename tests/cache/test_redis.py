@@ -127,6 +127,30 @@ async def test_former_primary_is_left(redis: Redis) -> None:
     assert await eventually(redis)
 
 
+async def test_trial_that_fails_in_an_odd_way_is_not_the_last(
+    redis: Redis, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = 0
+
+    async def broken(**_: bool) -> None:
+        nonlocal tried
+        tried += 1
+        raise RuntimeError("odd")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(redis._pool, "disconnect", broken)
+        proxy.swallow()
+        assert await ask(redis) is None
+        proxy.heal()
+        began = time.monotonic()
+        while tried < 2:
+            assert time.monotonic() < began + 20 * RETRY_AFTER, "it has tried no more"
+            await asyncio.sleep(0.02)
+        assert value("slipway_redis_breaker_open") == 1
+    assert await eventually(redis)
+    assert value("slipway_redis_breaker_open") == 0
+
+
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[local.Redis]:
     server = local.Redis(tmp_path / "redis")

@@ -6,9 +6,12 @@ import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
+from sqlalchemy import make_url
 
 from service.database import ConnectionLostError, Database, DatabaseUnavailableError
+from service.local.ports import LOOPBACK
 from service.postgres import connect
 from service.resources.declaration import Change, Hooks
 from service.security.keys import create_key
@@ -16,6 +19,7 @@ from tests.conftest import DatabaseFactory
 from tests.engine.api import BASE, running, settings_for, unique
 from tests.engine.conftest import Shop
 from tests.engine.tables import gadgets, groups
+from tests.faults.proxy import Endpoint, Proxy
 
 END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -51,6 +55,49 @@ async def test_write_is_not_run_again(database: Database) -> None:
     with pytest.raises(ConnectionLostError):
         await writing
     assert await database.fetch("SELECT * FROM once") == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "arguments", "error"),
+    [
+        ("SELECT $1::int", ["no number"], asyncpg.DataError),
+        ("SELECT $1::int", [2**40], asyncpg.DataError),
+        ("SELECT $1::int", [], asyncpg.InterfaceError),
+        ("SELECT 1", [1], asyncpg.InterfaceError),
+    ],
+)
+async def test_call_that_the_driver_refuses_is_no_lost_connection(
+    fresh_database: DatabaseFactory, sql: str, arguments: list[object], error: type[Exception]
+) -> None:
+    """One connection serves before and after, and the caller sees what it has done wrong."""
+    database = Database(settings_for(fresh_database(), database={"pool_min": 1, "pool_max": 1}))
+    await database.start()
+    try:
+        before = await database.fetch("SELECT pg_backend_pid()")
+        with pytest.raises(error):
+            await database.fetch(sql, arguments)
+        assert await database.fetch("SELECT pg_backend_pid()") == before
+    finally:
+        await database.stop()
+
+
+async def test_what_was_done_stays_done_when_its_connection_cannot_be_closed(database_url: str) -> None:
+    """It was given up for another's sake while it worked, and then the network says nothing any more."""
+    to = make_url(database_url)
+    async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
+        url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
+        database = Database(settings_for(url, database={"acquire_timeout": 0.2, "pool_min": 0}))
+        await database.start()
+        try:
+            async with database.connection() as connection:
+                assert await connection.fetchval("SELECT 7") == 7
+                await database.pool.expire_connections()
+                way.swallow()
+            way.heal()
+            assert database.pool.get_size() == 0
+            assert await database.fetch("SELECT 7")
+        finally:
+            await database.stop()
 
 
 async def test_session_never_gets_a_connection_that_ended_in_the_pool(database: Database) -> None:
@@ -107,6 +154,37 @@ async def test_one_attempt_at_a_time_knocks_while_the_server_is_away() -> None:
     finally:
         await database.stop()
         server.close()
+
+
+async def test_server_that_lets_nobody_in_is_knocked_at_until_it_does(
+    fresh_database: DatabaseFactory, database_url: str
+) -> None:
+    """Whatever its reason: here the database takes no connections, which is none of the usual ones."""
+    url = fresh_database()
+    name = urlsplit(url).path[1:]
+    database = Database(settings_for(url, database={"pool_min": 2, "acquire_timeout": 0.2}))
+    await database.start()
+    other = await asyncpg.connect(database_url)
+    try:
+        await _filled(database)
+        await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        await other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        await asyncio.sleep(1.5)  # in which the pool has tried to fill itself
+        with pytest.raises(DatabaseUnavailableError):
+            await database.fetch("SELECT 1")
+        await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        await _filled(database)
+        assert await database.fetch("SELECT 1")
+    finally:
+        await other.close()
+        await database.stop()
+
+
+async def _filled(database: Database) -> None:
+    """Return when two connections lie ready, though nobody asks for one."""
+    async with asyncio.timeout(10):
+        while database.pool.get_idle_size() < 2:  # noqa: ASYNC110  # the pool tells nobody
+            await asyncio.sleep(0.02)
 
 
 class _Looks(Hooks):

@@ -1,6 +1,8 @@
 """Trouble with the database: what requests are told, and that it heals."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,8 +13,10 @@ from sqlalchemy import make_url
 
 from service.config import Settings
 from service.database import Database, DatabaseUnavailableError
+from service.local.ports import LOOPBACK
 from service.main import create_app
 from service.security.keys import create_key
+from tests.faults.proxy import Endpoint, Proxy
 
 SMALL: dict[str, Any] = {"pool_max": 2, "session_pool": 1, "acquire_timeout": 0.25, "lock_timeout": 0.5}
 
@@ -115,6 +119,52 @@ async def test_a_connection_that_is_given_back_serves_who_waits_for_a_new_one(sl
     await asyncio.sleep(1.5)  # it fills itself to one
     assert slow.pool.get_size() == slow.pool.get_idle_size() == 1
     await asyncio.gather(slow.fetch("SELECT pg_sleep(0.05)"), slow.fetch("SELECT 1"))
+
+
+async def test_wait_for_a_connection_is_no_longer_for_one_that_came_back_old(database_url: str) -> None:
+    """What comes back late in the wait must be connected anew, for which there is only what is left of the limit."""
+    to = make_url(database_url)
+    async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
+        url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
+        database = Database(_settings(url, pool_min=1, pool_max=4))
+        await database.start()
+        try:
+            for _ in range(5):
+                with contextlib.suppress(LuckError):
+                    usual, late = await _refused_with_an_old_connection_in_sight(database, way)
+                    assert late < 1.4 * usual
+                    return
+            pytest.fail("each time it was seen before it was old")
+        finally:
+            await database.stop()
+
+
+async def _refused_with_an_old_connection_in_sight(database: Database, way: Proxy) -> tuple[float, float]:
+    """The seconds until a request is refused while nothing can be connected to, and those when late in its wait a
+    connection comes back that is given up."""
+    async with database.connection():
+        way.delay = 10
+        usual = await _refused_after(database)
+        waiting = asyncio.create_task(_refused_after(database))
+        await asyncio.sleep(0.8 * SMALL["acquire_timeout"])
+    await database.pool.expire_connections()
+    late = await waiting
+    way.delay = 0
+    return usual, late
+
+
+class LuckError(Exception):
+    """The database has answered after all."""
+
+
+async def _refused_after(database: Database) -> float:
+    """The seconds until a request is refused."""
+    began = time.monotonic()
+    try:
+        await database.fetch("SELECT 1")
+    except DatabaseUnavailableError:
+        return time.monotonic() - began
+    raise LuckError
 
 
 async def test_who_leaves_while_a_connection_is_made_takes_none_along(slow: Database) -> None:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
 AUDIENCE = "slipway"
+DRIP_SECONDS = 0.05
 
 _RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PRIVATE: dict[str, Any] = {
@@ -48,6 +49,8 @@ class Issuer:
         self.status = "200 OK"
         self.headers = ""
         self.delay = 0.0
+        self.dripping = False
+        """Whether the rest of an answer comes for ever, a byte at a time, and never ends."""
 
     def token(self, algorithm: str = "RS256", *, headers: dict[str, Any] | None = None, **claims: Any) -> str:
         """A good token with these changes; a claim or header of None is left out."""
@@ -70,6 +73,9 @@ async def _answer(issuer: Issuer, reader: asyncio.StreamReader, writer: asyncio.
     path = request.split()[1]
     issuer.fetches[path] = issuer.fetches.get(path, 0) + 1
     await asyncio.sleep(issuer.delay)
+    if issuer.dripping:
+        await _drip(writer)
+        return
     body = issuer.documents.get(path, b"{}")
     head = f"HTTP/1.1 {issuer.status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{issuer.headers}\r\n"
     writer.write(head.encode() + body)
@@ -79,6 +85,19 @@ async def _answer(issuer: Issuer, reader: asyncio.StreamReader, writer: asyncio.
         await writer.wait_closed()
     except ConnectionError:
         pass  # a client that has read enough
+
+
+async def _drip(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n")
+    try:
+        while not writer.is_closing():
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(DRIP_SECONDS)
+    except ConnectionError:
+        pass  # a client that will not wait
+    finally:
+        writer.close()
 
 
 @asynccontextmanager

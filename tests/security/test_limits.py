@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from service.cache.redis import Redis
 from service.config import RedisSettings
@@ -76,6 +77,18 @@ async def test_requests_at_once_share_a_lease(redis: Redis) -> None:
         decisions = await asyncio.gather(*(limiter.take(policy, "caller") for _ in range(50)))
         admitted += sum(decision.allowed for decision in decisions)
     assert 990 <= admitted <= 1001
+
+
+async def test_requests_at_once_do_not_all_ask_about_a_bucket_that_is_empty(redis: Redis) -> None:
+    policy, limiter = Policy(unique("rush"), 10, 3600), RateLimiter(redis)
+    before = _commands()
+    decisions = await asyncio.gather(*(limiter.take(policy, "caller") for _ in range(300)))
+    assert sum(decision.allowed for decision in decisions) == 10
+    assert _commands() - before <= 15  # one for each token, one that finds none, some to count processes
+
+
+def _commands() -> float:
+    return REGISTRY.get_sample_value("slipway_redis_command_seconds_count") or 0.0
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from service import clock
 from service.config import SecuritySettings
 from service.http.problems import Unavailable
+from service.security.tokens import keys
 from service.security.tokens.verifier import TokenVerifier
 from tests.security.attacks import ATTACKS
 from tests.security.issuer import (
@@ -180,6 +181,22 @@ async def test_keys_are_not_trusted_beyond_their_age(issuer: Issuer, monkeypatch
     monkeypatch.setattr(clock, "monotonic", lambda: later)
     with pytest.raises(Unavailable):
         await verifier.verify(issuer.token(sub="x"))
+    await verifier.close()
+
+
+async def test_fetch_ends_in_time_however_slowly_the_answer_drips(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client's own time-outs begin anew with each byte."""
+    monkeypatch.setattr(keys, "FETCH_SECONDS", 0.5)
+    verifier = TokenVerifier(settings_for(issuer, jwks_cooldown=0.1))
+    issuer.dripping = True
+    async with asyncio.timeout(10):
+        with pytest.raises(Unavailable):
+            await verifier.verify(issuer.token())
+    issuer.dripping = False
+    await asyncio.sleep(0.1)
+    assert await verifier.verify(issuer.token()) is not None
     await verifier.close()
 
 

@@ -70,6 +70,14 @@ def test_rotated_password_is_read_again(secret: Secret) -> None:
     assert password() == "second"
     file.unlink()  # between two versions of a mount
     assert password() == "first"
+    file.write_bytes(b"\xff")
+    assert password() == "first"
+
+
+def test_secret_that_is_no_text_is_told(secret: Secret) -> None:
+    secret("database/password", "").write_bytes(b"\xff")
+    with pytest.raises(SettingsError, match="SLIPWAY_SECRETS_DIR: a file in it is not text in UTF-8"):
+        load()
 
 
 def test_password_of_the_environment_is_not_overruled_by_a_file(env: Env, secret: Secret) -> None:

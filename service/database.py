@@ -136,7 +136,8 @@ class Database:
     async def stop(self) -> None:
         """Close every connection; what still runs gets no more time."""
         if self._keeper is not None:
-            self._keeper.cancel()
+            for task in (self._keeper, *self._late):
+                task.cancel()
             await asyncio.gather(self._keeper, *self._late, return_exceptions=True)
         if self._probe is not None:
             self._probe.terminate()
@@ -232,6 +233,7 @@ class Database:
             raise DatabaseUnavailableError(why(error)) from error
         finally:
             metrics.waited(clock.monotonic() - began)
+        age = self._age
         try:
             yield connection
         except TimeoutError as error:
@@ -246,9 +248,10 @@ class Database:
             await self._expire()
             raise ConnectionLostError(why(error)) from error
         finally:
-            # One that is given up meanwhile is closed here. That it cannot be in time changes nothing of what it did.
-            with contextlib.suppress(*LOST):
-                await self.pool.release(connection)
+            if age != self._age:  # given up meanwhile: closing it in order may take long
+                _cut(connection)
+            with contextlib.suppress(*LOST):  # that a connection ends badly changes nothing of what was done by it
+                await self.pool.release(connection, timeout=self._limits.acquire_timeout)
 
     async def probe(self, sql: str) -> list[asyncpg.Record]:
         """Run one statement on a connection kept for probes, so that a busy pool does not look like a lost server."""

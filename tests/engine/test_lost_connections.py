@@ -82,17 +82,21 @@ async def test_call_that_the_driver_refuses_is_no_lost_connection(
 
 
 async def test_what_was_done_stays_done_when_its_connection_cannot_be_closed(database_url: str) -> None:
-    """It was given up for another's sake while it worked, and then the network says nothing any more."""
+    """Another one tells that the network says nothing any more, so that all are given up."""
     to = make_url(database_url)
     async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
         url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
-        database = Database(settings_for(url, database={"acquire_timeout": 0.2, "pool_min": 0}))
+        database = Database(settings_for(url, database={"acquire_timeout": 5, "pool_min": 0}))
         await database.start()
         try:
             async with database.connection() as connection:
                 assert await connection.fetchval("SELECT 7") == 7
-                await database.pool.expire_connections()
-                way.swallow()
+                with pytest.raises(DatabaseUnavailableError):
+                    async with database.connection() as other:
+                        way.swallow()
+                        await other.execute("SELECT 1", timeout=0.2)
+                began = time.monotonic()
+            assert time.monotonic() - began < 1
             way.heal()
             assert database.pool.get_size() == 0
             assert await database.fetch("SELECT 7")

@@ -250,7 +250,7 @@ class Database:
         finally:
             if age != self._age:  # given up meanwhile: closing it in order may take long
                 _cut(connection)
-            with contextlib.suppress(*LOST):  # that a connection ends badly changes nothing of what was done by it
+            with contextlib.suppress(*LOST):  # a connection that ends badly changes nothing of what it did
                 await self.pool.release(connection, timeout=self._limits.acquire_timeout)
 
     async def probe(self, sql: str) -> list[asyncpg.Record]:

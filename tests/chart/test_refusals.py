@@ -78,6 +78,62 @@ REFUSALS = [
         "credentials.generate is false, and nobody brings database-app-password, database-password, redis-password, ",
         "databaseRole.existingSecret, postgresql.auth.existingSecret, redis.auth.existingSecret, security.",
     ),
+    (
+        "redis.auth.existingSecretPasswordKey=database-password",
+        'postgresql.auth.existingSecret and redis.auth.existingSecret both take key "database-password" of ',
+        "Name another key, or a Secret of yours",
+    ),
+    (
+        "postgresql.auth.secretKeys.adminPasswordKey=database-app-password",
+        "postgresql.auth.existingSecret and databaseRole.existingSecret both take key ",
+        "Name another key",
+    ),
+    (
+        "postgresql.auth.secretKeys.adminPasswordKey=secret-key",
+        "security.existingSecret and postgresql.auth.existingSecret both take key ",
+        "Name another key",
+    ),
+    (
+        "databaseRole.existingSecret=slipway-credentials",
+        'databaseRole.existingSecret is "slipway-credentials", the Secret that this chart generates: ',
+        "or leave it empty and have it generated",
+    ),
+    (
+        "security.existingSecret=slipway-credentials",
+        'security.existingSecret is "slipway-credentials", the Secret that this chart generates: ',
+        "or leave it empty and have it generated",
+    ),
+    (
+        "postgresql.enabled=false,externalDatabase.host=db,externalDatabase.existingSecret=slipway-credentials",
+        'externalDatabase.existingSecret is "slipway-credentials", the Secret that this chart generates: ',
+        "Give yours another name",
+    ),
+    (
+        "redis.enabled=false,externalRedis.host=cache,externalRedis.existingSecret=slipway-credentials",
+        'externalRedis.existingSecret is "slipway-credentials", the Secret that this chart generates: ',
+        "Give yours another name",
+    ),
+    (
+        "service.nodePort=30080",
+        'service.nodePort is 30080 while service.type is "ClusterIP": ',
+        "Set service.type=NodePort",
+    ),
+    ("nameOverride=redis", 'nameOverride is "redis", as is the name of a bundled server: ', "Choose another"),
+    (
+        "fullnameOverride=slipway-postgresql",
+        'fullnameOverride is "slipway-postgresql", as is the name of a bundled server\'s Service: ',
+        "Choose another name",
+    ),
+    (
+        r"podLabels.app\.kubernetes\.io/component=api",
+        "podLabels has app.kubernetes.io/component, by which Services and policies find the pods: ",
+        "Leave it out",
+    ),
+    (
+        "serviceMonitor.enabled=true,networkPolicy.metrics.from=null",
+        "serviceMonitor.enabled is true while networkPolicy.metrics.from is empty: ",
+        "Name the pods of your Prometheus",
+    ),
     ("pgadmin.enabled=true", "pgadmin.enabled is true and pgadmin.email is empty: ", "Set pgadmin.email"),
     (
         f"{EXTERNAL},pgadmin.enabled=true",

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from kubernetes import client, config
 from kubernetes.dynamic import DynamicClient
 
@@ -34,22 +33,9 @@ class Cluster:
     def __init__(self, namespace: str, image: str, *, previous: str = "", live: str = "") -> None:
         config.load_kube_config()  # type: ignore[no-untyped-call]
         self.namespace, self.image, self.previous, self.live = namespace, image, previous, live
+        self.others: list[Cluster] = []  # the namespaces beside this one that are there now
         self.core = client.CoreV1Api()
         self._dynamic: Any = DynamicClient(client.ApiClient())  # type: ignore[no-untyped-call]
-
-    @contextmanager
-    def beside(self, name: str) -> Iterator["Cluster"]:
-        """Another namespace, as k8s/namespace.yaml makes it, that is gone with all in it when the block ends."""
-        other = Cluster(f"{self.namespace}-{name}", self.image, previous=self.previous, live=self.live)
-        manifest = yaml.safe_load(NAMESPACE.read_text("utf-8"))
-        manifest["metadata"]["name"] = other.namespace
-        remove = ("kubectl", "delete", "namespace", other.namespace, "--ignore-not-found", "--wait")
-        run(*remove, "--timeout=150s", seconds=170)
-        self.core.create_namespace(manifest, _request_timeout=REQUEST_SECONDS)
-        try:
-            yield other
-        finally:
-            run(*remove, "--timeout=150s", seconds=170)
 
     def _resource(self, api_version: str, kind: str) -> Any:
         return self._dynamic.resources.get(api_version=api_version, kind=kind)

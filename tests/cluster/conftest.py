@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.cluster import diagnosis
+from tests.cluster import diagnosis, networks
+from tests.cluster.beside import beside
 from tests.cluster.cluster import Cluster, NoClusterError, connect
 from tests.cluster.release import NAME, Release
 
@@ -86,3 +87,23 @@ def api(cluster: Cluster, release: Release, key: str) -> Iterator[httpx2.Client]
         ) as found,
     ):
         yield found
+
+
+@pytest.fixture(scope="module")
+def enforced(cluster: Cluster) -> Iterator[networks.Enforced]:
+    """A cluster that is seen to enforce policies that are not the chart's; skips the test on any other."""
+    with (
+        beside(cluster, "networks") as namespace,
+        networks.listening(namespace, "listener") as listener,
+        networks.running(namespace, "client") as client,
+    ):
+        reason = networks.not_enforced(client, listener)
+        if reason:
+            pytest.skip(reason)
+        yield networks.Enforced(client, listener)
+
+
+@pytest.fixture
+def probe() -> networks.Probe:
+    """Makes pods with labels, to call others from."""
+    return networks.running

@@ -10,8 +10,12 @@ SEARCHED_LINES = 5000
 
 
 def report(cluster: Cluster) -> str:
-    """Never raises: what cannot be had is said in its place."""
-    lines: list[str] = []
+    """Of its namespace and those beside it. Never raises: what cannot be had is said in its place."""
+    return "\n".join(_report(namespace) for namespace in (*cluster.others, cluster))
+
+
+def _report(cluster: Cluster) -> str:
+    lines = [f"=== namespace {cluster.namespace}"]
     for part in (_pods, _events, _logs):
         try:
             lines += part(cluster)

@@ -1,73 +1,98 @@
-"""NetworkPolicies in a cluster that enforces them: strangers reach the public port and nothing else."""
-
-import json
-from collections.abc import Iterator
+"""NetworkPolicies in a cluster that enforces them: each named edge is open, and no other is."""
 
 import pytest
 
-from tests.cluster.cluster import Cluster, wait_until
-from tests.cluster.loading import plain_pod
+from tests.cluster.cluster import Cluster
+from tests.cluster.networks import Enforced, Probe, pod_address, settles
 from tests.cluster.release import NAME, Release
 
-# Which of the addresses HOST:PORT answer to a connection, as JSON.
-PROBE = """
-import json, socket, sys
-found = {}
-for address in sys.argv[1:]:
-    host, port = address.rsplit(":", 1)
-    try:
-        socket.create_connection((host, int(port)), timeout=3).close()
-        found[address] = True
-    except OSError:
-        found[address] = False
-print(json.dumps(found))
-"""
 POSTGRESQL, REDIS, PUBLIC = f"{NAME}-postgresql:5432", f"{NAME}-redis:6379", f"{NAME}:80"
+API_SERVER = "kubernetes.default.svc:443"
+SERVER = f"deploy/{NAME}"
 
 
 @pytest.fixture
-def stranger(cluster: Cluster, release: Release) -> Iterator[str]:
-    """A pod of the same namespace that is none of the release's."""
-    cluster.delete("Pod", "stranger")
-    cluster.create(plain_pod("stranger", cluster.image, "sleep", "600"))
-    try:
-        wait_until(
-            "the stranger runs",
-            lambda: cluster.get("Pod", "stranger")["status"]["phase"] == "Running",
-            seconds=60,
-        )
-        yield "pod/stranger"
-    finally:
-        cluster.delete("Pod", "stranger")
+def addresses(release: Release, cluster: Cluster) -> dict[str, str]:
+    """What listens in the release, by the addresses of the pods themselves: no name has to be resolved."""
+    server = release.pods()[0]["metadata"]["name"]
+    return {
+        "public": pod_address(cluster, server, 8000),
+        "admin": pod_address(cluster, server, 9000),
+        "postgresql": pod_address(cluster, f"{NAME}-postgresql-0", 5432),
+        "redis": pod_address(cluster, f"{NAME}-redis-0", 6379),
+    }
 
 
-def _reaches(cluster: Cluster, target: str, container: str, *addresses: str) -> dict[str, bool]:
-    found: dict[str, bool] = json.loads(
-        cluster.exec(target, "python", "-c", PROBE, *addresses, container=container)
-    )
-    return found
+def _labels(component: str) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": NAME,
+        "app.kubernetes.io/instance": NAME,
+        "app.kubernetes.io/component": component,
+    }
 
 
+@pytest.mark.usefixtures("enforced")
 def test_a_stranger_reaches_the_public_port_and_no_server_and_no_metrics(
-    release: Release, cluster: Cluster, stranger: str
+    addresses: dict[str, str], cluster: Cluster, probe: Probe
 ) -> None:
-    admin = f"{release.pods()[0]['status']['podIP']}:9000"
-    reached = _reaches(cluster, stranger, "stranger", PUBLIC, POSTGRESQL, REDIS, admin)
-    if all(reached.values()):
-        pytest.skip("this cluster does not enforce NetworkPolicies")
-    assert reached == {PUBLIC: True, POSTGRESQL: False, REDIS: False, admin: False}
+    with probe(cluster, "stranger") as stranger:
+        settles(stranger, {PUBLIC: True, POSTGRESQL: False, REDIS: False, f"{NAME}-admin:9000": False})
+        settles(stranger, {address: name == "public" for name, address in addresses.items()})
 
 
-def test_the_service_reaches_its_servers_and_nothing_that_is_not_named(
-    release: Release, cluster: Cluster, stranger: str
+def test_a_stranger_of_another_namespace_reaches_no_more(
+    addresses: dict[str, str], enforced: Enforced
 ) -> None:
-    api_server = "kubernetes.default.svc:443"
-    if not _reaches(cluster, stranger, "stranger", api_server)[api_server]:
-        pytest.skip("this cluster's API cannot be reached from a pod at all")
-    if _reaches(cluster, stranger, "stranger", POSTGRESQL)[POSTGRESQL]:
-        pytest.skip("this cluster does not enforce NetworkPolicies")
-    reached = _reaches(cluster, f"deploy/{NAME}", "server", POSTGRESQL, REDIS, api_server)
-    assert reached == {POSTGRESQL: True, REDIS: True, api_server: False}
+    settles(enforced.client, {address: name == "public" for name, address in addresses.items()})
+
+
+@pytest.mark.usefixtures("enforced")
+def test_prometheus_reads_the_admin_port_and_nothing_else(
+    addresses: dict[str, str], cluster: Cluster, probe: Probe
+) -> None:
+    with probe(cluster, "watcher", {"app.kubernetes.io/name": "prometheus"}) as watcher:
+        open_to_it = {"public", "admin"}
+        settles(watcher, {address: name in open_to_it for name, address in addresses.items()})
+
+
+def test_the_service_reaches_names_and_its_servers_and_nothing_that_is_not_named(
+    release: Release, cluster: Cluster, enforced: Enforced, probe: Probe
+) -> None:
+    settles(enforced.client, {API_SERVER: True, enforced.listener: True})
+    expected = {POSTGRESQL: True, REDIS: True, API_SERVER: False, enforced.listener: False}
+    settles((cluster, SERVER, "server"), expected)
+    with probe(cluster, "other", _labels("server")) as other:
+        settles(other, expected)
+
+
+@pytest.mark.usefixtures("enforced")
+@pytest.mark.parametrize("component", ["migration", "purge"])
+def test_a_job_reaches_names_and_the_database_and_nothing_else(
+    component: str, addresses: dict[str, str], cluster: Cluster, probe: Probe
+) -> None:
+    with probe(cluster, component, _labels(component)) as job:
+        settles(job, {POSTGRESQL: True, REDIS: False, PUBLIC: False, API_SERVER: False})
+        settles(job, {address: name == "postgresql" for name, address in addresses.items()})
+
+
+@pytest.mark.usefixtures("enforced")
+def test_the_pod_of_helm_test_reaches_both_ports_and_no_server(
+    addresses: dict[str, str], cluster: Cluster, probe: Probe
+) -> None:
+    with probe(cluster, "asks", _labels("test")) as asks:
+        settles(asks, {address: name in {"public", "admin"} for name, address in addresses.items()})
+
+
+def test_the_database_calls_nobody(addresses: dict[str, str], cluster: Cluster, enforced: Enforced) -> None:
+    def reached(address: str) -> bool:
+        host, port = address.rsplit(":", 1)
+        script = f"timeout 3 bash -c '</dev/tcp/{host}/{port}' 2>/dev/null && echo reached || echo not"
+        return cluster.exec(f"{NAME}-postgresql-0", "sh", "-c", script, container="postgresql") == "reached\n"
+
+    # It can: its own port, over the loopback that no policy is about.
+    assert reached("127.0.0.1:5432")
+    for address in (addresses["public"], addresses["redis"], enforced.listener):
+        assert not reached(address), address
 
 
 def test_the_purge_runs_within_its_edges(release: Release, cluster: Cluster) -> None:

@@ -1,5 +1,7 @@
 """What an uninstall leaves is what NOTES say, and it is enough to come back."""
 
+import pytest
+
 from tests.cluster.cluster import Cluster, wait_until
 from tests.cluster.release import NAME, Release
 
@@ -15,6 +17,7 @@ def test_an_uninstall_leaves_the_secret_and_the_volume_and_a_new_install_finds_t
     release.uninstall()
     wait_until("only what NOTES say is left", lambda: cluster.everything() == KEPT, seconds=120)
     assert release.credentials() == secrets
+    _refused_without_its_passwords(release, cluster)
 
     release.install()
     assert release.sql("SELECT count(*) FROM product") == products
@@ -22,3 +25,18 @@ def test_an_uninstall_leaves_the_secret_and_the_volume_and_a_new_install_finds_t
 
     release.remove()
     wait_until("nothing is left", lambda: not cluster.everything(), seconds=120)
+
+
+def _refused_without_its_passwords(release: Release, cluster: Cluster) -> None:
+    """A volume whose password is lost gets no new one, which would not fit; and nothing is made."""
+    kept = cluster.get("Secret", f"{NAME}-credentials")
+    cluster.delete("Secret", f"{NAME}-credentials")
+    claim = f"PersistentVolumeClaim data-{NAME}-postgresql-0 is there, and key database-password of Secret"
+    with pytest.raises(AssertionError, match=claim):
+        release.install()
+    assert cluster.everything() == {f"PersistentVolumeClaim/data-{NAME}-postgresql-0"}
+    # Restored, as the sentence says.
+    named = {name: kept["metadata"][name] for name in ("name", "labels", "annotations")}
+    cluster.create(
+        {name: kept[name] for name in ("apiVersion", "kind", "type", "data")} | {"metadata": named}
+    )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.beside import beside
 from tests.cluster.cluster import ROOT, Cluster
 from tests.cluster.loading import load
 from tests.cluster.release import Release
@@ -15,7 +16,7 @@ CHART = ".local/previous/chart"
 def namespace(cluster: Cluster) -> Iterator[Cluster]:
     if not cluster.previous or not (ROOT / CHART).is_dir():
         pytest.skip("`make cluster-up` found no previous version in this copy of the history")
-    with cluster.beside("previous") as found:
+    with beside(cluster, "previous") as found:
         yield found
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.beside import beside
 from tests.cluster.cluster import Cluster, wait_until
 from tests.cluster.release import NAME, SERVER, Release
 
@@ -12,7 +13,7 @@ VALUES = "chart/ci/03-single-values.yaml"
 
 @pytest.fixture(scope="module")
 def single(cluster: Cluster) -> Iterator[Release]:
-    with cluster.beside("single") as namespace:
+    with beside(cluster, "single") as namespace:
         found = Release(namespace, values=VALUES)
         found.install(wait=False)  # nothing becomes ready before a migration
         yield found

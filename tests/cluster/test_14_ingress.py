@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.cluster.beside import beside
 from tests.cluster.cluster import ROOT, Cluster, wait_until
 from tests.cluster.images import holds, skip_without
 from tests.cluster.release import Release
@@ -32,7 +33,7 @@ def _release(cluster: Cluster, **settings: object) -> Release:
 @pytest.fixture(scope="module")
 def development(cluster: Cluster) -> Iterator[Release]:
     skip_without(cluster, "traefik")
-    with cluster.beside("development") as namespace:
+    with beside(cluster, "development") as namespace:
         found = _release(namespace)
         # Definitions that only providers which are off would use.
         found.install("--skip-crds")

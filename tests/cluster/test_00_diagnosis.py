@@ -1,0 +1,32 @@
+"""What is told when something fails in a namespace beside the tests' own, which is gone when it is read."""
+
+import pytest
+
+from tests.cluster import diagnosis
+from tests.cluster.beside import beside
+from tests.cluster.cluster import Cluster, wait_until
+from tests.cluster.loading import plain_pod
+
+
+def _ended(cluster: Cluster) -> bool:
+    return bool(cluster.get("Pod", "broken")["status"]["phase"] == "Failed")
+
+
+def _install_what_fails(cluster: Cluster) -> None:
+    with beside(cluster, "broken") as namespace:
+        namespace.create(plain_pod("broken", cluster.image, "sh", "-c", "echo it is the disk; exit 7"))
+        wait_until("it has failed", lambda: _ended(namespace), seconds=60)
+        # What a test that fails while the namespace is there prints.
+        assert "it is the disk" in diagnosis.report(cluster)
+        raise AssertionError("the installation has failed")
+
+
+def test_a_failed_installation_tells_of_its_own_namespace(cluster: Cluster) -> None:
+    with pytest.raises(AssertionError, match="the installation has failed") as raised:
+        _install_what_fails(cluster)
+    (told,) = raised.value.__notes__
+    assert f"=== namespace {cluster.namespace}-broken" in told
+    assert "pod broken: Failed" in told
+    assert "'exitCode': 7" in told
+    assert "it is the disk" in told
+    assert cluster.others == []

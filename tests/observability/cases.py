@@ -1,6 +1,6 @@
 """For each alert what makes it go off, and what is near to that and does not."""
 
-from tests.observability.rules import Case
+from tests.observability.rules import HOST, NAMESPACE, TLS_SECRET, Case
 
 DAY = 24 * 60
 SLOWLY = "SlipwayErrorBudgetBurnsSlowly"
@@ -19,6 +19,13 @@ NEW = 'pod="slipway-7c9f8d6b5-abcde"'
 GIVEN_UP = 'deployment="slipway", condition="Progressing", status="false"'
 OTHERS = 'deployment="slipway-grafana", condition="Progressing", status="false"'
 ISSUER = "https://id.example.com"
+FAILING = f"0+2x{2 * DAY}"
+NOT_FETCHED = "SlipwayTokenKeysNotFetched"
+CERT_MANAGER, NGINX, TRAEFIK = (
+    "certmanager_certificate_expiration_timestamp_seconds",
+    "nginx_ingress_controller_ssl_expire_time_seconds",
+    "traefik_tls_certs_not_after",
+)
 
 
 def histogram(name: str, labels: str, *buckets: tuple[str, int]) -> dict[str, str]:
@@ -46,9 +53,20 @@ def lag(*buckets: tuple[str, int]) -> dict[str, str]:
     return histogram("slipway_event_loop_lag_seconds", 'pod="a"', *buckets)
 
 
-def keys(fetched: str, up: str) -> dict[str, str]:
-    name = f'slipway_token_keys_fetched_timestamp_seconds{{pod="a", issuer="{ISSUER}"}}'
-    return {name: fetched, **dependency(ISSUER, up)}
+def fetches(up: str, failed: str, pod: str = "a") -> dict[str, str]:
+    """What a pod tells of its attempts to fetch an issuer's keys: how the last one ended, and how many have failed."""
+    name = f'slipway_token_keys_fetches_total{{pod="{pod}", issuer="{ISSUER}", result="failed"}}'
+    return {name: failed, **dependency(ISSUER, up, pod)}
+
+
+def keys(fetched: str, up: str, failed: str = FAILING, pod: str = "a") -> dict[str, str]:
+    """The same, and when the last one has succeeded."""
+    name = f'slipway_token_keys_fetched_timestamp_seconds{{pod="{pod}", issuer="{ISSUER}"}}'
+    return {name: fetched, **fetches(up, failed, pod)}
+
+
+def certificate(name: str, labels: str, days: int) -> dict[str, str]:
+    return {f"{name}{{{labels}}}": f"{days * 86400}x60"}
 
 
 def versions(*values: str) -> dict[str, str]:
@@ -56,6 +74,8 @@ def versions(*values: str) -> dict[str, str]:
 
 
 DATABASE = dependency("database", "1x3 0x60")
+EXPIRING = "SlipwayTokenKeysExpiring"
+OLD = keys(f"0x{DAY}", f"1x1100 0x{DAY}", f"0x1100 0+2x{DAY}")
 CASES: dict[str, list[Case]] = {
     "SlipwayDown": [
         Case("no pod answers", {'up{pod="a"}': "1x3 0x60", 'up{pod="b"}': "0x60"}, "7m", fires=True),
@@ -207,14 +227,71 @@ CASES: dict[str, list[Case]] = {
             fires=False,
         ),
     ],
-    "SlipwayTokenKeysNotFetched": [
-        Case("for long", dependency(ISSUER, "0x60"), "20m", fires=True),
+    NOT_FETCHED: [
+        Case("for long", fetches("0x60", "0+2x60"), "30m", fires=True, besides=(EXPIRING,)),
+        Case("keys are young", keys("0x60", "0x60", "0+2x60"), "30m", fires=True),
+        Case(
+            "by one of two", {**keys("0x60", "0x60"), **keys("0x60", "1x60", "0x60", "b")}, "30m", fires=True
+        ),
         Case("the database", dependency("database", "1x60"), "20m", fires=False),
-        Case("for a moment", dependency(ISSUER, "0x10 1x60"), "20m", fires=False),
+        Case("for a moment", keys("0x60", "0x10 1x60", "0+2x10 20x60"), "20m", fires=False),
+        Case("once, and nobody asks again", keys("0x60", "0x60", "0x5 1x60"), "22m", fires=False),
+        Case("long ago, and nobody asks again", keys("0x90", "0x90", "0+2x30 60x60"), "45m", fires=False),
     ],
-    "SlipwayTokenKeysExpiring": [
-        Case("old, and no new ones", keys(f"0x{DAY}", f"1x1100 0x{DAY}"), "1110m", fires=True),
-        Case("old, as nobody asks", keys(f"0x{DAY}", f"1x{DAY}"), "1110m", fires=False),
-        Case("fetched an hour ago", keys(f"0x1040 62400x{DAY}", f"1x1100 0x{DAY}"), "1110m", fires=False),
+    EXPIRING: [
+        Case("old, and no new ones", OLD, "1125m", fires=True, besides=(NOT_FETCHED,)),
+        Case(
+            "of one pod, while another has fetched",
+            {**OLD, **keys(f"0x1090 65400x{DAY}", f"1x{DAY}", f"0x{DAY}", "b")},
+            "1125m",
+            fires=True,
+            besides=(NOT_FETCHED,),
+        ),
+        Case("none since the pods started", fetches("0x60", "0+2x60"), "14m", fires=True),
+        Case(
+            "none yet in one of two pods",
+            {**keys("0x60", "1x60", "0x60"), **fetches("0x60", "0+2x60", "b")},
+            "14m",
+            fires=True,
+        ),
+        Case("none, as nobody asks", fetches("1x60", "0x60"), "20m", fires=False),
+        Case("none at the first attempt", fetches("0x1 1x60", "0 1x60"), "20m", fires=False),
+        Case("old, as nobody asks", keys(f"0x{DAY}", f"1x{DAY}", f"0x{DAY}"), "1110m", fires=False),
+        Case(
+            "old, and one attempt has failed",
+            keys(f"0x{DAY}", f"1x1100 0x{DAY}", f"0x1100 1x{DAY}"),
+            "1115m",
+            fires=False,
+        ),
+        Case(
+            "fetched an hour ago",
+            keys(f"0x1040 62400x{DAY}", f"1x1100 0x{DAY}", f"0x1100 0+2x{DAY}"),
+            "1125m",
+            fires=False,
+            besides=(NOT_FETCHED,),
+        ),
+    ],
+    "SlipwayCertificateExpiring": [
+        Case(f"in {days} days, says {who}", certificate(name, labels, days), "20m", fires=fires, foreign=True)
+        for who, name, labels in (
+            ("cert-manager", CERT_MANAGER, f'namespace="{NAMESPACE}", name="{TLS_SECRET}"'),
+            (
+                "cert-manager through its own monitor",
+                CERT_MANAGER,
+                f'namespace="cert-manager", exported_namespace="{NAMESPACE}", name="{TLS_SECRET}"',
+            ),
+            ("ingress-nginx", NGINX, f'namespace="ingress-nginx", host="{HOST}", secret_name="{TLS_SECRET}"'),
+            ("Traefik", TRAEFIK, f'cn="x", serial="1", sans="a.example.com,{HOST}"'),
+            ("Traefik, of a domain", TRAEFIK, 'cn="", serial="1", sans="*.example.com"'),
+        )
+        for days, fires in ((6, True), (8, False))
+    ]
+    + [
+        Case(f"of {whose}", certificate(name, labels, 1), "20m", fires=False, foreign=True)
+        for whose, name, labels in (
+            ("another namespace", CERT_MANAGER, f'namespace="other", name="{TLS_SECRET}"'),
+            ("another host", NGINX, f'host="other.example.com", secret_name="{TLS_SECRET}"'),
+            ("a host with a like name", TRAEFIK, 'sans="shopXexample.com,my.shop.example.com"'),
+        )
     ],
 }

@@ -12,7 +12,9 @@ from pathlib import Path
 from service.local.redis import Redis
 from tests.observability import rules
 from tests.observability.cast import Cast
+from tests.observability.edge import edge
 from tests.observability.play import play
+from tests.observability.programs import located
 from tests.observability.servers import Loki, Prometheus, Target, loki, prometheus
 from tests.observability.upstream import exporters
 from tests.process.conftest import new_key
@@ -93,8 +95,11 @@ def _pod(stack: ExitStack, home: Path, **settings: object) -> Served:
 @contextmanager
 def _scraped(pods: list[Served], folder: Path) -> Iterator[Prometheus]:
     """Prometheus, as the chart's ServiceMonitor and the charts of the exporters set it up."""
-    with exporters(PODS) as port:
+    with ExitStack() as stack:
+        port = stack.enter_context(exporters(PODS))
         targets = [Target("kube-state-metrics", port, {}, exporter=True)]
+        if controller := located("traefik"):
+            targets.append(Target("traefik", stack.enter_context(edge(controller, folder / "edge")), {}))
         for name, pod in zip(PODS, pods, strict=True):
             labels = {"pod": name, "container": "server", "endpoint": "admin", "namespace": rules.NAMESPACE}
             service = f"{rules.RELEASE}-admin"

@@ -1,4 +1,4 @@
-"""Prometheus, promtool and Loki of this machine."""
+"""Prometheus, promtool, Loki and Traefik of this machine."""
 
 import os
 import shutil
@@ -6,10 +6,18 @@ import shutil
 import pytest
 
 
+def located(name: str) -> str | None:
+    """The path of a program: what SLIPWAY_NAME says, or what PATH knows; None when there is none."""
+    return shutil.which(os.environ.get(_variable(name)) or name)
+
+
 def program(name: str) -> str:
-    """The path of a program: what SLIPWAY_NAME says, or what PATH knows. Skips the test when there is none."""
-    variable = f"SLIPWAY_{name.upper()}"
-    found = shutil.which(os.environ.get(variable) or name)
-    if found is None:
-        pytest.skip(f"there is no {name} on this machine: {variable} says where it is")
-    return found
+    """The same. Skips the test when there is none."""
+    path = located(name)
+    if path is None:
+        pytest.skip(f"there is no {name} on this machine: {_variable(name)} says where it is")
+    return path
+
+
+def _variable(name: str) -> str:
+    return f"SLIPWAY_{name.upper()}"

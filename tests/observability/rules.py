@@ -7,6 +7,7 @@ from tests.chart.rendering import CHART, one, own
 
 RUNBOOKS = CHART.parent / "docs" / "runbooks"
 NAMESPACE, RELEASE = "shop", "slipway"
+HOST, TLS_SECRET = "shop.example.com", "shop-tls"
 LABELS = f'namespace="{NAMESPACE}", service="{RELEASE}-admin"'
 
 Rule = dict[str, Any]
@@ -15,7 +16,9 @@ Rule = dict[str, Any]
 @functools.cache
 def spec(*more: str) -> dict[str, Any]:
     """The specification of the PrometheusRule, which is a file of rules, too. `more` are arguments for Helm."""
-    found: dict[str, Any] = one(own("--set", "prometheusRule.enabled=true", *more), "PrometheusRule")["spec"]
+    ingress = f"ingress.enabled=true,ingress.hosts[0]={HOST},ingress.tlsSecret={TLS_SECRET}"
+    text = own("--set", f"prometheusRule.enabled=true,{ingress}", *more)
+    found: dict[str, Any] = one(text, "PrometheusRule")["spec"]
     return found
 
 
@@ -29,7 +32,8 @@ def alerts(*more: str) -> dict[str, Rule]:
 class Case(NamedTuple):
     """What Prometheus knows, a sample a minute, and whether the alert goes off at a time; and which others, too.
 
-    `series` are in promtool's notation: `1x9` is 1 ten times, `0+6x9` grows by 6. Labels of the release are added.
+    `series` are in promtool's notation: `1x9` is 1 ten times, `0+6x9` grows by 6. Labels of the release are added, but
+    not to those of `foreign` programs.
     """
 
     name: str
@@ -37,18 +41,17 @@ class Case(NamedTuple):
     at: str
     fires: bool
     besides: tuple[str, ...] = ()
+    foreign: bool = False
 
     def as_promtool(self, alert: str) -> Rule:
         """The test in promtool's form: these alerts go off and no other."""
-        series = {'up{pod="a"}': "1x5000", **self.series}
+        about = {name: name if self.foreign else _ours(name) for name in self.series}
+        series = {_ours('up{pod="a"}'): "1x5000"} | {about[name]: self.series[name] for name in self.series}
         firing = [alert, *self.besides] if self.fires else self.besides
         return {
             "name": f"{alert}: {self.name}",
             "interval": "1m",
-            "input_series": [
-                {"series": name.replace("{", f"{{{LABELS}, "), "values": values}
-                for name, values in series.items()
-            ],
+            "input_series": [{"series": name, "values": values} for name, values in series.items()],
             "promql_expr_test": [
                 {
                     "expr": 'max by (alertname) (ALERTS{alertstate="firing"})',
@@ -57,3 +60,7 @@ class Case(NamedTuple):
                 }
             ],
         }
+
+
+def _ours(series: str) -> str:
+    return series.replace("{", f"{{{LABELS}, ")

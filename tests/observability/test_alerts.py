@@ -9,7 +9,7 @@ import yaml
 from tests.chart.rendering import CHART, helm_or_skip, run
 from tests.observability.cases import CASES, EVALUATED
 from tests.observability.programs import program
-from tests.observability.rules import NAMESPACE, RELEASE, RUNBOOKS, alerts, spec
+from tests.observability.rules import NAMESPACE, RELEASE, RUNBOOKS, TLS_SECRET, alerts, spec
 
 FILES = sorted(path.stem for path in (CHART / "alerts").glob("*.yaml"))
 SECTIONS = ["## What it means", "## What it does to clients", "## How to look", "## How to mend"]
@@ -82,13 +82,28 @@ def test_alerts_are_about_this_release_alone() -> None:
     for name, rule in alerts().items():
         selectors = re.findall(r"\{(.*?)}", re.sub(r"\[.*?]\{\d+}", "", rule["expr"]))
         assert selectors, name
-        about = re.compile(rf' namespace="{NAMESPACE}", (service|release|deployment|pod)=~?"{RELEASE}')
+        about = re.compile(
+            rf' namespace="{NAMESPACE}", (service|release|deployment|pod)=~?"{RELEASE}'
+            rf'| (exported_)?namespace="{NAMESPACE}", name="{TLS_SECRET}" | (host|sans)=~"[^"]*shop\\\\.example\\\\.com'
+        )
         assert all(about.match(selector) for selector in selectors), name
 
 
 def test_without_redis_there_are_no_alerts_about_it() -> None:
     gone = set(FILES) - set(alerts("--set", "redis.enabled=false"))
     assert gone == {"SlipwayRedisDown", "SlipwayLimiterFallback"}
+
+
+def test_without_a_certificate_there_is_no_alert_about_it() -> None:
+    assert "SlipwayCertificateExpiring" not in alerts("--set", "ingress.tlsSecret=")
+    assert "SlipwayCertificateExpiring" not in alerts("--set", "ingress.enabled=false")
+
+
+def test_the_certificate_of_a_gateway_is_watched_by_its_hosts() -> None:
+    route = "httpRoute.enabled=true,httpRoute.parentRefs[0].name=gateway,httpRoute.hosts[0]=api.example.com"
+    expr = alerts("--set", f"ingress.enabled=false,{route}")["SlipwayCertificateExpiring"]["expr"]
+    assert "api\\\\.example\\\\.com" in expr
+    assert "certmanager" not in expr
 
 
 def test_keys_of_issuers_are_old_as_the_settings_say() -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.observability.evidence import Evidence
+from tests.observability.programs import program
 from tests.observability.rules import alerts
 
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(400)]
@@ -12,6 +13,7 @@ pytestmark = [pytest.mark.observability, pytest.mark.timeout(400)]
 # What the troubles of the run are for. The alerts stay pending: no trouble lasts as long as `for` says.
 PROVOKED = {
     "SlipwayApiKeyExpiring",
+    "SlipwayCertificateExpiring",
     "SlipwayDatabaseWaitsGivenUp",
     "SlipwayDown",
     "SlipwayErrorBudgetBurnsFast",
@@ -36,6 +38,8 @@ def test_every_rule_is_evaluated_without_an_error(seen: Evidence) -> None:
 
 @pytest.mark.parametrize("alert", sorted(PROVOKED))
 def test_its_trouble_is_noticed(alert: str, seen: Evidence) -> None:
+    if alert == "SlipwayCertificateExpiring":
+        program("traefik")  # whose metric it is
     assert seen.prometheus.over_time(f'ALERTS{{alertname="{alert}"}}', seen.began, seen.ended)
 
 

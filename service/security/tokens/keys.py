@@ -67,6 +67,8 @@ class KeySet:
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
         self._fetching: asyncio.Task[None] | None = None
+        for result in ("ok", "failed"):
+            _fetches.labels(issuer.issuer, result)  # from 0 on, so that the first failure is seen as a growth
 
     async def find(self, kid: str | None, algorithm: str) -> Any | None:
         """The key to verify with, None when there is none. Raises `Unavailable` when no key can be trusted."""

@@ -1,0 +1,50 @@
+"""A real Traefik that shows a certificate, as an ingress controller does, and tells of it in its metrics."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+
+import httpx2
+
+from service.local.child import Child
+from service.local.ports import LOOPBACK, free_port
+from tests.observability.rules import HOST
+from tests.tls.terminator import Authority
+
+START_SECONDS = 30.0
+
+
+@contextmanager
+def edge(program: str, folder: Path) -> Iterator[int]:
+    """Its port for metrics. The certificate is for the release's host and ends in a day."""
+    folder.mkdir()
+    Authority(folder).server(HOST)
+    file = str(folder / f"{HOST}.pem")  # with the key
+    # JSON is YAML, too.
+    routes = folder / "routes.yml"
+    routes.write_text(json.dumps({"tls": {"certificates": [{"certFile": file, "keyFile": file}]}}), "utf-8")
+    port = free_port()
+    child = Child(Path(program), folder / "log", stop_signals=((SIGTERM, 10.0), (SIGKILL, 5.0)), account=None)
+    child.start(
+        f"--entrypoints.metrics.address={LOOPBACK}:{port}",
+        f"--entrypoints.websecure.address={LOOPBACK}:{free_port()}",
+        "--entrypoints.websecure.http.tls=true",
+        "--metrics.prometheus.entrypoint=metrics",
+        f"--providers.file.filename={routes}",
+        "--global.checknewversion=false",
+        "--global.sendanonymoususage=false",
+    )
+    try:
+        child.wait_until(lambda: _tells(port), seconds=START_SECONDS)
+        yield port
+    finally:
+        child.stop()
+
+
+def _tells(port: int) -> bool:
+    try:
+        return "traefik_tls_certs_not_after" in httpx2.get(f"http://{LOOPBACK}:{port}/metrics").text
+    except httpx2.TransportError:
+        return False

@@ -2,16 +2,14 @@
 
 import asyncio
 import contextlib
-import functools
 import random
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncpg
 import structlog
-from sqlalchemy import event
+from sqlalchemy import ExceptionContext, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as SessionPoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -29,7 +27,6 @@ RETRY_FIRST, RETRY_MOST = 0.1, 1.0
 REFILL_SECONDS = 1.0
 FREED_SECONDS = 0.01  # between two looks for a connection that others have given back
 EXPIRE_SECONDS = 1.0  # between two times that all connections are given up
-_WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CALL|COPY|nextval)\b", re.IGNORECASE)
 
 
 class DatabaseUnavailableError(Exception):
@@ -38,12 +35,6 @@ class DatabaseUnavailableError(Exception):
 
 class ConnectionLostError(DatabaseUnavailableError):
     """The connection ended under a statement, of which nobody knows whether it was run."""
-
-
-@functools.lru_cache(1024)
-def _only_reads(sql: str) -> bool:
-    """Whether nothing is lost when the statement is run twice. A doubtful one counts as a write."""
-    return _WRITES.search(sql) is None
 
 
 def _is_gone(connection: asyncpg.Connection) -> bool:
@@ -56,6 +47,19 @@ def _is_gone(connection: asyncpg.Connection) -> bool:
 def _cut(connection: asyncpg.Connection) -> None:
     with contextlib.suppress(asyncpg.InterfaceError):  # the pool has taken it back
         connection.terminate()
+
+
+def _lost_in_session(context: ExceptionContext) -> ConnectionLostError | None:
+    """The error to raise instead, where a call of an ORM session to the database shows that the connection is gone.
+
+    Only here is it known whose error it is: the block of a session may raise the same for reasons of its own.
+    """
+    error = context.original_exception
+    cause = error if isinstance(error, LOST) else error.__cause__
+    if not isinstance(cause, LOST):
+        return None
+    context.is_disconnect = True
+    return ConnectionLostError(why(cause))
 
 
 class Database:
@@ -76,12 +80,16 @@ class Database:
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
             # PgBouncer gives the next transaction another server, which knows nothing of prepared statements.
-            connect_args={"async_creator_fn": self._connect, "prepared_statement_cache_size": cached},
+            connect_args={
+                "async_creator_fn": self._connect_or_refuse,
+                "prepared_statement_cache_size": cached,
+            },
             pool_size=self._limits.session_pool,
             max_overflow=0,
             pool_timeout=self._limits.acquire_timeout,
         )
         metrics.time_session_statements(self.engine)
+        event.listen(self.engine.sync_engine, "handle_error", _lost_in_session)
         event.listen(self.engine.sync_engine, "connect", self._note_age)
         event.listen(self.engine.sync_engine, "checkout", self._refuse_old)
 
@@ -91,6 +99,12 @@ class Database:
         if self._away is not None:
             raise DatabaseUnavailableError(self._away)
         return await self._knock()
+
+    async def _connect_or_refuse(self, *_: Any, **__: Any) -> asyncpg.Connection:
+        try:
+            return await self._connect()
+        except LOST as error:
+            raise DatabaseUnavailableError(why(error)) from error
 
     async def _knock(self) -> asyncpg.Connection:
         try:
@@ -284,24 +298,24 @@ class Database:
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection outside the pools, for what holds one for long. Raises `DatabaseUnavailableError`."""
-        try:
-            connection = await self._connect()
-        except LOST as error:
-            raise DatabaseUnavailableError(why(error)) from error
+        connection = await self._connect_or_refuse()
         try:
             yield connection
         finally:
             connection.terminate()
 
-    async def fetch(self, sql: str, arguments: Sequence[Any] = ()) -> list[asyncpg.Record]:
+    async def fetch(
+        self, sql: str, arguments: Sequence[Any] = (), *, reads: bool = False
+    ) -> list[asyncpg.Record]:
         """Run one statement in its own transaction and return its rows.
 
-        One that only reads is run once more when its connection ends under it.
+        One that `reads`, and as its caller knows does nothing else, is run once more when its connection ends under
+        it. SQL does not show what a function does.
         """
         try:
             return await self._fetch(sql, arguments)
         except ConnectionLostError:
-            if not _only_reads(sql):
+            if not reads:
                 raise
         return await self._fetch(sql, arguments)
 
@@ -316,13 +330,11 @@ class Database:
         try:
             async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
                 yield session
-        except (SessionPoolTimeoutError, *LOST) as error:
-            if isinstance(error, SessionPoolTimeoutError):
-                metrics.timed_out(metrics.SESSION)
+        except SessionPoolTimeoutError as error:
+            metrics.timed_out(metrics.SESSION)
             raise DatabaseUnavailableError(why(error)) from error
+        except ConnectionLostError:
+            await self._expire()
+            raise
         except DBAPIError as error:
-            cause = error.orig.__cause__ if error.orig else None
-            if isinstance(cause, LOST):
-                await self._expire()
-                raise DatabaseUnavailableError(why(cause)) from error
-            raise cause or error from error
+            raise (error.orig.__cause__ if error.orig else None) or error from error

@@ -73,7 +73,7 @@ class Engine:
         arguments = statement.arguments(values)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return await self.services.database.fetch(statement.sql, arguments)
+                return await self.services.database.fetch(statement.sql, arguments, reads=statement.reads)
             except asyncpg.TransactionRollbackError as error:
                 if attempt == _ATTEMPTS:
                     raise self.problem(error) from error
@@ -180,4 +180,4 @@ def _read_one(resource: RestResource) -> Statement:
         .where(table.c.id == parameter("id", sa.Uuid()), table.c.deleted_at.is_(None))
         .subquery("row")
     )
-    return compile_statement(representation(row, resource.shown_fields))
+    return compile_statement(representation(row, resource.shown_fields), reads=True)

@@ -138,7 +138,7 @@ class KeyRing:
         _misses.inc()
         prefix, secret = match.groups()
         asked = clock.monotonic()
-        rows = await self._database.fetch(_LOOK_UP, [prefix])
+        rows = await self._database.fetch(_LOOK_UP, [prefix], reads=True)
         stored = rows[0]["secret_hash"] if rows else b""
         if not hmac.compare_digest(stored, _hash(secret)):
             return None
@@ -153,7 +153,7 @@ class KeyRing:
     async def report(self) -> None:
         """Tell the metrics when the next key ends. Says nothing while the database is away."""
         with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError):
-            [[soonest]] = await self._database.fetch(_SOONEST)
+            [[soonest]] = await self._database.fetch(_SOONEST, reads=True)
             _soonest.set(math.nan if soonest is None else soonest.timestamp())
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:

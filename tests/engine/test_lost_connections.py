@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import Integer, bindparam, cast, make_url
+from sqlmodel import func, select
 
 from service.database import ConnectionLostError, Database, DatabaseUnavailableError
 from service.local.ports import LOOPBACK
@@ -25,12 +26,19 @@ END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
+NOTE = """
+CREATE FUNCTION note() RETURNS int LANGUAGE sql AS 'INSERT INTO once VALUES (1) RETURNING number'
+"""
 
 
 @pytest.fixture
 async def database(fresh_database: DatabaseFactory) -> AsyncIterator[Database]:
-    made = Database(settings_for(fresh_database()))
+    made = Database(settings_for(fresh_database(), database={"pool_max": 2}))
     await made.start()
+    for _ in range(200):
+        if made.pool.get_idle_size() == 2:  # it fills itself
+            break
+        await asyncio.sleep(0.05)
     yield made
     await made.stop()
 
@@ -40,21 +48,85 @@ async def _end_others(database: Database) -> None:
         await connection.execute(END_OTHERS)
 
 
+async def _server_pids(database: Database) -> set[int]:
+    """Of all connections that the fast pool may have."""
+    async with database.connection() as one, database.connection() as other:
+        return {one.get_server_pid(), other.get_server_pid()}
+
+
 async def test_read_is_run_again_when_its_connection_ends_under_it(database: Database) -> None:
-    reading = asyncio.create_task(database.fetch("SELECT 7 FROM pg_sleep(0.4)"))
+    reading = asyncio.create_task(database.fetch("SELECT 7 FROM pg_sleep(0.4)", reads=True))
     await asyncio.sleep(0.2)
     await _end_others(database)
     assert (await reading)[0][0] == 7
 
 
-async def test_write_is_not_run_again(database: Database) -> None:
-    await database.fetch("CREATE TABLE once (number int)")
-    writing = asyncio.create_task(database.fetch("INSERT INTO once SELECT 1 FROM pg_sleep(0.4) RETURNING 1"))
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO once SELECT 1 FROM pg_sleep(0.4) RETURNING 1",
+        # A sequence keeps its value, whatever becomes of the transaction.
+        "SELECT setval('counter', currval('counter') + 1), pg_sleep(0.4) FROM nextval('counter')",
+        "SELECT note(), pg_sleep(0.4)",
+    ],
+)
+async def test_what_may_write_is_not_run_again(database: Database, statement: str) -> None:
+    for sql in ("CREATE TABLE once (number int)", "CREATE SEQUENCE counter", NOTE):
+        await database.fetch(sql)
+    writing = asyncio.create_task(database.fetch(statement))
     await asyncio.sleep(0.2)
     await _end_others(database)
     with pytest.raises(ConnectionLostError):
         await writing
     assert await database.fetch("SELECT * FROM once") == []
+    assert (await database.fetch("SELECT last_value FROM counter"))[0][0] in (1, 2)
+
+
+async def test_what_the_block_of_a_session_raises_is_not_the_databases(database: Database) -> None:
+    before = await _server_pids(database)
+    for foreign in (OSError("no such file"), TimeoutError(), ConnectionResetError("by another server")):
+
+        async def fail(error: Exception = foreign) -> None:
+            async with database.session() as session:
+                await session.exec(select(1))
+                raise error
+
+        with pytest.raises(type(foreign)) as caught:
+            await fail()
+        assert caught.value is foreign
+    assert await _server_pids(database) == before
+
+
+async def test_argument_that_cannot_be_sent_is_not_the_databases(database: Database) -> None:
+    before = await _server_pids(database)
+    with pytest.raises(asyncpg.DataError, match="value out of int32 range"):
+        async with database.session() as session:
+            await session.exec(select(cast(bindparam("number", 2**40, Integer), Integer)))
+    assert await _server_pids(database) == before
+
+
+async def test_session_whose_connection_ends_under_it_is_told_so(database: Database) -> None:
+    async def read() -> None:
+        async with database.session() as session:
+            await session.exec(select(func.pg_sleep(0.6)))
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0.3)
+    await _end_others(database)
+    with pytest.raises(ConnectionLostError):
+        await reading
+    async with database.session() as session:
+        assert (await session.exec(select(1))).one() == 1
+
+
+async def test_session_without_a_server_is_told_so() -> None:
+    nowhere = Database(settings_for("postgresql://a:b@127.0.0.1:1/c"))
+    try:
+        with pytest.raises(DatabaseUnavailableError):
+            async with nowhere.session() as session:
+                await session.exec(select(1))
+    finally:
+        await nowhere.stop()
 
 
 @pytest.mark.parametrize(

@@ -150,17 +150,17 @@ class Lister:
             .limit(parameter("limit", sa.Integer()))
             .subquery("page")
         )
-        return compile_statement(representation(rows, self._resource.shown_fields))
+        return compile_statement(representation(rows, self._resource.shown_fields), reads=True)
 
     def _count(self, shape: Shape) -> Statement:
         rows = sa.select(sa.func.count()).select_from(self._resource.table)
-        return compile_statement(rows.where(*self._where(shape)))
+        return compile_statement(rows.where(*self._where(shape)), reads=True)
 
     def _estimate(self, shape: Shape) -> Statement:
         """The planner's own guess at the number of rows, in a plan as JSON."""
         rows: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(self._resource.table)
         query = compile_statement(rows.where(*self._where(shape)))
-        return Statement(f"EXPLAIN (FORMAT JSON) {query.sql}", query.parameters, query.constants)
+        return Statement(f"EXPLAIN (FORMAT JSON) {query.sql}", query.parameters, query.constants, reads=True)
 
     def page(self, query: ListQuery, bodies: list[str], total: int | None) -> Page:
         """The page of the rows that the statement gave, of which there may be one more than asked for."""

@@ -74,7 +74,8 @@ class Records:
 
     async def replay(self, keyed: KeyedRequest) -> Response | None:
         """The stored answer, None when there is none. Raises `KeyReused` for another request under the key."""
-        rows = await self._database.fetch(_LOOK_UP, [keyed.principal, keyed.key, self._seconds])
+        arguments = [keyed.principal, keyed.key, self._seconds]
+        rows = await self._database.fetch(_LOOK_UP, arguments, reads=True)
         if not rows:
             return None
         row = rows[0]

@@ -72,7 +72,8 @@ class Historian:
                 sa.or_(
                     past.c.action == _text("erase"), past.c.row.op("->>")(_text("deleted_at")).isnot(None)
                 ).label("gone"),
-            ).select_from(past.join(record, sa.true()).join(item, sa.true()))
+            ).select_from(past.join(record, sa.true()).join(item, sa.true())),
+            reads=True,
         )
 
     def _image(self, row: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -13,11 +13,15 @@ _DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL with `$1 …`, and the names of its parameters in that order; `constants` are those known at build time."""
+    """SQL with `$1 …`, and the names of its parameters in that order; `constants` are those known at build time.
+
+    One that `reads` does nothing else, so that no harm is done when it is run twice.
+    """
 
     sql: str
     parameters: tuple[str, ...]
     constants: Mapping[str, Any]
+    reads: bool = False
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """The arguments in order. Raises `KeyError` for a parameter that has no value."""
@@ -25,7 +29,7 @@ class Statement:
         return [values[name] if name in values else constants[name] for name in self.parameters]
 
 
-def compile_statement(query: sa.sql.ClauseElement) -> Statement:
+def compile_statement(query: sa.sql.ClauseElement, *, reads: bool = False) -> Statement:
     """Compile for asyncpg. Parameters made by `parameter()` are bound at each run, others now."""
     compiled = query.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
     assert isinstance(compiled, SQLCompiler)
@@ -35,7 +39,7 @@ def compile_statement(query: sa.sql.ClauseElement) -> Statement:
         for name in names
         if name in compiled.binds and not compiled.binds[name].required
     }
-    return Statement(str(compiled), names, constants)
+    return Statement(str(compiled), names, constants, reads)
 
 
 def parameter(name: str, kind: sa.types.TypeEngine[Any]) -> sa.BindParameter[Any]:

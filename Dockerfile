@@ -34,7 +34,9 @@ RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     --root-user-action=ignore --no-index --no-deps /wheels/*.whl \
  && python -m pip uninstall --quiet --yes --root-user-action=ignore pip
 
+# glibc would raise the threshold by itself, and large reads of bodies would leave holes between what stays.
 ENV PATH=/opt/slipway/bin:$PATH \
+    MALLOC_MMAP_THRESHOLD_=131072 \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

@@ -14,7 +14,6 @@ from service.database import Database
 from service.health import Health
 from service.http import answers, openapi
 from service.http.admission import Admission
-from service.http.bodies import Bodies
 from service.http.cors import Cors
 from service.http.edge import Edge
 from service.http.forwarded import Proxies
@@ -103,7 +102,7 @@ def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
         access=AccessLog(settings.logging),
         metrics=RequestMetrics(settings) if settings.monitoring.metrics else None,
         admission=Admission(settings.server.max_concurrency),
-        bodies=Bodies(settings.server),
+        max_body_bytes=settings.server.max_body_bytes,
         proxies=Proxies(settings.server),
         hosts=TrustedHosts(settings.security.trusted_hosts) if settings.security.trusted_hosts else None,
     )

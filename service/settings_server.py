@@ -34,8 +34,8 @@ class ServerSettings(Group):
     """Client connections that each process holds at a time, on each port; more are answered with 503 and closed."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 1_048_576
     """Largest request body; more is answered with 413."""
-    max_buffered_bytes: Annotated[int, Field(ge=2**20, le=2**40)] = 67_108_864
-    """Bytes that each process holds of request bodies at a time, beyond the first 64 KiB of each; a request that
+    max_buffered_bytes: Annotated[int, Field(ge=2**20, le=2**40)] = 33_554_432
+    """Bytes that each process holds of request bodies at a time, beyond the first 16 KiB of each; a request that
     would need more is answered with 503. It holds as many of answers that clients do not take, and then cuts off."""
     max_headers: Annotated[int, Field(ge=16, le=1000)] = 100
     """Most header fields of a request; more are answered with 431."""

@@ -1,43 +1,57 @@
-"""How much of request bodies a process holds: of each, and of all together.
+"""How much of request bodies a process holds, of all together.
 
 Bodies that wait for slow clients take no place among the running requests, so something else must bound their memory.
-The first bytes of each are not counted, so that whoever fills the rest with large ones does small ones no harm.
+They are counted as they arrive, as thousands may before any of their requests gets its turn. The first bytes of each
+are not counted, so that whoever fills the rest with large ones does small ones no harm.
 """
 
-from service.http.admission import turned_away
-from service.http.problems import BodyTooLarge, Overloaded
-from service.http.protocol.limits import DISCARDED
-from service.settings_server import ServerSettings
+from collections.abc import MutableMapping
+from typing import Any
 
-SPARED = DISCARDED
+from service.http.admission import turned_away
+from service.http.problems import Overloaded
+
+SPARED = 16_384
+_KEY = "slipway.body"  # of the scope: how much of the request's body is held
 
 
 class Bodies:
-    """Counts the bytes of the bodies that one process holds."""
+    """Counts the bytes of the bodies that one process holds; `most` of them are counted."""
 
-    def __init__(self, settings: ServerSettings) -> None:
-        self._largest = settings.max_body_bytes
-        self._free = settings.max_buffered_bytes
+    __slots__ = ("_free",)
 
-    def announce(self, size: int) -> None:
-        """Raises `BodyTooLarge` for a body that says it will be."""
-        if size > self._largest:
-            raise BodyTooLarge(f"The limit is {self._largest} bytes.")
+    def __init__(self, most: int) -> None:
+        self._free = most
 
-    def grow(self, held: int, more: int) -> int:
-        """The size of a body that had `held` bytes and gets `more`. Raises `BodyTooLarge` or `Overloaded`."""
-        size = held + more
-        self.announce(size)
-        counted = _counted(size) - _counted(held)
+    def grow(self, scope: MutableMapping[str, Any], more: int) -> None:
+        """Count `more` bytes of the body of this request. Raises `Overloaded` when there is no room for them."""
+        held = scope.get(_KEY)
+        if held is None:
+            held = scope[_KEY] = _Held(self)
+        size = held.size + more
+        counted = _counted(size) - _counted(held.size)
         if counted > self._free:
             turned_away.labels("bodies").inc()
             raise Overloaded("Too much of other requests is held in memory.")
         self._free -= counted
-        return size
+        held.size = size
 
-    def release(self, held: int) -> None:
-        """Give back the room of a body that is done with."""
-        self._free += _counted(held)
+    def release(self, size: int) -> None:
+        self._free += _counted(size)
+
+
+class _Held:
+    __slots__ = ("bodies", "size")
+
+    def __init__(self, bodies: Bodies) -> None:
+        self.bodies = bodies
+        self.size = 0
+
+
+def forget(scope: MutableMapping[str, Any]) -> None:
+    """Give back the room of a body that is done with."""
+    if (held := scope.pop(_KEY, None)) is not None:
+        held.bodies.release(held.size)
 
 
 def _counted(size: int) -> int:

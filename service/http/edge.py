@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import clock
 from service.http import problems
 from service.http.admission import Admission
-from service.http.bodies import Bodies
+from service.http.bodies import forget
 from service.http.forwarded import Proxies
 from service.http.hosts import TrustedHosts
 from service.http.lifecycle import Lifecycle
@@ -43,7 +43,7 @@ class Edge:
         access: AccessLog,
         metrics: RequestMetrics | None,
         admission: Admission | None,
-        bodies: Bodies,
+        max_body_bytes: int,
         proxies: Proxies | None = None,
         hosts: TrustedHosts | None = None,
     ) -> None:
@@ -52,7 +52,7 @@ class Edge:
         self._access = access
         self._metrics = metrics
         self._admission = admission
-        self._bodies = bodies
+        self.max_body_bytes = max_body_bytes
         self._proxies = proxies
         self._hosts = hosts
 
@@ -76,6 +76,7 @@ class Edge:
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
             request_id_var.reset(token)
+            forget(scope)
             self._report(exchange, scope["method"])
 
     async def _answer(self, exchange: "_Exchange") -> None:
@@ -95,7 +96,6 @@ class Edge:
             await exchange.send_problem(problems.InternalError())
         finally:
             exchange.leave()
-            exchange.forget_body()
 
     def _report(self, exchange: "_Exchange", method: str) -> None:
         scope, state = exchange.scope, exchange.state
@@ -124,7 +124,6 @@ class _Exchange:
 
     __slots__ = (
         "_admission",
-        "_bodies",
         "_edge",
         "_entered",
         "_has_body",
@@ -149,7 +148,6 @@ class _Exchange:
         self._received = 0
         self._edge = edge
         self._admission = edge._admission  # noqa: SLF001
-        self._bodies = edge._bodies  # noqa: SLF001
         self._entered = False
         self._has_body = False  # the whole of it
 
@@ -171,17 +169,18 @@ class _Exchange:
         host = b""
         for name, value in self.scope["headers"]:
             if name == b"content-length":
-                self._bodies.announce(int(value))
+                self._check_size(int(value))
             elif name == b"host":
                 host = value
         trusted = self._edge._hosts  # noqa: SLF001
         if trusted is not None and not trusted.include(host) and self.scope["path"] != HEALTH:
             raise problems.UnknownHost
 
-    def forget_body(self) -> None:
-        """Give back the room of what was received."""
-        self._bodies.release(self._received)
-        self._received = 0
+    def _check_size(self, size: int) -> None:
+        """Raises `BodyTooLarge` for a body that is, or says that it will be."""
+        most = self._edge.max_body_bytes
+        if size > most:
+            raise problems.BodyTooLarge(f"The limit is {most} bytes.")
 
     async def receive(self) -> Message:
         if self._has_body:
@@ -194,7 +193,8 @@ class _Exchange:
             if self.status == CLIENT_GONE:
                 self.enter()
             self._has_body = not message.get("more_body", False)
-            self._received = self._bodies.grow(self._received, len(message.get("body", b"")))
+            self._received += len(message.get("body", b""))
+            self._check_size(self._received)
         return message
 
     async def send(self, message: Message) -> None:

@@ -12,7 +12,6 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from service.config import LoggingSettings
-from service.http.bodies import Bodies
 from service.http.descriptors import make_room
 from service.http.edge import Edge
 from service.http.lifecycle import Lifecycle
@@ -103,7 +102,7 @@ def _admin(applications: Applications, settings: ServerSettings) -> ASGIApp:
         access=AccessLog(LoggingSettings(access=False)),
         metrics=None,
         admission=None,
-        bodies=Bodies(settings),
+        max_body_bytes=settings.max_body_bytes,
     )
 
 

@@ -6,7 +6,7 @@ access line, metrics and headers, and comes in its turn among pipelined requests
 """
 
 import asyncio
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, cast
 
 import httptools
 import structlog
@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from service.http import problems
 from service.http.admission import turned_away
+from service.http.bodies import Bodies, forget
 from service.http.problems import Problem
 from service.http.protocol import framing
 from service.http.protocol.closing import ClosingTransport
@@ -23,6 +24,7 @@ from service.http.protocol.limits import (
     LAST_WORD_SECONDS,
     LINGER_SECONDS,
     PIPELINED,
+    REQUEST_LINE,
     TOLD,
     Limits,
     Unread,
@@ -39,6 +41,7 @@ class Connection(HttpToolsProtocol):
 
     limits: ClassVar[Limits]
     unread: ClassVar[Unread]
+    bodies: ClassVar[Bodies]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -86,6 +89,8 @@ class Connection(HttpToolsProtocol):
         if self._running is not None:  # uvicorn tells the last request only, which may wait behind this one
             self._running.disconnected = not self._running.response_complete
             self._running.message_event.set()
+        for waiting, _ in self.pipeline:
+            forget(cast("Any", waiting.scope))
         self._unset_keepalive_if_required()
         self._disarm()
         self.resume_writing()
@@ -141,6 +146,9 @@ class Connection(HttpToolsProtocol):
         """A message goes on in a later read: bound what is kept of it, and how long it may take."""
         if self._phase == IDLE:
             self._fed += size  # nothing but empty lines
+        most = self.limits.target_bytes + REQUEST_LINE
+        if len(self._start) > most:
+            self._start = self._start.lstrip(b"\r\n")[:most]
         if self._fed > self.limits.header_bytes + self.limits.target_bytes:
             self._refuse(problems.HeadersTooLarge())
         elif self._deadline is None:
@@ -148,7 +156,7 @@ class Connection(HttpToolsProtocol):
 
     def _reason(self, error: httptools.HttpParserError) -> Problem:
         if self._objection is not None:
-            return self._objection
+            return self._objection.with_traceback(None)  # whose frames keep what was read
         cause = error.__context__
         if cause is not None and not isinstance(cause, httptools.HttpParserError | UnicodeError):
             log.error("a request could not be read", exc_info=cause)
@@ -228,6 +236,11 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._fed = 0
+        if not self.cycle.response_complete:
+            try:
+                self.bodies.grow(cast("Any", self.cycle.scope), len(body))
+            except problems.Overloaded as problem:
+                self._object(problem)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -370,4 +383,5 @@ class Connection(HttpToolsProtocol):
 
 def limited(limits: Limits) -> type[Connection]:
     """The protocol class for a server with these limits."""
-    return type("LimitedConnection", (Connection,), {"limits": limits, "unread": Unread(limits.unread_bytes)})
+    room = {"unread": Unread(limits.buffered_bytes), "bodies": Bodies(limits.buffered_bytes)}
+    return type("LimitedConnection", (Connection,), {"limits": limits, **room})

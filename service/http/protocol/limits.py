@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from service.settings_server import ServerSettings
 
 PIPELINED = 128  # requests that may wait behind a running one; each costs some kilobytes
+REQUEST_LINE = 128  # bytes of a request line beside its target
 DISCARDED = 65_536  # bytes of an unread body that are cheaper to throw away than a new connection
 TOLD = 100  # connections beyond the limit that are told so at a time; the rest is cut off
 LAST_WORD_SECONDS = 0.3  # that an idle connection stays open once the server stops
@@ -16,7 +17,7 @@ class Limits:
     """Bytes, counts and seconds; `ServerSettings` says what each is."""
 
     connections: int
-    unread_bytes: int
+    buffered_bytes: int
     headers: int
     header_bytes: int
     target_bytes: int
@@ -28,7 +29,7 @@ class Limits:
     def of(cls, settings: ServerSettings) -> "Limits":
         return cls(
             connections=settings.max_connections,
-            unread_bytes=settings.max_buffered_bytes,
+            buffered_bytes=settings.max_buffered_bytes,
             headers=settings.max_headers,
             header_bytes=settings.max_header_bytes,
             target_bytes=settings.max_target_bytes,

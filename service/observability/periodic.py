@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
-from prometheus_client import Histogram
+from prometheus_client import Gauge, Histogram
 
 from service import clock
 
@@ -19,6 +19,11 @@ lag = Histogram(
     "slipway_event_loop_lag_seconds",
     "How much later than it asked for a sleeping task was woken, in seconds; four times a second.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+tasks = Gauge(
+    "slipway_event_loop_tasks",
+    "Tasks of the event loop that have not ended; four times a second. They grow when something waits for ever.",
+    multiprocess_mode="livesum",
 )
 
 
@@ -34,14 +39,14 @@ class Job:
 @contextlib.asynccontextmanager
 async def periodically(*jobs: Job) -> AsyncIterator[None]:
     """Do the jobs, and probe the loop, as long as the block runs."""
-    tasks = [asyncio.create_task(_repeat(job)) for job in jobs]
-    tasks.append(asyncio.create_task(_probe_loop()))
+    running = [asyncio.create_task(_repeat(job)) for job in jobs]
+    running.append(asyncio.create_task(_probe_loop()))
     try:
         yield
     finally:
-        for task in tasks:
+        for task in running:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _repeat(job: Job) -> None:
@@ -61,3 +66,4 @@ async def _probe_loop() -> None:
         began = clock.monotonic()
         await asyncio.sleep(PROBE_SECONDS)
         lag.observe(max(0.0, clock.monotonic() - began - PROBE_SECONDS))
+        tasks.set(len(asyncio.all_tasks()))

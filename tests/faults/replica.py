@@ -110,6 +110,11 @@ class Replica:
         """Ids of the processes that gunicorn has started; none where one process serves alone."""
         return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
+    @property
+    def processes(self) -> list[int]:
+        """Ids of all its processes, the one that was started first."""
+        return [self.pid, *self.workers]
+
     def memory(self) -> int:
         """Bytes of memory in use, of all its processes; 0 where the system does not tell."""
         return sum(
@@ -122,5 +127,4 @@ class Replica:
         return sum(len([*(folder / "fd").iterdir()]) for folder in self._folders())
 
     def _folders(self) -> list[Path]:
-        own = Path(f"/proc/{self.pid}")
-        return [own, *(Path(f"/proc/{pid}") for pid in self.workers)] if own.exists() else []
+        return [Path(f"/proc/{pid}") for pid in self.processes] if Path(f"/proc/{self.pid}").exists() else []

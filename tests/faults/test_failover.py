@@ -16,7 +16,7 @@ from tests.faults.aside import aside
 from tests.faults.figures import Figures
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.servers import Postgres
-from tests.faults.trial import Trial, refused_in
+from tests.faults.trial import KINDS, Kind, Trial, refused_in
 
 RATE = 30
 WRITABLE_SECONDS = 5.0
@@ -25,8 +25,11 @@ ELSEWHERE = "127.0.0.2"
 WRITES = {"create", "update"}
 
 
-async def test_read_only_primary_refuses_writes_alone_and_heals(trial: Trial, figure: Figures) -> None:
-    await trial.serve()
+@KINDS
+async def test_read_only_primary_refuses_writes_alone_and_heals(
+    trial: Trial, figure: Figures, kind: Kind
+) -> None:
+    await trial.serve(1, kind)
     name = urlsplit(trial.database_url).path[1:]
     async with trial.load(rate=RATE).running():
         await asyncio.sleep(0.5)
@@ -44,7 +47,7 @@ async def test_read_only_primary_refuses_writes_alone_and_heals(trial: Trial, fi
     failed = [event for event in trial.history.failures() if event.operation in WRITES]
     assert failed, "the outage was not felt"
     healed = max(0, max(event.end for event in failed) - writable)
-    figure("read-only-healed", healed, WRITABLE_SECONDS, unit="s")
+    figure(f"read-only-{'workers-' if kind else ''}healed", healed, WRITABLE_SECONDS, unit="s")
     reads = [e for e in trial.history.events if e.operation == "read" and began + 1 < e.start < writable]
     assert all(event.good for event in reads), trial.history.around([e for e in reads if not e.good])
     await trial.judge()

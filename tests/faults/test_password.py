@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.faults.figures import Figures
-from tests.faults.trial import Trial, refused_in
+from tests.faults.trial import KINDS, Kind, Trial, refused_in
 
 RATE = 20
 HEALED_SECONDS = 2.0
@@ -15,13 +15,16 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotated'
 """
 
 
-async def test_rotated_password_needs_no_restart(trial: Trial, figure: Figures, tmp_path: Path) -> None:
+@KINDS
+async def test_rotated_password_needs_no_restart(
+    trial: Trial, figure: Figures, tmp_path: Path, kind: Kind
+) -> None:
     file = tmp_path / "secrets" / "database" / "password"
     file.parent.mkdir(parents=True)
     file.write_text("before")
     await trial.execute("CREATE ROLE rotated SUPERUSER LOGIN PASSWORD 'before'")
     trial.at_end(lambda: trial.execute("REASSIGN OWNED BY rotated TO slipway", "DROP ROLE rotated"))
-    await trial.serve(1, _settings(trial, file.parents[1]))
+    await trial.serve(1, {**_settings(trial, file.parents[1]), **kind})
     async with trial.load(rate=RATE).running():
         await asyncio.sleep(0.5)
         began = time.monotonic()
@@ -34,7 +37,9 @@ async def test_rotated_password_needs_no_restart(trial: Trial, figure: Figures, 
         "the password was another one",
     )
     failed = [event.end - changed for event in trial.history.failures()]
-    figure("password-rotated-healed", max([0.0, *failed]), HEALED_SECONDS, unit="s")
+    figure(
+        f"password-rotated-{'workers-' if kind else ''}healed", max([0.0, *failed]), HEALED_SECONDS, unit="s"
+    )
     await trial.judge()
 
 

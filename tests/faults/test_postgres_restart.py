@@ -9,7 +9,7 @@ from tests.faults.aside import aside
 from tests.faults.connection import get
 from tests.faults.figures import Figures
 from tests.faults.servers import Mode
-from tests.faults.trial import Trial, refused_in
+from tests.faults.trial import KINDS, Kind, Trial, refused_in
 
 RATE = 30
 AWAY_SECONDS = 1.0
@@ -17,10 +17,13 @@ HEALED_SECONDS = 2.0
 ANSWERED_SECONDS = 1.0
 
 
+@KINDS
 @pytest.mark.parametrize("mode", ["fast", pytest.param("immediate", marks=pytest.mark.fault)])
-async def test_restart_costs_only_503_and_heals(trial: Trial, figure: Figures, mode: Mode) -> None:
-    await trial.serve()
-    process = trial.replicas[0].pid
+async def test_restart_costs_only_503_and_heals(
+    trial: Trial, figure: Figures, mode: Mode, kind: Kind
+) -> None:
+    await trial.serve(1, kind)
+    processes = trial.replicas[0].processes
     async with trial.load(rate=RATE).running():
         await asyncio.sleep(1)
         began = time.monotonic()
@@ -31,18 +34,21 @@ async def test_restart_costs_only_503_and_heals(trial: Trial, figure: Figures, m
         back = time.monotonic()
         ready = await _until_ready_is(trial, expected=200)
         await asyncio.sleep(HEALED_SECONDS + 1)
-    assert trial.replicas[0].pid == process
+    assert trial.replicas[0].processes == processes
     trial.only(
         lambda event: refused_in(event, began, back + HEALED_SECONDS, within=ANSWERED_SECONDS),
         f"PostgreSQL was away for {back - began:.1f} s",
     )
     failed = trial.history.failures()
     assert failed, "the outage was not felt"
+    name = "workers-" if kind else ""
     healed = max(0, max(event.end for event in failed) - back)
-    figure(f"postgres-{mode}-healed", healed, HEALED_SECONDS, unit="s")
-    figure(f"postgres-{mode}-refusal", max(event.seconds for event in failed), ANSWERED_SECONDS, unit="s")
-    figure(f"postgres-{mode}-unready", unready, HEALED_SECONDS, unit="s")
-    figure(f"postgres-{mode}-ready", ready, HEALED_SECONDS, unit="s")
+    figure(f"postgres-{mode}-{name}healed", healed, HEALED_SECONDS, unit="s")
+    figure(
+        f"postgres-{mode}-{name}refusal", max(event.seconds for event in failed), ANSWERED_SECONDS, unit="s"
+    )
+    figure(f"postgres-{mode}-{name}unready", unready, HEALED_SECONDS, unit="s")
+    figure(f"postgres-{mode}-{name}ready", ready, HEALED_SECONDS, unit="s")
     await trial.judge()
 
 

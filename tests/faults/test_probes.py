@@ -7,7 +7,7 @@ from tests.faults.aside import aside
 from tests.faults.connection import get
 from tests.faults.figures import Figures
 from tests.faults.history import Event, percentile
-from tests.faults.trial import Trial
+from tests.faults.trial import KINDS, Kind, Trial
 
 LIVE_SECONDS, READY_SECONDS = 0.05, 2.0
 PROBES, ROUNDS = 100, 3
@@ -40,10 +40,11 @@ def told(event: Event) -> bool:
     return event.status in (503, 504)
 
 
+@KINDS
 async def test_liveness_depends_on_nothing_and_readiness_names_what_lacks(
-    trial: Trial, figure: Figures
+    trial: Trial, figure: Figures, kind: Kind
 ) -> None:
-    await trial.serve(1, {"database__statement_timeout": 1})
+    await trial.serve(1, {"database__statement_timeout": 1, **kind})
     async with trial.load(rate=20).running():
         await asyncio.sleep(1)
         await aside(trial.postgres.pause)
@@ -67,7 +68,8 @@ async def test_liveness_depends_on_nothing_and_readiness_names_what_lacks(
     assert checks["redis"] == {"ok": False, "critical": False}
     assert up == [0, 0]
     trial.only(told, "PostgreSQL was silent")
-    figure("silent-servers-liveness-p99", alive, LIVE_SECONDS, unit="s")
-    figure("silent-servers-unready", unready, READY_SECONDS, unit="s")
-    figure("silent-servers-ready", ready, READY_SECONDS, unit="s")
+    name = "workers-" if kind else ""
+    figure(f"silent-servers-{name}liveness-p99", alive, LIVE_SECONDS, unit="s")
+    figure(f"silent-servers-{name}unready", unready, READY_SECONDS, unit="s")
+    figure(f"silent-servers-{name}ready", ready, READY_SECONDS, unit="s")
     await trial.judge()

@@ -14,7 +14,7 @@ from tests.faults.aside import aside
 from tests.faults.connection import get
 from tests.faults.figures import Figures
 from tests.faults.proxy import Endpoint, Proxy
-from tests.faults.trial import PATIENT, Trial
+from tests.faults.trial import KINDS, PATIENT, Kind, Trial
 
 RATE = 50
 WATCH_SECONDS = 4.0
@@ -92,8 +92,9 @@ async def added(
     return max(0.0, min(during) - min(before))
 
 
-async def test_redis_that_is_gone_costs_nothing(trial: Trial, figure: Figures) -> None:
-    await trial.serve(1, ASKING)
+@KINDS
+async def test_redis_that_is_gone_costs_nothing(trial: Trial, figure: Figures, kind: Kind) -> None:
+    await trial.serve(1, {**ASKING, **kind})
     async with trial.load(rate=RATE).running():
         cost = await added(
             trial,
@@ -110,7 +111,7 @@ async def test_redis_that_is_gone_costs_nothing(trial: Trial, figure: Figures) -
         )
         > 0
     )
-    figure("redis-gone-added-p99", cost, GONE_COSTS, unit="s")
+    figure(f"redis-gone-{'workers-' if kind else ''}added-p99", cost, GONE_COSTS, unit="s")
     await trial.judge()
 
 

@@ -10,16 +10,17 @@ from tests.faults.aside import aside
 from tests.faults.connection import get
 from tests.faults.figures import Figures
 from tests.faults.test_probes import until_ready_is
-from tests.faults.trial import PATIENT, Trial
+from tests.faults.trial import KINDS, PATIENT, Kind, Trial
 
 WRONG = "wr0ng-passw0rd"
 READY_SECONDS = 5.0  # the longest pause between two attempts, with its jitter, and a connection
 
 
-async def test_service_that_comes_first_waits_for_both(trial: Trial, figure: Figures) -> None:
+@KINDS
+async def test_service_that_comes_first_waits_for_both(trial: Trial, figure: Figures, kind: Kind) -> None:
     await aside(trial.redis.stop)
     await aside(trial.postgres.end, "fast")
-    trial.make()
+    trial.make(1, kind)
     replica = trial.replicas[0]
     await replica.launch()
     await aside(replica.served.listening)
@@ -31,14 +32,15 @@ async def test_service_that_comes_first_waits_for_both(trial: Trial, figure: Fig
     await aside(trial.postgres.start)
     await aside(trial.redis.start)
     ready = await until_ready_is(trial, 200)
+    processes = len(replica.workers) or 1
     pauses = [line["retry_in"] for line in replica.served.lines(event="database unreachable")]
-    assert pauses == sorted(pauses), "they grow"
-    assert 2 <= len(pauses) <= 20
-    assert len(replica.served.lines(event="redis unreachable, each process counts for itself")) == 1
+    assert kind or pauses == sorted(pauses), "they grow"
+    assert 2 * processes <= len(pauses) <= 20 * processes
+    assert len(replica.served.lines(event="redis unreachable, each process counts for itself")) == processes
     password = urlsplit(trial.database_url).password
     assert password
     assert password not in replica.served.output
-    figure("servers-come-late-ready", ready, READY_SECONDS, unit="s")
+    figure(f"servers-come-late-{'workers-' if kind else ''}ready", ready, READY_SECONDS, unit="s")
     began = time.monotonic()
     while await aside(replica.served.metric, "slipway_redis_breaker_open") != 0:
         assert time.monotonic() < began + 10

@@ -9,7 +9,7 @@ import pytest
 from tests.faults.connection import Connection
 from tests.faults.figures import FULL, Figures
 from tests.faults.replica import Replica
-from tests.faults.trial import GUNICORN, PATIENT, Trial
+from tests.faults.trial import GUNICORN, KINDS, PATIENT, Kind, Trial
 
 EXIT_SECONDS = 10.0
 SLOW_SECONDS = 3.0
@@ -63,22 +63,26 @@ async def test_sigterm_fails_no_request_round_after_round(
     await trial.judge()
 
 
-async def test_what_the_kernel_holds_at_sigterm_is_answered(trial: Trial) -> None:
-    await trial.serve(1, {"server__drain_delay": 0})
+@KINDS
+async def test_what_the_kernel_holds_at_sigterm_is_answered(trial: Trial, kind: Kind) -> None:
+    await trial.serve(1, {"server__drain_delay": 0, **kind})
     replica = trial.replicas[0]
     silent = [await Connection.open(replica.port) for _ in range(20)]
     used = [await Connection.open(replica.port) for _ in range(20)]
     for connection in used:
         assert (await connection.ask("GET", "/health", {})).status == 200
-    os.kill(replica.pid, signal.SIGSTOP)  # so that the signal and all requests meet it at once
+    serving = replica.workers or [replica.pid]
+    for process in serving:  # so that the signal and all requests meet it at once
+        os.kill(process, signal.SIGSTOP)
     waiting = [await Connection.open(replica.port) for _ in range(20)]  # to be accepted
     connections = [*silent, *used, *waiting]
     for connection in connections:
         connection.send("GET", "/health", {})
     await asyncio.sleep(0.1)
     ending = asyncio.create_task(replica.terminate())
-    await asyncio.sleep(0)
-    os.kill(replica.pid, signal.SIGCONT)
+    await asyncio.sleep(0.1 if kind else 0)  # until the master has told its workers
+    for process in serving:
+        os.kill(process, signal.SIGCONT)
     answers = await asyncio.gather(*(connection.answer() for connection in connections))
     for connection in connections:
         connection.close()

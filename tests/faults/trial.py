@@ -32,6 +32,11 @@ GUNICORN: dict[str, object] = {
     "server__workers": 2,
     "PYTHONWARNINGS": "error,ignore::ResourceWarning",
 }
+# One process and two workers keep the same promises.
+KINDS = pytest.mark.parametrize(
+    "kind", [pytest.param({}, id="one"), pytest.param(GUNICORN, id="workers", marks=pytest.mark.fault)]
+)
+Kind = dict[str, object]
 # For tests of what ends: that a client and a server share a processor must not look like a failure.
 PATIENT: dict[str, object] = {"database__acquire_timeout": 15}
 # The load comes from one caller, and much faster than one is allowed to.

@@ -3,6 +3,7 @@
 import math
 from datetime import timedelta
 
+import httpx2
 import pytest
 
 from service import clock
@@ -48,6 +49,24 @@ def test_credentials_verified_a_moment_ago_are_hits(serve: Serve, headers: dict[
         ("tokens", "hit"): 0,
         ("tokens", "miss"): 0,
     }
+
+
+def test_tasks_of_the_loop_are_told_and_end_with_their_requests(
+    shared: Served, headers: dict[str, str]
+) -> None:
+    def told() -> float:
+        return shared.metric("slipway_event_loop_tasks") or 0
+
+    assert eventually(lambda: told() > 0)
+    before = told()
+    waiting = [httpx2.Client(base_url=shared.api.base_url, headers=headers) for _ in range(30)]
+    try:
+        for client in waiting:
+            assert client.get(LIST).status_code == 200
+    finally:
+        for client in waiting:
+            client.close()
+    assert eventually(lambda: told() <= before + 5)
 
 
 def test_loop_lag_and_redis_are_told_without_a_request(shared: Served) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def workers_of(service: Served) -> list[int]:
 
 
 REQUESTS = r'http_requests_total\{.*path="/api/v1/products".*status_code="200"'
+PROBES, PROBES_A_SECOND = "slipway_event_loop_lag_seconds_count", 4
+LIMIT = r'slipway_database_connections_limit\{pool="fast"\}'
 
 
 def total(metrics: str, pattern: str) -> float:
@@ -69,6 +72,19 @@ def test_counts_are_right_whichever_worker_is_asked(lasting: Served, headers: di
     assert sample(lasting, r'slipway_dependency_up\{dependency="database"\}') == 1
 
 
+def test_what_each_worker_measures_of_itself_is_added_up(lasting: Served) -> None:
+    assert eventually(lambda: sample(lasting, LIMIT) == 16)
+    assert eventually(
+        lambda: sample(lasting, r'slipway_database_connections\{pool="fast",state="idle"\}') >= 4
+    )
+    began, before = time.monotonic(), sample(lasting, PROBES)
+    time.sleep(3)
+    probes = sample(lasting, PROBES) - before
+    assert probes > 1.3 * PROBES_A_SECOND * (time.monotonic() - began), (
+        "one worker alone says how late its loop is"
+    )
+
+
 def test_dead_worker_is_replaced_and_its_counts_stay(lasting: Served, headers: dict[str, str]) -> None:
     assert lasting.api.get(LIST, headers=headers).status_code == 200
     counted = sample(lasting, REQUESTS)
@@ -78,6 +94,8 @@ def test_dead_worker_is_replaced_and_its_counts_stay(lasting: Served, headers: d
     assert eventually(lambda: len(now := workers_of(lasting)) == 2 and before[0] not in now)
     lasting.ready()
     assert sample(lasting, REQUESTS) == counted
+    assert eventually(lambda: sample(lasting, LIMIT) == 16)
+    assert eventually(lambda: sample(lasting, r"slipway_event_loop_tasks") > 0)
     assert lasting.lines(logger="gunicorn.error", level="error")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.commands import Command, How, tried
 from tests.observability.boards import BOARDS, Ask, asks, filled
 from tests.observability.evidence import PODS, Evidence
 from tests.observability.rules import NAMESPACE, RELEASE
@@ -78,3 +79,9 @@ def test_one_request_is_found_by_its_id_among_all_lines(seen: Evidence) -> None:
             wanted in {one["request_id"], one["trace_id"]} for one in found if one["event"] == "request"
         )
         assert line in found
+
+
+@pytest.mark.parametrize("query", tried(How.LOGQL), ids=lambda query: query.id)
+def test_queries_of_the_pages_find_something(query: Command, seen: Evidence) -> None:
+    expr = query.text.replace('namespace="slipway"', f'namespace="{NAMESPACE}"').replace("REQUEST-ID", "")
+    assert seen.loki.over_time(expr, seen.began - 60, seen.ended + 60)

@@ -1,0 +1,24 @@
+"""Every command of the runbooks and of the pages on the cluster is tried somewhere, or says why not."""
+
+from tests.cluster.commands import NOT_COMMANDS, NOT_TRIED, PAGES, How, commands
+
+
+def test_it_is_known_how_each_command_is_tried() -> None:
+    assert {command.how for command in commands()} == set(How)
+
+
+def test_what_changes_something_is_never_run() -> None:
+    verbs = ("apply", "cordon", "delete", "edit", "scale", "install", "rollback", "uninstall", "upgrade")
+    for command in commands():
+        words = command.text.split()
+        if words[0] in {"helm", "kubectl"} and set(verbs) & set(words):
+            assert command.how in {How.PART, How.NOT}, command.text
+
+
+def test_exceptions_are_of_use() -> None:
+    pages = " ".join(" ".join(page.read_text("utf-8").split()) for page in PAGES)
+    assert [words for words in NOT_COMMANDS if f"`{words}`" not in pages] == []
+    texts = [command.text for command in commands()]
+    assert [
+        beginning for beginning in NOT_TRIED if not any(text.startswith(beginning) for text in texts)
+    ] == []

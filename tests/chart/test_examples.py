@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.chart.definitions import problems
-from tests.chart.rendering import CHART, Object, objects, own
+from tests.chart.rendering import CHART, Object, objects, one, own
 from tests.chart.reviewing import tool
 
 EXAMPLES = CHART.parent / "k8s" / "examples"
@@ -69,3 +69,14 @@ def test_argo_cd_and_flux_name_a_chart_and_values_that_are_here() -> None:
     spec = _example("HelmRelease")["spec"]
     assert Path(CHART.parent, spec["chart"]["spec"]["chart"], "Chart.yaml").is_file()
     assert spec["chart"]["spec"]["sourceRef"]["name"] == _example("GitRepository")["metadata"]["name"]
+
+
+def test_no_gitops_tool_fights_the_autoscaler() -> None:
+    """With one the chart says nothing of the number of pods; Flux also leaves it to whoever scales by hand."""
+    scaled = own("--values", str(VALUES), "--set", "autoscaling.enabled=true")
+    deployment = one(scaled, "Deployment")
+    assert "replicas" not in deployment["spec"]
+    (rule,) = _example("HelmRelease")["spec"]["driftDetection"]["ignore"]
+    target = {"kind": "Deployment", "name": deployment["metadata"]["name"]}
+    assert rule == {"paths": ["/spec/replicas"], "target": target}
+    assert "ignoreDifferences" not in _example("Application")["spec"]

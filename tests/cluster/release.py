@@ -57,6 +57,10 @@ class Release:
         """Returns Helm's words, the NOTES among them, when pods are ready and the migration is done."""
         return self._apply("install", *arguments) if wait else self.helm("install", *self._with, *arguments)
 
+    def manifests(self, *arguments: str) -> str:
+        """What Helm would send, rendered without asking the cluster."""
+        return self.helm("template", *self._with, *arguments)
+
     def upgrade(self, *arguments: str) -> str:
         return self._apply("upgrade", *arguments)
 

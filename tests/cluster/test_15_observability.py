@@ -7,6 +7,7 @@ lines to Loki with the labels that Alloy would give them. With PROFILE=full ever
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -38,6 +39,17 @@ def full(cluster: Cluster) -> Iterator[Release]:
         found = Release(namespace, off, values=VALUES)
         found.install()
         yield found
+
+
+def test_the_cluster_takes_every_object_of_the_whole_profile(full: Release, tmp_path: Path) -> None:
+    """Of the parts too that are switched off here, as far as the API server tells by a dry run, with no warning."""
+    whole = Release(full.cluster, values=VALUES)
+    manifests = tmp_path / "whole.yaml"
+    manifests.write_text(whole.manifests("--skip-tests"), "utf-8")
+    tried = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--filename", str(manifests))
+    said = full.cluster.kubectl(*tried, "--warnings-as-errors")
+    for program in ("grafana", "alloy", "loki", "kube-state-metrics", "prometheus", "operator"):
+        assert program in said
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,13 @@ def test_every_workload_of_the_chart_that_it_names_is_rendered(tilt: Tilt) -> No
     assert {"slipway", "slipway-postgresql", "slipway-redis"} <= named
 
 
+def test_no_pod_of_helm_test_is_deployed_and_nothing_else_is_left_out(tilt: Tilt) -> None:
+    hooks = [f for f in tilt.manifests if "helm.sh/hook" in (f["metadata"].get("annotations") or {})]
+    assert [found["metadata"]["name"] for found in hooks] == []
+    assert [found["kind"] for found in tilt.manifests if found["kind"] == "Pod"] == []
+    assert {found["metadata"]["annotations"]["helm.sh/hook"] for found in tilt.left_out} == {"test"}
+
+
 def test_every_resource_waits_for_resources_that_are_there(tilt: Tilt) -> None:
     resources = _resources(tilt)
     waited = {name for arguments in resources.values() for name in arguments.get("resource_deps", [])}

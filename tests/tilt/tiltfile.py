@@ -1,6 +1,7 @@
 """The Tiltfile run by a real Starlark, with Tilt's functions written down instead of done, but for `helm`, which is."""
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +57,13 @@ KNOWN = {
     },
     "link": set[str](),
 }
+# Tilt leaves out what comes from a folder `tests` (its internal/tiltfile/helm.go): the pods of `helm test`.
+OF_HELM_TEST = re.compile(r"^# Source: .*/tests/", re.MULTILINE)
 HELM = {"name", "namespace", "values", "set", "kube_version", "skip_crds"}
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    return [found for found in yaml.safe_load_all(text) if found]
 
 
 @dataclass
@@ -65,6 +72,7 @@ class Tilt:
 
     calls: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = field(default_factory=dict)
     manifests: list[dict[str, Any]] = field(default_factory=list)
+    left_out: list[dict[str, Any]] = field(default_factory=list)
 
     def _note(self, name: str, positional: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
         unknown = set(named) - KNOWN[name]
@@ -78,15 +86,18 @@ class Tilt:
         where = ("--namespace", named["namespace"])
         command = ("helm", "template", named["name"], path, *where, *values)
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-        self.manifests = [found for found in yaml.safe_load_all(done.stdout) if found]
-        return done.stdout
+        parts = re.split(r"^---\n", done.stdout, flags=re.MULTILINE)
+        text = "---\n".join(part for part in parts if not OF_HELM_TEST.search(part))
+        self.manifests = _objects(text)
+        self.left_out = [found for part in parts if OF_HELM_TEST.search(part) for found in _objects(part)]
+        return text
 
     def run(self) -> None:
         """Raises what Starlark says when the Tiltfile is wrong."""
         module = starlark.Module()
         module["TRIGGER_MODE_MANUAL"] = "manual"
         module.add_callable("helm", self.helm)
-        module.add_callable("decode_yaml_stream", lambda text: [o for o in yaml.safe_load_all(text) if o])
+        module.add_callable("decode_yaml_stream", _objects)
         for name in KNOWN:
             module.add_callable(name, self._function(name))
         dialect = starlark.Dialect.extended()

@@ -51,7 +51,7 @@ class _Login(CredentialProvider):
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
 
-    def get_credentials(self) -> tuple[str]:
+    async def get_credentials_async(self) -> tuple[str]:
         return (self._settings.current_password(),)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis as Client
 
@@ -159,9 +160,15 @@ def own(tmp_path: Path) -> Iterator[local.Redis]:
     server.stop()
 
 
+@pytest.mark.parametrize("between", [None, b"\xff\xfe of no encoding"])
 async def test_rotated_password_needs_no_restart(
-    own: local.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own: local.Redis,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    between: bytes | None,
 ) -> None:
+    """A file that cannot be read meanwhile is told as Redis that cannot be used, once, and is no caller's matter."""
     url = urlsplit(own.url)
     file = tmp_path / "secrets" / "redis" / "password"
     file.parent.mkdir(parents=True)
@@ -173,9 +180,16 @@ async def test_rotated_password_needs_no_restart(
     async with Client.from_url(own.url) as operator:
         await operator.config_set("requirepass", "rotated")
         await operator.client_kill_filter(_type="normal", skipme=True)
-    assert await ask(redis) is None
-    assert not await redis.ping()
+    if between is not None:
+        file.write_bytes(between)
+    with structlog.testing.capture_logs() as lines:
+        assert await ask(redis) is None
+        await asyncio.sleep(3 * RETRY_AFTER)
+        assert not await redis.ping()
+    assert [line["event"] for line in lines] == ["redis unreachable, each process counts for itself"]
+    assert "rotated" not in str(lines)
     file.write_text("rotated\n")
     assert await eventually(redis)
     assert await ask(redis) == [b"x"]
     await redis.close()
+    assert caplog.text == "", "the client library complains"

@@ -13,7 +13,7 @@ from service import __version__
 from service.health import Health
 from service.http.openapi import responses_of
 from service.http.problems import Unavailable
-from service.migrations import runner
+from service.migrations import revisions
 
 READY, NOT_READY = 200, 503
 
@@ -51,7 +51,7 @@ def create_admin_app(health: Health, *, metrics: bool) -> Starlette:
         return JSONResponse({"status": state, "checks": checks}, READY if is_ready else NOT_READY)
 
     async def version(_: Request) -> Response:
-        return JSONResponse({"version": __version__, "migration_head": runner.head()})
+        return JSONResponse({"version": __version__, "migration_head": revisions.head()})
 
     routes = [
         Route("/livez", live),

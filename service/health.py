@@ -11,7 +11,7 @@ from service import clock
 from service.cache.redis import Redis
 from service.database import Database, DatabaseUnavailableError
 from service.http.lifecycle import Lifecycle
-from service.migrations import runner
+from service.migrations import revisions
 from service.observability.metrics import dependency_up, migration_pending
 from service.postgres import LOST
 
@@ -97,8 +97,8 @@ async def _database(database: Database) -> Check:
     except asyncpg.InsufficientPrivilegeError as error:  # the first migration has not come to its grants
         return _migrated(fits=False, detail=str(error))
     current = rows[0]["version_num"] if rows else None
-    if not runner.compatible(current):
-        return _migrated(fits=False, detail=f"at revision {current}, needs {runner.head()}")
+    if not revisions.compatible(current):
+        return _migrated(fits=False, detail=f"at revision {current}, needs {revisions.head()}")
     return _migrated(fits=True, detail=f"revision {current}")
 
 

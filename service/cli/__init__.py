@@ -4,30 +4,48 @@ Exit codes: 0 success, 1 failure, 2 usage, 3 settings, 4 database not reached, 5
 7 database not at the head.
 """
 
+import gc
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
 import typer
 
 from service import __version__
-from service.cli import keys
-from service.cli.check import check
-from service.cli.dev import dev
-from service.cli.importing import import_
-from service.cli.migrate import migrate
-from service.cli.openapi import openapi
-from service.cli.purge import purge
-from service.cli.seed import seed
-from service.cli.serve import serve
 
-app = typer.Typer(
-    name="slipway",
-    help=__doc__.replace("\n7", " 7"),
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-for command in (serve, dev, migrate, check, seed, purge, openapi):
-    app.command()(command)
-app.command("import")(import_)
-app.add_typer(keys.app, name="keys")
+# Each command's module, and what of it. Importing all of them takes longer than most of them run.
+COMMANDS = {
+    "serve": ("serve", "serve"),
+    "dev": ("dev", "dev"),
+    "migrate": ("migrate", "migrate"),
+    "check": ("check", "check"),
+    "seed": ("seed", "seed"),
+    "purge": ("purge", "purge"),
+    "openapi": ("openapi", "openapi"),
+    "import": ("importing", "import_"),
+    "keys": ("keys", "app"),
+}
+
+
+def application(arguments: Sequence[str] = ()) -> typer.Typer:
+    """The command line; only the command that the arguments begin with, where they begin with one."""
+    app = typer.Typer(
+        name="slipway",
+        help=__doc__.replace("\n7", " 7"),
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    app.callback()(root)
+    called = [name for name in arguments[:1] if name in COMMANDS]
+    for name in called or COMMANDS:
+        module, attribute = COMMANDS[name]
+        command = getattr(import_module(f"service.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def _version(value: bool) -> None:
@@ -36,7 +54,6 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version."
@@ -47,4 +64,7 @@ def root(
 
 def main() -> None:
     """Entry point of the `slipway` command."""
+    gc.disable()  # what imports make is there to stay
+    app = application(sys.argv[1:])
+    gc.enable()
     app()

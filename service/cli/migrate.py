@@ -7,7 +7,7 @@ import typer
 from service.cli.errors import CommandError, Exit
 from service.cli.runtime import clear_errors, load_settings, run
 from service.config import Environment, Settings
-from service.migrations import rendering, runner
+from service.migrations import rendering, revisions, runner
 
 EMPTY = "none"
 Start = Annotated[
@@ -54,7 +54,7 @@ def migrate(
     if check:
         typer.echo(f"the database is at revision {run(runner.check(settings, wait=wait))}")
     elif sql:
-        typer.echo(_script(settings, from_, runner.known(to), wait), nl=False)
+        typer.echo(_script(settings, from_, revisions.known(to), wait), nl=False)
     else:
         done = run(runner.upgrade(settings, to=to, wait=wait))
         typer.echo(f"{'migrated to' if done.changed else 'already at'} revision {done.after}")
@@ -63,5 +63,5 @@ def migrate(
 def _script(settings: Settings, before: str, target: str, wait: float) -> str:
     if before == EMPTY:
         return rendering.script(settings, before=None, target=target)
-    start = runner.known(before) if before else run(runner.revision_of(settings, wait=wait))
+    start = revisions.known(before) if before else run(runner.revision_of(settings, wait=wait))
     return rendering.script(settings, before=start, target=target)

@@ -15,14 +15,14 @@ from service.cli.errors import CommandError, Exit
 from service.config import Settings
 from service.database import Database, DatabaseUnavailableError
 from service.http.server import PortTakenError
-from service.migrations.grants import AppRoleError
-from service.migrations.runner import (
+from service.migrations.errors import (
     BackwardsError,
     MigrationFailedError,
     NotAtHeadError,
     PooledError,
     UnknownRevisionError,
 )
+from service.migrations.grants import AppRoleError
 from service.observability import logs
 
 P = ParamSpec("P")

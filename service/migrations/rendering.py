@@ -7,7 +7,8 @@ from alembic import command
 from service import __version__
 from service.config import Settings
 from service.migrations import grants
-from service.migrations.runner import LOCK, configuration, reached, revisions
+from service.migrations.revisions import reached, revisions
+from service.migrations.runner import LOCK, configuration
 
 HEAD = """\
 -- slipway {version}: from revision {before} to {after}. For psql, as the role that owns the tables.

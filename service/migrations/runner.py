@@ -5,8 +5,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -15,7 +14,6 @@ import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -23,7 +21,8 @@ from sqlalchemy.pool import NullPool
 from service import clock
 from service.config import Settings
 from service.database import DatabaseUnavailableError
-from service.migrations import grants
+from service.migrations import grants, revisions
+from service.migrations.errors import LockedError, MigrationFailedError, NotAtHeadError, PooledError
 from service.migrations.role import ensure
 from service.postgres import LOST, connect_options, why
 
@@ -33,31 +32,6 @@ LOCK = 0x51_1B_3A_79  # any number, as long as it is the same everywhere
 POLL = 0.5
 SAME_SESSION = "SELECT 1 FROM pg_settings WHERE name = 'lock_timeout' AND setting = '{}'"
 FIRST_LOCK_WAIT = 0.05  # seconds; each further attempt waits twice as long, up to the setting
-LOCATION = Path(__file__).parent
-
-
-class MigrationFailedError(Exception):
-    """A migration did not go through; the database is at the last revision that did."""
-
-
-class LockedError(MigrationFailedError):
-    """A migration did not get a lock in time, and may be tried again."""
-
-
-class NotAtHeadError(Exception):
-    """The database is not at the revision that this version was built with."""
-
-
-class PooledError(Exception):
-    """The way to the database leads through a pooler, which migrations cannot work with."""
-
-
-class UnknownRevisionError(Exception):
-    """There is no such revision in this version."""
-
-
-class BackwardsError(Exception):
-    """The database is beyond the revision that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -75,56 +49,8 @@ class Outcome:
 def configuration(**more: Any) -> Config:
     """What Alembic needs to find the migrations."""
     config = Config(**more)
-    config.set_main_option("script_location", str(LOCATION))
+    config.set_main_option("script_location", str(revisions.LOCATION))
     return config
-
-
-@cache
-def script_directory() -> ScriptDirectory:
-    """The migrations that this version was built with."""
-    return ScriptDirectory.from_config(configuration())
-
-
-@cache
-def revisions() -> tuple[str, ...]:
-    """All revisions that this version knows, oldest first."""
-    return tuple(script.revision for script in script_directory().walk_revisions())[::-1]
-
-
-def head() -> str:
-    """The newest revision that this version knows."""
-    return revisions()[-1]
-
-
-def known(revision: str) -> str:
-    """The revision itself; the newest one for `head`. Raises `UnknownRevisionError`."""
-    if revision == "head":
-        return head()
-    if revision not in revisions():
-        raise UnknownRevisionError(
-            f"there is no revision {revision} in this version; it has {', '.join(revisions())}"
-        )
-    return revision
-
-
-def compatible(current: str | None) -> bool:
-    """Whether this version can serve a database at `current`: its own head, or one newer than all it knows.
-
-    A newer database was expanded by a newer version; contracting waits until the old version is gone.
-    """
-    return current == head() or (current is not None and current not in revisions())
-
-
-def reached(current: str | None, target: str) -> bool:
-    """Whether nothing is left to do. Raises `BackwardsError` when the database is beyond the target."""
-    if current == target or (target == head() and compatible(current)):
-        return True
-    if current is not None and current not in revisions()[: revisions().index(target)]:
-        raise BackwardsError(
-            f"the database is at revision {current}, beyond {target}: migrations go forward only; "
-            "what one of them did is undone by a new one"
-        )
-    return False
 
 
 async def upgrade(settings: Settings, *, to: str = "head", wait: float = 0) -> Outcome:
@@ -134,7 +60,7 @@ async def upgrade(settings: Settings, *, to: str = "head", wait: float = 0) -> O
     `UnknownRevisionError`, `BackwardsError`, `DatabaseUnavailableError`, `PooledError`, `MigrationFailedError` or
     `grants.AppRoleError`.
     """
-    outcome: Outcome = await _patiently(settings, wait, partial(_upgrade, target=known(to)))
+    outcome: Outcome = await _patiently(settings, wait, partial(_upgrade, target=revisions.known(to)))
     return outcome
 
 
@@ -211,8 +137,10 @@ async def _check(connection: AsyncConnection, _settings: Settings, _deadline: fl
     except sa.exc.ProgrammingError as error:
         # Permission denied: the first migration has not come to its grants.
         raise NotAtHeadError(f"the revision of the database cannot be read: {_reason(error)}") from error
-    if not compatible(revision):
-        raise NotAtHeadError(f"the database is at revision {revision or 'none'}, this version needs {head()}")
+    if not revisions.compatible(revision):
+        raise NotAtHeadError(
+            f"the database is at revision {revision or 'none'}, this version needs {revisions.head()}"
+        )
     return revision
 
 
@@ -227,18 +155,18 @@ async def _upgrade(
             await ensure(connection, role, password)
         await grants.check(connection, role)
     before = await current(connection)
-    if reached(before, target) and not (
-        role and before in revisions() and await grants.pending(connection, role)
+    if revisions.reached(before, target) and not (
+        role and before in revisions.revisions() and await grants.pending(connection, role)
     ):
         return Outcome(before, before)
     await _refuse_pooler(connection, settings)
     async with _alone(connection, deadline):
         before = await current(connection)
-        if not reached(before, target):
+        if not revisions.reached(before, target):
             await _migrate(connection, settings, deadline, target)
             log.info("database migrated", before=before, after=target)
         after = await current(connection)
-        if role and after in revisions():
+        if role and after in revisions.revisions():
             await grants.settle(connection, role)
         return Outcome(before, after)
 
@@ -325,7 +253,7 @@ def _where(connection: Connection) -> str:
     """Which migration has failed, and where it has left the database."""
     connection.rollback()
     at = MigrationContext.configure(connection).get_current_revision()
-    failed = revisions()[revisions().index(at) + 1 if at else 0]
+    failed = revisions.revisions()[revisions.revisions().index(at) + 1 if at else 0]
     return f"migration {failed} failed, the database is at revision {at or 'none'}"
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from typer.testing import CliRunner, Result
 
-from service.cli import app
+from service.cli import application
 from tests.conftest import DatabaseFactory
 from tests.engine.api import PRODUCTS, Api, Json, running, unique
 from tests.process.served import COMMAND_SECONDS, SECRET_KEY, SLIPWAY, environment
@@ -38,7 +38,7 @@ def run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
             **settings,
         }
         variables = {f"SLIPWAY_{name.upper()}": str(value) for name, value in given.items()}
-        return CliRunner().invoke(app, [str(argument) for argument in arguments], env=variables)
+        return CliRunner().invoke(application(), [str(argument) for argument in arguments], env=variables)
 
     return run
 

@@ -4,10 +4,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from service.migrations import runner
+from service.migrations import revisions
 from tests.process.served import SLIPWAY, command_environment
 
-PACKAGE = runner.LOCATION.parent
+PACKAGE = revisions.LOCATION.parent
 REVISION = """
 import sqlalchemy as sa
 from alembic import op
@@ -39,7 +39,7 @@ class Version:
 
     def __init__(self, folder: Path, *, after: "Version | None" = None) -> None:
         self.folder = folder
-        self.head: str = after.head if after else runner.head()
+        self.head: str = after.head if after else revisions.head()
         source = after.folder / "service" if after else PACKAGE
         shutil.copytree(source, folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
 

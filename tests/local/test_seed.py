@@ -7,7 +7,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from service.cli import app
+from service.cli import application
 from service.local.ports import free_port
 from service.sample.catalog import categories, products
 from tests.conftest import DatabaseFactory
@@ -52,6 +52,6 @@ def test_a_database_that_is_away_is_named_and_has_an_exit_code(tmp_path: Path) -
 
 
 def test_help_tells_what_it_does() -> None:
-    result = CliRunner().invoke(app, ["seed", "--help"])
+    result = CliRunner().invoke(application(), ["seed", "--help"])
     assert result.exit_code == 0
     assert "sample catalogue" in result.stdout

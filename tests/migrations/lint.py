@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.migrations import rendering, runner
+from alembic.script import ScriptDirectory
+
+from service.migrations import rendering, revisions, runner
 from tests.unit.rules.rule import ROOT
 
 SQUAWK = Path(sys.executable).with_name("squawk")
@@ -102,11 +104,17 @@ def judge(source: str, sql: str) -> list[str]:
     return faults + [f"{rule}: nothing here needs this escape" for rule in sorted(unused)]
 
 
+def scripts() -> ScriptDirectory:
+    """The migrations as Alembic knows them."""
+    return ScriptDirectory.from_config(runner.configuration())
+
+
 def lint() -> list[str]:
     """What stands against the migrations, one line each."""
     lines = []
-    for revision in runner.revisions():
-        path = Path(runner.script_directory().get_revision(revision).path)
+    found = scripts()
+    for revision in revisions.revisions():
+        path = Path(found.get_revision(revision).path)
         name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name
         lines += [
             f"{name}: {fault}" for fault in judge(path.read_text("utf-8"), rendering.statements(revision))

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import make_url
 
 from service.local.programs import postgres_programs
-from service.migrations import runner
+from service.migrations import revisions, runner
 from tests.conftest import DatabaseFactory
 from tests.migrations.conftest import settings_for
 from tests.migrations.roles import Roles
@@ -53,7 +53,7 @@ def test_script_makes_the_same_database_as_the_command(
     made = dump(url)
     assert len(made) > 300
     assert made == dump(fresh_database())
-    assert command("migrate", database__url=url).stdout == f"already at revision {runner.head()}\n"
+    assert command("migrate", database__url=url).stdout == f"already at revision {revisions.head()}\n"
 
 
 def test_script_with_an_index_that_is_built_concurrently(
@@ -117,7 +117,7 @@ async def test_script_grants_to_the_role_of_the_service(roles: Roles, command: C
     assert await held(connect, roles) == DUE
     done = psql(
         roles.admin_url,
-        command("migrate", "--sql", "--from", runner.revisions()[-2], database__app_role="it's").stdout,
+        command("migrate", "--sql", "--from", revisions.revisions()[-2], database__app_role="it's").stdout,
     )
     assert done.returncode == 3
 
@@ -163,7 +163,7 @@ def test_steps_go_as_far_as_they_are_told_and_never_back(
         "slipway: the database is at revision 0003, beyond 0002: migrations go forward only"
     )
     assert command("migrate", "--check", database__url=url).exit_code == 7
-    assert to("head") == (0, f"migrated to revision {runner.head()}\n")
+    assert to("head") == (0, f"migrated to revision {revisions.head()}\n")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_unknown_revision_is_a_usage_error_that_names_the_known(
     done = command("migrate", *arguments, database__password="x")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
-        f"slipway: there is no revision 9999 in this version; it has {', '.join(runner.revisions())}\n"
+        f"slipway: there is no revision 9999 in this version; it has {', '.join(revisions.revisions())}\n"
     )
 
 

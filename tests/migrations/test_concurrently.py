@@ -8,7 +8,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from service.migrations.runner import MigrationFailedError, upgrade
+from service.migrations.errors import MigrationFailedError
+from service.migrations.runner import upgrade
 from tests.conftest import DatabaseFactory
 from tests.migrations.conftest import settings_for, within
 from tests.migrations.test_triggers import new_category

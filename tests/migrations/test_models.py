@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from service.migrations import runner
+from service.migrations import revisions, runner
 from service.models.base import Resource
 from service.models.table import Table
 from tests.conftest import DatabaseFactory
 from tests.migrations.catalog import EVERYTHING, TABLES, TRIGGERS, schema
 from tests.migrations.conftest import downgrade, in_database, settings_for
+from tests.migrations.lint import scripts
 
 Connect = Callable[[str], Any]
 
@@ -58,7 +59,7 @@ async def test_each_step_down_can_be_taken_up_again(
     url = fresh_database()
     connection = await connect(url)
     before = await schema(connection, EVERYTHING)
-    steps = [script.down_revision for script in runner.script_directory().walk_revisions()]
+    steps = [script.down_revision for script in scripts().walk_revisions()]
     for step in steps:
         assert isinstance(step, str | None)
         await downgrade(url, step or "base")
@@ -67,7 +68,9 @@ async def test_each_step_down_can_be_taken_up_again(
 
 
 def test_history_of_migrations_has_one_head_and_no_branch() -> None:
-    scripts = list(runner.script_directory().walk_revisions())
-    assert len(runner.script_directory().get_heads()) == 1
-    assert all(isinstance(script.down_revision, str | None) for script in scripts)
-    assert sum(script.down_revision is None for script in scripts) == 1
+    known = scripts()
+    assert len(known.get_heads()) == 1
+    chain = list(known.walk_revisions())[::-1]
+    assert all(isinstance(script.down_revision, str | None) for script in chain)
+    assert sum(script.down_revision is None for script in chain) == 1
+    assert revisions.revisions() == tuple(script.revision for script in chain)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from service.database import DatabaseUnavailableError
-from service.migrations import runner
-from service.migrations.runner import LOCK, MigrationFailedError, NotAtHeadError, upgrade
+from service.migrations import revisions, runner
+from service.migrations.errors import MigrationFailedError, NotAtHeadError
+from service.migrations.runner import LOCK, upgrade
 from tests.conftest import DatabaseFactory
 from tests.migrations.catalog import EVERYTHING, schema
 from tests.migrations.conftest import settings_for, within
@@ -32,7 +33,7 @@ async def test_five_at_once_migrate_once(fresh_database: DatabaseFactory, connec
     done = await asyncio.gather(*(upgrade(settings_for(url), wait=30) for _ in range(5)))
     assert sorted(one.changed for one in done) == [False, False, False, False, True]
     connection = await connect(url)
-    assert [row[0] for row in await connection.fetch(HEAD)] == [runner.head()]
+    assert [row[0] for row in await connection.fetch(HEAD)] == [revisions.head()]
 
 
 def test_processes_at_once_migrate_once(fresh_database: DatabaseFactory, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.migrations import runner
+from service.migrations import revisions
 
 Write = Callable[..., None]
 
@@ -32,14 +32,13 @@ def downgrade():
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     """`write("next", "SELECT 1")` adds a migration after the newest, for this test only; `code=` adds Python to it."""
-    known = runner.head()
+    known = revisions.head()
     place = tmp_path / "migrations"
-    shutil.copytree(runner.LOCATION, place, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(runner, "LOCATION", place)
+    shutil.copytree(revisions.LOCATION, place, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(revisions, "LOCATION", place)
 
     def forget() -> None:
-        runner.script_directory.cache_clear()
-        runner.revisions.cache_clear()
+        revisions.revisions.cache_clear()
 
     newest = [known]
 
@@ -52,4 +51,4 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     yield add
     monkeypatch.undo()
     forget()
-    assert runner.head() == known
+    assert revisions.head() == known

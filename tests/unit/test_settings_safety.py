@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from service.cli import app
+from service.cli import application
 from service.config import Settings
 from service.settings_check import MASK, SettingsError, effective, load
 from tests.unit.conftest import Env
@@ -60,7 +60,7 @@ def test_other_environments_allow_them(env: Env, environment: str) -> None:
 
 def test_check_lists_three_bad_settings_in_three_lines(env: Env) -> None:
     env(**SAFE, SLIPWAY_SERVER__PORT="x", SLIPWAY_REDIS__TIMEOUT="0", SLIPWAY_NO__SUCH="1")
-    done = CliRunner().invoke(app, ["check"])
+    done = CliRunner().invoke(application(), ["check"])
     assert done.exit_code == 3
     assert done.stdout == ""
     assert [line.partition(": SLIPWAY_")[0] for line in done.stderr.splitlines()] == ["slipway"] * 3
@@ -68,7 +68,7 @@ def test_check_lists_three_bad_settings_in_three_lines(env: Env) -> None:
 
 def test_check_prints_every_setting_and_no_secret(env: Env) -> None:
     env(**SECRETS)
-    done = CliRunner().invoke(app, ["check"])
+    done = CliRunner().invoke(application(), ["check"])
     assert done.exit_code == 0, done.output
     shown = dict(line.split("=", 1) for line in done.stdout.splitlines())
     assert set(shown) == {name for name, _ in effective(Settings())}

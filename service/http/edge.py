@@ -1,6 +1,8 @@
 """The one layer around the application: client address, host name, request id, admission, body limits, last resort,
 access line, metrics, headers."""
 
+import asyncio
+
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -89,6 +91,8 @@ class Edge:
             await self._app(exchange.scope, exchange.receive, exchange.send)
         except Problem as problem:
             await exchange.send_problem(problem)
+        except asyncio.CancelledError:  # by the end of the process, which could wait no longer
+            await exchange.send_problem(problems.Unavailable("The service ends."))
         except Exception:
             log.exception(
                 "request failed", method=exchange.scope["method"][:20], route=template_of(exchange.scope)

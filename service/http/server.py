@@ -55,6 +55,11 @@ class _Server(uvicorn.Server):
             server.close()
         await _turns_of_the_loop()  # what was accepted last becomes a connection
         await super().shutdown(sockets)
+        for connection in [
+            *self.server_state.connections
+        ]:  # that was given up: it has not come to its end in time
+            connection.transport.abort()
+        await _turns_of_the_loop()
 
 
 async def _turns_of_the_loop() -> None:

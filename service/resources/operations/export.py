@@ -7,6 +7,7 @@ from contextlib import aclosing
 import asyncpg
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 
 from service import clock
 from service.database import DatabaseUnavailableError
@@ -37,14 +38,25 @@ async def export(engine: Engine, request: Request, _principal: Principal) -> Res
         return answer
     lines = _lines(engine, query, slots)
     first = await anext(lines, b"")  # what goes wrong before the first line is still answered as a problem
-    return StreamingResponse(_chain(first, lines), media_type=MEDIA_TYPE)
+    return _Lines(first, lines)
+
+
+class _Lines(StreamingResponse):
+    """Ends the connection and the slot with the answer, also when the client goes away or the process ends."""
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes]) -> None:
+        self._rest, self._all = rest, _chain(first, rest)
+        super().__init__(self._all, media_type=MEDIA_TYPE)
+
+    async def stream_response(self, send: Send) -> None:
+        async with aclosing(self._rest), aclosing(self._all):
+            await super().stream_response(send)
 
 
 async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    async with aclosing(rest):  # a client that goes away ends the connection and the slot with it
-        yield first
-        async for lines in rest:
-            yield lines
+    yield first
+    async for lines in rest:
+        yield lines
 
 
 async def _lines(engine: Engine, query: ListQuery, slots: asyncio.Semaphore) -> AsyncGenerator[bytes]:

@@ -1,0 +1,199 @@
+"""A signal ends the process in time and with exit code 0, whatever it is doing."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+
+from service.local.ports import LOOPBACK
+from tests.faults.aside import aside
+from tests.faults.connection import Answer, Connection
+from tests.faults.figures import FULL, Figures
+from tests.faults.proxy import Endpoint, Proxy
+from tests.faults.replica import Replica
+from tests.faults.trial import Trial
+from tests.process.conftest import new_key
+from tests.security.issuer import AUDIENCE, Issuer, local_issuer
+
+DRAIN, SHUTDOWN = 0.2, 1.0
+SPARE = (
+    4.0  # for a last look at dependencies (1 s), connections to PostgreSQL (2 s), the interpreter's own end
+)
+LIST = "/api/v1/products?limit=1"
+ROUNDS = int(os.environ.get("SLIPWAY_FAULT_ENDS", "4" if FULL else "1"))
+_PRODUCTS = """
+WITH c AS (
+  INSERT INTO category (id, slug, name, description, created_by, updated_by)
+  VALUES (gen_random_uuid(), 'ends', 'Ends', '', 'x', 'x') RETURNING id
+)
+INSERT INTO product
+  (id, sku, name, description, price, stock, status, tags, attributes, category_id, created_by, updated_by)
+SELECT gen_random_uuid(), 'E-' || n, repeat('x', 190), '', 1, 0, 'draft', '{}', '{}', c.id, 'x', 'x'
+FROM c, generate_series(1, 20000) n
+"""
+
+
+@dataclass
+class Scene:
+    """A replica whose servers and issuer can be made silent, and its clients."""
+
+    trial: Trial
+    replica: Replica
+    postgres: Proxy
+    redis: Proxy
+    issuer: Issuer
+    connections: list[Connection] = field(default_factory=list)
+
+    async def ask(self, path: str = LIST, *, count: int = 10, token: str = "") -> None:
+        """Send requests, and wait for nothing."""
+        headers = {"Authorization": f"Bearer {token}"} if token else self.trial.headers
+        for _ in range(count):
+            self.connections.append(await Connection.open(self.replica.port))
+            self.connections[-1].send("GET", path, headers)
+
+    async def answers(self) -> list[Answer | BaseException]:
+        """What came of them; an exception where a connection was closed without an answer."""
+        return await asyncio.gather(*(c.answer() for c in self.connections), return_exceptions=True)
+
+    def reset(self) -> None:
+        for connection in self.connections:
+            connection.close()
+        self.connections.clear()
+        self.postgres.heal()
+        self.redis.heal()
+        self.issuer.dripping = False
+
+
+@pytest.fixture
+async def scene(trial: Trial) -> AsyncIterator[Scene]:
+    async with AsyncExitStack() as stack:
+        redis = urlsplit(trial.redis.url)
+        issuer = await stack.enter_async_context(local_issuer())
+        to_postgres = await stack.enter_async_context(Proxy(trial.database_endpoint))
+        to_redis = await stack.enter_async_context(Proxy(Endpoint(LOOPBACK, redis.port or 0)))
+        settings: dict[str, object] = {
+            "app__environment": "test",  # the issuer has no TLS
+            "database__url": trial.database_by(to_postgres),
+            "redis__url": redis._replace(netloc=f":{redis.password}@{LOOPBACK}:{to_redis.port}").geturl(),
+            "security__issuers": json.dumps([{"issuer": issuer.url, "audience": AUDIENCE}]),
+            "server__drain_delay": DRAIN,
+            "server__shutdown_timeout": SHUTDOWN,
+        }
+        trial.make(1, settings)
+        trial.headers = {"Authorization": f"Bearer {await new_key(trial.database_url, 'admin')}"}
+        made = Scene(trial, trial.replicas[0], to_postgres, to_redis, issuer)
+        yield made
+        made.reset()
+
+
+async def kept(scene: Scene) -> None:
+    """Clients keep their connections."""
+    await scene.ask()
+    await scene.answers()
+
+
+async def half(scene: Scene) -> None:
+    """Clients have sent half of a request."""
+    for _ in range(10):
+        scene.connections.append(await Connection.open(scene.replica.port))
+        scene.connections[-1].send_part(0.5, "GET", LIST, scene.trial.headers, b"")
+    await asyncio.sleep(0.2)
+
+
+async def silent(scene: Scene) -> None:
+    """PostgreSQL and Redis say nothing, and requests wait for them."""
+    await kept(scene)
+    scene.postgres.swallow()
+    scene.redis.swallow()
+    await scene.ask(count=20)
+    await asyncio.sleep(0.2)
+
+
+async def fetching(scene: Scene) -> None:
+    """Requests wait for keys of an issuer whose answer never ends."""
+    scene.issuer.dripping = True
+    await scene.ask(token=scene.issuer.token())
+    await asyncio.sleep(0.2)
+
+
+async def unread(scene: Scene) -> None:
+    """Clients do not read the export that they asked for."""
+    await scene.ask("/api/v1/products/export", count=2)
+    await asyncio.sleep(0.5)
+
+
+State = Callable[[Scene], Awaitable[None]]
+ONCE, TWICE = [signal.SIGTERM], [signal.SIGTERM, signal.SIGINT]
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("state", "signals"),
+    [
+        pytest.param(kept, ONCE, id="kept"),
+        pytest.param(half, ONCE, id="half"),
+        pytest.param(half, TWICE, id="half-twice"),
+        pytest.param(silent, ONCE, id="silent"),
+        pytest.param(silent, TWICE, id="silent-twice"),
+        pytest.param(fetching, ONCE, id="fetching"),
+        pytest.param(unread, ONCE, id="unread"),
+    ],
+)
+async def test_signal_ends_it_in_time(
+    scene: Scene, figure: Figures, state: State, signals: list[signal.Signals]
+) -> None:
+    longest = 0.0
+    if state is unread:
+        await scene.trial.execute(_PRODUCTS)
+    for _ in range(ROUNDS):
+        await scene.replica.start()
+        await state(scene)
+        longest = max(longest, await _ended(scene, signals))
+        if signals == ONCE:
+            statuses = _answered_well(await scene.answers())
+            assert statuses == {503} or state is not fetching
+        scene.reset()
+    name = f"ends-{state.__name__}{'-twice' if signals == TWICE else ''}"
+    figure(name, longest, DRAIN + SHUTDOWN + SPARE, unit="s")
+
+
+@pytest.mark.fault
+async def test_signal_ends_one_that_was_never_ready(scene: Scene, figure: Figures) -> None:
+    scene.postgres.swallow()
+    await scene.replica.launch()
+    await aside(scene.replica.served.listening)
+    figure("ends-never-ready", await _ended(scene, ONCE), DRAIN + SHUTDOWN + SPARE, unit="s")
+
+
+async def _ended(scene: Scene, signals: list[signal.Signals]) -> float:
+    """The seconds from the first signal to the end of the process."""
+    process, began = scene.replica.served.process, time.monotonic()
+    for number in signals:
+        process.send_signal(number)
+        await asyncio.sleep(scene.trial.dice.uniform(0.05, 0.5))
+    while process.poll() is None:
+        assert time.monotonic() < began + 30, scene.replica.served.output[-2000:]
+        await asyncio.sleep(0.01)
+    assert process.poll() == 0
+    assert scene.replica.served.lines(event="stopped")
+    stacks = [line for line in scene.replica.served.lines(level="error") if "exception" in line]
+    assert stacks == []
+    return time.monotonic() - began
+
+
+def _answered_well(answers: list[Answer | BaseException]) -> set[int]:
+    """The statuses. Each that was answered has its content, or a problem that says to try again."""
+    given = [answer for answer in answers if isinstance(answer, Answer)]
+    for answer in given:
+        if answer.status != 200:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.status in (408, 503, 504)
+    return {answer.status for answer in given}

@@ -73,6 +73,7 @@ def versions(*values: str) -> dict[str, str]:
     return {f'slipway_build_info{{pod="p{n}", version="{n}"}}': v for n, v in enumerate(values)}
 
 
+ISSUED = (CERT_MANAGER, f'namespace="{NAMESPACE}", name="{TLS_SECRET}"')
 DATABASE = dependency("database", "1x3 0x60")
 EXPIRING = "SlipwayTokenKeysExpiring"
 OLD = keys(f"0x{DAY}", f"1x1100 0x{DAY}", f"0x1100 0+2x{DAY}")
@@ -274,7 +275,7 @@ CASES: dict[str, list[Case]] = {
     "SlipwayCertificateExpiring": [
         Case(f"in {days} days, says {who}", certificate(name, labels, days), "20m", fires=fires, foreign=True)
         for who, name, labels in (
-            ("cert-manager", CERT_MANAGER, f'namespace="{NAMESPACE}", name="{TLS_SECRET}"'),
+            ("cert-manager", *ISSUED),
             (
                 "cert-manager through its own monitor",
                 CERT_MANAGER,
@@ -293,5 +294,6 @@ CASES: dict[str, list[Case]] = {
             ("another host", NGINX, f'host="other.example.com", secret_name="{TLS_SECRET}"'),
             ("a host with a like name", TRAEFIK, 'sans="shopXexample.com,my.shop.example.com"'),
         )
-    ],
+    ]
+    + [Case("not issued yet", certificate(*ISSUED, 0), "20m", fires=False, foreign=True)],
 }

@@ -12,7 +12,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from service.config import RateLimitSettings, SecuritySettings
 from service.http.problems import Forbidden, TooManyRequests, Unauthenticated
 from service.http.state import state_of
-from service.security.limits import Policy, RateLimiter
+from service.security.limits import Policy, RateLimiter, count_from_zero
 from service.security.principals import Principal, anonymous
 
 log = structlog.get_logger(__name__)
@@ -63,6 +63,9 @@ class Gate:
         self._write = Policy("write", rates.writes, rates.window)
         self._failure = Policy("auth-failure", rates.auth_failures, rates.window)
         policies = (self._default, self._write, self._failure)
+        if limiter is not None:
+            for policy in policies:
+                count_from_zero(policy)
         self._policies = ", ".join(f'"{p.name}";q={p.requests};w={p.window}' for p in policies).encode()
 
     async def admit(self, request: Request, scope: str) -> Principal:

@@ -25,6 +25,10 @@ decisions = Counter(
     "slipway_limiter_decisions", "Decisions of the rate limiter.", ["policy", "decision", "counted_by"]
 )
 
+_OUTCOMES = (
+    ("allowed", "lease"), ("allowed", "redis"), ("refused", "redis"), ("allowed", "process"), ("refused", "process"),
+)  # fmt: skip
+
 LEASES = 200
 LEASE_SECONDS = 1.0
 COUNT_SECONDS = 1.0  # how often a process says that it lives; three times as long it is believed
@@ -88,6 +92,12 @@ class Policy:
     def lease(self) -> int:
         """Tokens to take out of the shared bucket at a time."""
         return max(1, self.requests // LEASES)
+
+
+def count_from_zero(policy: Policy) -> None:
+    """Let the metrics know all outcomes of a policy, so that the first burst of one is seen as a growth."""
+    for decision, counted_by in _OUTCOMES:
+        decisions.labels(policy.name, decision, counted_by)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,17 @@ def test_credentials_verified_a_moment_ago_are_hits(serve: Serve, headers: dict[
     }
 
 
+def test_decisions_of_the_limiter_are_told_before_the_first_one(serve: Serve) -> None:
+    """The growth from 0 is what a rate sees; a series that begins at the end of a burst shows none."""
+    service = serve().ready()
+    for policy in ("default", "write", "auth-failure"):
+        for decision, by in (
+            ("allowed", "lease"), ("allowed", "redis"), ("refused", "redis"), ("refused", "process"),
+        ):  # fmt: skip
+            labels = f'counted_by="{by}",decision="{decision}",policy="{policy}"'
+            assert service.metric(f"slipway_limiter_decisions_total{{{labels}}}") == 0, labels
+
+
 def test_tasks_of_the_loop_are_told_and_end_with_their_requests(
     shared: Served, headers: dict[str, str]
 ) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Text
+from sqlalchemy import DateTime, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -24,3 +24,9 @@ class RowHistory(Table, table=True):
     request_id: str | None = Field(default=None, sa_type=Text)
     at: datetime = Field(sa_type=DateTime(timezone=True))
     row: dict[str, Any] = Field(sa_type=JSONB)
+    db_user: str | None = Field(
+        default=None,
+        sa_type=Text,
+        sa_column_kwargs={"server_default": text("session_user")},
+        description="the role that the session logged in as, whoever the actor claims to be",
+    )

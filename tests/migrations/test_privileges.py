@@ -139,6 +139,39 @@ async def test_changes_leave_history_that_names_the_role(roles: Roles, as_app: A
     ]  # fmt: skip
 
 
+async def test_history_names_the_login_whatever_the_row_claims(
+    roles: Roles, as_app: Any, connect: Connect
+) -> None:
+    row = await as_app.fetchval(CATEGORY, uuid4(), "lamps")
+    await as_app.execute("SELECT set_config('slipway.principal', 'database:eve', false)")
+    await as_app.execute("UPDATE category SET name = 'By eve' WHERE id = $1", row)
+    owner = await connect(roles.owner_url)
+    await owner.execute(f"UPDATE category SET updated_by = 'database:{roles.app}', version = 3")
+    administrator = await connect(roles.admin_url)
+    await administrator.execute(f"SET ROLE {roles.owner}")
+    await administrator.execute("DELETE FROM category")
+    login = await administrator.fetchval("SELECT session_user")
+    kept = await as_app.fetch(
+        "SELECT actor, db_user FROM row_history WHERE row_id = $1 ORDER BY version", row
+    )
+    assert [tuple(one) for one in kept] == [
+        ("anna", roles.app),
+        ("database:eve", roles.app),
+        (f"database:{roles.app}", roles.owner),
+        (f"database:{login}", login),
+    ]
+
+
+async def test_history_of_before_names_no_login(roles: Roles, connect: Connect) -> None:
+    await upgrade(settings_for(roles.owner_url), to="0005")
+    owner = await connect(roles.owner_url)
+    row = await owner.fetchval(CATEGORY, uuid4(), "lamps")
+    await upgrade(settings_for(roles.owner_url))
+    await owner.execute("DELETE FROM category")
+    kept = await owner.fetch("SELECT db_user FROM row_history WHERE row_id = $1 ORDER BY version", row)
+    assert [one["db_user"] for one in kept] == [None, roles.owner]
+
+
 FORGED = (
     "INSERT INTO row_history VALUES ('product', gen_random_uuid(), 1, 'create', 'eve', NULL, now(), '{{}}')"
 )

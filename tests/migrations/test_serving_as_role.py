@@ -113,9 +113,7 @@ async def test_command_works_as_that_role(
 
 
 async def test_that_role_cannot_migrate(granted: Roles, command: Command) -> None:
-    await execute(granted.owner_url, "UPDATE alembic_version SET version_num = '0004'")
+    await execute(granted.owner_url, "UPDATE alembic_version SET version_num = '0005'")
     done = await aside(command, "migrate", database__url=granted.app_url)
-    said = (
-        "migration 0005 failed, the database is at revision 0004: must be owner of function slipway_history"
-    )
+    said = "migration 0006 failed, the database is at revision 0005: must be owner of table row_history"
     assert (done.exit_code, done.stderr) == (6, f"slipway: {said}\n")

@@ -1,0 +1,22 @@
+"""Row history names the database role that logged in, beside the actor that the row names.
+
+Revises: 0005
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # In two steps: changes of before were made by nobody knows whom, and must not get the default.
+    op.add_column("row_history", sa.Column("db_user", sa.Text()))
+    op.alter_column("row_history", "db_user", server_default=sa.text("session_user"))
+
+
+def downgrade() -> None:
+    op.drop_column("row_history", "db_user")

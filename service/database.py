@@ -72,6 +72,7 @@ class Database:
         self._keeper: asyncio.Task[None] | None = None
         self._late: set[asyncio.Task[None]] = set()
         self._probe: asyncpg.Connection | None = None
+        self.warm = False  # once the pool was filled: the first requests find connections
         self._away: str | None = None  # why the last attempt to connect has failed
         self._missed = asyncio.Event()  # one has failed since the keeper looked
         self._age = 0  # how often all connections were given up
@@ -171,6 +172,7 @@ class Database:
                 if self._away is not None:
                     (await self._knock()).terminate()
                 await self._fill()
+                self.warm = True
             except (DatabaseUnavailableError, *LOST) as error:
                 log.warning("database unreachable", reason=self._away or why(error), retry_in=round(pause, 1))
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -99,7 +99,8 @@ async def _database(database: Database) -> Check:
     current = rows[0]["version_num"] if rows else None
     if not revisions.compatible(current):
         return _migrated(fits=False, detail=f"at revision {current}, needs {revisions.head()}")
-    return _migrated(fits=True, detail=f"revision {current}")
+    migrated = _migrated(fits=True, detail=f"revision {current}")
+    return migrated if database.warm else replace(migrated, ok=False, detail="connections are being opened")
 
 
 def _no_database(detail: str) -> Check:

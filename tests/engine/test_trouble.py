@@ -74,8 +74,8 @@ async def test_busy_pool_is_no_reason_to_leave_the_balancer(small: tuple[FastAPI
 
 
 @pytest.fixture
-async def slow(database_url: str) -> AsyncIterator[Database]:
-    """A database to which each new connection takes longer than a request waits for one."""
+async def slow_url(database_url: str) -> AsyncIterator[str]:
+    """The URL of a database to which each new connection takes longer than a request waits for one."""
     to = make_url(database_url)
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -89,14 +89,24 @@ async def slow(database_url: str) -> AsyncIterator[Database]:
 
     server = await asyncio.start_server(relay, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    url = to.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-    database = Database(_settings(url, pool_min=1))
+    yield to.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+    server.close()
+
+
+@pytest.fixture
+async def slow(slow_url: str) -> AsyncIterator[Database]:
+    database = Database(_settings(slow_url, pool_min=1))
     await database.start()
-    try:
-        yield database
-    finally:
-        await database.stop()
-        server.close()
+    yield database
+    await database.stop()
+
+
+async def test_process_is_not_ready_before_its_connections_are(slow_url: str) -> None:
+    app = create_app(_settings(slow_url, pool_min=2))
+    async with app.router.lifespan_context(app), asyncio.timeout(20):
+        while not await app.state.health.ready():  # noqa: ASYNC110  # it is polled, as by a kubelet
+            await asyncio.sleep(0.02)
+        assert app.state.database.pool.get_idle_size() == 2
 
 
 async def test_pool_fills_again_though_connecting_takes_longer_than_a_request_waits(slow: Database) -> None:

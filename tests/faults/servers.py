@@ -1,6 +1,7 @@
 """A PostgreSQL and a Redis of our own, to be stopped, frozen and started again. What is here blocks: run it `aside`."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -75,7 +76,8 @@ class Postgres(postgres.Postgres):
             return
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for one in (pid, *map(int, children)):
-            os.kill(one, number)
+            with contextlib.suppress(ProcessLookupError):  # a session that has ended meanwhile
+                os.kill(one, number)
 
     def _of(self, name: str) -> str:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))

@@ -43,7 +43,7 @@ async def _kill_some(trial: Trial, load: Load, rounds: int) -> None:
 async def test_killed_process_loses_nothing_that_was_acknowledged(
     trial: Trial, figure: Figures, rounds: int
 ) -> None:
-    await trial.serve(2, PATIENT)
+    await trial.serve(2)
     await _kill_some(trial, trial.load(rate=RATE), rounds)
     await trial.judge()
     figure("kill-lost-writes", 0, 0, unit="writes")

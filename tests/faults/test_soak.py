@@ -9,7 +9,7 @@ import pytest
 from tests.faults.aside import aside
 from tests.faults.connection import get
 from tests.faults.figures import FULL, Figures
-from tests.faults.trial import MEMORY_SHARE, PATIENT, Trial
+from tests.faults.trial import MEMORY_SHARE, Trial
 
 SECONDS = float(os.environ.get("SLIPWAY_FAULT_SOAK", "600" if FULL else "30"))
 RATE = 60
@@ -19,7 +19,7 @@ WARM_SHARE = 0.2
 @pytest.mark.fault
 @pytest.mark.timeout(SECONDS + 120)
 async def test_nothing_grows(trial: Trial, figure: Figures) -> None:
-    await trial.serve(2, PATIENT)
+    await trial.serve(2)
     async with trial.load(rate=RATE, fresh=0.3).running():
         await asyncio.sleep(SECONDS * WARM_SHARE)
         before = await _sizes(trial)

@@ -13,7 +13,7 @@ from tests.faults.trial import GUNICORN, KINDS, PATIENT, Kind, Trial
 
 EXIT_SECONDS = 10.0
 SLOW_SECONDS = 3.0
-DRAIN = {"server__drain_delay": 1, "server__shutdown_timeout": 8, **PATIENT}
+DRAIN = {"server__drain_delay": 1, "server__shutdown_timeout": 8}
 RATE = int(os.environ.get("SLIPWAY_FAULT_RATE", "300" if FULL else "100"))
 
 
@@ -56,7 +56,7 @@ async def test_sigterm_fails_no_request_round_after_round(
     trial: Trial, figure: Figures, workers: int
 ) -> None:
     rounds = (20 if workers == 1 else 6) if FULL else 4
-    await trial.serve(2, {**DRAIN, **(GUNICORN if workers > 1 else {})})
+    await trial.serve(2, {**DRAIN, **PATIENT, **(GUNICORN if workers > 1 else {})})
     seconds = await _rounds(trial, rounds, rate=RATE)
     figure(f"sigterm-failed-workers-{workers}", len(trial.history.failures()), 0, unit="requests")
     figure(f"sigterm-exit-workers-{workers}", seconds, EXIT_SECONDS, unit="s")

@@ -37,7 +37,7 @@ KINDS = pytest.mark.parametrize(
     "kind", [pytest.param({}, id="one"), pytest.param(GUNICORN, id="workers", marks=pytest.mark.fault)]
 )
 Kind = dict[str, object]
-# For tests of what ends: that a client and a server share a processor must not look like a failure.
+# For tests whose load alone fills the machine: that clients and servers share a processor must not look like a failure.
 PATIENT: dict[str, object] = {"database__acquire_timeout": 15}
 # The load comes from one caller, and much faster than one is allowed to.
 UNLIMITED: dict[str, object] = {"rate_limit__requests": 1_000_000, "rate_limit__writes": 1_000_000}

@@ -10,6 +10,7 @@ import pytest
 
 from tests.faults.connection import Answer, Connection
 from tests.faults.figures import Figures
+from tests.faults.history import percentile
 from tests.faults.trial import PATIENT, Trial
 from tests.security.issuer import (
     AUDIENCE,
@@ -23,9 +24,10 @@ from tests.security.issuer import (
 )
 
 LIST = "/api/v1/products?limit=1"
-COOLDOWN = 1.0
+COOLDOWN, STALE = 1.0, 3.0
 KEY_IDS = 10_000
-TROUBLES = ("down", "slow", "empty", "huge", "redirecting")
+STALL_SECONDS = 0.05
+TROUBLES = ("down", "slow", "dripping", "empty", "huge", "redirecting")
 SUBJECTS = itertools.count()
 
 
@@ -35,7 +37,7 @@ async def issuer() -> AsyncIterator[Issuer]:
         yield issuer
 
 
-async def serve(trial: Trial, issuer: Issuer) -> None:
+async def serve(trial: Trial, issuer: Issuer, **settings: object) -> None:
     """A service that looks at the issuer's keys anew as often as it may, and at every wrong token."""
     trusted = [{"issuer": issuer.url, "audience": AUDIENCE}]
     await trial.serve(
@@ -47,6 +49,7 @@ async def serve(trial: Trial, issuer: Issuer) -> None:
             "security__jwks_refresh": COOLDOWN,
             "rate_limit__auth_failures": 1_000_000,
             **PATIENT,
+            **settings,
         },
     )
 
@@ -63,6 +66,7 @@ async def present(trial: Trial, token: str) -> Answer:
 def make(issuer: Issuer, trouble: str) -> None:
     good = json.dumps(key_set()).encode()
     issuer.status, issuer.headers, issuer.delay, issuer.documents["/jwks"] = "200 OK", "", 0, good
+    issuer.dripping = trouble == "dripping"
     match trouble:
         case "down":
             issuer.status = "500 Internal Server Error"
@@ -76,22 +80,44 @@ def make(issuer: Issuer, trouble: str) -> None:
             issuer.status, issuer.headers = "302 Found", f"Location: {issuer.url}/elsewhere\r\n"
 
 
-async def test_known_keys_work_whatever_the_issuer_does(trial: Trial, issuer: Issuer) -> None:
+async def test_known_keys_work_whatever_the_issuer_does(
+    trial: Trial, issuer: Issuer, figure: Figures
+) -> None:
     await serve(trial, issuer)
     assert (await present(trial, issuer.token())).status == 200
     async with trial.load(rate=20).running():
-        for trouble in TROUBLES:
-            make(issuer, trouble)
-            ended = time.monotonic() + 1.5 * COOLDOWN
-            while time.monotonic() < ended:
-                answer = await present(trial, issuer.token(sub=f"user-{next(SUBJECTS)}"))
-                assert answer.status == 200, (trouble, answer.body)
-                await asyncio.sleep(0.05)
+        calm = await _served(trial, issuer)
+        stall = max([await _stall(trial, issuer, trouble, calm) for trouble in TROUBLES])
+    figure("issuer-trouble-liveness-p99-more", stall, STALL_SECONDS, unit="s")
     assert "/elsewhere" not in issuer.fetches
     metric = trial.replicas[0].served.metric
     assert metric(f'slipway_token_keys_fetches_total{{issuer="{issuer.url}",result="failed"}}')
     assert metric(f'slipway_token_keys_fetched_timestamp_seconds{{issuer="{issuer.url}"}}')
     trial.only(lambda _: False, "the issuer is not asked")
+    await trial.judge()
+
+
+@pytest.mark.fault
+async def test_keys_are_trusted_up_to_the_stale_limit_and_again_once_the_issuer_is_back(
+    trial: Trial, issuer: Issuer, figure: Figures
+) -> None:
+    await serve(trial, issuer, security__jwks_max_age=STALE)
+    assert (await present(trial, issuer.token())).status == 200
+    make(issuer, "down")
+    began, trusted = time.monotonic(), 0.0
+    while (answer := await present(trial, issuer.token(sub=f"user-{next(SUBJECTS)}"))).status == 200:
+        trusted = time.monotonic() - began
+        assert trusted < 10 * STALE
+        await asyncio.sleep(0.05)
+    assert trusted >= STALE / 2
+    figure("keys-trusted-without-their-issuer", trusted, STALE + 1.0, unit="s")
+    assert (answer.status, answer.json["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"]
+    make(issuer, "none")
+    began = time.monotonic()
+    while (await present(trial, issuer.token(sub="back"))).status != 200:
+        assert time.monotonic() < began + 10
+        await asyncio.sleep(0.05)
     await trial.judge()
 
 
@@ -110,6 +136,33 @@ async def test_rotated_keys_are_found_and_old_ones_forgotten(
     figure("rotated-token-key-found", time.monotonic() - began, 2 * COOLDOWN, unit="s")
     assert (await present(trial, issuer.token(sub="another"))).status == 401
     await trial.judge()
+
+
+async def _stall(trial: Trial, issuer: Issuer, trouble: str, calm: float) -> float:
+    """The seconds that the trouble adds to the 99th percentile of liveness, in the quietest of a few windows."""
+    least = float("inf")
+    for _ in range(3):
+        make(issuer, trouble)
+        least = min(least, max(0.0, await _served(trial, issuer) - calm))
+        if least <= STALL_SECONDS / 2:
+            break
+    return least
+
+
+async def _served(trial: Trial, issuer: Issuer) -> float:
+    """The 99th percentile of liveness in a time in which there is a fetch, while new tokens are let in."""
+    seconds, ended = list[float](), time.monotonic() + 1.5 * COOLDOWN
+    probe = await Connection.open(trial.replicas[0].admin_port)
+    while time.monotonic() < ended:
+        answer = await present(trial, issuer.token(sub=f"user-{next(SUBJECTS)}"))
+        assert answer.status == 200, answer.body
+        for _ in range(4):
+            began = time.monotonic()
+            assert (await probe.ask("GET", "/livez", {})).status == 200
+            seconds.append(time.monotonic() - began)
+            await asyncio.sleep(0.01)
+    probe.close()
+    return percentile(seconds, 0.99)
 
 
 @pytest.mark.fault

@@ -79,6 +79,11 @@ REFUSALS = [
         "databaseRole.existingSecret, postgresql.auth.existingSecret, redis.auth.existingSecret, security.",
     ),
     (
+        f"{EXTERNAL},config.database.pgbouncer=true",
+        "config.database.pgbouncer is true while migration.enabled is true: ",
+        "Set migration.enabled=false",
+    ),
+    (
         "redis.auth.existingSecretPasswordKey=database-password",
         'postgresql.auth.existingSecret and redis.auth.existingSecret both take key "database-password" of ',
         "Name another key, or a Secret of yours",

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.connection import get
 from tests.faults.figures import FULL, Figures
 from tests.faults.load import Load
-from tests.faults.trial import GUNICORN, PATIENT, Trial
+from tests.faults.trial import GUNICORN, Trial
 
 RATE = 60
 CUT_SECONDS = 1.0  # until every client of a killed worker knows
@@ -52,7 +52,7 @@ async def test_killed_process_loses_nothing_that_was_acknowledged(
 
 @pytest.mark.fault
 async def test_killed_worker_is_replaced_and_counts_stay_right(trial: Trial) -> None:
-    await trial.serve(1, {**GUNICORN, **PATIENT})
+    await trial.serve(1, GUNICORN)
     replica = trial.replicas[0]
     before, warm = await _counted(trial), len(trial.history.events)
     kills: list[float] = []

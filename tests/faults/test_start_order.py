@@ -10,7 +10,7 @@ from tests.faults.aside import aside
 from tests.faults.connection import get
 from tests.faults.figures import Figures
 from tests.faults.test_probes import until_ready_is
-from tests.faults.trial import KINDS, PATIENT, Kind, Trial
+from tests.faults.trial import KINDS, Kind, Trial
 
 WRONG = "wr0ng-passw0rd"
 READY_SECONDS = 5.0  # the longest pause between two attempts, with its jitter, and a connection
@@ -50,7 +50,7 @@ async def test_service_that_comes_first_waits_for_both(trial: Trial, figure: Fig
 @pytest.mark.fault
 async def test_redis_that_lets_nobody_in_is_one_line_without_the_secret(trial: Trial) -> None:
     port = urlsplit(trial.redis.url).port
-    await trial.serve(1, {"redis__url": f"redis://:{WRONG}@127.0.0.1:{port}/0", **PATIENT})
+    await trial.serve(1, {"redis__url": f"redis://:{WRONG}@127.0.0.1:{port}/0"})
     async with trial.load(rate=20).running():
         await asyncio.sleep(6)  # some trials
     served = trial.replicas[0].served

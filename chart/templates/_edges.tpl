@@ -43,6 +43,18 @@
 {{- include "slipway.edge.server" (list . "postgresql" (include "slipway.database" .) .Values.networkPolicy.database) }}
 {{- end }}
 
+{{/* To PostgreSQL itself, where the service goes through a pooler. */}}
+{{- define "slipway.edge.direct" -}}
+{{- with (include "slipway.database" . | fromYaml).direct -}}
+- ports:
+    - port: {{ .port }}
+  {{- with $.Values.networkPolicy.database.to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "slipway.edge.redis" -}}
 {{- $redis := include "slipway.redis" . }}
 {{- if fromYaml $redis }}

@@ -2,7 +2,8 @@
 
 {{/*
 Where the database is, bundled or external: host, port, name; who owns it and migrates (`owner`), and who the service
-logs in as (`app`), each with user, secret and key. They are the same where nobody asked for two.
+logs in as (`app`), each with user, secret and key. They are the same where nobody asked for two. `direct` is where to
+migrate, if not there.
 */}}
 {{- define "slipway.database" -}}
 {{- if .Values.postgresql.enabled }}
@@ -31,6 +32,9 @@ app: &app {user: {{ .user }}, secret: {{ .existingSecret | quote }}, key: {{ .ex
 owner: {user: {{ .migration.user }}, secret: {{ .migration.existingSecret | quote }}, key: {{ .migration.existingSecretKey }}}
 {{- else }}
 owner: *app
+{{- end }}
+{{- with .migration.host }}
+direct: {host: {{ . | quote }}, port: {{ $.Values.externalDatabase.migration.port }}}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -72,8 +76,9 @@ SERVER__ADMIN_HOST: 0.0.0.0
 SERVER__ADMIN_PORT: 9000
 SERVER__DRAIN_DELAY: {{ .Values.drain }}
 SERVER__SHUTDOWN_TIMEOUT: {{ .Values.shutdownTimeout }}
-DATABASE__HOST: {{ $database.host | quote }}
-DATABASE__PORT: {{ $database.port }}
+{{- $at := ternary ($database.direct | default $database) $database (eq $component "migration") }}
+DATABASE__HOST: {{ $at.host | quote }}
+DATABASE__PORT: {{ $at.port }}
 DATABASE__NAME: {{ $database.name | quote }}
 {{- if eq $component "migration" }}
 DATABASE__USER: {{ $database.owner.user | quote }}
@@ -129,6 +134,9 @@ component: all but the server are told of the database alone, so that no other s
 {{- end }}
 {{- range $name, $value := include "slipway.settings.own" . | fromYaml }}
 {{- $_ := set $settings $name (toString $value) }}
+{{- end -}}
+{{- if and (eq (last .) "migration") (include "slipway.database" $root | fromYaml).direct }}
+{{- $_ := unset $settings "DATABASE__PGBOUNCER" }}
 {{- end -}}
 - name: SLIPWAY_SECRETS_DIR
   value: /run/secrets/slipway

@@ -9,6 +9,7 @@ OWNED = {
     "postgresql": {"enabled": False},
     "externalDatabase": {**_DATABASE, "migration": {"user": "owner", "existingSecret": "owner"}},
 }
+DIRECT = {"postgresql": {"enabled": False}, "externalDatabase": {**_DATABASE, "migration": {"host": "direct"}}}
 VERIFIED = {"postgresql": {"enabled": False}, "externalDatabase": {**_DATABASE, "tls": {"mode": "verify-ca"}}}
 AUTHORITY = {
     "postgresql": {"enabled": False},
@@ -64,6 +65,8 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
         f"externalDatabase.migration.{field}": ("other", OWNED)
         for field in ("user", "existingSecret", "existingSecretKey")
     },
+    "externalDatabase.migration.host": ("direct", EXTERNAL),
+    "externalDatabase.migration.port": (6432, DIRECT),
     "externalDatabase.tls.mode": ("verify-full", EXTERNAL),
     "externalDatabase.tls.caConfigMap": ("mine", VERIFIED),
     "externalDatabase.tls.caSecret": ("mine", VERIFIED),

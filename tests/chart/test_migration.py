@@ -48,6 +48,23 @@ def test_it_is_told_of_the_database_alone() -> None:
     assert groups == {"SECRETS_DIR", "APP", "DATABASE", "LOGGING"}
 
 
+def test_it_goes_past_a_pooler() -> None:
+    text = own(
+        *profile("02-external-values.yaml"),
+        "--set",
+        "config.database.pgbouncer=true,externalDatabase.migration.host=db-0,externalDatabase.migration.port=5499",
+    )
+    (job,) = (environment(pod["containers"][0]) for name, pod in pods(text).items() if "-migrate-" in name)
+    server = environment(one(text, "Deployment")["spec"]["template"]["spec"]["containers"][0])
+    assert (job["SLIPWAY_DATABASE__HOST"], job["SLIPWAY_DATABASE__PORT"]) == ("db-0", "5499")
+    assert server["SLIPWAY_DATABASE__PORT"] == "6432"
+    assert server["SLIPWAY_DATABASE__PGBOUNCER"] == "true"
+    assert "SLIPWAY_DATABASE__PGBOUNCER" not in job
+    jobs = next(x for x in objects(text) if x["metadata"]["name"].endswith("-jobs"))
+    ports = [port["port"] for rule in jobs["spec"]["egress"] for port in rule["ports"]]
+    assert ports == [53, 53, 6432, 5499]
+
+
 def test_it_ends() -> None:
     spec = one(own(), "Job")["spec"]
     assert spec["activeDeadlineSeconds"] > 0

@@ -81,7 +81,7 @@ REFUSALS = [
     (
         f"{EXTERNAL},config.database.pgbouncer=true",
         "config.database.pgbouncer is true while migration.enabled is true: ",
-        "Set migration.enabled=false",
+        "Name PostgreSQL itself in externalDatabase.migration.host, or set migration.enabled=false",
     ),
     (
         "redis.auth.existingSecretPasswordKey=database-password",

@@ -5,6 +5,7 @@ Exit codes: 0 success, 1 failure, 2 usage, 3 settings, 4 database not reached, 5
 """
 
 import gc
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -79,6 +80,12 @@ def root(
     """From a SQLModel class to an observable, audited, zero-downtime API on Kubernetes."""
 
 
+def _end(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Entry point of the `slipway` command."""
+    # The first process of a container gets only the signals that it handles.
+    signal.signal(signal.SIGTERM, _end)
     application(sys.argv[1:])()

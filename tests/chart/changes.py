@@ -9,7 +9,10 @@ OWNED = {
     "postgresql": {"enabled": False},
     "externalDatabase": {**_DATABASE, "migration": {"user": "owner", "existingSecret": "owner"}},
 }
-DIRECT = {"postgresql": {"enabled": False}, "externalDatabase": {**_DATABASE, "migration": {"host": "direct"}}}
+DIRECT = {
+    "postgresql": {"enabled": False},
+    "externalDatabase": {**_DATABASE, "migration": {"host": "direct"}},
+}
 VERIFIED = {"postgresql": {"enabled": False}, "externalDatabase": {**_DATABASE, "tls": {"mode": "verify-ca"}}}
 AUTHORITY = {
     "postgresql": {"enabled": False},

@@ -49,20 +49,19 @@ def test_it_is_told_of_the_database_alone() -> None:
 
 
 def test_it_goes_past_a_pooler() -> None:
-    text = own(
-        *profile("02-external-values.yaml"),
-        "--set",
-        "config.database.pgbouncer=true,externalDatabase.migration.host=db-0,externalDatabase.migration.port=5499",
-    )
+    text = own(*profile("02-external-values.yaml"))
     (job,) = (environment(pod["containers"][0]) for name, pod in pods(text).items() if "-migrate-" in name)
     server = environment(one(text, "Deployment")["spec"]["template"]["spec"]["containers"][0])
-    assert (job["SLIPWAY_DATABASE__HOST"], job["SLIPWAY_DATABASE__PORT"]) == ("db-0", "5499")
+    assert (job["SLIPWAY_DATABASE__HOST"], job["SLIPWAY_DATABASE__PORT"]) == (
+        "postgres-1.example.com,postgres-2.example.com",
+        "5432",
+    )
     assert server["SLIPWAY_DATABASE__PORT"] == "6432"
     assert server["SLIPWAY_DATABASE__PGBOUNCER"] == "true"
     assert "SLIPWAY_DATABASE__PGBOUNCER" not in job
     jobs = next(x for x in objects(text) if x["metadata"]["name"].endswith("-jobs"))
     ports = [port["port"] for rule in jobs["spec"]["egress"] for port in rule["ports"]]
-    assert ports == [53, 53, 6432, 5499]
+    assert ports == [53, 53, 6432, 5432]
 
 
 def test_it_ends() -> None:

@@ -36,6 +36,7 @@ def external(cluster: Cluster, hosts: dict[str, str]) -> Iterator[Release]:
         settings: dict[str, object] = {
             "externalDatabase.host": hosts["postgres"],
             "externalDatabase.port": 5432,
+            "externalDatabase.migration.host": hosts["postgres"],
             "externalDatabase.tls": {"mode": "prefer", "caConfigMap": ""},
             "externalRedis.tls": {"enabled": False, "caConfigMap": ""},
             "externalRedis.host": hosts["redis"],

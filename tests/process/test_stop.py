@@ -1,7 +1,9 @@
 """The end of a process: drained, in order, with exit code 0."""
 
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import asyncpg
 import httpx2
@@ -94,3 +96,18 @@ def test_second_signal_cuts_the_waiting_short(serve: Serve) -> None:
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(4) == 0
     assert service.lines(event="stopped")
+
+
+def test_sigterm_ends_a_process_that_still_imports(serve: Serve) -> None:
+    """The kernel keeps from the first process of a container what it does not handle."""
+    service = serve()
+    status = Path(f"/proc/{service.process.pid}/status")
+
+    def handles() -> bool:
+        caught = re.search(r"^SigCgt:\s*(\w+)$", status.read_text(), re.MULTILINE)
+        assert caught is not None
+        return bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+    assert eventually(handles)
+    assert service.stop(seconds=5) == 128 + signal.SIGTERM
+    assert service.output == ""

@@ -236,8 +236,16 @@ CASES: dict[str, list[Case]] = {
         ),
         Case("the database", dependency("database", "1x60"), "20m", fires=False),
         Case("for a moment", keys("0x60", "0x10 1x60", "0+2x10 20x60"), "20m", fires=False),
-        Case("once, and nobody asks again", keys("0x60", "0x60", "0x5 1x60"), "22m", fires=False),
-        Case("long ago, and nobody asks again", keys("0x90", "0x90", "0+2x30 60x60"), "45m", fires=False),
+        Case("back before it went off", keys("0x10 600x60", "0x10 1x60", "0+2x10 20x60"), "20m", fires=False),
+        Case("back after it went off", keys("0x30 1800x60", "0x30 1x60", "0+2x30 60x60"), "32m", fires=False),
+        # With a jwks_refresh of 40 minutes: only a token with an unknown key makes a pod ask before.
+        Case("once, by an unknown key", keys("0x60", "1x5 0x33 1x20", "0x5 1x60"), "22m", fires=False),
+        Case(
+            "again and again, by unknown keys",
+            keys("0x60", "1x5 0x33 1x20", "0x5 1+1x33 34x20"),
+            "25m",
+            fires=True,
+        ),
     ],
     EXPIRING: [
         Case("old, and no new ones", OLD, "1125m", fires=True, besides=(NOT_FETCHED,)),
@@ -255,12 +263,11 @@ CASES: dict[str, list[Case]] = {
             "14m",
             fires=True,
         ),
-        Case("none, as nobody asks", fetches("1x60", "0x60"), "20m", fires=False),
         Case("none at the first attempt", fetches("0x1 1x60", "0 1x60"), "20m", fires=False),
-        Case("old, as nobody asks", keys(f"0x{DAY}", f"1x{DAY}", f"0x{DAY}"), "1110m", fires=False),
+        Case("old, and just fetched", keys(f"0x1090 65400x{DAY}", f"0x1090 1x{DAY}"), "1091m", fires=False),
         Case(
-            "old, and one attempt has failed",
-            keys(f"0x{DAY}", f"1x1100 0x{DAY}", f"0x1100 1x{DAY}"),
+            "old, and back after one attempt",
+            keys(f"0x1101 66060x{DAY}", f"1x1100 0 1x{DAY}", f"0x1100 1x{DAY}"),
             "1115m",
             fires=False,
         ),
@@ -293,6 +300,27 @@ CASES: dict[str, list[Case]] = {
             ("another namespace", CERT_MANAGER, f'namespace="other", name="{TLS_SECRET}"'),
             ("another host", NGINX, f'host="other.example.com", secret_name="{TLS_SECRET}"'),
             ("a host with a like name", TRAEFIK, 'sans="shopXexample.com,my.shop.example.com"'),
+        )
+    ]
+    + [
+        Case(
+            f"renewed, and Traefik shows the one of before: {old} and {new} days",
+            certificate(TRAEFIK, f'instance="a", cn="x", serial="1", sans="{HOST}"', old)
+            | certificate(TRAEFIK, f'instance="a", cn="x", serial="2", sans="{HOST}"', new),
+            "20m",
+            fires=fires,
+            foreign=True,
+        )
+        for old, new, fires in ((1, 80, False), (1, 6, True))
+    ]
+    + [
+        Case(
+            "renewed for one Traefik of two",
+            certificate(TRAEFIK, f'instance="a", cn="x", serial="2", sans="{HOST}"', 80)
+            | certificate(TRAEFIK, f'instance="b", cn="x", serial="1", sans="{HOST}"', 1),
+            "20m",
+            fires=True,
+            foreign=True,
         )
     ]
     + [Case("not issued yet", certificate(*ISSUED, 0), "20m", fires=False, foreign=True)],

@@ -108,4 +108,15 @@ def test_the_certificate_of_a_gateway_is_watched_by_its_hosts() -> None:
 
 def test_keys_of_issuers_are_old_as_the_settings_say() -> None:
     given = ("--set", "config.security.jwks_max_age=7200")
-    assert "> 0.75 * 7200" in alerts(*given)["SlipwayTokenKeysExpiring"]["expr"]
+    assert "<= 5400\n" in alerts(*given)["SlipwayTokenKeysExpiring"]["expr"]
+
+
+def test_keys_that_a_pod_does_not_renew_yet_are_not_old() -> None:
+    given = ("--set", "config.security.jwks_max_age=7200,config.security.jwks_refresh=6000")
+    assert "<= 6000\n" in alerts(*given)["SlipwayTokenKeysExpiring"]["expr"]
+
+
+def test_fetches_are_looked_for_as_far_back_as_the_settings_let_them_be_apart() -> None:
+    given = ("--set", "config.security.jwks_cooldown=900.5")
+    assert "[1801s]" in alerts(*given)["SlipwayTokenKeysNotFetched"]["expr"]
+    assert "[600s]" in alerts()["SlipwayTokenKeysNotFetched"]["expr"]

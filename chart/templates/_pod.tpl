@@ -91,5 +91,5 @@ labels:
   {{- end }}
 {{- $annotations := dict "kubectl.kubernetes.io/default-container" (last .) }}
 annotations:
-  {{- merge (deepCopy $root.Values.podAnnotations) $annotations | toYaml | nindent 2 }}
+  {{- merge (deepCopy ($root.Values.podAnnotations | default dict)) $annotations | toYaml | nindent 2 }}
 {{- end }}

@@ -125,8 +125,18 @@ REFUSALS = [
     ),
     ("nameOverride=redis", 'nameOverride is "redis", as is the name of a bundled server: ', "Choose another"),
     (
+        "postgresql.nameOverride=slipway",
+        'postgresql.nameOverride is "slipway", as is the name of the service: ',
+        "Choose another",
+    ),
+    (
+        "redis.fullnameOverride=slipway",
+        'redis.fullnameOverride: the service and redis would both have a Service "slipway", ',
+        "Choose another name",
+    ),
+    (
         "fullnameOverride=slipway-postgresql",
-        'fullnameOverride is "slipway-postgresql", as is the name of a bundled server\'s Service: ',
+        'fullnameOverride: the service and postgresql would both have a Service "slipway-postgresql", ',
         "Choose another name",
     ),
     (
@@ -234,3 +244,18 @@ def test_it_refuses_a_cluster_that_is_too_old() -> None:
 
 def test_it_refuses_to_generate_nothing_when_every_secret_is_brought() -> None:
     assert render(*profile("02-external-values.yaml"), "--set", "credentials.generate=false").returncode == 0
+
+
+def test_a_secret_of_that_name_is_the_users_own_when_none_is_generated() -> None:
+    named = "externalDatabase.existingSecret=slipway-credentials,security.existingSecret=slipway-credentials"
+    given = (*profile("02-external-values.yaml"), "--set", f"{named},credentials.generate=false")
+    done = render(*given)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_release_is_not_called_as_a_bundled_server_is() -> None:
+    done = render(release="slipway-redis")
+    assert (
+        '- The release\'s name does not fit: the service and redis would both have a Service "slipway-redis"'
+        in done.stderr
+    )

@@ -10,7 +10,7 @@ import yaml
 
 from chart.reference import dependencies
 from tests.chart.changes import CHANGES, ONLY_REFUSES
-from tests.chart.rendering import CHART, own, render
+from tests.chart.rendering import CHART, own, profile, render
 
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
 
@@ -34,7 +34,12 @@ def _set(path: str, value: Any) -> tuple[str, ...]:
 
 
 def _render(*arguments: str) -> str:
-    passwords = ("  database-password:", "  redis-password:", "  secret-key:")  # new at each rendering
+    passwords = (
+        "  database-password:",
+        "  database-app-password:",
+        "  redis-password:",
+        "  secret-key:",
+    )  # new at each rendering
     return "\n".join(line for line in own(*arguments).splitlines() if not line.startswith(passwords))
 
 
@@ -97,6 +102,20 @@ def test_a_value_is_typed(path: str) -> None:
 def test_an_unknown_value_is_refused(group: str) -> None:
     pointer = "".join(f"/{name}" for name in group.split(".") if name)
     assert f"- at '{pointer}': additional properties 'unknownThing' not allowed" in _objections()
+
+
+NULLS = ["podLabels", "podAnnotations", "nodeSelector", "tolerations", "ingress.hosts"]
+
+
+@pytest.mark.parametrize("path", NULLS)
+def test_an_empty_group_may_be_null(path: str) -> None:
+    assert _render("--set", f"{path}=null") == _render()
+
+
+@pytest.mark.parametrize("path", ["databaseRole", "ingress.enabled", "httpRoute.enabled"])
+def test_what_is_not_used_may_be_null(path: str) -> None:
+    given = ("--set", "prometheusRule.enabled=true", *profile("02-external-values.yaml"))
+    own(*given, "--set", f"ingress.enabled=false,httpRoute.enabled=false,{path}=null")
 
 
 def test_values_stay_learnable_in_one_sitting() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import structlog
 from sqlalchemy import ExceptionContext, event
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as SessionPoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
@@ -37,7 +37,8 @@ class ConnectionLostError(DatabaseUnavailableError):
     """The connection ended under a statement, of which nobody knows whether it was run."""
 
 
-def _is_gone(connection: asyncpg.Connection) -> bool:
+def is_gone(connection: asyncpg.Connection) -> bool:
+    """Whether the connection has ended. One that has not is no reason for an `InterfaceError`: that is the caller's."""
     try:
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:  # the server has closed it, and the pool has taken it back
@@ -49,6 +50,16 @@ def _cut(connection: asyncpg.Connection) -> None:
         connection.terminate()
 
 
+def _may_be_the_callers(error: BaseException) -> bool:
+    """Whether the connection has to be asked: the driver raises the same for a call that it refuses to send."""
+    return isinstance(error, OSError | asyncpg.InterfaceError) and not isinstance(error, TimeoutError)
+
+
+def _is_gone_from(context: ExceptionContext) -> bool:
+    driver = context.connection and context.connection.connection.driver_connection
+    return driver is None or is_gone(driver)
+
+
 def _lost_in_session(context: ExceptionContext) -> ConnectionLostError | None:
     """The error to raise instead, where a call of an ORM session to the database shows that the connection is gone.
 
@@ -58,7 +69,10 @@ def _lost_in_session(context: ExceptionContext) -> ConnectionLostError | None:
     cause = error if isinstance(error, LOST) else error.__cause__
     if not isinstance(cause, LOST):
         return None
-    context.is_disconnect = True
+    context.is_disconnect = True  # so that it is not given to the next, whatever it is in the middle of
+    if _may_be_the_callers(cause) and not _is_gone_from(context):
+        context.invalidate_pool_on_disconnect = False
+        return None
     return ConnectionLostError(why(cause))
 
 
@@ -258,7 +272,7 @@ class Database:
             await self._expire()
             raise DatabaseUnavailableError(why(error)) from error
         except LOST as error:
-            if isinstance(error, OSError | asyncpg.InterfaceError) and not _is_gone(connection):
+            if _may_be_the_callers(error) and not is_gone(connection):
                 raise  # of what the block has done beside it, or of a call that asyncpg refuses to send
             _cut(connection)
             await self._expire()
@@ -331,6 +345,7 @@ class Database:
         """An ORM session in one transaction: committed when the block ends well, rolled back otherwise."""
         try:
             async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+                await self._connect_session(session)
                 yield session
         except SessionPoolTimeoutError as error:
             metrics.timed_out(metrics.SESSION)
@@ -340,3 +355,15 @@ class Database:
             raise
         except DBAPIError as error:
             raise (error.orig.__cause__ if error.orig else None) or error from error
+
+    async def _connect_session(self, session: AsyncSession) -> None:
+        """Take the session's connection before its block is run, whose own errors may be the same.
+
+        SQLAlchemy sets up a new connection where `_lost_in_session` is told nothing, or is not heard: what it raises
+        for one that is lost while it asks the first for the server's version is that it is closed.
+        """
+        try:
+            await session.connection()
+        except (ResourceClosedError, *LOST) as error:
+            await self._expire()
+            raise DatabaseUnavailableError(why(error)) from error

@@ -55,9 +55,8 @@ class _Server(uvicorn.Server):
             server.close()
         await _turns_of_the_loop()  # what was accepted last becomes a connection
         await super().shutdown(sockets)
-        for connection in [
-            *self.server_state.connections
-        ]:  # that was given up: it has not come to its end in time
+        # Those that were given up, as they have not come to their end in time.
+        for connection in [*self.server_state.connections]:
             connection.transport.abort()
         await _turns_of_the_loop()
 

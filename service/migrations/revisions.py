@@ -15,7 +15,7 @@ def revisions() -> tuple[str, ...]:
     """All revisions that this version knows, oldest first."""
     after: dict[str | None, str] = {}
     for file in (LOCATION / "versions").glob("[!_]*.py"):
-        constants = _constants(file.read_text("utf-8"))
+        constants = _constants(file)
         after[constants["down_revision"]] = constants["revision"]
     chain: list[str] = []
     while (following := after.pop(chain[-1] if chain else None, None)) is not None:
@@ -25,17 +25,21 @@ def revisions() -> tuple[str, ...]:
     return tuple(chain)
 
 
-def _constants(source: str) -> dict[str, Any]:
+def _constants(file: Path) -> dict[str, Any]:
     """What a revision says of itself: the names that it sets to constants, alone or several at once."""
     found: dict[str, Any] = {}
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign):
+    for node in ast.parse(file.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
             names, values = (
-                part.elts if isinstance(part, ast.Tuple) else [part] for part in (node.targets[0], node.value)
+                part.elts if isinstance(part, ast.Tuple) else [part] for part in (target, node.value)
             )
             for name, value in zip(names, values, strict=False):
                 if isinstance(name, ast.Name) and isinstance(value, ast.Constant):
                     found[name.id] = value.value
+    for constant in ("revision", "down_revision"):
+        if constant not in found:
+            raise AssertionError(f"the migration {file.name} sets no {constant} to a constant")
     return found
 
 

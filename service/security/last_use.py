@@ -8,8 +8,8 @@ import asyncpg
 import structlog
 
 from service import clock
-from service.database import Database, DatabaseUnavailableError
-from service.postgres import why
+from service.database import Database, DatabaseUnavailableError, is_gone
+from service.postgres import LOST, why
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +73,8 @@ class LastUse:
             try:
                 await connection.execute(_USED, list(used), list(used.values()))
             except asyncpg.PostgresError as error:
+                if isinstance(error, LOST) and is_gone(connection):
+                    raise
                 return why(error)
         return None
 

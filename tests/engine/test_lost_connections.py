@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Integer, bindparam, cast, make_url
 from sqlmodel import func, select
 
+from service.config import Settings
 from service.database import ConnectionLostError, Database, DatabaseUnavailableError
 from service.local.ports import LOOPBACK
 from service.postgres import connect
@@ -103,6 +104,73 @@ async def test_argument_that_cannot_be_sent_is_not_the_databases(database: Datab
         async with database.session() as session:
             await session.exec(select(cast(bindparam("number", 2**40, Integer), Integer)))
     assert await _server_pids(database) == before
+
+
+async def test_call_of_a_session_that_the_driver_refuses_is_no_lost_connection(database: Database) -> None:
+    before = await _server_pids(database)
+    with pytest.raises(asyncpg.InterfaceError, match="expects 2 arguments"):
+        async with database.session() as session:
+            await (await session.connection()).exec_driver_sql("SELECT $1::int + $2::int", (1,))
+    await _select(database)
+    with pytest.raises(asyncpg.InterfaceError, match="another operation is in progress"):
+        await _two_at_once(database)
+    await _select(database)
+    assert await _server_pids(database) == before
+
+
+async def _two_at_once(database: Database) -> None:
+    async with database.session() as session:
+        other = asyncio.create_task(session.exec(select(func.pg_sleep(0.5))))
+        await asyncio.sleep(0.1)
+        try:
+            await session.rollback()
+        finally:
+            await asyncio.gather(other, return_exceptions=True)
+
+
+async def test_session_whose_new_connection_ends_at_once_is_told_so(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def connect_and_end(settings: Settings) -> asyncpg.Connection:
+        made, other = await connect(settings), await connect(settings)
+        await other.execute("SELECT pg_terminate_backend($1, 5000)", made.get_server_pid())
+        await other.close()
+        return made
+
+    with monkeypatch.context() as patch:
+        patch.setattr("service.database.connect", connect_and_end)
+        with pytest.raises(DatabaseUnavailableError):
+            await _select(database)
+    await _select(database)
+
+
+async def test_session_whose_new_connection_meets_silence_is_told_so(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = make_url(database_url)
+    async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
+
+        async def connect_and_silence(settings: Settings) -> asyncpg.Connection:
+            made = await connect(settings)
+            way.swallow()
+            return made
+
+        url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
+        database = Database(settings_for(url, database={"statement_timeout": 0.1}))
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr("service.database.connect", connect_and_silence)
+                with pytest.raises(DatabaseUnavailableError):
+                    await _select(database)
+            way.heal()
+            await _select(database)
+        finally:
+            await database.stop()
+
+
+async def _select(database: Database) -> None:
+    async with database.session() as session:
+        assert (await session.exec(select(1))).one() == 1
 
 
 async def test_session_whose_connection_ends_under_it_is_told_so(database: Database) -> None:

@@ -128,3 +128,9 @@ async def test_key_look_up_is_cached(watched: Watched) -> None:
     seen = [text for text in watched.wire.statements if "FROM api_key" in text]
     await watched.ask("GET", PRODUCTS)
     assert [text for text in watched.wire.statements if "FROM api_key" in text] == seen
+
+
+async def test_statement_about_keys_is_counted_like_any_other(watched: Watched) -> None:
+    with watched.wire.counted() as statements:
+        await watched.api.database.fetch("SELECT count(*) FROM api_key")
+    assert len(statements) == 1

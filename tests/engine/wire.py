@@ -1,6 +1,6 @@
 """What really reaches PostgreSQL: a proxy on the way to it that notes each statement as the server gets it, but for
-those of the probes, which have a connection of their own, and those about API keys, which a process writes and reads
-beside its requests.
+those of the probes, which have a connection of their own, and those that write when API keys were used, which a process
+runs beside its requests.
 
 It reads the frontend protocol ("Message Formats" in PostgreSQL's manual): Query carries the text of a simple query;
 Parse gives a text a name, Bind makes a portal of it, Execute runs the portal.
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 PROBED = b"alembic_version"
-KEYS = "api_key"
+KEYS_USED = "UPDATE api_key"
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Wire:
         began = len(self.statements)
         found: list[str] = []
         yield found
-        found += [text for text in self.statements[began:] if KEYS not in text]
+        found += [text for text in self.statements[began:] if not text.lstrip().startswith(KEYS_USED)]
 
 
 class _Frontend:

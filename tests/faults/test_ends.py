@@ -23,9 +23,8 @@ from tests.process.conftest import new_key
 from tests.security.issuer import AUDIENCE, Issuer, local_issuer
 
 DRAIN, SHUTDOWN = 0.2, 1.0
-SPARE = (
-    4.0  # for a last look at dependencies (1 s), connections to PostgreSQL (2 s), the interpreter's own end
-)
+# For a last look at dependencies (1 s), connections to PostgreSQL (2 s), the interpreter's own end.
+SPARE = 4.0
 LIST = "/api/v1/products?limit=1"
 ROUNDS = int(os.environ.get("SLIPWAY_FAULT_ENDS", "4" if FULL else "1"))
 _PRODUCTS = """

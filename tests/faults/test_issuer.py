@@ -27,6 +27,7 @@ LIST = "/api/v1/products?limit=1"
 COOLDOWN, STALE = 1.0, 3.0
 KEY_IDS = 10_000
 STALL_SECONDS = 0.05
+WINDOWS = 3  # of which the quietest counts, in calm and in trouble
 TROUBLES = ("down", "slow", "dripping", "empty", "huge", "redirecting")
 SUBJECTS = itertools.count()
 
@@ -86,7 +87,7 @@ async def test_known_keys_work_whatever_the_issuer_does(
     await serve(trial, issuer)
     assert (await present(trial, issuer.token())).status == 200
     async with trial.load(rate=20).running():
-        calm = await _served(trial, issuer)
+        calm = min([await _served(trial, issuer) for _ in range(WINDOWS)])
         stall = max([await _stall(trial, issuer, trouble, calm) for trouble in TROUBLES])
     figure("issuer-trouble-liveness-p99-more", stall, STALL_SECONDS, unit="s")
     assert "/elsewhere" not in issuer.fetches
@@ -141,7 +142,7 @@ async def test_rotated_keys_are_found_and_old_ones_forgotten(
 async def _stall(trial: Trial, issuer: Issuer, trouble: str, calm: float) -> float:
     """The seconds that the trouble adds to the 99th percentile of liveness, in the quietest of a few windows."""
     least = float("inf")
-    for _ in range(3):
+    for _ in range(WINDOWS):
         make(issuer, trouble)
         least = min(least, max(0.0, await _served(trial, issuer) - calm))
         if least <= STALL_SECONDS / 2:

@@ -15,6 +15,9 @@ from tests.conftest import DatabaseFactory
 from tests.engine.api import PRODUCTS, Api, running
 
 USED = "SELECT count(*) FROM api_key WHERE last_used_at IS NOT NULL"
+END_ONE_THAT_WAITS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 UNHURRIED = {"lock_timeout": 5, "acquire_timeout": 5}
 
 
@@ -109,3 +112,21 @@ async def test_what_is_not_written_is_bounded(url: str, monkeypatch: pytest.Monk
             notes.note(f"key-{number}")
         assert list(notes._unwritten) == ["key-7", "key-8", "key-9"]
         assert len(notes._noted) == 3
+
+
+async def test_connection_that_ends_under_the_write_tells_of_all(
+    url: str, beside: asyncpg.Connection
+) -> None:
+    async with running(url, database={"url": url, "pool_min": 2, "pool_max": 2, **UNHURRIED}) as api:
+        before = await backends(api)
+        notes = LastUse(api.database)
+        notes.note(await beside.fetchval("SELECT prefix FROM api_key"))
+        async with beside.transaction():
+            await beside.execute("LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE")
+            writing = asyncio.create_task(notes.write())
+            await asyncio.sleep(0.3)
+            assert await beside.fetchval(END_ONE_THAT_WAITS)
+            await writing
+        assert not set(before) & set(await backends(api))
+        await notes.write()
+        assert await beside.fetchval(USED) == 1

@@ -35,6 +35,16 @@ def _fits(kept: str | None, password: str) -> bool:
     return hmac.compare_digest(kept or "", verifier(password, base64.b64decode(salt), int(iterations)))
 
 
+async def settled(connection: AsyncConnection, role: str, password: str) -> bool:
+    """Whether the role logs in with this password, as far as this connection may know."""
+    there = await connection.scalar(
+        sa.text("SELECT rolcanlogin FROM pg_roles WHERE rolname = :role"), {"role": role}
+    )
+    known = bool(there) and _fits(await _kept(connection, role), password)
+    await connection.rollback()
+    return known
+
+
 async def ensure(connection: AsyncConnection, role: str, password: str) -> None:
     """Make the role, or give it this password when it has another. The server never sees the password itself, so that
     no log can hold it. Raises `AppRoleError` when the role of this connection may not do that."""

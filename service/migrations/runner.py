@@ -23,7 +23,7 @@ from service.config import Settings
 from service.database import DatabaseUnavailableError
 from service.migrations import grants, revisions
 from service.migrations.errors import LockedError, MigrationFailedError, NotAtHeadError, PooledError
-from service.migrations.role import ensure
+from service.migrations.role import ensure, settled
 from service.postgres import LOST, connect_options, why
 
 log = structlog.get_logger(__name__)
@@ -152,14 +152,16 @@ async def _upgrade(
         if password := settings.database.app_password.get_secret_value():
             if await grants.exists(connection, role):  # before it gets a password that is not its own
                 await grants.check(connection, role)
-            await ensure(connection, role, password)
+            if not await settled(connection, role, password):
+                await _refuse_pooler(connection, settings, f"the password of role {role} to set")
+                await ensure(connection, role, password)
         await grants.check(connection, role)
     before = await current(connection)
     if revisions.reached(before, target) and not (
         role and before in revisions.revisions() and await grants.pending(connection, role)
     ):
         return Outcome(before, before)
-    await _refuse_pooler(connection, settings)
+    await _refuse_pooler(connection, settings, "something to migrate")
     async with _alone(connection, deadline):
         before = await current(connection)
         if not revisions.reached(before, target):
@@ -171,8 +173,8 @@ async def _upgrade(
         return Outcome(before, after)
 
 
-async def _refuse_pooler(connection: AsyncConnection, settings: Settings) -> None:
-    """Raise `PooledError` unless the session is this connection's own.
+async def _refuse_pooler(connection: AsyncConnection, settings: Settings, what: str) -> None:
+    """There is `what` to do: raise `PooledError` unless the session is this connection's own.
 
     In transaction mode a lock or a setting of the session stays behind on a connection that others get next. Who
     does not say that there is a PgBouncer is found out: it takes no start-up parameter, or drops it when told to.
@@ -185,7 +187,7 @@ async def _refuse_pooler(connection: AsyncConnection, settings: Settings) -> Non
         if await driver.execute(SAME_SESSION.format(sent)) == "SELECT 1":
             return
     raise PooledError(
-        "there is something to migrate, and between slipway and PostgreSQL is a pooler such as PgBouncer, which would "
+        f"there is {what}, and between slipway and PostgreSQL is a pooler such as PgBouncer, which would "
         "keep the lock of migrations; name PostgreSQL itself (SLIPWAY_DATABASE__HOST and __PORT, or __URL) with "
         "SLIPWAY_DATABASE__PGBOUNCER=false"
     )

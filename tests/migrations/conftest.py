@@ -13,12 +13,12 @@ from service.config import Settings
 from service.database import Database
 from service.migrations import runner
 from tests.conftest import DatabaseFactory
-from tests.migrations.roles import roles
+from tests.migrations.roles import fresh, roles
 from tests.migrations.writing import write
 from tests.process.conftest import command
 
 Migrate = Callable[..., Any]
-__all__ = ["command", "roles", "write"]
+__all__ = ["command", "fresh", "roles", "write"]
 
 
 def settings_for(url: str, **database: object) -> Settings:

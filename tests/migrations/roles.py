@@ -60,3 +60,11 @@ async def roles(fresh_database: DatabaseFactory) -> AsyncIterator[Roles]:
             f"DROP OWNED BY {owner} CASCADE",
             f"DROP ROLE {owner}, {app}",
         )
+
+
+@pytest.fixture
+async def fresh(fresh_database: DatabaseFactory) -> AsyncIterator[tuple[str, str]]:
+    """An empty database, as its superuser sees it, and the name of a role that is not there yet."""
+    url, role = fresh_database(migrated=False), f"fresh_{uuid4().hex[:12]}"
+    yield url, role
+    await execute(url, f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")

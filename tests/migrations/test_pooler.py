@@ -39,6 +39,28 @@ async def test_migrating_through_pgbouncer_is_refused_and_leaves_nothing(
         assert await runner.check(settings_for(through, **said)) == revisions.head()
 
 
+@pytest.mark.parametrize("said", [DECLARED, NOT_DECLARED], ids=["declared", "found out"])
+async def test_role_is_neither_made_nor_changed_through_pgbouncer(
+    fresh: tuple[str, str], connect: Callable[[str], Any], said: dict[str, Any]
+) -> None:
+    url, role = fresh
+    direct = await connect(url)
+    kept = f"SELECT rolpassword FROM pg_authid WHERE rolname = '{role}'"
+    first, second = (
+        {"app_role": role, "app_password": password} for password in ("first-Word-1", "second-Word-2")
+    )
+    with bounced(url, ignored="lock_timeout,client_connection_check_interval") as through:
+        with pytest.raises(PooledError, match=f"password of role {role} to set"):
+            await upgrade(settings_for(through, **said, **first))
+        assert await direct.fetchval(kept) is None
+        assert (await upgrade(settings_for(url, **first))).changed
+        before = await direct.fetchval(kept)
+        assert not (await upgrade(settings_for(through, **said, **first))).changed
+        with pytest.raises(PooledError, match="name PostgreSQL itself"):
+            await upgrade(settings_for(through, **said, **second))
+        assert await direct.fetchval(kept) == before
+
+
 def test_refusal_of_a_pooler_is_one_line(command: Command, fresh_database: DatabaseFactory) -> None:
     with bounced(fresh_database(migrated=False)) as through:
         done = command("migrate", database__url=through, database__pgbouncer="true")

@@ -1,7 +1,7 @@
 """`slipway migrate` makes the role that the service logs in as, when it is told a password for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -11,20 +11,11 @@ import pytest
 
 from service.migrations.grants import AppRoleError
 from service.migrations.runner import upgrade
-from tests.conftest import DatabaseFactory
 from tests.migrations.conftest import settings_for
 from tests.migrations.roles import Roles, execute
 
 FIRST, SECOND = "first-Password-7", "second-Password-8"
 Login = Callable[[str], Any]
-
-
-@pytest.fixture
-async def fresh(fresh_database: DatabaseFactory) -> AsyncIterator[tuple[str, str]]:
-    """An empty database, as its superuser sees it, and the name of a role that is not there yet."""
-    url, role = fresh_database(migrated=False), f"fresh_{uuid4().hex[:12]}"
-    yield url, role
-    await execute(url, f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
 
 
 async def _migrate(url: str, role: str, password: str) -> bool:

@@ -263,6 +263,8 @@ CASES: dict[str, list[Case]] = {
             "14m",
             fires=True,
         ),
+        # With a jwks_cooldown of an hour.
+        Case("none, and the next attempt is far off", fetches("0x60", "1x60"), "14m", fires=True),
         Case("none at the first attempt", fetches("0x1 1x60", "0 1x60"), "20m", fires=False),
         Case("old, and just fetched", keys(f"0x1090 65400x{DAY}", f"0x1090 1x{DAY}"), "1091m", fires=False),
         Case(

@@ -1,6 +1,7 @@
 """A primary that takes no writes, and one that is gone while its standby takes over."""
 
 import asyncio
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -73,10 +74,18 @@ class Pair:
 
 
 @pytest.fixture
-async def pair(servers_folder: Path, seed: int) -> AsyncIterator[Pair]:
-    primary = Postgres(servers_folder / f"primary-{seed}")
+def pair_folder(servers_folder: Path) -> Path:
+    """Of this test alone, also when a seed is given for all."""
+    folder = Path(tempfile.mkdtemp(dir=servers_folder))
+    folder.chmod(0o711)
+    return folder
+
+
+@pytest.fixture
+async def pair(pair_folder: Path) -> AsyncIterator[Pair]:
+    primary = Postgres(pair_folder / "primary")
     await aside(primary.start)
-    standby = await aside(primary.standby, servers_folder / f"standby-{seed}")
+    standby = await aside(primary.standby, pair_folder / "standby")
     await aside(standby.start)
     try:
         async with (

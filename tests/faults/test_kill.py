@@ -38,7 +38,7 @@ async def _kill_some(trial: Trial, load: Load, rounds: int) -> None:
             assert again.status == 201, trial.history.around([again])
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(50 if FULL else 6, marks=pytest.mark.fault, id="many")])
+@pytest.mark.parametrize("rounds", [1, pytest.param(50 if FULL else 5, marks=pytest.mark.fault, id="many")])
 @pytest.mark.timeout(1200)
 async def test_killed_process_loses_nothing_that_was_acknowledged(
     trial: Trial, figure: Figures, rounds: int

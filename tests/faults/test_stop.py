@@ -55,7 +55,7 @@ async def test_sigterm_fails_no_request(trial: Trial, figure: Figures) -> None:
 async def test_sigterm_fails_no_request_round_after_round(
     trial: Trial, figure: Figures, workers: int
 ) -> None:
-    rounds = (20 if workers == 1 else 6) if FULL else 4
+    rounds = (20 if workers == 1 else 6) if FULL else 4 - workers
     await trial.serve(2, {**DRAIN, **PATIENT, **(GUNICORN if workers > 1 else {})})
     seconds = await _rounds(trial, rounds, rate=RATE)
     figure(f"sigterm-failed-workers-{workers}", len(trial.history.failures()), 0, unit="requests")

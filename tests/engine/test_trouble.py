@@ -65,6 +65,9 @@ async def test_lock_and_full_pool_of_an_orm_route_are_told_as_such(
 async def test_busy_pool_is_no_reason_to_leave_the_balancer(small: tuple[FastAPI, AsyncClient]) -> None:
     app, _ = small
     database: Database = app.state.database
+    async with asyncio.timeout(10):
+        while not database.warm:  # noqa: ASYNC110  # it tells nobody
+            await asyncio.sleep(0.02)
     async with database.connection() as one, database.connection() as other:
         assert not one.is_closed()
         assert not other.is_closed()

@@ -1,5 +1,6 @@
 """Host names that the service answers to."""
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -29,6 +30,9 @@ async def named(settings: Settings) -> AsyncIterator[AsyncClient]:
         app.router.lifespan_context(app),
         AsyncClient(transport=ASGITransport(app), base_url="http://api.example") as client,
     ):
+        async with asyncio.timeout(10):
+            while not await app.state.health.ready():  # noqa: ASYNC110  # it looks only when it is asked
+                await asyncio.sleep(0.1)
         yield client
 
 

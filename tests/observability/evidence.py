@@ -104,7 +104,9 @@ def _scraped(pods: list[Served], folder: Path) -> Iterator[Prometheus]:
             labels = {"pod": name, "container": "server", "endpoint": "admin", "namespace": rules.NAMESPACE}
             service = f"{rules.RELEASE}-admin"
             targets.append(Target(service, pod.admin_port, {**labels, "service": service}))
-        aged = rules.spec("--set", f"config.security.jwks_max_age={KEYS_MAX_AGE}")
+        ages = {"jwks_max_age": KEYS_MAX_AGE, "jwks_refresh": SETTINGS["security__jwks_refresh"]}
+        given = ",".join(f"config.security.{name}={seconds}" for name, seconds in ages.items())
+        aged = rules.spec("--set", given)
         with prometheus(folder / "prometheus", targets, aged) as api:
             yield api
 

@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_FIRST, RETRY_MOST = 0.1, 1.0
 REFILL_SECONDS = 1.0
+START_SECONDS = 2.0  # that a start waits for the first connections, at most
 FREED_SECONDS = 0.01  # between two looks for a connection that others have given back
 EXPIRE_SECONDS = 1.0  # between two times that all connections are given up
 
@@ -87,6 +88,7 @@ class Database:
         self._late: set[asyncio.Task[None]] = set()
         self._probe: asyncpg.Connection | None = None
         self.warm = False  # once the pool was filled: the first requests find connections
+        self._tried = asyncio.Event()  # the first attempt to fill it is over
         self._away: str | None = None  # why the last attempt to connect has failed
         self._missed = asyncio.Event()  # one has failed since the keeper looked
         self._age = 0  # how often all connections were given up
@@ -151,7 +153,10 @@ class Database:
             raise DisconnectionError
 
     async def start(self) -> None:
-        """Open the pool and fill it in the background: a database that is down delays nothing here."""
+        """Open the pool, and wait a moment until it is filled: whoever comes first finds connections.
+
+        A database that cannot be reached ends the wait, and is tried again in the background.
+        """
         self._pool = await asyncpg.create_pool(
             connect=self._connect,
             connection_class=Connection,
@@ -161,6 +166,8 @@ class Database:
             init=metrics.time_fast_statements,
         )
         self._keeper = asyncio.create_task(self._keep_filled())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._tried.wait(), START_SECONDS)
 
     async def stop(self) -> None:
         """Close every connection; what still runs gets no more time."""
@@ -189,9 +196,11 @@ class Database:
                 self.warm = True
             except (DatabaseUnavailableError, *LOST) as error:
                 log.warning("database unreachable", reason=self._away or why(error), retry_in=round(pause, 1))
+                self._tried.set()
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret
                 pause = min(pause * 2, RETRY_MOST)
             else:
+                self._tried.set()
                 pause = RETRY_FIRST
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._missed.wait(), REFILL_SECONDS)

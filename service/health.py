@@ -63,7 +63,8 @@ class Health:
             if not self._closed and clock.monotonic() >= self._fresh_until:
                 results = await asyncio.gather(*(check() for check in self._checks.values()))
                 self._last = dict(zip(self._checks, results, strict=True))
-                self._fresh_until = clock.monotonic() + CACHE_SECONDS
+                if self.started:  # what was missing before is no news
+                    self._fresh_until = clock.monotonic() + CACHE_SECONDS
                 for name, check in self._last.items():
                     dependency_up.labels(name).set(check.answered)
         return self._last

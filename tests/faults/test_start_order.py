@@ -9,10 +9,13 @@ import pytest
 from tests.faults.aside import aside
 from tests.faults.connection import get
 from tests.faults.figures import Figures
+from tests.faults.proxy import Proxy
 from tests.faults.test_probes import until_ready_is
 from tests.faults.trial import KINDS, Kind, Trial
 
 WRONG = "wr0ng-passw0rd"
+IDLE, MINIMUM = 'slipway_database_connections{pool="fast",state="idle"}', 8
+FAR_SECONDS = 0.01  # a message to the database, each way
 READY_SECONDS = 5.0  # the longest pause between two attempts, with its jitter, and a connection
 
 
@@ -45,6 +48,36 @@ async def test_service_that_comes_first_waits_for_both(trial: Trial, figure: Fig
     while await aside(replica.served.metric, "slipway_redis_breaker_open") != 0:
         assert time.monotonic() < began + 10
         await asyncio.sleep(0.1)
+
+
+async def _ask(port: int, answers: list[int]) -> None:
+    while True:
+        if (answer := await get(port, "/health", seconds=10)) is not None:
+            answers.append(answer.status)
+        await asyncio.sleep(0.01)
+
+
+@KINDS
+async def test_who_asks_first_finds_connections(trial: Trial, kind: Kind) -> None:
+    """Whichever worker it comes to: readiness speaks for one of them."""
+    answers: list[int] = []
+    async with Proxy(trial.database_endpoint) as far:
+        far.delay = FAR_SECONDS
+        url = trial.database_by(far)
+        trial.make(1, {"database__url": url, "database__pool_min": MINIMUM, **kind})
+        await trial.replicas[0].launch()
+        asking = asyncio.create_task(_ask(trial.replicas[0].port, answers))
+        served = trial.replicas[0].served
+        await aside(served.listening)
+        idle = MINIMUM * (2 if kind else 1)
+        while (await aside(served.metric, IDLE) or 0) < idle:
+            assert not asking.done(), answers
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        asking.cancel()
+        await trial.close()
+    assert len(answers) > 10
+    assert set(answers) == {200}
 
 
 @pytest.mark.fault

@@ -98,9 +98,10 @@ async def slow_url(database_url: str) -> AsyncIterator[str]:
     server.close()
 
 
-@pytest.fixture
-async def slow(slow_url: str) -> AsyncIterator[Database]:
-    database = Database(_settings(slow_url, pool_min=1))
+@pytest.fixture(params=[1])
+async def slow(slow_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """With so many connections as its minimum."""
+    database = Database(_settings(slow_url, pool_min=request.param))
     await database.start()
     yield database
     await database.stop()
@@ -114,6 +115,7 @@ async def test_process_is_not_ready_before_its_connections_are(slow_url: str) ->
         assert app.state.database.pool.get_idle_size() == 2
 
 
+@pytest.mark.parametrize("slow", [0], indirect=True)
 async def test_pool_fills_again_though_connecting_takes_longer_than_a_request_waits(slow: Database) -> None:
     with pytest.raises(DatabaseUnavailableError):
         await slow.fetch("SELECT 1")
@@ -131,7 +133,6 @@ async def test_pool_fills_again_though_connecting_takes_longer_than_a_request_wa
 
 
 async def test_a_connection_that_is_given_back_serves_who_waits_for_a_new_one(slow: Database) -> None:
-    await asyncio.sleep(1.5)  # it fills itself to one
     assert slow.pool.get_size() == slow.pool.get_idle_size() == 1
     await asyncio.gather(slow.fetch("SELECT pg_sleep(0.05)"), slow.fetch("SELECT 1"))
 
@@ -182,6 +183,7 @@ async def _refused_after(database: Database) -> float:
     raise LuckError
 
 
+@pytest.mark.parametrize("slow", [0], indirect=True)
 async def test_who_leaves_while_a_connection_is_made_takes_none_along(slow: Database) -> None:
     for _ in range(2 * SMALL["pool_max"]):
         with pytest.raises(TimeoutError):

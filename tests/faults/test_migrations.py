@@ -15,7 +15,7 @@ from tests.faults.connection import get
 from tests.faults.figures import Figures
 from tests.faults.history import Event
 from tests.faults.replica import Replica
-from tests.faults.trial import Trial
+from tests.faults.trial import PATIENT, Trial
 from tests.faults.versions import Version, contracted, expanded
 
 RATE = 40
@@ -34,8 +34,6 @@ SELECT coalesce(max(extract(epoch FROM clock_timestamp() - waitstart)), 0)::floa
 WHERE relation = 'product'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
 """
 AT_ONCE = 5
-# The machine of the tests may be busy, and a full pool is not what is looked for.
-PATIENT: dict[str, object] = {"database__acquire_timeout": 5}
 ENDED_SECONDS = 200
 slow = pytest.mark.timeout(400)
 

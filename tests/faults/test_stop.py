@@ -9,7 +9,7 @@ import pytest
 from tests.faults.connection import Connection
 from tests.faults.figures import FULL, Figures
 from tests.faults.replica import Replica
-from tests.faults.trial import GUNICORN, KINDS, PATIENT, Kind, Trial
+from tests.faults.trial import CROWDED, GUNICORN, KINDS, PATIENT, Kind, Trial
 
 EXIT_SECONDS = 10.0
 SLOW_SECONDS = 3.0
@@ -56,7 +56,9 @@ async def test_sigterm_fails_no_request_round_after_round(
     trial: Trial, figure: Figures, workers: int
 ) -> None:
     rounds = (20 if workers == 1 else 6) if FULL else 4 - workers
-    await trial.serve(2, {**DRAIN, **PATIENT, **(GUNICORN if workers > 1 else {})})
+    # Five processes start and serve on few processors when there are two workers.
+    more = {**CROWDED, **GUNICORN} if workers > 1 else PATIENT
+    await trial.serve(2, {**DRAIN, **more})
     seconds = await _rounds(trial, rounds, rate=RATE)
     figure(f"sigterm-failed-workers-{workers}", len(trial.history.failures()), 0, unit="requests")
     figure(f"sigterm-exit-workers-{workers}", seconds, EXIT_SECONDS, unit="s")

@@ -56,7 +56,7 @@ async def test_sigterm_fails_no_request_round_after_round(
     trial: Trial, figure: Figures, workers: int
 ) -> None:
     rounds = (20 if workers == 1 else 6) if FULL else 4 - workers
-    # Five processes start and serve on few processors when there are two workers.
+    # Four workers, the balancer and the clients share few processors.
     more = {**CROWDED, **GUNICORN} if workers > 1 else PATIENT
     await trial.serve(2, {**DRAIN, **more})
     seconds = await _rounds(trial, rounds, rate=RATE)

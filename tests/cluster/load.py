@@ -33,8 +33,8 @@ class Caller(threading.Thread):
         self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
 
     def run(self) -> None:
-        due = time.monotonic()
-        while not STOP.exists():
+        due, stopped = time.monotonic(), float("inf")
+        while due < stopped:
             began = time.monotonic()
             try:
                 self._call()
@@ -43,6 +43,8 @@ class Caller(threading.Thread):
                 self.connection.close()
             due += self.interval
             time.sleep(max(0.0, due - time.monotonic()))
+            if STOP.exists():  # what was due by then is still sent
+                stopped = min(stopped, time.monotonic())
 
     def _failed(self, kind: str, words: str) -> None:
         self.seen[kind] += 1

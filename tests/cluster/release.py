@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -142,6 +143,7 @@ class Release:
                 try:
                     yield found
                 finally:
+                    time.sleep(2)  # for the last line
                     process.terminate()
             seen.seek(0)
             for line in seen:

@@ -23,7 +23,8 @@ def namespace(cluster: Cluster) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def previous(namespace: Cluster) -> Release:
     """The version before, installed."""
-    found = Release(namespace, chart=CHART, image=namespace.previous)
+    # It takes requests before it has connections, and lets none wait for more than this.
+    found = Release(namespace, {"config.database.acquire_timeout": 5}, chart=CHART, image=namespace.previous)
     found.install()
     return found
 

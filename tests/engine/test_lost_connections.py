@@ -65,10 +65,10 @@ async def test_read_is_run_again_when_its_connection_ends_under_it(database: Dat
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO once SELECT 1 FROM pg_sleep(0.4) RETURNING 1",
+        "INSERT INTO once SELECT 1 FROM pg_sleep(2) RETURNING 1",
         # A sequence keeps its value, whatever becomes of the transaction.
-        "SELECT setval('counter', currval('counter') + 1), pg_sleep(0.4) FROM nextval('counter')",
-        "SELECT note(), pg_sleep(0.4)",
+        "SELECT setval('counter', currval('counter') + 1), pg_sleep(2) FROM nextval('counter')",
+        "SELECT note(), pg_sleep(2)",
     ],
 )
 async def test_what_may_write_is_not_run_again(database: Database, statement: str) -> None:
@@ -176,7 +176,7 @@ async def _select(database: Database) -> None:
 async def test_session_whose_connection_ends_under_it_is_told_so(database: Database) -> None:
     async def read() -> None:
         async with database.session() as session:
-            await session.exec(select(func.pg_sleep(0.6)))
+            await session.exec(select(func.pg_sleep(2)))
 
     reading = asyncio.create_task(read())
     await asyncio.sleep(0.3)

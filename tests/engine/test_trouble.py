@@ -145,12 +145,14 @@ async def test_wait_for_a_connection_is_no_longer_for_one_that_came_back_old(dat
         database = Database(_settings(url, pool_min=1, pool_max=4))
         await database.start()
         try:
+            ratios = []
             for _ in range(5):
                 with contextlib.suppress(LuckError):
                     usual, late = await _refused_with_an_old_connection_in_sight(database, way)
-                    assert late < 1.4 * usual
-                    return
-            pytest.fail("each time it was seen before it was old")
+                    ratios.append(late / usual)
+                    if ratios[-1] < 1.4:  # it would be 1.8 each time
+                        return
+            pytest.fail(f"each time too late, or seen before it was old: {ratios}")
         finally:
             await database.stop()
 

@@ -5,7 +5,7 @@ import time
 
 from tests.faults.connection import Connection, get
 from tests.faults.figures import Figures
-from tests.faults.trial import Trial
+from tests.faults.trial import PATIENT, Trial
 from tests.process.conftest import new_key
 
 LIST = "/api/v1/products?limit=1"
@@ -13,7 +13,7 @@ REVOKED_SECONDS = 1.0
 
 
 async def test_versions_never_go_back_for_a_client(trial: Trial) -> None:
-    await trial.serve(2)
+    await trial.serve(2, PATIENT)
     began = len(trial.history.events)
     async with trial.load(rate=60, mix={"create": 1, "read": 12, "update": 8}).running():
         await asyncio.sleep(6)
@@ -24,7 +24,7 @@ async def test_versions_never_go_back_for_a_client(trial: Trial) -> None:
 
 
 async def test_revoked_key_ends_everywhere_within_a_second(trial: Trial, figure: Figures) -> None:
-    await trial.serve(2)
+    await trial.serve(2, PATIENT)
     key = await new_key(trial.database_url, "catalog:read")
     done = asyncio.Event()
 

@@ -11,7 +11,7 @@ from tests.faults.connection import Answer, Connection
 from tests.faults.figures import FULL
 from tests.faults.load import PRODUCTS
 from tests.faults.proxy import Proxy
-from tests.faults.trial import Trial
+from tests.faults.trial import PATIENT, Trial
 from tests.process.conftest import new_key
 
 CLIENTS = 50
@@ -34,7 +34,7 @@ async def _times(trial: Trial, sku: str) -> int:
 
 
 async def test_one_key_has_one_effect_however_many_send_it_at_once(trial: Trial) -> None:
-    await trial.serve(2)
+    await trial.serve(2, PATIENT)
     ports = [replica.port for replica in trial.replicas]
     headers = {**trial.headers, "Content-Type": "application/json", "Idempotency-Key": f"k-{trial.seed}"}
     body = trial.product("ONCE")

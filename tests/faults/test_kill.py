@@ -10,7 +10,7 @@ import pytest
 from tests.faults.connection import get
 from tests.faults.figures import FULL, Figures
 from tests.faults.load import Load
-from tests.faults.trial import GUNICORN, Trial
+from tests.faults.trial import GUNICORN, PATIENT, Trial
 
 RATE = 60
 CUT_SECONDS = 1.0  # until every client of a killed worker knows
@@ -43,7 +43,7 @@ async def _kill_some(trial: Trial, load: Load, rounds: int) -> None:
 async def test_killed_process_loses_nothing_that_was_acknowledged(
     trial: Trial, figure: Figures, rounds: int
 ) -> None:
-    await trial.serve(2)
+    await trial.serve(2, PATIENT)
     await _kill_some(trial, trial.load(rate=RATE), rounds)
     await trial.judge()
     figure("kill-lost-writes", 0, 0, unit="writes")

@@ -11,7 +11,7 @@ import pytest
 from tests.faults.connection import Connection
 from tests.faults.figures import FULL, Figures
 from tests.faults.history import Event, percentile
-from tests.faults.trial import Trial
+from tests.faults.trial import PATIENT, Trial
 
 ACQUIRE_SECONDS = 0.25
 SLACK_SECONDS = 0.1  # for making 200 answers on a core that also makes 200 requests
@@ -70,7 +70,7 @@ async def _liveness(trial: Trial, seconds: float) -> list[float]:
 
 async def test_slow_statement_is_cancelled_and_harms_nobody(trial: Trial, figure: Figures) -> None:
     budget = 1.0
-    await trial.serve(1, {"database__statement_timeout": budget})
+    await trial.serve(1, {"database__statement_timeout": budget, **PATIENT})
     await trial.slow_down()
     load = trial.load(rate=40, mix={"read": 1})
     async with load.running():

@@ -205,10 +205,11 @@ async def test_redis_that_is_tampered_with_is_no_use_and_no_harm(trial: Trial, f
             await client.config_set("maxmemory", 0)
             await client.config_set("maxmemory-policy", "noeviction")
 
+        began = time.monotonic()
         cost = await added(trial, SLOW_COSTS, harm, heal)
     nothing_failed(trial)
     assert await metric(trial, OPEN) == 0
     refused = trial.replicas[0].served.lines(event="redis refuses commands")
-    assert len(refused) == 1, "one line a minute"
+    assert 1 <= len(refused) <= 1 + (time.monotonic() - began) // 60, "one line a minute"
     figure("redis-tampered-added-p99", cost, SLOW_COSTS, unit="s")
     await trial.judge()

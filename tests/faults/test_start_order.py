@@ -14,7 +14,7 @@ from tests.faults.test_probes import until_ready_is
 from tests.faults.trial import KINDS, Kind, Trial
 
 WRONG = "wr0ng-passw0rd"
-IDLE, MINIMUM = 'slipway_database_connections{pool="fast",state="idle"}', 8
+IDLE, MINIMUM = 'slipway_database_connections{pool="fast",state="idle"}', 4
 FAR_SECONDS = 0.01  # a message to the database, each way
 READY_SECONDS = 5.0  # the longest pause between two attempts, with its jitter, and a connection
 

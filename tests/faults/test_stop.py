@@ -14,7 +14,7 @@ from tests.faults.trial import CROWDED, GUNICORN, KINDS, PATIENT, Kind, Trial
 EXIT_SECONDS = 10.0
 SLOW_SECONDS = 3.0
 DRAIN = {"server__drain_delay": 1, "server__shutdown_timeout": 8}
-RATE = int(os.environ.get("SLIPWAY_FAULT_RATE", "300" if FULL else "100"))
+RATE = int(os.environ.get("SLIPWAY_FAULT_RATE", "300" if FULL else "60"))
 
 
 async def _end_and_start(trial: Trial, replica: Replica, *, slow: bool) -> float:
@@ -43,7 +43,7 @@ async def _rounds(trial: Trial, count: int, *, rate: float) -> float:
 
 
 async def test_sigterm_fails_no_request(trial: Trial, figure: Figures) -> None:
-    await trial.serve(2, DRAIN)
+    await trial.serve(2, {**DRAIN, **PATIENT})
     seconds = await _rounds(trial, 1, rate=30)
     figure("sigterm-exit-once", seconds, EXIT_SECONDS, unit="s")
     await trial.judge()

@@ -40,7 +40,8 @@ def serve(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Serve]:
 def shared(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url: str) -> Iterator[Served]:
     """One ready service for all tests of a worker that leave it as it is."""
     home = tmp_path_factory.mktemp("shared")
-    service = Served(home, database__url=database_url, redis__url=redis_url, security__key_cache_seconds=0.3)
+    given = {"redis__timeout": 1, "security__key_cache_seconds": 0.3}
+    service = Served(home, database__url=database_url, redis__url=redis_url, **given)
     yield service.ready()
     service.close()
 

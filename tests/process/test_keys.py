@@ -32,7 +32,7 @@ def test_key_is_made_listed_used_and_revoked(shared: Served, command: Command, d
     assert secret not in keys("list")
     keys("revoke", prefix)
     revoked_at = time.monotonic()
-    assert eventually(lambda: asked(shared, key).status_code == 401, seconds=5)
+    assert eventually(lambda: asked(shared, key).status_code == 401, seconds=10)
     assert time.monotonic() - revoked_at < 2  # its cache time is 0.3 s
     assert f"{prefix}\trevoked" in keys("list")
     assert secret not in shared.output
@@ -51,10 +51,10 @@ def test_odd_scopes_are_a_usage_error(command: Command, database_url: str) -> No
 
 
 async def test_expired_key_is_refused(shared: Served, database_url: str) -> None:
-    soon = clock.now() + timedelta(seconds=1.5)
+    soon = clock.now() + timedelta(seconds=4)
     key = await new_key(database_url, "catalog:read", expires_at=soon)
     assert asked(shared, key).status_code == 200
-    assert eventually(lambda: asked(shared, key).status_code == 401, seconds=5)
+    assert eventually(lambda: asked(shared, key).status_code == 401, seconds=10)
 
 
 async def test_missing_scope_is_403_and_named(shared: Served, database_url: str) -> None:

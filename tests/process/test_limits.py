@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -46,7 +47,9 @@ def test_two_processes_count_together_through_redis(serve: Serve, own_redis: Red
 
 def test_three_processes_admit_the_limit_through_a_restart_of_redis(serve: Serve, own_redis: Redis) -> None:
     given = {"rate_limit__requests": 600, "rate_limit__window": 3600, "security__anonymous": "read"}
-    trio = [serve(redis__url=own_redis.url, redis__retry_after=0.3, **given) for _ in range(3)]
+    trio = [
+        serve(redis__url=own_redis.url, redis__retry_after=0.3, redis__timeout=1, **given) for _ in range(3)
+    ]
     statuses: list[int] = []
 
     def ask(service: Served) -> None:
@@ -69,7 +72,7 @@ def test_three_processes_admit_the_limit_through_a_restart_of_redis(serve: Serve
     assert set(statuses) == {200, 429}
     assert 600 * 0.9 <= statuses.count(200) <= 600 * 1.05
     for service in trio:
-        assert service.lines(event="redis is back")
+        assert eventually(partial(service.lines, event="redis is back"))
 
 
 def test_process_counts_for_itself_without_redis(serve: Serve) -> None:
@@ -88,7 +91,7 @@ def test_limits_can_be_off(serve: Serve) -> None:
 def test_requests_go_on_when_redis_stops_and_when_it_returns(
     serve: Serve, own_redis: Redis, headers: dict[str, str]
 ) -> None:
-    service = serve(redis__url=own_redis.url, redis__retry_after=0.5).ready()
+    service = serve(redis__url=own_redis.url, redis__retry_after=0.5, redis__timeout=1).ready()
     assert service.api.get(LIST, headers=headers).status_code == 200
     own_redis.stop()
     began = time.monotonic()

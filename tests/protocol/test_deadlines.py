@@ -133,9 +133,10 @@ def test_honest_client_is_served_while_hundreds_run_into_their_deadline(
 ) -> None:
     began = time.monotonic()
     with ExitStack() as stack:
-        slow = [stack.enter_context(wire(strict.port)) for _ in range(MANY)]
-        for client in slow:
-            client.send(beginning)
+        slow = []
+        for _ in range(MANY):
+            slow.append(stack.enter_context(wire(strict.port)))
+            slow[-1].send(beginning)
         assert median(honest(strict, 1)) < 0.25
         for client in slow:
             assert getattr(client.answer(), "status", None) == 408

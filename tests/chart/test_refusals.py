@@ -173,6 +173,18 @@ REFUSALS = [
         'redis.architecture is "replication": ',
         "Set redis.architecture=standalone",
     ),
+    ("redis.tls.enabled=true", "redis.tls.enabled or redis.sentinel.enabled is true: ", "Set both to false"),
+    (
+        "redis.sentinel.enabled=true",
+        "redis.tls.enabled or redis.sentinel.enabled is true: ",
+        "an external Redis",
+    ),
+    ("postgresql.replicaCount=2", "postgresql.replicaCount is not 1, or ", "Set postgresql.replicaCount=1"),
+    (
+        "postgresql.replication.enabled=true",
+        "postgresql.replicaCount is not 1, or ",
+        "an external database",
+    ),
     ("ingress.enabled=true", "ingress.enabled is true and ingress.hosts is empty: ", "Set ingress.hosts[0]="),
     (
         "config.security.issuers[0].issuer=https://id.example.com",

@@ -1,5 +1,7 @@
 """Values that cannot work are refused in full sentences that name the value and the way out."""
 
+import subprocess
+
 import pytest
 
 from tests.chart.rendering import profile, render
@@ -185,6 +187,12 @@ REFUSALS = [
         "postgresql.replicaCount is not 1, or ",
         "an external database",
     ),
+    ("fullnameOverride=my.app", '"my.app" cannot be the name of a Service, ', "or set fullnameOverride"),
+    (
+        "redis.fullnameOverride=1st",
+        '"1st" cannot be the name of a Service, ',
+        "or set redis.fullnameOverride",
+    ),
     ("ingress.enabled=true", "ingress.enabled is true and ingress.hosts is empty: ", "Set ingress.hosts[0]="),
     (
         "config.security.issuers[0].issuer=https://id.example.com",
@@ -232,7 +240,14 @@ REFUSALS = [
 
 
 def _reasons(*arguments: str) -> list[str]:
-    done = render(*arguments)
+    return _told(render(*arguments))
+
+
+def _reasons_of(release: str) -> list[str]:
+    return _told(render(release=release))
+
+
+def _told(done: subprocess.CompletedProcess[str]) -> list[str]:
     assert done.returncode != 0
     return [line.removeprefix("- ") for line in done.stderr.splitlines() if line.startswith("- ")]
 
@@ -247,6 +262,19 @@ def test_it_refuses(settings: str, beginning: str, way_out: str) -> None:
 
 def test_it_names_all_reasons_at_once() -> None:
     assert len(_reasons("--set", "image.tag=latest,ingress.enabled=true,postgresql.enabled=false")) == 3
+
+
+def test_it_refuses_a_release_name_that_the_names_of_bundled_servers_would_not_fit_into() -> None:
+    (reason,) = _reasons_of("r" * 42)
+    assert reason.startswith("the bundled postgresql would be called rrr")
+    assert reason.endswith("Choose a shorter release name, or set postgresql.fullnameOverride.")
+    assert render(release="r" * 41).returncode == 0
+
+
+def test_it_refuses_a_release_name_with_a_dot() -> None:
+    reasons = _reasons_of("shop.prod")
+    assert len(reasons) == 3
+    assert all("cannot be the name of a Service" in reason for reason in reasons)
 
 
 def test_it_refuses_a_cluster_that_is_too_old() -> None:

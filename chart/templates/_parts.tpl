@@ -66,7 +66,7 @@ alloy:
 {{- end }}
 {{- if .Values.traefik.enabled }}
 traefik:
-  pods: {app.kubernetes.io/name: traefik, app.kubernetes.io/instance: {{ .Release.Name }}-{{ .Release.Namespace }}}
+  pods: {app.kubernetes.io/name: traefik, app.kubernetes.io/instance: {{ printf "%s-%s" .Release.Name .Release.Namespace | trunc 63 | trimSuffix "-" }}}
   metrics: [9100]
   api: true
   ingress:

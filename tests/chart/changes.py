@@ -138,8 +138,20 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "prometheusRule.labels": ({"a": "b"}, {"prometheusRule": {"enabled": True}}),
     **{
         f"prometheusRule.{field}": (value, {"prometheusRule": {"enabled": True}})
-        for field, value in (("runbookUrl", "https://example.com/"), ("objective", 99), ("latency", 0.5))
+        for field, value in (
+            ("runbookUrl", "https://example.com/"),
+            ("objective", 99),
+            ("latency", 0.5),
+            ("certificateDays", 2),
+        )
     },
+    "prometheusRule.certificateDays": (
+        2,
+        {
+            "prometheusRule": {"enabled": True},
+            "ingress": {"enabled": True, "hosts": ["a.example.com"], "tlsSecret": "tls"},
+        },
+    ),
     "dashboards.enabled": (True, {}),
     "dashboards.labels.grafana_dashboard": ("yes", {"dashboards": {"enabled": True}}),
     "dashboards.annotations.grafana_folder": ("Other", {"dashboards": {"enabled": True}}),

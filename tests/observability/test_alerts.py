@@ -99,6 +99,11 @@ def test_without_a_certificate_there_is_no_alert_about_it() -> None:
     assert "SlipwayCertificateExpiring" not in alerts("--set", "ingress.enabled=false")
 
 
+def test_a_certificate_that_lives_for_days_is_given_fewer() -> None:
+    expr = alerts("--set", "prometheusRule.certificateDays=2")["SlipwayCertificateExpiring"]["expr"]
+    assert expr.endswith(" < 2 * 86400")
+
+
 def test_the_certificate_of_a_gateway_is_watched_by_its_hosts() -> None:
     route = "httpRoute.enabled=true,httpRoute.parentRefs[0].name=gateway,httpRoute.hosts[0]=api.example.com"
     expr = alerts("--set", f"ingress.enabled=false,{route}")["SlipwayCertificateExpiring"]["expr"]

@@ -49,13 +49,11 @@ async def test_requests_beyond_the_limit_are_turned_away_at_once(strict: Served,
         for reader in readers:
             reader.start()
         assert eventually(lambda: sample(strict, "http_requests_in_progress") == 2)
-        taken = []
         for _ in range(20):
             began = time.monotonic()
             answer = strict.api.get(LIST, headers={"Authorization": "Bearer not looked at"})
             assert answer.status_code == 503
-            taken.append(time.monotonic() - began)
-        assert median(taken) < 0.25
+            assert time.monotonic() - began < 0.25
         assert answer.headers["retry-after"] == "1"
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["code"] == "overloaded"

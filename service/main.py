@@ -29,10 +29,10 @@ from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import Records
 from service.resources.routes import routers_of
-from service.security.access import Gate, Verifier
+from service.security.access import Gate
 from service.security.keys import KeyRing
 from service.security.last_use import WRITE_SECONDS
-from service.security.limits import RateLimiter
+from service.security.limits import COUNT_SECONDS, RateLimiter
 from service.security.scoped import require_scopes
 from service.security.tokens.verifier import TokenVerifier
 
@@ -46,10 +46,11 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     redis = Redis(settings.redis) if settings.redis.enabled else None
     tokens = TokenVerifier(settings.security)
     keys = KeyRing(database, settings.security.key_cache_seconds)
-    gate = _gate(settings, [keys, tokens], redis)
+    limiter = RateLimiter(redis) if settings.rate_limit.enabled else None
+    gate = Gate([keys, tokens], limiter=limiter, security=settings.security, rates=settings.rate_limit)
     health = Health(database=database, redis=redis, lifecycle=lifecycle)
     services = _services(settings, database)
-    jobs = _jobs(health, database, keys, tokens)
+    jobs = _jobs(health, database, keys, tokens, limiter)
     # The probes come first: they answer to the end, and would open again what is closed behind them.
     closing = [health.close, keys.last_use.close, database.stop, tokens.close]
     if redis is not None:
@@ -68,10 +69,7 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     app.state.settings, app.state.database, app.state.gate = settings, database, gate
     app.state.health, app.state.lifecycle = health, lifecycle
 
-    for router in routers_of([Engine(resource, services) for resource in resources], gate):
-        app.include_router(router, prefix=API)
-    app.include_router(api_keys.router, prefix=API)
-    app.include_router(admin.public)
+    _route(app, [Engine(resource, services) for resource in resources], gate)
     if settings.feature.docs:
         docs.install(app)
     openapi.install(app)
@@ -81,15 +79,27 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     return app
 
 
-def _jobs(health: Health, database: Database, keys: KeyRing, tokens: TokenVerifier) -> list[Job]:
+def _route(app: FastAPI, engines: Sequence[Engine], gate: Gate) -> None:
+    for router in routers_of(engines, gate):
+        app.include_router(router, prefix=API)
+    app.include_router(api_keys.router, prefix=API)
+    app.include_router(admin.public)
+
+
+def _jobs(
+    health: Health, database: Database, keys: KeyRing, tokens: TokenVerifier, limiter: RateLimiter | None
+) -> list[Job]:
     """What each process does beside its requests, and how often."""
-    return [
+    jobs = [
         Job(health.refresh, 2),
         Job(database.report, 1),
         Job(keys.report, 120, first=5),
         Job(keys.last_use.write, WRITE_SECONDS, first=WRITE_SECONDS),
         Job(tokens.renew, 30, first=5),
     ]
+    if limiter is not None:
+        jobs.append(Job(limiter.count, COUNT_SECONDS))
+    return jobs
 
 
 def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
@@ -116,11 +126,6 @@ def _services(settings: Settings, database: Database) -> Services:
         sizes=settings.performance,
         exports=asyncio.Semaphore(settings.performance.exports),
     )
-
-
-def _gate(settings: Settings, verifiers: Sequence[Verifier], redis: Redis | None) -> Gate:
-    limiter = RateLimiter(redis) if settings.rate_limit.enabled else None
-    return Gate(verifiers, limiter=limiter, security=settings.security, rates=settings.rate_limit)
 
 
 def _lifespan(

@@ -8,6 +8,7 @@ from chart.dashboards.queries import quantile, rate, reached, series, share
 
 DECISIONS, CACHE = "slipway_limiter_decisions_total", "slipway_cache_requests_total"
 COMMANDS, FAILURES = "slipway_redis_command_seconds", "slipway_redis_failures_total"
+SHARERS = "slipway_limiter_processes"
 EXPIRY, FETCHED = "slipway_api_key_expiry_timestamp_seconds", "slipway_token_keys_fetched_timestamp_seconds"
 # Only without Redis does a process grant anything by its own count alone. It may refuse by it at any time.
 ALONE = 'counted_by="process", decision="allowed"'
@@ -99,6 +100,7 @@ def _redis() -> list[Panel]:
             "As the service sees them. Over SLIPWAY_REDIS__TIMEOUT a command is given up.",
             *(Query(quantile(q, COMMANDS), f"{q:.0%}") for q in (0.5, 0.95, 0.99)),
             unit="s",
+            span=12,
         ),
         graph(
             "Commands and failures",
@@ -106,6 +108,7 @@ def _redis() -> list[Panel]:
             Query(rate(f"{COMMANDS}_count"), "commands"),
             Query(rate(FAILURES), "failures"),
             unit="ops",
+            span=12,
         ),
         graph(
             "Found in cache, by cache",
@@ -113,6 +116,15 @@ def _redis() -> list[Panel]:
             Query(share(CACHE, 'result="hit"', by="cache"), "{{cache}}"),
             unit="percentunit",
             most=1,
+            span=12,
+        ),
+        graph(
+            "Processes that share the limits",
+            "As the pod that knows of most of them counts, and as the one that knows of fewest. Without Redis each "
+            "takes its share of as many.",
+            Query(f"max({series(SHARERS)})", "most"),
+            Query(f"min({series(SHARERS)})", "fewest"),
+            span=12,
         ),
     ]
 

@@ -7,22 +7,28 @@ not use is lost to the caller, at most `1 / LEASES` of the limit a second.
 Redis may be restarted, be emptied, or have its clock set. So a process that asks says what it knows of the bucket, by
 its own clock, and the larger debt counts. While Redis is away each process counts for itself, and takes as many tokens
 for a request as there were processes: all of them together then admit what one bucket would. What it let in meanwhile
-it tells Redis afterwards.
+it tells Redis afterwards. A process says every second that it is there, whether it is asked for anything or not: a
+share that nobody counted would come on top of the limit.
 """
 
 import asyncio
 import math
 import secrets
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from service import clock
 from service.cache.redis import Redis
 
 decisions = Counter(
     "slipway_limiter_decisions", "Decisions of the rate limiter.", ["policy", "decision", "counted_by"]
+)
+processes = Gauge(
+    "slipway_limiter_processes",
+    "Processes that share the limits, as far as this one knows: while Redis is away it takes one share of so many.",
+    multiprocess_mode="livemax",
 )
 
 _OUTCOMES = (
@@ -31,7 +37,8 @@ _OUTCOMES = (
 
 LEASES = 200
 LEASE_SECONDS = 1.0
-COUNT_SECONDS = 1.0  # how often a process says that it lives; three times as long it is believed
+COUNT_SECONDS = 1.0  # how often a process says that it is there
+BELIEVED = 3  # times as long it is believed, and a count is remembered
 _CALLERS = 20_000
 _SLACK = 1e-6  # seconds; what floating point loses must not cost a request
 
@@ -135,8 +142,7 @@ class RateLimiter:
         self._redis = redis
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._name = secrets.token_hex(8)
-        self._counted = self._sharers = 1  # processes, by the last count; by the larger of the last two
-        self._counted_at = float("-inf")
+        self._counts = deque([1], maxlen=BELIEVED)  # of the processes, the last ones
         self._away = False  # Redis, when it was asked last
 
     async def take(self, policy: Policy, caller: str) -> Decision:
@@ -201,17 +207,22 @@ class RateLimiter:
         bucket.full_at = bucket.shared_at = asked + debt
         if granted:
             bucket.leased, bucket.leased_until = granted - 1, clock.monotonic() + LEASE_SECONDS
-        if asked - self._counted_at >= COUNT_SECONDS:
-            await self._count(redis, asked)
         return granted > 0
 
-    async def _count(self, redis: Redis, now: float) -> None:
-        """Learn how many processes share the buckets. The first that asks an empty Redis finds itself alone, so the
-        count before counts too."""
-        self._counted_at = now
-        answer = await redis.script(_COUNT, "slipway:limiters", self._name, str(math.ceil(3 * COUNT_SECONDS)))
+    async def count(self) -> None:
+        """Say that this process is there, and learn how many share the buckets: to be done every `COUNT_SECONDS`."""
+        if self._redis is None:
+            return
+        believed = str(math.ceil(BELIEVED * COUNT_SECONDS))
+        answer = await self._redis.script(_COUNT, "slipway:limiters", self._name, believed)
         if answer is not None:
-            self._sharers, self._counted = max(self._counted, int(answer[0])), int(answer[0])
+            self._counts.append(int(answer[0]))
+            processes.set(self._sharers)
+
+    @property
+    def _sharers(self) -> int:
+        """The first that asks a Redis that was emptied finds itself alone, so the counts before count too."""
+        return max(self._counts)
 
     def _decide(
         self, policy: Policy, bucket: _Bucket, now: float, *, allowed: bool, counted_by: str, sharers: int = 1

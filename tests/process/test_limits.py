@@ -59,7 +59,11 @@ def test_three_processes_admit_the_limit_through_a_restart_of_redis(serve: Serve
         for _ in range(500):
             ask(service)
 
-    floods = [Thread(target=flood, args=[service.ready()]) for service in trio]
+    for service in trio:
+        service.ready()
+    for service in trio:  # before anybody asks them for anything
+        assert eventually(partial(knows_of_three, service))
+    floods = [Thread(target=flood, args=[service]) for service in trio]
     for one in floods:
         one.start()
     assert eventually(lambda: statuses.count(200) > 200, seconds=30)
@@ -107,6 +111,10 @@ def test_requests_go_on_when_redis_stops_and_when_it_returns(
     assert eventually(lambda: redis_check(service))
     assert service.api.get(LIST, headers=headers).status_code == 200
     assert len(service.lines(event="redis is back")) == 1
+
+
+def knows_of_three(service: Served) -> bool:
+    return "slipway_limiter_processes 3.0" in service.admin.get("/metrics").text
 
 
 def redis_check(service: Served) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from service import clock
 from service.cache.redis import Redis
 from service.config import RedisSettings
-from service.security.limits import Decision, Policy, RateLimiter
+from service.security.limits import COUNT_SECONDS, Decision, Policy, RateLimiter
 
 CALLER = "caller"
 HOUR = 3600
@@ -59,6 +59,7 @@ class Trio:
         self.redis = [Redis(settings) for _ in range(3)]
         self.limiters = [RateLimiter(redis) for redis in self.redis]
         self._turns = itertools.cycle(self.limiters)
+        self._counted_at = float("-inf")
 
     @property
     def client(self) -> Any:
@@ -70,17 +71,24 @@ class Trio:
         return f"slipway:limit:{self.policy.name}:{CALLER}"
 
     async def take(self) -> Decision:
+        if clock.monotonic() - self._counted_at >= COUNT_SECONDS:
+            await self.count()
         return await next(self._turns).take(self.policy, CALLER)
 
     async def flood(self, requests: int) -> int:
         """How many of the requests are allowed."""
         return sum([(await self.take()).allowed for _ in range(requests)])
 
-    async def meet(self, hands: Clock) -> None:
+    async def count(self) -> None:
+        """Each process counts, as it does every second."""
+        self._counted_at = clock.monotonic()
+        for limiter in self.limiters:
+            await limiter.count()
+
+    async def meet(self) -> None:
         """Let the processes hear of each other."""
-        for _ in range(3):
-            await self.flood(3 * self.policy.lease)
-            hands.now += 1.5
+        for _ in range(2):
+            await self.count()
 
     async def set_clock(self, seconds: float) -> None:
         """What a jump of Redis' clock is to what it holds: all times of it were so much earlier."""

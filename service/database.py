@@ -19,7 +19,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service import clock
 from service.config import Settings
 from service.observability import database as metrics
-from service.postgres import LOST, Connection, connect, why
+from service.postgres import LOST, Connection, SilentError, connect, why
 
 log = structlog.get_logger(__name__)
 
@@ -51,11 +51,6 @@ def _cut(connection: asyncpg.Connection) -> None:
         connection.terminate()
 
 
-def _may_be_the_callers(error: BaseException) -> bool:
-    """Whether the connection has to be asked: the driver raises the same for a call that it refuses to send."""
-    return isinstance(error, OSError | asyncpg.InterfaceError) and not isinstance(error, TimeoutError)
-
-
 def _is_gone_from(context: ExceptionContext) -> bool:
     driver = context.connection and context.connection.connection.driver_connection
     return driver is None or is_gone(driver)
@@ -71,7 +66,9 @@ def _lost_in_session(context: ExceptionContext) -> ConnectionLostError | None:
     if not isinstance(cause, LOST):
         return None
     context.is_disconnect = True  # so that it is not given to the next, whatever it is in the middle of
-    if _may_be_the_callers(cause) and not _is_gone_from(context):
+    # The driver raises the same for a call that it refuses to send: the connection has to be asked.
+    callers = isinstance(cause, OSError | asyncpg.InterfaceError) and not isinstance(cause, TimeoutError)
+    if callers and not _is_gone_from(context):
         context.invalidate_pool_on_disconnect = False
         return None
     return ConnectionLostError(why(cause))
@@ -275,13 +272,13 @@ class Database:
         age = self._age
         try:
             yield connection
-        except TimeoutError as error:
+        except SilentError as error:
             # Longer than the server itself lets a statement run: it has gone silent, and a second try would, too.
             _cut(connection)
             await self._expire()
             raise DatabaseUnavailableError(why(error)) from error
         except LOST as error:
-            if _may_be_the_callers(error) and not is_gone(connection):
+            if isinstance(error, OSError | asyncpg.InterfaceError) and not is_gone(connection):
                 raise  # of what the block has done beside it, or of a call that asyncpg refuses to send
             _cut(connection)
             await self._expire()

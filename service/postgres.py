@@ -1,6 +1,8 @@
 """Connecting to PostgreSQL: where, as whom, within which times, and what tells that the server is gone."""
 
 import asyncio
+import functools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -34,10 +36,33 @@ def why(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
+class SilentError(TimeoutError):
+    """The server has not answered a statement in its time. Whoever else uses a connection may raise a `TimeoutError`
+    of its own; this one is the database's."""
+
+
+def _telling_silence(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(method)
+    async def ask(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await method(*args, **kwargs)
+        except TimeoutError as error:
+            raise SilentError from error
+
+    return ask
+
+
 class Connection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that leaves nothing session-scoped behind, so a release needs no round trip to reset it."""
 
     __slots__ = ()
+
+    execute = _telling_silence(asyncpg.Connection.execute)
+    executemany = _telling_silence(asyncpg.Connection.executemany)
+    fetch = _telling_silence(asyncpg.Connection.fetch)
+    fetchmany = _telling_silence(asyncpg.Connection.fetchmany)
+    fetchrow = _telling_silence(asyncpg.Connection.fetchrow)
+    fetchval = _telling_silence(asyncpg.Connection.fetchval)
 
     def get_reset_query(self) -> str:
         return ""

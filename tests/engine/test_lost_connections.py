@@ -98,6 +98,31 @@ async def test_what_the_block_of_a_session_raises_is_not_the_databases(database:
     assert await _server_pids(database) == before
 
 
+@pytest.mark.parametrize("foreign", [OSError("no such file"), TimeoutError(), ConnectionResetError("other")])
+async def test_what_the_block_of_a_connection_raises_is_not_the_databases(
+    database: Database, foreign: Exception
+) -> None:
+    async def fail() -> None:
+        async with database.transaction() as connection:
+            await connection.fetch("SELECT 1")
+            raise foreign
+
+    before = await _server_pids(database)
+    with pytest.raises(type(foreign)) as caught:
+        await fail()
+    assert caught.value is foreign
+    assert await _server_pids(database) == before
+
+
+async def test_statement_that_its_caller_gives_up_is_not_the_databases(database: Database) -> None:
+    before = await _server_pids(database)
+    with pytest.raises(TimeoutError):
+        async with database.transaction() as connection, asyncio.timeout(0.1):
+            await connection.fetch("SELECT pg_sleep(60)")
+    assert await database.fetch("SELECT 7")
+    assert await _server_pids(database) == before
+
+
 async def test_argument_that_cannot_be_sent_is_not_the_databases(database: Database) -> None:
     before = await _server_pids(database)
     with pytest.raises(asyncpg.DataError, match="value out of int32 range"):

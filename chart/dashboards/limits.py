@@ -61,7 +61,7 @@ def _now() -> list[Panel]:
         ),
         number(
             "Next API key ends in",
-            "Time until the next valid key ends; no data when none ever does.",
+            "Time until the next valid key that was made for more than 14 days ends; no data when none does.",
             Query(f"min({series(EXPIRY)}) - time()"),
             unit="s",
         ),

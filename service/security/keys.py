@@ -33,14 +33,18 @@ _CACHED_KEYS = 10_000
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 _SEEN_SECONDS = 600.0  # for which a good key counts for its principal while it is verified again
-_SOONEST = "SELECT min(expires_at) FROM api_key WHERE revoked_at IS NULL AND expires_at > now()"
+# Of a key made for days everybody knows that it ends soon: its user would be warned all its life.
+_SOONEST = (
+    "SELECT min(expires_at) FROM api_key WHERE revoked_at IS NULL AND expires_at > now()"
+    " AND expires_at - created_at > interval '14 days'"
+)
 _LOOK_UP = "SELECT id, secret_hash, scopes, expires_at, revoked_at FROM api_key WHERE prefix = $1"
 
 
 _hits, _misses = cache_requests.labels("api_keys", "hit"), cache_requests.labels("api_keys", "miss")
 _soonest = Gauge(
     "slipway_api_key_expiry_timestamp_seconds",
-    "When the next of the valid API keys ends, in seconds since 1970; NaN when none does.",
+    "When the next of the valid API keys made for more than 14 days ends, in seconds since 1970; NaN when none does.",
     multiprocess_mode="livemostrecent",
 )
 _soonest.set(math.nan)
@@ -151,7 +155,7 @@ class KeyRing:
         return principal
 
     async def report(self) -> None:
-        """Tell the metrics when the next key ends. Says nothing while the database is away."""
+        """Tell the metrics when the next key of a long life ends. Says nothing while the database is away."""
         with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError):
             [[soonest]] = await self._database.fetch(_SOONEST, reads=True)
             _soonest.set(math.nan if soonest is None else soonest.timestamp())

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from tests.ports import next_port
+
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 
 needs_pgbouncer = pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer on this machine")
@@ -40,9 +42,7 @@ def bounced(url: str, *, ignored: str = "") -> Iterator[str]:
     """
     assert PGBOUNCER is not None
     to = make_url(url)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = next_port()
     with tempfile.TemporaryDirectory(prefix="slipway-bouncer-") as folder:
         Path(folder).chmod(0o755)
         config = Path(folder, "pgbouncer.ini")

@@ -26,6 +26,7 @@ from service.local.databases import create_database, drop_database
 from service.local.postgres import Postgres
 from service.local.redis import Redis
 from service.migrations.runner import upgrade
+from tests.ports import placed
 from tests.services import ServicesError
 
 EMBEDDED_REDIS_DATABASES = 64
@@ -132,7 +133,7 @@ def containers() -> bool:
 @contextmanager
 def embedded_postgres(folder: Path) -> Iterator[str]:
     folder.chmod(0o711)  # PostgreSQL runs as another user when the tests run as root
-    server = Postgres(folder / "postgres", durable=False, settings=POSTGRES_SETTINGS)
+    server = Postgres(placed(folder / "postgres"), durable=False, settings=POSTGRES_SETTINGS)
     try:
         server.start()
         yield server.url
@@ -142,7 +143,7 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def embedded_redis(folder: Path) -> Iterator[tuple[str, int]]:
-    server = Redis(folder / "redis", databases=EMBEDDED_REDIS_DATABASES)
+    server = Redis(placed(folder / "redis"), databases=EMBEDDED_REDIS_DATABASES)
     try:
         server.start()
         yield server.url, EMBEDDED_REDIS_DATABASES

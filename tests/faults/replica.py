@@ -6,9 +6,9 @@ import signal
 import time
 from pathlib import Path
 
-from service.local.ports import free_port
 from tests.faults.aside import aside
 from tests.faults.connection import get
+from tests.ports import next_port
 from tests.process.served import Served
 
 POLL_SECONDS = 0.1
@@ -20,7 +20,7 @@ class Replica:
 
     def __init__(self, home: Path, **settings: object) -> None:
         self._home = home
-        self.port, self.admin_port = free_port(), free_port()
+        self.port, self.admin_port = next_port(), next_port()
         self._settings = {
             **settings,
             "server__port": self.port,

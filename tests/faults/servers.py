@@ -16,6 +16,7 @@ from service.local.databases import create_database, drop_database
 from service.local.postgres import START_SECONDS, STOP
 from service.local.programs import postgres_programs
 from tests.keeper import POSTGRES_SETTINGS, migrate
+from tests.ports import placed
 
 Mode = Literal["fast", "immediate"]
 TEMPLATE = "template_of_faults"
@@ -25,7 +26,7 @@ class Postgres(postgres.Postgres):
     """Not durable against a power cut, and yet losing nothing when it is killed."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        super().__init__(folder, durable=False, settings={**POSTGRES_SETTINGS, **settings})
+        super().__init__(placed(folder), durable=False, settings={**POSTGRES_SETTINGS, **settings})
         self._templated = False
 
     def end(self, mode: Mode) -> None:
@@ -85,6 +86,9 @@ class Postgres(postgres.Postgres):
 
 class Redis(redis.Redis):
     """One that can be frozen."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(placed(folder))
 
     def pause(self) -> None:
         if self.pid is not None:

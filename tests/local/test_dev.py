@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from service.local.leftover import command_of, is_running, noted_pid
-from service.local.ports import free_port, is_free, noted_port
+from service.local.ports import is_free, noted_port
 from tests.conftest import DatabaseFactory
 from tests.local.help import eventually, listening, processes
+from tests.ports import next_port, placed
 
 START_SECONDS = 60
 READY = "Ctrl-C stops everything"
@@ -30,7 +31,7 @@ class Dev:
 
     def __init__(self, home: Path, **environment: str) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
-        ports = {"PORT": str(free_port()), "ADMIN_PORT": str(free_port())}
+        ports = {"PORT": str(next_port()), "ADMIN_PORT": str(next_port())}
         self.process = subprocess.Popen(
             [SLIPWAY, "dev"],
             cwd=home,
@@ -121,6 +122,7 @@ def nothing_runs(home: Path) -> bool:
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="the printed commands need curl")
 def test_what_it_prints_works_and_stays(dev: Callable[..., Dev], tmp_path: Path) -> None:
+    placed(tmp_path / ".local" / "postgres")
     first = dev().ready()
     status, listed = first.curl(0)
     assert status == 200

@@ -18,6 +18,7 @@ from service.local.programs import postgres_programs
 from service.local.secret import kept_secret
 from tests.local.conftest import Run
 from tests.local.help import ask, listening
+from tests.ports import placed
 
 Maker = Callable[[], Postgres]
 
@@ -25,10 +26,11 @@ Maker = Callable[[], Postgres]
 @pytest.fixture
 def postgres(tmp_path: Path) -> Iterator[Maker]:
     """Makes servers on one and the same folder, as one run of the service after the other does."""
+    folder = placed(tmp_path / "postgres")
     made: list[Postgres] = []
 
     def make() -> Postgres:
-        made.append(Postgres(tmp_path / "postgres", durable=False))
+        made.append(Postgres(folder, durable=False))
         return made[-1]
 
     yield make

@@ -10,6 +10,7 @@ from service.local.leftover import command_of, is_running
 from service.local.redis import Redis
 from service.local.secret import kept_secret
 from tests.local.help import listening
+from tests.ports import placed
 
 Maker = Callable[[], Redis]
 
@@ -17,10 +18,11 @@ Maker = Callable[[], Redis]
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Maker]:
     """Makes servers on one and the same folder, as one run of the service after the other does."""
+    folder = placed(tmp_path / "redis")
     made: list[Redis] = []
 
     def make() -> Redis:
-        made.append(Redis(tmp_path / "redis", databases=20))
+        made.append(Redis(folder, databases=20))
         return made[-1]
 
     yield make

@@ -8,9 +8,9 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from service.cli import application
-from service.local.ports import free_port
 from service.sample.catalog import categories, products
 from tests.conftest import DatabaseFactory
+from tests.ports import next_port
 
 SLIPWAY = str(Path(sys.executable).with_name("slipway"))
 
@@ -45,7 +45,7 @@ def test_a_database_that_is_not_migrated_is_named_and_has_an_exit_code(
 
 
 def test_a_database_that_is_away_is_named_and_has_an_exit_code(tmp_path: Path) -> None:
-    result = seed(tmp_path, f"postgresql://nobody:secret@127.0.0.1:{free_port()}/none")
+    result = seed(tmp_path, f"postgresql://nobody:secret@127.0.0.1:{next_port()}/none")
     assert result.returncode == 4
     assert "cannot be reached" in result.stderr
     assert "secret" not in result.stderr

@@ -9,8 +9,9 @@ from signal import SIGKILL, SIGTERM
 import httpx2
 
 from service.local.child import Child
-from service.local.ports import LOOPBACK, free_port
+from service.local.ports import LOOPBACK
 from tests.observability.rules import HOST
+from tests.ports import next_port
 from tests.tls.terminator import Authority
 
 START_SECONDS = 30.0
@@ -25,11 +26,11 @@ def edge(program: str, folder: Path) -> Iterator[int]:
     # JSON is YAML, too.
     routes = folder / "routes.yml"
     routes.write_text(json.dumps({"tls": {"certificates": [{"certFile": file, "keyFile": file}]}}), "utf-8")
-    port = free_port()
+    port = next_port()
     child = Child(Path(program), folder / "log", stop_signals=((SIGTERM, 10.0), (SIGKILL, 5.0)), account=None)
     child.start(
         f"--entrypoints.metrics.address={LOOPBACK}:{port}",
-        f"--entrypoints.websecure.address={LOOPBACK}:{free_port()}",
+        f"--entrypoints.websecure.address={LOOPBACK}:{next_port()}",
         "--entrypoints.websecure.http.tls=true",
         "--metrics.prometheus.entrypoint=metrics",
         f"--providers.file.filename={routes}",

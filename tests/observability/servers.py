@@ -11,8 +11,9 @@ import httpx2
 import yaml
 
 from service.local.child import Child
-from service.local.ports import LOOPBACK, free_port
+from service.local.ports import LOOPBACK
 from tests.observability.programs import program
+from tests.ports import next_port
 
 START_SECONDS = 60.0
 Answer = dict[str, Any]
@@ -113,7 +114,7 @@ def prometheus(folder: Path, targets: list[Target], rules: dict[str, Any]) -> It
         ),
         "utf-8",
     )
-    port = free_port()
+    port = next_port()
     with _running(
         program("prometheus"),
         folder / "log",
@@ -129,7 +130,7 @@ def prometheus(folder: Path, targets: list[Target], rules: dict[str, Any]) -> It
 def loki(folder: Path) -> Iterator[Loki]:
     """A Loki that keeps its lines in a folder."""
     folder.mkdir()
-    port = free_port()
+    port = next_port()
     schema = {
         "from": "2024-01-01",
         "store": "tsdb",
@@ -143,7 +144,7 @@ def loki(folder: Path) -> Iterator[Loki]:
             "http_listen_address": LOOPBACK,
             "http_listen_port": port,
             "grpc_listen_address": LOOPBACK,
-            "grpc_listen_port": free_port(),
+            "grpc_listen_port": next_port(),
             "log_level": "warn",
         },
         "common": {

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import httpx2
 
 from service.local.child import command_line
-from service.local.ports import LOOPBACK, free_port
+from service.local.ports import LOOPBACK
+from tests.ports import next_port
 
 SLIPWAY = str(Path(sys.executable).with_name("slipway"))
 START_SECONDS = 90
@@ -68,7 +69,7 @@ class Served:
 
     def __init__(self, home: Path, **settings: object) -> None:
         self.port, self.admin_port = (
-            int(str(settings.get(name) or free_port())) for name in ("server__port", "server__admin_port")
+            int(str(settings.get(name) or next_port())) for name in ("server__port", "server__admin_port")
         )
         given = {
             "security__secret_key": SECRET_KEY,

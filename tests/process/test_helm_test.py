@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from service import __version__
-from service.local.ports import free_port
+from tests.ports import next_port
 from tests.process.conftest import Serve
 from tests.process.served import Served
 
@@ -28,7 +28,7 @@ def test_it_finds_a_good_release_good(shared: Served) -> None:
 def test_it_says_what_is_wrong_with_another(shared: Served) -> None:
     hasty = SCRIPT.replace("SECONDS = 60", "SECONDS = 2")
     assert hasty != SCRIPT
-    nobody = _run(free_port(), shared.admin_port, hasty)
+    nobody = _run(next_port(), shared.admin_port, hasty)
     assert nobody.returncode == 1
     assert "/health should answer 200, not URLError" in nobody.stderr
     stranger = _run(shared.port, shared.port, hasty)

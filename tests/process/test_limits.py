@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 
 from service.local.redis import Redis
+from tests.ports import placed
 from tests.process.conftest import Serve
 from tests.process.served import Served, eventually
 
@@ -20,7 +21,7 @@ LIMIT = 10
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[Redis]:
     """A Redis of this test's own, to fill and to stop."""
-    server = Redis(tmp_path / "redis")
+    server = Redis(placed(tmp_path / "redis"))
     server.start()
     yield server
     server.stop()

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from service.local.ports import LOOPBACK, free_port
+from service.local.ports import LOOPBACK
 from tests.conftest import DatabaseFactory
+from tests.ports import next_port
 from tests.process.conftest import Command, Serve
 from tests.process.served import SECRET_KEY, eventually, slipway
 from tests.services import Client
@@ -30,7 +31,7 @@ def with_password(url: str, password: str) -> str:
 
 @pytest.mark.parametrize("name", ["server__port", "server__admin_port"])
 def test_taken_port_is_one_line_and_exit_code_5(tmp_path: Path, name: str) -> None:
-    ports = {"server__port": free_port(), "server__admin_port": free_port()}
+    ports = {"server__port": next_port(), "server__admin_port": next_port()}
     with socket.create_server((LOOPBACK, ports[name])):
         done = slipway(tmp_path, "serve", database__password="x", **ports)
     assert done.returncode == 5
@@ -89,7 +90,7 @@ def test_bad_settings_are_exit_code_3_and_name_the_variables(tmp_path: Path) -> 
 
 
 def test_migrate_without_a_database_is_exit_code_4(tmp_path: Path) -> None:
-    url = f"postgresql://slipway:{WRONG}@{LOOPBACK}:{free_port()}/slipway"
+    url = f"postgresql://slipway:{WRONG}@{LOOPBACK}:{next_port()}/slipway"
     done = slipway(tmp_path, "migrate", database__url=url)
     assert done.returncode == 4
     assert len(lines(done.stderr)) == 1
@@ -99,7 +100,7 @@ def test_migrate_without_a_database_is_exit_code_4(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [("keys", "list"), ("seed",), ("migrate", "--check"), ("purge",)])
 def test_every_command_says_that_the_database_is_away(command: Command, arguments: tuple[str, ...]) -> None:
-    url = f"postgresql://slipway:{WRONG}@{LOOPBACK}:{free_port()}/slipway"
+    url = f"postgresql://slipway:{WRONG}@{LOOPBACK}:{next_port()}/slipway"
     done = command(*arguments, database__url=url)
     assert (done.exit_code, len(lines(done.stderr))) == (4, 1)
     assert WRONG not in done.output

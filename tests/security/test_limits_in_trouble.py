@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from service.local.redis import Redis as Server
 from service.security.limits import Policy
 from tests.api.conftest import unique
+from tests.ports import placed
 from tests.security.limiting import CALLER, HOUR, Clock, Reference, Trio, hands
 
 __all__ = ["hands"]
@@ -136,7 +137,7 @@ async def test_bucket_is_exhausted_for_those_who_only_look_while_redis_is_away(
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "redis")
+    server = Server(placed(tmp_path / "redis"))
     server.start()
     yield server
     server.stop()

@@ -17,7 +17,7 @@ from tests.observability.play import play
 from tests.observability.programs import located
 from tests.observability.servers import Loki, Prometheus, Target, loki, prometheus
 from tests.observability.upstream import exporters
-from tests.process.conftest import new_key
+from tests.process.conftest import age_keys, new_key
 from tests.process.served import SLIPWAY, Served, command_environment
 from tests.security.issuer import AUDIENCE, local_issuer
 from tests.services import Client
@@ -70,6 +70,7 @@ async def _run(
     migration = asyncio.create_task(_migrate(_made(folder / "migration"), url))
     *keys, greedy = [await new_key(url, *scopes) for _ in range(9)]
     soon = await new_key(url, "admin", expires_at=datetime.now(UTC) + timedelta(days=3))
+    await age_keys(url)
     async with local_issuer() as issuer:
         trusted = json.dumps([{"issuer": issuer.url, "audience": AUDIENCE}])
         given = {"redis__url": redis.url, "security__issuers": trusted, **SETTINGS}

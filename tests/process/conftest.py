@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 import structlog
 from typer.testing import CliRunner, Result
@@ -73,6 +74,15 @@ async def new_key(database_url: str, *scopes: str, **more: Any) -> str:
     finally:
         await database.stop()
     return key
+
+
+async def age_keys(database_url: str) -> None:
+    """Make the keys of that database as if they had been made a year before."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("UPDATE api_key SET created_at = created_at - interval '1 year'")
+    finally:
+        await connection.close()
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@
 import math
 from datetime import timedelta
 
-import asyncpg
 import httpx2
 import pytest
 
 from service import clock
 from tests.conftest import DatabaseFactory
-from tests.process.conftest import Serve, new_key
+from tests.process.conftest import Serve, age_keys, new_key
 from tests.process.served import Served, eventually
 
 LIST = "/api/v1/products?limit=1"
@@ -106,7 +105,7 @@ async def test_next_end_of_a_key_is_told(serve: Serve, fresh_database: DatabaseF
     url, soon = fresh_database(), clock.now() + timedelta(days=3)
     for expires_at in (soon + timedelta(days=1), soon, clock.now() - timedelta(days=1), None):
         await new_key(url, "catalog:read", expires_at=expires_at)
-    await _age_keys(url)
+    await age_keys(url)
     # gunicorn leaves a socket object to the garbage collector.
     service = serve(
         database__url=url, server__workers=workers, PYTHONWARNINGS="error,ignore::ResourceWarning"
@@ -114,14 +113,6 @@ async def test_next_end_of_a_key_is_told(serve: Serve, fresh_database: DatabaseF
     assert eventually(lambda: service.metric(EXPIRY) == soon.timestamp())
     assert eventually(lambda: (service.metric(IDLE) or 0) >= 2 * workers)
     assert service.metric('slipway_database_connections_limit{pool="fast"}') == 8 * workers
-
-
-async def _age_keys(url: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute("UPDATE api_key SET created_at = created_at - interval '1 year'")
-    finally:
-        await connection.close()
 
 
 async def test_a_key_made_for_two_weeks_or_less_warns_nobody(

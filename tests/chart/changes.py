@@ -31,9 +31,11 @@ TRIGGERS = [{"type": "cpu"}]
 COLLECTOR = {"networkPolicy": {"otlp": {"to": PEERS}}}
 PGADMIN: dict[str, Any] = {"pgadmin": {"enabled": True, "email": "a@example.com"}}
 STACK = {"kube-prometheus-stack": {"enabled": True}}
+SCRAPED = {"serviceMonitor": {"enabled": True}}
+ALERTS = {**SCRAPED, "prometheusRule": {"enabled": True}}
 DIGEST = f"sha256:{'1' * 64}"
 
-ONLY_REFUSES = {"credentials.generate"}
+ONLY_REFUSES = {"credentials.generate", "prometheusRule.scrapedOtherwise"}
 """Values that change no rendering: tests/chart/test_refusals.py holds what they do."""
 
 CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -134,10 +136,10 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "serviceMonitor.labels": ({"a": "b"}, {"serviceMonitor": {"enabled": True}}),
     "serviceMonitor.interval": ("15s", {"serviceMonitor": {"enabled": True}}),
     "serviceMonitor.scrapeTimeout": ("5s", {"serviceMonitor": {"enabled": True}}),
-    "prometheusRule.enabled": (True, {}),
-    "prometheusRule.labels": ({"a": "b"}, {"prometheusRule": {"enabled": True}}),
+    "prometheusRule.enabled": (True, SCRAPED),
+    "prometheusRule.labels": ({"a": "b"}, ALERTS),
     **{
-        f"prometheusRule.{field}": (value, {"prometheusRule": {"enabled": True}})
+        f"prometheusRule.{field}": (value, ALERTS)
         for field, value in (
             ("runbookUrl", "https://example.com/"),
             ("objective", 99),
@@ -148,7 +150,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "prometheusRule.certificateDays": (
         2,
         {
-            "prometheusRule": {"enabled": True},
+            **ALERTS,
             "ingress": {"enabled": True, "hosts": ["a.example.com"], "tlsSecret": "tls"},
         },
     ),

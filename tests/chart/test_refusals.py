@@ -151,6 +151,11 @@ REFUSALS = [
         "serviceMonitor.enabled is true while networkPolicy.metrics.from is empty: ",
         "Name the pods of your Prometheus",
     ),
+    (
+        "prometheusRule.enabled=true",
+        "prometheusRule.enabled is true while serviceMonitor.enabled is false: ",
+        "Set serviceMonitor.enabled=true, or prometheusRule.scrapedOtherwise=true",
+    ),
     ("pgadmin.enabled=true", "pgadmin.enabled is true and pgadmin.email is empty: ", "Set pgadmin.email"),
     (
         f"{EXTERNAL},pgadmin.enabled=true",
@@ -291,6 +296,13 @@ def test_a_secret_of_that_name_is_the_users_own_when_none_is_generated() -> None
     given = (*profile("02-external-values.yaml"), "--set", f"{named},credentials.generate=false")
     done = render(*given)
     assert done.returncode == 0, done.stderr
+
+
+def test_alerts_alone_are_made_for_whoever_has_the_pods_scraped_otherwise() -> None:
+    done = render("--set", "prometheusRule.enabled=true,prometheusRule.scrapedOtherwise=true")
+    assert done.returncode == 0, done.stderr
+    assert "kind: PrometheusRule" in done.stdout
+    assert "kind: ServiceMonitor" not in done.stdout
 
 
 def test_a_release_is_not_called_as_a_bundled_server_is() -> None:

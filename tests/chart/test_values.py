@@ -114,7 +114,11 @@ def test_an_empty_group_may_be_null(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["databaseRole", "ingress.enabled", "httpRoute.enabled"])
 def test_what_is_not_used_may_be_null(path: str) -> None:
-    given = ("--set", "prometheusRule.enabled=true", *profile("02-external-values.yaml"))
+    given = (
+        "--set",
+        "prometheusRule.enabled=true,serviceMonitor.enabled=true",
+        *profile("02-external-values.yaml"),
+    )
     own(*given, "--set", f"ingress.enabled=false,httpRoute.enabled=false,{path}=null")
 
 

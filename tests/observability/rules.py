@@ -17,7 +17,7 @@ Rule = dict[str, Any]
 def spec(*more: str) -> dict[str, Any]:
     """The specification of the PrometheusRule, which is a file of rules, too. `more` are arguments for Helm."""
     ingress = f"ingress.enabled=true,ingress.hosts[0]={HOST},ingress.tlsSecret={TLS_SECRET}"
-    text = own("--set", f"prometheusRule.enabled=true,{ingress}", *more)
+    text = own("--set", f"prometheusRule.enabled=true,serviceMonitor.enabled=true,{ingress}", *more)
     found: dict[str, Any] = one(text, "PrometheusRule")["spec"]
     return found
 

@@ -143,19 +143,30 @@ def dependencies() -> set[str]:
     return {found.get("alias", found["name"]) for found in chart["dependencies"]}
 
 
+def _may_be_null(value: Value) -> bool:
+    """Whether templates do without it: what is empty anyway, and what a user may want none of."""
+    return not value.default or isinstance(value.default, list) or value.type == "strings by name"
+
+
+def _add(group: Schema, name: str, member: Schema, *, required: bool) -> Schema:
+    """A member of a group. Helm leaves out what is set to null, before it looks at the schema: then it is missing."""
+    if required and name not in group.setdefault("required", []):
+        group["required"].append(name)
+    added: Schema = group["properties"].setdefault(name, member)
+    return added
+
+
 def schema(values: list[Value]) -> Schema:
     """The schema of the chart's own values. Dependencies may have more; what is described here they must have."""
     root = _strict({"global": {"type": "object"}})
     for value in values:
         group, is_open = root, value.path[0] in dependencies()
-        for name in value.path[:-1]:
+        for depth, name in enumerate(value.path[:-1]):
             new: Schema = {"type": "object", "properties": {}} if is_open else _strict({})
-            group = group["properties"].setdefault(name, new)
+            group = _add(group, name, new, required=not is_open or depth < 2)  # noqa: PLR2004 - the group and its members
         kind = {"enum": value.type.split("|")} if "|" in value.type else TYPES[value.type]
-        group["properties"][value.path[-1]] = {"description": value.words, **kind}
-        if is_open:
-            members = root["properties"][value.path[0]]
-            members["required"] = list(members["properties"])
+        required = len(value.path) == 2 if is_open else not _may_be_null(value)  # noqa: PLR2004
+        _add(group, value.path[-1], {"description": value.words, **kind}, required=required)
     return {"$schema": "http://json-schema.org/draft-07/schema#", **root}
 
 

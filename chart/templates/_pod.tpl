@@ -41,8 +41,8 @@ tolerations:
 {{- define "slipway.pod" -}}
 {{- $root := first . -}}
 {{- /* A hook runs before the account of the release is there. No token is mounted, so it makes no difference. */ -}}
-{{- $early := and $root.Values.migration.hook $root.Values.serviceAccount.create (eq (last .) "migration") -}}
-{{ include "slipway.pod.common" (list $root (ternary "default" (include "slipway.serviceAccountName" $root) $early)) }}
+{{- $early := and (eq (last .) "migration") $root.Values.serviceAccount.create $root.Values.migration.hook -}}
+{{ include "slipway.pod.common" (list $root (ternary "default" (include "slipway.serviceAccountName" $root) (not (empty $early)))) }}
 volumes:
   - name: tmp
     emptyDir:

@@ -112,7 +112,7 @@ def test_an_empty_group_may_be_null(path: str) -> None:
     assert _render("--set", f"{path}=null") == _render()
 
 
-@pytest.mark.parametrize("path", ["databaseRole", "ingress.enabled", "httpRoute.enabled"])
+@pytest.mark.parametrize("path", ["ingress.enabled", "httpRoute.enabled"])
 def test_what_is_not_used_may_be_null(path: str) -> None:
     given = (
         "--set",

@@ -1,0 +1,96 @@
+"""Helm leaves out what is set to null: what must be there is then missed by name, and all else is done without."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.chart.rendering import CHART, helm_or_skip, objects, own, render
+from tests.chart.test_values import GROUPS, LEAVES, VALUES
+
+Path = tuple[str, ...]
+
+
+def _must(schema: dict[str, Any], path: Path = ()) -> Iterator[Path]:
+    for name in schema.get("required", []):
+        yield (*path, name)
+    for name, member in schema.get("properties", {}).items():
+        yield from _must(member, (*path, name))
+
+
+MUST = set(_must(json.loads((CHART / "values.schema.json").read_text("utf-8"))))
+USED: dict[str, Any] = {
+    "autoscaling": {"enabled": True},
+    "dashboards": {"enabled": True},
+    "ingress": {"enabled": True, "hosts": ["a.example.com"]},
+    "httpRoute": {"enabled": True, "hosts": ["a.example.com"], "parentRefs": [{"name": "gateway"}]},
+    "pgadmin": {"enabled": True, "email": "a@example.com"},
+    "prometheusRule": {"enabled": True},
+    "redisCommander": {"enabled": True},
+    "serviceMonitor": {"enabled": True},
+}
+"""What makes all objects that values are for."""
+
+
+def _nulls(paths: set[Path]) -> str:
+    nulls: dict[str, Any] = {}
+    for path in paths:
+        group = nulls
+        for name in path[:-1]:
+            group = group.setdefault(name, {})
+        group[path[-1]] = None
+    return json.dumps(nulls)
+
+
+def _steps(path: str) -> Path:
+    """The names that a leaf's path is made of; those of annotations hold dots themselves."""
+    group, mark, annotation = path.partition("annotations.")
+    return (*group.rstrip(".").split("."), "annotations", annotation) if mark else tuple(path.split("."))
+
+
+def _free() -> set[Path]:
+    """Leaves that may be null; of `config`, probes and amounts no one is looked at, which have schemas of their own."""
+    paths = {_steps(path) for path in LEAVES}
+    return {path for path in paths - MUST if path[0] not in {"config", "probes", "resources"}}
+
+
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_what_must_be_there_is_missed_by_name_when_it_is_null(level: int, helm: str) -> None:
+    wanted = {path for path in MUST if len(path) == level}
+    done = render("--values", "-", text=_nulls(wanted), helm=helm_or_skip(helm))
+    assert done.returncode != 0
+    told = re.findall(r"- at '/?([^']*)': missing propert\w+ (.*)", done.stderr)
+    missed = {
+        (*filter(None, at.split("/")), name) for at, names in told for name in re.findall(r"'([^']+)'", names)
+    }
+    assert missed == wanted
+
+
+def test_every_group_must_be_there() -> None:
+    top = {(name,) for name, value in VALUES.items() if isinstance(value, dict) and value}
+    assert top <= MUST
+    assert {tuple(group.split(".")) for group in GROUPS if group} <= MUST
+
+
+def _nothing(found: Any, path: str = "") -> Iterator[str]:
+    """Where an object says null, or a text is what a template prints for nothing."""
+    if found is None or (isinstance(found, str) and found in {"null", "<nil>"}):
+        yield path
+    members = (
+        found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+    )
+    for name, member in members:
+        yield from _nothing(member, f"{path}/{name}")
+
+
+@pytest.mark.parametrize("used", [USED, {}])
+def test_no_template_trips_over_another_one_that_is_null(used: dict[str, Any]) -> None:
+    given: set[Path] = {(group, name) for group, members in used.items() for name in members}
+    # Nobody could read the metrics then, and that is refused.
+    given |= {("networkPolicy", "metrics", "from")}
+    text = own("--set-json", json.dumps(used), "--set-json", _nulls(_free() - given))
+    found = [f"{at['kind']}{path}" for at in objects(text) for path in _nothing(at)]
+    assert found == []

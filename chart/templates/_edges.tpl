@@ -91,8 +91,8 @@
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ include "slipway.bundled.host" (list $root $name) }}
-  namespace: {{ $root.Release.Namespace }}
+  name: {{ include "slipway.bundled.host" (list $root $name) | quote }}
+  namespace: {{ $root.Release.Namespace | quote }}
   labels:
     {{- include "slipway.labels" (list $root "network") | nindent 4 }}
 spec:

@@ -24,8 +24,8 @@
 
 {{/* What selects all pods of the service, and none of a bundled server. Never changes between versions. */}}
 {{- define "slipway.selector.all" -}}
-app.kubernetes.io/name: {{ include "slipway.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "slipway.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* What selects the pods of one component. Called with (list . "server"). Never changes between versions. */}}
@@ -76,8 +76,8 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 
 {{/* What selects the pods of a bundled subchart, by its rule. Called with (list . "postgresql"). */}}
 {{- define "slipway.bundled.selector" -}}
-app.kubernetes.io/name: {{ dig "nameOverride" "" (index (first .).Values (last .)) | default (last .) | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ (first .).Release.Name }}
+app.kubernetes.io/name: {{ dig "nameOverride" "" (index (first .).Values (last .)) | default (last .) | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/instance: {{ (first .).Release.Name | quote }}
 {{- end }}
 
 {{/* The port that its pods listen on, which its Service may call otherwise. Called with (list . "postgresql"). */}}

@@ -7,11 +7,11 @@ what else they may. networkpolicy-observability.yaml makes their policies of it.
 {{- $stack := index .Values "kube-prometheus-stack" }}
 {{- if $stack.enabled }}
 prometheus-operator:
-  pods: {app.kubernetes.io/component: prometheus-operator, app.kubernetes.io/instance: {{ .Release.Name }}}
+  pods: {app.kubernetes.io/component: prometheus-operator, app.kubernetes.io/instance: {{ .Release.Name | quote }}}
   metrics: [8080]
   api: true
 kube-state-metrics:
-  pods: {app.kubernetes.io/name: kube-state-metrics, app.kubernetes.io/instance: {{ .Release.Name }}}
+  pods: {app.kubernetes.io/name: kube-state-metrics, app.kubernetes.io/instance: {{ .Release.Name | quote }}}
   metrics: [8080]
   api: true
 prometheus:
@@ -25,7 +25,7 @@ prometheus:
     - ports: [{port: 10250}]
 {{- if dig "grafana" "enabled" true $stack }}
 grafana:
-  pods: {app.kubernetes.io/name: {{ dig "grafana" "nameOverride" "" $stack | default "grafana" }}, app.kubernetes.io/instance: {{ .Release.Name }}}
+  pods: {app.kubernetes.io/name: {{ dig "grafana" "nameOverride" "" $stack | default "grafana" | quote }}, app.kubernetes.io/instance: {{ .Release.Name | quote }}}
   metrics: [3000]
   api: true
   calls: {prometheus: [9090], loki: [3100]}
@@ -66,7 +66,7 @@ alloy:
 {{- end }}
 {{- if .Values.traefik.enabled }}
 traefik:
-  pods: {app.kubernetes.io/name: traefik, app.kubernetes.io/instance: {{ printf "%s-%s" .Release.Name .Release.Namespace | trunc 63 | trimSuffix "-" }}}
+  pods: {app.kubernetes.io/name: traefik, app.kubernetes.io/instance: {{ printf "%s-%s" .Release.Name .Release.Namespace | trunc 63 | trimSuffix "-" | quote }}}
   metrics: [9100]
   api: true
   ingress:

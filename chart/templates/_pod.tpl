@@ -1,6 +1,6 @@
 {{/* What all pods of the service's image share. Called with (list . ACCOUNT). */}}
 {{- define "slipway.pod.common" -}}
-serviceAccountName: {{ last . }}
+serviceAccountName: {{ last . | quote }}
 {{- with first . }}
 automountServiceAccountToken: false
 # A Service named slipway would put SLIPWAY_PORT and more into the environment.
@@ -20,11 +20,11 @@ securityContext:
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:

@@ -9,27 +9,27 @@ migrate, if not there.
 {{- if .Values.postgresql.enabled }}
 {{- $auth := .Values.postgresql.auth }}
 {{- $user := $auth.username | default "postgres" }}
-host: {{ include "slipway.bundled.host" (list . "postgresql") }}
+host: {{ include "slipway.bundled.host" (list . "postgresql") | quote }}
 port: {{ dig "service" "port" 5432 .Values.postgresql }}
-name: {{ $auth.database | default $user }}
-owner: {user: {{ $user }}, secret: {{ tpl $auth.existingSecret . | quote }}, key: {{ $auth.secretKeys.adminPasswordKey }}}
+name: {{ $auth.database | default $user | quote }}
+owner: {user: {{ $user | quote }}, secret: {{ tpl $auth.existingSecret . | quote }}, key: {{ $auth.secretKeys.adminPasswordKey | quote }}}
 {{- with .Values.databaseRole }}
 {{- if not .name }}
-app: {user: {{ $user }}, secret: {{ tpl $auth.existingSecret $ | quote }}, key: {{ $auth.secretKeys.adminPasswordKey }}}
+app: {user: {{ $user | quote }}, secret: {{ tpl $auth.existingSecret $ | quote }}, key: {{ $auth.secretKeys.adminPasswordKey | quote }}}
 {{- else if .existingSecret }}
-app: {user: {{ .name }}, secret: {{ .existingSecret }}, key: {{ .existingSecretKey }}}
+app: {user: {{ .name | quote }}, secret: {{ .existingSecret | quote }}, key: {{ .existingSecretKey | quote }}}
 {{- else }}
-app: {user: {{ .name }}, secret: {{ include "slipway.credentials" $ }}, key: database-app-password}
+app: {user: {{ .name | quote }}, secret: {{ include "slipway.credentials" $ | quote }}, key: database-app-password}
 {{- end }}
 {{- end }}
 {{- else }}
 {{- with .Values.externalDatabase }}
-host: {{ .host }}
+host: {{ .host | quote }}
 port: {{ .port }}
-name: {{ .name }}
-app: &app {user: {{ .user }}, secret: {{ .existingSecret | quote }}, key: {{ .existingSecretKey }}}
+name: {{ .name | quote }}
+app: &app {user: {{ .user | quote }}, secret: {{ .existingSecret | quote }}, key: {{ .existingSecretKey | quote }}}
 {{- if .migration.user }}
-owner: {user: {{ .migration.user }}, secret: {{ .migration.existingSecret | quote }}, key: {{ .migration.existingSecretKey }}}
+owner: {user: {{ .migration.user | quote }}, secret: {{ .migration.existingSecret | quote }}, key: {{ .migration.existingSecretKey | quote }}}
 {{- else }}
 owner: *app
 {{- end }}
@@ -43,19 +43,19 @@ direct: {host: {{ . | quote }}, port: {{ $.Values.externalDatabase.migration.por
 {{/* Where Redis is; no host: there is none. No secret: no password. */}}
 {{- define "slipway.redis" -}}
 {{- if .Values.redis.enabled }}
-host: {{ include "slipway.bundled.host" (list . "redis") }}
+host: {{ include "slipway.bundled.host" (list . "redis") | quote }}
 port: {{ dig "service" "port" 6379 .Values.redis }}
 {{- if dig "auth" "enabled" true .Values.redis }}
-secret: {{ tpl .Values.redis.auth.existingSecret . }}
-key: {{ .Values.redis.auth.existingSecretPasswordKey }}
+secret: {{ tpl .Values.redis.auth.existingSecret . | quote }}
+key: {{ .Values.redis.auth.existingSecretPasswordKey | quote }}
 {{- end }}
 {{- else if .Values.externalRedis.host }}
 {{- with .Values.externalRedis }}
-host: {{ .host }}
+host: {{ .host | quote }}
 port: {{ .port }}
 {{- with .existingSecret }}
-secret: {{ . }}
-key: {{ $.Values.externalRedis.existingSecretKey }}
+secret: {{ . | quote }}
+key: {{ $.Values.externalRedis.existingSecretKey | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -111,9 +111,9 @@ REDIS__ROOT_CERT: /run/authorities/redis.crt
 {{/* Certificates of authorities that a server's is verified by, as a source of a volume; nothing where none are named. */}}
 {{- define "slipway.authorities" -}}
 {{- if .caConfigMap -}}
-configMap: {name: {{ .caConfigMap }}}
+configMap: {name: {{ .caConfigMap | quote }}}
 {{- else if .caSecret -}}
-secret: {name: {{ .caSecret }}}
+secret: {name: {{ .caSecret | quote }}}
 {{- end }}
 {{- end }}
 
@@ -163,29 +163,29 @@ Called as slipway.env is.
     defaultMode: 0440
     sources:
       - secret:
-          name: {{ .Values.security.existingSecret | default (include "slipway.credentials" .) }}
+          name: {{ .Values.security.existingSecret | default (include "slipway.credentials" .) | quote }}
           items:
-            - key: {{ ternary .Values.security.existingSecretKey "secret-key" (not (empty .Values.security.existingSecret)) }}
+            - key: {{ ternary .Values.security.existingSecretKey "secret-key" (not (empty .Values.security.existingSecret)) | quote }}
               path: security/secret_key
       {{- $login := ternary $database.owner $database.app (eq $component "migration") }}
       - secret:
-          name: {{ $login.secret }}
+          name: {{ $login.secret | quote }}
           items:
-            - key: {{ $login.key }}
+            - key: {{ $login.key | quote }}
               path: database/password
       {{- /* The owner of a bundled database makes the service's role; of another, its administrator has. */}}
       {{- if and (eq $component "migration") .Values.postgresql.enabled .Values.databaseRole.name }}
       - secret:
-          name: {{ $database.app.secret }}
+          name: {{ $database.app.secret | quote }}
           items:
-            - key: {{ $database.app.key }}
+            - key: {{ $database.app.key | quote }}
               path: database/app_password
       {{- end }}
       {{- if and $redis.secret (eq $component "server") }}
       - secret:
-          name: {{ $redis.secret }}
+          name: {{ $redis.secret | quote }}
           items:
-            - key: {{ $redis.key }}
+            - key: {{ $redis.key | quote }}
               path: redis/password
       {{- end }}
 {{- include "slipway.authorities.volume" $call }}

@@ -10,8 +10,8 @@ alone. Called with (dict "root" . "name" "pgadmin" "server" "postgresql" "values
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {{ $full }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ $full | quote }}
+  namespace: {{ .Release.Namespace | quote }}
   labels:
     {{- include "slipway.labels" (list . $call.name) | nindent 4 }}
 spec:
@@ -79,8 +79,8 @@ spec:
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ $full }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ $full | quote }}
+  namespace: {{ .Release.Namespace | quote }}
   labels:
     {{- include "slipway.labels" (list . $call.name) | nindent 4 }}
 spec:
@@ -95,8 +95,8 @@ spec:
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ $full }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ $full | quote }}
+  namespace: {{ .Release.Namespace | quote }}
   labels:
     {{- include "slipway.labels" (list . "network") | nindent 4 }}
 spec:

@@ -35,10 +35,10 @@ def _set(path: str, value: Any) -> tuple[str, ...]:
 
 def _render(*arguments: str) -> str:
     passwords = (
-        "  database-password:",
-        "  database-app-password:",
-        "  redis-password:",
-        "  secret-key:",
+        '  "database-password":',
+        '  "database-app-password":',
+        '  "redis-password":',
+        '  "secret-key":',
     )  # new at each rendering
     return "\n".join(line for line in own(*arguments).splitlines() if not line.startswith(passwords))
 

@@ -1,0 +1,93 @@
+"""What looks like a number or a boolean and is a text arrives as a text: names, labels, environment, annotations."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chart.reference import CHART, described
+from tests.chart.changes import CHANGES, EXTERNAL
+from tests.chart.rendering import objects, own, render
+
+NUMBERS = re.compile(
+    r"(?i)port|replica(s|Count)|seconds|threshold|limit|weight|maxSkew|maxSurge|maxUnavailable|runAs(User|Group)|fsGroup|"
+    r"defaultMode|automountServiceAccountToken|publishNotReadyAddresses|enableServiceLinks|runAsNonRoot|readOnly|"
+    r"allowPrivilegeEscalation"
+)
+"""Fields that hold numbers or booleans, by a part of their names. Everything else in an object is a text."""
+TEXTS = {"name": "007", "text": "007", "string": "007", "tag": "007", "names": ["007"], "texts": ["007"]}
+MAPS = {"strings by name": {"a": "007"}}
+# By these a Service is called, which a number cannot be.
+NAMES = ("nameOverride", "fullnameOverride", "postgresql.nameOverride", "redis.fullnameOverride")
+BUNDLED = (
+    "postgresql.auth.database",
+    "postgresql.auth.username",
+    "postgresql.auth.existingSecret",
+    "postgresql.auth.secretKeys.adminPasswordKey",
+    "redis.auth.existingSecret",
+    "redis.auth.existingSecretPasswordKey",
+)
+KINDS = {".".join(value.path): value.type for value in described((CHART / "values.yaml").read_text("utf-8"))}
+GIVEN = {
+    path: {**TEXTS, **MAPS}[KINDS[path]]
+    for path in CHANGES
+    if KINDS.get(path) in {*TEXTS, *MAPS} and path not in NAMES
+}
+
+
+def _leaves(found: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    members = (
+        found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else None
+    )
+    if members is None:
+        yield path, found
+        return
+    for name, member in members:
+        assert isinstance(name, str | int), path
+        assert isinstance(name, str) or isinstance(found, list), f"{path}: the key {name!r} is no text"
+        yield from _leaves(member, f"{path}/{name}")
+
+
+def _look(text: str, given: str) -> None:
+    """Every text is one, and what was given is among them as it was."""
+    leaves = [(f"{found['kind']}{path}", value) for found in objects(text) for path, value in _leaves(found)]
+    wrong = [
+        (path, value)
+        for path, value in leaves
+        if not isinstance(value, str)
+        and not NUMBERS.search(path.rpartition("/")[2])
+        # An item of a list is named by its number.
+        and not (path.rpartition("/")[2].isdigit() and NUMBERS.search(path.split("/")[-2]))
+    ]
+    assert wrong == []
+    assert any(given in value for path, value in leaves if isinstance(value, str))
+
+
+@pytest.mark.parametrize("path", [*sorted(GIVEN), *BUNDLED])
+def test_a_text_of_digits_stays_one(path: str) -> None:
+    value, context = GIVEN.get(path, "007"), CHANGES[path][1] if path in CHANGES else {}
+    base = [part for name, found in context.items() for part in ("--set-json", f"{name}={json.dumps(found)}")]
+    _look(own(*base, "--set-json", f"{path}={json.dumps(value)}"), "007")
+
+
+@pytest.mark.parametrize("path", NAMES)
+@pytest.mark.parametrize("name", ["true", "null"])
+def test_a_name_that_is_a_word_of_yaml_stays_a_name(path: str, name: str) -> None:
+    _look(own("--set-string", f"{path}={name}"), name)
+
+
+@pytest.mark.parametrize("name", ["123", "1e3", "true"])
+def test_a_release_and_a_namespace_may_be_called_by_a_number(name: str) -> None:
+    full: dict[str, Any] = {
+        "fullnameOverride": "shop",
+        "redis": {"fullnameOverride": "cache"},
+        "prometheusRule": {"enabled": True},
+    }
+    full |= {"serviceMonitor": {"enabled": True}, "dashboards": {"enabled": True}, **EXTERNAL}
+    done = render("--namespace", name, "--values", "-", text=json.dumps(full), release=name)
+    assert done.returncode == 0, done.stderr
+    _look(done.stdout, name)
+    # PyYAML takes 1e3 for a text even when it stands bare; the YAML of Kubernetes does not.
+    assert name == "true" or not re.search(rf": {name}$", done.stdout, re.MULTILINE)

@@ -18,7 +18,11 @@ def beside(cluster: Cluster, name: str) -> Iterator[Cluster]:
     What the block raises carries a note of what was there to see, which is gone afterwards.
     """
     other = Cluster(
-        f"{cluster.namespace}-{name}", cluster.image, previous=cluster.previous, live=cluster.live
+        f"{cluster.namespace}-{name}",
+        cluster.image,
+        previous=cluster.previous,
+        live=cluster.live,
+        pooler=cluster.pooler,
     )
     manifest = yaml.safe_load(NAMESPACE.read_text("utf-8"))
     manifest["metadata"]["name"] = other.namespace

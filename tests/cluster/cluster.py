@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 IMAGE_ANNOTATION = "slipway.test/image"
 PREVIOUS_ANNOTATION = "slipway.test/previous"
 LIVE_ANNOTATION = "slipway.test/live"
+POOLER_ANNOTATION = "slipway.test/pooler"
 NAMESPACE = ROOT / "k8s" / "namespace.yaml"
 REQUEST_SECONDS = 20
 
@@ -28,11 +29,15 @@ class NoClusterError(Exception):
 
 
 class Cluster:
-    """One namespace of a cluster whose nodes hold an image of the service, of its version before, and of Tilt's."""
+    """One namespace of a cluster whose nodes hold an image of the service, of its version before, of Tilt's, and of a
+    PgBouncer."""
 
-    def __init__(self, namespace: str, image: str, *, previous: str = "", live: str = "") -> None:
+    def __init__(
+        self, namespace: str, image: str, *, previous: str = "", live: str = "", pooler: str = ""
+    ) -> None:
         config.load_kube_config()  # type: ignore[no-untyped-call]
         self.namespace, self.image, self.previous, self.live = namespace, image, previous, live
+        self.pooler = pooler
         self.others: list[Cluster] = []  # the namespaces beside this one that are there now
         self.core = client.CoreV1Api()
         self._dynamic: Any = DynamicClient(client.ApiClient())  # type: ignore[no-untyped-call]
@@ -156,6 +161,7 @@ def _prepared(namespace: str) -> Cluster:
         annotations[IMAGE_ANNOTATION],
         previous=annotations.get(PREVIOUS_ANNOTATION, ""),
         live=annotations.get(LIVE_ANNOTATION, ""),
+        pooler=annotations.get(POOLER_ANNOTATION, ""),
     )
 
 

@@ -12,7 +12,7 @@ PAGES = [*sorted((DOCS / "runbooks").glob("*.md")), DOCS / "kubernetes.md", DOCS
 
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`([^`]+)`")
-CHANGING = {"apply", "cordon", "delete", "scale"}
+CHANGING = {"apply", "cordon", "create", "delete", "scale"}
 PROGRAMS = {"chart/render", "curl", "helm", "kubectl", "make", "openssl", "slipway"}
 
 
@@ -33,6 +33,7 @@ NOT_COMMANDS = {
     "ALTER ROLE",
     "CREATE INDEX CONCURRENTLY",
     "OOM command not allowed",
+    "certificate verify failed",
     "config.server.trusted_hops: 2",
     'grafana_dashboard: "1"',
     "keys list",
@@ -85,7 +86,8 @@ def _harmless(part: str) -> str:
     words = part.split()
     if words[0] == "make":
         return f"make -n {' '.join(words[1:])}"
-    if words[0] == "kubectl" and "--dry-run" not in part and CHANGING & set(words):
+    verbs = CHANGING & set(part.partition(" -- ")[0].split())  # what comes after is for a program in a pod
+    if words[0] == "kubectl" and "--dry-run" not in part and verbs:
         return f"{part} --dry-run=server"
     if words[0] == "kubectl" and "edit" in words:
         return f"KUBE_EDITOR=true {part}"  # which leaves everything as it is
@@ -94,7 +96,7 @@ def _harmless(part: str) -> str:
     return f"{part} --dry-run" if words[:2] == ["helm", "uninstall"] else part
 
 
-def _lines(text: str) -> Iterator[str]:
+def lines(text: str) -> Iterator[str]:
     """Lines of a block without their comments, continued ones in one."""
     for line in re.sub(r" *\\\n *", " ", text).splitlines():
         if found := re.sub(r"(^| {2,})# .*$", "", line).strip():
@@ -110,7 +112,7 @@ def commands() -> list[Command]:
             Command(page.stem, line)
             for kind, block in BLOCK.findall(text)
             if not kind
-            for line in _lines(block)
+            for line in lines(block)
         ]
         for inline in INLINE.findall(BLOCK.sub("", text)):
             words = " ".join(inline.split())

@@ -62,8 +62,8 @@ class Release:
         """What Helm would send, rendered without asking the cluster."""
         return self.helm("template", *self._with, *arguments)
 
-    def upgrade(self, *arguments: str) -> str:
-        return self._apply("upgrade", *arguments)
+    def upgrade(self, *arguments: str, wait: bool = True) -> str:
+        return self._apply("upgrade", *arguments) if wait else self.helm("upgrade", *self._with, *arguments)
 
     def rollback(self, revision: int) -> None:
         self.helm("rollback", NAME, str(revision), "--wait", "--timeout", f"{INSTALL_SECONDS}s")

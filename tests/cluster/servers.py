@@ -1,6 +1,8 @@
 """PostgreSQL and Redis as others run them: releases of charts of their own, in a namespace of their own."""
 
+import csv
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cluster.cluster import ROOT, Cluster, run
@@ -34,10 +36,10 @@ def secret(name: str, key: str, value: str) -> dict[str, object]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {key: value}}
 
 
-def install(cluster: Cluster) -> dict[str, str]:
-    """The host names of both servers, which are ready and know PASSWORD. The role of the service may log in."""
+def install(cluster: Cluster, servers: Mapping[str, Mapping[str, object]] = SETTINGS) -> dict[str, str]:
+    """The host names of the servers, which are ready and know PASSWORD. The role of the service may log in."""
     cluster.create(secret("servers", "password", PASSWORD))
-    for name, settings in SETTINGS.items():
+    for name, settings in servers.items():
         release = (HELM, "--namespace", cluster.namespace, "install", f"shop-{name}", _package(name))
         run(
             *release,
@@ -47,9 +49,27 @@ def install(cluster: Cluster) -> dict[str, str]:
             f"{INSTALL_SECONDS}s",
             seconds=INSTALL_SECONDS + 30,
         )
-    role = f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'"
-    cluster.kubectl("exec", "shop-postgres-0", "--", "psql", "-U", OWNER, "-d", DATABASE, "-c", role)
-    return {name: f"shop-{name}.{cluster.namespace}.svc" for name in SETTINGS}
+    sql(cluster, f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'")
+    return {name: host(cluster, name) for name in servers}
+
+
+def host(cluster: Cluster, name: str) -> str:
+    return f"shop-{name}.{cluster.namespace}.svc"
+
+
+def psql(cluster: Cluster, to: str, statement: str) -> str:
+    """What psql prints as CSV in the pod of PostgreSQL, connected by a connection string."""
+    command = ("psql", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "--csv", "-d", to, "-c", statement)
+    return cluster.kubectl("exec", "shop-postgres-0", "--", *command)
+
+
+def sql(cluster: Cluster, statement: str) -> list[dict[str, str]]:
+    """Rows of a statement, as the owner, who is a superuser there, through the socket in the pod."""
+    return rows(psql(cluster, f"user={OWNER} dbname={DATABASE}", statement))
+
+
+def rows(printed: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(printed.splitlines()))
 
 
 def _package(name: str) -> str:

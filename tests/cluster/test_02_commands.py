@@ -51,6 +51,7 @@ class Place:
             r"http://127\.0\.0\.1:9000\b": lambda: admin,
             r"\bmy-values\.yaml\b": lambda: str(folder / "my-values.yaml"),
             r"\btls\.(crt|key)(?=\s)": lambda: str(folder / f"{HOST}.pem"),
+            r"(?<==)[a-z]+\.(?:crt|txt)(?=\s|$)": lambda: str(folder / "any.txt"),
             r"\bTLS-SECRET\b": lambda: TLS_SECRET,
             r"\bPOD\b": lambda: str(self._pod()["metadata"]["name"]),
             r"\bNODE\b": lambda: str(self._pod()["spec"]["nodeName"]),
@@ -77,6 +78,7 @@ class Place:
 def place(release: Release, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("runbook")
     Authority(folder).server(HOST)
+    (folder / "any.txt").write_text("anything", "utf-8")
     pem = (folder / f"{HOST}.pem").read_text("utf-8")
     values = yaml.safe_load((ROOT / BUNDLED).read_text("utf-8"))
     values["image"] = dict(zip(("repository", "tag"), cluster.image.rsplit(":", 1), strict=True))

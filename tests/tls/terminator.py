@@ -12,12 +12,25 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from service import clock
 
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # PostgreSQL's message flow, "SSL Session Encryption"
 DAY = dt.timedelta(days=1)
+# What RFC 5280 asks of an authority's certificate; Python insists on it from 3.13 on.
+CRITICAL = {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE}
+SIGNS = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 class Authority:
@@ -28,7 +41,7 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority {folder.name}")])
         certificate = self._certificate(
-            self._name, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=0)
+            self._name, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=0), SIGNS
         )
         self.root = folder / "root.pem"
         self.root.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -56,10 +69,10 @@ class Authority:
         return context
 
     def _certificate(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, extension: x509.ExtensionType
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *extensions: x509.ExtensionType
     ) -> x509.Certificate:
         now = clock.now()
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
@@ -67,13 +80,14 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - DAY)
             .not_valid_after(now + DAY)
-            .add_extension(extension, critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
             )
-            .sign(self._key, hashes.SHA256())
         )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=extension.oid in CRITICAL)
+        return builder.sign(self._key, hashes.SHA256())
 
 
 async def _pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

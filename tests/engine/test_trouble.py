@@ -19,6 +19,9 @@ from service.main import create_app
 from service.security.keys import create_key
 from tests.faults.proxy import Endpoint, Proxy
 
+PATIENT = (
+    1.0  # seconds that a request waits for a connection where the answer must not depend on a busy machine
+)
 SMALL: dict[str, Any] = {"pool_max": 2, "session_pool": 1, "acquire_timeout": 0.25, "lock_timeout": 0.5}
 
 
@@ -78,13 +81,13 @@ async def test_busy_pool_is_no_reason_to_leave_the_balancer(small: tuple[FastAPI
         assert (await health.checks())["database"].ok
 
 
-@pytest.fixture
-async def slow_url(database_url: str) -> AsyncIterator[str]:
+@contextlib.asynccontextmanager
+async def far(database_url: str, acquire_timeout: float) -> AsyncIterator[str]:
     """The URL of a database to which each new connection takes longer than a request waits for one."""
     to = make_url(database_url)
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(2 * SMALL["acquire_timeout"])
+        await asyncio.sleep(2 * acquire_timeout)
         up_reader, up_writer = await asyncio.open_connection(to.host, to.port)
         try:
             await asyncio.gather(_copy(reader, up_writer), _copy(up_reader, writer))
@@ -94,32 +97,36 @@ async def slow_url(database_url: str) -> AsyncIterator[str]:
 
     server = await asyncio.start_server(relay, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    yield to.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-    server.close()
+    try:
+        yield to.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+    finally:
+        server.close()
 
 
 @pytest.fixture(params=[1])
-async def slow(slow_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+async def slow(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     """With so many connections as its minimum."""
-    database = Database(_settings(slow_url, pool_min=request.param))
-    await database.start()
-    yield database
-    await database.stop()
+    async with far(database_url, PATIENT) as url:
+        database = Database(_settings(url, pool_min=request.param, acquire_timeout=PATIENT))
+        await database.start()
+        yield database
+        await database.stop()
 
 
-async def test_process_is_not_ready_before_its_connections_are(slow_url: str) -> None:
-    app = create_app(_settings(slow_url, pool_min=2))
-    async with app.router.lifespan_context(app), asyncio.timeout(20):
-        while not await app.state.health.ready():  # noqa: ASYNC110  # it is polled, as by a kubelet
-            await asyncio.sleep(0.02)
-        assert app.state.database.pool.get_idle_size() == 2
+async def test_process_is_not_ready_before_its_connections_are(database_url: str) -> None:
+    async with far(database_url, SMALL["acquire_timeout"]) as url:
+        app = create_app(_settings(url, pool_min=2))
+        async with app.router.lifespan_context(app), asyncio.timeout(60):
+            while not await app.state.health.ready():  # noqa: ASYNC110  # it is polled, as by a kubelet
+                await asyncio.sleep(0.02)
+            assert app.state.database.pool.get_idle_size() == 2
 
 
 @pytest.mark.parametrize("slow", [0], indirect=True)
 async def test_pool_fills_again_though_connecting_takes_longer_than_a_request_waits(slow: Database) -> None:
     with pytest.raises(DatabaseUnavailableError):
         await slow.fetch("SELECT 1")
-    await asyncio.sleep(1)
+    await _all_idle(slow)
     assert (await slow.fetch("SELECT 1"))[0][0] == 1
     await slow.pool.expire_connections()
     failures = 0
@@ -133,7 +140,8 @@ async def test_pool_fills_again_though_connecting_takes_longer_than_a_request_wa
 
 
 async def test_a_connection_that_is_given_back_serves_who_waits_for_a_new_one(slow: Database) -> None:
-    assert slow.pool.get_size() == slow.pool.get_idle_size() == 1
+    await _all_idle(slow)
+    assert slow.pool.get_size() == 1
     await asyncio.gather(slow.fetch("SELECT pg_sleep(0.05)"), slow.fetch("SELECT 1"))
 
 
@@ -142,7 +150,7 @@ async def test_wait_for_a_connection_is_no_longer_for_one_that_came_back_old(dat
     to = make_url(database_url)
     async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
         url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
-        database = Database(_settings(url, pool_min=1, pool_max=4))
+        database = Database(_settings(url, pool_min=1, pool_max=4, acquire_timeout=PATIENT))
         await database.start()
         try:
             ratios = []
@@ -164,7 +172,7 @@ async def _refused_with_an_old_connection_in_sight(database: Database, way: Prox
         way.delay = 10
         usual = await _refused_after(database)
         waiting = asyncio.create_task(_refused_after(database))
-        await asyncio.sleep(0.8 * SMALL["acquire_timeout"])
+        await asyncio.sleep(0.8 * PATIENT)
     await database.pool.expire_connections()
     late = await waiting
     way.delay = 0
@@ -190,9 +198,15 @@ async def test_who_leaves_while_a_connection_is_made_takes_none_along(slow: Data
     for _ in range(2 * SMALL["pool_max"]):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(slow.fetch("SELECT 1"), 0.02)
-    await asyncio.sleep(1)
-    assert slow.pool.get_idle_size() == slow.pool.get_size() > 0
+    await _all_idle(slow)
     assert (await slow.fetch("SELECT 1"))[0][0] == 1
+
+
+async def _all_idle(database: Database) -> None:
+    """Return when the pool has a connection, and nobody has one of it."""
+    async with asyncio.timeout(20):
+        while not 0 < database.pool.get_size() == database.pool.get_idle_size():  # noqa: ASYNC110  # it tells nobody
+            await asyncio.sleep(0.02)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

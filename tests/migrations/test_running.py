@@ -22,6 +22,12 @@ from tests.process.served import slipway
 Connect = Callable[[str], Any]
 HEAD = "SELECT version_num FROM alembic_version"
 UNLESS_HURRIED = "SELECT pg_sleep(60) WHERE to_regclass('hurry') IS NULL"
+# The seconds that a reader waits for the table, by the clock of the server.
+STALL = """
+CREATE FUNCTION stall() RETURNS float LANGUAGE plpgsql AS $$
+DECLARE began timestamptz := clock_timestamp();
+BEGIN PERFORM count(*) FROM product; RETURN extract(epoch FROM clock_timestamp() - began); END $$
+"""
 SLEEPING = """
 SELECT pid FROM pg_stat_activity
 WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid() AND datname = current_database()
@@ -52,8 +58,8 @@ async def test_at_head_nothing_is_asked_of_locks(fresh_database: DatabaseFactory
     holder = await connect(url)
     await holder.execute(f"SELECT pg_advisory_lock({LOCK})")
     began = time.monotonic()
-    assert not (await upgrade(settings_for(url))).changed
-    assert time.monotonic() - began < 2
+    assert not (await upgrade(settings_for(url), wait=30)).changed
+    assert time.monotonic() - began < 15
 
 
 async def test_another_migration_is_waited_for_in_bounded_time(
@@ -65,7 +71,7 @@ async def test_another_migration_is_waited_for_in_bounded_time(
     began = time.monotonic()
     with pytest.raises(DatabaseUnavailableError, match="another migration is running"):
         await upgrade(settings_for(url), wait=1)
-    assert 1 <= time.monotonic() - began < 5
+    assert 1 <= time.monotonic() - began < 15
     waiting = asyncio.create_task(upgrade(settings_for(url), wait=30))
     await asyncio.sleep(0.2)
     await holder.execute(f"SELECT pg_advisory_unlock({LOCK})")
@@ -121,7 +127,7 @@ async def test_table_lock_of_somebody_else_bounds_the_wait(
     began = time.monotonic()
     with pytest.raises(MigrationFailedError, match="lock timeout"):
         await upgrade(settings_for(url))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert await holder.fetchval(HEAD) != "altering"
     await transaction.rollback()
     assert (await upgrade(settings_for(url))).changed
@@ -140,19 +146,19 @@ async def test_given_time_a_lock_is_asked_for_again_and_others_are_served_betwee
 ) -> None:
     url = fresh_database()
     holder, reader = await connect(url), await connect(url)
+    await reader.execute(STALL)
     write("altering", "ALTER TABLE product ADD COLUMN new int")
     transaction = holder.transaction()
     await transaction.start()
     await holder.execute("LOCK TABLE product IN ACCESS SHARE MODE")
     migrating = asyncio.create_task(upgrade(settings_for(url, migration_lock_timeout=0.4), wait=30))
-    stalls, began = [], time.monotonic()
-    while time.monotonic() < began + 3:
-        asked = time.monotonic()
-        await reader.fetchval("SELECT count(*) FROM product")
-        stalls.append(time.monotonic() - asked)
-        await asyncio.sleep(0.01)
+    stalls: list[float] = []
+    async with asyncio.timeout(60):
+        while sum(stall > 0.1 for stall in stalls) < 3:
+            stalls.append(await reader.fetchval("SELECT stall()"))
+            await asyncio.sleep(0.01)
     assert not migrating.done()
-    assert 0.05 < max(stalls) < 0.4 + 0.4  # the longest turn, and what a busy machine adds
+    assert max(stalls) < 0.4 + 0.4  # the longest turn, and what a busy machine adds
     await transaction.rollback()
     assert (await migrating).after == "altering"
     assert await reader.fetchval("SELECT new FROM product") is None
@@ -169,7 +175,7 @@ async def test_time_that_runs_out_ends_the_attempts(
         began = time.monotonic()
         with pytest.raises(MigrationFailedError, match="lock timeout"):
             await upgrade(settings_for(url), wait=2)
-        assert 2 <= time.monotonic() - began < 8
+        assert 2 <= time.monotonic() - began < 20
 
 
 async def test_revision_that_fails_twice_leaves_the_one_before_it_and_no_lock(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import asyncpg
@@ -56,20 +56,27 @@ async def test_request_waits_for_no_lock_on_the_keys(url: str, beside: asyncpg.C
         await eventually(beside, 1)
 
 
+def _told(lines: Sequence[Any]) -> list[Any]:
+    return [line for line in lines if line["log_level"] != "info"]
+
+
 async def test_server_that_takes_no_writes_keeps_its_connections(
     url: str, beside: asyncpg.Connection
 ) -> None:
     name = await beside.fetchval("SELECT current_database()")
-    async with running(url, database={"url": url, "pool_min": 2, "pool_max": 2}) as api:
+    async with running(url, database={"url": url, "pool_min": 2, "pool_max": 2, **UNHURRIED}) as api:
         await beside.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
         await api.database.pool.expire_connections()
         before = await backends(api)
         with structlog.testing.capture_logs() as lines:
             assert (await api.client.get(PRODUCTS)).status_code == 200
-            await asyncio.sleep(3 * last_use.WRITE_SECONDS)
+            async with asyncio.timeout(20):
+                while not _told(lines):  # noqa: ASYNC110  # a log tells nobody
+                    await asyncio.sleep(0.1)
+            await asyncio.sleep(2 * last_use.WRITE_SECONDS)
             assert (await api.client.get(PRODUCTS)).status_code == 200
         assert await backends(api) == before
-    told: list[Any] = [line for line in lines if line["log_level"] != "info"]
+    told = _told(lines)
     assert [line["event"] for line in told] == ["last use of keys cannot be written"], lines
     assert "read-only" in told[0]["reason"]
 
@@ -124,8 +131,9 @@ async def test_connection_that_ends_under_the_write_tells_of_all(
         async with beside.transaction():
             await beside.execute("LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE")
             writing = asyncio.create_task(notes.write())
-            await asyncio.sleep(0.3)
-            assert await beside.fetchval(END_ONE_THAT_WAITS)
+            async with asyncio.timeout(10):
+                while not await beside.fetchval(END_ONE_THAT_WAITS):  # noqa: ASYNC110  # until one waits
+                    await asyncio.sleep(0.02)
             await writing
         assert not set(before) & set(await backends(api))
         await notes.write()

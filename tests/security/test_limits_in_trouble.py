@@ -152,7 +152,9 @@ async def test_restart_of_redis_admits_no_more(own_redis: Server) -> None:
         own_redis.stop()
         admitted += await three.flood(150)
         own_redis.start()
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(20):
+            while not all([await redis.ping() for redis in three.redis]):  # noqa: ASYNC110  # each notices by itself
+                await asyncio.sleep(0.02)
         admitted += await three.flood(150)
     admitted += await three.flood(2000)
     assert 900 <= admitted <= 1050

@@ -14,10 +14,10 @@ import pytest
 
 from service.local.ports import LOOPBACK
 from tests.faults.aside import aside
-from tests.faults.figures import Figures
+from tests.faults.figures import Figures, patient
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.servers import Postgres
-from tests.faults.trial import KINDS, Kind, Trial, refused_in
+from tests.faults.trial import KINDS, UNHURRIED, Kind, Trial, refused_in
 
 RATE = 30
 WRITABLE_SECONDS = 5.0
@@ -30,14 +30,14 @@ WRITES = {"create", "update"}
 async def test_read_only_primary_refuses_writes_alone_and_heals(
     trial: Trial, figure: Figures, kind: Kind
 ) -> None:
-    await trial.serve(1, kind)
+    await trial.serve(1, {**UNHURRIED, **kind})
     name = urlsplit(trial.database_url).path[1:]
     async with trial.load(rate=RATE).running():
         await asyncio.sleep(0.5)
         began = time.monotonic()
         await trial.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
         await trial.execute(_END_OTHERS)
-        await asyncio.sleep(2)
+        await asyncio.sleep(1 + patient(1))
         await _as_writer(trial, f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
         writable = time.monotonic()
         await asyncio.sleep(WRITABLE_SECONDS + 0.5)
@@ -49,7 +49,9 @@ async def test_read_only_primary_refuses_writes_alone_and_heals(
     assert failed, "the outage was not felt"
     healed = max(0, max(event.end for event in failed) - writable)
     figure(f"read-only-{'workers-' if kind else ''}healed", healed, WRITABLE_SECONDS, unit="s")
-    reads = [e for e in trial.history.events if e.operation == "read" and began + 1 < e.start < writable]
+    reads = [
+        e for e in trial.history.events if e.operation == "read" and began + patient(1) < e.start < writable
+    ]
     assert all(event.good for event in reads), trial.history.around([e for e in reads if not e.good])
     await trial.judge()
 

@@ -1,7 +1,9 @@
 """The harness itself: a verdict must be able to fall, and a proxy to do what it is told."""
 
 import asyncio
+import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -101,10 +103,24 @@ async def test_proxy_delays_swallows_cuts_and_heals() -> None:
 
 
 def test_figure_over_its_bound_fails() -> None:
-    figures = Figures("tests/faults/test_harness.py::test")
+    figures = Figures("tests/faults/test_harness.py::test", shared=False)
     figures("healed", 1.5, 2, unit="s")
     with pytest.raises(AssertionError, match="healed"):
         figures("healed", 2.5, 2, unit="s")
+
+
+def test_figure_of_shared_processors_may_be_over_its_bound_in_time_alone_and_is_not_told(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "figures.json"
+    figures = Figures("tests/faults/test_harness.py::test", shared=True)
+    figures("quick", 1.5, 2, unit="s")
+    figures("late", 2.5, 2, unit="s")
+    figures.keep(file)
+    assert [*json.loads(file.read_text())] == ["quick"]
+    for name, value, unit in (("stuck", 6.5, "s"), ("many", 3, "writes")):
+        with pytest.raises(AssertionError, match=name):
+            figures(name, value, 2, unit=unit)
 
 
 def test_page_keeps_the_figures_that_were_not_measured_anew() -> None:

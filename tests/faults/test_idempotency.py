@@ -53,18 +53,19 @@ async def test_one_key_has_one_effect_however_many_send_it_at_once(trial: Trial)
 
 
 async def test_retry_gets_the_answer_of_a_process_that_died_between_commit_and_answer(trial: Trial) -> None:
-    await trial.serve(2)
+    await trial.serve(2, PATIENT)
     first, second = trial.replicas
     async with Proxy(trial.database_endpoint) as way:
         await first.close()
-        first.change(database__url=trial.database_by(way))
+        # It waits for the answer that is swallowed until it is killed.
+        first.change(database__url=trial.database_by(way), database__statement_timeout=60)
         await first.start()
         headers = {**trial.headers, "Content-Type": "application/json", "Idempotency-Key": str(uuid4())}
         body = trial.product("KILLED")
         await _post(first.port, {**headers, "Idempotency-Key": str(uuid4())}, trial.product("WARM"))
         way.swallow(answers_only=True)
         lost = asyncio.create_task(_post(first.port, headers, body))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while not await _times(trial, "KILLED"):  # noqa: ASYNC110  # the database tells nobody
                 await asyncio.sleep(0.02)
         await first.kill()
@@ -77,7 +78,7 @@ async def test_retry_gets_the_answer_of_a_process_that_died_between_commit_and_a
 
 @pytest.mark.parametrize("count", [60, pytest.param(1000 if FULL else 300, marks=pytest.mark.fault)])
 async def test_no_update_is_lost(trial: Trial, count: int) -> None:
-    await trial.serve(2)
+    await trial.serve(2, PATIENT)
     headers = {**trial.headers, "Content-Type": "application/json"}
     made = await _post(trial.replicas[0].port, headers, trial.product("COUNT"))
     path = made.headers["location"]

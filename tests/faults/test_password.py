@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.faults.figures import Figures
-from tests.faults.trial import KINDS, Kind, Trial, refused_in
+from tests.faults.figures import Figures, patient
+from tests.faults.trial import KINDS, UNHURRIED, Kind, Trial, refused_in
 
 RATE = 20
 HEALED_SECONDS = 2.0
@@ -24,16 +24,16 @@ async def test_rotated_password_needs_no_restart(
     file.write_text("before")
     await trial.execute("CREATE ROLE rotated SUPERUSER LOGIN PASSWORD 'before'")
     trial.at_end(lambda: trial.execute("REASSIGN OWNED BY rotated TO slipway", "DROP ROLE rotated"))
-    await trial.serve(1, {**_settings(trial, file.parents[1]), **kind})
+    await trial.serve(1, {**_settings(trial, file.parents[1]), **UNHURRIED, **kind})
     async with trial.load(rate=RATE).running():
         await asyncio.sleep(0.5)
         began = time.monotonic()
         await trial.execute("ALTER ROLE rotated PASSWORD 'after'", _END)
         file.write_text("after")
         changed = time.monotonic()
-        await asyncio.sleep(HEALED_SECONDS + 1)
+        await asyncio.sleep(patient(HEALED_SECONDS) + 1)
     trial.only(
-        lambda event: refused_in(event, began, changed + HEALED_SECONDS, within=1),
+        lambda event: refused_in(event, began, changed + patient(HEALED_SECONDS), within=1),
         "the password was another one",
     )
     failed = [event.end - changed for event in trial.history.failures()]

@@ -7,9 +7,9 @@ import pytest
 
 from tests.faults.aside import aside
 from tests.faults.connection import get
-from tests.faults.figures import Figures
+from tests.faults.figures import Figures, patient
 from tests.faults.servers import Mode
-from tests.faults.trial import KINDS, Kind, Trial, refused_in
+from tests.faults.trial import KINDS, UNHURRIED, Kind, Trial, refused_in
 
 RATE = 30
 AWAY_SECONDS = 1.0
@@ -22,7 +22,7 @@ ANSWERED_SECONDS = 1.0
 async def test_restart_costs_only_503_and_heals(
     trial: Trial, figure: Figures, mode: Mode, kind: Kind
 ) -> None:
-    await trial.serve(1, kind)
+    await trial.serve(1, {**UNHURRIED, **kind})
     processes = trial.replicas[0].processes
     async with trial.load(rate=RATE).running():
         await asyncio.sleep(1)
@@ -33,10 +33,10 @@ async def test_restart_costs_only_503_and_heals(
         await aside(trial.postgres.start)
         back = time.monotonic()
         ready = await _until_ready_is(trial, expected=200)
-        await asyncio.sleep(HEALED_SECONDS + 1)
+        await asyncio.sleep(patient(HEALED_SECONDS) + 1)
     assert trial.replicas[0].processes == processes
     trial.only(
-        lambda event: refused_in(event, began, back + HEALED_SECONDS, within=ANSWERED_SECONDS),
+        lambda event: refused_in(event, began, back + patient(HEALED_SECONDS), within=ANSWERED_SECONDS),
         f"PostgreSQL was away for {back - began:.1f} s",
     )
     failed = trial.history.failures()

@@ -12,7 +12,7 @@ from redis.asyncio import Redis as Client
 
 from tests.faults.aside import aside
 from tests.faults.connection import get
-from tests.faults.figures import Figures
+from tests.faults.figures import SHARED, Figures, patient
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.trial import KINDS, PATIENT, Kind, Trial
 
@@ -27,6 +27,7 @@ ASKING: dict[str, object] = {
     "rate_limit__writes": 399,
     "rate_limit__window": 1,
     **PATIENT,
+    **({"redis__timeout": 0.1} if SHARED else {}),
 }
 OPEN = "slipway_redis_breaker_open"
 
@@ -77,7 +78,7 @@ async def added(
 ) -> float:
     """The seconds that the harm adds to the 99th percentile, of the quietest rounds with it and without."""
     before, during = list[float](), list[float]()
-    while len(during) < ROUNDS and (not during or min(during) - min(before) > bound):
+    while len(during) < ROUNDS and (not during or min(during) - min(before) > patient(bound)):
         await breaker_is(trial, 0)
         before.append(await watched(trial))
         began = time.monotonic()
@@ -208,7 +209,7 @@ async def test_redis_that_is_tampered_with_is_no_use_and_no_harm(trial: Trial, f
         began = time.monotonic()
         cost = await added(trial, SLOW_COSTS, harm, heal)
     nothing_failed(trial)
-    assert await metric(trial, OPEN) == 0
+    await breaker_is(trial, 0)
     refused = trial.replicas[0].served.lines(event="redis refuses commands")
     assert 1 <= len(refused) <= 1 + (time.monotonic() - began) // 60, "one line a minute"
     figure("redis-tampered-added-p99", cost, SLOW_COSTS, unit="s")

@@ -60,7 +60,7 @@ def test_service_waits_for_its_database(
         lambda: service.admin.get("/readyz").json()["checks"]["database"]["detail"] == "not migrated"
     )
     assert command("migrate", database__url=url).exit_code == 0
-    assert eventually(lambda: service.probe("/readyz") == 200, seconds=10)
+    assert eventually(lambda: service.probe("/readyz") == 200, seconds=30)
     assert service.api.get("/health").status_code == 200
     assert service.process.poll() is None
 

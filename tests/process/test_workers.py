@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +25,7 @@ def workers_of(service: Served) -> list[int]:
 
 
 REQUESTS = r'http_requests_total\{.*path="/api/v1/products".*status_code="200"'
-PROBES, PROBES_A_SECOND = "slipway_event_loop_lag_seconds_count", 4
+PROBES = "slipway_event_loop_lag_seconds_count"
 LIMIT = r'slipway_database_connections_limit\{pool="fast"\}'
 
 
@@ -56,7 +55,7 @@ def lasting(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_u
 @pytest.fixture
 def pair(serve: Serve, tmp_path: Path) -> Served:
     """Two workers for one test, to end."""
-    return serve(server__drain_delay=4, TMPDIR=tmp_path, **TWO).ready()
+    return serve(server__drain_delay=8, TMPDIR=tmp_path, **TWO).ready()
 
 
 def test_counts_are_right_whichever_worker_is_asked(lasting: Served, headers: dict[str, str]) -> None:
@@ -64,30 +63,32 @@ def test_counts_are_right_whichever_worker_is_asked(lasting: Served, headers: di
     for _ in range(40):  # each on a connection of its own, so that both workers get some
         with httpx2.Client(base_url=lasting.api.base_url, headers=headers) as client:
             assert client.get(LIST).status_code == 200
+    # A request is counted once its answer is sent.
+    assert eventually(lambda: sample(lasting, REQUESTS) == before + 40)
+    assert eventually(lambda: sample(lasting, r"http_requests_in_progress\{") == 0)
     for _ in range(6):
         with httpx2.Client(base_url=lasting.admin.base_url) as client:
             assert total(client.get("/metrics").text, REQUESTS) == before + 40
-    assert sample(lasting, r"http_requests_in_progress\{") == 0
     assert sample(lasting, r"slipway_build_info\{") == 1
     assert sample(lasting, r'slipway_dependency_up\{dependency="database"\}') == 1
 
 
-def test_what_each_worker_measures_of_itself_is_added_up(lasting: Served) -> None:
+def test_what_each_worker_measures_of_itself_is_added_up(lasting: Served, shared: Served) -> None:
     assert eventually(lambda: sample(lasting, LIMIT) == 16)
     assert eventually(
         lambda: sample(lasting, r'slipway_database_connections\{pool="fast",state="idle"\}') >= 4
     )
-    began, before = time.monotonic(), sample(lasting, PROBES)
-    time.sleep(3)
-    probes = sample(lasting, PROBES) - before
-    assert probes > 1.3 * PROBES_A_SECOND * (time.monotonic() - began), (
-        "one worker alone says how late its loop is"
-    )
+    before = sample(lasting, PROBES), sample(shared, PROBES)
+    # As long as one process takes for twelve, which the machine may delay as it does the others.
+    assert eventually(lambda: sample(shared, PROBES) >= before[1] + 12, seconds=30)
+    of_two, of_one = sample(lasting, PROBES) - before[0], sample(shared, PROBES) - before[1]
+    assert of_two > 1.3 * of_one, "one worker alone says how late its loop is"
 
 
 def test_dead_worker_is_replaced_and_its_counts_stay(lasting: Served, headers: dict[str, str]) -> None:
+    counted = sample(lasting, REQUESTS) + 1
     assert lasting.api.get(LIST, headers=headers).status_code == 200
-    counted = sample(lasting, REQUESTS)
+    assert eventually(lambda: sample(lasting, REQUESTS) == counted)
     before = workers_of(lasting)
     assert len(before) == 2
     os.kill(before[0], signal.SIGKILL)
@@ -120,11 +121,11 @@ def test_sigterm_drains_every_worker_and_leaves_nothing_behind(
     asking = threading.Thread(target=ask)
     asking.start()
     pair.process.send_signal(signal.SIGTERM)
-    assert eventually(lambda: pair.probe("/readyz") == 503, seconds=1.5)
+    assert eventually(lambda: pair.probe("/readyz") == 503, seconds=4)
     assert pair.probe("/livez") == 200
     # Each of the two learns of it by itself.
     assert eventually(
-        lambda: pair.api.get(LIST, headers=headers).headers.get("connection") == "close", seconds=1
+        lambda: pair.api.get(LIST, headers=headers).headers.get("connection") == "close", seconds=3
     )
     done.set()
     asking.join()

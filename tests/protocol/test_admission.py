@@ -39,6 +39,17 @@ def sample(server: Served, name: str, **labels: str) -> float:
     return sum(map(float, lines))
 
 
+def seconds(server: Served, request_ids: set[str]) -> list[float]:
+    """How long the server took for these requests, as its log tells: a busy client adds nothing."""
+
+    def lines() -> list[float]:
+        told = server.lines(event="request")
+        return [line["duration_ms"] / 1000 for line in told if line["request_id"] in request_ids]
+
+    assert eventually(lambda: len(lines()) == len(request_ids))
+    return lines()
+
+
 async def test_requests_beyond_the_limit_are_turned_away_at_once(strict: Served, database_url: str) -> None:
     before = sample(strict, "slipway_requests_turned_away_total", reason="running")
     statuses: list[int] = []
@@ -49,11 +60,12 @@ async def test_requests_beyond_the_limit_are_turned_away_at_once(strict: Served,
         for reader in readers:
             reader.start()
         assert eventually(lambda: sample(strict, "http_requests_in_progress") == 2)
+        refused = set[str]()
         for _ in range(20):
-            began = time.monotonic()
             answer = strict.api.get(LIST, headers={"Authorization": "Bearer not looked at"})
             assert answer.status_code == 503
-            assert time.monotonic() - began < 0.25
+            refused.add(answer.headers["x-request-id"])
+        assert max(seconds(strict, refused)) < 0.25
         assert answer.headers["retry-after"] == "1"
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["code"] == "overloaded"
@@ -68,34 +80,36 @@ async def test_requests_beyond_the_limit_are_turned_away_at_once(strict: Served,
 async def test_flood_is_turned_away_in_milliseconds_while_the_admin_port_answers(
     strict: Served, database_url: str
 ) -> None:
-    refused: list[float] = []
+    refused = set[str]()
     over = threading.Event()
 
     def flood() -> None:
-        with wire(strict.port) as client:
+        """Eight clients in one thread, so that they keep the server from working and not the one who measures."""
+        with ExitStack() as stack:
+            clients = [stack.enter_context(wire(strict.port)) for _ in range(8)]
             while not over.is_set():
-                began = time.monotonic()
-                client.send(get(b"X: 1", path=LIST))
-                answer = client.answer()
-                assert answer is not None
-                refused.append(time.monotonic() - began)
-                assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+                for client in clients:
+                    client.send(get(b"X: 1", path=LIST))
+                for answer in [client.answer() for client in clients]:
+                    assert answer is not None
+                    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+                    refused.add(answer.headers["x-request-id"])
 
-    with ThreadPoolExecutor(10) as threads:
+    with ThreadPoolExecutor(3) as threads:
         async with locked(database_url):
             running = [threads.submit(strict.api.get, LIST) for _ in range(2)]
             assert eventually(lambda: sample(strict, "http_requests_in_progress") == 2)
-            floods = [threads.submit(flood) for _ in range(8)]
-            assert eventually(lambda: len(refused) > 50)
+            flooding = threads.submit(flood)
+            assert eventually(lambda: len(refused) > 50 or flooding.done())
             probes = []
             for _ in range(30):
                 began = time.monotonic()
                 assert strict.probe("/livez") == 200
                 probes.append(time.monotonic() - began)
             over.set()
-        assert [one.result() for one in floods] == [None] * 8
+        flooding.result()
         assert [one.result().status_code for one in running] == [200, 200]
-    assert median(refused) < 0.05
+    assert median(seconds(strict, refused)) < 0.05
     assert median(probes) < 0.1
     assert max(probes) < 1
 

@@ -63,6 +63,7 @@ TYPES: dict[str, Schema] = {
     "positive integer": POSITIVE,
     "port": POSITIVE | {"maximum": 65535},
     "ports": _list(POSITIVE | {"maximum": 65535}),
+    "traffic policy": {"enum": ["", "Cluster", "Local"]},
     "port or null": {"type": ["integer", "null"], "minimum": 1, "maximum": 65535},
     "seconds": {"type": "integer", "minimum": 0, "maximum": 3600},
     "objective": {"type": "number", "minimum": 95, "exclusiveMaximum": 100},

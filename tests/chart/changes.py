@@ -103,6 +103,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "service.type": ("LoadBalancer", {}),
     "service.port": (81, {}),
     "service.nodePort": (30080, {"service": {"type": "NodePort"}}),
+    "service.externalTrafficPolicy": ("Local", {"service": {"type": "LoadBalancer"}}),
     "service.annotations": ({"a": "b"}, {}),
     "ingress.enabled": (True, {"ingress": {"hosts": ["a.example.com"]}}),
     "ingress.className": ("other", INGRESS),

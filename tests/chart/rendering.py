@@ -77,6 +77,14 @@ def whole(*arguments: str, helm: str = "helm") -> str:
     return done.stdout
 
 
+def notes(*arguments: str) -> str:
+    """What Helm would print after an install with no dependency fetched."""
+    chart = str(Path(_bare().name, "slipway"))
+    done = run("helm", "install", "slipway", chart, "--namespace", "shop", "--dry-run=client", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.partition("\nNOTES:\n")[2]
+
+
 def profile(name: str | None) -> tuple[str, ...]:
     """The arguments that name a profile of chart/ci; none for the defaults."""
     return ("--values", str(CHART / "ci" / name)) if name else ()

@@ -125,6 +125,11 @@ REFUSALS = [
         'service.nodePort is 30080 while service.type is "ClusterIP": ',
         "Set service.type=NodePort",
     ),
+    (
+        "service.externalTrafficPolicy=Local",
+        'service.externalTrafficPolicy is "Local" while service.type is "ClusterIP": ',
+        "Set service.type=LoadBalancer or NodePort",
+    ),
     ("nameOverride=redis", 'nameOverride is "redis", as is the name of a bundled server: ', "Choose another"),
     (
         "postgresql.nameOverride=slipway",

@@ -1,0 +1,36 @@
+"""What Helm prints after an install is true of the values that were given."""
+
+import pytest
+
+from tests.chart.rendering import notes
+
+NODE_PORT = "http://NODE:{}/docs (with the address of a node, and the port that this prints)"
+
+ADDRESS = "{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "command", "url"),
+    [
+        ("port=81", "port-forward service/slipway 8000:81", "http://127.0.0.1:8000/docs"),
+        (
+            "type=LoadBalancer,service.port=81",
+            f"get service slipway -o jsonpath='{ADDRESS}'",
+            "http://ADDRESS:81/docs (with the address that this prints, once the cluster has given one)",
+        ),
+        (
+            "type=NodePort",
+            "get service slipway -o jsonpath='{.spec.ports[0].nodePort}'",
+            NODE_PORT.format("PORT"),
+        ),
+        (
+            "type=NodePort,service.nodePort=30080",
+            "get service slipway -o jsonpath='{.spec.ports[0].nodePort}'",
+            NODE_PORT.format(30080),
+        ),
+    ],
+)
+def test_the_url_is_that_of_the_service_by_its_type(settings: str, command: str, url: str) -> None:
+    lines = [line.strip() for line in notes("--set", f"service.{settings}").splitlines()]
+    at = lines.index("URL")
+    assert lines[at + 1 : at + 3] == [f"kubectl -n shop {command}", url]

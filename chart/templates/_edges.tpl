@@ -55,6 +55,18 @@
 {{- end }}
 {{- end }}
 
+{{/* What jobs may call, as rules of egress. */}}
+{{- define "slipway.edge.jobs" -}}
+{{ include "slipway.edge.dns" . }}
+{{ include "slipway.edge.database" . }}
+{{- with include "slipway.edge.direct" . }}
+{{ . }}
+{{- end }}
+{{- with .Values.networkPolicy.jobs.egress }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{- define "slipway.edge.redis" -}}
 {{- $redis := include "slipway.redis" . }}
 {{- if fromYaml $redis }}

@@ -183,6 +183,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
         "mine",
         {"redisCommander": {"enabled": True, "existingSecret": "mine"}},
     ),
+    "networkPolicy.jobs.egress": ([{"ports": [{"port": 443}]}], {}),
     "networkPolicy.egress": ([{"ports": [{"port": 443}]}], {}),
     "serviceAccount.create": (False, {}),
     "serviceAccount.name": ("other", {}),

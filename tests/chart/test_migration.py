@@ -100,6 +100,23 @@ def test_at_an_external_database_it_may_be_another_role_than_the_services() -> N
     assert "SLIPWAY_DATABASE__APP_ROLE" not in environment(container)
 
 
+def test_as_a_hook_its_way_to_the_database_is_there_before_it() -> None:
+    text = own(*profile("04-ha-values.yaml"))
+    policy = one(text, "NetworkPolicy", "slipway-migration")
+    assert policy["metadata"]["annotations"] == {
+        "helm.sh/hook": "pre-install,pre-upgrade",
+        "helm.sh/hook-weight": "-5",
+        "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
+    }
+    labels = one(text, "Job")["spec"]["template"]["metadata"]["labels"].items()
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels
+    assert policy["spec"]["egress"] == one(text, "NetworkPolicy", "slipway-jobs")["spec"]["egress"]
+    assert [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]] == [53, 53, 5432]
+    assert "slipway-migration" not in own(
+        *profile("04-ha-values.yaml"), "--set", "networkPolicy.enabled=false"
+    )
+
+
 def test_as_a_hook_it_needs_nothing_of_the_release() -> None:
     text = own(*profile("04-ha-values.yaml"))
     job = one(text, "Job")

@@ -103,6 +103,18 @@ def test_jobs_are_called_by_nobody_and_call_names_and_the_database() -> None:
     assert _ports(spec["egress"]) == [[53, 53], [5432]]
 
 
+def test_what_jobs_call_beside_is_theirs_and_what_the_service_calls_its_own() -> None:
+    rule = '[{"ports":[{"port":%d}]}]'
+    text = own(
+        "--set-json",
+        f"networkPolicy.egress={rule % 443}",
+        "--set-json",
+        f"networkPolicy.jobs.egress={rule % 15012}",
+    )
+    assert _ports(_policy(text, "slipway-jobs")["egress"]) == [[53, 53], [5432], [15012]]
+    assert _ports(_policy(text, "slipway-server")["egress"])[-1] == [443]
+
+
 @pytest.mark.parametrize(
     ("server", "port", "callers"),
     [("postgresql", 5432, {"server", "migration", "purge"}), ("redis", 6379, {"server"})],

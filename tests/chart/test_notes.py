@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chart.rendering import notes
+from tests.chart.rendering import notes, profile
 
 NODE_PORT = "http://NODE:{}/docs (with the address of a node, and the port that this prints)"
 
@@ -34,3 +34,19 @@ def test_the_url_is_that_of_the_service_by_its_type(settings: str, command: str,
     lines = [line.strip() for line in notes("--set", f"service.{settings}").splitlines()]
     at = lines.index("URL")
     assert lines[at + 1 : at + 3] == [f"kubectl -n shop {command}", url]
+
+
+def _stays(text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines[lines.index("What stays after `helm uninstall slipway`:") + 1 :] if line]
+
+
+def test_what_stays_is_said_of_hooks_too() -> None:
+    hooked = notes(*profile("04-ha-values.yaml"))
+    jobs, command = _stays(hooked)
+    assert jobs == "the Jobs of migrations, which are hooks, for 604800 s after their end:"
+    labels = "app.kubernetes.io/instance=slipway,app.kubernetes.io/component=migration"
+    assert command == f"kubectl -n shop delete job -l {labels}"
+    assert _stays(notes(*profile("04-ha-values.yaml"), "--set", "migration.hook=false")) == [
+        "nothing of this release"
+    ]

@@ -79,7 +79,10 @@ def test_nothing_is_a_hook_but_the_test_and_the_migration_that_asks_for_it() -> 
         for found in objects(own(*profile(values)))
         if "helm.sh/hook" in (found["metadata"].get("annotations") or {})
     }
-    assert hooks == {*((values, "Pod") for values in [None, *PROFILES]), ("04-ha-values.yaml", "Job")}
+    assert hooks == {
+        *((values, "Pod") for values in [None, *PROFILES]),
+        *(("04-ha-values.yaml", kind) for kind in ("Job", "NetworkPolicy")),
+    }
 
 
 @pytest.mark.parametrize(("release", "name"), [("shop", "shop-slipway"), ("slipway-eu", "slipway-eu")])

@@ -70,9 +70,9 @@ The settings that the chart decides, as GROUP__FIELD to value; validate.yaml ref
 {{- with first . }}
 {{- $database := include "slipway.database" . | fromYaml }}
 {{- $redis := include "slipway.redis" . | fromYaml -}}
-SERVER__HOST: 0.0.0.0
+SERVER__HOST: {{ .Values.listen | quote }}
 SERVER__PORT: 8000
-SERVER__ADMIN_HOST: 0.0.0.0
+SERVER__ADMIN_HOST: {{ .Values.listen | quote }}
 SERVER__ADMIN_PORT: 9000
 SERVER__DRAIN_DELAY: {{ .Values.drain }}
 SERVER__SHUTDOWN_TIMEOUT: {{ .Values.shutdownTimeout }}

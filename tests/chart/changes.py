@@ -49,6 +49,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "replicaCount": (3, {}),
     "drain": (7, {}),
     "shutdownTimeout": (7, {}),
+    "listen": ("::", {}),
     "config.app.environment": ("development", {}),
     "config.logging.format": ("console", {}),
     "security.existingSecret": ("mine", {}),

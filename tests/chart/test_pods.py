@@ -67,6 +67,13 @@ def _secret_files(pod: Object) -> dict[str, tuple[str, str]]:
     }
 
 
+def test_pods_listen_on_ipv6_where_it_is_asked_for() -> None:
+    for address in ("0.0.0.0", "::"):
+        (server,) = pods(own("--set", f"listen={address}"))["Deployment/slipway"]["containers"]
+        ours = environment(server)
+        assert (ours["SLIPWAY_SERVER__HOST"], ours["SLIPWAY_SERVER__ADMIN_HOST"]) == (address, address)
+
+
 def test_secret_files_come_from_the_generated_secret() -> None:
     found = pods(own())
     assert _secret_files(found["Deployment/slipway"]) == {

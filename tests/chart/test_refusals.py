@@ -239,7 +239,7 @@ REFUSALS = [
     (
         "config.server.drain_delay=3",
         "config.server.drain_delay is set by the chart itself (SLIPWAY_SERVER__DRAIN_DELAY). ",
-        "Use the value for it: drain",
+        "Use the value for it: listen, drain",
     ),
     (
         "config.database.password=x",

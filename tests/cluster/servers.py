@@ -20,7 +20,8 @@ SETTINGS: dict[str, dict[str, object]] = {
         },
         "image": {"tag": SERVER_IMAGES["postgresql"], "imagePullPolicy": "IfNotPresent"},
         "podSecurityContext": {"fsGroup": 999, "seccompProfile": {"type": "RuntimeDefault"}},
-        "startupProbe.initialDelaySeconds": 2,
+        "startupProbe": {"initialDelaySeconds": 2, "periodSeconds": 1, "failureThreshold": 120},
+        "readinessProbe": {"initialDelaySeconds": 0, "periodSeconds": 2},
         "persistence.enabled": False,
     },
     "redis": {

@@ -151,10 +151,10 @@ async def test_given_time_a_lock_is_asked_for_again_and_others_are_served_betwee
     transaction = holder.transaction()
     await transaction.start()
     await holder.execute("LOCK TABLE product IN ACCESS SHARE MODE")
-    migrating = asyncio.create_task(upgrade(settings_for(url, migration_lock_timeout=0.4), wait=30))
+    migrating = asyncio.create_task(upgrade(settings_for(url, migration_lock_timeout=0.4), wait=60))
     stalls: list[float] = []
     async with asyncio.timeout(60):
-        while sum(stall > 0.1 for stall in stalls) < 3:
+        while sum(stall > 0.3 for stall in stalls) < 3:  # turns grow up to the longest
             stalls.append(await reader.fetchval("SELECT stall()"))
             await asyncio.sleep(0.01)
     assert not migrating.done()

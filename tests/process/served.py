@@ -19,7 +19,7 @@ from tests.ports import next_port
 
 SLIPWAY = str(Path(sys.executable).with_name("slipway"))
 START_SECONDS = 90
-COMMAND_SECONDS = 40
+COMMAND_SECONDS = 90
 SECRET_KEY = "process-tests-" * 3
 
 Json = dict[str, Any]

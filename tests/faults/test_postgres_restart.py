@@ -17,6 +17,7 @@ HEALED_SECONDS = 2.0
 ANSWERED_SECONDS = 1.0
 
 
+@pytest.mark.alone
 @KINDS
 @pytest.mark.parametrize("mode", ["fast", pytest.param("immediate", marks=pytest.mark.fault)])
 async def test_restart_costs_only_503_and_heals(

@@ -93,6 +93,7 @@ async def added(
     return max(0.0, min(during) - min(before))
 
 
+@pytest.mark.alone
 @KINDS
 async def test_redis_that_is_gone_costs_nothing(trial: Trial, figure: Figures, kind: Kind) -> None:
     await trial.serve(1, {**ASKING, **kind})

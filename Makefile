@@ -34,7 +34,7 @@ test-long: $(STAMP) ## Run the long tests: the whole API by its document, plans 
 	@SLIPWAY_TEST_PLAN_ROWS=1000000 $(BIN)/pytest -q tests/engine/test_plans.py
 
 fault-test: $(STAMP) ## Run the fault tests, which want the machine to themselves (SLIPWAY_FAULT_SEED=, SLIPWAY_FAULT_FULL=1)
-	@$(BIN)/pytest -m "fault or alone" tests/faults
+	@$(BIN)/pytest -m "fault or alone" --durations=15 tests/faults
 
 reliability: $(STAMP) ## Write what the last `make fault-test` has measured into docs/reliability.md
 	@$(BIN)/python -m tests.faults.report

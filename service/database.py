@@ -19,7 +19,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service import clock
 from service.config import Settings
 from service.observability import database as metrics
-from service.postgres import LOST, Connection, SilentError, connect, why
+from service.postgres import LOST, CommandTimeoutError, Connection, connect, why
 
 log = structlog.get_logger(__name__)
 
@@ -272,7 +272,7 @@ class Database:
         age = self._age
         try:
             yield connection
-        except SilentError as error:
+        except CommandTimeoutError as error:
             # Longer than the server itself lets a statement run: it has gone silent, and a second try would, too.
             _cut(connection)
             await self._expire()

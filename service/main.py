@@ -97,7 +97,7 @@ def _jobs(
         Job(keys.last_use.write, WRITE_SECONDS, first=WRITE_SECONDS),
         Job(tokens.renew, 30, first=5),
     ]
-    if limiter is not None:
+    if limiter is not None and limiter.shares:
         jobs.append(Job(limiter.count, COUNT_SECONDS))
     return jobs
 

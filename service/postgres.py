@@ -29,25 +29,29 @@ LOST = (
 )
 
 
+class CommandTimeoutError(TimeoutError):
+    """A statement went unanswered for longer than `command_timeout`.
+
+    Another `TimeoutError` comes from the code that uses the connection, and tells nothing of the database.
+    """
+
+
 def why(error: BaseException) -> str:
     """One line on what is wrong with the way to the database."""
+    if isinstance(error, CommandTimeoutError):
+        return "no answer in time"
     if isinstance(error, TimeoutError):
         return "no connection in time"
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-class SilentError(TimeoutError):
-    """The server has not answered a statement in its time. Whoever else uses a connection may raise a `TimeoutError`
-    of its own; this one is the database's."""
-
-
-def _telling_silence(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _in_time(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(method)
     async def ask(*args: Any, **kwargs: Any) -> Any:
         try:
             return await method(*args, **kwargs)
         except TimeoutError as error:
-            raise SilentError from error
+            raise CommandTimeoutError from error
 
     return ask
 
@@ -57,12 +61,12 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
 
     __slots__ = ()
 
-    execute = _telling_silence(asyncpg.Connection.execute)
-    executemany = _telling_silence(asyncpg.Connection.executemany)
-    fetch = _telling_silence(asyncpg.Connection.fetch)
-    fetchmany = _telling_silence(asyncpg.Connection.fetchmany)
-    fetchrow = _telling_silence(asyncpg.Connection.fetchrow)
-    fetchval = _telling_silence(asyncpg.Connection.fetchval)
+    execute = _in_time(asyncpg.Connection.execute)
+    executemany = _in_time(asyncpg.Connection.executemany)
+    fetch = _in_time(asyncpg.Connection.fetch)
+    fetchmany = _in_time(asyncpg.Connection.fetchmany)
+    fetchrow = _in_time(asyncpg.Connection.fetchrow)
+    fetchval = _in_time(asyncpg.Connection.fetchval)
 
     def get_reset_query(self) -> str:
         return ""

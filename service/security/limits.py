@@ -8,7 +8,8 @@ Redis may be restarted, be emptied, or have its clock set. So a process that ask
 its own clock, and the larger debt counts. While Redis is away each process counts for itself, and takes as many tokens
 for a request as there were processes: all of them together then admit what one bucket would. What it let in meanwhile
 it tells Redis afterwards. A process says every second that it is there, whether it is asked for anything or not: a
-share that nobody counted would come on top of the limit.
+share that nobody counted would come on top of the limit. One that starts while Redis is away knows of no other, and
+lets in as much as it alone could.
 """
 
 import asyncio
@@ -143,7 +144,13 @@ class RateLimiter:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._name = secrets.token_hex(8)
         self._counts = deque([1], maxlen=BELIEVED)  # of the processes, the last ones
+        processes.set(self._sharers)
         self._away = False  # Redis, when it was asked last
+
+    @property
+    def shares(self) -> bool:
+        """Whether there are buckets to share with other processes."""
+        return self._redis is not None
 
     async def take(self, policy: Policy, caller: str) -> Decision:
         """Count one request of `caller`."""
@@ -211,8 +218,7 @@ class RateLimiter:
 
     async def count(self) -> None:
         """Say that this process is there, and learn how many share the buckets: to be done every `COUNT_SECONDS`."""
-        if self._redis is None:
-            return
+        assert self._redis is not None
         believed = str(math.ceil(BELIEVED * COUNT_SECONDS))
         answer = await self._redis.script(_COUNT, "slipway:limiters", self._name, believed)
         if answer is not None:

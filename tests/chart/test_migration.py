@@ -106,7 +106,7 @@ def test_as_a_hook_its_way_to_the_database_is_there_before_it() -> None:
     assert policy["metadata"]["annotations"] == {
         "helm.sh/hook": "pre-install,pre-upgrade",
         "helm.sh/hook-weight": "-5",
-        "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
+        "helm.sh/hook-delete-policy": "before-hook-creation",
     }
     labels = one(text, "Job")["spec"]["template"]["metadata"]["labels"].items()
     assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels

@@ -157,6 +157,11 @@ REFUSALS = [
         "Name the pods of your Prometheus",
     ),
     (
+        "prometheusRule.enabled=true,prometheusRule.scrapedOtherwise=true,networkPolicy.metrics.from=null",
+        "prometheusRule.scrapedOtherwise is true while networkPolicy.metrics.from is empty: ",
+        "Name the pods of your Prometheus",
+    ),
+    (
         "prometheusRule.enabled=true",
         "prometheusRule.enabled is true while serviceMonitor.enabled is false: ",
         "Set serviceMonitor.enabled=true, or prometheusRule.scrapedOtherwise=true",

@@ -98,7 +98,7 @@ def test_the_service_and_the_migration_are_known_to_speak_tls(hooked: Release) -
     sessions = servers.sql(
         hooked.cluster,
         "SELECT DISTINCT usename, ssl, version FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
-        " WHERE backend_type = 'client backend' AND client_addr IS NOT NULL",
+        " WHERE backend_type = 'client backend' AND NOT client_addr <<= '127.0.0.0/8'",
     )
     assert sessions == [{"usename": servers.USER, "ssl": "t", "version": "TLSv1.3"}]
     came = [line for line in _log_of_postgres(hooked.cluster) if "connection authorized" in line]
@@ -176,9 +176,7 @@ def test_an_authority_that_does_not_know_the_server_changes_nothing_and_lets_no_
 
     # Without the hook the same values come as far as the gate of the first new pod.
     wrong.upgrade("--no-hooks", wait=False)
-    wait_until("the gate has given up", lambda: _given_up(cluster), seconds=60)
-    (pod,) = _new_pods(cluster)
-    assert REFUSED in cluster.logs(pod["metadata"]["name"], "gate")
+    wait_until("the gate says why", lambda: _refused_at_the_gate(cluster), seconds=60)
     status = hooked.deployment()["status"]
     assert (status["updatedReplicas"], status["readyReplicas"]) == (1, REPLICAS)  # which are the old ones
 
@@ -197,12 +195,11 @@ def _new_pods(cluster: Cluster) -> list[Object]:
     ]
 
 
-def _given_up(cluster: Cluster) -> bool:
-    return any(
-        gate["restartCount"] or gate["state"].get("terminated", {}).get("exitCode")
-        for pod in _new_pods(cluster)
-        for gate in pod["status"]["initContainerStatuses"]
-    )
+def _refused_at_the_gate(cluster: Cluster) -> bool:
+    """Whether the log of a gate tells the reason; one that has begun again has an empty log for a moment."""
+    gates = {pod["metadata"]["name"]: pod["status"]["initContainerStatuses"][0] for pod in _new_pods(cluster)}
+    begun = [name for name, gate in gates.items() if gate["restartCount"] or "waiting" not in gate["state"]]
+    return any(REFUSED in cluster.logs(name, "gate") for name in begun)
 
 
 def test_an_uninstall_leaves_the_jobs_of_the_hooks(hooked: Release, folder: Path) -> None:
@@ -210,10 +207,11 @@ def test_an_uninstall_leaves_the_jobs_of_the_hooks(hooked: Release, folder: Path
     jobs = {f"Job/{job['metadata']['name']}" for job in hooked.migrations()}
     hooked.uninstall()
     wait_until("nothing runs", lambda: not cluster.list("Pod", labels=SERVER), seconds=90)
-    assert {name for name in _of_the_release(cluster) if not name.startswith("Pod/")} == {*jobs, CREDENTIALS}
+    left = {name for name in _of_the_release(cluster) if not name.startswith("Pod/")}
+    assert left == {*jobs, f"NetworkPolicy/{NAME}-migration", CREDENTIALS}
 
     *_, removal = (line for kind, block in BLOCK.findall(section(PAGE, "Uninstall")) for line in lines(block))
-    assert "delete job" in removal
+    assert "delete job,networkpolicy" in removal
     _type(cluster, folder, removal)
     wait_until("their pods are gone too", lambda: _of_the_release(cluster) == {CREDENTIALS}, seconds=60)
 

@@ -1,10 +1,8 @@
-"""Connections that end, hosts that say nothing, columns that change: what is tried again, and by whom."""
+"""Connections that end, columns that change: what is tried again, and by whom."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -45,15 +43,17 @@ async def database(fresh_database: DatabaseFactory) -> AsyncIterator[Database]:
     await made.stop()
 
 
-async def _end_others(database: Database) -> None:
+@pytest.fixture
+async def server(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to look at the others by, which is there before they are looked at."""
     async with database.dedicated() as connection:
-        await connection.execute(END_OTHERS)
+        yield connection
 
 
-async def _asleep(database: Database) -> None:
+async def _asleep(server: asyncpg.Connection) -> None:
     """Return when the server runs a statement that sleeps."""
-    async with database.dedicated() as connection, asyncio.timeout(20):
-        while not await connection.fetchval(ASLEEP):  # noqa: ASYNC110  # the server tells nobody
+    async with asyncio.timeout(20):
+        while not await server.fetchval(ASLEEP):  # noqa: ASYNC110  # the server tells nobody
             await asyncio.sleep(0.01)
 
 
@@ -63,10 +63,12 @@ async def _server_pids(database: Database) -> set[int]:
         return {one.get_server_pid(), other.get_server_pid()}
 
 
-async def test_read_is_run_again_when_its_connection_ends_under_it(database: Database) -> None:
+async def test_read_is_run_again_when_its_connection_ends_under_it(
+    database: Database, server: asyncpg.Connection
+) -> None:
     reading = asyncio.create_task(database.fetch("SELECT 7 FROM pg_sleep(1)", reads=True))
-    await _asleep(database)
-    await _end_others(database)
+    await _asleep(server)
+    await server.execute(END_OTHERS)
     assert (await reading)[0][0] == 7
 
 
@@ -79,12 +81,14 @@ async def test_read_is_run_again_when_its_connection_ends_under_it(database: Dat
         "SELECT note(), pg_sleep(20)",
     ],
 )
-async def test_what_may_write_is_not_run_again(database: Database, statement: str) -> None:
+async def test_what_may_write_is_not_run_again(
+    database: Database, server: asyncpg.Connection, statement: str
+) -> None:
     for sql in ("CREATE TABLE once (number int)", "CREATE SEQUENCE counter", NOTE):
         await database.fetch(sql)
     writing = asyncio.create_task(database.fetch(statement))
-    await _asleep(database)
-    await _end_others(database)
+    await _asleep(server)
+    await server.execute(END_OTHERS)
     with pytest.raises(ConnectionLostError):
         await writing
     assert await database.fetch("SELECT * FROM once") == []
@@ -139,22 +143,24 @@ async def test_argument_that_cannot_be_sent_is_not_the_databases(database: Datab
     assert await _server_pids(database) == before
 
 
-async def test_call_of_a_session_that_the_driver_refuses_is_no_lost_connection(database: Database) -> None:
+async def test_call_of_a_session_that_the_driver_refuses_is_no_lost_connection(
+    database: Database, server: asyncpg.Connection
+) -> None:
     before = await _server_pids(database)
     with pytest.raises(asyncpg.InterfaceError, match="expects 2 arguments"):
         async with database.session() as session:
             await (await session.connection()).exec_driver_sql("SELECT $1::int + $2::int", (1,))
     await _select(database)
     with pytest.raises(asyncpg.InterfaceError, match="another operation is in progress"):
-        await _two_at_once(database)
+        await _two_at_once(database, server)
     await _select(database)
     assert await _server_pids(database) == before
 
 
-async def _two_at_once(database: Database) -> None:
+async def _two_at_once(database: Database, server: asyncpg.Connection) -> None:
     async with database.session() as session:
         other = asyncio.create_task(session.exec(select(func.pg_sleep(2))))
-        await _asleep(database)
+        await _asleep(server)
         try:
             await session.rollback()
         finally:
@@ -206,14 +212,16 @@ async def _select(database: Database) -> None:
         assert (await session.exec(select(1))).one() == 1
 
 
-async def test_session_whose_connection_ends_under_it_is_told_so(database: Database) -> None:
+async def test_session_whose_connection_ends_under_it_is_told_so(
+    database: Database, server: asyncpg.Connection
+) -> None:
     async def read() -> None:
         async with database.session() as session:
             await session.exec(select(func.pg_sleep(20)))
 
     reading = asyncio.create_task(read())
-    await _asleep(database)
-    await _end_others(database)
+    await _asleep(server)
+    await server.execute(END_OTHERS)
     with pytest.raises(ConnectionLostError):
         await reading
     async with database.session() as session:
@@ -281,95 +289,19 @@ async def _meet_silence(database: Database, way: Proxy) -> None:
         await connection.execute("SELECT 1", timeout=0.2)
 
 
-async def test_session_never_gets_a_connection_that_ended_in_the_pool(database: Database) -> None:
+async def test_session_never_gets_a_connection_that_ended_in_the_pool(
+    database: Database, server: asyncpg.Connection
+) -> None:
     async with database.session() as session:
         await create_key(session, name="first", scopes=["admin"])
         used = (await (await session.connection()).get_raw_connection()).driver_connection
     assert used is not None
-    await _end_others(database)
+    await server.execute(END_OTHERS)
     async with asyncio.timeout(10):
         while not used.is_closed():  # noqa: ASYNC110  # until this end knows
             await asyncio.sleep(0.01)
     async with database.session() as session:
         await create_key(session, name="second", scopes=["admin"])
-
-
-async def test_silent_host_delays_nothing(database_url: str) -> None:
-    to = urlsplit(database_url)
-    with socket.create_server(("127.0.0.2", to.port or 0)) as silent:
-        silent.listen()
-        place = {"url": None, "host": "127.0.0.2,127.0.0.1", "port": to.port, "name": to.path[1:]}
-        login = {"user": to.username, "password": to.password, "ssl": "disable", "connect_timeout": 30}
-        began = time.monotonic()
-        connection = await connect(settings_for(database_url, database={**place, **login}))
-        connection.terminate()
-    assert time.monotonic() - began < 10
-
-
-async def test_silent_host_does_not_keep_from_asking_the_other_anew() -> None:
-    with socket.create_server(("127.0.0.2", 0)) as silent:
-        port = silent.getsockname()[1]  # of the other address nobody listens on it
-        place = {"host": "127.0.0.2,127.0.0.1", "port": port, "ssl": "disable", "connect_timeout": 60}
-        began = time.monotonic()
-        with pytest.raises(OSError):
-            await connect(settings_for("", database={"url": None, **place}))
-    assert time.monotonic() - began < 15
-
-
-async def test_one_attempt_at_a_time_knocks_while_the_server_is_away() -> None:
-    knocks = 0
-
-    async def turn_away(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal knocks
-        knocks += 1
-        writer.close()
-
-    server = await asyncio.start_server(turn_away, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    database = Database(settings_for(f"postgresql://a:b@127.0.0.1:{port}/c?sslmode=disable"))
-    await database.start()
-    try:
-        await asyncio.sleep(0.2)
-        began = time.monotonic()
-        for _ in range(300):
-            with pytest.raises(DatabaseUnavailableError):
-                await database.fetch("SELECT 1")
-        assert time.monotonic() - began < 15  # a knock for each would take a minute
-        assert knocks <= 10 + 10 * (time.monotonic() - began)
-    finally:
-        await database.stop()
-        server.close()
-
-
-async def test_server_that_lets_nobody_in_is_knocked_at_until_it_does(
-    fresh_database: DatabaseFactory, database_url: str
-) -> None:
-    """Whatever its reason: here the database takes no connections, which is none of the usual ones."""
-    url = fresh_database()
-    name = urlsplit(url).path[1:]
-    database = Database(settings_for(url, database={"pool_min": 2, "acquire_timeout": 0.2}))
-    await database.start()
-    other = await asyncpg.connect(database_url)
-    try:
-        await _filled(database)
-        await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
-        await other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
-        await asyncio.sleep(1.5)  # in which the pool has tried to fill itself
-        with pytest.raises(DatabaseUnavailableError):
-            await database.fetch("SELECT 1")
-        await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
-        await _filled(database)
-        assert await database.fetch("SELECT 1")
-    finally:
-        await other.close()
-        await database.stop()
-
-
-async def _filled(database: Database) -> None:
-    """Return when two connections lie ready, though nobody asks for one."""
-    async with asyncio.timeout(20):
-        while database.pool.get_idle_size() < 2:  # noqa: ASYNC110  # the pool tells nobody
-            await asyncio.sleep(0.02)
 
 
 class _Looks(Hooks):

@@ -19,9 +19,7 @@ from service.main import create_app
 from service.security.keys import create_key
 from tests.faults.proxy import Endpoint, Proxy
 
-PATIENT = (
-    1.0  # seconds that a request waits for a connection where the answer must not depend on a busy machine
-)
+ACQUIRE_SECONDS = 1.0  # of those whose answer must not depend on how busy the machine is
 SMALL: dict[str, Any] = {"pool_max": 2, "session_pool": 1, "acquire_timeout": 0.25, "lock_timeout": 0.5}
 
 
@@ -106,8 +104,8 @@ async def far(database_url: str, acquire_timeout: float) -> AsyncIterator[str]:
 @pytest.fixture(params=[1])
 async def slow(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     """With so many connections as its minimum."""
-    async with far(database_url, PATIENT) as url:
-        database = Database(_settings(url, pool_min=request.param, acquire_timeout=PATIENT))
+    async with far(database_url, ACQUIRE_SECONDS) as url:
+        database = Database(_settings(url, pool_min=request.param, acquire_timeout=ACQUIRE_SECONDS))
         await database.start()
         yield database
         await database.stop()
@@ -150,7 +148,7 @@ async def test_wait_for_a_connection_is_no_longer_for_one_that_came_back_old(dat
     to = make_url(database_url)
     async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
         url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
-        database = Database(_settings(url, pool_min=1, pool_max=4, acquire_timeout=PATIENT))
+        database = Database(_settings(url, pool_min=1, pool_max=4, acquire_timeout=ACQUIRE_SECONDS))
         await database.start()
         try:
             ratios = []
@@ -172,7 +170,7 @@ async def _refused_with_an_old_connection_in_sight(database: Database, way: Prox
         way.delay = 10
         usual = await _refused_after(database)
         waiting = asyncio.create_task(_refused_after(database))
-        await asyncio.sleep(0.8 * PATIENT)
+        await asyncio.sleep(0.8 * ACQUIRE_SECONDS)
     await database.pool.expire_connections()
     late = await waiting
     way.delay = 0

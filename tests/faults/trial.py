@@ -41,7 +41,7 @@ Kind = dict[str, object]
 # Where others work on the same processors, waiting for one must not look like a failure.
 CROWDED: dict[str, object] = {"database__acquire_timeout": 15}
 PATIENT = CROWDED if SHARED else {}
-# The same in tests of an outage, in which requests are to be refused soon.
+# In tests of an outage, in which requests are to be refused soon, a little longer than by default.
 UNHURRIED: dict[str, object] = {"database__acquire_timeout": 1} if SHARED else {}
 # The load comes from one caller, and much faster than one is allowed to.
 UNLIMITED: dict[str, object] = {"rate_limit__requests": 1_000_000, "rate_limit__writes": 1_000_000}

@@ -18,7 +18,7 @@ USED = "SELECT count(*) FROM api_key WHERE last_used_at IS NOT NULL"
 END_ONE_THAT_WAITS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
-UNHURRIED = {"lock_timeout": 5, "acquire_timeout": 5}
+LONG_LIMITS = {"lock_timeout": 5, "acquire_timeout": 5}
 
 
 @pytest.fixture
@@ -47,12 +47,12 @@ async def backends(api: Api) -> list[int]:
 
 
 async def test_request_waits_for_no_lock_on_the_keys(url: str, beside: asyncpg.Connection) -> None:
-    async with running(url, database={"url": url, **UNHURRIED}) as api:
+    async with running(url, database={"url": url, **LONG_LIMITS}) as api:
         async with beside.transaction():
             await beside.execute("LOCK TABLE api_key IN SHARE MODE")
             began = time.monotonic()
             assert (await api.client.get(PRODUCTS)).status_code == 200
-            assert time.monotonic() - began < UNHURRIED["lock_timeout"] / 2
+            assert time.monotonic() - began < LONG_LIMITS["lock_timeout"] / 2
         await eventually(beside, 1)
 
 
@@ -64,7 +64,7 @@ async def test_server_that_takes_no_writes_keeps_its_connections(
     url: str, beside: asyncpg.Connection
 ) -> None:
     name = await beside.fetchval("SELECT current_database()")
-    async with running(url, database={"url": url, "pool_min": 2, "pool_max": 2, **UNHURRIED}) as api:
+    async with running(url, database={"url": url, "pool_min": 2, "pool_max": 2, **LONG_LIMITS}) as api:
         await beside.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
         await api.database.pool.expire_connections()
         before = await backends(api)
@@ -124,7 +124,7 @@ async def test_what_is_not_written_is_bounded(url: str, monkeypatch: pytest.Monk
 async def test_connection_that_ends_under_the_write_tells_of_all(
     url: str, beside: asyncpg.Connection
 ) -> None:
-    async with running(url, database={"url": url, "pool_min": 2, "pool_max": 2, **UNHURRIED}) as api:
+    async with running(url, database={"url": url, "pool_min": 2, "pool_max": 2, **LONG_LIMITS}) as api:
         before = await backends(api)
         notes = LastUse(api.database)
         notes.note(await beside.fetchval("SELECT prefix FROM api_key"))

@@ -27,6 +27,9 @@ def test_port_is_given_once_and_only_when_it_is_free(monkeypatch: pytest.MonkeyP
             next_port()
 
 
+@pytest.mark.skipif(
+    ports._ephemeral() < 2 * ports.FIRST, reason="the system gives nearly all ports to outgoing connections"
+)
 def test_ports_given_are_not_the_systems_to_give() -> None:
     given = {next_port() for _ in range(50)}
     assert len(given) == 50

@@ -1,0 +1,92 @@
+"""Connecting to hosts that say nothing, turn everybody away, or are away: how often, and how long it takes."""
+
+import asyncio
+import socket
+import time
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from service.database import Database, DatabaseUnavailableError
+from service.postgres import connect
+from tests.conftest import DatabaseFactory
+from tests.engine.api import settings_for
+
+
+async def test_silent_host_delays_nothing(database_url: str) -> None:
+    to = urlsplit(database_url)
+    with socket.create_server(("127.0.0.2", to.port or 0)) as silent:
+        silent.listen()
+        place = {"url": None, "host": "127.0.0.2,127.0.0.1", "port": to.port, "name": to.path[1:]}
+        login = {"user": to.username, "password": to.password, "ssl": "disable", "connect_timeout": 30}
+        began = time.monotonic()
+        connection = await connect(settings_for(database_url, database={**place, **login}))
+        connection.terminate()
+    assert time.monotonic() - began < 10
+
+
+async def test_silent_host_does_not_keep_from_asking_the_other_anew() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as silent:
+        port = silent.getsockname()[1]  # of the other address nobody listens on it
+        place = {"host": "127.0.0.2,127.0.0.1", "port": port, "ssl": "disable", "connect_timeout": 60}
+        began = time.monotonic()
+        with pytest.raises(OSError):
+            await connect(settings_for("", database={"url": None, **place}))
+    assert time.monotonic() - began < 15
+
+
+async def test_one_attempt_at_a_time_knocks_while_the_server_is_away() -> None:
+    knocks = 0
+
+    async def turn_away(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal knocks
+        knocks += 1
+        writer.close()
+
+    server = await asyncio.start_server(turn_away, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    database = Database(settings_for(f"postgresql://a:b@127.0.0.1:{port}/c?sslmode=disable"))
+    await database.start()
+    try:
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        for _ in range(300):
+            with pytest.raises(DatabaseUnavailableError):
+                await database.fetch("SELECT 1")
+        assert time.monotonic() - began < 15  # a knock for each would take a minute
+        assert knocks <= 10 + 10 * (time.monotonic() - began)
+    finally:
+        await database.stop()
+        server.close()
+
+
+async def test_server_that_lets_nobody_in_is_knocked_at_until_it_does(
+    fresh_database: DatabaseFactory, database_url: str
+) -> None:
+    """Whatever its reason: here the database takes no connections, which is none of the usual ones."""
+    url = fresh_database()
+    name = urlsplit(url).path[1:]
+    database = Database(settings_for(url, database={"pool_min": 2, "acquire_timeout": 0.2}))
+    await database.start()
+    other = await asyncpg.connect(database_url)
+    try:
+        await _filled(database)
+        await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        await other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        await asyncio.sleep(1.5)  # in which the pool has tried to fill itself
+        with pytest.raises(DatabaseUnavailableError):
+            await database.fetch("SELECT 1")
+        await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        await _filled(database)
+        assert await database.fetch("SELECT 1")
+    finally:
+        await other.close()
+        await database.stop()
+
+
+async def _filled(database: Database) -> None:
+    """Return when two connections lie ready, though nobody asks for one."""
+    async with asyncio.timeout(20):
+        while database.pool.get_idle_size() < 2:  # noqa: ASYNC110  # the pool tells nobody
+            await asyncio.sleep(0.02)

@@ -1,6 +1,4 @@
-"""What really reaches PostgreSQL: a proxy on the way to it that notes each statement as the server gets it, but for
-those of the probes, which have a connection of their own, and those that write when API keys were used, which a process
-runs beside its requests.
+"""What really reaches PostgreSQL: a proxy on the way to it that notes each statement as the server gets it.
 
 It reads the frontend protocol ("Message Formats" in PostgreSQL's manual): Query carries the text of a simple query;
 Parse gives a text a name, Bind makes a portal of it, Execute runs the portal.
@@ -12,9 +10,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
-
-PROBED = b"alembic_version"
-KEYS_USED = "UPDATE api_key"
 
 
 @dataclass
@@ -30,7 +25,7 @@ class Wire:
         began = len(self.statements)
         found: list[str] = []
         yield found
-        found += [text for text in self.statements[began:] if not text.lstrip().startswith(KEYS_USED)]
+        found += self.statements[began:]
 
 
 class _Frontend:
@@ -58,8 +53,6 @@ class _Frontend:
             self._started = True
 
     def _note(self, kind: bytes, body: bytes) -> None:
-        if PROBED in body:
-            self._statements = []  # from here on nobody's
         if kind == b"Q":
             self._statements.append(body.rstrip(b"\0").decode())
         elif kind == b"P":

@@ -3,8 +3,6 @@
 import asyncio
 import time
 
-import pytest
-
 from tests.faults.connection import Connection, get
 from tests.faults.figures import Figures
 from tests.faults.trial import PATIENT, Trial
@@ -25,7 +23,6 @@ async def test_versions_never_go_back_for_a_client(trial: Trial) -> None:
     await trial.judge()
 
 
-@pytest.mark.alone
 async def test_revoked_key_ends_everywhere_within_a_second(trial: Trial, figure: Figures) -> None:
     await trial.serve(2, PATIENT)
     key = await new_key(trial.database_url, "catalog:read")

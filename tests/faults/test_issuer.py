@@ -81,7 +81,6 @@ def make(issuer: Issuer, trouble: str) -> None:
             issuer.status, issuer.headers = "302 Found", f"Location: {issuer.url}/elsewhere\r\n"
 
 
-@pytest.mark.alone
 async def test_known_keys_work_whatever_the_issuer_does(
     trial: Trial, issuer: Issuer, figure: Figures
 ) -> None:
@@ -123,7 +122,6 @@ async def test_keys_are_trusted_up_to_the_stale_limit_and_again_once_the_issuer_
     await trial.judge()
 
 
-@pytest.mark.alone
 async def test_rotated_keys_are_found_and_old_ones_forgotten(
     trial: Trial, issuer: Issuer, figure: Figures
 ) -> None:

@@ -68,7 +68,6 @@ async def _liveness(trial: Trial, seconds: float) -> list[float]:
     return taken
 
 
-@pytest.mark.alone
 async def test_slow_statement_is_cancelled_and_harms_nobody(trial: Trial, figure: Figures) -> None:
     budget = 1.0
     await trial.serve(1, {"database__statement_timeout": budget, **PATIENT})

@@ -131,7 +131,7 @@ async def through_a_proxy(trial: Trial) -> AsyncIterator[Proxy]:
 @pytest.mark.parametrize(
     "trouble",
     [
-        pytest.param("frozen", marks=pytest.mark.alone),
+        "frozen",
         pytest.param("silent", marks=pytest.mark.fault),
         pytest.param("slow", marks=pytest.mark.fault),
         pytest.param("slowish", marks=pytest.mark.fault),
@@ -192,7 +192,6 @@ async def evicting(client: Client) -> None:
     await client.config_set("maxmemory-policy", "allkeys-lru")
 
 
-@pytest.mark.alone
 async def test_redis_that_is_tampered_with_is_no_use_and_no_harm(trial: Trial, figure: Figures) -> None:
     await trial.serve(1, ASKING)
     async with Client.from_url(trial.redis.url) as client, trial.load(rate=RATE).running():

@@ -1,5 +1,6 @@
 """An application of a test's own in this process: its settings, its resources, a client that may do everything."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -81,6 +82,13 @@ async def running(
             transport=transport, base_url="http://slipway.test", headers=headers
         ) as client:
             yield Api(app, client, database)
+
+
+async def filled(database: Database, connections: int) -> None:
+    """Return when so many lie ready in the fast pool, though nobody asks for one."""
+    async with asyncio.timeout(20):
+        while database.pool.get_idle_size() < connections:  # noqa: ASYNC110  # the pool tells nobody
+            await asyncio.sleep(0.02)
 
 
 def problem(answer: Response, status: int, code: str) -> Json:

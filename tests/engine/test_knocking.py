@@ -11,7 +11,7 @@ import pytest
 from service.database import Database, DatabaseUnavailableError
 from service.postgres import connect
 from tests.conftest import DatabaseFactory
-from tests.engine.api import settings_for
+from tests.engine.api import filled, settings_for
 
 
 async def test_silent_host_delays_nothing(database_url: str) -> None:
@@ -54,7 +54,7 @@ async def test_one_attempt_at_a_time_knocks_while_the_server_is_away() -> None:
         for _ in range(300):
             with pytest.raises(DatabaseUnavailableError):
                 await database.fetch("SELECT 1")
-        assert time.monotonic() - began < 15  # a knock for each would take a minute
+        assert time.monotonic() - began < 5
         assert knocks <= 10 + 10 * (time.monotonic() - began)
     finally:
         await database.stop()
@@ -71,22 +71,15 @@ async def test_server_that_lets_nobody_in_is_knocked_at_until_it_does(
     await database.start()
     other = await asyncpg.connect(database_url)
     try:
-        await _filled(database)
+        await filled(database, 2)
         await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         await other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
         await asyncio.sleep(1.5)  # in which the pool has tried to fill itself
         with pytest.raises(DatabaseUnavailableError):
             await database.fetch("SELECT 1")
         await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
-        await _filled(database)
+        await filled(database, 2)
         assert await database.fetch("SELECT 1")
     finally:
         await other.close()
         await database.stop()
-
-
-async def _filled(database: Database) -> None:
-    """Return when two connections lie ready, though nobody asks for one."""
-    async with asyncio.timeout(20):
-        while database.pool.get_idle_size() < 2:  # noqa: ASYNC110  # the pool tells nobody
-            await asyncio.sleep(0.02)

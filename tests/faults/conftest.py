@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.aside import aside
-from tests.faults.figures import Figures
+from tests.faults.figures import SHARED, Figures
 from tests.faults.servers import Postgres, Redis
 from tests.faults.trial import Trial, aside_start
 
@@ -65,7 +65,8 @@ def seed() -> int:
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Iterator[Figures]:
     """Notes what the test has measured, beside its bound: `figure("healed", 1.2, 2.0, unit="s")`."""
-    figures = Figures(request.node.nodeid)
+    alone = request.node.get_closest_marker("alone") is not None
+    figures = Figures(request.node.nodeid, patience=alone and SHARED)
     yield figures
     if request.node.stash.get(PASSED, False):
         figures.keep()

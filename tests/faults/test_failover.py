@@ -14,7 +14,7 @@ import pytest
 
 from service.local.ports import LOOPBACK
 from tests.faults.aside import aside
-from tests.faults.figures import Figures, patient
+from tests.faults.figures import Figures
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.servers import Postgres
 from tests.faults.trial import KINDS, UNHURRIED, Kind, Trial, refused_in
@@ -37,7 +37,7 @@ async def test_read_only_primary_refuses_writes_alone_and_heals(
         began = time.monotonic()
         await trial.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
         await trial.execute(_END_OTHERS)
-        await asyncio.sleep(1 + patient(1))
+        await asyncio.sleep(2)
         await _as_writer(trial, f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
         writable = time.monotonic()
         await asyncio.sleep(WRITABLE_SECONDS + 0.5)
@@ -49,9 +49,7 @@ async def test_read_only_primary_refuses_writes_alone_and_heals(
     assert failed, "the outage was not felt"
     healed = max(0, max(event.end for event in failed) - writable)
     figure(f"read-only-{'workers-' if kind else ''}healed", healed, WRITABLE_SECONDS, unit="s")
-    reads = [
-        e for e in trial.history.events if e.operation == "read" and began + patient(1) < e.start < writable
-    ]
+    reads = [e for e in trial.history.events if e.operation == "read" and began + 1 < e.start < writable]
     assert all(event.good for event in reads), trial.history.around([e for e in reads if not e.good])
     await trial.judge()
 

@@ -103,17 +103,15 @@ async def test_proxy_delays_swallows_cuts_and_heals() -> None:
 
 
 def test_figure_over_its_bound_fails() -> None:
-    figures = Figures("tests/faults/test_harness.py::test", shared=False)
+    figures = Figures("tests/faults/test_harness.py::test", patience=False)
     figures("healed", 1.5, 2, unit="s")
     with pytest.raises(AssertionError, match="healed"):
         figures("healed", 2.5, 2, unit="s")
 
 
-def test_figure_of_shared_processors_may_be_over_its_bound_in_time_alone_and_is_not_told(
-    tmp_path: Path,
-) -> None:
+def test_figure_may_with_patience_be_over_its_bound_in_time_alone_and_is_not_told(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
-    figures = Figures("tests/faults/test_harness.py::test", shared=True)
+    figures = Figures("tests/faults/test_harness.py::test", patience=True)
     figures("quick", 1.5, 2, unit="s")
     figures("late", 2.5, 2, unit="s")
     figures.keep(file)

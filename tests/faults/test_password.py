@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.faults.figures import Figures, patient
+from tests.faults.figures import Figures
 from tests.faults.trial import KINDS, UNHURRIED, Kind, Trial, refused_in
 
 RATE = 20
@@ -31,9 +31,9 @@ async def test_rotated_password_needs_no_restart(
         await trial.execute("ALTER ROLE rotated PASSWORD 'after'", _END)
         file.write_text("after")
         changed = time.monotonic()
-        await asyncio.sleep(patient(HEALED_SECONDS) + 1)
+        await asyncio.sleep(HEALED_SECONDS + 1)
     trial.only(
-        lambda event: refused_in(event, began, changed + patient(HEALED_SECONDS), within=1),
+        lambda event: refused_in(event, began, changed + HEALED_SECONDS, within=1),
         "the password was another one",
     )
     failed = [event.end - changed for event in trial.history.failures()]

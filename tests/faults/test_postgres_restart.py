@@ -37,7 +37,9 @@ async def test_restart_costs_only_503_and_heals(
         await asyncio.sleep(patient(HEALED_SECONDS) + 1)
     assert trial.replicas[0].processes == processes
     trial.only(
-        lambda event: refused_in(event, began, back + patient(HEALED_SECONDS), within=ANSWERED_SECONDS),
+        lambda event: refused_in(
+            event, began, back + patient(HEALED_SECONDS), within=patient(ANSWERED_SECONDS)
+        ),
         f"PostgreSQL was away for {back - began:.1f} s",
     )
     failed = trial.history.failures()

@@ -12,7 +12,7 @@ from redis.asyncio import Redis as Client
 
 from tests.faults.aside import aside
 from tests.faults.connection import get
-from tests.faults.figures import SHARED, Figures, patient
+from tests.faults.figures import Figures
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.trial import KINDS, PATIENT, Kind, Trial
 
@@ -27,7 +27,6 @@ ASKING: dict[str, object] = {
     "rate_limit__writes": 399,
     "rate_limit__window": 1,
     **PATIENT,
-    **({"redis__timeout": 0.1} if SHARED else {}),
 }
 OPEN = "slipway_redis_breaker_open"
 
@@ -78,7 +77,7 @@ async def added(
 ) -> float:
     """The seconds that the harm adds to the 99th percentile, of the quietest rounds with it and without."""
     before, during = list[float](), list[float]()
-    while len(during) < ROUNDS and (not during or min(during) - min(before) > patient(bound)):
+    while len(during) < ROUNDS and (not during or min(during) - min(before) > bound):
         await breaker_is(trial, 0)
         before.append(await watched(trial))
         began = time.monotonic()

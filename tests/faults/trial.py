@@ -17,7 +17,7 @@ from httpx2 import AsyncClient
 from tests.faults import verdicts
 from tests.faults.aside import aside
 from tests.faults.balancer import Balancer
-from tests.faults.figures import SHARED, patient
+from tests.faults.figures import SHARED
 from tests.faults.history import Event, History
 from tests.faults.load import CATEGORIES, Load
 from tests.faults.proxy import Endpoint, Proxy
@@ -214,7 +214,7 @@ def refused_in(event: Event, began: float, ended: float, *, within: float) -> bo
         event.answer is not None
         and event.status == 503
         and "retry-after" in event.answer.headers
-        and event.seconds <= patient(within)
+        and event.seconds <= within
         and event.end >= began
         and event.start <= ended
     )

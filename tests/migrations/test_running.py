@@ -59,7 +59,7 @@ async def test_at_head_nothing_is_asked_of_locks(fresh_database: DatabaseFactory
     await holder.execute(f"SELECT pg_advisory_lock({LOCK})")
     began = time.monotonic()
     assert not (await upgrade(settings_for(url), wait=30)).changed
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 2
 
 
 async def test_another_migration_is_waited_for_in_bounded_time(
@@ -71,7 +71,7 @@ async def test_another_migration_is_waited_for_in_bounded_time(
     began = time.monotonic()
     with pytest.raises(DatabaseUnavailableError, match="another migration is running"):
         await upgrade(settings_for(url), wait=1)
-    assert 1 <= time.monotonic() - began < 15
+    assert 1 <= time.monotonic() - began < 5
     waiting = asyncio.create_task(upgrade(settings_for(url), wait=30))
     await asyncio.sleep(0.2)
     await holder.execute(f"SELECT pg_advisory_unlock({LOCK})")
@@ -127,7 +127,7 @@ async def test_table_lock_of_somebody_else_bounds_the_wait(
     began = time.monotonic()
     with pytest.raises(MigrationFailedError, match="lock timeout"):
         await upgrade(settings_for(url))
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 5
     assert await holder.fetchval(HEAD) != "altering"
     await transaction.rollback()
     assert (await upgrade(settings_for(url))).changed
@@ -175,7 +175,7 @@ async def test_time_that_runs_out_ends_the_attempts(
         began = time.monotonic()
         with pytest.raises(MigrationFailedError, match="lock timeout"):
             await upgrade(settings_for(url), wait=2)
-        assert 2 <= time.monotonic() - began < 20
+        assert 2 <= time.monotonic() - began < 8
 
 
 async def test_revision_that_fails_twice_leaves_the_one_before_it_and_no_lock(

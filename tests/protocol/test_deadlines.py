@@ -15,8 +15,7 @@ from tests.protocol.wire import Wire, wire
 pytestmark = pytest.mark.xdist_group("protocol-strict")
 
 MANY = 500
-# Seconds in which a deadline of half a second strikes, on a busy machine; what drips would last eight at least.
-SOON = (0.4, 5.0)
+SOON = (0.4, 2.0)  # seconds in which a deadline of half a second strikes, on a busy machine
 BIG = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -147,7 +146,7 @@ def test_honest_client_is_served_while_hundreds_run_into_their_deadline(
         for client in slow:
             assert getattr(client.answer(), "status", None) == 408
             assert client.answer() is None
-    assert time.monotonic() - began < 40  # one after the other they would take four minutes
+    assert time.monotonic() - began < 10
 
 
 def test_client_that_does_not_read_is_cut_off(strict: Served) -> None:

@@ -56,7 +56,7 @@ def test_forty_megabytes_are_refused_in_little_memory(strict: Served, beginning:
     assert answer.status == status
     assert answer.problem["status"] == status
     assert peak(pid) - before < MOST
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 2
 
 
 def test_requests_behind_each_other_are_bounded(strict: Served) -> None:

@@ -138,7 +138,7 @@ async def test_known_keys_outlive_trouble_of_the_issuer(
     began, later = time.perf_counter(), clock.monotonic() + 600
     monkeypatch.setattr(clock, "monotonic", lambda: later)
     assert await verifier.verify(issuer.token(sub="during")) is not None
-    assert time.perf_counter() - began < 3  # a fetch of the slow one would take twice that
+    assert time.perf_counter() - began < 1
     async with asyncio.timeout(20):  # until the fetch behind it is under way
         while issuer.fetches["/.well-known/openid-configuration"] < 2:  # noqa: ASYNC110  # by the issuer
             await asyncio.sleep(0.01)

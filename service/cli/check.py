@@ -3,7 +3,7 @@
 import typer
 
 from service.cli.runtime import clear_errors, load_settings
-from service.settings_check import effective
+from service.config.check import effective
 
 
 @clear_errors

@@ -15,6 +15,7 @@ from service.admin import create_admin_app
 from service.cli.errors import CommandError, Exit
 from service.cli.runtime import clear_errors
 from service.config import Settings
+from service.config.check import load
 from service.http.lifecycle import Lifecycle
 from service.http.server import serve as serve_both
 from service.local.banner import banner
@@ -24,7 +25,6 @@ from service.local.prepare import prepare
 from service.local.stack import check_ports, development_arguments, local_servers
 from service.main import create_app
 from service.observability import logs
-from service.settings_check import load
 
 POLL_SECONDS = 0.02
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -6,8 +6,8 @@ import typer
 
 from service.cli.runtime import clear_errors
 from service.config import Environment
+from service.config.check import load
 from service.main import create_app
-from service.settings_check import load
 
 
 @clear_errors

@@ -10,9 +10,9 @@ from typing import Any, ParamSpec, TypeVar
 import typer
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service import settings_check
 from service.cli.errors import CommandError, Exit
 from service.config import Settings
+from service.config.check import SettingsError, load
 from service.database import Database, DatabaseUnavailableError
 from service.http.server import PortTakenError
 from service.migrations.errors import (
@@ -48,7 +48,7 @@ def clear_errors(command: Callable[P, T]) -> Callable[P, T]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return command(*args, **kwargs)
-        except settings_check.SettingsError as error:
+        except SettingsError as error:
             _say(*error.reasons)
             raise typer.Exit(Exit.SETTINGS) from None
         except CommandError as error:
@@ -68,7 +68,7 @@ def _say(*lines: str) -> None:
 
 def load_settings(**arguments: Any) -> Settings:
     """The settings, with logs set up as they say. Raises `SettingsError`."""
-    settings = settings_check.load(**arguments)
+    settings = load(**arguments)
     logs.configure(settings.logging, sys.stderr)
     return settings
 

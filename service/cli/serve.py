@@ -5,11 +5,11 @@ import uvloop
 from service.admin import create_admin_app
 from service.cli.runtime import clear_errors
 from service.config import Settings
+from service.config.check import load
 from service.http.server import Applications
 from service.http.server import serve as serve_both
 from service.main import create_app
 from service.observability import logs
-from service.settings_check import load
 
 
 @clear_errors

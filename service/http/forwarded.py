@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from starlette.types import Scope
 
-from service.settings_server import ServerSettings
+from service.config.server import ServerSettings
 
 Address = IPv4Address | IPv6Address
 _LONGEST_ENTRY = 64  # an IPv6 address with a zone, brackets and a port

@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from service.config import LoggingSettings
+from service.config.server import ServerSettings
 from service.http.descriptors import make_room
 from service.http.edge import Edge
 from service.http.lifecycle import Lifecycle
@@ -19,7 +20,6 @@ from service.http.protocol.connection import limited
 from service.http.protocol.limits import Limits
 from service.observability.access import AccessLog
 from service.observability.metrics import draining
-from service.settings_server import ServerSettings
 
 log = structlog.get_logger(__name__)
 

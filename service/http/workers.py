@@ -23,8 +23,8 @@ from prometheus_client import multiprocess
 from uvicorn_worker import UvicornWorker
 
 from service.config import child_environment
+from service.config.server import ServerSettings
 from service.http.server import Applications, listeners, serve_on
-from service.settings_server import ServerSettings
 
 log = structlog.get_logger(__name__)
 

@@ -5,8 +5,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from service import settings_check
 from service.config import Environment, Settings
+from service.config.check import load
 from service.local.errors import PortInUseError
 from service.local.ports import is_free
 from service.local.postgres import Postgres
@@ -23,7 +23,7 @@ def development_arguments(folder: Path, *, port: int | None, admin_port: int | N
     Raises SettingsError with every reason when the settings are wrong.
     """
     development: Arguments = {"app": {"environment": Environment.DEVELOPMENT}}
-    settings_check.load(**development)
+    load(**development)
     given = Settings()
     if "drain_delay" not in given.server.model_fields_set:
         development["server"] = {"drain_delay": 0.0}  # no load balancer has to notice
@@ -70,4 +70,4 @@ def local_servers(folder: Path, arguments: Arguments, say: Say) -> Iterator[Sett
             running.callback(redis.stop)
             redis.start()
             arguments["redis"] = {"url": redis.url}
-        yield settings_check.load(**arguments)
+        yield load(**arguments)

@@ -7,9 +7,9 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from service.config.server import ServerSettings
 from service.http.protocol.connection import limited
 from service.http.protocol.limits import Limits
-from service.settings_server import ServerSettings
 from tests.protocol.case import get
 
 

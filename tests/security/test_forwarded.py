@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from service.config.server import ServerSettings
 from service.http.forwarded import Proxies
-from service.settings_server import ServerSettings
 
 INGRESS, BALANCER, CLIENT, LIE = "10.1.0.1", "192.0.2.10", "203.0.113.7", "198.51.100.66"
 

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from service.config import Settings
+from service.config.check import SettingsError, load
 from service.database import Database, DatabaseUnavailableError
 from service.migrations import runner
-from service.settings_check import SettingsError, load
 from tests.conftest import DatabaseFactory
 from tests.tls.terminator import Authority, terminator
 

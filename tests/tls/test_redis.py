@@ -7,7 +7,7 @@ import pytest
 
 from service.cache.redis import Redis
 from service.config import RedisSettings
-from service.settings_check import SettingsError, load
+from service.config.check import SettingsError, load
 from tests.services import Client
 from tests.tls.terminator import Authority, terminator
 

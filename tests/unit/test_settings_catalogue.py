@@ -3,7 +3,7 @@
 import pytest
 
 from service.config import Settings
-from service.settings_base import Group
+from service.config.group import Group
 from tests.unit.rules.rule import Source, python_sources
 from tests.unit.settings_use import read_fields
 
@@ -11,7 +11,7 @@ GROUPS: dict[str, type[Group]] = {name: type(info.default) for name, info in Set
 FIELDS = [(group, field) for group, kind in GROUPS.items() for field in kind.model_fields]
 
 SAMPLE = [
-    Source("service/config.py", "class XSettings:\n    def place(self): return self.host\n"),
+    Source("service/config/x.py", "class XSettings:\n    def place(self): return self.host\n"),
     Source("service/a.py", "def f(x: XSettings): return x.used, x.place\n"),
     Source("service/b.py", "y.unrelated, y.of_two_words\n"),
 ]

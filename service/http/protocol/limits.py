@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.settings_server import ServerSettings
+from service.config.server import ServerSettings
 
 PIPELINED = 128  # requests that may wait behind a running one; each costs some kilobytes
 REQUEST_LINE = 128  # bytes of a request line beside its target

@@ -13,10 +13,10 @@ from prometheus_client import Counter, Gauge
 
 from service import clock
 from service.config import SecuritySettings
+from service.config.issuer import IssuerSettings, is_loopback
 from service.http import strict_json
 from service.http.problems import InvalidJson, Unavailable
 from service.observability.metrics import dependency_up
-from service.settings_issuer import IssuerSettings, is_loopback
 
 log = structlog.get_logger(__name__)
 

@@ -14,13 +14,13 @@ import jwt
 
 from service import clock
 from service.config import SecuritySettings
+from service.config.issuer import IssuerSettings
 from service.http import strict_json
 from service.http.problems import InvalidJson
 from service.models.base import PRINCIPAL_LENGTH
 from service.observability.metrics import cache_requests
 from service.security.principals import Principal
 from service.security.tokens.keys import KeySet
-from service.settings_issuer import IssuerSettings
 
 LONGEST_TOKEN = 8192
 LONGEST_KID = 200

@@ -42,7 +42,7 @@ def _framework_exception(source: Source) -> Iterator[Finding]:
 def _environment(source: Source) -> Iterator[Finding]:
     for wanted in ("environ", "environb", "getenv", "putenv"):
         for line in _names(source, wanted):
-            yield line, "add a field to a group of service/config.py and read that"
+            yield line, "add a field to a group in service/config/ and read that"
 
 
 def _bound(source: Source) -> dict[str, str]:
@@ -105,14 +105,14 @@ RULES = (
     ),
     Rule(
         "environment-in-config",
-        service_but("service/config.py"),
+        service_but("service/config/"),
         _environment,
         bad=(
             *_files("service/x.py", "import os\nos.environ['A']\n", "os.getenv('A')\n"),
             Source("service/cli/x.py", "from os import environ as e\n"),
         ),
         good=(
-            Source("service/config.py", "import os\nos.environ\n"),
+            Source("service/config/x.py", "import os\nos.environ\n"),
             Source("service/x.py", "os.urandom(1)\n"),
         ),
     ),

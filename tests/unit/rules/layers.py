@@ -7,10 +7,9 @@ from tests.unit.rules.rule import Finding, Rule, Source, is_python, is_service
 
 # From the ground up. A part is a module or package directly under `service`; parts of one row do not know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("__init__", "settings_base", "clock"),
-    ("settings_issuer", "settings_server"),
+    ("__init__", "clock"),
     ("config",),
-    ("settings_check", "observability", "models", "tls"),
+    ("observability", "models", "tls"),
     ("postgres",),
     ("database",),
     ("migrations", "cache", "sample", "features"),

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from service.settings_base import Group
+from service.config.group import Group
 
 
 def is_loopback(url: str) -> bool:

@@ -7,8 +7,8 @@ from pydantic import SecretStr, ValidationError, create_model
 from pydantic_settings import SettingsError as SourceError
 
 from service.config import SECRETS_DIR, Settings, unknown_variables
-from service.settings_base import PREFIX, Group
-from service.settings_issuer import is_loopback
+from service.config.group import PREFIX, Group
+from service.config.issuer import is_loopback
 
 MASK = "********"
 SHORTEST_SECRET = 32

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from service.settings_base import Group, Port, Seconds
+from service.config.group import Group, Port, Seconds
 
 
 class ServerSettings(Group):

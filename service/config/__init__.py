@@ -1,0 +1,30 @@
+"""Settings: eleven typed groups, a file each, and where their values come from.
+
+Sources, the first that has a value wins: arguments, environment (`SLIPWAY_DATABASE__HOST`), secret files
+(`<SLIPWAY_SECRETS_DIR>/database/password`), `.env`, defaults. Defaults are the ones that production wants;
+`slipway dev` loosens them by name. This is the only package that reads the environment.
+"""
+
+from service.config.app import AppSettings, Environment
+from service.config.backup import BackupSettings
+from service.config.database import DatabaseSettings
+from service.config.environment import child_environment
+from service.config.feature import FeatureSettings
+from service.config.group import PREFIX, Group
+from service.config.issuer import IssuerSettings
+from service.config.logging import LoggingSettings, LogLevel
+from service.config.monitoring import MonitoringSettings
+from service.config.performance import PerformanceSettings
+from service.config.rate_limit import RateLimitSettings
+from service.config.redis import RedisSettings
+from service.config.secret_files import SECRETS_DIR
+from service.config.security import SecuritySettings
+from service.config.server import ServerSettings
+from service.config.settings import Settings, unknown_variables
+
+__all__ = [
+    "PREFIX", "SECRETS_DIR", "AppSettings", "BackupSettings", "DatabaseSettings", "Environment", "FeatureSettings",
+    "Group", "IssuerSettings", "LogLevel", "LoggingSettings", "MonitoringSettings", "PerformanceSettings",
+    "RateLimitSettings", "RedisSettings", "SecuritySettings", "ServerSettings", "Settings", "child_environment",
+    "unknown_variables",
+]  # fmt: skip

@@ -10,10 +10,10 @@ import asyncpg
 from service import clock
 from service.cache.redis import Redis
 from service.database import Database, DatabaseUnavailableError
+from service.database.errors import CONNECTION_ERRORS
 from service.http.lifecycle import Lifecycle
 from service.migrations import revisions
 from service.observability.metrics import dependency_up, migration_pending
-from service.postgres import LOST
 
 CHECK_TIMEOUT = 1.0
 CACHE_SECONDS = 0.5
@@ -91,7 +91,7 @@ async def _database(database: Database) -> Check:
             rows = await database.probe("SELECT version_num FROM alembic_version")
     except TimeoutError:
         return _no_database(f"no answer in {CHECK_TIMEOUT:g} s")
-    except (DatabaseUnavailableError, *LOST) as error:
+    except (DatabaseUnavailableError, *CONNECTION_ERRORS) as error:
         return _no_database(str(error) or type(error).__name__)
     except asyncpg.UndefinedTableError:
         return _migrated(fits=False, detail="not migrated")

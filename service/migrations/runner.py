@@ -21,10 +21,11 @@ from sqlalchemy.pool import NullPool
 from service import clock
 from service.config import Settings
 from service.database import DatabaseUnavailableError
+from service.database.connect import connect_options
+from service.database.errors import CONNECTION_ERRORS, describe
 from service.migrations import grants, revisions
 from service.migrations.errors import LockedError, MigrationFailedError, NotAtHeadError, PooledError
 from service.migrations.role import ensure, settled
-from service.postgres import LOST, connect_options, why
 
 log = structlog.get_logger(__name__)
 
@@ -114,11 +115,11 @@ async def _connected(
     try:
         async with engine.connect() as connection:
             return await action(connection, settings, deadline)
-    except LOST as error:
-        raise DatabaseUnavailableError(why(error)) from error
+    except CONNECTION_ERRORS as error:
+        raise DatabaseUnavailableError(describe(error)) from error
     except sa.exc.DBAPIError as error:
-        if isinstance(cause := _cause(error), LOST):
-            raise DatabaseUnavailableError(why(cause)) from error
+        if isinstance(cause := _cause(error), CONNECTION_ERRORS):
+            raise DatabaseUnavailableError(describe(cause)) from error
         raise
     finally:
         await engine.dispose()
@@ -205,7 +206,9 @@ async def _alone(connection: AsyncConnection, deadline: float) -> AsyncIterator[
     try:
         yield
     finally:
-        with suppress(sa.exc.SQLAlchemyError, *LOST):  # the session is gone, and with it the lock
+        with suppress(
+            sa.exc.SQLAlchemyError, *CONNECTION_ERRORS
+        ):  # the session is gone, and with it the lock
             await connection.rollback()
             await connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
             await connection.commit()
@@ -241,7 +244,7 @@ def _run(connection: Connection, target: str) -> None:
         command.upgrade(config, target)
     except sa.exc.DBAPIError as error:
         cause = _cause(error)
-        if isinstance(cause, LOST):
+        if isinstance(cause, CONNECTION_ERRORS):
             raise
         locked = isinstance(cause, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError)
         kind = LockedError if locked else MigrationFailedError

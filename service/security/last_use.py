@@ -9,7 +9,7 @@ import structlog
 
 from service import clock
 from service.database import Database, DatabaseUnavailableError, is_gone
-from service.postgres import LOST, why
+from service.database.errors import CONNECTION_ERRORS, describe
 
 log = structlog.get_logger(__name__)
 
@@ -73,9 +73,9 @@ class LastUse:
             try:
                 await connection.execute(_USED, list(used), list(used.values()))
             except asyncpg.PostgresError as error:
-                if isinstance(error, LOST) and is_gone(connection):
+                if isinstance(error, CONNECTION_ERRORS) and is_gone(connection):
                     raise
-                return why(error)
+                return describe(error)
         return None
 
     async def close(self) -> None:

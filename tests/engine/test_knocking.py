@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from service.database import Database, DatabaseUnavailableError
-from service.postgres import connect
+from service.database.connect import connect
 from tests.conftest import DatabaseFactory
 from tests.engine.api import filled, settings_for
 

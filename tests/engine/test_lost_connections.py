@@ -11,8 +11,8 @@ from sqlmodel import func, select
 
 from service.config import Settings
 from service.database import ConnectionLostError, Database, DatabaseUnavailableError
+from service.database.connect import connect
 from service.local.ports import LOOPBACK
-from service.postgres import connect
 from service.resources.declaration import Change, Hooks
 from service.security.keys import create_key
 from tests.conftest import DatabaseFactory
@@ -174,7 +174,7 @@ async def test_session_whose_new_connection_ends_at_once_is_told_so(
         return made
 
     with monkeypatch.context() as patch:
-        patch.setattr("service.database.connect", connect_and_end)
+        patch.setattr("service.database.connector.connect", connect_and_end)
         with pytest.raises(DatabaseUnavailableError):
             await _select(database)
     await _select(database)
@@ -195,7 +195,7 @@ async def test_session_whose_new_connection_meets_silence_is_told_so(
         database = Database(settings_for(url, database={"statement_timeout": 0.5}))
         try:
             with monkeypatch.context() as patch:
-                patch.setattr("service.database.connect", connect_and_silence)
+                patch.setattr("service.database.connector.connect", connect_and_silence)
                 with pytest.raises(DatabaseUnavailableError):
                     await _select(database)
             way.heal()

@@ -8,7 +8,7 @@ import pytest
 
 from service.config import Settings
 from service.config.check import SettingsError, load
-from service.postgres import connect_options
+from service.database.connect import connect_options
 from tests.unit.conftest import Env
 
 PRODUCTION = {"SLIPWAY_SECURITY__SECRET_KEY": "k" * 32, "SLIPWAY_DATABASE__PASSWORD": "good"}

@@ -11,9 +11,9 @@ from starlette.types import Send
 
 from service import clock
 from service.database import DatabaseUnavailableError
+from service.database.errors import CONNECTION_ERRORS, describe
 from service.http import problems
 from service.http.state import state_of
-from service.postgres import LOST, why
 from service.resources.documentation import ALWAYS, Documented, list_parameters, responses_of
 from service.resources.engine import Engine
 from service.resources.lists.listing import ListQuery
@@ -78,8 +78,8 @@ async def _lines(engine: Engine, query: ListQuery, slots: asyncio.Semaphore) -> 
                     yield b"".join(row["body"].encode() + b"\n" for row in rows)
         except asyncpg.PostgresError as error:
             raise engine.problem(error) from error
-        except LOST as error:
-            raise DatabaseUnavailableError(why(error)) from error
+        except CONNECTION_ERRORS as error:
+            raise DatabaseUnavailableError(describe(error)) from error
 
 
 def _document(engine: Engine) -> Documented:

@@ -82,11 +82,11 @@ def _files(path: str, *texts: str) -> Iterable[Source]:
 RULES = (
     Rule(
         "commit-at-the-edge",
-        service_but("service/database.py", "service/migrations/", "service/http/edge"),
+        service_but("service/database/", "service/migrations/", "service/http/edge"),
         _commit,
         bad=(*_files("service/x.py", "await session.commit()\n", "c.execute('COMMIT;')\n"),),
         good=(
-            Source("service/database.py", "await session.commit()\n"),
+            Source("service/database/session.py", "await session.commit()\n"),
             Source("service/x.py", "what = 'the edge commits'\n"),
         ),
     ),

@@ -9,8 +9,7 @@ from tests.unit.rules.rule import Finding, Rule, Source, is_python, is_service
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "clock"),
     ("config",),
-    ("observability", "models", "tls"),
-    ("postgres",),
+    ("observability", "models"),
     ("database",),
     ("migrations", "cache", "sample", "features"),
     ("http",),

@@ -1,48 +1,18 @@
-"""Connecting to PostgreSQL: where, as whom, within which times, and what tells that the server is gone."""
+"""Connecting to PostgreSQL: where, as whom, within which times; and connections that end."""
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
 
-from service import tls
 from service.config import Settings
+from service.database import tls
+from service.database.errors import CONNECTION_ERRORS, CommandTimeoutError
 
 SILENCE_SECONDS = 1.0  # that other hosts get once one has answered
-
-# What tells that the server or the way to it is gone, not that the statement is wrong.
-LOST = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection ended just as a statement was to be sent, or none takes writes
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-)
-
-
-class CommandTimeoutError(TimeoutError):
-    """A statement went unanswered for longer than `command_timeout`.
-
-    Another `TimeoutError` comes from the code that uses the connection, and tells nothing of the database.
-    """
-
-
-def why(error: BaseException) -> str:
-    """One line on what is wrong with the way to the database."""
-    if isinstance(error, CommandTimeoutError):
-        return "no answer in time"
-    if isinstance(error, TimeoutError):
-        return "no connection in time"
-    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _in_time(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -70,6 +40,20 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
 
     def get_reset_query(self) -> str:
         return ""
+
+
+def is_gone(connection: asyncpg.Connection) -> bool:
+    """Whether the connection has ended. One that has not is no reason for an `InterfaceError`: that is the caller's."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:  # the server has closed it, and the pool has taken it back
+        return True
+
+
+def terminate(connection: asyncpg.Connection) -> None:
+    """Close the connection without a word to the server."""
+    with contextlib.suppress(asyncpg.InterfaceError):  # the pool has taken it back
+        connection.terminate()
 
 
 def connect_options(settings: Settings) -> dict[str, Any]:
@@ -115,7 +99,7 @@ def _ms(seconds: float) -> str:
 
 
 async def connect(settings: Settings) -> asyncpg.Connection:
-    """A connection; with several hosts, to the one that takes writes. Raises one of `LOST`.
+    """A connection; with several hosts, to the one that takes writes. Raises one of `CONNECTION_ERRORS`.
 
     All hosts are asked at once. One after the other, a host that has gone silent would use up the time of those
     behind it.
@@ -156,6 +140,6 @@ async def _first(attempts: list[asyncio.Task[asyncpg.Connection]]) -> asyncpg.Co
         for attempt in done:
             try:
                 return attempt.result()
-            except LOST as failed:
+            except CONNECTION_ERRORS as failed:
                 error = failed
     raise error

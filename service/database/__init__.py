@@ -1,0 +1,7 @@
+"""The way to PostgreSQL: the fast pool for single statements, and ORM sessions for ordinary code."""
+
+from service.database.connect import is_gone
+from service.database.database import Database
+from service.database.errors import ConnectionLostError, DatabaseUnavailableError
+
+__all__ = ["ConnectionLostError", "Database", "DatabaseUnavailableError", "is_gone"]

@@ -1,0 +1,184 @@
+"""The fast pool, for single statements through asyncpg."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import structlog
+
+from service import clock
+from service.config import Settings
+from service.database.connect import Connection, is_gone, terminate
+from service.database.connector import Connector
+from service.database.errors import (
+    CONNECTION_ERRORS,
+    CommandTimeoutError,
+    ConnectionLostError,
+    DatabaseUnavailableError,
+    describe,
+)
+from service.observability import database as metrics
+
+log = structlog.get_logger(__name__)
+
+RETRY_FIRST, RETRY_MOST = 0.1, 1.0
+REFILL_SECONDS = 1.0
+START_SECONDS = 2.0  # that a start waits for the first connections, at most
+FREED_SECONDS = 0.01  # between two looks for a connection that others have given back
+
+
+class FastPool:
+    """asyncpg's pool, kept filled. Making it connects to nothing; `start` does, and goes on trying by itself."""
+
+    def __init__(self, settings: Settings, connector: Connector) -> None:
+        self._limits = settings.database
+        self._connector = connector
+        self._pool: asyncpg.Pool | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._late: set[asyncio.Task[None]] = set()
+        self._tried = asyncio.Event()  # the first attempt to fill it is over
+        self.warm = False  # once the pool was filled: the first requests find connections
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        if self._pool is None:
+            raise DatabaseUnavailableError("the service is starting")
+        return self._pool
+
+    async def start(self) -> None:
+        """Open the pool, and wait a moment until it is filled: whoever comes first finds connections.
+
+        A database that cannot be reached ends the wait, and is tried again in the background.
+        """
+        self._pool = await asyncpg.create_pool(
+            connect=self._connector.connect,
+            connection_class=Connection,
+            min_size=0,
+            max_size=self._limits.pool_max,
+            max_inactive_connection_lifetime=self._limits.idle_lifetime,
+            init=metrics.time_fast_statements,
+        )
+        self._keeper = asyncio.create_task(self._keep_filled())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._tried.wait(), START_SECONDS)
+
+    async def stop(self) -> None:
+        """Close every connection; what still runs gets no more time."""
+        if self._keeper is not None:
+            for task in (self._keeper, *self._late):
+                task.cancel()
+            await asyncio.gather(self._keeper, *self._late, return_exceptions=True)
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), 2)
+            except TimeoutError:
+                self._pool.terminate()
+
+    async def expire(self) -> None:
+        """Give up every connection of both pools."""
+        if self._connector.expire() and self._pool is not None:
+            await self._pool.expire_connections()
+
+    async def _keep_filled(self) -> None:
+        """Keep `pool_min` connections open, whatever closes them; with growing pauses while there is no server."""
+        connector, pause = self._connector, RETRY_FIRST
+        while True:
+            connector.missed.clear()
+            try:
+                if connector.away is not None:
+                    (await connector.knock()).terminate()
+                await self._fill()
+                self.warm = True
+            except (DatabaseUnavailableError, *CONNECTION_ERRORS) as error:
+                reason = connector.away or describe(error)
+                log.warning("database unreachable", reason=reason, retry_in=round(pause, 1))
+                self._tried.set()
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret
+                pause = min(pause * 2, RETRY_MOST)
+            else:
+                self._tried.set()
+                pause = RETRY_FIRST
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(connector.missed.wait(), REFILL_SECONDS)
+
+    async def _fill(self) -> None:
+        least = min(self._limits.pool_min, self._limits.pool_max)
+        if self.pool.get_size() >= least:
+            return
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(least):
+                await stack.enter_async_context(self.pool.acquire(timeout=self._limits.connect_timeout))
+
+    async def _acquire(self) -> asyncpg.Connection:
+        """A connection within the acquire time-out: a new one, or one that others give back before that is there.
+
+        One that takes longer to connect goes to the pool, for the next to find: a request that gives up must not undo
+        what all wait for.
+        """
+        pool = self.pool
+        if pool.get_idle_size() > 0 or pool.get_size() >= pool.get_max_size():
+            return await pool.acquire(timeout=self._limits.acquire_timeout)
+        connecting = asyncio.ensure_future(pool.acquire(timeout=self._limits.connect_timeout))
+        mine = False
+        try:
+            # Looks are counted and not seconds: a process that was kept from running meanwhile has not waited.
+            looks = max(1, round(self._limits.acquire_timeout / FREED_SECONDS))
+            for look in range(looks):
+                if pool.get_idle_size() > 0:
+                    return await pool.acquire(timeout=(looks - look) * FREED_SECONDS)
+                mine = bool((await asyncio.wait({connecting}, timeout=FREED_SECONDS))[0])
+                if mine:
+                    return connecting.result()
+            raise TimeoutError
+        finally:
+            if not mine:
+                late = asyncio.create_task(self._give_back(connecting))
+                self._late.add(late)
+                late.add_done_callback(self._late.discard)
+
+    async def _give_back(self, connecting: "asyncio.Future[asyncpg.Connection]") -> None:
+        with contextlib.suppress(DatabaseUnavailableError, *CONNECTION_ERRORS):
+            await self.pool.release(await connecting)
+
+    def report(self) -> None:
+        """Tell the metrics how the pool is used."""
+        if self._pool is not None:
+            size, idle = self._pool.get_size(), self._pool.get_idle_size()
+            metrics.pool_is(metrics.FAST, used=size - idle, idle=idle, limit=self._pool.get_max_size())
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of the fast pool. Raises `DatabaseUnavailableError` within the acquire time-out."""
+        began = clock.monotonic()
+        try:
+            connection = await self._acquire()
+        except CONNECTION_ERRORS as error:
+            if isinstance(error, TimeoutError):
+                metrics.timed_out(metrics.FAST)
+            raise DatabaseUnavailableError(describe(error)) from error
+        finally:
+            metrics.waited(clock.monotonic() - began)
+        age = self._connector.age
+        try:
+            yield connection
+        except CommandTimeoutError as error:
+            # Longer than the server itself lets a statement run: it has gone silent, and a second try would, too.
+            terminate(connection)
+            await self.expire()
+            raise DatabaseUnavailableError(describe(error)) from error
+        except CONNECTION_ERRORS as error:
+            if isinstance(error, OSError | asyncpg.InterfaceError) and not is_gone(connection):
+                raise  # of what the block has done beside it, or of a call that asyncpg refuses to send
+            terminate(connection)
+            await self.expire()
+            raise ConnectionLostError(describe(error)) from error
+        finally:
+            if age != self._connector.age:  # given up meanwhile: closing it in order may take long
+                terminate(connection)
+            with contextlib.suppress(
+                *CONNECTION_ERRORS
+            ):  # a connection that ends badly changes nothing of what it did
+                await self.pool.release(connection, timeout=self._limits.acquire_timeout)

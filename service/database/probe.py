@@ -1,0 +1,34 @@
+"""A connection kept for probes."""
+
+import asyncpg
+
+from service.database.connector import Connector
+from service.database.errors import CONNECTION_ERRORS, DatabaseUnavailableError, describe
+
+
+class Probe:
+    """One connection outside the pools, so that a busy pool does not look like a lost server."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._connection: asyncpg.Connection | None = None
+
+    def stop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+
+    async def fetch(self, sql: str) -> list[asyncpg.Record]:
+        """Run one statement. Raises `DatabaseUnavailableError`, or what the statement raises."""
+        try:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await self._connector.knock()
+            async with self._connection.transaction():
+                rows: list[asyncpg.Record] = await self._connection.fetch(sql)
+                return rows
+        except BaseException as error:
+            if self._connection is not None and not isinstance(error, asyncpg.UndefinedTableError):
+                self._connection.terminate()
+                self._connection = None
+            if isinstance(error, CONNECTION_ERRORS):
+                raise DatabaseUnavailableError(describe(error)) from error
+            raise

@@ -1,0 +1,117 @@
+"""ORM sessions, for ordinary code, on a small pool of their own."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import ExceptionContext, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError, ResourceClosedError
+from sqlalchemy.exc import TimeoutError as SessionPoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.config import Settings
+from service.database.connect import is_gone
+from service.database.connector import Connector
+from service.database.errors import (
+    CONNECTION_ERRORS,
+    ConnectionLostError,
+    DatabaseUnavailableError,
+    describe,
+)
+from service.observability import database as metrics
+
+
+def _is_gone_from(context: ExceptionContext) -> bool:
+    driver = context.connection and context.connection.connection.driver_connection
+    return driver is None or is_gone(driver)
+
+
+def _lost_in_session(context: ExceptionContext) -> ConnectionLostError | None:
+    """The error to raise instead, where a call of an ORM session to the database shows that the connection is gone.
+
+    Only here is it known whose error it is: the block of a session may raise the same for reasons of its own.
+    """
+    error = context.original_exception
+    cause = error if isinstance(error, CONNECTION_ERRORS) else error.__cause__
+    if not isinstance(cause, CONNECTION_ERRORS):
+        return None
+    context.is_disconnect = True  # so that it is not given to the next, whatever it is in the middle of
+    # The driver raises the same for a call that it refuses to send: the connection has to be asked.
+    callers = isinstance(cause, OSError | asyncpg.InterfaceError) and not isinstance(cause, TimeoutError)
+    if callers and not _is_gone_from(context):
+        context.invalidate_pool_on_disconnect = False
+        return None
+    return ConnectionLostError(describe(cause))
+
+
+class Sessions:
+    """Makes ORM sessions. `expire` is called where the server turns out to be gone."""
+
+    def __init__(
+        self, settings: Settings, connector: Connector, *, expire: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._connector = connector
+        self._expire = expire
+        limits = settings.database
+        cached = 0 if limits.pgbouncer else settings.performance.statement_cache
+        self.engine: AsyncEngine = create_async_engine(
+            "postgresql+asyncpg://",
+            # PgBouncer gives the next transaction another server, which knows nothing of prepared statements.
+            connect_args={
+                "async_creator_fn": connector.connect_or_refuse,
+                "prepared_statement_cache_size": cached,
+            },
+            pool_size=limits.session_pool,
+            max_overflow=0,
+            pool_timeout=limits.acquire_timeout,
+        )
+        metrics.time_session_statements(self.engine)
+        event.listen(self.engine.sync_engine, "handle_error", _lost_in_session)
+        event.listen(self.engine.sync_engine, "connect", self._note_age)
+        event.listen(self.engine.sync_engine, "checkout", self._refuse_old)
+
+    def _note_age(self, _: Any, record: ConnectionPoolEntry) -> None:
+        record.info["age"] = self._connector.age
+
+    def _refuse_old(self, _: Any, record: ConnectionPoolEntry, __: Any) -> None:
+        """Keep an ORM session from a connection that has ended or was given up while it lay in the pool."""
+        if record.info["age"] != self._connector.age or record.driver_connection.is_closed():  # type: ignore[union-attr]
+            raise DisconnectionError
+
+    def report(self) -> None:
+        """Tell the metrics how the pool is used."""
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        used, idle = pool.checkedout(), pool.checkedin()
+        metrics.pool_is(metrics.SESSION, used=used, idle=idle, limit=pool.size())
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[AsyncSession]:
+        """An ORM session in one transaction: committed when the block ends well, rolled back otherwise."""
+        try:
+            async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+                await self._connect_session(session)
+                yield session
+        except SessionPoolTimeoutError as error:
+            metrics.timed_out(metrics.SESSION)
+            raise DatabaseUnavailableError(describe(error)) from error
+        except ConnectionLostError:
+            await self._expire()
+            raise
+        except DBAPIError as error:
+            raise (error.orig.__cause__ if error.orig else None) or error from error
+
+    async def _connect_session(self, session: AsyncSession) -> None:
+        """Take the session's connection before its block is run, whose own errors may be the same.
+
+        SQLAlchemy sets up a new connection where `_lost_in_session` is told nothing, or is not heard: what it raises
+        for one that is lost while it asks the first for the server's version is that it is closed.
+        """
+        try:
+            await session.connection()
+        except (ResourceClosedError, *CONNECTION_ERRORS) as error:
+            await self._expire()
+            raise DatabaseUnavailableError(describe(error)) from error

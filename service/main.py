@@ -103,9 +103,7 @@ def _jobs(
 
 
 def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
-    """The layers around the routes, the outermost last."""
-    if settings.security.cors_origins:
-        app.add_middleware(Cors, origins=settings.security.cors_origins)
+    """The layer around the routes."""
     app.add_middleware(
         Edge,
         lifecycle=lifecycle,
@@ -115,6 +113,7 @@ def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
         max_body_bytes=settings.server.max_body_bytes,
         proxies=Proxies(settings.server),
         hosts=TrustedHosts(settings.security.trusted_hosts) if settings.security.trusted_hosts else None,
+        cors=Cors(settings.security.cors_origins) if settings.security.cors_origins else None,
     )
 
 

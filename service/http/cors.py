@@ -1,46 +1,81 @@
-"""Cross-origin requests (Fetch standard), for the origins that are named and no other."""
+"""Cross-origin requests (Fetch standard, 3.2), for the origins that are named and no other.
 
-from starlette.datastructures import Headers
-from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+The edge asks for the headers of every answer, so that a page can read problems too, whoever made them: a page that
+cannot read a 413 sees only a network error.
+"""
 
-from service.http.problems import MEDIA_TYPE, MalformedRequest
-from service.http.state import state_of
+from collections.abc import Iterable
+
+from starlette.types import Scope
+
+from service.http.problems import MalformedRequest
+from service.http.state import REFUSAL
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 REQUEST_HEADERS = (
-    "Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-API-Key",
-    "X-Request-Id", "traceparent",
+    "Accept", "Accept-Language", "Authorization", "Content-Language", "Content-Type", "Idempotency-Key", "If-Match",
+    "If-None-Match", "X-API-Key", "X-Request-Id", "traceparent", "tracestate",
 )  # fmt: skip
 RESPONSE_HEADERS = (
-    "ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-Id",
+    "Accept", "Allow", "ETag", "Idempotency-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy",
+    "Retry-After", "WWW-Authenticate", "X-Request-Id",
 )  # fmt: skip
 PREFLIGHT_SECONDS = 600
 
+RawHeaders = list[tuple[bytes, bytes]]
 
-class Cors(CORSMiddleware):
-    """Starlette's middleware, whose refusals are problems like all others."""
+_ORIGIN = b"origin"
+_WANTED_METHOD = b"access-control-request-method"
+_WANTED_HEADERS = b"access-control-request-headers"
+_VARY = (b"vary", b"Origin")
+_EXPOSED = (b"access-control-expose-headers", ", ".join(RESPONSE_HEADERS).encode())
+_PREFLIGHT: RawHeaders = [
+    (b"access-control-allow-methods", ", ".join(METHODS).encode()),
+    (b"access-control-allow-headers", ", ".join(REQUEST_HEADERS).encode()),
+    (b"access-control-max-age", str(PREFLIGHT_SECONDS).encode()),
+    (b"vary", b"Access-Control-Request-Method, Access-Control-Request-Headers"),
+]
+_METHODS = frozenset(method.encode() for method in METHODS)
+_REQUEST_HEADERS = frozenset(name.lower().encode() for name in REQUEST_HEADERS)
 
-    def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
-        super().__init__(
-            app,
-            allow_origins=origins,
-            allow_methods=METHODS,
-            allow_headers=REQUEST_HEADERS,
-            expose_headers=RESPONSE_HEADERS,
-            max_age=PREFLIGHT_SECONDS,
-        )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
-        if "origin" not in headers or not preflight:
-            await super().__call__(scope, receive, send)
-            return
-        answer = self.preflight_response(request_headers=headers)
-        if answer.status_code >= 400:  # noqa: PLR2004
-            problem = MalformedRequest("This origin, method or header is not allowed across origins.")
-            body = problem.as_bytes(instance=scope["path"], request_id=state_of(scope).request_id)
-            answer = Response(body, problem.status, {"Vary": "Origin"}, media_type=MEDIA_TYPE)
-        await answer(scope, receive, send)
+class Cors:
+    """The origins whose pages may call the API, without credentials of the browser's own (cookies)."""
+
+    def __init__(self, origins: Iterable[str]) -> None:
+        self._origins = frozenset(origin.encode() for origin in origins)
+
+    def headers(self, scope: Scope) -> RawHeaders:
+        """Return what every answer carries. `Vary` comes without an origin too, for the sake of caches."""
+        origin = self._allowed(scope)
+        if origin is None:
+            return [_VARY]
+        return [_VARY, (b"access-control-allow-origin", origin), _EXPOSED]
+
+    def preflight(self, scope: Scope) -> RawHeaders | None:
+        """Return the headers that allow a preflight, beside those of every answer; None for any other request.
+
+        Raises `MalformedRequest` for an origin, method or header that is not allowed.
+        """
+        if scope["method"] != "OPTIONS" or not (_values(scope, _ORIGIN) and _values(scope, _WANTED_METHOD)):
+            return None
+        names = b",".join(_values(scope, _WANTED_HEADERS)).split(b",")
+        wanted = {name for field in names if (name := field.strip().lower())}
+        if (
+            self._allowed(scope) is None
+            or not _METHODS.issuperset(_values(scope, _WANTED_METHOD))
+            or not _REQUEST_HEADERS.issuperset(wanted)
+        ):
+            raise MalformedRequest("This origin, method or header is not allowed across origins.")
+        return _PREFLIGHT
+
+    def _allowed(self, scope: Scope) -> bytes | None:
+        origins = _values(scope, _ORIGIN)
+        if not origins and REFUSAL in scope and len(self._origins) == 1:
+            # The connection refused the request before its Origin was read. A single origin may be named always.
+            return next(iter(self._origins))
+        return origins[0] if len(origins) == 1 and origins[0] in self._origins else None
+
+
+def _values(scope: Scope, wanted: bytes) -> list[bytes]:
+    return [value for name, value in scope["headers"] if name == wanted]

@@ -10,6 +10,7 @@ from service import clock
 from service.http import problems
 from service.http.admission import Admission
 from service.http.bodies import forget
+from service.http.cors import Cors, RawHeaders
 from service.http.forwarded import Proxies
 from service.http.hosts import TrustedHosts
 from service.http.lifecycle import Lifecycle
@@ -31,6 +32,8 @@ SECURITY_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-cache"),
 ]
+# Of `OPTIONS *`, which asks about the server and not about any resource (RFC 9110, 9.3.7).
+_ALLOW = [(name.lower().encode(), value.encode()) for name, value in ALLOW.items()]
 HSTS = (b"strict-transport-security", b"max-age=31536000")  # RFC 6797; seconds, a year
 
 
@@ -48,6 +51,7 @@ class Edge:
         max_body_bytes: int,
         proxies: Proxies | None = None,
         hosts: TrustedHosts | None = None,
+        cors: Cors | None = None,
     ) -> None:
         self._app = app
         self._lifecycle = lifecycle
@@ -57,6 +61,7 @@ class Edge:
         self.max_body_bytes = max_body_bytes
         self._proxies = proxies
         self._hosts = hosts
+        self._cors = cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,7 +90,10 @@ class Edge:
         try:
             exchange.refuse()
             if exchange.scope.get("raw_path") == b"*":
-                await exchange.send_options()
+                await exchange.send_empty(204, _ALLOW)
+                return
+            if self._cors is not None and (allowed := self._cors.preflight(exchange.scope)) is not None:
+                await exchange.send_empty(200, [*allowed, (b"content-length", b"0")])
                 return
             exchange.enter()
             await self._app(exchange.scope, exchange.receive, exchange.send)
@@ -216,14 +224,14 @@ class _Exchange:
         headers += [header for header in SECURITY_HEADERS if header[0] not in given]
         if self.scope["scheme"] == "https":  # as the client came, told by a trusted proxy
             headers.append(HSTS)
+        if self._edge._cors is not None:  # noqa: SLF001
+            headers += self._edge._cors.headers(self.scope)  # noqa: SLF001
         if self._edge._lifecycle.draining:  # noqa: SLF001
             headers.append((b"connection", b"close"))
         return headers
 
-    async def send_options(self) -> None:
-        """Answer `OPTIONS *`, which asks about the server and not about any resource (RFC 9110, 9.3.7)."""
-        headers = [(name.lower().encode(), value.encode()) for name, value in ALLOW.items()]
-        await self.send({"type": "http.response.start", "status": 204, "headers": headers})
+    async def send_empty(self, status: int, headers: RawHeaders) -> None:
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": b""})
 
     async def send_problem(self, problem: Problem) -> None:

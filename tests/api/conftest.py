@@ -12,6 +12,7 @@ from service.config import Settings
 from service.database import Database
 from service.main import create_app
 from service.security.keys import create_key
+from tests.asgi import lifespan
 
 Json = dict[str, Any]
 MakeClient = Callable[..., Awaitable[AsyncClient]]
@@ -39,7 +40,7 @@ def settings(database_url: str, redis_url: str) -> Settings:
 @pytest.fixture(scope="session")
 async def app(settings: Settings) -> AsyncIterator[FastAPI]:
     app = create_app(settings)
-    async with app.router.lifespan_context(app):
+    async with lifespan(app):
         yield app
 
 

@@ -16,6 +16,7 @@ from service.main import create_app
 from service.resources.catalog import RESOURCES
 from service.resources.declaration import RestResource
 from service.security.keys import create_key
+from tests.asgi import lifespan
 
 Json = dict[str, Any]
 
@@ -72,7 +73,7 @@ async def running(
 ) -> AsyncIterator[Api]:
     """An application from its start to its end."""
     app = create_app(settings_for(url, **groups), resources)
-    async with app.router.lifespan_context(app):
+    async with lifespan(app):
         database: Database = app.state.database
         async with database.session() as session:
             _, key = await create_key(session, name="engine test", scopes=scopes)

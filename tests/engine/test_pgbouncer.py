@@ -11,6 +11,7 @@ from service.config import Settings
 from service.main import create_app
 from service.security.keys import create_key
 from tests.api.conftest import unique
+from tests.asgi import lifespan
 from tests.bouncer import bounced, needs_pgbouncer
 from tests.conftest import DatabaseFactory
 
@@ -35,7 +36,7 @@ async def client(bouncer_url: str, redis_url: str) -> AsyncIterator[AsyncClient]
         }
     )
     app = create_app(settings)
-    async with app.router.lifespan_context(app):
+    async with lifespan(app):
         async with app.state.database.session() as session:
             _, key = await create_key(session, name="bounced", scopes=["admin"])
         headers = {"X-API-Key": key}

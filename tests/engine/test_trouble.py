@@ -17,6 +17,7 @@ from service.health import CACHE_SECONDS
 from service.local.ports import LOOPBACK
 from service.main import create_app
 from service.security.keys import create_key
+from tests.asgi import lifespan
 from tests.faults.proxy import Endpoint, Proxy
 
 ACQUIRE_SECONDS = 1.0  # of those whose answer must not depend on how busy the machine is
@@ -38,7 +39,7 @@ def _settings(url: str, **database: object) -> Settings:
 async def small(database_url: str) -> AsyncIterator[tuple[FastAPI, AsyncClient]]:
     """An application with few connections, and a client that may do everything."""
     app = create_app(_settings(database_url))
-    async with app.router.lifespan_context(app):
+    async with lifespan(app):
         async with app.state.database.session() as session:
             _, key = await create_key(session, name="trouble", scopes=["admin"])
         async with AsyncClient(
@@ -114,7 +115,7 @@ async def slow(database_url: str, request: pytest.FixtureRequest) -> AsyncIterat
 async def test_process_is_not_ready_before_its_connections_are(database_url: str) -> None:
     async with far(database_url, SMALL["acquire_timeout"]) as url:
         app = create_app(_settings(url, pool_min=2))
-        async with app.router.lifespan_context(app), asyncio.timeout(60):
+        async with lifespan(app), asyncio.timeout(60):
             while not await app.state.health.ready():  # noqa: ASYNC110  # it is polled, as by a kubelet
                 await asyncio.sleep(0.02)
             assert app.state.database.pool.get_idle_size() == 2

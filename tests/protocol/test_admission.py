@@ -21,12 +21,12 @@ LIST = "/api/v1/products"
 
 
 @asynccontextmanager
-async def locked(url: str) -> AsyncIterator[None]:
-    """While this lasts, whoever reads products waits."""
+async def locked(url: str, table: str = "product") -> AsyncIterator[None]:
+    """While this lasts, whoever reads the table waits."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
-            await connection.execute("LOCK TABLE product IN ACCESS EXCLUSIVE MODE")
+            await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
             yield
     finally:
         await connection.close()

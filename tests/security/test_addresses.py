@@ -11,6 +11,7 @@ from service.config import Settings
 from service.main import create_app
 from tests.api.conftest import MakeClient, unique
 from tests.api.test_items import problem
+from tests.asgi import lifespan
 
 URL = "/api/v1/products"
 Guess = Callable[[str, str], Awaitable[int]]
@@ -28,7 +29,7 @@ async def guess(settings: Settings) -> AsyncIterator[Guess]:
     changed["redis"] = {"enabled": False}
     changed["server"]["trusted_proxies"] = "10.0.0.0/8"
     app = create_app(Settings(**changed))
-    async with app.router.lifespan_context(app):
+    async with lifespan(app):
 
         async def send(peer: str, forwarded: str = "") -> int:
             transport = ASGITransport(app, client=(peer, 1234))
@@ -50,7 +51,7 @@ async def test_answers_tell_what_is_left_of_every_policy_that_counted(settings: 
     changed["redis"], changed["security"]["anonymous"] = {"enabled": False}, "write"
     app = create_app(Settings(**changed))
     async with (
-        app.router.lifespan_context(app),
+        lifespan(app),
         AsyncClient(transport=ASGITransport(app), base_url="http://slipway.test") as client,
     ):
         read = await client.get(URL)
@@ -78,7 +79,7 @@ async def test_strangers_at_the_same_address_do_a_caller_no_harm(
     changed["security"]["key_cache_seconds"] = 0
     app = create_app(Settings(**changed))
     async with (
-        app.router.lifespan_context(app),
+        lifespan(app),
         AsyncClient(transport=ASGITransport(app), base_url="http://slipway.test") as client,
     ):
         key = {"Authorization": caller.headers["authorization"]}

@@ -14,6 +14,7 @@ from service.resources.declaration import RestResource
 from service.security.scoped import ScopelessRouteError
 from tests.api.conftest import MakeClient
 from tests.api.test_items import problem
+from tests.asgi import lifespan
 
 SHOP = "https://shop.example"
 URL = "/api/v1/products"
@@ -26,7 +27,7 @@ async def open_to_shop(settings: Settings) -> AsyncIterator[AsyncClient]:
     changed["security"] |= {"cors_origins": [SHOP], "anonymous": "read"}
     app = create_app(Settings(**changed))
     async with (
-        app.router.lifespan_context(app),
+        lifespan(app),
         AsyncClient(transport=ASGITransport(app), base_url="http://slipway.test") as client,
     ):
         yield client
@@ -49,6 +50,26 @@ async def test_named_origin_may_call(open_to_shop: AsyncClient) -> None:
     assert simple.headers["access-control-allow-origin"] == SHOP
     assert "ETag" in simple.headers["access-control-expose-headers"]
     assert "access-control-allow-credentials" not in simple.headers
+
+
+async def test_page_reads_failures_and_limits(settings: Settings) -> None:
+    changed = settings.model_dump()
+    changed["security"] |= {"cors_origins": [SHOP], "anonymous": "read"}
+    changed["rate_limit"] |= {"requests": 1, "window": 3600}
+    changed["redis"] = {"enabled": False}
+    app = create_app(Settings(**changed))
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("a defect")
+
+    transport = ASGITransport(app, raise_app_exceptions=False)
+    async with lifespan(app), AsyncClient(transport=transport, base_url="http://slipway.test") as client:
+        for url, status in (("/broken", 500), (URL, 200), (URL, 429)):
+            answer = await client.get(url, headers={"Origin": SHOP})
+            assert answer.status_code == status
+            assert answer.headers["access-control-allow-origin"] == SHOP
+            assert answer.headers["vary"] == "Origin"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from service.config import Settings
 from service.local.ports import LOOPBACK
 from service.main import create_app
 from tests.api.test_items import problem
+from tests.asgi import lifespan
 from tests.process.conftest import Serve, serve
 
 __all__ = ["serve"]
@@ -27,7 +28,7 @@ async def named(settings: Settings) -> AsyncIterator[AsyncClient]:
     changed["security"] |= {"trusted_hosts": NAMES, "anonymous": "read"}
     app = create_app(Settings(**changed))
     async with (
-        app.router.lifespan_context(app),
+        lifespan(app),
         AsyncClient(transport=ASGITransport(app), base_url="http://api.example") as client,
     ):
         async with asyncio.timeout(10):

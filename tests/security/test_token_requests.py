@@ -9,6 +9,7 @@ from service.config import Settings
 from service.main import create_app
 from tests.api.conftest import unique
 from tests.api.test_items import problem
+from tests.asgi import lifespan
 from tests.security.attacks import ATTACKS
 from tests.security.issuer import AUDIENCE, Issuer, local_issuer
 
@@ -25,7 +26,7 @@ async def trusting(settings: Settings) -> AsyncIterator[tuple[AsyncClient, Issue
         changed["security"]["issuers"] = [{"issuer": issuer.url, "audience": AUDIENCE}]
         app = create_app(Settings(**changed))
         async with (
-            app.router.lifespan_context(app),
+            lifespan(app),
             AsyncClient(transport=ASGITransport(app), base_url="http://slipway.test") as client,
         ):
             yield client, issuer

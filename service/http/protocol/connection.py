@@ -110,7 +110,7 @@ class Connection(HttpToolsProtocol):
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
-            self._refuse(self._reason(error))
+            self._refuse(self._reason(error), data)
         else:
             if self._phase != IDLE or (self._waits() and self.timeout_keep_alive_task is None):
                 self._incomplete(len(data))
@@ -265,8 +265,8 @@ class Connection(HttpToolsProtocol):
 
     # What is refused.
 
-    def _refuse(self, problem: Problem) -> None:
-        """Answer with the problem when the requests before it are answered, and close."""
+    def _refuse(self, problem: Problem, data: bytes = b"") -> None:
+        """Answer with the problem when the requests before it are answered, and close. `data` was read last."""
         if self._deaf:
             return
         self._deaf = True
@@ -274,7 +274,7 @@ class Connection(HttpToolsProtocol):
         if self._phase == BODY:
             self._fail(self.cycle, problem)
             return
-        cycle = self._refused(problem)
+        cycle = self._refused(problem, data)
         at_once, self.cycle = self._waits(), cycle
         if at_once:
             self._start_asgi_task(cycle, self.app)
@@ -291,11 +291,13 @@ class Connection(HttpToolsProtocol):
         if cycle.response_complete:
             self.transport.close()
 
-    def _refused(self, problem: Problem) -> RequestResponseCycle:
-        """An exchange for a request of which nothing is passed on but its method, if the parser knows it."""
+    def _refused(self, problem: Problem, data: bytes) -> RequestResponseCycle:
+        """An exchange for a request of which nothing is passed on but its method and origin, if they are known."""
+        origin = framing.origin(self.headers if self._phase == HEAD else (), data or self._start)
         method = self.parser.get_method().decode("ascii") if self._phase == HEAD and self.url else "OTHER"
         HttpToolsProtocol.on_message_begin(self)
         scope: Any = self.scope
+        self.headers += origin
         scope |= {"method": method, "path": "/", "raw_path": b"/", "query_string": b"", REFUSAL: problem}
         return RequestResponseCycle(
             scope=self.scope,

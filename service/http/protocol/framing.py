@@ -1,6 +1,7 @@
 """What RFC 9112 and RFC 9110 ask of a request's head and llhttp lets pass."""
 
 import re
+from collections.abc import Iterable
 
 import httptools
 
@@ -16,6 +17,8 @@ _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+,;=%-]{1,2
 _UNKNOWN_METHOD = re.compile(rb"(?:\r\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} [!-~]{1,65536} HTTP/1\.[01]\r\n")
 # What the service answers at all; an unknown method is no server error, so that nobody can raise an alarm with it.
 ALLOW = {"Allow": "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"}
+
+_ORIGIN = re.compile(rb"\norigin:[ \t]*([!-~]{1,300})[ \t]*\r?\n", re.IGNORECASE)
 
 Noted = dict[bytes, bytes]
 
@@ -36,6 +39,16 @@ def authority(target: bytes) -> bytes | None:
     if target[:1] in {b"/", b"*"}:
         return None
     return re.split(rb"[/?]", target.partition(b"://")[2], maxsplit=1)[0].rpartition(b"@")[2]
+
+
+def origin(headers: Iterable[tuple[bytes, bytes]], rest: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the `Origin` of a refused request, from its header or from bytes that the parser never saw.
+
+    A page can then read why. Empty when it has not arrived yet.
+    """
+    if found := [value for name, value in headers if name == b"origin"] or _ORIGIN.findall(rest):
+        return [(b"origin", found[-1])]
+    return []
 
 
 def _host(version: str, host: bytes | None) -> Problem | None:

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from tests.unit.rules.layers import imports
-from tests.unit.rules.rule import Finding, Rule, Source, dotted, is_python, service_but
+from tests.unit.rules.rule import Finding, Rule, Source, dotted, is_python, is_service, service_but
 
 # Names in `time` that do not tell the time, and in `datetime` that do.
 PATIENT = {"time.sleep"}
@@ -75,8 +75,31 @@ def _middleware(source: Source) -> Iterator[Finding]:
                 yield line, reason
 
 
+def _past_the_layers(source: Source) -> Iterator[Finding]:
+    for line in _names(source, "lifespan_context"):
+        yield line, "start it with tests.asgi.lifespan, through every ASGI layer as a server does"
+
+
+def _asks_the_type(function: ast.AsyncFunctionDef) -> bool:
+    """Whether the first statement behind the docstring looks at `scope["type"]`."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return "scope['type']" in ast.unparse(body[0])
+
+
+def _scope_type(source: Source) -> Iterator[Finding]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.AsyncFunctionDef) and node.name == "__call__":
+            names = [argument.arg for argument in node.args.args]
+            if names == ["self", "scope", "receive", "send"] and not _asks_the_type(node):
+                yield node.lineno, 'look at scope["type"] first: a layer meets the lifespan too'
+
+
 def _files(path: str, *texts: str) -> Iterable[Source]:
     return tuple(Source(path, text) for text in texts)
+
+
+def _layer(first: str) -> str:
+    return f"class Layer:\n    async def __call__(self, scope, receive, send):\n        {first}\n"
 
 
 RULES = (
@@ -144,5 +167,22 @@ RULES = (
             ),
         ),
         good=(*_files("service/main.py", "app.add_middleware(Edge)\n", "import starlette.middleware\n"),),
+    ),
+    Rule(
+        "through-every-layer",
+        lambda path: path.startswith("tests/") and is_python(path),
+        _past_the_layers,
+        bad=(*_files("tests/x.py", "async with app.router.lifespan_context(app): ...\n"),),
+        good=(
+            *_files("tests/x.py", "async with lifespan(app): ...\n"),
+            Source("service/x.py", "router.lifespan_context\n"),
+        ),
+    ),
+    Rule(
+        "scope-type-first",
+        is_service,
+        _scope_type,
+        bad=(*_files("service/x.py", _layer("method = scope['method']")),),
+        good=(*_files("service/x.py", _layer("if scope['type'] != 'http': return")),),
     ),
 )

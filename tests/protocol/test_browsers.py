@@ -1,0 +1,113 @@
+"""What a page of another origin may read: answers of routes, of the edge, and of the connection (Fetch standard)."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.process.served import Served
+from tests.protocol.conftest import Start
+from tests.protocol.test_admission import locked
+from tests.protocol.wire import Answer, wire
+
+SHOP, DESK, EVIL = "https://shop.example", "https://desk.example", "https://evil.example"
+LIST = "/api/v1/products"
+HEAD = f"GET {LIST} HTTP/1.1\r\nHost: api\r\n"
+ORIGIN = f"Origin: {SHOP}\r\n"
+
+EARLY = {  # answers that no route makes, by status
+    400: f"GET {LIST} HTTP/1.1\r\n{ORIGIN}\r\n",
+    405: f"CONNECT api:80 HTTP/1.1\r\nHost: api\r\n{ORIGIN}\r\n",
+    413: f"POST {LIST} HTTP/1.1\r\nHost: api\r\n{ORIGIN}Content-Length: 99999999\r\n\r\n",
+    414: f"GET {LIST}?q={'x' * 9000} HTTP/1.1\r\nHost: api\r\n{ORIGIN}\r\n",
+    431: HEAD + "".join(f"X-{n}: y\r\n" for n in range(200)) + f"{ORIGIN}\r\n",
+    408: HEAD + ORIGIN,
+}
+
+
+@pytest.fixture(scope="module")
+def selling(start: Start) -> Iterator[Served]:
+    """A server that pages of two origins may call."""
+    with start(
+        security__cors_origins=json.dumps([SHOP, DESK]),
+        security__anonymous="none",
+        server__header_timeout=0.5,
+        server__max_concurrency=1,
+        database__acquire_timeout=10,
+        database__lock_timeout=10,
+    ) as server:
+        yield server
+
+
+def readable(answer: Answer | None) -> bool:
+    """Whether a browser shows the answer to a page of the shop."""
+    assert answer is not None
+    return answer.headers.get("access-control-allow-origin") == SHOP
+
+
+@pytest.mark.parametrize("status", EARLY)
+def test_page_reads_problems_of_the_connection_and_the_edge(selling: Served, status: int) -> None:
+    with wire(selling.port) as client:
+        client.send(EARLY[status].encode())
+        answer = client.answer()
+        assert readable(answer)
+        assert answer is not None
+        assert answer.problem["status"] == status
+        assert "X-Request-Id" in answer.headers["access-control-expose-headers"]
+
+
+def test_page_of_another_origin_reads_none_of_them(selling: Served) -> None:
+    for status, request in EARLY.items():
+        with wire(selling.port) as client:
+            client.send(request.replace(SHOP, EVIL).encode())
+            answer = client.answer()
+            assert answer is not None
+            assert answer.status == status
+            assert not [name for name in answer.headers if name.startswith("access-control-")]
+            assert answer.headers["vary"] == "Origin"
+
+
+async def test_page_reads_that_the_service_is_overloaded(selling: Served, database_url: str) -> None:
+    key = {"X-API-Key": f"slw_{'0' * 12}_{'x' * 43}", "Origin": DESK}
+    async with locked(database_url, "api_key"):
+        with wire(selling.port) as waiting:
+            waiting.send((HEAD + f"X-API-Key: {key['X-API-Key']}\r\n\r\n").encode())
+            answers = [selling.api.get(LIST, headers=key) for _ in range(3)]
+            preflight = selling.api.options(
+                LIST, headers={"Origin": SHOP, "Access-Control-Request-Method": "GET"}
+            )
+    assert {answer.status_code for answer in answers} == {503}
+    assert {answer.headers["access-control-allow-origin"] for answer in answers} == {DESK}
+    assert preflight.status_code == 200  # it costs nothing, and a page would not learn of the 503 behind it
+
+
+def test_preflight_allows_what_the_api_takes(selling: Served) -> None:
+    asked = {
+        "Origin": SHOP,
+        "Access-Control-Request-Method": "PATCH",
+        "Access-Control-Request-Headers": "authorization,content-type,idempotency-key,if-match",
+    }
+    answer = selling.api.options(LIST, headers=asked)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["access-control-allow-origin"] == SHOP
+    assert "access-control-allow-credentials" not in answer.headers
+    assert {"Origin", "Access-Control-Request-Method"} <= set(answer.headers["vary"].split(", "))
+    for name, value in (
+        ("Origin", EVIL),
+        ("Access-Control-Request-Method", "TRACE"),
+        ("Access-Control-Request-Headers", "x-other"),
+    ):
+        refused = selling.api.options(LIST, headers={**asked, name: value})
+        assert refused.status_code == 400
+        assert refused.json()["code"] == "malformed_request"
+        assert "access-control-allow-methods" not in refused.headers
+
+
+def test_page_reads_answers_of_routes(selling: Served) -> None:
+    for path, status in ((LIST, 401), ("/nothing", 404), ("/health", 200)):
+        answer = selling.api.get(path, headers={"Origin": SHOP})
+        assert answer.status_code == status
+        assert answer.headers["access-control-allow-origin"] == SHOP
+        exposed = answer.headers["access-control-expose-headers"].split(", ")
+        assert {"ETag", "Idempotency-Replayed", "Retry-After", "WWW-Authenticate"} <= set(exposed)
+    assert "Origin" in selling.api.get("/health").headers["vary"]  # for caches

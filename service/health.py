@@ -2,17 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-
-import asyncpg
 
 from service import clock
 from service.cache.redis import Redis
 from service.database import Database, DatabaseUnavailableError
 from service.database.errors import CONNECTION_ERRORS
 from service.http.lifecycle import Lifecycle
-from service.migrations import revisions
+from service.migrations.schema import Schema
 from service.observability.metrics import dependency_up, migration_pending
 
 CHECK_TIMEOUT = 1.0
@@ -39,9 +37,13 @@ class Check:
 class Health:
     """Answers the probes. Checks run in parallel, bounded in time, and are kept for half a second."""
 
-    def __init__(self, *, database: Database, redis: Redis | None, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, *, database: Database, schema: Schema, redis: Redis | None, lifecycle: Lifecycle
+    ) -> None:
         self._lifecycle = lifecycle
-        self._checks: dict[str, Callable[[], Awaitable[Check]]] = {"database": lambda: _database(database)}
+        self._checks: dict[str, Callable[[], Awaitable[Check]]] = {
+            "database": lambda: _database(database, schema)
+        }
         if redis is not None:
             self._checks["redis"] = lambda: _redis(redis)
         self._last: dict[str, Check] = {}
@@ -85,32 +87,23 @@ class Health:
         return all(check.ok for check in (await self.checks()).values() if check.critical)
 
 
-async def _database(database: Database) -> Check:
+async def _database(database: Database, schema: Schema) -> Check:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
-            rows = await database.probe("SELECT version_num FROM alembic_version")
+            state = await schema.look()
     except TimeoutError:
         return _no_database(f"no answer in {CHECK_TIMEOUT:g} s")
     except (DatabaseUnavailableError, *CONNECTION_ERRORS) as error:
         return _no_database(str(error) or type(error).__name__)
-    except asyncpg.UndefinedTableError:
-        return _migrated(fits=False, detail="not migrated")
-    except asyncpg.InsufficientPrivilegeError as error:  # the first migration has not come to its grants
-        return _migrated(fits=False, detail=str(error))
-    current = rows[0]["version_num"] if rows else None
-    if not revisions.compatible(current):
-        return _migrated(fits=False, detail=f"at revision {current}, needs {revisions.head()}")
-    migrated = _migrated(fits=True, detail=f"revision {current}")
-    return migrated if database.warm else replace(migrated, ok=False, detail="connections are being opened")
+    migration_pending.set(state.pending)
+    if state.unfit:
+        return Check(ok=False, critical=True, answered=True, detail=state.unfit)
+    detail = f"revision {state.revision}" if database.warm else "connections are being opened"
+    return Check(ok=database.warm, critical=True, answered=True, detail=detail)
 
 
 def _no_database(detail: str) -> Check:
     return Check(ok=False, critical=True, answered=False, detail=detail)
-
-
-def _migrated(*, fits: bool, detail: str) -> Check:
-    migration_pending.set(not fits)
-    return Check(ok=fits, critical=True, answered=True, detail=detail)
 
 
 async def _redis(redis: Redis) -> Check:

@@ -19,6 +19,7 @@ from service.http.edge import Edge
 from service.http.forwarded import Proxies
 from service.http.hosts import TrustedHosts
 from service.http.lifecycle import Lifecycle
+from service.migrations.schema import Schema
 from service.observability.access import AccessLog
 from service.observability.metrics import RequestMetrics
 from service.observability.periodic import Job, periodically
@@ -48,7 +49,8 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     keys = KeyRing(database, settings.security.key_cache_seconds)
     limiter = RateLimiter(redis) if settings.rate_limit.enabled else None
     gate = Gate([keys, tokens], limiter=limiter, security=settings.security, rates=settings.rate_limit)
-    health = Health(database=database, redis=redis, lifecycle=lifecycle)
+    schema = Schema(database, [resource.table for resource in resources])
+    health = Health(database=database, schema=schema, redis=redis, lifecycle=lifecycle)
     services = _services(settings, database)
     jobs = _jobs(health, database, keys, tokens, limiter)
     # The probes come first: they answer to the end, and would open again what is closed behind them.

@@ -40,6 +40,8 @@ def migrate(
 ) -> None:
     """Bring the database to the schema of this version. At the head it does nothing, quickly.
 
+    Refused: a database whose encoding is not UTF8, and migrations with two heads or with one revision id twice.
+
     Exit codes: 0 done, 2 no such revision, 3 wrong settings, 4 database not reached, 6 migration failed or refused,
     7 not at the head.
     """
@@ -49,6 +51,7 @@ def migrate(
         raise CommandError("--from asks no database, so there is nothing to --wait for", Exit.USAGE)
     if check and (sql or to != "head"):
         raise CommandError("--check goes with neither --sql nor --to", Exit.USAGE)
+    revisions.revisions()  # contradictory migrations are refused before a database is asked
     # What asks no database needs no password either.
     settings = load_settings(**({"app": {"environment": Environment.TEST}} if from_ else {}))
     if check:

@@ -17,9 +17,12 @@ from service.database import Database, DatabaseUnavailableError
 from service.http.server import PortTakenError
 from service.migrations.errors import (
     BackwardsError,
+    EncodingError,
     MigrationFailedError,
     NotAtHeadError,
     PooledError,
+    ScriptsError,
+    SeveralHeadsError,
     UnknownRevisionError,
 )
 from service.migrations.grants import AppRoleError
@@ -34,6 +37,9 @@ _CODES: dict[type[Exception], Exit] = {
     MigrationFailedError: Exit.MIGRATION,
     BackwardsError: Exit.MIGRATION,
     PooledError: Exit.MIGRATION,
+    EncodingError: Exit.MIGRATION,
+    ScriptsError: Exit.MIGRATION,
+    SeveralHeadsError: Exit.MIGRATION,
     AppRoleError: Exit.MIGRATION,
     UnknownRevisionError: Exit.USAGE,
     NotAtHeadError: Exit.NOT_AT_HEAD,

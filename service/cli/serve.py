@@ -9,6 +9,7 @@ from service.config.check import load
 from service.http.server import Applications
 from service.http.server import serve as serve_both
 from service.main import create_app
+from service.migrations import revisions
 from service.observability import logs
 
 
@@ -22,8 +23,10 @@ def serve() -> None:
 
 
 def run_server(settings: Settings) -> None:
-    """Serve until a signal comes, in this process or in as many as the settings say. Raises `PortTakenError`."""
+    """Serve until a signal comes, in this process or in as many as the settings say. Raises `PortTakenError`
+    or `ScriptsError`."""
     logs.configure(settings.logging)
+    revisions.revisions()  # or else each worker would fail by itself
     if settings.server.workers > 1:
         from service.http import workers  # noqa: PLC0415  # a single process does without gunicorn
 

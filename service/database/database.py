@@ -62,9 +62,9 @@ class Database:
         """An ORM session in one transaction: committed when the block ends well, rolled back otherwise."""
         return self._sessions.open()
 
-    async def probe(self, sql: str) -> list[asyncpg.Record]:
+    async def probe(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Run one statement on a connection kept for probes, so that a busy pool does not look like a lost server."""
-        return await self._probe.fetch(sql)
+        return await self._probe.fetch(sql, *arguments)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:

@@ -17,13 +17,13 @@ class Probe:
         if self._connection is not None:
             self._connection.terminate()
 
-    async def fetch(self, sql: str) -> list[asyncpg.Record]:
+    async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Run one statement. Raises `DatabaseUnavailableError`, or what the statement raises."""
         try:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await self._connector.knock()
             async with self._connection.transaction():
-                rows: list[asyncpg.Record] = await self._connection.fetch(sql)
+                rows: list[asyncpg.Record] = await self._connection.fetch(sql, *arguments)
                 return rows
         except BaseException as error:
             if self._connection is not None and not isinstance(error, asyncpg.UndefinedTableError):

@@ -23,3 +23,15 @@ class UnknownRevisionError(Exception):
 
 class BackwardsError(Exception):
     """The database is beyond the revision that was asked for."""
+
+
+class ScriptsError(Exception):
+    """The migrations of this version contradict each other: two heads, or one revision id twice."""
+
+
+class SeveralHeadsError(Exception):
+    """The database says that it is at several revisions at once."""
+
+
+class EncodingError(Exception):
+    """The database does not store text as UTF-8."""

@@ -6,7 +6,7 @@ from alembic import command
 
 from service import __version__
 from service.config import Settings
-from service.migrations import grants
+from service.migrations import encoding, grants
 from service.migrations.revisions import reached, revisions
 from service.migrations.runner import LOCK, configuration
 
@@ -17,6 +17,9 @@ SET lock_timeout = '{lock_timeout}ms';
 SELECT pg_advisory_lock({lock});
 
 DO $$ BEGIN
+  IF {encoding} <> '{needed}' THEN
+    RAISE EXCEPTION 'the database''s encoding is %, but {needed} is needed', {encoding};
+  END IF;
   IF {elsewhere} THEN
     RAISE EXCEPTION 'the database is not at revision {before}';
   END IF;
@@ -43,6 +46,8 @@ def script(settings: Settings, *, before: str | None, target: str) -> str:
         "after": target,
         "lock": LOCK,
         "lock_timeout": round(settings.database.migration_lock_timeout * 1000),
+        "encoding": encoding.QUERY,
+        "needed": encoding.NEEDED,
         "elsewhere": AT.format(before=before) if before else EMPTY,
     }
     steps = known[known.index(before) + 1 if before else 0 : known.index(target) + 1]

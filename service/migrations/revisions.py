@@ -1,28 +1,69 @@
 """The revisions that this version was built with, without Alembic: a process that serves needs nothing else of it."""
 
 import ast
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from service.migrations.errors import BackwardsError, UnknownRevisionError
+from service.migrations.errors import BackwardsError, ScriptsError, UnknownRevisionError
 
 LOCATION = Path(__file__).parent
 
 
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What one file of `versions` says of itself: its revision, and the one that it follows (None: the first)."""
+
+    file: str
+    revision: str
+    follows: str | None
+
+
 @cache
 def revisions() -> tuple[str, ...]:
-    """All revisions that this version knows, oldest first."""
-    after: dict[str | None, str] = {}
-    for file in (LOCATION / "versions").glob("[!_]*.py"):
-        constants = _constants(file)
-        after[constants["down_revision"]] = constants["revision"]
-    chain: list[str] = []
-    while (following := after.pop(chain[-1] if chain else None, None)) is not None:
-        chain.append(following)
-    if after:
-        raise AssertionError(f"the migrations are no single line: {', '.join(after.values())} follow nothing")
-    return tuple(chain)
+    """All revisions that this version knows, oldest first. Raises `ScriptsError` unless they are a single line."""
+    # Every file that Alembic itself would read.
+    files = sorted(
+        f for f in (LOCATION / "versions").glob("*.py") if not f.name.startswith((".#", "__init__"))
+    )
+    return tuple(script.revision for script in in_line(map(_script, files)))
+
+
+def in_line(scripts: Iterable[Script]) -> list[Script]:
+    """The scripts of one branch, oldest first.
+
+    Raises `ScriptsError`, which names the files, when one revision id is used twice, when two files follow the same
+    revision (the branch has two heads then), or when a file follows a revision that leads to no first one.
+    """
+    by_revision: dict[str, Script] = {}
+    following: dict[str | None, Script] = {}
+    for script in scripts:
+        twin = by_revision.setdefault(script.revision, script)
+        if twin is not script:
+            raise ScriptsError(
+                f"the migrations {twin.file} and {script.file} both have the revision {script.revision}; "
+                "give one of them another id"
+            )
+        rival = following.setdefault(script.follows, script)
+        if rival is not script:
+            raise ScriptsError(
+                f"the migrations have two heads: {rival.file} and {script.file} both follow "
+                f"{script.follows or 'nothing'}; let one of them follow the other"
+            )
+    line: list[Script] = []
+    while (script_ := following.pop(line[-1].revision if line else None, None)) is not None:
+        line.append(script_)
+    if following:
+        rest = ", ".join(f"{script.file} follows {script.follows}" for script in following.values())
+        raise ScriptsError(f"the migrations are not a single line from a first one: {rest}")
+    return line
+
+
+def _script(file: Path) -> Script:
+    constants = _constants(file)
+    return Script(file.name, constants["revision"], constants["down_revision"])
 
 
 def _constants(file: Path) -> dict[str, Any]:
@@ -39,7 +80,7 @@ def _constants(file: Path) -> dict[str, Any]:
                     found[name.id] = value.value
     for constant in ("revision", "down_revision"):
         if constant not in found:
-            raise AssertionError(f"the migration {file.name} sets no {constant} to a constant")
+            raise ScriptsError(f"the migration {file.name} does not set {constant} to a constant")
     return found
 
 

@@ -23,8 +23,15 @@ from service.config import Settings
 from service.database import DatabaseUnavailableError
 from service.database.connect import connect_options
 from service.database.errors import CONNECTION_ERRORS, describe
-from service.migrations import grants, revisions
-from service.migrations.errors import LockedError, MigrationFailedError, NotAtHeadError, PooledError
+from service.migrations import encoding, grants, revisions
+from service.migrations.errors import (
+    EncodingError,
+    LockedError,
+    MigrationFailedError,
+    NotAtHeadError,
+    PooledError,
+    SeveralHeadsError,
+)
 from service.migrations.role import ensure, settled
 
 log = structlog.get_logger(__name__)
@@ -58,8 +65,8 @@ async def upgrade(settings: Settings, *, to: str = "head", wait: float = 0) -> O
     """Bring the database to a revision.
 
     Waits up to `wait` seconds for the server, for another migration to end, and for locks. Raises
-    `UnknownRevisionError`, `BackwardsError`, `DatabaseUnavailableError`, `PooledError`, `MigrationFailedError` or
-    `grants.AppRoleError`.
+    `UnknownRevisionError`, `BackwardsError`, `DatabaseUnavailableError`, `EncodingError`, `PooledError`,
+    `SeveralHeadsError`, `MigrationFailedError` or `grants.AppRoleError`.
     """
     outcome: Outcome = await _patiently(settings, wait, partial(_upgrade, target=revisions.known(to)))
     return outcome
@@ -114,6 +121,7 @@ async def _connected(
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
+            await _refuse_encoding(connection)
             return await action(connection, settings, deadline)
     except CONNECTION_ERRORS as error:
         raise DatabaseUnavailableError(describe(error)) from error
@@ -125,11 +133,23 @@ async def _connected(
         await engine.dispose()
 
 
-async def current(connection: AsyncConnection) -> str | None:
-    """The revision of a database, None for an empty one."""
-    revision = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
+async def _refuse_encoding(connection: AsyncConnection) -> None:
+    found = await connection.scalar(sa.text(f"SELECT {encoding.QUERY}"))
     await connection.rollback()
-    return revision
+    if refused := encoding.refusal(str(found)):
+        raise EncodingError(refused)
+
+
+async def current(connection: AsyncConnection) -> str | None:
+    """The revision of a database, None for an empty one. Raises `SeveralHeadsError`."""
+    heads = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_heads())
+    await connection.rollback()
+    if len(heads) > 1:
+        raise SeveralHeadsError(
+            f"the database is at several revisions at once: {', '.join(sorted(heads))}; "
+            "delete from the table alembic_version all but the one that it is at"
+        )
+    return heads[0] if heads else None
 
 
 async def _check(connection: AsyncConnection, _settings: Settings, _deadline: float) -> str | None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from alembic.script import ScriptDirectory
 
 from service.migrations import rendering, revisions, runner
+from service.migrations.errors import ScriptsError
 from tests.unit.rules.rule import ROOT
 
 SQUAWK = Path(sys.executable).with_name("squawk")
@@ -111,9 +112,13 @@ def scripts() -> ScriptDirectory:
 
 def lint() -> list[str]:
     """What stands against the migrations, one line each."""
+    try:
+        known = revisions.revisions()
+    except ScriptsError as error:
+        return [str(error)]
     lines = []
     found = scripts()
-    for revision in revisions.revisions():
+    for revision in known:
         path = Path(found.get_revision(revision).path)
         name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name
         lines += [

@@ -1,0 +1,42 @@
+"""A service whose tables are not all there is not ready, and says what is missing."""
+
+import asyncpg
+
+from tests.conftest import DatabaseFactory
+from tests.process.conftest import Serve
+from tests.process.served import eventually
+
+TAKEN_AWAY = """
+ALTER TABLE product RENAME TO product_elsewhere;
+ALTER TABLE category RENAME COLUMN description TO text;
+ALTER TABLE category DISABLE TRIGGER category_history;
+ALTER TABLE idempotency_record DROP COLUMN status;
+"""
+MISSING = (
+    "table idempotency_record has no column status; table category has no column description; "
+    "table category has no trigger for row history; its migration calls track_history; and 1 more"
+)
+
+
+async def test_missing_tables_columns_and_triggers_are_named(
+    serve: Serve, fresh_database: DatabaseFactory
+) -> None:
+    url = fresh_database()
+    db = await asyncpg.connect(url)
+    await db.execute(TAKEN_AWAY)
+    service = serve(database__url=url).listening()
+
+    def detail() -> str:
+        answer = service.admin.get("/readyz")
+        return f"{answer.status_code} {answer.json()['checks']['database'].get('detail')}"
+
+    assert eventually(lambda: detail() == f"503 {MISSING}"), detail()
+    assert [line["reason"] for line in service.lines(event="the database cannot be served")] == [MISSING]
+    assert service.metric("slipway_migration_pending") == 0
+    await db.execute("ALTER TABLE idempotency_record ADD COLUMN status integer NOT NULL")
+    await db.execute("ALTER TABLE category RENAME COLUMN text TO description")
+    await db.execute("ALTER TABLE category ENABLE TRIGGER category_history")
+    assert eventually(lambda: detail() == "503 there is no table product"), detail()
+    await db.execute("ALTER TABLE product_elsewhere RENAME TO product")
+    assert eventually(lambda: detail().startswith("200 revision ")), detail()
+    await db.close()

@@ -90,9 +90,35 @@ async def test_json_is_strict(client: AsyncClient, body: bytes, code: str) -> No
     problem(answer, 400, code)
 
 
-@pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=x", ""]
-)
+OTHER_MEDIA_TYPES = (
+    "text/plain", "application/x-www-form-urlencoded", "", "application/json; charset=x", "json",
+    "application/json; charset=utf-16", "application/json; version=1; CHARSET=latin1",
+    "application/json; charset=utf-8; charset=latin1", 'application/json; charset="utf-8', "application/json version=1",
+    "application/json; charset = utf-8", "application/json, text/plain", "application/jsonx; version=1",
+)  # fmt: skip
+SAME_MEDIA_TYPE = (
+    "application/json; version=1", "application/json;version=1;charset=utf-8", 'application/json; charset="UTF-8"',
+    "Application/JSON ; Charset=Utf-8; q=1", 'application/json; profile="a;b,\\"c"; charset=utf-8', "application/json;",
+    "application/json ; ; a=b ;",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SAME_MEDIA_TYPE)
+async def test_parameters_of_a_media_type_that_mean_nothing_are_ignored(
+    client: AsyncClient, product: Json, kind: str
+) -> None:
+    post = await client.post(PRODUCTS, content=b"{}", headers={"content-type": kind})
+    problem(post, 422, "validation_failed")
+    bulk = await client.post(f"{PRODUCTS}/bulk", content=b"{}", headers={"content-type": kind})
+    problem(bulk, 422, "validation_failed")
+    merge = kind.lower().replace("json", "merge-patch+json")
+    patch = await client.patch(
+        f"{PRODUCTS}/{product['id']}", content=b"{}", headers={"content-type": merge, "if-match": "*"}
+    )
+    assert patch.status_code == 200
+
+
+@pytest.mark.parametrize("kind", OTHER_MEDIA_TYPES)
 async def test_other_media_types_are_refused(client: AsyncClient, kind: str) -> None:
     answer = await client.post(PRODUCTS, content=b"{}", headers={"content-type": kind})
     problem(answer, 415, "unsupported_media_type")

@@ -15,6 +15,18 @@ VALID = (
     Case("value-empty", get(b"X:"), 200),
     Case("value-with-tab-and-high-byte", get(b"X: a\tb\xff"), 200),  # obs-text of RFC 9110, 5.5
     Case("space-around-value", get(b"X:   a \t "), 200),
+    Case("space-behind-the-host", b"GET /health HTTP/1.1\r\nHost: a \r\n\r\n", 200),
+    Case("tabs-around-the-host", b"GET /health HTTP/1.1\r\nHost:\t a:80\t \t\r\n\r\n", 200),
+    Case("space-behind-the-length", post(b"Content-Length: 2 \t", b"{}"), 422),
+    Case("space-behind-the-coding", post(CHUNKED + b" ", b"2\r\n{}\r\n0\r\n\r\n"), 422),
+    Case(
+        "space-behind-the-content-coding",
+        post(b"Content-Encoding: identity \t\r\nContent-Length: 2", b"{}"),
+        422,
+    ),
+    Case(
+        "space-behind-the-expectation", post(b"Expect: 100-continue \t\r\nContent-Length: 2", b"{}"), 100, 422
+    ),
     Case("host-with-port", b"GET /health HTTP/1.1\r\nHost: api.example:8000\r\n\r\n", 200),
     Case("host-of-ipv6", b"GET /health HTTP/1.1\r\nhost: [::1]:8000\r\n\r\n", 200),
     Case("host-last", b"GET /health HTTP/1.1\r\nX: 1\r\nHOST: a\r\n\r\n", 200),

@@ -81,6 +81,12 @@ class Wire:
         body, self._got = self._got[:length], self._got[length:]
         return Answer(status, headers, body)
 
+    def rest(self) -> bytes:
+        """All bytes up to the end of the connection, as they come on the wire. Raises `TimeoutError`."""
+        while self._more():
+            pass
+        return self._got
+
     def closed_within(self, seconds: float) -> float:
         """Seconds until the server closed. Raises `TimeoutError`."""
         began = time.monotonic()

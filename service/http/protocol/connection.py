@@ -29,6 +29,7 @@ from service.http.protocol.limits import (
     Limits,
     Unread,
 )
+from service.http.protocol.unchunked import unchunked
 from service.http.state import REFUSAL
 
 log = structlog.get_logger(__name__)
@@ -200,7 +201,7 @@ class Connection(HttpToolsProtocol):
             return  # a trailer, which must not pass for a header (RFC 9110, 6.5.1)
         if len(headers) >= self._most:
             self._object(problems.HeadersTooLarge())
-        name = name.lower()
+        name, value = name.lower(), value.strip(b" \t")  # RFC 9110, 5.5; the parser leaves what stands behind
         headers.append((name, value))
         if name in SINGLE:
             if name in self._noted:
@@ -261,6 +262,8 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        if cycle.scope["http_version"] == "1.0":
+            app = unchunked(app, cycle)
         super()._start_asgi_task(cycle, app)
 
     # What is refused.

@@ -60,7 +60,7 @@ def _host(version: str, host: bytes | None) -> Problem | None:
 
 def _coding(version: str, coding: bytes | None) -> Problem | None:
     """RFC 9112, 6.1: chunked is the only coding here, and HTTP/1.0 has none."""
-    if coding is None or (version == "1.1" and coding.strip().lower() == b"chunked"):
+    if coding is None or (version == "1.1" and coding.lower() == b"chunked"):
         return None
     return problems.MalformedRequest("The transfer coding is not known.")
 

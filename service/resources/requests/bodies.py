@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from service.http import problems, strict_json
+from service.http.media_types import require_media_type
 from service.http.problems import FieldError
 
 JSON = ("application/json",)
@@ -24,18 +25,6 @@ async def read_body(request: Request, model: type[M], media_types: Collection[st
         return model.model_validate_json(body)
     except ValidationError as error:
         raise problems.ValidationFailed(errors=field_errors(error)) from None
-
-
-def require_media_type(request: Request, allowed: Collection[str]) -> None:
-    """Raises `UnsupportedMediaType` unless the body says that it is one of the `allowed`, in UTF-8."""
-    kind, _, parameters = request.headers.get("content-type", "").partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    if kind.strip().lower() not in allowed or charset not in ("", "charset=utf-8"):
-        raise problems.UnsupportedMediaType(
-            f"Send {' or '.join(allowed)} in UTF-8.", headers={"Accept": ", ".join(allowed)}
-        )
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise problems.UnsupportedMediaType("Send the body without content coding.")
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:

@@ -1,0 +1,57 @@
+"""The media type of a request's content (RFC 9110, section 8.3), and which of them an operation reads."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from service.http.problems import UnsupportedMediaType
+
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_TYPE = re.compile(rf"({_NAME}/{_NAME})")
+# RFC 9110, 5.6.6; possessive, so that a long value costs no more than its length.
+_PARAMETER = re.compile(rf'[ \t]*+;[ \t]*+(?:({_NAME})=({_NAME}|"(?:[^"\\]|\\.)*+"))?+')
+
+
+@dataclass(frozen=True, slots=True)
+class MediaType:
+    """`name` in lower case, such as `application/json`; parameters as they came, names in lower case."""
+
+    name: str
+    parameters: Sequence[tuple[str, str]]
+
+    @property
+    def is_utf_8(self) -> bool:
+        """Whether every `charset` is UTF-8, or there is none. All other parameters have no meaning here."""
+        return all(value.lower() == "utf-8" for name, value in self.parameters if name == "charset")
+
+
+def media_type(value: str) -> MediaType | None:
+    """The media type that a `Content-Type` field names; None for a value that is malformed."""
+    match = _TYPE.match(value)
+    if match is None:
+        return None
+    name, parameters, place = match[1].lower(), [], match.end()
+    while found := _PARAMETER.match(value, place):
+        place = found.end()
+        if found[1]:
+            parameters.append((found[1].lower(), _unquoted(found[2])))
+    return MediaType(name, parameters) if not value[place:].strip(" \t") else None
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+
+
+def require_media_type(request: Request, allowed: Collection[str]) -> None:
+    """Raises `UnsupportedMediaType` unless the content is one of the `allowed`, in UTF-8, without content coding."""
+    values = request.headers.getlist("content-type")
+    given = media_type(values[0]) if len(values) == 1 else None
+    if given is None or given.name not in allowed or not given.is_utf_8:
+        raise UnsupportedMediaType(
+            f"Send {' or '.join(allowed)} in UTF-8.", headers={"Accept": ", ".join(allowed)}
+        )
+    codings = request.headers.getlist("content-encoding")
+    if any(coding.lower() != "identity" for coding in codings):
+        raise UnsupportedMediaType("Send the body without content coding.")

@@ -1,0 +1,46 @@
+"""Answers to HTTP/1.0, which has no transfer coding (RFC 9112, 6.1)."""
+
+import asyncio
+import socket
+import struct
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+
+def unchunked(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
+    """`app`, whose answers without a length end with the connection (RFC 9112, 6.3, rule 8).
+
+    uvicorn sends such answers in chunks. An answer that breaks off resets the connection, because closing it would
+    make the part that was sent look like the whole.
+    """
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        delimited_by_close = False
+
+        async def send_unchunked(message: Message) -> None:
+            nonlocal delimited_by_close
+            if message["type"] == "http.response.start":
+                headers = [h for h in message.get("headers", ()) if h[0].lower() != b"transfer-encoding"]
+                message = {**message, "headers": headers}
+                delimited_by_close = all(name.lower() != b"content-length" for name, _ in headers)
+                if delimited_by_close:
+                    cycle.chunked_encoding = False
+            elif delimited_by_close:
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await app(scope, receive, send_unchunked)
+        finally:
+            if delimited_by_close and not cycle.response_complete:
+                _reset(cycle.transport)
+
+    return answering
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close without the end of the stream: a socket that lingers for no time sends RST instead of FIN (socket(7))."""
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

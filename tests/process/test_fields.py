@@ -1,0 +1,53 @@
+"""Blanks and tabs around a header field's value are no part of it (RFC 9110, 5.5), whichever field it is."""
+
+import json
+from uuid import uuid4
+
+from tests.process.served import Json, Served
+from tests.process.test_seen import line_of
+from tests.protocol.wire import wire
+
+CATEGORIES = b"/api/v1/categories"
+AROUND = b"\t %b \t "
+
+
+def sent(service: Served, line: bytes, fields: dict[bytes, bytes], body: Json) -> tuple[bytes, Json]:
+    """The header and the body of the answer to a request whose values all have blanks and tabs around them."""
+    content = json.dumps(body).encode()
+    every = {b"Host": b"a", b"Connection": b"close", b"Content-Length": b"%d" % len(content), **fields}
+    head = b"\r\n".join([line + b" HTTP/1.1", *(b"%b:%b" % (n, AROUND % v) for n, v in every.items())])
+    with wire(service.port) as client:
+        client.send(head + b"\r\n\r\n" + content)
+        answer, _, document = client.rest().partition(b"\r\n\r\n")
+    return answer, json.loads(document)
+
+
+def test_blanks_and_tabs_around_values_are_left_out(shared: Served, headers: dict[str, str]) -> None:
+    key = headers["Authorization"].partition(" ")[2].encode()
+    name, request_id = uuid4().hex, f"ows-{uuid4().hex}"
+    fields = {
+        b"X-API-Key": key,
+        b"Content-Type": b"application/json; charset=utf-8",
+        b"Content-Encoding": b"identity",
+        b"Accept": b"application/json",
+        b"Idempotency-Key": name.encode(),
+        b"X-Request-Id": request_id.encode(),
+        b"X-Forwarded-For": b"203.0.113.7",
+        b"X-Forwarded-Proto": b"https",
+    }
+    body = {"slug": f"ows-{name}", "name": name}
+    answer, made = sent(shared, b"POST " + CATEGORIES, fields, body)
+    assert answer.startswith(b"HTTP/1.1 201 "), made
+    assert b"strict-transport-security" in answer
+    assert line_of(shared, request_id)["principal"] == f"key:{key.split(b'_')[1].decode()}"
+    again, same = sent(shared, b"POST " + CATEGORIES, {**fields, b"X-Request-Id": uuid4().hex.encode()}, body)
+    assert (again.split(b" ")[1], same) == (b"201", made)
+    tag = next(line.split(b": ")[1] for line in answer.split(b"\r\n") if line.lower().startswith(b"etag"))
+    change = {
+        b"Authorization": b"Bearer " + key,
+        b"Content-Type": b"application/merge-patch+json; version=1",
+        b"If-Match": tag,
+    }
+    url = CATEGORIES + b"/" + made["id"].encode()
+    answer, changed = sent(shared, b"PATCH " + url, change, {"name": "new"})
+    assert (answer.split(b" ")[1], changed["name"]) == (b"200", "new")

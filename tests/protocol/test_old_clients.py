@@ -1,0 +1,112 @@
+"""Clients of HTTP/1.0, which know no transfer coding: the end of the connection is the end of an answer."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from service.config.server import ServerSettings
+from service.http.protocol.connection import limited
+from service.http.protocol.limits import Limits
+from tests.process.served import Served
+from tests.protocol.case import ITEMS
+from tests.protocol.conftest import UNDER_GUNICORN, Start
+from tests.protocol.wire import wire
+
+pytestmark = pytest.mark.xdist_group("protocol-corpus")
+OLD = b"%b %b HTTP/1.0\r\n%b\r\n"
+EXPORT = ITEMS + b"/export"
+FIELDS = (b"", b"Connection: keep-alive\r\n", b"Host: a\r\nConnection: Keep-Alive, close\r\n")
+
+
+@pytest.fixture(scope="module")
+def server(start: Start) -> Iterator[Served]:
+    with start() as server:
+        yield server
+
+
+def whole_answer(server: Served, request: bytes) -> tuple[list[str], bytes]:
+    """The lines of the header in lower case, and every byte behind it up to the end of the connection."""
+    with wire(server.port) as client:
+        client.send(request)
+        head, _, body = client.rest().partition(b"\r\n\r\n")
+    return head.decode("latin-1").lower().split("\r\n"), body
+
+
+def check_exports(server: Served) -> None:
+    for name in ("one", "two"):
+        server.api.post(ITEMS.decode(), json={"slug": f"old-{name}", "name": name})
+    expected = server.api.get(EXPORT.decode())
+    assert expected.headers["transfer-encoding"] == "chunked"
+    assert len(expected.text.splitlines()) >= 2
+    for fields in FIELDS:
+        head, body = whole_answer(server, OLD % (b"GET", EXPORT, fields))
+        assert head[0].endswith(" 200 ok")
+        assert "connection: close" in head
+        assert not any(line.startswith(("transfer-encoding", "content-length")) for line in head)
+        assert body == expected.content
+
+
+def test_export_is_the_bytes_up_to_the_end_of_the_connection(server: Served) -> None:
+    check_exports(server)
+
+
+@pytest.mark.long
+def test_export_is_the_same_under_gunicorn(start: Start) -> None:
+    with start(**UNDER_GUNICORN) as server:
+        check_exports(server)
+
+
+def test_head_and_lists_have_no_transfer_coding_either(server: Served) -> None:
+    for method, path in ((b"HEAD", EXPORT), (b"HEAD", ITEMS), (b"GET", ITEMS), (b"GET", ITEMS + b"?x=1")):
+        head, body = whole_answer(server, OLD % (method, path, b""))
+        assert "connection: close" in head
+        assert not any(line.startswith("transfer-encoding") for line in head)
+        lengths = [int(line.partition(": ")[2]) for line in head if line.startswith("content-length")]
+        assert body == b"" if method == b"HEAD" else lengths == [len(body)]
+        if body:
+            json.loads(body)
+
+
+async def answer_of(application: Any, request: bytes) -> bytes:
+    """What an application of the test's own sends over our protocol. Raises `ConnectionResetError`."""
+    config = Config(application, http=limited(Limits.of(ServerSettings())), ws="none", log_config=None)
+    config.load()
+    protocol: Any = config.http_protocol_class
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(
+        lambda: protocol(config=config, server_state=ServerState(), app_state={}, _loop=loop), "127.0.0.1", 0
+    )
+    async with listener, asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+        writer.write(request)
+        try:
+            return await reader.read()
+        finally:
+            writer.close()
+
+
+async def test_streamed_answer_that_breaks_off_does_not_look_whole() -> None:
+    async def breaks(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        await asyncio.sleep(0.05)
+
+    with pytest.raises(ConnectionResetError):
+        await answer_of(breaks, OLD % (b"GET", b"/", b""))
+
+
+async def test_coding_that_the_application_asks_for_is_left_out() -> None:
+    async def codes(_scope: Any, _receive: Any, send: Any) -> None:
+        coding = [(b"Transfer-Encoding", b"chunked")]
+        await send({"type": "http.response.start", "status": 200, "headers": coding})
+        for body, more in ((b"a", True), (b"", True), (b"b", False)):
+            await send({"type": "http.response.body", "body": body, "more_body": more})
+
+    head, _, body = (await answer_of(codes, OLD % (b"GET", b"/", b""))).partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert body == b"ab"

@@ -32,7 +32,9 @@ def _problems() -> Iterator[str]:
         "Every answer that is not a success is `application/problem+json` (RFC 9457) with `type` "
         "(`urn:slipway:problem:` and the code), `title`, `status`, `code`, `instance` and `request_id`; where there is "
         "more to say also `detail`, and `errors` with a `pointer` into the body, a `parameter` or a `header` for each. "
-        "Codes are stable: program against them, not against texts.",
+        "Codes are stable: program against them, not against texts. A hand-written route that raises `HTTPException` "
+        "answers with that status, its text as `detail`, or anything else as `context`; a status without a row here "
+        "has the code `status_` and its number, such as `status_460`.",
     )
     yield from _table(
         ("status", "code", "title", "when"),

@@ -1,9 +1,8 @@
 """Making responses of problems, and problems of the framework's exceptions."""
 
-from collections.abc import Mapping
-
 import asyncpg
 from fastapi import FastAPI, Request
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
@@ -12,20 +11,11 @@ from starlette.responses import Response
 from service.database import DatabaseUnavailableError
 from service.http import problems
 from service.http.database_errors import problem_of
+from service.http.http_exceptions import is_frameworks, problem_of_exception
 from service.http.problems import FieldError, Problem
 from service.http.state import state_of
 
-_BY_STATUS: Mapping[int, type[Problem]] = {
-    400: problems.MalformedRequest,
-    401: problems.Unauthenticated,
-    403: problems.Forbidden,
-    404: problems.NotFound,
-    405: problems.MethodNotAllowed,
-    413: problems.BodyTooLarge,
-    415: problems.UnsupportedMediaType,
-    422: problems.ValidationFailed,
-    503: problems.Unavailable,
-}
+HTTP_OK, BAD_REQUEST = 200, 400
 
 
 def problem_response(request: Request, problem: Problem) -> Response:
@@ -37,7 +27,7 @@ def problem_response(request: Request, problem: Problem) -> Response:
 def install(app: FastAPI) -> None:
     """Let nothing leave the application but its own answers and problems."""
     app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(DatabaseUnavailableError, _unavailable)
     app.add_exception_handler(asyncpg.PostgresError, _postgres)
@@ -60,17 +50,14 @@ async def _postgres(request: Request, error: Exception) -> Response:
     return problem_response(request, problem)
 
 
-async def _framework(request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
+    """The answer to an exception of the framework, or one that a hand-written route raised."""
     assert isinstance(error, HTTPException)
-    kind = _BY_STATUS.get(error.status_code, problems.MalformedRequest)
-    if error.status_code >= 500:  # noqa: PLR2004
-        kind = _BY_STATUS.get(error.status_code, problems.InternalError)
-    if kind is not problems.MethodNotAllowed:
-        return problem_response(request, kind(headers=error.headers))
-    headers = {"Allow": _allowed(request)}
-    if request.method == "OPTIONS":
-        return Response(status_code=204, headers=headers)
-    return problem_response(request, kind(headers=headers))
+    if request.method == "OPTIONS" and is_frameworks(error, 405):
+        return Response(status_code=204, headers={"Allow": _allowed(request)})
+    if HTTP_OK <= error.status_code < BAD_REQUEST:
+        return await http_exception_handler(request, error)
+    return problem_response(request, problem_of_exception(error, allowed=lambda: _allowed(request)))
 
 
 def _allowed(request: Request) -> str:
@@ -88,6 +75,8 @@ def _allowed(request: Request) -> str:
 
 async def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    if any(item["type"] == "json_invalid" for item in error.errors()):
+        return problem_response(request, problems.InvalidJson())
     wrong, in_body = [], False
     for item in error.errors():
         place, *rest = item["loc"]

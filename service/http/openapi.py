@@ -48,6 +48,7 @@ class Problem(BaseModel):
     request_id: str
     detail: str | None = None
     errors: list[WrongValue] | None = None
+    context: Any = None
 
 
 def install(app: FastAPI) -> None:

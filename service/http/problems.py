@@ -32,7 +32,8 @@ class FieldError:
 
 
 class Problem(Exception):  # noqa: N818  # the RFC's own term
-    """Base of all problems. `detail` is shown to the client: no SQL, no stack, no secret."""
+    """Base of all problems. `detail` is shown to the client: no SQL, no stack, no secret; so is `context`, a JSON text
+    of what a hand-written route says beyond words."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -45,11 +46,17 @@ class Problem(Exception):  # noqa: N818  # the RFC's own term
         *,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        context: bytes | None = None,
     ) -> None:
         super().__init__(detail or self.title)
         self.detail = detail
         self.errors = errors
-        self.all_headers = {**self.headers, **(headers or {})}
+        self.context = context
+        given = headers or {}
+        names = {name.lower() for name in given}
+        self.all_headers = {name: v for name, v in self.headers.items() if name.lower() not in names} | {
+            **given
+        }
 
     def as_json(self, *, instance: str, request_id: str) -> dict[str, Any]:
         """The members of the problem document."""
@@ -65,6 +72,8 @@ class Problem(Exception):  # noqa: N818  # the RFC's own term
             body["detail"] = self.detail
         if self.errors:
             body["errors"] = [error.as_json() for error in self.errors[:MOST_ERRORS]]
+        if self.context is not None:
+            body["context"] = orjson.Fragment(self.context)
         return body
 
     def as_bytes(self, *, instance: str, request_id: str) -> bytes:

@@ -1,0 +1,68 @@
+"""Problems of `HTTPException`, which the framework raises, and which teams may raise in hand-written routes.
+
+The status, the text and the headers are the team's and stay as they are. So are those of a 5xx, which was raised on
+purpose.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from pydantic_core import PydanticSerializationError, to_json
+from starlette.exceptions import HTTPException
+
+from service.http import problems
+from service.http.problems import Problem
+from service.http.raised import problem_of_status
+
+log = structlog.get_logger(__name__)
+
+LEAST, MOST = 400, 599
+_OF_THE_CONTENT = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
+_WHILE_READING = (
+    "There was an error parsing the body"  # FastAPI's, around whatever reading the body has raised
+)
+
+
+def problem_of_exception(error: HTTPException, *, allowed: Callable[[], str]) -> Problem:
+    """The problem that says what the exception does. `allowed` is asked for `Allow` where a 405 has none of its own."""
+    status, cause = error.status_code, error.__cause__
+    if error.detail == _WHILE_READING and isinstance(cause, Problem):
+        return cause
+    if not LEAST <= status <= MOST:
+        log.error("HTTPException with a status that no answer can have", status=status)
+        return problems.InternalError()
+    headers = {n: v for n, v in (error.headers or {}).items() if n.lower() not in _OF_THE_CONTENT}
+    if is_frameworks(error, problems.MethodNotAllowed.status):
+        headers = {"Allow": allowed()}  # the framework names the methods of the first route only
+    elif status == problems.MethodNotAllowed.status and not any(name.lower() == "allow" for name in headers):
+        headers["Allow"] = allowed()  # RFC 9110, 15.5.6
+    text, context = _said(error)
+    return problem_of_status(status)(text, headers=headers, context=context)
+
+
+def is_frameworks(error: HTTPException, status: int) -> bool:
+    """Whether the exception has this status and says nothing of its own, as the framework's exceptions do."""
+    return error.status_code == status and error.detail == _phrase(status)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _said(error: HTTPException) -> tuple[str | None, bytes | None]:
+    """The detail as text, or anything else as JSON. The status's own phrase says nothing that the title does not."""
+    detail: Any = error.detail
+    if detail is None or detail in ("", _phrase(error.status_code)):
+        return None, None
+    if isinstance(detail, str):
+        return detail.encode("utf-8", "replace").decode("utf-8"), None  # a lone surrogate cannot be sent
+    try:
+        return None, to_json(detail, fallback=str, inf_nan_mode="null")
+    except (PydanticSerializationError, ValueError) as wrong:
+        log.warning("the detail of an HTTPException cannot be sent", reason=str(wrong))
+        return None, None

@@ -1,0 +1,55 @@
+"""An application with hand-written routes, served by uvicorn with our protocol from a thread of this process."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import uvicorn
+from fastapi import FastAPI
+
+from service.http.protocol.connection import limited
+from service.http.protocol.limits import Limits
+from service.http.server import listen
+from service.local.ports import LOOPBACK
+from tests.process.served import eventually
+
+
+@dataclass(frozen=True)
+class Running:
+    """Where it listens, and a client of it."""
+
+    port: int
+    api: httpx2.Client
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[Running]:
+    """The application from its start, by the ASGI lifespan, to its end."""
+    settings = app.state.settings.server
+    listener = listen(LOOPBACK, 0, 64)
+    config = uvicorn.Config(
+        app,
+        http=limited(Limits.of(settings)),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        assert eventually(lambda: server.started, seconds=30)
+        port: Any = listener.getsockname()[1]
+        with httpx2.Client(base_url=f"http://{LOOPBACK}:{port}", timeout=10) as client:
+            yield Running(port, client)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()

@@ -1,0 +1,140 @@
+"""`HTTPException` in hand-written routes: the team's status, text and headers in the shape of every problem."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated, Any
+from uuid import UUID
+
+import httpx2
+import pytest
+from fastapi import APIRouter, HTTPException
+from starlette.exceptions import HTTPException as StarletteException
+
+from service.main import create_app
+from service.resources.catalog import categories
+from service.security.access import needs
+from service.security.principals import Principal
+from tests.engine.api import CATEGORIES, Json, settings_for
+from tests.protocol.handwritten import Running, served
+
+router = APIRouter()
+Reader = Annotated[Principal, needs("catalog:read")]
+
+ID = UUID(int=7)
+RAISED: dict[str, HTTPException] = {
+    "text": HTTPException(409, "already shipped"),
+    "nothing": HTTPException(409),
+    "headers": HTTPException(401, "again", headers={"www-authenticate": "Basic", "Content-Length": "3"}),
+    "mapping": HTTPException(422, {"reason": "shipped", "order": ID, "at": [1, None, float("nan")]}),
+    "list": HTTPException(400, ["a", "b"]),
+    "number": HTTPException(402, 5),
+    "surrogate": HTTPException(404, "half \ud800"),
+    "odd": HTTPException(409, {"\ud800": 1}),
+    "server": HTTPException(500, "the printer is on fire"),
+    "gateway": HTTPException(504, "the carrier did not answer"),
+    "away": HTTPException(503, "closed at night", headers={"Retry-After": "3600"}),
+    "starlette": StarletteException(410, "it was here"),  # type: ignore[dict-item]
+    "method": HTTPException(405, "not on Sundays"),
+    "method-with-allow": HTTPException(405, "not on Sundays", headers={"allow": "GET"}),
+    "unheard": HTTPException(460, "hm"),
+    "impossible": HTTPException(700, "hm"),
+    "redirect": HTTPException(303, headers={"Location": "/elsewhere"}),
+    "unchanged": HTTPException(304, headers={"ETag": '"x"'}),
+}
+
+
+@router.get("/raise/{name}")
+async def raising(name: str, _: Reader) -> None:
+    raise RAISED[name]
+
+
+@router.get("/status/{status}")
+async def any_status(status: int, _: Reader) -> None:
+    raise HTTPException(status, "why")
+
+
+@pytest.fixture(scope="module")
+def running(database_url: str) -> Iterator[Running]:
+    settings = settings_for(database_url, security={"anonymous": "write"})
+    with served(create_app(settings, [replace(categories, extra=router)])) as running:
+        yield running
+
+
+def told(running: Running, name: str) -> tuple[int, Json, httpx2.Headers]:
+    """The status, the problem and the headers that raising it leads to."""
+    answer = running.api.get(f"{CATEGORIES}/raise/{name}")
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == answer.status_code
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    return answer.status_code, problem, answer.headers
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code", "detail"),
+    [
+        ("text", 409, "conflict", "already shipped"),
+        ("nothing", 409, "conflict", None),
+        ("surrogate", 404, "not_found", "half ?"),
+        ("odd", 409, "conflict", None),
+        ("server", 500, "internal_error", "the printer is on fire"),
+        ("gateway", 504, "gateway_timeout", "the carrier did not answer"),
+        ("starlette", 410, "gone", "it was here"),
+        ("unheard", 460, "status_460", "hm"),
+        ("impossible", 500, "internal_error", None),
+    ],
+)
+def test_status_and_text_are_the_teams(
+    running: Running, name: str, status: int, code: str, detail: str | None
+) -> None:
+    given, problem, _ = told(running, name)
+    assert (given, problem["code"], problem.get("detail")) == (status, code, detail)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "context"),
+    [
+        ("mapping", 422, {"reason": "shipped", "order": str(ID), "at": [1, None, None]}),
+        ("list", 400, ["a", "b"]),
+        ("number", 402, 5),
+    ],
+)
+def test_detail_that_is_no_text_is_the_context(
+    running: Running, name: str, status: int, context: Any
+) -> None:
+    given, problem, _ = told(running, name)
+    assert (given, problem["context"]) == (status, context)
+    assert "detail" not in problem
+
+
+def test_headers_are_kept_once_but_those_of_another_content(running: Running) -> None:
+    assert told(running, "headers")[2].get_list("www-authenticate") == ["Basic"]
+    assert told(running, "away")[2].get_list("retry-after") == ["3600"]
+    assert told(running, "method-with-allow")[2].get_list("allow") == ["GET"]
+    assert "GET" in told(running, "method")[2]["allow"]
+    assert told(running, "method")[1]["detail"] == "not on Sundays"
+
+
+def test_no_status_becomes_another(running: Running) -> None:
+    for status in range(400, 600):
+        answer = running.api.get(f"{CATEGORIES}/status/{status}")
+        assert (answer.status_code, answer.json()["detail"]) == (status, "why")
+        assert answer.json()["code"]
+    assert running.api.get(f"{CATEGORIES}/raise/redirect").headers["location"] == "/elsewhere"
+    assert running.api.get(f"{CATEGORIES}/raise/unchanged").status_code == 304
+
+
+def test_exceptions_of_the_framework_keep_their_answers(running: Running) -> None:
+    missing = running.api.get("/api/v1/nothing")
+    assert (missing.status_code, missing.json()["code"], missing.json().get("detail")) == (
+        404,
+        "not_found",
+        None,
+    )
+    wrong = running.api.delete(f"{CATEGORIES}/raise/text")
+    assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
+    assert wrong.headers["allow"] == "GET, HEAD, OPTIONS"
+    options = running.api.options(f"{CATEGORIES}/raise/text")
+    assert (options.status_code, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+    value = running.api.get(f"{CATEGORIES}/status/many")
+    assert (value.status_code, value.json()["errors"][0]["parameter"]) == (400, "status")

@@ -22,6 +22,8 @@ class RequestState:
     trace_id: str | None = None
     span_id: str | None = None
     principal: Any = None
+    admitted: Any = None
+    """The principal, once it has been counted and let in."""
     head: bool = False
     """The answer's content goes nowhere: whoever makes it at great cost need not."""
     extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)

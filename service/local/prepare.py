@@ -14,6 +14,7 @@ from service.migrations.runner import upgrade
 from service.models.catalog import Category
 from service.sample.load import is_empty, load_sample
 from service.security.keys import KeyRing, create_key
+from service.security.refusals import RefusedError
 from service.security.principals import ADMIN
 
 SERVER_SECONDS = 10.0
@@ -49,8 +50,9 @@ async def prepare(settings: Settings, folder: Path, say: Say) -> Prepared:
 async def _api_key(database: Database, file: Path) -> str:
     """Return the key in `file` if it still opens this database, else a new one, which is kept there."""
     kept = noted_secret(file)
-    if kept and await KeyRing(database, cache_seconds=0).verify(kept):
-        return kept
+    with contextlib.suppress(RefusedError):
+        if kept and await KeyRing(database, cache_seconds=0).verify(kept):
+            return kept
     async with database.session() as session:
         _, made = await create_key(session, name="slipway dev", scopes=[ADMIN])
     write_private(file, made + "\n")

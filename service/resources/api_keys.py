@@ -15,13 +15,13 @@ from service.resources.documentation import ALWAYS, WITH_BODY
 from service.resources.requests.bodies import read_body
 from service.resources.requests.parameters import plain_request
 from service.resources.schemas.base import Input, Output, integral
-from service.security.access import needs
+from service.security.access import require_scope
 from service.security.keys import SCOPE, NoSuchKeyError, create_key, list_keys, revoke_key
 from service.security.principals import ADMIN, Principal
 
 router = APIRouter(prefix="/keys", tags=["keys"], dependencies=[Depends(plain_request)])
 
-Admin = Annotated[Principal, needs(ADMIN)]
+Admin = Annotated[Principal, require_scope(ADMIN)]
 Scope = Annotated[str, Field(pattern=SCOPE.pattern)]
 
 

@@ -22,7 +22,7 @@ from service.resources.engine import Engine, again_after_rollback
 from service.resources.operations import ALL
 from service.resources.operations.lists import list_under
 from service.resources.operations.operation import Operation
-from service.security.access import Gate, needs
+from service.security.access import Gate, require_scope
 from service.security.principals import Principal
 
 
@@ -96,7 +96,7 @@ def _endpoint(scope: str, body: type[Any] | None) -> Callable[..., Any]:
         raise AssertionError("the route answers, not its endpoint")
 
     keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [inspect.Parameter("principal", keyword, annotation=Principal, default=needs(scope))]
+    parameters = [inspect.Parameter("principal", keyword, annotation=Principal, default=require_scope(scope))]
     if body is not None:
         parameters.append(inspect.Parameter("item", keyword, annotation=body))
     endpoint.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -105,7 +105,7 @@ def _endpoint(scope: str, body: type[Any] | None) -> Callable[..., Any]:
 
 async def _handle(engine: Engine, operation: Operation, gate: Gate, scope: str, request: Request) -> Response:
     try:
-        principal = await gate.admit(request, scope)
+        principal = await gate.admit(request, (scope,))
         require_acceptable(request, operation.produces)
         if engine.resource.hooks is None or not operation.writes:
             return await operation.handle(engine, request, principal)

@@ -15,7 +15,7 @@ from service.http.session import SessionDep
 from service.models.catalog import Category, Product, ProductStatus
 from service.resources.documentation import ALWAYS
 from service.resources.requests.parameters import plain_request
-from service.security.access import needs
+from service.security.access import require_scope
 from service.security.principals import Principal
 
 router = APIRouter(dependencies=[Depends(plain_request)])
@@ -34,7 +34,7 @@ class CategorySummary(BaseModel):
 async def summarise(
     id: UUID,  # noqa: A002  # the name in the path
     session: SessionDep,
-    _: Annotated[Principal, needs("catalog:read")],
+    _: Annotated[Principal, require_scope("catalog:read")],
 ) -> CategorySummary:
     """How many products a category has, and what they are worth."""
     category = await session.get(Category, id)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Annotated, Protocol
 
-import structlog
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
@@ -13,9 +12,8 @@ from service.config import RateLimitSettings, SecuritySettings
 from service.http.problems import Forbidden, TooManyRequests, Unauthenticated
 from service.http.state import state_of
 from service.security.limits import Policy, RateLimiter, count_from_zero
-from service.security.principals import Principal, anonymous
-
-log = structlog.get_logger(__name__)
+from service.security.principals import ANONYMOUS, Principal, anonymous
+from service.security.refusals import Reason, RefusalLog, RefusedError
 
 # These two only document themselves in OpenAPI; `Gate` reads the headers.
 bearer = HTTPBearer(
@@ -38,7 +36,7 @@ class Verifier(Protocol):
         """The principal of a credential that was good not long ago: enough to count by, not to let in."""
 
     async def verify(self, presented: str) -> Principal | None:
-        """The principal of a credential, None for one that is no good."""
+        """The principal of a credential; None for one of another kind. Raises `RefusedError` for one that is no good."""
 
 
 class Gate:
@@ -58,6 +56,7 @@ class Gate:
     ) -> None:
         self._verifiers = verifiers
         self._limiter = limiter
+        self._refusals = RefusalLog()
         self._anonymous_may = _ANONYMOUS_MAY[security.anonymous]
         self._default = Policy("default", rates.requests, rates.window)
         self._write = Policy("write", rates.writes, rates.window)
@@ -68,20 +67,38 @@ class Gate:
                 count_from_zero(policy)
         self._policies = ", ".join(f'"{p.name}";q={p.requests};w={p.window}' for p in policies).encode()
 
-    async def admit(self, request: Request, scope: str) -> Principal:
-        """The principal of the request, which holds `scope`."""
+    async def admit(self, request: Request, scopes: Sequence[str]) -> Principal:
+        """The principal of the request, which holds every one of `scopes`.
+
+        A request is identified and counted once, however many dependencies of its route ask. Without scopes any
+        credential will do, and no caller is anonymous.
+        """
+        state = state_of(request.scope)
+        if state.admitted is None:
+            state.admitted = await self._admit(request, scopes)
+            state.principal = state.admitted
+        elif state.admitted.id == ANONYMOUS:
+            return self._without_credential(scopes)
+        principal: Principal = state.admitted
+        if missing := [scope for scope in scopes if not principal.may(scope)]:
+            raise Forbidden(_needed(missing))
+        return principal
+
+    async def _admit(self, request: Request, scopes: Sequence[str]) -> Principal:
         credential = _credential(request)
         principal = self._find(lambda v, c: v.known(c), credential)
         if principal is not None:
             await self._count(request, self._default, principal.id)
         else:
-            principal = await self._identify(request, credential, scope)
+            principal = await self._identify(request, credential, scopes)
         if request.method not in SAFE_METHODS:
             await self._count(request, self._write, principal.id)
-        state_of(request.scope).principal = principal
-        if not principal.may(scope):
-            raise Forbidden(f"The scope {scope} is needed.")
         return principal
+
+    def _without_credential(self, scopes: Sequence[str]) -> Principal:
+        if scopes and all(scope.rpartition(":")[2] in self._anonymous_may for scope in scopes):
+            return anonymous(scopes)
+        raise Unauthenticated
 
     def _find(
         self, look: Callable[[Verifier, str], Principal | None], credential: str | None
@@ -105,26 +122,38 @@ class Gate:
         told = headers[-1][1] + b", " + one if headers else one
         headers[:] = [(b"ratelimit-policy", self._policies), (b"ratelimit", told)]
 
-    async def _identify(self, request: Request, credential: str | None, scope: str) -> Principal:
+    async def _identify(
+        self, request: Request, credential: str | None, scopes: Sequence[str]
+    ) -> Principal:
         address = _address(request)
         seen = self._find(lambda v, c: v.seen(c), credential)
         await self._count(request, self._default, seen.id if seen is not None else address)
         if credential is None:
-            if scope.rpartition(":")[2] in self._anonymous_may:
-                return anonymous({scope})
-            raise Unauthenticated
+            return self._without_credential(scopes)
         if seen is None and self._limiter is not None:
             wait = self._limiter.exhausted(self._failure, address)
             if wait > 0:
                 self._tell(request, self._failure, 0)
                 raise _too_many(wait)
-        for verifier in self._verifiers:
-            if (principal := await verifier.verify(credential)) is not None:
-                return principal
-        log.warning("credentials refused", caller=address)
+        try:
+            return await self._verify(credential)
+        except RefusedError as refused:
+            self._refusals.note(address, refused)
         if self._limiter is not None:
             await self._limiter.take(self._failure, address)
         raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="slipway", error="invalid_token"'})
+
+    async def _verify(self, credential: str) -> Principal:
+        for verifier in self._verifiers:
+            if (principal := await verifier.verify(credential)) is not None:
+                return principal
+        raise RefusedError(Reason.MALFORMED)
+
+
+def _needed(scopes: Sequence[str]) -> str:
+    if len(scopes) == 1:
+        return f"The scope {scopes[0]} is needed."
+    return f"The scopes {', '.join(scopes[:-1])} and {scopes[-1]} are needed."
 
 
 def _too_many(seconds: float) -> TooManyRequests:
@@ -156,11 +185,15 @@ async def current_principal(
     _bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
     _key: Annotated[str | None, Depends(api_key)],
 ) -> Principal:
-    """The dependency of hand-written routes: `Annotated[Principal, Security(current_principal, scopes=["…"])]`."""
+    """The dependency of hand-written routes: `Annotated[Principal, Security(current_principal, scopes=["…"])]`.
+
+    Asks for every scope on its way up the tree of dependencies, as FastAPI's `SecurityScopes` does; where a route
+    has it on several branches, each asks for its own, so that the route needs the union.
+    """
     gate: Gate = request.app.state.gate
-    return await gate.admit(request, scopes.scopes[0])
+    return await gate.admit(request, scopes.scopes)
 
 
-def needs(scope: str) -> object:
-    """A dependency that admits only principals with `scope`."""
-    return Security(current_principal, scopes=[scope])
+def require_scope(*scopes: str) -> object:
+    """A dependency that admits only principals with all of `scopes`."""
+    return Security(current_principal, scopes=scopes)

@@ -20,11 +20,13 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service import clock
+from service.cache.single_flight import SingleFlight
 from service.database import Database, DatabaseUnavailableError
 from service.models.api_key import ApiKey
 from service.observability.metrics import cache_requests
 from service.security.last_use import LastUse
 from service.security.principals import Principal
+from service.security.refusals import Reason, RefusedError
 
 SCHEME = "slw"
 KEY = re.compile(r"^slw_([a-z0-9]{12})_([A-Za-z0-9_-]{43})$")
@@ -114,6 +116,8 @@ class KeyRing:
         self._database = database
         self._cache_seconds = cache_seconds
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        # A key that is revoked while a look-up runs must not outlive its bound through those who join late.
+        self._look_ups: SingleFlight[bytes, Principal] = SingleFlight(join_within=cache_seconds)
         self.last_use = LastUse(database)
 
     def known(self, presented: str) -> Principal | None:
@@ -132,25 +136,34 @@ class KeyRing:
         )
 
     async def verify(self, presented: str) -> Principal | None:
-        """The principal of a key, None for one that is malformed, unknown, expired or revoked."""
+        """The principal of a key; None for what is not shaped like one.
+
+        Raises `RefusedError` for a key that is unknown, expired or revoked. Callers with the same key share a look-up.
+        """
         match = KEY.match(presented)
         if match is None:
             return None
         known = self.known(presented)
         if known is not None:
             return known
-        _misses.inc()
         prefix, secret = match.groups()
+        digest = _hash(presented)
+        return await self._look_ups.do(digest, lambda: self._look_up(prefix, secret, digest))
+
+    async def _look_up(self, prefix: str, secret: str, digest: bytes) -> Principal:
+        _misses.inc()
         asked = clock.monotonic()
         rows = await self._database.fetch(_LOOK_UP, [prefix], reads=True)
         stored = rows[0]["secret_hash"] if rows else b""
         if not hmac.compare_digest(stored, _hash(secret)):
-            return None
+            raise RefusedError(Reason.KEY_UNKNOWN)
         row = rows[0]
-        if row["revoked_at"] is not None or not _unexpired(row["expires_at"]):
-            return None
+        if row["revoked_at"] is not None:
+            raise RefusedError(Reason.KEY_REVOKED, f"key {prefix}")
+        if not _unexpired(row["expires_at"]):
+            raise RefusedError(Reason.KEY_EXPIRED, f"key {prefix}")
         principal = Principal(f"key:{prefix}", frozenset(row["scopes"]))
-        self._remember(_hash(presented), _Verified(principal, asked + self._cache_seconds, row["expires_at"]))
+        self._remember(digest, _Verified(principal, asked + self._cache_seconds, row["expires_at"]))
         self.last_use.note(prefix)
         return principal
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 ADMIN = "admin"
+ANONYMOUS = "anonymous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,4 +20,4 @@ class Principal:
 
 
 def anonymous(scopes: Iterable[str]) -> Principal:
-    return Principal("anonymous", frozenset(scopes))
+    return Principal(ANONYMOUS, frozenset(scopes))

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Request
 
-from service.security.access import needs
+from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.engine.api import BASE, Api, Json, problem
 from tests.engine.conftest import Shop
@@ -234,7 +234,7 @@ async def test_extra_routes_stand_beside_the_generated_ones(shop: Shop) -> None:
 
     @extra.get("/summary")
     async def summary(
-        request: Request, principal: Annotated[Principal, needs("shop:read")]
+        request: Request, principal: Annotated[Principal, require_scope("shop:read")]
     ) -> dict[str, str]:
         return {"path": request.url.path, "by": principal.id}
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from prometheus_client import Counter, Gauge
 
 from service import clock
+from service.cache.single_flight import SingleFlight
 from service.config import SecuritySettings
 from service.config.issuer import IssuerSettings, is_loopback
 from service.http import strict_json
@@ -35,6 +36,7 @@ LARGEST = 256 * 1024  # bytes of a key set or discovery document
 FETCH_SECONDS = 6.0  # for discovery and keys together, however slowly they drip
 MOST_KEYS = 100
 SHORTEST_RSA = 2048  # bits; NIST SP 800-131A
+_KEYS = "keys"
 _FAMILIES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 
 
@@ -66,7 +68,7 @@ class KeySet:
         self._keys: tuple[PublicKey, ...] = ()
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
-        self._fetching: asyncio.Task[None] | None = None
+        self._fetches: SingleFlight[str, None] = SingleFlight()
         for result in ("ok", "failed"):
             _fetches.labels(issuer.issuer, result)  # from 0 on, so that the first failure is seen as a growth
 
@@ -91,9 +93,7 @@ class KeySet:
 
     async def close(self) -> None:
         """End a fetch that is under way."""
-        if self._fetching is not None:
-            self._fetching.cancel()
-            await asyncio.gather(self._fetching, return_exceptions=True)
+        await self._fetches.close()
 
     def _age(self) -> float:
         return float("inf") if self._fetched_at is None else clock.monotonic() - self._fetched_at
@@ -112,20 +112,19 @@ class KeySet:
         return fitting[0].key if len(fitting) == 1 else None
 
     async def _fetch(self) -> None:
-        self._start_fetch()
-        if self._fetching is not None:
-            await asyncio.shield(self._fetching)
+        fetching = self._start_fetch()
+        if fetching is not None:
+            await asyncio.shield(fetching)
 
-    def _start_fetch(self) -> None:
-        """Fetch, unless one is under way or was tried within the cool-down."""
-        if self._fetching is not None and not self._fetching.done():
-            return
-        now = clock.monotonic()
+    def _start_fetch(self) -> asyncio.Task[None] | None:
+        """The fetch that runs, started now unless one was tried within the cool-down; None when none runs."""
+        running, now = self._fetches.running(_KEYS), clock.monotonic()
+        if running is not None:
+            return running
         if self._tried_at is not None and now - self._tried_at < self._limits.jwks_cooldown:
-            self._fetching = None
-            return
+            return None
         self._tried_at = now
-        self._fetching = asyncio.create_task(self._refresh())
+        return self._fetches.start(_KEYS, self._refresh)
 
     async def _refresh(self) -> None:
         issuer = self._issuer.issuer

@@ -1,4 +1,4 @@
-"""From a bearer token to a principal, or to nothing: what is wrong with a token is not the caller's to know."""
+"""From a bearer token to a principal, or to the reason it is refused: for the log, never for the caller."""
 
 import base64
 import binascii
@@ -13,13 +13,14 @@ import httpx2
 import jwt
 
 from service import clock
+from service.cache.single_flight import SingleFlight
 from service.config import SecuritySettings
 from service.config.issuer import IssuerSettings
 from service.http import strict_json
 from service.http.problems import InvalidJson
-from service.models.base import PRINCIPAL_LENGTH
 from service.observability.metrics import cache_requests
 from service.security.principals import Principal
+from service.security.refusals import Reason, RefusedError
 from service.security.tokens.keys import KeySet
 
 LONGEST_TOKEN = 8192
@@ -27,8 +28,10 @@ LONGEST_KID = 200
 TIMEOUT = 3.0  # seconds for a fetch of keys
 _CACHED_TOKENS = 10_000
 _CACHE_SECONDS = 300.0
+_JOIN_SECONDS = 1.0
 _SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
-_SUBJECT = re.compile(r"[\x21-\x7e]{1,150}\Z")
+# OpenID Connect Core 1.0, 2: at most 255 ASCII characters. Directories have subjects with spaces in them.
+_SUBJECT = re.compile(r"[\x20-\x7e]{1,255}\Z")
 # Headers that would let a token say how to verify it, or that change how its parts are read (RFC 7515, RFC 7797).
 _REFUSED_HEADERS = frozenset({"crit", "b64", "enc", "zip", "jwk", "jku", "x5u", "x5c"})
 
@@ -36,8 +39,20 @@ _REFUSED_HEADERS = frozenset({"crit", "b64", "enc", "zip", "jwk", "jku", "x5u", 
 _hits, _misses = cache_requests.labels("tokens", "hit"), cache_requests.labels("tokens", "miss")
 
 
-class _RefusedError(Exception):
-    """The token is not one of ours."""
+# The first that fits; each is also a ground that the library names by a base class of others.
+_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+    (jwt.ExpiredSignatureError, Reason.EXPIRED),
+    (jwt.ImmatureSignatureError, Reason.NOT_YET_VALID),
+    (jwt.InvalidAudienceError, Reason.AUDIENCE),
+    (jwt.InvalidIssuerError, Reason.ISSUER),
+    (jwt.InvalidSubjectError, Reason.SUBJECT),
+    (jwt.InvalidAlgorithmError, Reason.ALGORITHM),
+    (jwt.InvalidSignatureError, Reason.SIGNATURE),
+    (jwt.DecodeError, Reason.MALFORMED),
+    (jwt.PyJWTError, Reason.CLAIMS),
+    (InvalidJson, Reason.MALFORMED),
+)
+_MISSING = {"aud": Reason.AUDIENCE, "iss": Reason.ISSUER, "sub": Reason.SUBJECT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,7 @@ class TokenVerifier:
         self._leeway = settings.token_leeway
         self._issuers: dict[str, tuple[IssuerSettings, KeySet]] = {}
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._verifications: SingleFlight[bytes, Principal] = SingleFlight(join_within=_JOIN_SECONDS)
         self._client: httpx2.AsyncClient | None = None
         if settings.issuers:  # a client reads the system's certificates, which takes a while
             self._client = httpx2.AsyncClient(timeout=TIMEOUT, follow_redirects=False, trust_env=False)
@@ -82,26 +98,39 @@ class TokenVerifier:
         """As `known`: a token is verified once, and then no more until it expires."""
         return self.known(presented)
 
-    async def verify(self, presented: str) -> Principal | None:
-        """The principal of a token, None for one that is no good. Raises `Unavailable` without an issuer's keys."""
-        if len(presented) > LONGEST_TOKEN or not _SHAPE.match(presented):
-            return None
-        try:
-            return await self._verify(presented)
-        except (_RefusedError, jwt.PyJWTError, InvalidJson):
-            return None
+    async def verify(self, presented: str) -> Principal:
+        """The principal of a token.
+
+        Raises `RefusedError` for one that is no good, and `Unavailable` without an issuer's keys. Callers with the
+        same token share its verification.
+        """
+        if len(presented) > LONGEST_TOKEN:
+            raise RefusedError(Reason.TOO_LARGE, f"{len(presented)} characters")
+        if not _SHAPE.match(presented):
+            raise RefusedError(Reason.MALFORMED)
+        known = self.known(presented)
+        if known is not None:
+            return known
+        return await self._verifications.do(_digest(presented), lambda: self._verify(presented))
 
     async def _verify(self, token: str) -> Principal:
+        try:
+            return await self._verified_principal(token)
+        except (jwt.PyJWTError, InvalidJson) as error:
+            raise _refused(error) from None
+
+    async def _verified_principal(self, token: str) -> Principal:
         header, claims = (_object(part) for part in token.split(".")[:2])
         known = self._issuers.get(str(claims.get("iss")))
         if known is None:
-            raise _RefusedError
+            raise RefusedError(Reason.ISSUER, f"iss {_printable(claims.get('iss'))}")
         _misses.inc()
         issuer, keys = known
         algorithm = _algorithm(header, issuer)
-        key = await keys.find(_key_id(header), algorithm)
+        kid = _key_id(header)
+        key = await keys.find(kid, algorithm)
         if key is None:
-            raise _RefusedError
+            raise RefusedError(Reason.KEY_ID, f"kid {_printable(kid)} of {issuer.issuer} for {algorithm}")
         _check_times(claims)
         claims = jwt.decode(
             token,
@@ -129,6 +158,19 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
+def _refused(error: Exception) -> RefusedError:
+    """What the library found. Its texts name claims, not what they hold, except an algorithm's or a key's."""
+    reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        reason = _MISSING.get(error.claim, Reason.CLAIMS)
+    return RefusedError(reason)
+
+
+def _printable(value: Any) -> str:
+    """A value of a token that nobody has vouched for, so that it stays short and in its line."""
+    return ascii(value)[:100]
+
+
 def _object(part: str) -> Mapping[str, Any]:
     """A part of a token as a JSON object without duplicate names."""
     try:
@@ -136,29 +178,31 @@ def _object(part: str) -> Mapping[str, Any]:
             base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
         )
     except (binascii.Error, ValueError):
-        raise _RefusedError from None
+        raise RefusedError(Reason.MALFORMED) from None
     if not isinstance(document, dict):
-        raise _RefusedError
+        raise RefusedError(Reason.MALFORMED)
     return document
 
 
 def _algorithm(header: Mapping[str, Any], issuer: IssuerSettings) -> str:
     kind = header.get("typ", "")
     types = {name.lower() for name in issuer.token_types}
-    if header.keys() & _REFUSED_HEADERS or not isinstance(kind, str):
-        raise _RefusedError
-    if kind.lower().removeprefix("application/") not in types or header.get("cty") is not None:
-        raise _RefusedError
+    if present := header.keys() & _REFUSED_HEADERS:
+        raise RefusedError(Reason.HEADER, ", ".join(sorted(present)))
+    if header.get("cty") is not None:
+        raise RefusedError(Reason.HEADER, "cty")
+    if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in types:
+        raise RefusedError(Reason.TYPE, f"typ {_printable(kind)}")
     algorithm = header.get("alg")
     if algorithm not in issuer.algorithms:
-        raise _RefusedError
+        raise RefusedError(Reason.ALGORITHM, f"alg {_printable(algorithm)}")
     return str(algorithm)
 
 
 def _key_id(header: Mapping[str, Any]) -> str | None:
     kid = header.get("kid")
     if kid is not None and (not isinstance(kid, str) or not 1 <= len(kid) <= LONGEST_KID):
-        raise _RefusedError
+        raise RefusedError(Reason.KEY_ID, f"a kid is a text of 1 to {LONGEST_KID} characters")
     return kid
 
 
@@ -167,15 +211,15 @@ def _check_times(claims: Mapping[str, Any]) -> None:
     for name in ("exp", "nbf", "iat"):
         value = claims.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise _RefusedError
+            raise RefusedError(Reason.CLAIMS, f"{name} is not a number")
         if value is not None and not 0 <= value < 2**40:
-            raise _RefusedError
+            raise RefusedError(Reason.CLAIMS, f"{name} is out of range")
 
 
 def _principal(claims: Mapping[str, Any], issuer: IssuerSettings) -> Principal:
     subject = claims["sub"]
     if not isinstance(subject, str) or not _SUBJECT.match(subject):
-        raise _RefusedError
+        raise RefusedError(Reason.SUBJECT, "sub is not 1 to 255 printable ASCII characters")
     scopes: set[str] = set()
     for name in issuer.scope_claims:
         scopes.update(_texts(_claim(claims, name)))
@@ -183,10 +227,7 @@ def _principal(claims: Mapping[str, Any], issuer: IssuerSettings) -> Principal:
         for role in _texts(_claim(claims, issuer.roles_claim)):
             scopes.update(issuer.role_scopes.get(role, ()))
     # The issuer is part of who it is: two issuers may both have a subject "1".
-    name = f"token:{subject}@{issuer.issuer.partition('://')[2]}"
-    if len(name) > PRINCIPAL_LENGTH:
-        raise _RefusedError
-    return Principal(name, frozenset(scopes))
+    return Principal(f"token:{subject}@{issuer.issuer.partition('://')[2]}", frozenset(scopes))
 
 
 def _claim(claims: Mapping[str, Any], path: str) -> Any:

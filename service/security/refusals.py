@@ -1,0 +1,100 @@
+"""Why a credential is refused: said in the log and counted, never told to the caller."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+from prometheus_client import Counter
+
+from service import clock
+
+log = structlog.get_logger(__name__)
+
+LINE_SECONDS = 10.0  # between two lines on one caller's refusals for one reason
+LINES = 20  # most lines within those seconds, whoever is refused
+_CALLERS = 1000
+_LONGEST_DETAIL = 200
+
+
+class Reason(StrEnum):
+    """Reasons, as the log and the metric name them. Clients get the same answer for all of them."""
+
+    MALFORMED = "malformed"
+    """Neither an API key nor a signed JWT (RFC 7515), or one that is not read the same by everybody."""
+    TOO_LARGE = "too_large"
+    HEADER = "header"
+    """A header parameter that would change how the token is verified (`jwk`, `crit`, `zip`…)."""
+    TYPE = "type"
+    """`typ` is not one that the issuer's `token_types` name."""
+    ALGORITHM = "algorithm"
+    ISSUER = "issuer"
+    """`iss` is missing, or no configured issuer."""
+    KEY_ID = "key_id"
+    """The issuer has no key with this `kid`, or none that fits the algorithm."""
+    SIGNATURE = "signature"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    """`nbf` or `iat` is in the future, beyond the leeway."""
+    AUDIENCE = "audience"
+    """`aud` is missing, or does not name this API."""
+    SUBJECT = "subject"
+    """`sub` is missing, or is not 1 to 255 visible ASCII characters and spaces (OpenID Connect Core 1.0, 2)."""
+    CLAIMS = "claims"
+    """`exp` is missing, or a time is not a number."""
+    KEY_UNKNOWN = "key_unknown"
+    """No API key has this prefix and secret."""
+    KEY_EXPIRED = "key_expired"
+    KEY_REVOKED = "key_revoked"
+
+
+_refused = Counter("slipway_credentials_refused", "Credentials that were refused, by reason.", ["reason"])
+for _reason in Reason:
+    _refused.labels(_reason)  # from 0 on, so that the first refusal is seen as a growth
+
+
+class RefusedError(Exception):
+    """A credential that admits nobody. `detail` is for the log: never the credential, nor a part of it."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail[:_LONGEST_DETAIL]
+
+
+@dataclass(slots=True)
+class _Line:
+    at: float  # of clock.monotonic(), when it was last written
+    unwritten: int = 0
+
+
+class RefusalLog:
+    """Counts every refusal, and writes lines that a flood of them cannot multiply."""
+
+    def __init__(self) -> None:
+        self._lines: OrderedDict[tuple[str, Reason], _Line] = OrderedDict()
+        self._window, self._written = float("-inf"), 0
+
+    def note(self, caller: str, refused: RefusedError) -> None:
+        """Take down that a credential of `caller`, an address, was refused."""
+        _refused.labels(refused.reason).inc()
+        now = clock.monotonic()
+        line = self._lines.get((caller, refused.reason))
+        if (line is not None and now - line.at < LINE_SECONDS) or not self._may_write(now):
+            if line is not None:
+                line.unwritten += 1
+            return
+        more = {"detail": refused.detail} if refused.detail else {}
+        if line is not None and line.unwritten:
+            more["unlogged"] = str(line.unwritten)
+        log.warning("credentials refused", caller=caller, reason=refused.reason.value, **more)
+        self._lines[caller, refused.reason] = _Line(now)
+        self._lines.move_to_end((caller, refused.reason))
+        while len(self._lines) > _CALLERS:
+            self._lines.popitem(last=False)
+
+    def _may_write(self, now: float) -> bool:
+        if now - self._window >= LINE_SECONDS:
+            self._window, self._written = now, 0
+        self._written += 1
+        return self._written <= LINES

@@ -1,6 +1,6 @@
 """The settings of one issuer of bearer tokens."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -16,8 +16,8 @@ def is_loopback(url: str) -> bool:
 class IssuerSettings(Group):
     """One issuer of bearer tokens (OpenID Connect Discovery 1.0, RFC 9068)."""
 
-    issuer: str
-    """Its URL, letter by letter as in the claim `iss`."""
+    issuer: Annotated[str, Field(max_length=250)]
+    """Its URL, letter by letter as in the claim `iss`; at most 250 characters."""
     audience: str
     """What the claim `aud` must name: this API."""
     jwks_url: str | None = None

@@ -1,5 +1,6 @@
 """Making a database ready to be played with: the schema, something to look at, a key to look with."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -14,8 +15,8 @@ from service.migrations.runner import upgrade
 from service.models.catalog import Category
 from service.sample.load import is_empty, load_sample
 from service.security.keys import KeyRing, create_key
-from service.security.refusals import RefusedError
 from service.security.principals import ADMIN
+from service.security.refusals import RefusedError
 
 SERVER_SECONDS = 10.0
 

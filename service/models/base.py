@@ -9,7 +9,7 @@ from sqlmodel import Field
 from service.models.ids import uuid7
 from service.models.table import Table
 
-PRINCIPAL_LENGTH = 200
+PRINCIPAL_LENGTH = 512  # "token:", a subject of 255, "@", an issuer of 250
 
 
 class Resource(Table):

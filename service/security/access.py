@@ -36,7 +36,7 @@ class Verifier(Protocol):
         """The principal of a credential that was good not long ago: enough to count by, not to let in."""
 
     async def verify(self, presented: str) -> Principal | None:
-        """The principal of a credential; None for one of another kind. Raises `RefusedError` for one that is no good."""
+        """The principal of a credential; None for one of another kind. Raises `RefusedError`."""
 
 
 class Gate:
@@ -122,9 +122,7 @@ class Gate:
         told = headers[-1][1] + b", " + one if headers else one
         headers[:] = [(b"ratelimit-policy", self._policies), (b"ratelimit", told)]
 
-    async def _identify(
-        self, request: Request, credential: str | None, scopes: Sequence[str]
-    ) -> Principal:
+    async def _identify(self, request: Request, credential: str | None, scopes: Sequence[str]) -> Principal:
         address = _address(request)
         seen = self._find(lambda v, c: v.seen(c), credential)
         await self._count(request, self._default, seen.id if seen is not None else address)

@@ -12,6 +12,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from service.security.refusals import Reason
 from tests.security.issuer import AUDIENCE, PRIVATE, Issuer, public_jwk, segment, signed
 
 Attack = Callable[[Issuer], str]
@@ -133,7 +134,8 @@ ATTACKS: dict[str, Attack] = {
     "sub empty": body(sub=""),
     "sub a number": body(sub=1),
     "sub with a line": body(sub="a\nb"),
-    "sub long": body(sub="s" * 500),
+    "sub long": body(sub="s" * 256),
+    "sub not ASCII": body(sub="adä"),
     "duplicate claim": raw(b',"sub":"a"}'),
     "duplicate header": lambda i: signed(
         "RS256", b'{"alg":"none",' + json.dumps(GOOD).encode()[1:], claims(i)
@@ -161,3 +163,21 @@ ATTACKS: dict[str, Attack] = {
         [i.token().split(".")[0], segment(claims(i)), i.token().split(".")[2]]
     ),
 }
+
+
+# The first word of an attack's name tells the reason, unless the whole name does.
+_REASONS = {
+    **dict.fromkeys(("embedded", "jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "nested"), Reason.HEADER),
+    "encrypted": Reason.HEADER,
+    "alg": Reason.ALGORITHM, "key": Reason.ALGORITHM, "typ": Reason.TYPE, "kid": Reason.KEY_ID, "iss": Reason.ISSUER,
+    "aud": Reason.AUDIENCE, "exp": Reason.CLAIMS, "nbf": Reason.CLAIMS, "iat": Reason.CLAIMS, "sub": Reason.SUBJECT,
+    "signature": Reason.SIGNATURE, "another's": Reason.SIGNATURE, "huge": Reason.TOO_LARGE,
+    "payload changed": Reason.SIGNATURE, "alg none": Reason.MALFORMED, "alg of another key": Reason.KEY_ID,
+    "kid missing, several keys": Reason.ISSUER, "exp past": Reason.EXPIRED, "exp zero": Reason.EXPIRED,
+    "nbf future": Reason.NOT_YET_VALID, "iat future": Reason.NOT_YET_VALID, "exp huge": Reason.MALFORMED,
+}  # fmt: skip
+
+
+def reason_of(name: str) -> Reason:
+    """Why the attack of this name is refused."""
+    return _REASONS.get(name) or _REASONS.get(name.split(maxsplit=1)[0]) or Reason.MALFORMED

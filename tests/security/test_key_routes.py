@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from httpx2 import AsyncClient
+from prometheus_client import REGISTRY
 
 from service import clock
 from service.database import Database
@@ -94,3 +95,27 @@ async def test_wrong_credentials_get_one_answer(client_with: MakeClient, header:
     body = problem(answer, 401, "unauthenticated")
     assert set(body) == {"type", "title", "status", "code", "instance", "request_id"}
     assert answer.headers["www-authenticate"].startswith("Bearer ")
+
+
+def look_ups() -> float:
+    labels = {"cache": "api_keys", "result": "miss"}
+    return REGISTRY.get_sample_value("slipway_cache_requests_total", labels) or 0.0
+
+
+@pytest.mark.parametrize("good", [True, False])
+async def test_crowd_with_one_key_causes_one_look_up(client_with: MakeClient, *, good: bool) -> None:
+    """As its cache entry ends, for a key that is refused too, and when those who asked first go away."""
+    client = await client_with("catalog:read")
+    await client.get("/api/v1/products")
+    if not good:
+        client.headers["authorization"] = client.headers["authorization"][:-1] + "-"
+    await asyncio.sleep(0.3)  # key_cache_seconds of these tests, and some
+    before = look_ups()
+    crowd = [asyncio.create_task(client.get("/api/v1/products")) for _ in range(32)]
+    while look_ups() == before:  # noqa: ASYNC110  # a metric tells of no change
+        await asyncio.sleep(0)
+    for first in crowd[:3]:
+        first.cancel()
+    answers = await asyncio.gather(*crowd[3:])
+    assert {answer.status_code for answer in answers} == {200 if good else 401}
+    assert look_ups() == before + 1

@@ -45,7 +45,7 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (jwt.ImmatureSignatureError, Reason.NOT_YET_VALID),
     (jwt.InvalidAudienceError, Reason.AUDIENCE),
     (jwt.InvalidIssuerError, Reason.ISSUER),
-    (jwt.InvalidSubjectError, Reason.SUBJECT),
+    (jwt.exceptions.InvalidSubjectError, Reason.SUBJECT),
     (jwt.InvalidAlgorithmError, Reason.ALGORITHM),
     (jwt.InvalidSignatureError, Reason.SIGNATURE),
     (jwt.DecodeError, Reason.MALFORMED),

@@ -1,0 +1,166 @@
+"""A route asks for every scope that its tree of dependencies names, wherever it names them."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Security
+from httpx2 import ASGITransport, AsyncClient
+
+from service.config import Settings
+from service.database import Database
+from service.main import create_app
+from service.models.catalog import Category
+from service.resources.declaration import RestResource, Scopes
+from service.security.access import current_principal, require_scope
+from service.security.keys import create_key
+from service.security.principals import Principal
+from service.security.scoped import ScopelessRouteError, known_scopes
+
+READ, PAY, AUDIT = "billing:read", "billing:admin", "audit:read"
+URL = "/api/v1/invoices"
+
+
+async def member(principal: Annotated[Principal, Security(current_principal, scopes=[READ])]) -> str:
+    return principal.id
+
+
+async def plain(principal: Annotated[Principal, Depends(current_principal)]) -> str:
+    return principal.id
+
+
+def routes() -> APIRouter:
+    """Paths that each ask for READ and PAY, in as many ways."""
+    router = APIRouter()
+    guarded = APIRouter(dependencies=[Security(current_principal, scopes=[READ])])
+
+    @router.post("/listed")
+    async def listed(_: Annotated[Principal, Security(current_principal, scopes=[READ, PAY])]) -> None: ...
+
+    @router.post("/turned")
+    async def turned(_: Annotated[Principal, Security(current_principal, scopes=[PAY, READ])]) -> None: ...
+
+    @router.post("/two-parameters")
+    async def two(
+        one: Annotated[Principal, require_scope(READ)], other: Annotated[Principal, require_scope(PAY)]
+    ) -> None: ...
+
+    @router.post("/nested")
+    async def nested(who: Annotated[str, Security(member, scopes=[PAY])]) -> None: ...
+
+    @router.post("/nested-without-own", dependencies=[Security(plain, scopes=[PAY, READ])])
+    async def without_own() -> None: ...
+
+    @router.post("/on-the-route", dependencies=[Security(current_principal, scopes=[READ])])
+    async def on_the_route(_: Annotated[Principal, require_scope(PAY)]) -> None: ...
+
+    @guarded.post("/on-the-router")
+    async def on_the_router(
+        _: Annotated[Principal, require_scope(PAY)], who: Annotated[str, Depends(plain)]
+    ) -> None: ...
+
+    @guarded.post("/on-both", dependencies=[Depends(member)])
+    async def on_both(who: Annotated[str, Security(plain, scopes=[PAY])]) -> None: ...
+
+    router.include_router(guarded)
+    router.include_router(_included(), dependencies=[Security(current_principal, scopes=[PAY])])
+    return router
+
+
+def _included() -> APIRouter:
+    included = APIRouter()
+
+    @included.post("/on-the-inclusion")
+    async def on_the_inclusion(_: Annotated[Principal, require_scope(READ)]) -> None: ...
+
+    return included
+
+
+PATHS = (
+    "listed", "turned", "two-parameters", "nested", "nested-without-own", "on-the-route", "on-the-router", "on-both",
+    "on-the-inclusion",
+)  # fmt: skip
+
+
+def resource(extra: APIRouter) -> RestResource:
+    return RestResource(model=Category, path="invoices", scopes=Scopes(read=READ, write=AUDIT), extra=extra)
+
+
+@pytest.fixture(scope="module")
+async def billing(settings: Settings) -> AsyncIterator[FastAPI]:
+    changed = settings.model_dump()
+    changed["security"]["anonymous"] = "read"
+    changed["redis"] = {"enabled": False}
+    changed["rate_limit"] = {"requests": 100, "writes": 50, "window": 3600}
+    app = create_app(Settings(**changed), [resource(routes())])
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+async def client_of(app: FastAPI, database: Database, *scopes: str) -> AsyncClient:
+    headers = {}
+    if scopes:
+        async with database.session() as session:
+            headers["X-API-Key"] = (await create_key(session, name="test", scopes=scopes))[1]
+    return AsyncClient(transport=ASGITransport(app), base_url="http://slipway.test", headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("held", "status"),
+    [((READ,), 403), ((PAY,), 403), ((AUDIT,), 403), ((READ, PAY), 200), (("admin",), 200), ((), 401)],
+)
+async def test_every_scope_is_asked_for(
+    billing: FastAPI, database: Database, held: tuple[str, ...], status: int
+) -> None:
+    client = await client_of(billing, database, *held)
+    answers = {path: await client.post(f"{URL}/{path}") for path in PATHS}
+    assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(PATHS, status)
+    if status == 403:
+        for answer in answers.values():
+            missing = {READ, PAY} - set(held)
+            assert any(scope in answer.json()["detail"] for scope in missing)
+
+
+async def test_request_counts_once_however_many_dependencies_ask(
+    billing: FastAPI, database: Database
+) -> None:
+    client = await client_of(billing, database, READ, PAY)
+    await client.get(URL)  # a key that is new counts for its address
+    for number, path in enumerate(PATHS, 1):
+        answer = await client.post(f"{URL}/{path}")
+        assert answer.headers["ratelimit"] == f'"default";r={100 - number}, "write";r={50 - number}', path
+
+
+def test_document_and_table_tell_every_scope(billing: FastAPI) -> None:
+    document: dict[str, Any] = billing.openapi()
+    for path in PATHS:
+        security = document["paths"][f"{URL}/{path}"]["post"]["security"]
+        assert {name: set(scopes) for one in security for name, scopes in one.items()} == {
+            "bearer": {READ, PAY},
+            "apiKey": {READ, PAY},
+        }, path
+    assert known_scopes(billing) == {READ, PAY, AUDIT, "admin"}
+
+
+async def unheard() -> None:
+    """Asks nobody for anything."""
+
+
+async def test_scope_that_nobody_asks_for_cannot_start(settings: Settings) -> None:
+    extra = APIRouter()
+
+    @extra.get("/loose", dependencies=[Security(unheard, scopes=[PAY])])
+    async def loose(_: Annotated[Principal, require_scope(READ)]) -> None: ...
+
+    with pytest.raises(ScopelessRouteError, match=f"GET .*/loose names {PAY}, but nothing asks for it"):
+        create_app(settings, [resource(extra)])
+
+
+async def test_credential_without_a_scope_is_no_guard_of_the_api(settings: Settings) -> None:
+    extra = APIRouter()
+
+    @extra.get("/open")
+    async def open_to_many(who: Annotated[str, Depends(plain)]) -> None: ...
+
+    with pytest.raises(ScopelessRouteError, match="asks for no scope"):
+        create_app(settings, [resource(extra)])

@@ -12,13 +12,13 @@ from starlette.exceptions import HTTPException as StarletteException
 
 from service.main import create_app
 from service.resources.catalog import categories
-from service.security.access import needs
+from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.engine.api import CATEGORIES, Json, settings_for
 from tests.protocol.handwritten import Running, served
 
 router = APIRouter()
-Reader = Annotated[Principal, needs("catalog:read")]
+Reader = Annotated[Principal, require_scope("catalog:read")]
 
 ID = UUID(int=7)
 RAISED: dict[str, HTTPException] = {

@@ -16,6 +16,7 @@ from service.security.access import current_principal, require_scope
 from service.security.keys import create_key
 from service.security.principals import Principal
 from service.security.scoped import ScopelessRouteError, known_scopes
+from tests.asgi import lifespan
 
 READ, PAY, AUDIT = "billing:read", "billing:admin", "audit:read"
 URL = "/api/v1/invoices"
@@ -93,7 +94,7 @@ async def billing(settings: Settings) -> AsyncIterator[FastAPI]:
     changed["redis"] = {"enabled": False}
     changed["rate_limit"] = {"requests": 100, "writes": 50, "window": 3600}
     app = create_app(Settings(**changed), [resource(routes())])
-    async with app.router.lifespan_context(app):
+    async with lifespan(app):
         yield app
 
 

@@ -1,6 +1,9 @@
 """Strict JSON against references: the standard library's writer, and a parser that is known to keep to RFC 8259."""
 
 import json
+import time
+from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -8,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.http import strict_json
+from service.http.collector import collector_paused
 from service.http.problems import InvalidJson
 from service.http.strict_json import MAX_DEPTH, parse
 from tests.contract.conftest import examples
@@ -128,3 +133,77 @@ def test_depth_is_counted_to_the_last_level(opening: str, closing: str) -> None:
     assert accepted((opening * levels + "1" + closing * levels).encode()) is not REFUSED
     assert accepted(("[" + opening * levels + "1" + closing * levels + "]").encode()) is REFUSED
     assert accepted((opening * 50_000).encode()) is REFUSED
+
+
+DIGITS = st.integers(0, 10**24).map(str)
+NUMBERS = st.one_of(
+    DIGITS,
+    st.builds("-{}.{}".format, DIGITS, DIGITS),
+    st.builds("{}.{}e{}".format, DIGITS, DIGITS, st.integers(-400, 400)),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.floats(1e-320, 1e-300).map("{:.10E}0".format),
+)
+
+
+@given(
+    numbers=st.lists(NUMBERS, min_size=1, max_size=4),
+    text=st.sampled_from(["", '"1e-400, 12345678901234567"']),
+)
+@settings(max_examples=examples(300))
+def test_numbers_are_taken_exactly_or_not_at_all(numbers: list[str], text: str) -> None:
+    found = accepted(("[" + ", ".join([*filter(None, [text]), *numbers]) + "]").encode())
+    assert (found is not REFUSED) == all(map(_is_kept, numbers)), numbers
+    if found is not REFUSED:
+        assert [Decimal(repr(value)) for value in found[bool(text) :]] == [*map(Decimal, numbers)]
+
+
+def _is_kept(number: str) -> bool:
+    """By Python's own reading of each number."""
+    if number.lstrip("-").isdigit() and -(2**63) <= int(number) < 2**63:
+        return True
+    return abs(float(number)) != float("inf") and Decimal(number) == Decimal(repr(float(number)))
+
+
+def _filled(item: str, size: int = 2**20) -> bytes:
+    return ("[" + ",".join([item] * (size // (len(item) + 1) - 1)) + "]").encode()
+
+
+WORST = {
+    "numbers": _filled("1"),
+    "long numbers": _filled("1.2345678901234560"),
+    "far numbers": _filled("1.0e-100"),
+    "objects": _filled("{}"),
+    "nested": _filled("[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)),
+    "names": ("{" + ",".join(f'"{name:x}":1' for name in range(110_000)) + "}").encode(),
+    "texts": _filled('"a"')[:-1] + b",12345678901234567" + b",[]" * 40 + b"]",
+    "escapes": _filled('{"\\u003a":"\\\\\\u00e9"}'),
+}
+
+
+@pytest.mark.parametrize("kind", WORST)
+def test_largest_body_holds_the_loop_no_longer_than_a_parser_in_c(kind: str) -> None:
+    """In CPU time, against the standard library's parser on a megabyte of numbers in the same run."""
+    body = WORST[kind]
+    unit = min(_cost(lambda: json.loads(WORST["numbers"])) for _ in range(3))
+    with collector_paused(len(body)):
+        longest = min(_longest_step(strict_json.read(body)) for _ in range(3))
+    assert longest < 2 * unit
+
+
+def _longest_step(work: Coroutine[Any, Any, Any]) -> float:
+    """CPU seconds between two times that the loop is given back."""
+    longest, going = 0.0, True
+    while going:
+        began = time.thread_time()
+        try:
+            work.send(None)
+        except StopIteration:
+            going = False
+        longest = max(longest, time.thread_time() - began)
+    return longest
+
+
+def _cost(run: Callable[[], object]) -> float:
+    began = time.thread_time()
+    run()
+    return time.thread_time() - began

@@ -37,7 +37,7 @@ async def bulk(engine: Engine, request: Request, principal: Principal) -> Respon
     refuse_others(query_of(request))
     require_media_type(request, JSON)
     body = await request.body()
-    mode, operations = _envelope(engine, strict_json.parse(body))
+    mode, operations = _envelope(engine, await strict_json.read(body))
     keyed = keyed_request(request, principal, body)
     if keyed is not None and (stored := await engine.services.records.replay(keyed)) is not None:
         return stored

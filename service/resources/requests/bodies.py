@@ -1,14 +1,16 @@
 """Request bodies: media type, strict JSON, then the schema; every value that is wrong is named."""
 
 from collections.abc import Collection
+from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from service.http import problems, strict_json
+from service.http.collector import collector_paused
 from service.http.media_types import require_media_type
-from service.http.problems import FieldError
+from service.http.problems import MOST_ERRORS, FieldError
 
 JSON = ("application/json",)
 MERGE_PATCH = ("application/merge-patch+json", "application/json")
@@ -20,11 +22,28 @@ async def read_body(request: Request, model: type[M], media_types: Collection[st
     """The body as `model`. Raises `UnsupportedMediaType`, `InvalidJson` or `ValidationFailed`."""
     require_media_type(request, media_types)
     body = await request.body()
-    strict_json.parse(body)
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        raise problems.ValidationFailed(errors=field_errors(error)) from None
+    with collector_paused(len(body)):
+        refuse_many_unknown(await strict_json.read(body), model)
+        try:
+            return model.model_validate_json(body)
+        except ValidationError as error:
+            raise problems.ValidationFailed(errors=field_errors(error)) from None
+
+
+def refuse_many_unknown(document: Any, *models: type[BaseModel], at: Collection[Any] = ()) -> None:
+    """Raise `ValidationFailed` when more members are unknown than one answer lists.
+
+    Pydantic describes each of them, which for a megabyte of short names takes a third of a second.
+    """
+    known = {name for model in models for name in model.model_fields}
+    if not isinstance(document, dict) or len(document) <= len(known) + MOST_ERRORS:
+        return
+    unknown = islice((name for name in document if name not in known), MOST_ERRORS)
+    raise problems.ValidationFailed(
+        errors=[
+            FieldError("Extra inputs are not permitted", pointer=pointer((*at, name))) for name in unknown
+        ]
+    )
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:

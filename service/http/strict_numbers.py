@@ -1,0 +1,76 @@
+"""Numbers of a JSON text that a double or 64 bits cannot hold as they are written.
+
+Up to 15 significant digits survive a double and come out as they went in (C11 5.2.4.2.2, `DBL_DIG`), unless the
+exponent leads out of its normal range. So only longer numbers, and exponents of three digits, have to be looked at.
+"""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+
+from service.http.problems import InvalidJson
+
+SLICE = 2_000  # numbers that are judged in one go
+_MAX_INTEGER = 2**63 - 1
+_SAFE_INTEGER = 18  # digits that always fit into 64 bits
+_LONGEST_INTEGER = 20  # characters
+_LONGEST_DOUBLE = 310
+_SHAPE = bytes.maketrans(b"123456789E", b"000000000e")
+_LONG = b"0" * 16
+_FAR = (b"0e000", b"0e-000", b"0e+000")
+_LONG_NUMBER = re.compile(rb"[-+.eE0-9]{16,}")
+_FAR_NUMBER = re.compile(rb"[-.0-9]+[eE][-+]?[0-9]{3,}")
+
+
+def may_be_inexact(body: bytes) -> bool:
+    """Whether a number of the text has to be looked at. Strings may look as if."""
+    shape = body.translate(_SHAPE, b".")
+    return _LONG in shape or (b"0e" in shape and _is_far(shape))
+
+
+def _is_far(shape: bytes) -> bool:
+    return any(far in shape for far in _FAR)
+
+
+def check_numbers(text: bytes) -> Iterator[None]:
+    """Judge the numbers of a valid JSON text without its strings, and yield after each piece of work.
+
+    Raises `InvalidJson`.
+    """
+    shape = text.translate(_SHAPE, b".")
+    numbers = _LONG_NUMBER.findall(text) if _LONG in shape else []
+    yield
+    if _is_far(shape):
+        numbers += _FAR_NUMBER.findall(text)
+        yield
+    for start in range(0, len(numbers), SLICE):
+        for number in numbers[start : start + SLICE]:
+            _check(number.decode())
+        yield
+
+
+def _check(digits: str) -> None:
+    if digits.lstrip("-").isdigit():
+        if len(digits) > _SAFE_INTEGER and not _fits(digits):
+            raise InvalidJson("An integer does not fit into 64 bits, nor into a double without loss.")
+    elif not _is_exact(digits):
+        raise InvalidJson("A number does not fit into a double without loss; send it as text.")
+
+
+def _fits(digits: str) -> bool:
+    """PostgreSQL writes 1e22 as digits; what it says must be good enough to be sent back."""
+    if len(digits) <= _LONGEST_INTEGER and -_MAX_INTEGER - 1 <= int(digits) <= _MAX_INTEGER:
+        return True
+    return len(digits) <= _LONGEST_DOUBLE and _is_exact(digits)
+
+
+def _is_exact(digits: str) -> bool:
+    """Whether the double is written as these digits, or as others that mean the same."""
+    value = float(digits)
+    written = repr(value)
+    if written == digits:
+        return True
+    try:
+        return abs(value) != float("inf") and Decimal(digits) == Decimal(written)
+    except InvalidOperation:  # an exponent beyond all that can be computed with
+        return False

@@ -47,7 +47,8 @@ def _settings() -> Iterator[str]:
         "Settings",
         "Sources, the first that has a value wins: arguments, environment, secret files "
         "(`$SLIPWAY_SECRETS_DIR/<group>/<name>`), `.env`, defaults. `slipway check` prints what is in force, and names "
-        "every reason why production would not start.",
+        "every reason why production would not start. An empty value is the same as none, in every source. A list is "
+        'words separated by commas, or JSON: `a,b` or `["a", "b"]`; `[]` is an empty list.',
     )
     schema = Settings.model_json_schema()
     for name, group in schema["properties"].items():

@@ -17,10 +17,10 @@ from service.config.monitoring import MonitoringSettings
 from service.config.performance import PerformanceSettings
 from service.config.rate_limit import RateLimitSettings
 from service.config.redis import RedisSettings
-from service.config.secret_files import SECRETS_DIR
 from service.config.security import SecuritySettings
 from service.config.server import ServerSettings
 from service.config.settings import Settings, unknown_variables
+from service.config.sources import SECRETS_DIR
 
 __all__ = [
     "PREFIX", "SECRETS_DIR", "AppSettings", "BackupSettings", "DatabaseSettings", "Environment", "FeatureSettings",

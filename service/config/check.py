@@ -1,14 +1,18 @@
 """Loading settings so that a person can act on what is wrong: every reason at once, one line each, no secret."""
 
-import re
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
+import orjson
 from pydantic import SecretStr, ValidationError, create_model
-from pydantic_settings import SettingsError as SourceError
+from pydantic_core import ErrorDetails
 
-from service.config import SECRETS_DIR, Settings, unknown_variables
-from service.config.group import PREFIX, Group
+from service.config.group import Group
 from service.config.issuer import is_loopback
+from service.config.reasons import is_unknown, lines, variable
+from service.config.settings import Settings, unknown_variables
+from service.config.sources import UnreadableSourceError
 
 MASK = "********"
 SHORTEST_SECRET = 32
@@ -24,21 +28,9 @@ class SettingsError(Exception):
 
 def load(**arguments: Any) -> Settings:
     """The effective settings. Raises `SettingsError` with all reasons when they are wrong or unsafe."""
-    unknown = set(unknown_variables())
-    reasons = []
-    try:
-        settings = Settings(**arguments)
-    except ValidationError as error:
-        wrong = error.errors(include_input=False, include_url=False, include_context=False)
-        reasons = [_line(e["loc"], e["msg"]) for e in wrong if e["type"] != "extra_forbidden"]
-        unknown |= {variable(*map(str, e["loc"])) for e in wrong if e["type"] == "extra_forbidden"}
-        settings = _without_wrong_values(error, arguments)
-    except SourceError as error:
-        raise SettingsError([_source_line(str(error))]) from None
-    except UnicodeDecodeError:
-        raise SettingsError([f"{SECRETS_DIR}: a file in it is not text in UTF-8"]) from None
+    settings, unknown, reasons = _tried(arguments)
     reasons = [
-        *(f"{name}: there is no such setting" for name in sorted(unknown)),
+        *(f"{name}: there is no such setting" for name in sorted({*unknown, *unknown_variables()})),
         *reasons,
         *unsafe(settings),
     ]
@@ -47,37 +39,41 @@ def load(**arguments: Any) -> Settings:
     return settings
 
 
-def _line(loc: tuple[int | str, ...], message: str) -> str:
-    if len(loc) == 1:
-        message = "must be an object, with the fields of the group"
-    return f"{variable(*(str(part) for part in loc[:2]))}: {message.removeprefix('Value error, ')}"
+def _tried(arguments: dict[str, Any]) -> tuple[Settings, set[str], list[str]]:
+    """(settings, unknown variables, reasons): with defaults in place of what is wrong, so that all of it is found."""
+    unknown: set[str] = set()
+    reasons: dict[str, None] = {}  # in order, each once
+    kind = Settings
+    while True:
+        try:
+            return kind(**arguments), unknown, [*reasons]
+        except UnreadableSourceError as error:
+            reasons.update(dict.fromkeys(error.reasons))
+        except ValidationError as error:
+            wrong = error.errors(include_input=False)
+            unknown |= {variable(*map(str, one["loc"])) for one in wrong if is_unknown(one)}
+            reasons.update(dict.fromkeys(lines(error)))
+            arguments = _without(wrong, arguments)
+        kind = _tolerant()
 
 
-def _source_line(message: str) -> str:
-    """What pydantic-settings says of a source that it cannot read: a folder, or a group that should be JSON."""
-    group = re.search(r'field "(\w+)"', message)
-    return f"{variable(group[1])}: is not JSON; name its fields" if group else f"{SECRETS_DIR}: {message}"
-
-
-def variable(*path: str) -> str:
-    """The environment variable of a field: `variable("database", "host")` is `SLIPWAY_DATABASE__HOST`."""
-    return PREFIX + "__".join(path).upper()
-
-
-def _without_wrong_values(error: ValidationError, arguments: dict[str, Any]) -> Settings:
-    """Settings with defaults in place of the wrong values, so that the unsafe ones are found in the same run."""
+def _without(wrong: Sequence[ErrorDetails], arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, with defaults that overrule the wrong values of other sources."""
     sound: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in arguments.items()}
-    for group, *path in (map(str, e["loc"]) for e in error.errors()):
+    for group, *path in (map(str, one["loc"]) for one in wrong):
         default = Settings.model_fields[group].default
         if not path:
-            sound[group] = default.model_dump()
+            sound.pop(group, None)
         elif path[0] in type(default).model_fields:
             sound.setdefault(group, {})[path[0]] = getattr(default, path[0])
-    return _tolerant()(**sound)
+        else:
+            sound.get(group, {}).pop(path[0], None)
+    return sound
 
 
+@cache
 def _tolerant() -> type[Settings]:
-    """Settings that let unknown fields pass."""
+    """Settings that pass over unknown fields and unreadable sources."""
 
     def tolerant(group: Group) -> tuple[Any, Any]:
         kind = create_model(type(group).__name__, __base__=type(group))
@@ -86,7 +82,9 @@ def _tolerant() -> type[Settings]:
         return kind, kind()
 
     groups = {n: tolerant(info.default) for n, info in Settings.model_fields.items()}
-    return create_model("Tolerant", __base__=Settings, **groups)  # type: ignore[call-overload,no-any-return]
+    kind: type[Settings] = create_model("Tolerant", __base__=Settings, **groups)  # type: ignore[call-overload]
+    kind.tolerant = True
+    return kind
 
 
 def unsafe(settings: Settings) -> list[str]:
@@ -126,8 +124,11 @@ def effective(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _shown(value: Any) -> str:
+    """As a variable would set it again, but for secrets."""
     if isinstance(value, SecretStr):
         return MASK if value.get_secret_value() else ""
     if isinstance(value, tuple):
+        if not value or isinstance(value[0], Group):
+            return orjson.dumps([one.model_dump(mode="json") for one in value]).decode()
         return ",".join(map(str, value))
     return "" if value is None else str(value)

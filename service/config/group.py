@@ -1,8 +1,10 @@
 """What groups of settings are made of."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from service.config.text import decode
 
 PREFIX = "SLIPWAY_"
 
@@ -14,3 +16,8 @@ class Group(BaseModel):
     """One group of settings. A field that does not exist is an error, never ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _from_text(cls, value: Any, info: ValidationInfo) -> Any:
+        return decode(value, cls.model_fields[str(info.field_name)]) if isinstance(value, str) else value

@@ -1,9 +1,8 @@
 """What the service measures about itself."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, field_validator
-from pydantic_settings import NoDecode
 
 from service.config.group import Group
 
@@ -11,15 +10,10 @@ from service.config.group import Group
 class MonitoringSettings(Group):
     metrics: bool = True
     """Count and time requests, and serve `/metrics` on the admin port."""
-    duration_buckets: Annotated[tuple[Annotated[float, Field(gt=0)], ...], NoDecode] = (
+    duration_buckets: tuple[Annotated[float, Field(gt=0)], ...] = (
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
     )  # fmt: skip
     """Upper bounds, in seconds, of the buckets of request durations, separated by commas."""
-
-    @field_validator("duration_buckets", mode="before")
-    @classmethod
-    def _separated(cls, value: Any) -> Any:
-        return value.split(",") if isinstance(value, str) else value
 
     @field_validator("duration_buckets")
     @classmethod

@@ -1,4 +1,4 @@
-"""Secrets in files, as Kubernetes mounts them: `<SLIPWAY_SECRETS_DIR>/database/password`."""
+"""Secrets that are read again while the service runs."""
 
 import contextlib
 import os
@@ -6,16 +6,15 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from service.config.group import PREFIX
-
-SECRETS_DIR = "SLIPWAY_SECRETS_DIR"
+from service.config.sources import SECRETS_DIR, environment
 
 
 def current_password(group: str, setting: SecretStr) -> str:
     """What the secret file says now, so that a rotated password needs no restart; else, or when the environment has
     one, what was set at the start."""
     folder = os.environ.get(SECRETS_DIR)
-    if folder and f"{PREFIX}{group}__PASSWORD".upper() not in os.environ:
+    if folder and not environment().values.get(f"{group}__password", "").strip():
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            return (Path(folder) / group / "password").read_text("utf-8").strip()
+            if text := (Path(folder) / group / "password").read_text("utf-8").strip():
+                return text
     return setting.get_secret_value()

@@ -2,7 +2,6 @@
 
 import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -13,6 +12,19 @@ from service.config.issuer import IssuerSettings
 _HOST_NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\]")
 
 
+_PORT = re.compile(r":[0-9]{1,5}\Z")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def _origin(text: str) -> str | None:
+    """The origin as browsers write it (RFC 6454, 6.2); None when it is none."""
+    scheme, _, place = text.lower().partition("://")
+    host, colon, port = place.rpartition(":") if _PORT.search(place) else (place, "", "")
+    if scheme not in _DEFAULT_PORTS or host.startswith("*") or not _HOST_NAME.fullmatch(host):
+        return None
+    return f"{scheme}://{host}{colon}{port}".removesuffix(_DEFAULT_PORTS[scheme])
+
+
 class SecuritySettings(Group):
     secret_key: SecretStr = SecretStr("")
     """Signs page cursors; at least 32 characters, the same for all replicas."""
@@ -21,13 +33,18 @@ class SecuritySettings(Group):
     key_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 0.8
     """Seconds that a verified API key is trusted without a look at the database; bounds how long a revoked
     key still works."""
-    cors_origins: tuple[str, ...] = ()
-    """Origins whose pages may call the API, as a JSON list: `["https://shop.example"]`."""
-    issuers: tuple[IssuerSettings, ...] = ()
-    """Issuers of bearer tokens, as a JSON list: `[{"issuer": "https://…", "audience": "slipway"}]`."""
-    trusted_hosts: tuple[str, ...] = ()
-    """Names that the public port answers to, as a JSON list: `["api.example", "*.shop.example"]`; empty is all. Only
-    `/health` answers whatever the name."""
+    cors_origins: Annotated[
+        tuple[str, ...], Field(examples=["https://shop.example,https://desk.example"])
+    ] = ()
+    """Origins whose pages may call the API: `https://shop.example,https://desk.example`."""
+    issuers: Annotated[
+        tuple[IssuerSettings, ...],
+        Field(examples=['[{"issuer": "https://id.example", "audience": "slipway"}]']),
+    ] = ()
+    """Issuers of bearer tokens, as a JSON list: `[{"issuer": "https://id.example", "audience": "slipway"}]`."""
+    trusted_hosts: Annotated[tuple[str, ...], Field(examples=["api.example,*.shop.example"])] = ()
+    """Names that the public port answers to: `api.example,*.shop.example`; without any, all. Only `/health` answers
+    whatever the name."""
     token_leeway: Annotated[float, Field(ge=0, le=300)] = 30.0
     """Seconds by which an issuer's clock may be off."""
     jwks_refresh: Annotated[float, Field(ge=1, le=86400)] = 300.0
@@ -40,15 +57,19 @@ class SecuritySettings(Group):
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
-                raise ValueError(f"{origin} is no origin such as https://shop.example")
-        return value
+        origins = [_origin(text) for text in value]
+        if None in origins:
+            raise ValueError(
+                f"entry {origins.index(None) + 1} is no origin such as https://shop.example, without a path"
+            )
+        return tuple(filter(None, origins))
 
     @field_validator("trusted_hosts")
     @classmethod
     def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [name for name in value if not _HOST_NAME.fullmatch(name)]:
-            raise ValueError(f"{wrong[0]} is no host name such as api.example or *.example, without a port")
+        for number, name in enumerate(value, 1):
+            if not _HOST_NAME.fullmatch(name):
+                raise ValueError(
+                    f"entry {number} is no host name such as api.example or *.example, without a port"
+                )
         return tuple(name.lower() for name in value)

@@ -51,15 +51,17 @@ class ServerSettings(Group):
     with `max_body_bytes` for clients on slow lines."""
     write_timeout: Annotated[float, Field(gt=0, le=3600)] = 30.0
     """Seconds in which a client must take another 64 KiB of an answer that waits for it, before it is cut off."""
-    trusted_proxies: str = "127.0.0.1"
-    """Comma-separated addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+    trusted_proxies: Annotated[tuple[str, ...], Field(examples=["10.0.0.0/8,192.0.2.7"])] = ("127.0.0.1",)
+    """Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; `[]` for none."""
     trusted_hops: Annotated[int, Field(ge=1, le=16)] = 1
     """Most of those proxies in a row, counted from here: 2 where a load balancer stands before the ingress."""
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _are_networks(cls, value: str) -> str:
-        for place in filter(None, map(str.strip, value.split(","))):
-            if place != "*":
-                ip_network(place, strict=False)
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for number, place in enumerate(value, 1):
+            try:
+                _ = place == "*" or ip_network(place, strict=False)
+            except ValueError:
+                raise ValueError(f"entry {number} is no address or network such as 10.0.0.0/8") from None
         return value

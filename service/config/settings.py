@@ -1,15 +1,10 @@
 """All settings: eleven groups, and the sources that their values come from."""
 
-import os
+from typing import ClassVar
 
-from dotenv import dotenv_values
-from pydantic_settings import (
-    BaseSettings,
-    NestedSecretsSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service.config import sources
 from service.config.app import AppSettings, Environment
 from service.config.backup import BackupSettings
 from service.config.database import DatabaseSettings
@@ -20,22 +15,24 @@ from service.config.monitoring import MonitoringSettings
 from service.config.performance import PerformanceSettings
 from service.config.rate_limit import RateLimitSettings
 from service.config.redis import RedisSettings
-from service.config.secret_files import SECRETS_DIR, current_password
+from service.config.secret_files import current_password
 from service.config.security import SecuritySettings
 from service.config.server import ServerSettings
+from service.config.sources import TextSource, UnreadableSourceError
 
 
 class Settings(BaseSettings):
-    """All settings. Raises pydantic's `ValidationError`; `service.config.check.load` makes lines of it."""
+    """All settings. Raises pydantic's `ValidationError` or `UnreadableSourceError`; `service.config.check.load` makes
+    lines of both."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        env_file=".env",
-        extra="ignore",  # other programs' variables in .env; ours are judged by unknown_variables()
+        extra="ignore",
         frozen=True,
         hide_input_in_errors=True,  # it may be a secret
     )
+
+    tolerant: ClassVar[bool] = False
+    """Pass over what cannot be read, to find what else is wrong. Never set it for settings that serve."""
 
     app: AppSettings = AppSettings()
     server: ServerSettings = ServerSettings()
@@ -52,23 +49,17 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  # the interface's
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the interface's
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        secrets_dir = os.environ.get(SECRETS_DIR)
-        if not secrets_dir:
-            return init_settings, env_settings, dotenv_settings
-        files = NestedSecretsSettingsSource(
-            file_secret_settings,
-            secrets_dir=secrets_dir,
-            secrets_dir_missing="error",
-            secrets_prefix="",
-            secrets_nested_subdir=True,
-        )
-        return init_settings, env_settings, files, dotenv_settings
+        given = [TextSource(settings_cls, texts) for texts in sources.every()]
+        faults = [fault for source in given for fault in source.faults]
+        if faults and not cls.tolerant:
+            raise UnreadableSourceError(faults)
+        return init_settings, *given
 
     def database_password(self) -> str:
         """The database's password as it is now."""
@@ -80,12 +71,12 @@ class Settings(BaseSettings):
 
 
 def unknown_variables() -> list[str]:
-    """Names in the environment and `.env` that look like settings and are none: most often typing errors."""
+    """Return the names in every source that look like settings and are none: most often typing errors."""
     known = {
-        f"{PREFIX}{group}__{field}".upper()
+        f"{group}__{field}"
         for group, info in Settings.model_fields.items()
         if isinstance(info.default, Group)
         for field in type(info.default).model_fields
     }
-    names = {*os.environ, *dotenv_values(str(Settings.model_config.get("env_file")))}
-    return sorted(n for n in names if n.upper().startswith(PREFIX) and "__" in n and n.upper() not in known)
+    given = {name for texts in sources.every() for name in texts.values if "__" in name}
+    return sorted(f"{PREFIX}{name}".upper() for name in given - known)

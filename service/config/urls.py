@@ -15,5 +15,5 @@ def checked_url(value: SecretStr | None, *schemes: str) -> SecretStr | None:
     try:
         _ = parts.port
     except ValueError:
-        raise ValueError("has a port that is none") from None
+        raise ValueError("port is not a number") from None
     return value

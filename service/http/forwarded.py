@@ -21,7 +21,7 @@ class Proxies:
     """The proxies before this service: which are trusted, and how many in a row."""
 
     def __init__(self, settings: ServerSettings) -> None:
-        names = [name.strip() for name in settings.trusted_proxies.split(",") if name.strip()]
+        names = settings.trusted_proxies
         self._anyone = "*" in names
         self._networks: list[IPv4Network | IPv6Network] = [
             ip_network(name, strict=False) for name in names if name != "*"

@@ -1,6 +1,5 @@
 """What a page of another origin may read: answers of routes, of the edge, and of the connection (Fetch standard)."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -29,7 +28,7 @@ EARLY = {  # answers that no route makes, by status
 def selling(start: Start) -> Iterator[Served]:
     """A server that pages of two origins may call."""
     with start(
-        security__cors_origins=json.dumps([SHOP, DESK]),
+        security__cors_origins=f"{SHOP}, {DESK}",
         security__anonymous="none",
         server__header_timeout=0.5,
         server__max_concurrency=1,

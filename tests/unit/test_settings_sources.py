@@ -108,9 +108,9 @@ def test_unknown_names_are_found_in_every_source(env: Env, tmp_path: Path, secre
         ("SLIPWAY_SERVER__DRAIN_DELAY", "NaN", "SLIPWAY_SERVER__DRAIN_DELAY: "),
         ("SLIPWAY_APP__NAME", "Two Words", "SLIPWAY_APP__NAME: "),
         ("SLIPWAY_MONITORING__DURATION_BUCKETS", "1,0.5", "SLIPWAY_MONITORING__DURATION_BUCKETS: must be ascending"),
-        ("SLIPWAY_MONITORING__DURATION_BUCKETS", "", "SLIPWAY_MONITORING__DURATION_BUCKETS: "),
+        ("SLIPWAY_MONITORING__DURATION_BUCKETS", "[]", "SLIPWAY_MONITORING__DURATION_BUCKETS: "),
         ("SLIPWAY_DATABASE__URL", "mysql://u@h/d", "SLIPWAY_DATABASE__URL: must start with postgresql://"),
-        ("SLIPWAY_DATABASE__URL", "postgresql://u@h:x/d", "SLIPWAY_DATABASE__URL: has a port that is none"),
+        ("SLIPWAY_DATABASE__URL", "postgresql://u@h:x/d", "SLIPWAY_DATABASE__URL: port is not a number"),
         ("SLIPWAY_REDIS__URL", "http://h", "SLIPWAY_REDIS__URL: must start with redis://"),
     ],
 )  # fmt: skip

@@ -1,0 +1,144 @@
+"""Where values come from: environment, secret files and `.env`, all of them as text by the name of the setting.
+
+One rule holds for every source: an empty text is the same as none, so that a template may leave a variable empty.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from dotenv import dotenv_values
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from service.config.group import PREFIX
+
+SECRETS_DIR = "SLIPWAY_SECRETS_DIR"
+DOTENV = ".env"
+_SEPARATOR = "__"
+_LARGEST_FILE = 2**20  # bytes of a secret
+
+
+@dataclass
+class Texts:
+    """What one source gives. `values` are by name without the prefix, in lower case: `database__host`."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    """A line for each part of the source that cannot be read, without its value."""
+
+
+class UnreadableSourceError(Exception):
+    """A part of a source cannot be read. `reasons` holds a line for each, without a value."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
+
+
+def every() -> tuple[Texts, ...]:
+    """Return what each source gives, the first in rank first."""
+    return environment(), secret_files(), dotenv()
+
+
+def environment() -> Texts:
+    """Return what the environment sets."""
+    return Texts(dict(_named(os.environ.items())))
+
+
+def dotenv() -> Texts:
+    """Return what `.env` in the current folder sets."""
+    try:
+        values = dotenv_values(DOTENV, encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        return Texts(faults=[f"{DOTENV}: is not text in UTF-8"])
+    except OSError as error:
+        return Texts(faults=[f"{DOTENV}: cannot be read: {error.strerror}"])
+    return Texts(dict(_named((name, value) for name, value in values.items() if value is not None)))
+
+
+def secret_files() -> Texts:
+    """Return what the files `<SLIPWAY_SECRETS_DIR>/<group>/<field>` hold, as Kubernetes mounts them."""
+    found = Texts()
+    if not (named := os.environ.get(SECRETS_DIR)):
+        return found
+    folder = Path(named)
+    if not folder.is_dir():
+        found.faults.append(f"{SECRETS_DIR}: directory {named} does not exist")
+        return found
+    try:
+        files = [*_files(folder)]
+    except OSError as error:
+        found.faults.append(f"{SECRETS_DIR}: cannot be read: {error.strerror}")
+        return found
+    for file in files:
+        name = file.relative_to(folder).as_posix()
+        try:
+            found.values[name.replace("/", _SEPARATOR).lower()] = _secret(file, folder)
+        except UnicodeDecodeError:
+            found.faults.append(f"{SECRETS_DIR}: a file in it is not text in UTF-8: {name}")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            found.faults.append(f"{SECRETS_DIR}: a file in it cannot be read: {name}: {reason}")
+    return found
+
+
+def _named(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for name, value in pairs:
+        if name.upper().startswith(PREFIX):
+            yield name[len(PREFIX) :].lower(), value
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Files in folders named like groups. Hidden ones are the versions that Kubernetes keeps behind the links."""
+    for group in sorted(folder.iterdir()):
+        if group.is_dir() and not group.name.startswith("."):
+            yield from (f for f in sorted(group.iterdir()) if not f.name.startswith(".") and not f.is_dir())
+
+
+def _secret(file: Path, folder: Path) -> str:
+    """The text of a secret file without surrounding whitespace. Raises `ValueError` for a file that is no secret."""
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise ValueError("it leads out of the folder")
+    if file.stat().st_size > _LARGEST_FILE:
+        raise ValueError("it is larger than 1 MiB")
+    return file.read_text("utf-8").strip()
+
+
+class TextSource(PydanticBaseSettingsSource):
+    """Texts as values of groups. Fields decode their own text; a whole group may come as a JSON object."""
+
+    def __init__(self, kind: type[BaseSettings], texts: Texts) -> None:
+        super().__init__(kind)
+        self.faults = [*texts.faults]
+        self._values = {name: self._group(name, texts.values) for name in kind.model_fields}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002  # the interface's
+        return self._values[field_name], field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return {name: value for name, value in self._values.items() if value}
+
+    def _group(self, name: str, texts: Mapping[str, str]) -> dict[str, Any]:
+        value = self._whole(name, texts.get(name, "").strip())
+        prefix = name + _SEPARATOR
+        for key, text in texts.items():
+            if key.startswith(prefix) and text.strip():
+                value[key.removeprefix(prefix)] = text
+        return value
+
+    def _whole(self, name: str, text: str) -> dict[str, Any]:
+        """The fields of a group that is given as one JSON object."""
+        variable = f"{PREFIX}{name}".upper()
+        try:
+            value = orjson.loads(text or b"{}")
+        except orjson.JSONDecodeError:
+            self.faults.append(f"{variable}: is not JSON; set its fields one by one")
+            return {}
+        if not isinstance(value, dict):
+            self.faults.append(f"{variable}: must be an object, with the fields of the group")
+            return {}
+        return value

@@ -1,0 +1,159 @@
+"""What a person reads when settings are wrong: every reason at once, each naming the variable and the way out."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import application
+from service.config import Settings
+from service.config.check import SettingsError, effective, load
+from tests.unit.conftest import Env
+
+SAFE = {"SLIPWAY_SECURITY__SECRET_KEY": "k" * 32, "SLIPWAY_DATABASE__PASSWORD": "good"}
+NAMES = [name for name, _ in effective(Settings.model_construct())]
+ISSUERS = [
+    {"issuer": "https://id.example", "audience": "slipway"},
+    {"issuer": "http://id.example", "audince": "slipway", "algorithms": ["RS256", "HS256"]},
+    "https://id.example",
+]
+WRONG = {
+    "SLIPWAY_DATABASE__PORT": "70000",
+    "SLIPWAY_LOGGING": "[]",
+    "SLIPWAY_LOGGING__LEVEL": "loud",
+    "SLIPWAY_MONITORING__DURATION_BUCKETS": "1, two",
+    "SLIPWAY_REDIS": "{",
+    "SLIPWAY_REDIS__ENABLED": "perhaps",
+    "SLIPWAY_REDIS__ROOT_CERT": "/not/there",
+    "SLIPWAY_REDIS__TIMEOUT": "fast",
+    "SLIPWAY_SECURITY__CORS_ORIGINS": '["https://shop.example"',
+    "SLIPWAY_SECURITY__ISSUERS": json.dumps(ISSUERS),
+    "SLIPWAY_SECURITY__TRUSTED_HOSTS": "api.example,https://api.example",
+    "SLIPWAY_SECRETS_DIR": "/not/there",
+    "SLIPWAY_SERVER__TRUSTED_PROXIES": "10.0.0.0/8, ingress",
+}
+ALGORITHMS = "'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384' or 'EdDSA'"
+REASONS = {
+    "DATABASE__PORT: must be a whole number, at least 1, at most 65535",
+    "LOGGING: must be an object, with the fields of the group",
+    "LOGGING__LEVEL: must be one of 'debug', 'info', 'warning' or 'error'",
+    "MONITORING__DURATION_BUCKETS entry 2: must be a valid number",
+    "REDIS: is not JSON; set its fields one by one",
+    "REDIS__ENABLED: must be true or false",
+    "REDIS__ROOT_CERT: must be the path of a file that exists",
+    "REDIS__TIMEOUT: must be a number, over 0, at most 10",
+    "SECURITY__CORS_ORIGINS: is not JSON (at character 24); write https://shop.example,https://desk.example",
+    "SECURITY__ISSUERS entry 2, issuer: must be an https URL",
+    "SECURITY__ISSUERS entry 2, audience: is missing",
+    "SECURITY__ISSUERS entry 2, audince: there is no such member",
+    f"SECURITY__ISSUERS entry 2, algorithms.1: must be one of {ALGORITHMS}",
+    "SECURITY__ISSUERS entry 3: must be an object",
+    "SECURITY__TRUSTED_HOSTS: entry 2 is no host name such as api.example or *.example, without a port",
+    "SECRETS_DIR: directory /not/there does not exist",
+    "SERVER__TRUSTED_PROXIES: entry 2 is no address or network such as 10.0.0.0/8",
+}
+
+
+def reasons() -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load()
+    return caught.value.reasons
+
+
+def test_every_wrong_variable_is_named_and_hides_no_other(env: Env) -> None:
+    env(**SAFE, **WRONG, SLIPWAY_SECURITY__ANONYMOUS="write")
+    assert {reason.removeprefix("SLIPWAY_") for reason in reasons()} == {
+        *REASONS,
+        "SECURITY__ANONYMOUS: production allows no anonymous writes",
+    }
+
+
+def test_check_and_serve_give_the_same_reasons(env: Env) -> None:
+    env(**WRONG)
+    check, serve = (CliRunner().invoke(application((name,)), [name]) for name in ("check", "serve"))
+    assert (check.exit_code, check.output) == (serve.exit_code, serve.output)
+    assert check.exit_code == 3
+    assert len(check.stderr.splitlines()) > len(REASONS)
+
+
+@pytest.mark.parametrize("value", ["hunter2", "[hunter2", '["hunter2"]', '{"hunter2": 1}'])
+def test_no_reason_repeats_a_value(env: Env, value: str) -> None:
+    env(**dict.fromkeys(NAMES, value))
+    assert len(found := reasons()) > 50
+    assert "hunter2" not in " ".join(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("security__cors_origins", "https://Shop.example:443, http://b:8080,", ("https://shop.example", "http://b:8080")),
+        ("security__cors_origins", '["https://shop.example"]', ("https://shop.example",)),
+        ("security__trusted_hosts", "API.example,*.shop.example", ("api.example", "*.shop.example")),
+        ("server__trusted_proxies", "10.0.0.0/8 ,192.0.2.7", ("10.0.0.0/8", "192.0.2.7")),
+        ("server__trusted_proxies", "[]", ()),
+        ("monitoring__duration_buckets", "[0.1, 1]", (0.1, 1)),
+    ],
+)  # fmt: skip
+def test_lists_are_words_or_json(env: Env, name: str, text: str, value: object) -> None:
+    group, field = name.split("__")
+    env(SLIPWAY_APP__ENVIRONMENT="test", **{f"SLIPWAY_{name}".upper(): text})
+    assert getattr(getattr(load(), group), field) == value
+    shown = dict(effective(load()))[f"SLIPWAY_{name}".upper()]
+    env(**{f"SLIPWAY_{name}".upper(): shown})
+    assert getattr(getattr(load(), group), field) == value
+
+
+def test_lists_of_an_issuer_may_be_words_too(env: Env) -> None:
+    issuer = {**ISSUERS[0], "algorithms": "RS256,ES256", "scope_claims": "scope"}  # type: ignore[dict-item]
+    env(**SAFE, SLIPWAY_SECURITY__ISSUERS=json.dumps([issuer]))
+    (found,) = load().security.issuers
+    assert (found.algorithms, found.scope_claims) == (("RS256", "ES256"), ("scope",))
+
+
+@pytest.mark.parametrize("source", ["environment", "file", "dotenv"])
+def test_empty_is_as_if_not_set(env: Env, tmp_path: Path, source: str) -> None:
+    if source == "environment":
+        env(**dict.fromkeys(NAMES, " "))
+    elif source == "dotenv":
+        (tmp_path / ".env").write_text("".join(f"{name}=\n" for name in NAMES))
+    else:
+        env(SLIPWAY_SECRETS_DIR=str(tmp_path / "secrets"))
+        for name in NAMES:
+            file = tmp_path / "secrets" / name.removeprefix("SLIPWAY_").lower().replace("__", "/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("\n")
+    assert Settings() == Settings.model_construct()
+
+
+def test_empty_secret_gives_way_to_one_of_a_lower_source(env: Env, tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets" / "database"
+    secrets.mkdir(parents=True)
+    (secrets / "password").write_text("file")
+    env(
+        SLIPWAY_SECRETS_DIR=str(secrets.parent),
+        SLIPWAY_DATABASE__PASSWORD="",
+        SLIPWAY_APP__ENVIRONMENT="test",
+    )
+    settings = load()
+    assert settings.database_password() == "file"
+    (secrets / "password").write_text("")  # a mount that is being written
+    assert settings.database_password() == "file"
+
+
+def test_unreadable_sources_are_told_beside_what_is_wrong(env: Env, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"A=\xff\n")
+    secrets = tmp_path / "secrets"
+    for name in ("database", "databse", "security"):
+        (secrets / name).mkdir(parents=True)
+    (secrets / "database" / "password").write_bytes(b"\xff")
+    (secrets / "databse" / "host").write_text("x")
+    (secrets / "security" / "secret_key").symlink_to("/etc/hostname")
+    env(**SAFE, SLIPWAY_SECRETS_DIR=str(secrets), SLIPWAY_SERVER__PORT="0")
+    assert reasons() == [
+        "SLIPWAY_DATABSE__HOST: there is no such setting",
+        "SLIPWAY_SECRETS_DIR: a file in it is not text in UTF-8: database/password",
+        "SLIPWAY_SECRETS_DIR: a file in it cannot be read: security/secret_key: it leads out of the folder",
+        ".env: is not text in UTF-8",
+        "SLIPWAY_SERVER__PORT: must be a whole number, at least 1, at most 65535",
+    ]

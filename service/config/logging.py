@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Literal
 
+from pydantic import Field
+
 from service.config.group import Group
 
 
@@ -20,3 +22,6 @@ class LoggingSettings(Group):
     """`json` lines, `console` for humans; `auto` is console on a terminal and JSON elsewhere."""
     access: bool = True
     """Write one line a request."""
+    buffer_bytes: int = Field(default=4_194_304, ge=16_384)
+    """Bytes of log lines that a process holds while whoever reads its output stalls. Further lines are dropped and
+    counted in `slipway_log_lines_dropped_total`."""

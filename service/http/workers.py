@@ -25,6 +25,7 @@ from uvicorn_worker import UvicornWorker
 from service.config import child_environment
 from service.config.server import ServerSettings
 from service.http.server import Applications, listeners, serve_on
+from service.observability import logs
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,8 @@ def run(make: Callable[[], Applications], settings: ServerSettings) -> None:
     """
     if METRICS_FOLDER not in child_environment():
         folder = tempfile.mkdtemp(prefix=OWN_FOLDER)
+        if (writer := logs.stdout_writer()) is not None:
+            writer.flush()
         os.execve(  # noqa: S606  # ourselves
             sys.executable,
             [sys.executable, *sys.orig_argv[1:]],

@@ -1,6 +1,7 @@
 """The access line: one a request, made of bytes, past the logging machinery that costs more than the request."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -8,7 +9,7 @@ import orjson
 
 from service import clock
 from service.config import LoggingSettings
-from service.observability.logs import is_json
+from service.observability.logs import is_json, stdout_writer
 
 LONGEST = 200
 CLIENT_ERROR, SERVER_ERROR = 400, 500
@@ -34,13 +35,21 @@ class AccessLog:
 
     def __init__(self, settings: LoggingSettings, stream: BinaryIO | None = None) -> None:
         self._enabled = settings.access and settings.level in {"debug", "info"}
-        self._stream = stream or sys.stdout.buffer
         self._json = is_json(settings, sys.stdout)
+        writer = stdout_writer() if stream is None else None
+        self._put = _unbuffered(stream or sys.stdout.buffer) if writer is None else writer.write
 
     def write(self, line: AccessLine) -> None:
         if self._enabled:
-            self._stream.write(_as_json(line) if self._json else _for_people(line))
-            self._stream.flush()
+            self._put(_as_json(line) if self._json else _for_people(line))
+
+
+def _unbuffered(stream: BinaryIO) -> Callable[[bytes], None]:
+    def put(line: bytes) -> None:
+        stream.write(line)
+        stream.flush()
+
+    return put
 
 
 def _as_json(line: AccessLine) -> bytes:

@@ -8,7 +8,9 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
+from service import clock
 from service.config import LoggingSettings
+from service.observability.writer import LineWriter
 
 LONGEST_VALUE = 2000
 LONGEST_LINE = 8192
@@ -17,8 +19,15 @@ SHORT_VALUE = 100
 
 
 def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
-    """Send every log line of this process to `stream` (standard output) in the format that the settings name."""
-    stream = stream or sys.stdout
+    """Send every log line of this process to `stream` in the format that the settings name.
+
+    Without a stream it is standard output, past which nothing waits: see `writer`. Python's warnings and what it can
+    only print are log lines too then.
+    """
+    json = is_json(settings, stream or sys.stdout)
+    handler = (
+        _stdout_handler(settings.buffer_bytes, json=json) if stream is None else logging.StreamHandler(stream)
+    )
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -36,25 +45,80 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_renderers(is_json(settings, stream)),
+                *_renderers(json),
             ],
         )
     )
+    _take_all(handler, settings.level)
+
+
+def _take_all(handler: logging.Handler, level: str) -> None:
+    """Send what every logger says to the handler, the libraries' own too."""
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.level.upper())
+    root.setLevel(level.upper())
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "gunicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+class _WriterHandler(logging.Handler):
+    """Hands lines to the writer."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        super().__init__()
+        self.writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception as error:  # noqa: BLE001  # what is logged must not fail the request that logs it
+            line = (
+                f'{{"level":"error","event":"a log line cannot be written","error":"{type(error).__name__}"}}'
+            )
+        self.writer.write(line.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def _stdout_handler(most: int, *, json: bool) -> logging.Handler:
+    """Of standard output. One that is no file is written to as it is."""
+    if (writer := stdout_writer()) is None:
+        try:
+            descriptor = sys.stdout.fileno()
+        except OSError:
+            return logging.StreamHandler(sys.stdout)
+        writer = LineWriter(descriptor, most=most, notice=lambda missed: _notice(missed, json=json))
+    logging.captureWarnings(capture=True)
+    sys.unraisablehook = _log_unraisable
+    return _WriterHandler(writer)
+
+
+def stdout_writer() -> LineWriter | None:
+    """What writes to standard output, when `configure` was told to."""
+    handlers = logging.getLogger().handlers
+    return next((handler.writer for handler in handlers if isinstance(handler, _WriterHandler)), None)
+
+
+def _notice(missed: int, *, json: bool) -> bytes:
+    event = "log lines dropped"
+    if json:
+        told = {"time": clock.now(), "level": "warning", "event": event, "dropped": missed}
+        return orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
+    return f"{clock.now():%H:%M:%S} {event}: {missed}\n".encode()
+
+
+def _log_unraisable(error: "sys.UnraisableHookArgs") -> None:
+    """What Python would print to standard error, and wait for whoever reads it."""
+    cause = error.exc_value
+    where = error.err_msg or "exception ignored"
+    logging.getLogger("python").error("%s: %r", where, error.object, exc_info=cause)
 
 
 def is_json(settings: LoggingSettings, stream: TextIO) -> bool:

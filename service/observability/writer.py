@@ -1,0 +1,121 @@
+"""Log lines on their way out: a bounded buffer, and a thread that writes.
+
+A collector that stalls fills its pipe, and the next write waits for it: within the event loop it would stop the whole
+service. So the loop only puts lines into a buffer. When that is full, new lines are dropped and counted, and one line
+says how many once the collector reads again.
+"""
+
+import atexit
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from prometheus_client import Counter
+
+GATHER_SECONDS = 0.005  # one write takes what came meanwhile: waking the thread costs more than a line
+FLUSH_SECONDS = 1.0  # that the end of the process waits for what is not written
+ATOMIC_BYTES = 4096  # that a pipe takes whole or not at all (POSIX, PIPE_BUF), whoever else writes to it
+
+_dropped = Counter(
+    "slipway_log_lines_dropped", "Log lines dropped, because whoever reads standard output does not keep up."
+)
+
+
+class LineWriter:
+    """Writes lines to a file descriptor, in their order and each of them whole, from a thread of its own.
+
+    The thread starts with the first line, and again with the first line of a forked process. At most `most` bytes wait
+    to be written. `notice` makes the line that says how many lines were dropped.
+    """
+
+    def __init__(self, descriptor: int, *, most: int, notice: Callable[[int], bytes]) -> None:
+        self._descriptor = descriptor
+        self._most = most
+        self._notice = notice
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+        atexit.register(self.flush)
+
+    def _reset(self) -> None:
+        """Begin with an empty buffer: what a parent process has not written is the parent's."""
+        self._lines: deque[bytes] = deque()
+        self._size = 0  # bytes in the buffer
+        self._missed = 0  # lines dropped and not told of
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._hurry = False
+        self._thread: threading.Thread | None = None
+
+    def write(self, line: bytes) -> None:
+        """Take the line, or drop it when too many wait. Never blocks."""
+        with self._lock:
+            # Once it is full, half has to go before it takes lines again: one notice tells of many.
+            room = self._most // 2 if self._missed else self._most
+            if self._size + len(line) > room:
+                self._missed += 1
+                _dropped.inc()
+                return
+            self._take_notice()
+            self._lines.append(line)
+            self._size += len(line)
+            if not self._wake.is_set():
+                self._begin()
+
+    def _take_notice(self) -> None:
+        if self._missed:
+            notice = self._notice(self._missed)
+            self._missed = 0
+            self._lines.append(notice)
+            self._size += len(notice)
+
+    def _begin(self) -> None:
+        self._idle.clear()
+        self._wake.set()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+            self._thread.start()
+
+    def flush(self, seconds: float = FLUSH_SECONDS) -> None:
+        """Wait until all is written, and no longer than `seconds`."""
+        self._hurry = True
+        self._idle.wait(seconds)
+        self._hurry = False
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            if not self._hurry:
+                time.sleep(GATHER_SECONDS)
+            self._wake.clear()
+            while chunk := self._next():
+                self._send(chunk)
+
+    def _next(self) -> bytes:
+        """Whole lines, of as many bytes as a pipe takes at once; a longer line by itself."""
+        with self._lock:
+            if not self._lines:
+                self._take_notice()
+            if not self._lines:
+                self._idle.set()
+            chunk: list[bytes] = []
+            size = 0
+            while self._lines and (not chunk or size + len(self._lines[0]) <= ATOMIC_BYTES):
+                chunk.append(self._lines.popleft())
+                size += len(chunk[-1])
+            self._size -= size
+        return b"".join(chunk)
+
+    def _send(self, chunk: bytes) -> None:
+        while chunk:
+            try:
+                chunk = chunk[os.write(self._descriptor, chunk) :]
+            except BlockingIOError:  # another process has made the pipe they share so
+                select.select((), (self._descriptor,), ())
+            except OSError:  # nobody will ever read it
+                _dropped.inc(chunk.count(b"\n"))
+                return

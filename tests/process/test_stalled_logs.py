@@ -1,0 +1,94 @@
+"""Nobody reads the service's output for a while: it serves on, and says afterwards how much is missing."""
+
+import http.client
+import json
+import os
+import select
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.local.ports import LOOPBACK
+from tests.process.conftest import Serve
+from tests.process.served import Served
+from tests.process.test_workers import TWO
+
+LIVENESS_SECONDS = 0.25  # that no probe of twenty takes; a stalled loop takes for ever
+STOP_SECONDS = 6
+REQUESTS = 450
+
+
+class StalledPipe:
+    """A pipe in place of the service's log file, from which nobody reads until told to."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(parents=True)
+        os.mkfifo(home / "log")
+        self._end = os.open(home / "log", os.O_RDONLY | os.O_NONBLOCK)
+
+    def read(self) -> list[dict[str, Any]]:
+        """The lines that come until none comes for a moment, each of them whole."""
+        parts = []
+        while select.select([self._end], [], [], 0.5)[0] and (part := os.read(self._end, 2**16)):
+            parts.append(part)
+        return [json.loads(line) for line in b"".join(parts).splitlines()]
+
+    def close(self) -> None:
+        os.close(self._end)
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[StalledPipe]:
+    pipe = StalledPipe(tmp_path / "service-0")
+    yield pipe
+    pipe.close()
+
+
+@pytest.mark.parametrize("workers", [{}, TWO], ids=["one process", "two workers"])
+def test_service_serves_while_nobody_reads_its_lines(
+    serve: Serve, tmp_path: Path, pipe: StalledPipe, workers: dict[str, object]
+) -> None:
+    service = serve(logging__buffer_bytes=16_384, TMPDIR=tmp_path, **workers).ready()
+    sent = _requests(service)
+    assert max(_liveness(service) for _ in range(20)) < LIVENESS_SECONDS
+
+    lines = pipe.read()
+    seen = [line["request_id"] for line in lines if line["event"] == "request"]
+    missing = [line["dropped"] for line in lines if line["event"] == "log lines dropped"]
+    assert seen == sent[: len(seen)]
+    assert len(seen) + sum(missing) == REQUESTS
+    assert _dropped(service) == sum(missing) > 0
+    assert _requests(service, 1) == [line["request_id"] for line in pipe.read() if line["event"] == "request"]
+
+    _requests(service)  # it ends, though nobody reads again
+    began = time.monotonic()
+    assert service.stop() == 0
+    assert time.monotonic() - began < STOP_SECONDS
+    pipe.read()  # no line is torn, though the process has ended within a write
+
+
+def _requests(service: Served, count: int = REQUESTS) -> list[str]:
+    """The ids of requests that were answered."""
+    connection = http.client.HTTPConnection(LOOPBACK, service.port, timeout=10)
+    found = []
+    for _ in range(count):
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
+        found.append(answer.headers["x-request-id"])
+    connection.close()
+    return found
+
+
+def _liveness(service: Served) -> float:
+    began = time.monotonic()
+    assert service.probe("/livez") == 200
+    return time.monotonic() - began
+
+
+def _dropped(service: Served) -> float:
+    return service.metric("slipway_log_lines_dropped_total") or 0

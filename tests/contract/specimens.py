@@ -87,14 +87,18 @@ def typed(field: str, text: Any) -> Any:
     return makers[field](text)
 
 
-def passes(item: Json, parameter: str, text: str) -> bool:
+def passes(item: Json, parameter: str, given: str | list[str]) -> bool:
     """Whether a filter keeps the item."""
     field, _, operator = parameter.partition("__")
     value = typed(field, item[field])
+    if isinstance(given, list):
+        return value is not None and value in [typed(field, text) for text in given]
+    return _passes(field, operator, value, given)
+
+
+def _passes(field: str, operator: str, value: Any, text: str) -> bool:
     if operator == "isnull":
         return (value is None) is (text == "true")
-    if operator == "in":
-        return value is not None and value in [typed(field, part) for part in text.split(",")]
     if operator == "contains":
         return text in value
     given = typed(field, text)

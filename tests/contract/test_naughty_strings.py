@@ -64,8 +64,7 @@ async def test_every_string_finds_its_item(specimen_api: Api, stored: Sequence[J
         assert item["id"] not in await _ids(specimen_api, label__ne=text, tags__contains=text)
         if text:
             assert item["id"] in await _ids(specimen_api, label__startswith=text, tags__contains=text)
-        if "," not in text:
-            assert item["id"] in await _ids(specimen_api, label__in=text, tags__contains=text)
+        assert item["id"] in await _ids(specimen_api, label__in=text, tags__contains=text)
 
 
 async def test_a_page_ends_at_any_string(specimen_api: Api, stored: Sequence[Json]) -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -17,7 +18,8 @@ from service.config import PerformanceSettings
 from service.database import Database
 from service.resources.catalog import products
 from service.resources.lists.cursor import Cursor, CursorCodec
-from service.resources.lists.listing import Lister
+from service.resources.lists.listing import Lister, ListQuery
+from service.resources.requests.parameters import parse_query
 from tests.engine.api import Json, settings_for
 from tests.engine.rows import load_products
 from tests.services import Client
@@ -35,6 +37,11 @@ SORTS = [
     for signs in itertools.product(("", "-"), repeat=count)
 ]
 SEARCHES = ("brass", "rare77", "nothing", "brass rare78", '"brass lamp"', "chair or word5", "item -lamp")
+
+
+def read(lister: Lister, given: Mapping[str, str]) -> ListQuery:
+    """The query of a request with these parameters."""
+    return lister.read(parse_query(urlencode(given).encode(), lister.lists))
 
 
 @dataclass(frozen=True)
@@ -55,11 +62,11 @@ class Library:
         return found
 
     async def explain(self, given: Mapping[str, str], way: str, how: str = "") -> Json:
-        query = self.lister.read(given)
+        query = read(self.lister, given)
         if way != "first":
             values = tuple(self.middle[key.field] for key in query.shape.keys)
             cursor = self.codec.write(Cursor(values, way == "prev"), bound_to=query.bound_to)
-            query = self.lister.read({**given, "cursor": cursor})
+            query = read(self.lister, {**given, "cursor": cursor})
         statement = self.lister.statement(query.shape)
         rows = await self.database.fetch(
             f"EXPLAIN (FORMAT JSON{how}) {statement.sql}", statement.arguments(query.arguments)
@@ -91,7 +98,7 @@ async def library(services: Client, worker: int) -> AsyncIterator[Library]:
         await load_products(database, ROWS, categories=20)
         codec = CursorCodec("plans")
         lister = Lister(products, PerformanceSettings(), codec)
-        one = lister.read({"sku": f"ROW-{ROWS // 2:08}"})
+        one = read(lister, {"sku": f"ROW-{ROWS // 2:08}"})
         statement = lister.statement(one.shape)
         (row,) = await database.fetch(statement.sql, statement.arguments(one.arguments))
         yield Library(database, lister, codec, json.loads(row["body"]))

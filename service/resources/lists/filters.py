@@ -1,6 +1,6 @@
 """Filters of lists: which a resource offers, what a request asks for, and their SQL."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from service.http.problems import FieldError, InvalidParameter
 from service.resources.declaration import DeclarationError, RestResource
+from service.resources.requests.parameters import Query, Splitter, split_texts, split_words
 from service.resources.requests.values import parser_of
 from service.resources.statements.columns import kind_of, parameter_kind
 from service.resources.statements.statement import parameter
@@ -33,7 +34,7 @@ _MEANING = {
     "lte": "is at most",
     "gt": "is greater than",
     "gte": "is at least",
-    "in": f"is one of up to {MAX_IN} values, separated by commas",
+    "in": f"is one of up to {MAX_IN} values",
     "contains": "contains",
     "startswith": "starts with",
     "isnull": "has no value (true) or has one (false)",
@@ -51,15 +52,26 @@ class Filter:
 
     @property
     def description(self) -> str:
-        return f"Only items whose `{self.column.name}` {_MEANING[self.operator]}."
+        return f"Items whose `{self.column.name}` {_MEANING[self.operator]}."
+
+    @property
+    def splitter(self) -> Splitter | None:
+        """How the parameter becomes several values; None where it has one."""
+        if self.operator != "in":
+            return None
+        kind = kind_of(self.column)
+        choices = kind.enums if isinstance(kind, sa.Enum) else ()
+        has_commas = any("," in choice for choice in choices) if choices else isinstance(kind, sa.String)
+        return split_texts if has_commas else split_words
+
+    def values(self, texts: Sequence[str]) -> list[Any]:
+        """The typed values of a list. Raises `ValueError`."""
+        if len(texts) > MAX_IN:
+            raise ValueError(f"must be at most {MAX_IN} values")
+        return [self.parse(text) for text in texts]
 
     def value(self, text: str) -> Any:
-        """The typed value of the parameter. Raises `ValueError`."""
-        if self.operator == "in":
-            parts = text.split(",")
-            if len(parts) > MAX_IN:
-                raise ValueError(f"must be at most {MAX_IN} values")
-            return [self.parse(part) for part in parts]
+        """The typed value of a parameter that is no list. Raises `ValueError`."""
         value = self.parse(text)
         if self.operator == "contains":
             return [value] if _is_array(self.column) else f"%{_literal(value)}%"
@@ -115,15 +127,18 @@ def _has_index(column: sa.Column[Any], operator_class: str | None, *, using: str
 
 
 def filters_of(resource: RestResource) -> dict[str, Filter]:
-    """Every filter that the resource offers, by the name of its parameter. Raises `DeclarationError`."""
+    """Every filter that the resource offers, by the name of its parameter. Raises `DeclarationError`.
+
+    `id__in` is always there: clients fetch by it what other items refer to.
+    """
     found = {}
-    for name in resource.filterable:
+    for name in dict.fromkeys((*resource.filterable, "id")):
         column = resource.table.c[name]
         parse, operators = parser_of(column), _operators(column)
         if parse is None or not operators:
             need = f'array_index("{column.table.name}", "{name}")' if _is_array(column) else "another type"
             raise DeclarationError(f"{resource.path}: to filter by {name}, its column needs {need}")
-        for operator in operators:
+        for operator in operators if name in resource.filterable else ["in"]:
             key = name if operator == "eq" else f"{name}__{operator}"
             found[key] = Filter(key, column, operator, _is_true if operator == "isnull" else parse)
     return found
@@ -135,16 +150,17 @@ def _is_true(text: str) -> bool:
     return text == "true"
 
 
-def read_filters(offered: Mapping[str, Filter], given: Mapping[str, str]) -> dict[str, Any]:
+def read_filters(offered: Mapping[str, Filter], query: Query) -> dict[str, Any]:
     """Typed values by parameter. Raises `InvalidParameter` naming each that is wrong."""
-    values, errors = {}, []
-    for name, text in given.items():
+    values: dict[str, Any] = {}
+    errors = []
+    for name, given in {**query.single, **query.lists}.items():
         known = offered.get(name)
         if known is None:
             errors.append(FieldError("There is no such parameter.", parameter=name[:100]))
             continue
         try:
-            values[name] = known.value(text)
+            values[name] = known.value(given) if isinstance(given, str) else known.values(given)
         except ValueError as error:
             errors.append(FieldError(f"The value {error}.", parameter=name))
     if errors:

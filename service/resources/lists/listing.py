@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import urlencode
 
 import orjson
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from service.resources.declaration import RestResource
 from service.resources.lists.cursor import Cursor, CursorCodec
 from service.resources.lists.filters import filters_of, read_filters
 from service.resources.lists.sorting import SortKey, after, order_by, read_sort
-from service.resources.requests.parameters import page_limit
+from service.resources.requests.parameters import Query, Splitter, page_limit, split_words
 from service.resources.requests.values import parser_of
 from service.resources.statements.columns import representation
 from service.resources.statements.statement import Statement, compile_statement, parameter
@@ -63,6 +63,8 @@ class Lister:
 
     def __init__(self, resource: RestResource, sizes: PerformanceSettings, cursors: CursorCodec) -> None:
         self.filters = filters_of(resource)
+        self.lists: dict[str, Splitter] = {"sort": split_words}
+        self.lists |= {name: f.splitter for name, f in self.filters.items() if f.splitter is not None}
         self._resource = resource
         self.sizes = sizes
         self._cursors = cursors
@@ -70,21 +72,22 @@ class Lister:
         self.count = lru_cache(maxsize=512)(self._count)
         self.estimate = lru_cache(maxsize=512)(self._estimate)
 
-    def read(self, given: Mapping[str, str]) -> ListQuery:
+    def read(self, given: Query) -> ListQuery:
         """The query that the parameters ask for. Raises `InvalidParameter` or `InvalidCursor`."""
-        rest = dict(given)
+        rest, lists = dict(given.single), dict(given.lists)
         limit = page_limit(rest, default=self.sizes.page_size, most=self.sizes.page_size_max)
         rest.pop("limit", None)
-        sort = rest.pop("sort", self._resource.default_sort)
+        sort = lists.pop("sort", None) or self._resource.default_sort.split(",")
         keys = read_sort(self._resource, sort)
         cursor_text = rest.pop("cursor", None)
         count = _one_of("count", rest.pop("count", None), COUNTS)
         search = self._search(rest)
-        values = read_filters(self.filters, rest)
+        values = read_filters(self.filters, Query(rest, lists))
         arguments = {f"f_{name}": value for name, value in values.items()}
         if search is not None:
             arguments["search"] = search
-        bound_to = orjson.dumps([self._resource.path, sort, search, sorted(rest.items())]).decode()
+        filters = [*sorted(rest.items()), *sorted(lists.items())]
+        bound_to = orjson.dumps([self._resource.path, sort, search, filters]).decode()
         cursor = None if cursor_text is None else self._cursors.read(cursor_text, bound_to=bound_to)
         backward = cursor is not None and cursor.backward
         if backward:
@@ -96,9 +99,9 @@ class Lister:
         shape = Shape(tuple(sorted(values)), keys, search is not None, cursor is not None, nulls)
         return ListQuery(shape, {**arguments, "limit": limit + 1}, limit, count, backward, bound_to)
 
-    def read_all(self, given: Mapping[str, str]) -> ListQuery:
+    def read_all(self, given: Query) -> ListQuery:
         """The query for all items at once. Raises `InvalidParameter`, also for parameters of pages."""
-        if paged := given.keys() & {"limit", "cursor", "count"}:
+        if paged := given.single.keys() & {"limit", "cursor", "count"}:
             errors = [
                 FieldError("There is no such parameter here.", parameter=name) for name in sorted(paged)
             ]
@@ -192,17 +195,19 @@ def _one_of(name: str, value: str | None, choices: tuple[str, ...]) -> str | Non
     return value
 
 
-def links(path: str, given: Mapping[str, str], page: Page) -> str:
-    """The `Link` field (RFC 8288): first, and next and prev where there are such pages."""
-    rest = {name: value for name, value in given.items() if name != "cursor"}
+def links(path: str, given: Query, page: Page) -> str:
+    """The `Link` field (RFC 8288): first, and next and prev where there are such pages.
+
+    Lists are repeated parameters in it, which every client reads and writes back as they are.
+    """
+    rest = [(name, value) for name, value in given.pairs() if name != "cursor"]
     targets = [("first", rest)]
     if page.next_cursor:
-        targets.append(("next", {**rest, "cursor": page.next_cursor}))
+        targets.append(("next", [*rest, ("cursor", page.next_cursor)]))
     if page.previous_cursor:
-        targets.append(("prev", {**rest, "cursor": page.previous_cursor}))
+        targets.append(("prev", [*rest, ("cursor", page.previous_cursor)]))
     return ", ".join(f'<{path}{_query(query)}>; rel="{rel}"' for rel, query in targets)
 
 
-def _query(parameters: Mapping[str, str]) -> str:
-    pairs = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in parameters.items())
-    return f"?{pairs}" if pairs else ""
+def _query(parameters: Sequence[tuple[str, str]]) -> str:
+    return f"?{urlencode(parameters)}" if parameters else ""

@@ -23,10 +23,12 @@ class SortKey:
         return SortKey(self.field, not self.descending)
 
 
-def read_sort(resource: RestResource, text: str) -> tuple[SortKey, ...]:
-    """The keys of `sort=-price,name`, the id added as tie-break. Raises `InvalidParameter`."""
+def read_sort(resource: RestResource, parts: Sequence[str]) -> tuple[SortKey, ...]:
+    """The keys of `-price` and `name`, the id added as tie-break. Raises `InvalidParameter`."""
+    if len(parts) > MAX_SORT_FIELDS:
+        raise _wrong(f"At most {MAX_SORT_FIELDS} fields.")
     keys: list[SortKey] = []
-    for part in text.split(","):
+    for part in parts:
         field = part.removeprefix("-")
         if field not in resource.sortable:
             choices = ", ".join(resource.sortable)
@@ -34,8 +36,6 @@ def read_sort(resource: RestResource, text: str) -> tuple[SortKey, ...]:
         if any(key.field == field for key in keys):
             raise _wrong(f"`{field}` is named twice.")
         keys.append(SortKey(field, part.startswith("-")))
-    if len(keys) > MAX_SORT_FIELDS:
-        raise _wrong(f"At most {MAX_SORT_FIELDS} fields.")
     # The last direction, so that one index serves the list forwards and backwards.
     return (*keys, SortKey("id", keys[-1].descending))
 

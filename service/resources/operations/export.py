@@ -18,7 +18,7 @@ from service.resources.documentation import ALWAYS, Documented, list_parameters,
 from service.resources.engine import Engine
 from service.resources.lists.listing import ListQuery
 from service.resources.operations.operation import Operation
-from service.resources.requests.parameters import query_of
+from service.resources.requests.parameters import parse_query
 from service.security.principals import Principal
 
 MEDIA_TYPE = "application/x-ndjson"
@@ -28,7 +28,7 @@ _STALL = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
 
 async def export(engine: Engine, request: Request, _principal: Principal) -> Response:
     """One item a line, in the order of `sort`, out of one snapshot of the database."""
-    query = engine.lister.read_all(query_of(request))
+    query = engine.lister.read_all(parse_query(request.scope["query_string"], engine.lister.lists))
     slots = engine.services.exports
     if slots.locked():
         raise problems.Unavailable("As many exports are running as may.", headers={"Retry-After": "5"})

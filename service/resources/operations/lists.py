@@ -1,7 +1,5 @@
 """`GET /products`: one page of a list. Also `GET /categories/{id}/products`, the same among one parent's items."""
 
-from collections.abc import Mapping
-
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,14 +10,18 @@ from service.resources.engine import Engine
 from service.resources.lists.listing import ListQuery, Page, links
 from service.resources.operations.operation import Operation
 from service.resources.requests.idempotency import answer
-from service.resources.requests.parameters import query_of
+from service.resources.requests.parameters import Query, parse_query
 from service.security.principals import Principal
 
 
 async def list_items(engine: Engine, request: Request, _principal: Principal) -> Response:
     """One page, with links to its neighbours."""
-    given = query_of(request)
+    given = _query_of(engine, request)
     return _respond(request, given, await _page(engine, engine.lister.read(given)))
+
+
+def _query_of(engine: Engine, request: Request) -> Query:
+    return parse_query(request.scope["query_string"], engine.lister.lists)
 
 
 async def _page(engine: Engine, query: ListQuery) -> Page:
@@ -28,7 +30,7 @@ async def _page(engine: Engine, query: ListQuery) -> Page:
     return engine.lister.page(query, [row["body"] for row in rows], total)
 
 
-def _respond(request: Request, given: Mapping[str, str], page: Page) -> Response:
+def _respond(request: Request, given: Query, page: Page) -> Response:
     return answer(200, {"Link": links(request.url.path, given, page)}, page.body)
 
 
@@ -44,10 +46,11 @@ def list_under(parent: Engine, field: str) -> Operation:
 
     async def list_children(engine: Engine, request: Request, _principal: Principal) -> Response:
         parent_id = parent.item_id(request)
-        given = query_of(request)
-        if any(name.partition("__")[0] == field for name in given):
+        given = _query_of(engine, request)
+        if any(name.partition("__")[0] == field for name, _ in given.pairs()):
             raise problems.InvalidParameter(f"The path says the {field} already.")
-        page = await _page(engine, engine.lister.read({**given, field: str(parent_id)}))
+        own = Query({**given.single, field: str(parent_id)}, given.lists)
+        page = await _page(engine, engine.lister.read(own))
         if page.empty and not await parent.run(parent.read_one, {"id": parent_id}):
             raise parent.missing()
         return _respond(request, given, page)

@@ -1,8 +1,9 @@
-"""Query parameters, strictly: UTF-8, each at most once, none that the operation does not know."""
+"""Query parameters, strictly: UTF-8, none that the operation does not know, and only lists more than once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from starlette.requests import Request
 
@@ -11,27 +12,83 @@ from service.http.problems import FieldError, InvalidParameter
 from service.resources.requests.values import integer
 
 MAX_PARAMETERS = 100
+MAX_IN_QUERY = 300  # parameters, counting each repetition of a list
 
 T = TypeVar("T")
 
+Splitter = Callable[[str], list[str]]
+"""Reads the values of a list from the raw text of one parameter. Raises `ValueError` unless they are UTF-8."""
+
+
+def split_texts(raw: str) -> list[str]:
+    """Texts: a comma separates, and `%2C` is a comma within a text."""
+    return [_decoded(part) for part in raw.split(",")]
+
+
+def split_words(raw: str) -> list[str]:
+    """Values that never contain a comma, so that `%2C`, which many clients write for a comma, separates too."""
+    return _decoded(raw).split(",")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The parameters of a request: those with one value, and the values of those that are lists."""
+
+    single: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every parameter and value, a list as repeated parameters."""
+        repeated = [(name, value) for name, values in self.lists.items() for value in values]
+        return [*self.single.items(), *repeated]
+
 
 def query_of(request: Request) -> dict[str, str]:
-    """The parameters by name. Raises `InvalidParameter` for broken escapes, too many, or one given twice."""
-    raw: bytes = request.scope["query_string"]
+    """The parameters by name, of an operation without lists. Raises `InvalidParameter` like `parse_query`."""
+    return parse_query(request.scope["query_string"], {}).single
+
+
+def parse_query(raw: bytes, lists: Mapping[str, Splitter]) -> Query:
+    """The parameters in a query string, of which only `lists` may be repeated.
+
+    Raises `InvalidParameter` for broken escapes, too many parameters, or one given twice.
+    """
+    query = Query()
     if not raw:
-        return {}
+        return query
     try:
-        pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
-        )
+        for name, value in _pairs(raw):
+            splitter = lists.get(name)
+            if splitter is not None:
+                query.lists.setdefault(name, []).extend(splitter(value))
+            elif name in query.single:
+                error = FieldError("The parameter is given twice.", parameter=name[:100])
+                raise InvalidParameter(errors=[error])
+            else:
+                query.single[name] = _decoded(value)
     except ValueError:
-        raise InvalidParameter("The query is not UTF-8, or has too many parameters.") from None
-    found: dict[str, str] = {}
-    for name, value in pairs:
-        if name in found:
-            raise InvalidParameter(errors=[FieldError("The parameter is given twice.", parameter=name[:100])])
-        found[name] = value
-    return found
+        raise InvalidParameter("The query is not UTF-8.") from None
+    if len(query.single) > MAX_PARAMETERS:
+        raise _too_many()
+    return query
+
+
+def _pairs(raw: bytes) -> Iterator[tuple[str, str]]:
+    """The names, decoded, and the values as they were sent."""
+    if raw.count(b"&") >= MAX_IN_QUERY:
+        raise _too_many()
+    for part in raw.decode("ascii").split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            yield _decoded(name), value
+
+
+def _decoded(text: str) -> str:
+    return unquote_plus(text, errors="strict")
+
+
+def _too_many() -> InvalidParameter:
+    return InvalidParameter("The query has too many parameters.")
 
 
 def refuse_others(given: Mapping[str, str], *known: str) -> Mapping[str, str]:

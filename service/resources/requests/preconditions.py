@@ -14,6 +14,12 @@ TAGS_PATTERN = r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _LIST = re.compile(r'\s*(W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(,\s*((W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*)?)*\Z')
 
+_WEAK = (
+    "If-Match has a weak entity tag (W/), which never matches: the comparison is strong (RFC 9110, section 13.1.1). "
+    "A proxy that compresses answers makes their tags weak. Read the item with Accept-Encoding: identity, and send "
+    "the ETag of that answer."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Tags:
@@ -22,6 +28,10 @@ class Tags:
     any: bool
     strong: frozenset[str]
     all: frozenset[str]
+
+    @property
+    def some_are_weak(self) -> bool:
+        return self.strong != self.all
 
 
 class TagMaker:
@@ -84,10 +94,14 @@ def parse_tags(text: str) -> Tags | None:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The preconditions of a change, as parameters of its statement: None allows, or excludes, every version."""
+    """The preconditions of a change, as parameters of its statement: None allows, or excludes, every version.
+
+    `weak` says that `If-Match` has weak tags, which never match.
+    """
 
     versions: list[int] | None
     excluded: list[int] | None
+    weak: bool = False
 
     def parameters(self) -> dict[str, list[int] | None]:
         return {"versions": self.versions, "excluded": self.excluded}
@@ -104,13 +118,15 @@ def guard_of(request: Request, tags: TagMaker, *, required: bool) -> Guard:
     if matching is None and required:
         raise PreconditionRequired("Send the ETag of the item as If-Match.")
     versions = None if matching is None or matching.any else tags.versions(matching)
+    weak = matching is not None and matching.some_are_weak
     if unless is None:
-        return Guard(versions, None)
+        return Guard(versions, None, weak)
     if unless.any:
-        return Guard([], None)  # there is an item, or else nothing to change: it can only fail
-    weak = Tags(any=False, strong=unless.all, all=unless.all)
-    return Guard(versions, tags.versions(weak))
+        return Guard([], None, weak)  # there is an item, or else nothing to change: it can only fail
+    all_of_them = Tags(any=False, strong=unless.all, all=unless.all)
+    return Guard(versions, tags.versions(all_of_them), weak)
 
 
-def stale() -> PreconditionFailed:
-    return PreconditionFailed("Read the item again, and send its new ETag.")
+def stale(*, weak: bool = False) -> PreconditionFailed:
+    """The problem of a precondition that does not hold; `weak` for an `If-Match` with weak tags."""
+    return PreconditionFailed(_WEAK if weak else "The item has changed. Read it again, and send its new ETag.")

@@ -173,9 +173,10 @@ class NotAcceptable(Problem):
 
 
 class PreconditionFailed(Problem):
-    """The item has changed since the client read it (RFC 9110, 15.5.13)."""
+    """`If-Match` or `If-None-Match` does not hold: mostly, the item has changed since the client read it
+    (RFC 9110, 15.5.13)."""
 
-    status, code, title = 412, "precondition_failed", "The item has changed since it was read."
+    status, code, title = 412, "precondition_failed", "A precondition of the request does not hold."
 
 
 class BodyTooLarge(Problem):

@@ -15,7 +15,7 @@ from service.models.ids import uuid7
 from service.resources.declaration import BULK_KINDS, Change
 from service.resources.engine import Engine, values_of
 from service.resources.requests.bodies import pointer
-from service.resources.requests.preconditions import parse_tags
+from service.resources.requests.preconditions import parse_tags, stale
 from service.resources.statements.statement import Statement
 from service.security.principals import Principal
 
@@ -29,6 +29,7 @@ class Entry:
     id: UUID
     values: dict[str, Any]
     versions: list[int] | None = None
+    weak: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def _entry(engine: Engine, index: int, operation: Any) -> Entry:
         name for name in engine.resource.own_fields if changes and name in changes.model_fields_set
     )
     values = values_of(changes, fields) if changes else {}
-    return Entry(index, operation.op, operation.id, values, versions)
+    return Entry(index, operation.op, operation.id, values, versions, tags.some_are_weak)
 
 
 class Bulk:
@@ -194,7 +195,7 @@ class Bulk:
         if row is None:
             return engine.missing()
         if not row["allowed"]:
-            return problems.PreconditionFailed("Read the item again, and send its new ETag.")
+            return stale(weak=entry.weak)
         if entry.kind == "delete":
             return Done(204, entry.id)
         return Done(200, entry.id, engine.tags.tag(row["version"]), row["body"], changed=row["done"])

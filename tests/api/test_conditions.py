@@ -91,6 +91,49 @@ async def test_if_match_that_fails(client: AsyncClient, product: Json, form: str
     assert (await client.get(url)).json() == product
 
 
+WEAK = "weak entity tag"
+
+
+@pytest.mark.parametrize(("form", "told"), [("W/{tag}", True), ('"0-x", W/{tag}', True), ('"0-x"', False)])
+async def test_weak_tag_in_if_match_is_told_so(
+    client: AsyncClient, product: Json, new_product: Callable[..., Json], *, form: str, told: bool
+) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    tag = form.format(tag=(await client.get(url)).headers["etag"])
+    headers = {"If-Match": tag}
+    operations = [
+        {"op": "patch", "id": product["id"], "if_match": tag, "changes": {"stock": 7}},
+        {"op": "delete", "id": product["id"], "if_match": tag},
+    ]
+    for answer in (
+        await client.get(url, headers=headers),
+        await client.patch(url, json={"stock": 7}, headers=headers),
+        await client.patch(url, json={}, headers=headers),
+        await client.put(url, json=new_product(sku=product["sku"]), headers=headers),
+        await client.delete(url, headers=headers),
+        *[
+            await client.post(f"{PRODUCTS}/bulk", json={"operations": [operation]})
+            for operation in operations
+        ],
+    ):
+        document = problem(answer, 412, "precondition_failed")
+        assert (WEAK in document["detail"]) is told
+        assert ("has changed" in document["detail"]) is not told
+    await client.delete(url, headers={"If-Match": "*"})
+    document = problem(await client.post(f"{url}/restore", headers=headers), 412, "precondition_failed")
+    assert (WEAK in document["detail"]) is told
+
+
+async def test_weak_tag_beside_the_right_strong_one_is_no_obstacle(
+    client: AsyncClient, product: Json
+) -> None:
+    url = f"{PRODUCTS}/{product['id']}"
+    tag = (await client.get(url)).headers["etag"]
+    assert (await client.get(url, headers={"If-None-Match": f'"x", W/{tag}'})).status_code == 304
+    answer = await client.patch(url, json={"stock": 7}, headers={"If-Match": f'W/"x", {tag}'})
+    assert answer.status_code == 200
+
+
 async def test_if_none_match_also_guards_changes(client: AsyncClient, product: Json) -> None:
     url = f"{PRODUCTS}/{product['id']}"
     tag = (await client.get(url)).headers["etag"]

@@ -21,7 +21,7 @@ REASONS = {
     "precondition_required": "",  # PUT takes one of two headers
     # A bulk request that is undone says what is wrong with all of its operations.
     "validation_failed": "refers to nothing|cannot be changed|is (named twice|taken by another item)|^There is no such|"
-    "^Read the item again",
+    "^The item has changed|weak entity tag",
 }
 
 

@@ -82,7 +82,7 @@ async def replace(engine: Engine, request: Request, principal: Principal) -> Res
         )
     except problems.NotFound:
         # PUT could have created it, so the precondition decides (RFC 9110, 13.2.1).
-        raise preconditions.stale() from None
+        raise problems.PreconditionFailed("There is no item with this id.") from None
 
 
 async def _change(
@@ -99,7 +99,7 @@ async def _change(
         # A hook may have added fields to those that the client named.
         fields = tuple(name for name in engine.resource.own_fields if name in arguments)
         # Judged inside: what hooks have written goes with a change that is refused.
-        return changed(engine, await settle(run, statement(fields), arguments, guard))
+        return changed(engine, await settle(run, statement(fields), arguments, guard), guard)
 
 
 async def settle(
@@ -124,7 +124,7 @@ async def _create_as(
         if [e.pointer for e in error.errors] != ["/id"]:
             raise
         if await engine.run(engine.read_one, {"id": item_id}):
-            raise preconditions.stale() from error
+            raise problems.PreconditionFailed("There is an item with this id already.") from error
         raise problems.Conflict("An item with this id was deleted; restore it instead.") from error
     headers = {"Location": request.url.path, "ETag": engine.tags.tag(FIRST_VERSION)}
     return answer(201, headers, rows[0]["body"].encode())
@@ -137,11 +137,11 @@ async def _unchanged(engine: Engine, item_id: UUID, guard: Guard) -> Response:
         raise engine.missing()
     body, version = rows[0]
     if not guard.allows(version):
-        raise preconditions.stale()
+        raise preconditions.stale(weak=guard.weak)
     return answer(200, {"ETag": engine.tags.tag(version)}, body.encode())
 
 
-def changed(engine: Engine, rows: Sequence[asyncpg.Record]) -> Response:
+def changed(engine: Engine, rows: Sequence[asyncpg.Record], guard: Guard) -> Response:
     """The answer to a change out of its statement's row. Raises the problem when nothing was changed."""
     if not rows:
         raise engine.missing()
@@ -151,7 +151,7 @@ def changed(engine: Engine, rows: Sequence[asyncpg.Record]) -> Response:
     if row["allowed"] and not row["fixed"]:
         errors = [FieldError("cannot be changed", pointer=f"/{name}") for name in engine.resource.immutable]
         raise problems.ValidationFailed(errors=errors)
-    raise preconditions.stale()
+    raise preconditions.stale(weak=guard.weak)
 
 
 def _document_patch(engine: Engine) -> Documented:

@@ -20,7 +20,7 @@ async def delete(engine: Engine, request: Request, principal: Principal) -> Resp
     item_id = engine.item_id(request)
     guard = preconditions.guard_of(request, engine.tags, required=True)
     async with engine.change(request, principal, "delete", item_id, {}) as (run, arguments):
-        changed(engine, await settle(run, engine.writer.delete, arguments, guard))
+        changed(engine, await settle(run, engine.writer.delete, arguments, guard), guard)
     return Response(status_code=204)
 
 
@@ -31,7 +31,7 @@ async def restore(engine: Engine, request: Request, principal: Principal) -> Res
     guard = preconditions.guard_of(request, engine.tags, required=False)
     try:
         async with engine.change(request, principal, "update", item_id, {}) as (run, arguments):
-            return changed(engine, await settle(run, engine.writer.restore, arguments, guard))
+            return changed(engine, await settle(run, engine.writer.restore, arguments, guard), guard)
     except problems.NotFound:
         if await engine.run(engine.read_one, {"id": item_id}):
             raise problems.NotDeleted from None

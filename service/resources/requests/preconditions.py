@@ -14,6 +14,7 @@ TAGS_PATTERN = r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _LIST = re.compile(r'\s*(W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(,\s*((W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*)?)*\Z')
 
+_STALE = "The item has changed since it was read. Read it again, and send its new ETag."
 _WEAK = (
     "If-Match has a weak entity tag (W/), which never matches: the comparison is strong (RFC 9110, section 13.1.1). "
     "A proxy that compresses answers makes their tags weak. Read the item with Accept-Encoding: identity, and send "
@@ -129,4 +130,4 @@ def guard_of(request: Request, tags: TagMaker, *, required: bool) -> Guard:
 
 def stale(*, weak: bool = False) -> PreconditionFailed:
     """The problem of a precondition that does not hold; `weak` for an `If-Match` with weak tags."""
-    return PreconditionFailed(_WEAK if weak else "The item has changed. Read it again, and send its new ETag.")
+    return PreconditionFailed(_WEAK if weak else _STALE)

@@ -17,22 +17,23 @@ from service.migrations import revisions
 
 READY, NOT_READY = 200, 503
 
-public = APIRouter(tags=["health"])
+TAG = {"name": "health", "description": "Whether the service can answer requests."}
+public = APIRouter(tags=[TAG["name"]])
 
 
-class Status(BaseModel):
+class PublicHealth(BaseModel):
     """The public word on the service's health."""
 
     status: Literal["ok"] = "ok"
 
 
-@public.get("/health", summary="Whether the service can answer requests", responses=responses_of(Unavailable))
-async def public_health(request: Request) -> Status:
+@public.get("/health", summary="Read the health of the service", responses=responses_of(Unavailable))
+async def read_health(request: Request) -> PublicHealth:
     """Says only ok or not; the admin port's `/readyz` says why."""
     health: Health = request.app.state.health
     if not await health.ready():
         raise Unavailable
-    return Status()
+    return PublicHealth()
 
 
 def create_admin_app(health: Health, *, metrics: bool) -> Starlette:

@@ -19,12 +19,14 @@ from service.http.edge import Edge
 from service.http.forwarded import Proxies
 from service.http.hosts import TrustedHosts
 from service.http.lifecycle import Lifecycle
+from service.http.operation_ids import provisional_id
 from service.migrations.schema import Schema
 from service.observability.access import AccessLog
 from service.observability.metrics import RequestMetrics
 from service.observability.periodic import Job, periodically
 from service.resources import api_keys
 from service.resources.catalog import RESOURCES
+from service.resources.conflicts import refuse_conflicts
 from service.resources.declaration import RestResource
 from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
@@ -38,6 +40,10 @@ from service.security.scoped import require_scopes
 from service.security.tokens.verifier import TokenVerifier
 
 API = "/api/v1"
+# Of the chassis' own routes.
+TAGS = (api_keys.TAG, admin.TAG)
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES) -> FastAPI:
@@ -58,16 +64,7 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     if redis is not None:
         closing.append(redis.close)
 
-    app = FastAPI(
-        title=settings.app.name.capitalize(),
-        version=__version__,
-        description="A REST API over one declaration for each resource.",
-        lifespan=_lifespan(settings, lifecycle, database, jobs, closing),
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
+    app = _fastapi(settings, resources, _lifespan(settings, lifecycle, database, jobs, closing))
     app.state.settings, app.state.database, app.state.gate = settings, database, gate
     app.state.health, app.state.lifecycle = health, lifecycle
 
@@ -81,11 +78,27 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     return app
 
 
+def _fastapi(settings: Settings, resources: Sequence[RestResource], lifespan: Lifespan) -> FastAPI:
+    return FastAPI(
+        title=settings.app.name.capitalize(),
+        version=__version__,
+        description="A REST API over one declaration for each resource.",
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        openapi_tags=[*(resource.tag for resource in resources), *TAGS],
+        generate_unique_id_function=provisional_id,
+    )
+
+
 def _route(app: FastAPI, engines: Sequence[Engine], gate: Gate) -> None:
     for router in routers_of(engines, gate):
         app.include_router(router, prefix=API)
     app.include_router(api_keys.router, prefix=API)
     app.include_router(admin.public)
+    refuse_conflicts(app, engines, taken={tag["name"]: tag["description"] for tag in TAGS})
 
 
 def _jobs(
@@ -135,7 +148,7 @@ def _lifespan(
     database: Database,
     jobs: Sequence[Job],
     closing: Sequence[Callable[[], Awaitable[None]]],
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+) -> Lifespan:
     """Start what serves and what runs beside it; at the end close what there is to close, in that order."""
 
     @asynccontextmanager

@@ -1,54 +1,44 @@
-"""The OpenAPI document: FastAPI's, with problems instead of its own validation errors."""
+"""The OpenAPI document: FastAPI's, completed to what clients, generators and linters need."""
 
-from collections.abc import Iterator
+from importlib.metadata import metadata
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 
-from service.http import problems
-from service.http.problems import MEDIA_TYPE
+from service.http import operation_ids
+from service.http.document import BODY_SCHEMA, COMPONENTS, NO_NUL, add_models, complete, responses_of
 
-# JSON in is refused with it (RFC 7493), and PostgreSQL has no place for it.
-NO_NUL = r"^[^\u0000]*$"
-_TEXT: dict[str, Any] = {"type": "string"}
-_NARROWED = {"pattern", "format", "enum", "const"}
-_BEFORE_ALL = (
-    problems.MalformedRequest,
-    problems.RequestTimeout,
-    problems.BodyTooLarge,
-    problems.TargetTooLong,
-    problems.ExpectationFailed,
-    problems.HeadersTooLarge,
-    problems.InternalError,
-    problems.Unavailable,
-)
-_INTEGER: dict[str, Any] = {"type": "integer", "minimum": 0}
-_MORE_HEADERS: dict[int, dict[str, Any]] = {429: {"Retry-After": _INTEGER}, 415: {"Accept": _TEXT}}
+PACKAGE = "slipway"
 
 
 class WrongValue(BaseModel):
     """What is wrong with one value: of the body by `pointer` (RFC 6901), of a parameter or header by its name."""
 
-    pointer: str | None = None
+    pointer: str | None = Field(default=None, examples=["/price"])
     parameter: str | None = None
     header: str | None = None
-    message: str
+    message: str = Field(examples=["must be a number with up to 2 decimal places"])
 
 
 class Problem(BaseModel):
     """Problem details (RFC 9457). `code` is stable; log lines carry the same `request_id`."""
 
     type: str = Field(examples=["urn:slipway:problem:not_found"])
-    title: str
-    status: int
+    title: str = Field(examples=["There is nothing here."])
+    status: int = Field(examples=[404])
     code: str = Field(examples=["not_found"])
-    instance: str
-    request_id: str
-    detail: str | None = None
+    instance: str = Field(examples=["/api/v1/products/01a21fe4-775e-74d7-9e03-b625b2014eee"])
+    request_id: str = Field(examples=["01a21fe477d67de5bf18a5581257cf4f"])
+    detail: str | None = Field(default=None, examples=["There is no such product."])
     errors: list[WrongValue] | None = None
     context: Any = None
+
+
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """`openapi_extra=` of a hand-written route that reads its body itself, by `read_body`."""
+    return {BODY_SCHEMA: model.model_json_schema(ref_template=COMPONENTS + "{model}")}
 
 
 def install(app: FastAPI) -> None:
@@ -63,68 +53,38 @@ def install(app: FastAPI) -> None:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    package = metadata(PACKAGE)
+    schema = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+        tags=app.openapi_tags,
+        servers=[{"url": "/"}],
+        license_info={"name": package["License-Expression"], "identifier": package["License-Expression"]},
+        contact={"name": package["Author"]},
+    )
     components = schema.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         components.pop(unused, None)
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    components.update(problem.pop("$defs", {}))
-    components["Problem"] = problem
-    for path in schema.get("paths", {}).values():
+    add_models(components, Problem.model_json_schema(ref_template=COMPONENTS + "{model}"))
+    paths = schema.setdefault("paths", {})
+    operation_ids.settle(paths)
+    for path in paths.values():
         for operation in path.values():
-            _without_frameworks_422(operation)
-            _with_all_media_types(operation)
-            _with_answers_of_the_edge(operation)
-            for text in _texts(operation.get("requestBody", {}), components, set()):
-                text["pattern"] = NO_NUL
+            complete(operation, components)
+    _describe_tags(schema)
+    schema["components"]["schemas"] = dict(sorted(components.items()))
     return schema
 
 
-def _texts(node: Any, components: dict[str, Any], seen: set[str]) -> Iterator[dict[str, Any]]:
-    """The schemas of texts under `node`, also in components that it refers to, that nothing else narrows."""
-    if isinstance(node, dict):
-        name = node.get("$ref", "").removeprefix("#/components/schemas/") if "$ref" in node else ""
-        if name and name not in seen:
-            seen.add(name)
-            yield from _texts(components[name], components, seen)
-        if node.get("type") == "string" and not node.keys() & _NARROWED:
-            yield node
-    if isinstance(node, dict | list):
-        for child in node.values() if isinstance(node, dict) else node:
-            yield from _texts(child, components, seen)
+def _describe_tags(schema: dict[str, Any]) -> None:
+    """List every tag that an operation has; those of hand-written routers may come without a description."""
+    described = {tag["name"]: tag for tag in schema.get("tags", ())}
+    used = (tag for path in schema["paths"].values() for one in path.values() for tag in one.get("tags", ()))
+    for name in used:
+        described.setdefault(name, {"name": name, "description": f"{name.replace('-', ' ').capitalize()}."})
+    schema["tags"] = sorted(described.values(), key=lambda tag: str(tag["name"]))
 
 
-def _with_answers_of_the_edge(operation: dict[str, Any]) -> None:
-    """Any request may be refused before an operation sees it."""
-    answers = operation["responses"]
-    for status, answer in responses_of(*_BEFORE_ALL).items():
-        answers.setdefault(str(status), answer)
-    operation["responses"] = dict(sorted(answers.items()))
-
-
-def _with_all_media_types(operation: dict[str, Any]) -> None:
-    """A body that may come in several media types has one schema for all of them."""
-    kinds = operation.pop("x-body-media-types", None)
-    if kinds:
-        content = operation["requestBody"]["content"]
-        (schema,) = content.values()
-        operation["requestBody"]["content"] = dict.fromkeys(kinds, schema)
-
-
-def _without_frameworks_422(operation: dict[str, Any]) -> None:
-    """FastAPI adds its own 422 to every operation with a parameter; ours say themselves when they have one."""
-    answer = operation.get("responses", {}).get("422")
-    if answer is not None and MEDIA_TYPE not in answer.get("content", {}):
-        del operation["responses"]["422"]
-
-
-def responses_of(*classes: type[problems.Problem]) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route that may answer with these problems."""
-    found: dict[int | str, dict[str, Any]] = {}
-    for cls in classes:
-        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-        response = found.setdefault(cls.status, {"description": cls.title, "content": content})
-        headers = dict.fromkeys(cls.headers, _TEXT) | _MORE_HEADERS.get(cls.status, {})
-        if headers:
-            response["headers"] = {name: {"schema": schema} for name, schema in headers.items()}
-    return found
+__all__ = ["BODY_SCHEMA", "NO_NUL", "Problem", "WrongValue", "body_of", "install", "responses_of"]

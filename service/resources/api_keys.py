@@ -1,13 +1,13 @@
 """`/api/v1/keys`: API keys for administrators. Hand-written: a secret that is shown once fits no generated route."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BeforeValidator, Field
 
 from service import clock
-from service.http.openapi import responses_of
+from service.http.openapi import body_of, responses_of
 from service.http.problems import NotFound
 from service.http.session import SessionDep
 from service.models.api_key import ApiKey
@@ -19,7 +19,8 @@ from service.security.access import require_scope
 from service.security.keys import SCOPE, NoSuchKeyError, create_key, list_keys, revoke_key
 from service.security.principals import ADMIN, Principal
 
-router = APIRouter(prefix="/keys", tags=["keys"], dependencies=[Depends(plain_request)])
+TAG = {"name": "keys", "description": "API keys, for administrators."}
+router = APIRouter(prefix="/keys", tags=[TAG["name"]], dependencies=[Depends(plain_request)])
 
 Admin = Annotated[Principal, require_scope(ADMIN)]
 Scope = Annotated[str, Field(pattern=SCOPE.pattern)]
@@ -68,27 +69,19 @@ class KeyPage(Output):
 
 
 @router.get("", summary="List API keys", responses=responses_of(*ALWAYS))
-async def list_all(session: SessionDep, _: Admin) -> KeyPage:
+async def list_api_keys(session: SessionDep, _: Admin) -> KeyPage:
     """All keys, also the ended ones."""
     return KeyPage(items=[_shown(key) for key in await list_keys(session)])
-
-
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": KeyCreate.model_json_schema(ref_template="")}},
-    }
-}
 
 
 @router.post(
     "",
     status_code=201,
-    summary="Make an API key",
+    summary="Create an API key",
     responses=responses_of(*ALWAYS, *WITH_BODY),
-    openapi_extra=_BODY,
+    openapi_extra=body_of(KeyCreate),
 )
-async def create(request: Request, session: SessionDep, _: Admin) -> KeyCreated:
+async def create_api_key(request: Request, session: SessionDep, _: Admin) -> KeyCreated:
     """The key itself is in this answer and nowhere else."""
     wanted = await read_body(request, KeyCreate)
     expires_at = None if wanted.days is None else clock.now() + timedelta(days=wanted.days)
@@ -99,7 +92,7 @@ async def create(request: Request, session: SessionDep, _: Admin) -> KeyCreated:
 @router.delete(
     "/{prefix}", status_code=204, summary="Revoke an API key", responses=responses_of(*ALWAYS, NotFound)
 )
-async def revoke(prefix: str, session: SessionDep, _: Admin) -> None:
+async def revoke_api_key(prefix: str, session: SessionDep, _: Admin) -> None:
     """Ends the key everywhere within a second; revoking twice keeps the first time."""
     try:
         await revoke_key(session, prefix)

@@ -1,7 +1,8 @@
 """What a developer writes to serve a table: a model, a path, scopes, and which fields can do what."""
 
+import inspect
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from fastapi import APIRouter
 
 from service.models.base import SYSTEM_FIELDS, Resource
 from service.models.indexes import search_vector
+from service.resources.names import operation_id, with_article, words
 from service.security.principals import Principal
 
 RESERVED = frozenset({"limit", "cursor", "sort", "count", "q", "as_of"})
@@ -36,6 +38,8 @@ TAKEN = frozenset(
         "has_changes",
     }
 )
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+SINGULAR = re.compile(r"[A-Za-z][A-Za-z0-9]*([ -][A-Za-z0-9]+)*\Z")
 PATH = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 
 
@@ -95,7 +99,9 @@ class RestResource:
     `filterable` and `sortable` name the fields that lists may use; `default_sort` is what lists use when the client
     names none. `searchable` names the columns of the model's search index. `immutable` fields can be set at
     creation only; `hidden` ones never leave the service. `without` drops operations; `extra` adds routes, which
-    stand under the resource's path.
+    stand under the resource's path. `name` is what its schemas begin with, the model's name unless two resources
+    share a model; `singular` is what one item is called in sentences and operation ids, the words of `name` unless
+    given.
     """
 
     model: type[Resource]
@@ -110,17 +116,29 @@ class RestResource:
     without: frozenset[str] = frozenset()
     hooks: Hooks | None = None
     extra: APIRouter | None = None
-    singular: str = field(default="")
+    name: str = ""
+    singular: str = ""
 
     def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.model.__name__)
         if not self.singular:
-            object.__setattr__(self, "singular", self.model.__name__.lower())
+            object.__setattr__(self, "singular", words(self.name))
+        self._check_words()
         self._check_names()
         self._check_roles()
 
-    def _check_names(self) -> None:
+    def _check_words(self) -> None:
         if not PATH.match(self.path):
             raise self._wrong("a path is made of small letters, digits and single hyphens")
+        if not NAME.match(self.name):
+            raise self._wrong(f"{self.name} is no name of a schema: give a name= of letters and digits")
+        if not SINGULAR.match(self.singular):
+            raise self._wrong(
+                "singular is made of letters, digits, and single blanks or hyphens, such as order item"
+            )
+
+    def _check_names(self) -> None:
         known = set(self.table.columns.keys())
         for role in ("filterable", "sortable", "searchable", "immutable", "hidden"):
             for name in getattr(self, role):
@@ -185,6 +203,26 @@ class RestResource:
 
     def _wrong(self, message: str) -> DeclarationError:
         return DeclarationError(f"{self.path}: {message}")
+
+    @cached_property
+    def a_singular(self) -> str:
+        """One item, with its article: "an order item"."""
+        return with_article(self.singular)
+
+    @cached_property
+    def plural(self) -> str:
+        """Several items: the words of the path."""
+        return self.path.replace("-", " ")
+
+    @property
+    def tag(self) -> dict[str, str]:
+        """Its tag in OpenAPI, described by the first line of the model's docstring."""
+        own = inspect.cleandoc(self.model.__dict__.get("__doc__") or "").partition("\n")[0]
+        return {"name": self.path, "description": own or f"{self.plural.capitalize()}."}
+
+    def operation_id(self, operation: str) -> str:
+        """The id of one of its generated operations in OpenAPI."""
+        return operation_id(operation, path=self.path, singular=self.singular)
 
     @cached_property
     def table(self) -> sa.Table:

@@ -79,14 +79,14 @@ def tags_header(name: str, *, required: bool) -> dict[str, Any]:
         "in": "header",
         "required": required,
         "description": "Entity tags, or `*` (RFC 9110, section 13.1).",
-        "schema": {"anyOf": [{"type": "string", "const": "*"}, {"type": "string", "pattern": TAGS_PATTERN}]},
+        "schema": {"type": "string", "pattern": TAGS_PATTERN, "examples": ['"3-5f2c1a90"']},
     }
 
 
 def query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
-    """A query parameter; a list is written with commas."""
+    """A query parameter; a list is repeated."""
     parameter = {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
-    return {**parameter, "style": "form", "explode": False} if schema.get("type") == "array" else parameter
+    return {**parameter, "style": "form", "explode": True} if schema.get("type") == "array" else parameter
 
 
 def limit_parameter(most: int) -> dict[str, Any]:

@@ -5,7 +5,6 @@ signature tells OpenAPI the truth; `EngineRoute` answers from the engine's opera
 """
 
 import inspect
-from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
@@ -15,9 +14,9 @@ from fastapi.routing import APIRoute
 from starlette.convertors import Convertor, register_url_convertor
 
 from service.http.answers import problem_response
+from service.http.document import BODY_MEDIA_TYPES
 from service.http.negotiation import require_acceptable
 from service.http.problems import Problem
-from service.resources.declaration import DeclarationError, RestResource
 from service.resources.engine import Engine, again_after_rollback
 from service.resources.operations import ALL
 from service.resources.operations.lists import list_under
@@ -43,7 +42,6 @@ register_url_convertor("item", _ItemId())
 
 def routers_of(engines: Sequence[Engine], gate: Gate) -> list[APIRouter]:
     """A router for each resource: its operations, its own extra routes, and its lists under their parents."""
-    _refuse_twins([engine.resource for engine in engines])
     routers = []
     by_resource = {engine.resource: engine for engine in engines}
     for engine in engines:
@@ -61,23 +59,13 @@ def routers_of(engines: Sequence[Engine], gate: Gate) -> list[APIRouter]:
     return routers
 
 
-def _refuse_twins(resources: Sequence[RestResource]) -> None:
-    """Raises `DeclarationError` where the first of two equal paths would hide the second."""
-    lists = [f"{p.path}/{{id}}/{r.path}" for r in resources for p, _ in r.parents(tuple(resources))]
-    for path, count in Counter([*(resource.path for resource in resources), *lists]).items():
-        if count > 1:
-            raise DeclarationError(
-                f"{path} is declared twice; of two fields that refer to one resource, only one can be filterable"
-            )
-
-
 def _add(router: APIRouter, engine: Engine, operation: Operation, path: str, gate: Gate) -> None:
     scopes = engine.resource.scopes
     scope = scopes.write if operation.writes else scopes.read
     documented = operation.document(engine)
     if operation.body is not None:
-        documented["openapi_extra"]["x-body-media-types"] = list(operation.media_types)
-    name = f"{operation.name}_{engine.resource.path}"
+        documented["openapi_extra"][BODY_MEDIA_TYPES] = list(operation.media_types)
+    name = operation.id_in(engine.resource)
     router.add_api_route(
         path.replace("{id}", "{id:item}"),
         _endpoint(scope, operation.body(engine) if operation.body else None),

@@ -31,7 +31,7 @@ class CategorySummary(BaseModel):
 
 
 @router.get("/{id}/summary", summary="Sum up a category", responses=responses_of(*ALWAYS, NotFound))
-async def summarise(
+async def summarise_category(
     id: UUID,  # noqa: A002  # the name in the path
     session: SessionDep,
     _: Annotated[Principal, require_scope("catalog:read")],

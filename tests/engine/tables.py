@@ -92,7 +92,7 @@ def gadgets(**changes: Any) -> RestResource:
         "immutable": ("code",),
         "hidden": ("secret",),
     }
-    return RestResource(model=Gadget, path="gadgets", scopes=SCOPES, **(given | changes))
+    return RestResource(model=Gadget, path=changes.pop("path", "gadgets"), scopes=SCOPES, **(given | changes))
 
 
 async def create_tables(url: str) -> None:

@@ -1,8 +1,11 @@
 """Declarations that contradict their model are refused at start-up, in a sentence that says what to do."""
 
-from typing import Any
+import re
+from typing import Annotated, Any
 
 import pytest
+from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
 from sqlalchemy import ARRAY, Text
 from sqlmodel import Field
 
@@ -11,6 +14,9 @@ from service.models.base import Resource
 from service.models.indexes import array_index, prefix_index, sort_index, unique_alive
 from service.resources.catalog import categories, products
 from service.resources.declaration import DeclarationError, RestResource
+from service.resources.names import with_article, words
+from service.security.access import require_scope
+from service.security.principals import Principal
 from tests.engine.api import settings_for
 from tests.engine.tables import SCOPES, Gadget, gadgets, groups, new_metadata
 
@@ -87,6 +93,82 @@ def test_two_resources_under_one_path_are_refused() -> None:
     twin = RestResource(model=Gadget, path="products", scopes=SCOPES)
     with pytest.raises(DeclarationError, match="products is declared twice"):
         create_app(settings, [categories, products, twin])
+
+
+def app_of(*resources: RestResource) -> FastAPI:
+    return create_app(settings_for("postgresql://nobody@127.0.0.1:1/nothing"), resources)
+
+
+class LoanRead(BaseModel):
+    of: str
+
+
+def one_more(method: str, path: str) -> APIRouter:
+    """A router with one hand-written route, which answers a model of its own."""
+    router = APIRouter()
+
+    async def lend(_: Annotated[Principal, require_scope(SCOPES.read)]) -> LoanRead:
+        return LoanRead(of="")
+
+    router.add_api_route(path, lend, methods=[method])
+    return router
+
+
+@pytest.mark.parametrize(
+    ("declare", "told"),
+    [
+        (lambda: [RestResource(model=Gadget, path="keys", scopes=SCOPES)], "keys: the service has routes of its own"),
+        (lambda: [RestResource(model=Gadget, path="health", scopes=SCOPES)], "health: the service has routes"),
+        (lambda: [gadgets(), shelves(name="Gadget")], "shelves: gadgets has a schema Gadget"),
+        (lambda: [gadgets(), gadgets(path="public-gadgets")], "public-gadgets: gadgets has a schema Gadget"),
+        (lambda: [gadgets(), shelves(singular="Gadget")], "shelves: gadgets calls one of its items gadget too"),
+        (lambda: [shelves(name="Key")], "shelves: create_api_key has a schema KeyCreate too"),
+        (lambda: [shelves(name="History")], "a schema HistoryPage too"),
+        (lambda: [shelves(name="Loan", extra=one_more("GET", "/loans"))], "lend has a schema LoanRead too"),
+        (lambda: [shelves(extra=one_more("POST", "/bulk"))], "POST /api/v1/shelves/bulk has two routes"),
+        (lambda: [shelves(name="Shelf life")], "give a name="),
+        (lambda: [shelves(singular="étagère")], "singular is made of letters"),
+    ],
+)  # fmt: skip
+def test_resources_in_each_others_way_are_refused(declare: Any, told: str) -> None:
+    with pytest.raises(DeclarationError) as raised:
+        app_of(*declare())
+    assert told in str(raised.value)
+
+
+def test_two_resources_over_one_model_have_names_of_their_own() -> None:
+    app = app_of(
+        gadgets(), gadgets(path="public-gadgets", name="PublicGadget", extra=one_more("GET", "/lent"))
+    )
+    document = app.openapi()
+    names = document["components"]["schemas"].keys()
+    assert {"GadgetRead", "PublicGadgetRead", "PublicGadgetBulk"} <= names
+    assert [name for name in names if not re.fullmatch("[A-Za-z]+", name)] == []
+    operations = [one for path in document["paths"].values() for one in path.values()]
+    ids = [operation["operationId"] for operation in operations]
+    assert {"list_public_gadgets", "create_public_gadget", "lend"} <= set(ids)
+    assert len(set(ids)) == len(ids)
+    assert [id_ for id_ in ids if not re.fullmatch("[a-z]+(_[a-z]+)*", id_)] == []
+    assert "Create a public gadget" in {operation["summary"] for operation in operations}
+
+
+def test_hand_written_routes_of_one_name_are_told_apart() -> None:
+    app = app_of(gadgets(extra=one_more("GET", "/lent")), shelves(extra=one_more("GET", "/{id}/lent")))
+    ids = [one["operationId"] for path in app.openapi()["paths"].values() for one in path.values()]
+    assert {"lend_get_api_v1_gadgets_lent", "lend_get_api_v1_shelves_id_lent"} <= set(ids)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Order", "an order"), ("OrderItem", "an order item"), ("User", "a user"), ("Unit", "a unit"),
+        ("Hour", "an hour"), ("House", "a house"), ("HTTPRoute", "a http route"),
+        ("UninsuredDriver", "an uninsured driver"),
+        ("order_line", "an order line"), ("Umbrella", "an umbrella"), ("Euro", "a euro"), ("V2Policy", "a v2 policy"),
+    ],
+)  # fmt: skip
+def test_class_names_become_english(name: str, told: str) -> None:
+    assert with_article(words(name)) == told
 
 
 def test_unique_column_can_be_sorted_by() -> None:

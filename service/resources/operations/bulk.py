@@ -121,7 +121,7 @@ def _results(path: str, request_id: str, outcomes: Mapping[int, Outcome]) -> byt
 
 def _document(engine: Engine) -> Documented:
     return {
-        "summary": f"Change many {engine.resource.path}",
+        "summary": f"Change many {engine.resource.plural}",
         "description": "In mode `atomic` all operations succeed or none has an effect, and the answer is the "
         "problem of the first that failed. In mode `partial` each stands for itself. "
         "An item may be named once; creations come first, then patches, then deletions, whatever the order given.",

@@ -156,7 +156,7 @@ def changed(engine: Engine, rows: Sequence[asyncpg.Record], guard: Guard) -> Res
 
 def _document_patch(engine: Engine) -> Documented:
     return {
-        "summary": f"Change a {engine.resource.singular}",
+        "summary": f"Change {engine.resource.a_singular}",
         "description": "A JSON merge patch (RFC 7396). A patch that changes nothing makes no new version.",
         "status_code": 200,
         "response_model": engine.schemas.read,
@@ -170,7 +170,7 @@ def _document_patch(engine: Engine) -> Documented:
 
 def _document_replace(engine: Engine) -> Documented:
     return {
-        "summary": f"Replace a {engine.resource.singular}",
+        "summary": f"Replace {engine.resource.a_singular}",
         "description": "With `If-Match`, replaces the item; with `If-None-Match: *`, creates it under this id.",
         "status_code": 200,
         "response_model": engine.schemas.read,

@@ -48,10 +48,9 @@ async def create(engine: Engine, request: Request, principal: Principal) -> Resp
 
 
 def _document(engine: Engine) -> Documented:
-    singular = engine.resource.singular
     return {
-        "summary": f"Create a {singular}",
-        "description": f"Stores a new {singular} under an id of the service's making.",
+        "summary": f"Create {engine.resource.a_singular}",
+        "description": f"Stores a new {engine.resource.singular} under an id that the service makes.",
         "status_code": 201,
         "response_model": engine.schemas.read,
         "responses": {

@@ -83,10 +83,10 @@ async def _lines(engine: Engine, query: ListQuery, slots: asyncio.Semaphore) -> 
 
 
 def _document(engine: Engine) -> Documented:
-    path = engine.resource.path
+    plural = engine.resource.plural
     return {
-        "summary": f"Export {path}",
-        "description": f"All {path} that pass every filter, one JSON object a line.",
+        "summary": f"Export {plural}",
+        "description": f"All {plural} that pass every filter, one JSON object a line.",
         "status_code": 200,
         "response_model": None,
         "responses": {

@@ -8,6 +8,7 @@ from service.http import problems
 from service.resources.documentation import ALWAYS, ID, LINK, Documented, list_parameters, responses_of
 from service.resources.engine import Engine
 from service.resources.lists.listing import ListQuery, Page, links
+from service.resources.names import id_of_list_under
 from service.resources.operations.operation import Operation
 from service.resources.requests.idempotency import answer
 from service.resources.requests.parameters import Query, parse_query
@@ -60,21 +61,27 @@ def list_under(parent: Engine, field: str) -> Operation:
         parameters = [p for p in list_parameters(engine) if p["name"].partition("__")[0] != field]
         return {
             **documented,
-            "summary": f"List {engine.resource.path} of a {parent.resource.singular}",
+            "summary": f"List {engine.resource.plural} of {parent.resource.a_singular}",
             "responses": {**documented["responses"], **responses_of(problems.NotFound)},
             "openapi_extra": {"parameters": [ID, *parameters]},
         }
 
     return Operation(
-        f"list_{parent.resource.singular}", "GET", "", writes=False, handle=list_children, document=document
+        "list",
+        "GET",
+        "",
+        writes=False,
+        handle=list_children,
+        document=document,
+        operation_id=lambda child: id_of_list_under(path=child.path, parent=parent.resource.singular),
     )
 
 
 def _document(engine: Engine) -> Documented:
     resource = engine.resource
     return {
-        "summary": f"List {resource.path}",
-        "description": f"One page of the {resource.path} that pass every filter, in the order of `sort`.",
+        "summary": f"List {resource.plural}",
+        "description": f"One page of the {resource.plural} that pass every filter, in the order of `sort`.",
         "status_code": 200,
         "response_model": engine.schemas.page,
         "responses": {200: {"headers": LINK}, **responses_of(*ALWAYS)},

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
+from service.resources.declaration import RestResource
 from service.resources.documentation import Documented
 from service.resources.engine import Engine
 from service.security.principals import Principal
@@ -26,3 +27,8 @@ class Operation:
     body: Callable[[Engine], type[Any]] | None = None
     media_types: tuple[str, ...] = ("application/json",)
     produces: str = "application/json"
+    operation_id: Callable[[RestResource], str] | None = None
+
+    def id_in(self, resource: RestResource) -> str:
+        """The operation id in OpenAPI, when it is an operation of this resource."""
+        return resource.operation_id(self.name) if self.operation_id is None else self.operation_id(resource)

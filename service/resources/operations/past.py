@@ -63,7 +63,7 @@ def _entry(engine: Engine, row: dict[str, Any], before: dict[str, Any] | None = 
 
 def _document(engine: Engine) -> Documented:
     return {
-        "summary": f"History of a {engine.resource.singular}",
+        "summary": f"Read the history of {engine.resource.a_singular}",
         "description": "Every version with what it changed, newest first; also of a deleted item.",
         "status_code": 200,
         "response_model": engine.schemas.history,

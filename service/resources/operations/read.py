@@ -40,7 +40,7 @@ async def read(engine: Engine, request: Request, _principal: Principal) -> Respo
 
 def _document(engine: Engine) -> Documented:
     return {
-        "summary": f"Read a {engine.resource.singular}",
+        "summary": f"Read {engine.resource.a_singular}",
         "description": "With `If-None-Match`, 304 when the client's copy is still good.",
         "status_code": 200,
         "response_model": engine.schemas.read,

@@ -40,7 +40,7 @@ async def restore(engine: Engine, request: Request, principal: Principal) -> Res
 
 def _document_delete(engine: Engine) -> Documented:
     return {
-        "summary": f"Delete a {engine.resource.singular}",
+        "summary": f"Delete {engine.resource.a_singular}",
         "description": "A soft delete: the row stays in the history, and can be restored.",
         "status_code": 204,
         "response_model": None,

@@ -55,10 +55,10 @@ class HistoryPage(Output):
 class Schemas:
     """The models of one resource: create (also to replace), patch, read, page, history and bulk."""
 
-    history: ClassVar = HistoryPage
+    history: ClassVar[type[BaseModel]] = HistoryPage
 
     def __init__(self, resource: RestResource, *, bulk_operations: int) -> None:
-        name = resource.model.__name__
+        name = resource.name
         fields = resource.model.model_fields
         table = resource.table
         self.create = make_model(
@@ -71,13 +71,13 @@ class Schemas:
             f"{name}Patch",
             Input,
             {f: _optional(fields[f], table.c[f]) for f in resource.own_fields if f not in resource.immutable},
-            f"Changes to a {resource.singular}, as a JSON merge patch (RFC 7396): what is absent stays.",
+            f"Changes to {resource.a_singular}, as a JSON merge patch (RFC 7396): what is absent stays.",
         )
         self.read = make_model(
             f"{name}Read",
             Output,
             {f: _readable(fields[f]) for f in resource.shown_fields},
-            f"A {resource.singular}.",
+            f"{resource.a_singular[0].upper()}{resource.a_singular[1:]}.",
         )
         self.page = _page(resource, self.read)
         self.bulk = BulkSchemas(
@@ -89,6 +89,11 @@ class Schemas:
             without=resource.without,
         )
 
+    @property
+    def roots(self) -> tuple[type[BaseModel], ...]:
+        """The models that operations name; all others are within them."""
+        return self.create, self.patch, self.page, self.history, self.bulk.request, self.bulk.results
+
 
 def _page(resource: RestResource, read: Any) -> type[BaseModel]:
     total = Field(
@@ -98,7 +103,7 @@ def _page(resource: RestResource, read: Any) -> type[BaseModel]:
         json_schema_extra=_drop_default,
     )
     return make_model(
-        f"{resource.model.__name__}Page",
+        f"{resource.name}Page",
         Output,
         {
             "items": (list[read], Field(description="The items, in the order asked for.")),
@@ -108,7 +113,7 @@ def _page(resource: RestResource, read: Any) -> type[BaseModel]:
             ),
             "total": (int, total),
         },
-        f"One page of a list: {resource.path}.",
+        f"One page of a list of {resource.plural}.",
     )
 
 

@@ -26,7 +26,7 @@ def links_of_deleted(resource: RestResource) -> dict[str, Any]:
 def _links(resource: RestResource, parameters: dict[str, dict[str, str]]) -> dict[str, Any]:
     return {
         "links": {
-            name: {"operationId": f"{name}_{resource.path}", "parameters": values}
+            name: {"operationId": resource.operation_id(name), "parameters": values}
             for name, values in parameters.items()
             if name not in resource.without
         }

@@ -1,0 +1,116 @@
+"""What an operation in the OpenAPI document says beyond FastAPI's own words: scopes, bodies, answers of the edge."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from service.http import problems
+from service.http.problems import MEDIA_TYPE
+
+Json = dict[str, Any]
+
+COMPONENTS = "#/components/schemas/"
+# JSON in is refused with it (RFC 7493), and PostgreSQL has no place for it.
+NO_NUL = r"^[^\u0000]*$"
+# Members of `openapi_extra` on their way to where they belong in the document.
+BODY_MEDIA_TYPES, BODY_SCHEMA = "x-body-media-types", "x-body-schema"
+
+_TEXT: Json = {"type": "string"}
+_NARROWED = {"pattern", "format", "enum", "const"}
+_BEFORE_ALL = (
+    problems.MalformedRequest,
+    problems.RequestTimeout,
+    problems.BodyTooLarge,
+    problems.TargetTooLong,
+    problems.ExpectationFailed,
+    problems.HeadersTooLarge,
+    problems.InternalError,
+    problems.Unavailable,
+)
+_INTEGER: Json = {"type": "integer", "minimum": 0}
+_MORE_HEADERS: dict[int, Json] = {429: {"Retry-After": _INTEGER}, 415: {"Accept": _TEXT}}
+
+
+def complete(operation: Json, components: Json) -> None:
+    """Say the rest of one operation, in place; `components` takes the schemas that only this names."""
+    _without_frameworks_422(operation)
+    _with_body(operation, components)
+    _with_answers_of_the_edge(operation)
+    _with_scopes(operation)
+    for text in _texts(operation.get("requestBody", {}), components, set()):
+        text["pattern"] = NO_NUL
+
+
+def add_models(components: Json, schema: Json) -> None:
+    """Take a model's JSON schema, and those that it names, into the components."""
+    components.update(schema.pop("$defs", {}))
+    components[schema["title"]] = schema
+
+
+def responses_of(*classes: type[problems.Problem]) -> dict[int | str, Json]:
+    """`responses=` of a route that may answer with these problems."""
+    found: dict[int | str, Json] = {}
+    for cls in classes:
+        content = {MEDIA_TYPE: {"schema": {"$ref": f"{COMPONENTS}Problem"}}}
+        response = found.setdefault(cls.status, {"description": cls.title, "content": content})
+        headers = dict.fromkeys(cls.headers, _TEXT) | _MORE_HEADERS.get(cls.status, {})
+        if headers:
+            response["headers"] = {name: {"schema": schema} for name, schema in headers.items()}
+    return found
+
+
+def _texts(node: Any, components: Json, seen: set[str]) -> Iterator[Json]:
+    """The schemas of texts under `node`, also in components that it refers to, that nothing else narrows."""
+    if isinstance(node, dict):
+        name = node.get("$ref", "").removeprefix(COMPONENTS) if "$ref" in node else ""
+        if name and name not in seen:
+            seen.add(name)
+            yield from _texts(components[name], components, seen)
+        if node.get("type") == "string" and not node.keys() & _NARROWED:
+            yield node
+    if isinstance(node, dict | list):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _texts(child, components, seen)
+
+
+def _without_frameworks_422(operation: Json) -> None:
+    """FastAPI adds its own 422 to every operation with a parameter; ours say themselves when they have one."""
+    answer = operation.get("responses", {}).get("422")
+    if answer is not None and MEDIA_TYPE not in answer.get("content", {}):
+        del operation["responses"]["422"]
+
+
+def _with_body(operation: Json, components: Json) -> None:
+    """A body that may come in several media types has one schema for all; one that a route reads itself is named."""
+    own = operation.pop(BODY_SCHEMA, None)
+    if own is not None:
+        schema = {"$ref": COMPONENTS + own["title"]}
+        add_models(components, own)
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    kinds = operation.pop(BODY_MEDIA_TYPES, None)
+    if kinds:
+        content = operation["requestBody"]["content"]
+        (schema,) = content.values()
+        operation["requestBody"]["content"] = dict.fromkeys(kinds, schema)
+
+
+def _with_answers_of_the_edge(operation: Json) -> None:
+    """Any request may be refused before an operation sees it."""
+    answers = operation["responses"]
+    for status, answer in responses_of(*_BEFORE_ALL).items():
+        answers.setdefault(str(status), answer)
+    operation["responses"] = dict(sorted(answers.items()))
+
+
+def _with_scopes(operation: Json) -> None:
+    """Scopes stand in `x-required-scopes` and in the description; an open operation says that it is open.
+
+    A security requirement may name scopes of OAuth flows only; keys and bearer tokens have none (OpenAPI 3.1,
+    section 4.8.30, lets them name roles, which linters refuse).
+    """
+    security: list[dict[str, list[str]]] = operation.setdefault("security", [])
+    scopes = list(dict.fromkeys(scope for one in security for named in one.values() for scope in named))
+    if scopes:
+        operation["security"] = [{scheme: [] for scheme in one} for one in security]
+        operation["x-required-scopes"] = scopes
+        words = f"Needs the scope{'s' if len(scopes) > 1 else ''} {' and '.join(f'`{s}`' for s in scopes)}."
+        operation["description"] = f"{operation.get('description', '').rstrip()}\n\n{words}".lstrip()

@@ -1,0 +1,109 @@
+"""Resources that are in each other's way, or in the way of other routes, do not start."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from typing import Any, get_args
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel
+
+from service.http.openapi import BODY_SCHEMA, Problem
+from service.resources.declaration import DeclarationError, RestResource
+from service.resources.engine import Engine
+from service.resources.names import snake
+
+Model = type[BaseModel | Enum]
+
+
+def refuse_conflicts(app: FastAPI, engines: Sequence[Engine], taken: Mapping[str, str]) -> None:
+    """Raises `DeclarationError` for a path, schema, singular or route that two resources have.
+
+    `taken` says which paths and tags other routes have, and what these routes are for.
+    """
+    resources = [engine.resource for engine in engines]
+    for resource in resources:
+        if resource.path in taken:
+            raise DeclarationError(
+                f'{resource.path}: the service has routes of its own under this name ("{taken[resource.path]}"); '
+                "choose another path"
+            )
+    _refuse_twin_paths(resources)
+    _refuse_twin_schemas(app, engines)
+    _refuse_twin_singulars(resources)
+    _refuse_twin_routes(app)
+
+
+def _refuse_twin_paths(resources: Sequence[RestResource]) -> None:
+    seen: set[str] = set()
+    lists = [f"{p.path}/{{id}}/{r.path}" for r in resources for p, _ in r.parents(tuple(resources))]
+    for path in (*(resource.path for resource in resources), *lists):
+        if path in seen:
+            raise DeclarationError(
+                f"{path} is declared twice; of two fields that refer to one resource, only one can be filterable"
+            )
+        seen.add(path)
+
+
+def _refuse_twin_schemas(app: FastAPI, engines: Sequence[Engine]) -> None:
+    """Of two models with one name, FastAPI would write both under mangled names."""
+    found: dict[str, tuple[object, str]] = {}
+    roots = [(Problem, "the service"), *_models_of_routes(app)]
+    roots += [(root, engine.resource.path) for engine in engines for root in engine.schemas.roots]
+    for name, identity, place in (
+        (name, identity, place) for root, place in roots for name, identity in _within(root, set())
+    ):
+        other, first = found.setdefault(name, (identity, place))
+        if other is not identity:
+            raise DeclarationError(
+                f"{place}: {first} has a schema {name} too; give one of the two another name= in its "
+                "declaration, or rename the class"
+            )
+
+
+def _within(model: Any, seen: set[Model]) -> Iterator[tuple[str, object]]:
+    """The names of the models and enumerations in a type, with those of their fields, and which class each is."""
+    for part in get_args(model):
+        yield from _within(part, seen)
+    if isinstance(model, str):
+        yield model, model
+    elif isinstance(model, type) and issubclass(model, BaseModel | Enum) and model not in seen:
+        seen.add(model)
+        yield model.__name__, model
+        for field in model.model_fields.values() if issubclass(model, BaseModel) else ():
+            yield from _within(field.annotation, seen)
+
+
+def _models_of_routes(app: FastAPI) -> Iterator[tuple[Any, str]]:
+    """The models of hand-written routes; those of generated ones are in the engines' schemas."""
+    for context in iter_route_contexts(app.routes):
+        if getattr(context, "operation_id", None) is None:
+            name = str(getattr(context, "name", ""))
+            body = (getattr(context, "openapi_extra", None) or {}).get(BODY_SCHEMA, {})
+            yield getattr(context, "response_model", None), name
+            yield body.get("title"), name
+
+
+def _refuse_twin_singulars(resources: Sequence[RestResource]) -> None:
+    singulars: dict[str, RestResource] = {}
+    for resource in resources:
+        other = singulars.setdefault(snake(resource.singular), resource)
+        if other is not resource:
+            raise DeclarationError(
+                f"{resource.path}: {other.path} calls one of its items {other.singular} too, so that operations "
+                "would have the same id; give one of the two another singular="
+            )
+
+
+def _refuse_twin_routes(app: FastAPI) -> None:
+    """Of two routes with the same method and path, the second gets no call."""
+    found: dict[tuple[str, str], tuple[int, str]] = {}
+    for number, context in enumerate(iter_route_contexts(app.routes)):
+        path, name = getattr(context, "path_format", None), str(getattr(context, "name", ""))
+        for method in sorted(getattr(context, "methods", None) or ()) if path else ():
+            _, first = found.setdefault((method, str(path)), (number, name))
+            if found[method, str(path)][0] != number:
+                raise DeclarationError(
+                    f"{method} {path} has two routes, {first} and {name}: drop one of them, or leave the generated "
+                    "one out by without="
+                )

@@ -26,7 +26,7 @@ def columns_of_constraints(table: sa.Table) -> Mapping[str, tuple[str, ...]]:
             found[str(index.name)] = tuple(column.name for column in index.columns)
     for constraint in table.constraints:
         if isinstance(constraint, sa.CheckConstraint):
-            words = set(re.findall(r"[a-z_]+", str(constraint.sqltext)))
+            words = set(re.findall(r"\w+", str(constraint.sqltext)))
             found[_name(constraint)] = tuple(c.name for c in table.columns if c.name in words)
         elif isinstance(constraint, sa.schema.ColumnCollectionConstraint):
             found[_name(constraint)] = tuple(column.name for column in constraint.columns)
@@ -35,7 +35,7 @@ def columns_of_constraints(table: sa.Table) -> Mapping[str, tuple[str, ...]]:
 
 def _name(constraint: sa.Constraint) -> str:
     # Only the preparer applies the naming convention; the bare name may be no more than a part of it.
-    return str(_PREPARER.format_constraint(constraint))
+    return str(_PREPARER.format_constraint(constraint, _alembic_quote=False))
 
 
 def problem_of(error: asyncpg.PostgresError, columns: Mapping[str, tuple[str, ...]]) -> Problem | None:
@@ -48,7 +48,7 @@ def _of_constraint(error: asyncpg.PostgresError, fields: tuple[str, ...]) -> Pro
     match error:
         case asyncpg.UniqueViolationError():
             return _taken(error, fields)
-        case asyncpg.ForeignKeyViolationError() if not fields:
+        case asyncpg.ForeignKeyViolationError() if not fields or "still referenced" in (error.detail or ""):
             return problems.Conflict("Other items refer to this one.")
         case asyncpg.ForeignKeyViolationError():
             return problems.ValidationFailed(errors=_errors(fields, "refers to nothing"))

@@ -7,7 +7,7 @@ from typing import Any
 from alembic import op
 from sqlalchemy import TextClause
 
-from service.models.identifiers import quoted
+from service.models.identifiers import literal, quoted, shortened
 from service.models.indexes import search_vector
 
 TOUCH = """
@@ -43,6 +43,8 @@ BEGIN
 END $$
 """
 
+# As PostgreSQL says it of its own foreign keys, which tells the two sides of a table that refers to itself apart.
+STILL_REFERENCED = "The row is still referenced."
 HISTORY_FUNCTION = "slipway_history()"
 CONCURRENT_WAIT = "10min"
 
@@ -100,12 +102,13 @@ def unguard_history() -> None:
 
 def track_history(table: str) -> None:
     """From now on every change of a row of `table` leaves its whole image in `row_history`."""
+    touch, history = (quoted(shortened(f"{table}_{what}")) for what in ("touch", "history"))
     op.execute(
-        f"CREATE TRIGGER {table}_touch BEFORE UPDATE ON {quoted(table)} "
+        f"CREATE TRIGGER {touch} BEFORE UPDATE ON {quoted(table)} "
         "FOR EACH ROW WHEN (NEW.version = OLD.version) EXECUTE FUNCTION slipway_touch()"
     )
     op.execute(
-        f"CREATE TRIGGER {table}_history AFTER INSERT OR UPDATE OR DELETE ON {quoted(table)} "
+        f"CREATE TRIGGER {history} AFTER INSERT OR UPDATE OR DELETE ON {quoted(table)} "
         "FOR EACH ROW EXECUTE FUNCTION slipway_history()"
     )
 
@@ -116,43 +119,53 @@ def guard_reference(table: str, column: str, target: str) -> None:
     A foreign key alone does not know of soft deletes. Both sides raise its error: who refers to the deleted, and
     who deletes what is referred to. Locks make them see each other: FOR KEY SHARE here waits for FOR UPDATE there.
     """
-    name = f"{table}_{column}"
-    key = quoted(column)
-    violation = f"USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'fk_{name}', TABLE = '{table}'"
+    alive, unused = _guards(table, column)
+    key, here, there = quoted(column), quoted(table), quoted(target)
+    violation = (
+        f"USING ERRCODE = 'foreign_key_violation', CONSTRAINT = {literal(shortened(f'fk_{table}_{column}'))}, "
+        f"TABLE = {literal(table)}"
+    )
     op.execute(f"""
-CREATE FUNCTION {name}_alive() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION {alive}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM 1 FROM {quoted(target)} WHERE id = NEW.{key} AND deleted_at IS NULL FOR KEY SHARE;
+  PERFORM 1 FROM {there} AS _row WHERE _row.id = NEW.{key} AND _row.deleted_at IS NULL FOR KEY SHARE;
   IF NOT FOUND THEN
-    RAISE EXCEPTION '{column} refers to no {target}' {violation};
+    RAISE EXCEPTION {literal(f"{column} refers to no {target}")} {violation};
   END IF;
   RETURN NEW;
 END $$""")
     op.execute(f"""
-CREATE FUNCTION {name}_unused() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION {unused}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM 1 FROM {quoted(target)} WHERE id = OLD.id FOR UPDATE;
-  IF EXISTS (SELECT 1 FROM {quoted(table)} WHERE {key} = OLD.id AND deleted_at IS NULL) THEN
-    RAISE EXCEPTION 'a {table} refers to this {target}' {violation};
+  PERFORM 1 FROM {there} AS _row WHERE _row.id = OLD.id FOR UPDATE;
+  IF EXISTS (SELECT 1 FROM {here} AS _row WHERE _row.{key} = OLD.id AND _row.deleted_at IS NULL) THEN
+    RAISE EXCEPTION {literal(f"a {table} refers to this {target}")} {violation}, DETAIL = '{STILL_REFERENCED}';
   END IF;
   RETURN NEW;
 END $$""")
     op.execute(
-        f"CREATE TRIGGER {name}_alive BEFORE INSERT OR UPDATE OF {key}, deleted_at ON {quoted(table)} FOR EACH ROW "
-        f"WHEN (NEW.{key} IS NOT NULL AND NEW.deleted_at IS NULL) EXECUTE FUNCTION {name}_alive()"
+        f"CREATE TRIGGER {alive} BEFORE INSERT OR UPDATE OF {key}, deleted_at ON {here} FOR EACH ROW "
+        f"WHEN (NEW.{key} IS NOT NULL AND NEW.deleted_at IS NULL) EXECUTE FUNCTION {alive}()"
     )
     op.execute(
-        f"CREATE TRIGGER {name}_unused BEFORE UPDATE OF deleted_at ON {quoted(target)} FOR EACH ROW "
-        f"WHEN (NEW.deleted_at IS NOT NULL AND OLD.deleted_at IS NULL) EXECUTE FUNCTION {name}_unused()"
+        f"CREATE TRIGGER {unused} BEFORE UPDATE OF deleted_at ON {there} FOR EACH ROW "
+        f"WHEN (NEW.deleted_at IS NOT NULL AND OLD.deleted_at IS NULL) EXECUTE FUNCTION {unused}()"
     )
 
 
 def unguard_reference(table: str, column: str, target: str) -> None:
     """Undo `guard_reference`."""
-    op.execute(f"DROP TRIGGER {table}_{column}_unused ON {quoted(target)}")
-    op.execute(f"DROP TRIGGER {table}_{column}_alive ON {quoted(table)}")
-    op.execute(f"DROP FUNCTION {table}_{column}_unused()")
-    op.execute(f"DROP FUNCTION {table}_{column}_alive()")
+    alive, unused = _guards(table, column)
+    op.execute(f"DROP TRIGGER {unused} ON {quoted(target)}")
+    op.execute(f"DROP TRIGGER {alive} ON {quoted(table)}")
+    op.execute(f"DROP FUNCTION {unused}()")
+    op.execute(f"DROP FUNCTION {alive}()")
+
+
+def _guards(table: str, column: str) -> tuple[str, str]:
+    """The names of the two functions, and of their triggers, in quotes where they need them."""
+    alive, unused = (quoted(shortened(f"{table}_{column}_{what}")) for what in ("alive", "unused"))
+    return alive, unused
 
 
 def create_index_concurrently(
@@ -191,9 +204,13 @@ def know_search(table: str, *columns: str) -> None:
     It does not take that from the index; without it, it takes each word for one in 200 rows, and looks for rare ones
     along the index of the sort, through the whole table.
     """
-    op.execute(f"CREATE STATISTICS st_{table}_search ON ({search_vector(*columns)}) FROM {quoted(table)}")
+    op.execute(f"CREATE STATISTICS {_statistics(table)} ON ({search_vector(*columns)}) FROM {quoted(table)}")
 
 
 def forget_search(table: str) -> None:
     """Undo `know_search`."""
-    op.execute(f"DROP STATISTICS st_{table}_search")
+    op.execute(f"DROP STATISTICS {_statistics(table)}")
+
+
+def _statistics(table: str) -> str:
+    return quoted(shortened(f"st_{table}_search"))

@@ -1,10 +1,29 @@
 """Names of tables and columns in SQL that is written as text."""
 
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.base import RESERVED_WORDS
+from sqlalchemy.sql.elements import conv
 
+LONGEST = 63  # bytes of a name; PostgreSQL cuts what is longer (NAMEDATALEN - 1)
 _PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
+
+# PostgreSQL reserves these too (appendix "SQL Key Words"); SQLAlchemy 2.1 does not know them.
+RESERVED_WORDS.update({"collation", "concurrently", "lateral", "system_user", "tablesample"})
 
 
 def quoted(name: str) -> str:
     """The name as SQL wants it: in quotes where it is a word of SQL such as `order`, otherwise as it is."""
     return str(_PREPARER.quote(name))
+
+
+def shortened(name: str) -> str:
+    """A name made of others, within the length that PostgreSQL keeps.
+
+    SQLAlchemy shortens the names of constraints in the same way, by a hash of the whole name at the end.
+    """
+    return str(_PREPARER.truncate_and_render_constraint_name(conv(name), _alembic_quote=False))
+
+
+def literal(text: str) -> str:
+    """The text as a constant of SQL, in single quotes."""
+    return "'" + text.replace("'", "''") + "'"

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Index, text
 
-from service.models.identifiers import quoted
+from service.models.identifiers import quoted, shortened
 
 ALIVE = text("deleted_at IS NULL")
 SEARCH_CONFIG = "simple"
@@ -10,35 +10,35 @@ SEARCH_CONFIG = "simple"
 
 def unique_alive(table: str, *columns: str) -> Index:
     """No two rows that are not deleted share these values; a deleted row keeps its values without harm."""
-    name = f"uq_{table}_{'_'.join(columns)}"
+    name = shortened(f"uq_{table}_{'_'.join(columns)}")
     return Index(name, *columns, unique=True, postgresql_where=ALIVE)
 
 
 def sort_index(table: str, *columns: str) -> Index:
     """Serves `sort=` by these columns in both directions, with the id as tie-break, and filters by the first."""
-    return Index(f"ix_{table}_{'_'.join(columns)}", *columns, "id", postgresql_where=ALIVE)
+    return Index(shortened(f"ix_{table}_{'_'.join(columns)}"), *columns, "id", postgresql_where=ALIVE)
 
 
 def prefix_index(table: str, column: str) -> Index:
     """Serves `column__startswith=`, whatever the collation of the database."""
-    name = f"ix_{table}_{column}_prefix"
+    name = shortened(f"ix_{table}_{column}_prefix")
     return Index(name, column, postgresql_ops={column: "text_pattern_ops"}, postgresql_where=ALIVE)
 
 
 def plain_index(table: str, *columns: str) -> Index:
     """An index like any other, by the house's name."""
-    return Index(f"ix_{table}_{'_'.join(columns)}", *columns)
+    return Index(shortened(f"ix_{table}_{'_'.join(columns)}"), *columns)
 
 
 def array_index(table: str, column: str) -> Index:
     """Serves `column__contains=` for a column that holds an array."""
-    name = f"ix_{table}_{column}_elements"
+    name = shortened(f"ix_{table}_{column}_elements")
     return Index(name, column, postgresql_using="gin", postgresql_where=ALIVE)
 
 
 def trigram_index(table: str, column: str) -> Index:
     """Serves `column__contains=` for a text. The migration must create the extension pg_trgm before."""
-    name = f"ix_{table}_{column}_trigrams"
+    name = shortened(f"ix_{table}_{column}_trigrams")
     ops = {column: "gin_trgm_ops"}
     return Index(name, column, postgresql_using="gin", postgresql_ops=ops, postgresql_where=ALIVE)
 
@@ -49,7 +49,7 @@ def search_index(table: str, *columns: str) -> Index:
     Its migration calls `know_search` too.
     """
     return Index(
-        f"ix_{table}_search",
+        shortened(f"ix_{table}_search"),
         text(f"({search_vector(*columns)})"),
         postgresql_using="gin",
         postgresql_where=ALIVE,

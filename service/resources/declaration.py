@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter
 
 from service.models.base import SYSTEM_FIELDS, Resource
+from service.models.identifiers import LONGEST
 from service.models.indexes import search_vector
 from service.resources.names import operation_id, with_article, words
 from service.security.principals import Principal
@@ -40,6 +41,8 @@ TAKEN = frozenset(
 )
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 SINGULAR = re.compile(r"[A-Za-z][A-Za-z0-9]*([ -][A-Za-z0-9]+)*\Z")
+# No name of the engine's own in a statement begins with a letter, so no table can hide behind one.
+TABLE = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{LONGEST - 1}}}\Z")
 PATH = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 
 
@@ -124,9 +127,22 @@ class RestResource:
             object.__setattr__(self, "name", self.model.__name__)
         if not self.singular:
             object.__setattr__(self, "singular", words(self.name))
+        self._check_table()
         self._check_words()
         self._check_names()
         self._check_roles()
+
+    def _check_table(self) -> None:
+        if self.table.schema:
+            raise self._wrong(
+                f"{self.model.__name__} names the schema {self.table.schema}; the engine finds tables by the "
+                "connection's search_path, so leave the schema out"
+            )
+        if not TABLE.match(self.table.name):
+            raise self._wrong(
+                f"the table name {self.table.name!r} must begin with a letter, hold only ASCII letters, digits and "
+                f"underscores, and have at most {LONGEST} of them"
+            )
 
     def _check_words(self) -> None:
         if not PATH.match(self.path):

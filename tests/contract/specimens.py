@@ -20,6 +20,7 @@ from service.models.indexes import array_index, prefix_index, sort_index
 from service.models.table import Table
 from service.models.types import text_enum
 from service.resources.declaration import RestResource, Scopes
+from tests.engine.tables import set_apart
 
 Json = dict[str, Any]
 
@@ -72,6 +73,7 @@ specimens = RestResource(
 
 def create_table(connection: sa.Connection) -> None:
     """What a migration of this resource would do."""
+    set_apart(connection)
     Apart.metadata.create_all(connection)
     with Operations.context(MigrationContext.configure(connection)):
         track_history("specimen")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import ARRAY, Date, MetaData, Text
+from sqlalchemy import ARRAY, Date, MetaData, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -95,10 +95,24 @@ def gadgets(**changes: Any) -> RestResource:
     return RestResource(model=Gadget, path=changes.pop("path", "gadgets"), scopes=SCOPES, **(given | changes))
 
 
+def set_apart(connection: Connection) -> None:
+    """Let this database have a schema for tables of tests, which is looked at first.
+
+    So they never meet a table of the project's, whatever a team calls its own.
+    """
+    for sql in (
+        "CREATE SCHEMA tests",
+        "SET search_path = tests, public",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = tests, public', current_database()); END $$",
+    ):
+        connection.execute(text(sql))
+
+
 async def create_tables(url: str) -> None:
     """Create the tests' tables with their history in a database at the head."""
 
     def create(connection: Connection) -> None:
+        set_apart(connection)
         METADATA.create_all(connection)
         with Operations.context(MigrationContext.configure(connection)):
             track_history("group")

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from service.main import API
 from tests.conftest import DatabaseFactory
 from tests.engine.api import problem, running
-from tests.engine.tables import new_metadata
+from tests.engine.tables import new_metadata, set_apart
 
 PAGE = Path(__file__).parents[2] / "docs" / "resources.md"
 SCOPES = ("orders:read", "orders:write")
@@ -31,8 +31,10 @@ def code() -> dict[str, Any]:
     return found
 
 
-async def migrate(url: str, *upgrades: Any) -> None:
+async def migrate(url: str, *upgrades: Any, apart: bool = False) -> None:
     def run(connection: Connection) -> None:
+        if apart:
+            set_apart(connection)
         with Operations.context(MigrationContext.configure(connection)):
             for upgrade in upgrades:
                 upgrade()
@@ -47,7 +49,7 @@ async def migrate(url: str, *upgrades: Any) -> None:
 
 async def test_page_makes_a_resource(fresh_database: DatabaseFactory) -> None:
     page, url = code(), fresh_database()
-    await migrate(url, page["upgrade"])
+    await migrate(url, page["upgrade"], apart=True)
     hooks = page["OrderHooks"]()
     orders = dataclasses.replace(page["orders"], hooks=hooks)
     async with running(url, [orders], SCOPES) as api:

@@ -10,7 +10,7 @@ from service.models.indexes import sort_index, trigram_index
 from service.resources.declaration import RestResource
 from tests.conftest import DatabaseFactory
 from tests.engine.api import BASE, running
-from tests.engine.tables import SCOPES, new_metadata
+from tests.engine.tables import SCOPES, new_metadata, set_apart
 
 METADATA = new_metadata()
 
@@ -37,6 +37,7 @@ async def url(fresh_database: DatabaseFactory) -> str:
                     "this PostgreSQL has no pg_trgm; SLIPWAY_TEST_SERVICES=testcontainers brings one that has"
                 )
             await connection.execute(text("CREATE EXTENSION pg_trgm"))
+            await connection.run_sync(set_apart)
             await connection.run_sync(METADATA.create_all)
     finally:
         await engine.dispose()

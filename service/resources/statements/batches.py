@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from service.models.identifiers import quoted
 from service.resources.declaration import RestResource
-from service.resources.statements.columns import is_json, representation
+from service.resources.statements.columns import is_json, null_row, representation
 from service.resources.statements.statement import Statement, compile_statement, parameter, request_context
 
 _NOW = sa.func.clock_timestamp()
@@ -64,7 +64,7 @@ class BatchWriter:
     def _record(self, source: sa.ColumnElement[Any], *, many: bool = False) -> Any:
         """Rows of the table's type out of JSON."""
         columns = [sa.column(column.name, column.type) for column in self._table.columns]
-        null: sa.ColumnElement[Any] = sa.literal_column(f"NULL::{quoted(self._table.name)}")
+        null: sa.ColumnElement[Any] = null_row(self._table)
         if many:
             records = sa.func.jsonb_populate_recordset(null, source)
             return records.table_valued(*columns, with_ordinality="ordinality", name="given")

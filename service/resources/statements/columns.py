@@ -55,6 +55,19 @@ def member(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return column
 
 
+def null_row(table: sa.Table) -> sa.ColumnElement[Any]:
+    """No row of the table, of the type of its rows.
+
+    `NULL::point` would be of another type: PostgreSQL finds its own types before that of a table of the same name.
+    """
+    return (
+        sa.select(sa.literal_column("_row"))
+        .select_from(table.alias("_row"))
+        .where(sa.false())
+        .scalar_subquery()
+    )
+
+
 def is_json(column: sa.Column[Any]) -> bool:
     """Whether the column holds a JSON document, which a merge patch reaches into."""
     return isinstance(kind_of(column), JSONB)

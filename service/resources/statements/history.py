@@ -12,9 +12,8 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from sqlalchemy.dialects.postgresql import JSONB
 
 from service.models.history import RowHistory
-from service.models.identifiers import quoted
 from service.resources.declaration import RestResource
-from service.resources.statements.columns import item_of, member
+from service.resources.statements.columns import item_of, member, null_row
 from service.resources.statements.statement import Statement, compile_statement, parameter
 
 _HISTORY: sa.Table = RowHistory.__table__  # type: ignore[attr-defined]
@@ -53,9 +52,8 @@ class Historian:
             .subquery("past")
         )
         columns = [sa.column(column.name, column.type) for column in table.columns]
-        null: sa.ColumnElement[Any] = sa.literal_column(f"NULL::{quoted(table.name)}")
         record = (
-            sa.func.jsonb_populate_record(null, self._image(past.c.row))
+            sa.func.jsonb_populate_record(null_row(table), self._image(past.c.row))
             .table_valued(*columns, name="record")
             .lateral("record")
         )

@@ -1,0 +1,207 @@
+"""Tables whose names are words of SQL, have capitals, are as long as names can be, or are names that the engine uses:
+everything works on them, for a role that owns nothing."""
+
+import asyncio
+import io
+import json
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlmodel import Field
+
+from service.migrations.operations import guard_reference, know_search, track_history, unguard_reference
+from service.migrations.runner import upgrade
+from service.models.base import Resource
+from service.models.indexes import search_index, sort_index, unique_alive
+from service.models.table import Table
+from service.resources.declaration import DeclarationError, RestResource
+from service.resources.engine import Engine, Services
+from service.resources.importing import Importer
+from service.resources.lists.cursor import CursorCodec
+from service.resources.requests.idempotency import Records
+from tests.engine.api import BASE, Api, Json, problem, running
+from tests.engine.tables import SCOPES, new_metadata
+from tests.migrations.conftest import in_database, settings_for
+from tests.migrations.roles import Roles, roles
+
+__all__ = ["roles"]
+
+ANY = {"If-Match": "*"}
+WORDS_OF_SQL = ("order", "user", "select", "lateral", "values")
+TYPES = ("date", "point")  # that PostgreSQL finds before the type of the table's rows
+OTHERS = ("CustomerOrder", "x" * 63, "Y2" * 31 + "z", "new", "old")
+OF_THE_ENGINE = [
+    "item",
+    "changed",
+    "current",
+    "wanted",
+    "asked",
+    "given",
+    "past",
+    "record",
+    "row",
+    "page",
+    "ctx",
+    "answer",
+    "stored",
+]
+NAMES = [n for n in (*WORDS_OF_SQL, *TYPES, *OTHERS) if n not in Table.metadata.tables]
+METADATA = new_metadata()
+
+
+@cache
+def declared(name: str) -> RestResource:
+    """A resource on a table of that name, whose columns have awkward names too."""
+    fields: dict[str, Any] = {
+        "order": (str, Field(min_length=1, max_length=60)),
+        "Select": (str, Field(default="", max_length=60)),
+        "end": (int | None, Field(default=None)),
+        "parent_id": (UUID | None, Field(default=None, foreign_key=f"{name}.id")),
+    }
+    namespace = {
+        "__module__": __name__,
+        "__qualname__": f"Model{NAMES.index(name)}",
+        "__tablename__": name,
+        "__table_args__": (
+            unique_alive(name, "order"),
+            sort_index(name, "created_at"),
+            sort_index(name, "end"),
+            sort_index(name, "order"),
+            sort_index(name, "parent_id"),
+            search_index(name, "order", "Select"),
+            sa.CheckConstraint('"end" < 100', name="end"),
+        ),
+        "__annotations__": {field: kind for field, (kind, _) in fields.items()},
+        "metadata": METADATA,
+        **{field: info for field, (_, info) in fields.items()},
+    }
+    metaclass: Any = type(Resource)
+    model = metaclass(f"Model{NAMES.index(name)}", (Resource,), namespace, table=True)
+    return RestResource(
+        model=model,
+        path=path(name),
+        scopes=SCOPES,
+        filterable=("order", "end", "parent_id"),
+        sortable=("created_at", "end", "order"),
+        searchable=("order", "Select"),
+        immutable=("Select",),
+    )
+
+
+def path(name: str) -> str:
+    return f"names-{NAMES.index(name)}"
+
+
+def migrate(connection: sa.Connection) -> None:
+    """What the migrations of these resources would do; guards are undone and made again."""
+    METADATA.create_all(connection)
+    with Operations.context(MigrationContext.configure(connection)):
+        for name in NAMES:
+            track_history(name)
+            guard_reference(name, "parent_id", name)
+            unguard_reference(name, "parent_id", name)
+            guard_reference(name, "parent_id", name)
+            know_search(name, "order", "Select")
+
+
+async def test_every_operation_works_whatever_the_table_is_called(roles: Roles) -> None:
+    resources = [declared(name) for name in NAMES]
+    settings = settings_for(roles.owner_url, app_role=roles.app)
+    await upgrade(settings)
+    await in_database(roles.owner_url, migrate)
+    await upgrade(settings)
+    async with running(roles.app_url, resources, ("shop:read", "shop:write")) as api:
+        assert await api.app.state.health.ready(), await api.app.state.health.checks()
+        for resource in resources:
+            await walk(api, resource)
+
+
+def services_of(api: Api) -> Services:
+    settings = api.app.state.settings
+    return Services(
+        database=api.database,
+        records=Records(api.database, 1),
+        cursors=CursorCodec(""),
+        sizes=settings.performance,
+        exports=asyncio.Semaphore(1),
+    )
+
+
+async def walk(api: Api, resource: RestResource) -> None:
+    list_, name = f"{BASE}/{resource.path}", resource.table.name
+
+    async def ask(status: int, method: str, url: str, **more: Any) -> Json:
+        answer = await api.client.request(method, url, **more)
+        assert answer.status_code == status, (name, method, url, answer.text)
+        return answer.json() if answer.headers.get("content-type", "").endswith("json") else {}
+
+    body, once = {"order": "first", "Select": "brass", "end": 1}, {"Idempotency-Key": name}
+    item = await ask(201, "POST", list_, json=body, headers=once)
+    assert await ask(201, "POST", list_, json=body, headers=once) == item
+    url = f"{list_}/{item['id']}"
+    for wrong, status, code, field in (
+        ({"order": "first"}, 409, "duplicate", "/order"),
+        ({"order": "x", "end": 100}, 422, "validation_failed", "/end"),
+        ({"order": "x", "parent_id": item["id"].replace("0", "1")}, 422, "validation_failed", "/parent_id"),
+    ):
+        told = problem(await api.client.post(list_, json=wrong), status, code)
+        assert [error["pointer"] for error in told["errors"]] == [field], (name, told)
+    child = await ask(201, "POST", list_, json={"order": "second", "parent_id": item["id"]})
+    await ask(409, "DELETE", url, headers=ANY)
+    assert (await ask(200, "PATCH", url, json={"end": 2}, headers=ANY))["version"] == 2
+    await ask(200, "PUT", url, json={**body, "end": 3}, headers=ANY)
+    assert await ask(200, "GET", url, params={"as_of": item["updated_at"]}) == item
+    query = {
+        "q": "brass",
+        "order": "first",
+        "end__gte": "1",
+        "sort": "-end,order",
+        "count": "exact",
+        "limit": "1",
+    }
+    assert (await ask(200, "GET", list_, params=query))["total"] == 1
+    first = await ask(200, "GET", list_, params={"limit": "1"})
+    assert (await ask(200, "GET", list_, params={"limit": "1", "cursor": first["next_cursor"]}))["items"]
+    assert (await ask(200, "GET", list_, params={"count": "estimated"}))["items"]
+    for mode in ("atomic", "partial"):
+        operations = [
+            {"op": "create", "item": {"order": f"bulk {mode}"}},
+            {"op": "patch", "id": child["id"], "if_match": "*", "changes": {"order": mode}},
+        ]
+        done = await ask(200, "POST", f"{list_}/bulk", json={"mode": mode, "operations": operations})
+        assert [result["status"] for result in done["results"]] == [201, 200], (name, done)
+    gone = [{"op": "delete", "id": child["id"], "if_match": "*"}]
+    await ask(200, "POST", f"{list_}/bulk", json={"mode": "atomic", "operations": gone})
+    await ask(204, "DELETE", url, headers=ANY)
+    await ask(200, "POST", f"{url}/restore")
+    actions = [entry["action"] for entry in (await ask(200, "GET", f"{url}/history"))["items"]]
+    assert actions == ["restore", "delete", "update", "update", "create"], name
+    export = (await api.client.get(f"{list_}/export")).text.splitlines()
+    assert sorted(json.loads(line)["order"] for line in export) == ["bulk atomic", "bulk partial", "first"]
+    tally = await Importer(Engine(resource, services_of(api))).run(
+        io.BytesIO(b'{"order": "of a file"}\n{"order": "first"}\n')
+    )
+    assert (tally.added, tally.wrong) == (1, 1), name
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"schema": "sales"}, "names the schema sales"),
+        ({"name": "_item"}, "must begin with a letter"),
+        ({"name": 'a "table"'}, "must begin with a letter"),
+        ({"name": "größe"}, "must begin with a letter"),
+        ({"name": "x" * 64}, "at most 63"),
+    ],
+)
+def test_names_that_cannot_work_are_refused_at_the_start(table: dict[str, Any], told: str) -> None:
+    resource = declared("order")
+    odd: Any = type("Odd", (), {"model_fields": resource.model.model_fields, "__name__": "Odd"})
+    odd.__table__ = resource.table.to_metadata(new_metadata(), **{"name": "plain", **table})
+    with pytest.raises(DeclarationError, match=told):
+        RestResource(model=odd, path="odd", scopes=SCOPES)

@@ -2,7 +2,8 @@
 
 import typer
 
-from service.cli.runtime import clear_errors, load_settings
+from service.cli.runtime import clear_errors
+from service.cli.settings import load_settings
 from service.config.check import effective
 
 

@@ -22,6 +22,7 @@ from service.local.banner import banner
 from service.local.errors import LocalServerError, PortInUseError
 from service.local.folder import used_alone
 from service.local.prepare import prepare
+from service.local.running import FOLDER, announced
 from service.local.stack import check_ports, development_arguments, local_servers
 from service.main import create_app
 from service.observability import logs
@@ -39,7 +40,7 @@ Data = Annotated[Path, typer.Option(help="Folder for the data, the keys and the 
 
 
 @clear_errors
-def dev(*, port: Port = None, admin_port: AdminPort = None, data: Data = Path(".local")) -> None:
+def dev(*, port: Port = None, admin_port: AdminPort = None, data: Data = FOLDER) -> None:
     """Serve on this machine with an embedded PostgreSQL and Redis and sample data.
 
     The data stays in the folder. SLIPWAY_DATABASE__URL and SLIPWAY_REDIS__URL name servers to use instead.
@@ -64,7 +65,8 @@ def _run(folder: Path, port: int | None, admin_port: int | None) -> None:
     with local_servers(folder, arguments, _say) as settings:
         try:
             prepared = asyncio.run(prepare(settings, folder, _say))
-            uvloop.run(_serve(settings, banner(settings, prepared, folder)))
+            with announced(folder, settings):
+                uvloop.run(_serve(settings, banner(settings, prepared, folder)))
         finally:
             _say("stopping")
             _ignore_signals()

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from service.cli.errors import CommandError, Exit
-from service.cli.runtime import clear_errors, load_settings, run
+from service.cli.runtime import clear_errors, run
+from service.cli.settings import load_settings
 from service.config import Settings
 from service.database import Database, DatabaseUnavailableError
 from service.http.problems import Problem

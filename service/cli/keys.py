@@ -7,7 +7,8 @@ import typer
 
 from service import clock
 from service.cli.errors import CommandError, Exit
-from service.cli.runtime import clear_errors, load_settings, run, session_of
+from service.cli.runtime import clear_errors, run, session_of
+from service.cli.settings import load_settings
 from service.config import Settings
 from service.models.api_key import ApiKey
 from service.security.keys import NoSuchKeyError, create_key, list_keys, revoke_key

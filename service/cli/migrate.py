@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from service.cli.errors import CommandError, Exit
-from service.cli.runtime import clear_errors, load_settings, run
+from service.cli.runtime import clear_errors, run
+from service.cli.settings import load_settings
 from service.config import Environment, Settings
 from service.migrations import rendering, revisions, runner
 

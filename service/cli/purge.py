@@ -2,7 +2,8 @@
 
 import typer
 
-from service.cli.runtime import clear_errors, load_settings, run
+from service.cli.runtime import clear_errors, run
+from service.cli.settings import load_settings
 from service.config import Settings
 from service.database import Database
 from service.migrations import runner

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.cli.errors import CommandError, Exit
 from service.config import Settings
-from service.config.check import SettingsError, load
+from service.config.check import SettingsError
 from service.database import Database, DatabaseUnavailableError
 from service.http.server import PortTakenError
 from service.migrations.errors import (
@@ -26,7 +26,6 @@ from service.migrations.errors import (
     UnknownRevisionError,
 )
 from service.migrations.grants import AppRoleError
-from service.observability import logs
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -70,13 +69,6 @@ def clear_errors(command: Callable[P, T]) -> Callable[P, T]:
 def _say(*lines: str) -> None:
     for line in lines:
         sys.stderr.write(f"slipway: {line}\n")
-
-
-def load_settings(**arguments: Any) -> Settings:
-    """The settings, with logs set up as they say. Raises `SettingsError`."""
-    settings = load(**arguments)
-    logs.configure(settings.logging, sys.stderr)
-    return settings
 
 
 @asynccontextmanager

@@ -1,10 +1,10 @@
 """What `slipway dev` shows when the service is ready."""
 
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from service.config import Settings
 from service.local.prepare import Prepared
+from service.local.running import database_address
 
 
 def banner(settings: Settings, prepared: Prepared, folder: Path) -> str:
@@ -17,7 +17,7 @@ def banner(settings: Settings, prepared: Prepared, folder: Path) -> str:
         f"  API       {base}/api/v1",
         f"  Docs      {base}/docs",
         f"  Admin     {admin}/readyz and {admin}/metrics",
-        f"  Database  {_without_password(settings)}",
+        f"  Database  {database_address(settings)}",
         f"  API key   {prepared.api_key}",
         "",
         "  To list and to create:",
@@ -40,15 +40,6 @@ def _create(prepared: Prepared) -> str:
         return """categories \\\n    -d '{"slug": "try-'$RANDOM'", "name": "A first category"}'"""
     body = f'"name": "Paper lantern", "price": "24.90", "category_id": "{prepared.category}"'
     return f"""products \\\n    -d '{{"sku": "TRY-'$RANDOM'", {body}}}'"""
-
-
-def _without_password(settings: Settings) -> str:
-    database = settings.database
-    if database.url is None:
-        return f"postgresql://{database.user}@{database.host}:{database.port}/{database.name}"
-    where = urlsplit(database.url.get_secret_value())
-    _, at, host = where.netloc.rpartition("@")
-    return urlunsplit(where._replace(netloc=f"{where.username}@{host}" if at else host, query=""))
 
 
 def _address(host: str, port: int) -> str:

@@ -31,6 +31,7 @@ class Dev:
 
     def __init__(self, home: Path, **environment: str) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
+        self.home = home
         ports = {"PORT": str(next_port()), "ADMIN_PORT": str(next_port())}
         self.process = subprocess.Popen(
             [SLIPWAY, "dev"],
@@ -109,6 +110,28 @@ def dev(tmp_path: Path) -> Iterator[Callable[..., Dev]]:
     assert eventually(lambda: nothing_runs(tmp_path))
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """One run for the tests that leave it as it is."""
+    home = tmp_path_factory.mktemp("dev")
+    placed(home / ".local" / "postgres")
+    run = Dev(home)
+    try:
+        yield run.ready()
+    finally:
+        run.close()
+
+
+def slipway(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run another command in the same folder."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
+    return subprocess.run(
+        [SLIPWAY, *arguments],
+        cwd=home, env=clean | {"PYTHONWARNINGS": "error"} | environment,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
 def servers(home: Path) -> list[int]:
     """Return the process ids of PostgreSQL, and of what makes its data, in this folder."""
     return [pid for pid in processes() if str(home) in command_of(pid)]
@@ -146,15 +169,44 @@ def test_what_it_prints_works_and_stays(dev: Callable[..., Dev], tmp_path: Path)
     assert subprocess.run(docs, capture_output=True, timeout=30, check=False).returncode == 0
 
 
-def test_secrets_are_for_the_owner_only_and_in_no_process_list(
-    dev: Callable[..., Dev], tmp_path: Path
-) -> None:
-    run = dev().ready()
-    folder = tmp_path / ".local"
-    secrets = [folder / name for name in ("api_key", "secret_key", "postgres/password", "redis/password")]
-    assert [file.stat().st_mode & 0o777 for file in secrets] == [0o600] * 4
-    commands = " ".join(command_of(pid) for pid in [run.process.pid, *servers(tmp_path)])
+def test_secrets_are_for_the_owner_only_and_in_no_process_list(running: Dev) -> None:
+    folder = running.home / ".local"
+    names = ("api_key", "secret_key", "running.json", "postgres/password", "redis/password")
+    secrets = [folder / name for name in names]
+    assert [file.stat().st_mode & 0o777 for file in secrets] == [0o600] * 5
+    commands = " ".join(command_of(pid) for pid in [running.process.pid, *servers(running.home)])
     assert not [file for file in secrets if file.read_text().strip() in commands]
+
+
+@pytest.mark.parametrize("arguments", ["migrate --check", "keys list", "purge"])
+def test_other_commands_take_its_database_and_say_so(running: Dev, arguments: str) -> None:
+    done = slipway(running.home, *arguments.split())
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == (
+        f"slipway: using the development database {running.printed('Database')} of `slipway dev` "
+        f"(process {running.process.pid}, {running.home / '.local'}); set SLIPWAY_DATABASE__URL to use another\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code"),
+    [
+        ("serve", {}, 3),
+        ("migrate", {"SLIPWAY_APP__ENVIRONMENT": "production"}, 3),
+        ("migrate", {"SLIPWAY_DATABASE__HOST": "127.0.0.1"}, 3),
+        (
+            "migrate",
+            {"SLIPWAY_DATABASE__URL": "postgresql://u@127.0.0.1:1/x", "SLIPWAY_APP__ENVIRONMENT": "test"},
+            4,
+        ),
+    ],
+)
+def test_nothing_falls_onto_its_database_that_serves_or_names_another(
+    running: Dev, arguments: str, environment: dict[str, str], code: int
+) -> None:
+    done = slipway(running.home, arguments, **environment)
+    assert done.returncode == code
+    assert "development database" not in done.stderr
 
 
 def test_after_a_kill_it_starts_again_with_the_data(dev: Callable[..., Dev], tmp_path: Path) -> None:
@@ -162,6 +214,8 @@ def test_after_a_kill_it_starts_again_with_the_data(dev: Callable[..., Dev], tmp
     postmaster = noted_pid(tmp_path / ".local" / "postgres" / "data" / "postmaster.pid")
     assert postmaster
     assert killed.ended(signal.SIGKILL) == -signal.SIGKILL
+    told = slipway(tmp_path, "migrate", "--check")
+    assert (told.returncode, "start `make run` in this folder" in told.stderr) == (3, True), told.stderr
     again = dev().ready()
     assert not is_running(postmaster)
     assert again.printed("API key") == killed.printed("API key")
@@ -190,12 +244,10 @@ def test_a_busy_port_is_one_line_and_exit_code_5(dev: Callable[..., Dev], name: 
     assert f" {name}=" in lines[0]
 
 
-def test_two_at_once_on_the_same_data_are_one_too_many(dev: Callable[..., Dev]) -> None:
-    first = dev().ready()
-    second = dev()
-    assert second.ended() == 4
-    assert f"process {first.process.pid}" in second.output
-    assert first.ended(signal.SIGINT) == 0
+def test_two_at_once_on_the_same_data_are_one_too_many(running: Dev) -> None:
+    done = slipway(running.home, "dev")
+    assert done.returncode == 4
+    assert f"process {running.process.pid}" in done.stderr
 
 
 def test_servers_that_are_given_are_used(
@@ -207,7 +259,9 @@ def test_servers_that_are_given_are_used(
     }
     run = dev(**given).ready()
     assert nothing_runs(tmp_path)
-    assert sorted(path.name for path in (tmp_path / ".local").iterdir()) == ["api_key", "lock", "secret_key"]
+    assert sorted(path.name for path in (tmp_path / ".local").iterdir()) == [
+        "api_key", "lock", "running.json", "secret_key",
+    ]  # fmt: skip
     assert shlex.quote(given["SLIPWAY_DATABASE__URL"]) not in run.output
     assert run.ended(signal.SIGINT) == 0
 

@@ -1,0 +1,63 @@
+"""Where commands find their settings: as the service does, or in a checkout the database of a running `make run`."""
+
+import sys
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsError as SourceError
+
+from service.config import Environment, Settings
+from service.config.check import SettingsError, load, variable
+from service.local.running import FOLDER, Running, database_address, find
+from service.observability import logs
+
+URL = variable("database", "url")
+HINT = (
+    f"no database is named: start `make run` in this folder, whose database commands then use, or set {URL}"
+)
+
+
+def load_settings(**arguments: Any) -> Settings:
+    """The settings, with logs set up as they say. Raises `SettingsError`.
+
+    Where no setting of the database is given and none says production, and `slipway dev` runs in this folder, its
+    database is taken, and a line on standard error says so. `slipway serve` never does that: it calls `load` itself.
+    """
+    running = find(FOLDER)
+    if running is not None and not _names_no_database():
+        running = None
+    if running is not None:
+        arguments = _merged(
+            {"app": {"environment": Environment.DEVELOPMENT}, "database": running.database}, arguments
+        )
+    try:
+        settings = load(**arguments)
+    except SettingsError as error:
+        if running is None and (FOLDER / "postgres").exists() and _names_no_database():
+            raise SettingsError([*error.reasons, HINT]) from None
+        raise
+    logs.configure(settings.logging, sys.stderr)
+    if running is not None:
+        sys.stderr.write(f"slipway: {_told(settings, running)}\n")
+    return settings
+
+
+def _names_no_database() -> bool:
+    try:
+        given = Settings()
+    except (ValidationError, SourceError, UnicodeDecodeError):
+        return False  # `load` says what is wrong
+    says_production = "environment" in given.app.model_fields_set and given.production
+    return not given.database.model_fields_set and not says_production
+
+
+def _merged(found: dict[str, dict[str, Any]], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a command win over what was found, field by field."""
+    return {name: {**found.get(name, {}), **arguments.get(name, {})} for name in found | arguments}
+
+
+def _told(settings: Settings, running: Running) -> str:
+    return (
+        f"using the development database {database_address(settings)} of `slipway dev` (process {running.pid}, "
+        f"{running.folder}); set {URL} to use another"
+    )

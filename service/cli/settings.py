@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError as SourceError
 
 from service.config import Environment, Settings
-from service.config.check import SettingsError, load, variable
+from service.config.check import SettingsError, load
+from service.config.reasons import variable
 from service.local.running import FOLDER, Running, database_address, find
 from service.observability import logs
 

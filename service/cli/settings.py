@@ -4,11 +4,11 @@ import sys
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import SettingsError as SourceError
 
 from service.config import Environment, Settings
 from service.config.check import SettingsError, load
 from service.config.reasons import variable
+from service.config.sources import UnreadableSourceError
 from service.local.running import FOLDER, Running, database_address, find
 from service.observability import logs
 
@@ -46,7 +46,7 @@ def load_settings(**arguments: Any) -> Settings:
 def _names_no_database() -> bool:
     try:
         given = Settings()
-    except (ValidationError, SourceError, UnicodeDecodeError):
+    except (ValidationError, UnreadableSourceError, UnicodeDecodeError):
         return False  # `load` says what is wrong
     says_production = "environment" in given.app.model_fields_set and given.production
     return not given.database.model_fields_set and not says_production

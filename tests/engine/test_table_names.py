@@ -4,9 +4,10 @@ everything works on them, for a role that owns nothing."""
 import asyncio
 import io
 import json
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -118,7 +119,9 @@ async def test_every_operation_works_whatever_the_table_is_called(roles: Roles) 
     async with running(roles.app_url, resources, ("shop:read", "shop:write")) as api:
         assert await api.app.state.health.ready(), await api.app.state.health.checks()
         for resource in resources:
-            await walk(api, resource)
+            walk = Walk(api, resource.table.name, f"{BASE}/{resource.path}")
+            await walk.changes()
+            await walk.files(resource)
 
 
 def services_of(api: Api) -> Services:
@@ -132,61 +135,76 @@ def services_of(api: Api) -> Services:
     )
 
 
-async def walk(api: Api, resource: RestResource) -> None:
-    list_, name = f"{BASE}/{resource.path}", resource.table.name
+@dataclass(frozen=True)
+class Walk:
+    """Every kind of statement that the engine has, on one table."""
 
-    async def ask(status: int, method: str, url: str, **more: Any) -> Json:
-        answer = await api.client.request(method, url, **more)
-        assert answer.status_code == status, (name, method, url, answer.text)
+    api: Api
+    name: str
+    url: str
+
+    async def ask(self, status: int, method: str, url: str, **more: Any) -> Json:
+        answer = await self.api.client.request(method, url, **more)
+        assert answer.status_code == status, (self.name, method, url, answer.text)
         return answer.json() if answer.headers.get("content-type", "").endswith("json") else {}
 
-    body, once = {"order": "first", "Select": "brass", "end": 1}, {"Idempotency-Key": name}
-    item = await ask(201, "POST", list_, json=body, headers=once)
-    assert await ask(201, "POST", list_, json=body, headers=once) == item
-    url = f"{list_}/{item['id']}"
-    for wrong, status, code, field in (
-        ({"order": "first"}, 409, "duplicate", "/order"),
-        ({"order": "x", "end": 100}, 422, "validation_failed", "/end"),
-        ({"order": "x", "parent_id": item["id"].replace("0", "1")}, 422, "validation_failed", "/parent_id"),
-    ):
-        told = problem(await api.client.post(list_, json=wrong), status, code)
-        assert [error["pointer"] for error in told["errors"]] == [field], (name, told)
-    child = await ask(201, "POST", list_, json={"order": "second", "parent_id": item["id"]})
-    await ask(409, "DELETE", url, headers=ANY)
-    assert (await ask(200, "PATCH", url, json={"end": 2}, headers=ANY))["version"] == 2
-    await ask(200, "PUT", url, json={**body, "end": 3}, headers=ANY)
-    assert await ask(200, "GET", url, params={"as_of": item["updated_at"]}) == item
-    query = {
-        "q": "brass",
-        "order": "first",
-        "end__gte": "1",
-        "sort": "-end,order",
-        "count": "exact",
-        "limit": "1",
-    }
-    assert (await ask(200, "GET", list_, params=query))["total"] == 1
-    first = await ask(200, "GET", list_, params={"limit": "1"})
-    assert (await ask(200, "GET", list_, params={"limit": "1", "cursor": first["next_cursor"]}))["items"]
-    assert (await ask(200, "GET", list_, params={"count": "estimated"}))["items"]
-    for mode in ("atomic", "partial"):
-        operations = [
-            {"op": "create", "item": {"order": f"bulk {mode}"}},
-            {"op": "patch", "id": child["id"], "if_match": "*", "changes": {"order": mode}},
+    async def changes(self) -> None:
+        body, once = {"order": "first", "Select": "brass", "end": 1}, {"Idempotency-Key": self.name}
+        item = await self.ask(201, "POST", self.url, json=body, headers=once)
+        assert await self.ask(201, "POST", self.url, json=body, headers=once) == item
+        url = f"{self.url}/{item['id']}"
+        await self.refusals()
+        child = await self.ask(201, "POST", self.url, json={"order": "second", "parent_id": item["id"]})
+        await self.ask(409, "DELETE", url, headers=ANY)
+        assert (await self.ask(200, "PATCH", url, json={"end": 2}, headers=ANY))["version"] == 2
+        await self.ask(200, "PUT", url, json={**body, "end": 3}, headers=ANY)
+        assert await self.ask(200, "GET", url, params={"as_of": item["updated_at"]}) == item
+        await self.lists()
+        await self.bulk(child["id"])
+        await self.ask(204, "DELETE", url, headers=ANY)
+        await self.ask(200, "POST", f"{url}/restore")
+        actions = [entry["action"] for entry in (await self.ask(200, "GET", f"{url}/history"))["items"]]
+        assert actions == ["restore", "delete", "update", "update", "create"], self.name
+
+    async def refusals(self) -> None:
+        for wrong, status, code, field in (
+            ({"order": "first"}, 409, "duplicate", "/order"),
+            ({"order": "x", "end": 100}, 422, "validation_failed", "/end"),
+            ({"order": "x", "parent_id": str(uuid4())}, 422, "validation_failed", "/parent_id"),
+        ):
+            told = problem(await self.api.client.post(self.url, json=wrong), status, code)
+            assert [error["pointer"] for error in told["errors"]] == [field], (self.name, told)
+
+    async def lists(self) -> None:
+        query = {"q": "brass", "order": "first", "end__gte": "1", "sort": "-end,order", "count": "exact"}
+        assert (await self.ask(200, "GET", self.url, params=query))["total"] == 1
+        cursor = (await self.ask(200, "GET", self.url, params={"limit": "1"}))["next_cursor"]
+        assert (await self.ask(200, "GET", self.url, params={"limit": "1", "cursor": cursor}))["items"]
+        assert (await self.ask(200, "GET", self.url, params={"count": "estimated"}))["items"]
+
+    async def bulk(self, id_: str) -> None:
+        for mode in ("atomic", "partial"):
+            operations: list[Json] = [
+                {"op": "create", "item": {"order": f"bulk {mode}"}},
+                {"op": "patch", "id": id_, "if_match": "*", "changes": {"order": mode}},
+            ]
+            done = await self.ask(
+                200, "POST", f"{self.url}/bulk", json={"mode": mode, "operations": operations}
+            )
+            assert [result["status"] for result in done["results"]] == [201, 200], (self.name, done)
+        gone = [{"op": "delete", "id": id_, "if_match": "*"}]
+        await self.ask(200, "POST", f"{self.url}/bulk", json={"mode": "atomic", "operations": gone})
+
+    async def files(self, resource: RestResource) -> None:
+        export = (await self.api.client.get(f"{self.url}/export")).text.splitlines()
+        assert sorted(json.loads(line)["order"] for line in export) == [
+            "bulk atomic",
+            "bulk partial",
+            "first",
         ]
-        done = await ask(200, "POST", f"{list_}/bulk", json={"mode": mode, "operations": operations})
-        assert [result["status"] for result in done["results"]] == [201, 200], (name, done)
-    gone = [{"op": "delete", "id": child["id"], "if_match": "*"}]
-    await ask(200, "POST", f"{list_}/bulk", json={"mode": "atomic", "operations": gone})
-    await ask(204, "DELETE", url, headers=ANY)
-    await ask(200, "POST", f"{url}/restore")
-    actions = [entry["action"] for entry in (await ask(200, "GET", f"{url}/history"))["items"]]
-    assert actions == ["restore", "delete", "update", "update", "create"], name
-    export = (await api.client.get(f"{list_}/export")).text.splitlines()
-    assert sorted(json.loads(line)["order"] for line in export) == ["bulk atomic", "bulk partial", "first"]
-    tally = await Importer(Engine(resource, services_of(api))).run(
-        io.BytesIO(b'{"order": "of a file"}\n{"order": "first"}\n')
-    )
-    assert (tally.added, tally.wrong) == (1, 1), name
+        source = io.BytesIO(b'{"order": "of a file"}\n{"order": "first"}\n')
+        tally = await Importer(Engine(resource, services_of(self.api))).run(source)
+        assert (tally.added, tally.wrong) == (1, 1), self.name
 
 
 @pytest.mark.parametrize(

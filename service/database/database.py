@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.config import Settings
 from service.database.connector import Connector
-from service.database.errors import ConnectionLostError
+from service.database.errors import ConnectionLostError, DatabaseUnavailableError
 from service.database.pool import FastPool
 from service.database.probe import Probe
 from service.database.session import Sessions
@@ -64,7 +64,13 @@ class Database:
 
     async def probe(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Run one statement on a connection kept for probes, so that a busy pool does not look like a lost server."""
-        return await self._probe.fetch(sql, *arguments)
+        try:
+            return await self._probe.fetch(sql, *arguments)
+        except DatabaseUnavailableError:
+            if self.pool.get_size() == 0:
+                raise
+        # A server at its limit of connections lets none be opened for probes, and is not lost.
+        return await self.fetch(sql, arguments, reads=True)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:

@@ -27,6 +27,13 @@ class ConnectionLostError(DatabaseUnavailableError):
     """The connection ended under a statement, of which nobody knows whether it was run."""
 
 
+class OutOfResourcesError(DatabaseUnavailableError):
+    """The server lives, and lacks room to run the statement: its disk is full, its memory, a limit of its own.
+
+    The statement had no effect.
+    """
+
+
 class CommandTimeoutError(TimeoutError):
     """A statement went unanswered for longer than `command_timeout`.
 

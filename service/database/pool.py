@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,7 @@ from service.database.errors import (
     DatabaseUnavailableError,
     describe,
 )
+from service.database.resources import is_out_of_resources, out_of_resources
 from service.observability import database as metrics
 
 log = structlog.get_logger(__name__)
@@ -39,6 +41,7 @@ class FastPool:
         self._pool: asyncpg.Pool | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._late: set[asyncio.Task[None]] = set()
+        self._waiters: deque[asyncio.Future[None]] = deque()  # for a connection that others give back
         self._tried = asyncio.Event()  # the first attempt to fill it is over
         self.warm = False  # once the pool was filled: the first requests find connections
 
@@ -94,7 +97,10 @@ class FastPool:
                 self.warm = True
             except (DatabaseUnavailableError, *CONNECTION_ERRORS) as error:
                 reason = connector.away or describe(error)
-                log.warning("database unreachable", reason=reason, retry_in=round(pause, 1))
+                event = (
+                    "database takes no more connections" if self.pool.get_size() else "database unreachable"
+                )
+                log.warning(event, reason=reason, retry_in=round(pause, 1))
                 self._tried.set()
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret
                 pause = min(pause * 2, RETRY_MOST)
@@ -116,20 +122,24 @@ class FastPool:
         """A connection within the acquire time-out: a new one, or one that others give back before that is there.
 
         One that takes longer to connect goes to the pool, for the next to find: a request that gives up must not undo
-        what all wait for.
+        what all wait for. Where none can be opened, as the server is at its limit, those that are open serve all.
         """
         pool = self.pool
-        if pool.get_idle_size() > 0 or pool.get_size() >= pool.get_max_size():
+        if pool.get_idle_size() > len(self._waiters) or pool.get_size() >= pool.get_max_size():
             return await pool.acquire(timeout=self._limits.acquire_timeout)
+        # Looks are counted and not seconds: a process that was kept from running meanwhile has not waited.
+        looks = max(1, round(self._limits.acquire_timeout / FREED_SECONDS))
+        if self._connector.away is not None and pool.get_size() > 0:
+            return await self._freed(looks)
         connecting = asyncio.ensure_future(pool.acquire(timeout=self._limits.connect_timeout))
         mine = False
         try:
-            # Looks are counted and not seconds: a process that was kept from running meanwhile has not waited.
-            looks = max(1, round(self._limits.acquire_timeout / FREED_SECONDS))
             for look in range(looks):
                 if pool.get_idle_size() > 0:
                     return await pool.acquire(timeout=(looks - look) * FREED_SECONDS)
                 mine = bool((await asyncio.wait({connecting}, timeout=FREED_SECONDS))[0])
+                if mine and connecting.exception() is not None and pool.get_size() > 0:
+                    return await self._freed(looks - look)
                 if mine:
                     return connecting.result()
             raise TimeoutError
@@ -138,6 +148,30 @@ class FastPool:
                 late = asyncio.create_task(self._give_back(connecting))
                 self._late.add(late)
                 late.add_done_callback(self._late.discard)
+
+    async def _freed(self, looks: int) -> asyncpg.Connection:
+        """A connection that others give back, within so many looks; those who wait longest come first."""
+        pool, loop = self.pool, asyncio.get_running_loop()
+        for look in range(looks):
+            waiter: asyncio.Future[None] = loop.create_future()
+            self._waiters.append(waiter)
+            timer = loop.call_later(FREED_SECONDS, self._wake, waiter)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                self._wake(waiter)
+            if pool.get_idle_size() > 0:
+                # Somebody else may come first, and the pool then tries to connect.
+                with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError, OSError):
+                    return await pool.acquire(timeout=(looks - look) * FREED_SECONDS)
+        raise TimeoutError
+
+    def _wake(self, waiter: "asyncio.Future[None]") -> None:
+        with contextlib.suppress(ValueError):
+            self._waiters.remove(waiter)
+        if not waiter.done():
+            waiter.set_result(None)
 
     async def _give_back(self, connecting: "asyncio.Future[asyncpg.Connection]") -> None:
         with contextlib.suppress(DatabaseUnavailableError, *CONNECTION_ERRORS):
@@ -175,6 +209,10 @@ class FastPool:
             terminate(connection)
             await self.expire()
             raise ConnectionLostError(describe(error)) from error
+        except asyncpg.PostgresError as error:
+            if is_out_of_resources(error):
+                raise out_of_resources(error) from error
+            raise
         finally:
             if age != self._connector.age:  # given up meanwhile: closing it in order may take long
                 terminate(connection)
@@ -182,3 +220,5 @@ class FastPool:
                 *CONNECTION_ERRORS
             ):  # a connection that ends badly changes nothing of what it did
                 await self.pool.release(connection, timeout=self._limits.acquire_timeout)
+            if self._waiters:
+                self._wake(self._waiters[0])

@@ -1,5 +1,6 @@
 """ORM sessions, for ordinary code, on a small pool of their own."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,7 +22,10 @@ from service.database.errors import (
     DatabaseUnavailableError,
     describe,
 )
+from service.database.resources import is_out_of_resources, out_of_resources
 from service.observability import database as metrics
+
+FREED_SECONDS = 0.01  # between two looks for a connection that others have given back
 
 
 def _is_gone_from(context: ExceptionContext) -> bool:
@@ -56,6 +60,7 @@ class Sessions:
         self._connector = connector
         self._expire = expire
         limits = settings.database
+        self._acquire_timeout = limits.acquire_timeout
         cached = 0 if limits.pgbouncer else settings.performance.statement_cache
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
@@ -102,7 +107,10 @@ class Sessions:
             await self._expire()
             raise
         except DBAPIError as error:
-            raise (error.orig.__cause__ if error.orig else None) or error from error
+            cause = error.orig.__cause__ if error.orig else None
+            if isinstance(cause, asyncpg.PostgresError) and is_out_of_resources(cause):
+                raise out_of_resources(cause) from error
+            raise cause or error from error
 
     async def _connect_session(self, session: AsyncSession) -> None:
         """Take the session's connection before its block is run, whose own errors may be the same.
@@ -111,7 +119,25 @@ class Sessions:
         for one that is lost while it asks the first for the server's version is that it is closed.
         """
         try:
-            await session.connection()
+            await self._checkout(session)
         except (ResourceClosedError, *CONNECTION_ERRORS) as error:
             await self._expire()
             raise DatabaseUnavailableError(describe(error)) from error
+
+    async def _checkout(self, session: AsyncSession) -> None:
+        """Where no connection can be opened, wait for one that other sessions give back, if there are any."""
+        for _ in range(round(self._acquire_timeout / FREED_SECONDS)):
+            try:
+                await session.connection()
+            except (DatabaseUnavailableError, *CONNECTION_ERRORS):
+                if self._used() == 0:
+                    raise
+                await asyncio.sleep(FREED_SECONDS)
+            else:
+                return
+        await session.connection()
+
+    def _used(self) -> int:
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout()

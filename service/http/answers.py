@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.database import DatabaseUnavailableError
+from service.database.errors import OutOfResourcesError
 from service.http import problems
 from service.http.database_errors import problem_of
 from service.http.http_exceptions import is_frameworks, problem_of_exception
@@ -38,8 +39,10 @@ async def _problem(request: Request, error: Exception) -> Response:
     return problem_response(request, error)
 
 
-async def _unavailable(request: Request, _: Exception) -> Response:
-    return problem_response(request, problems.Unavailable("The database cannot be reached."))
+async def _unavailable(request: Request, error: Exception) -> Response:
+    lacking = isinstance(error, OutOfResourcesError)
+    detail = "The database lacks resources." if lacking else "The database cannot be reached."
+    return problem_response(request, problems.Unavailable(detail))
 
 
 async def _postgres(request: Request, error: Exception) -> Response:

@@ -1,0 +1,159 @@
+"""A server at a limit of its own: no more connections, no more room. It is not gone, and says so in one line."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import asyncpg
+import orjson
+import pytest
+import sqlalchemy as sa
+from httpx2 import Response
+
+from service.config import Settings
+from service.database import Database, DatabaseUnavailableError
+from service.database.errors import OutOfResourcesError
+from service.models.catalog import Category
+from service.resources.catalog import RESOURCES
+from service.resources.engine import Engine, Services
+from service.resources.importing import Importer
+from service.resources.lists.cursor import CursorCodec
+from service.resources.requests.idempotency import Records
+from tests.conftest import DatabaseFactory
+from tests.engine.api import CATEGORIES, Api, Json, problem, running, settings_for, unique
+
+MOST = 3
+CALLERS = 48
+
+
+@pytest.fixture
+async def crowded(database_url: str) -> AsyncIterator[Database]:
+    """A database whose role may have fewer connections than the pools want."""
+    admin = await asyncpg.connect(database_url)
+    role = f"crowded_{urlsplit(database_url).path[1:]}"
+    await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x' CONNECTION LIMIT {MOST}")
+    url = sa.make_url(database_url).set(username=role, password="x").render_as_string(hide_password=False)
+    limits = {"pool_min": 1, "pool_max": 8, "acquire_timeout": 1.0}
+    database = Database(settings_for(url, database=limits))
+    await database.start()
+    try:
+        yield database
+    finally:
+        await database.stop()
+        await admin.execute(f"DROP ROLE {role}")
+        await admin.close()
+
+
+async def test_callers_share_the_connections_that_the_server_allows(crowded: Database) -> None:
+    outcomes = await asyncio.gather(*(_call(crowded) for _ in range(CALLERS)))
+    assert outcomes == [True] * CALLERS
+    assert crowded.pool.get_size() <= MOST
+    assert await crowded.probe("SELECT 1")
+
+
+async def test_sessions_share_the_connections_that_the_server_allows(crowded: Database) -> None:
+    async with crowded.connection(), crowded.connection():
+        outcomes = await asyncio.gather(*(_call_session(crowded) for _ in range(8)))
+    assert outcomes == [True] * 8
+
+
+async def test_nothing_waits_where_no_connection_is_open(crowded: Database) -> None:
+    async with crowded.connection(), crowded.connection(), crowded.connection():
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(DatabaseUnavailableError):
+            async with crowded.session():
+                pass
+        assert asyncio.get_running_loop().time() - began < 0.5
+
+
+async def _call(database: Database) -> bool:
+    for _ in range(5):
+        try:
+            await database.fetch("SELECT pg_sleep(0.002)")
+        except DatabaseUnavailableError:
+            return False
+    return True
+
+
+async def _call_session(database: Database) -> bool:
+    try:
+        async with database.session() as session:
+            await session.exec(sa.text("SELECT pg_sleep(0.02)"))  # type: ignore[call-overload]
+    except DatabaseUnavailableError:
+        return False
+    return True
+
+
+FAILS = """
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF new.description LIKE 'fails %' THEN
+    RAISE EXCEPTION 'no room for it' USING ERRCODE = split_part(new.description, ' ', 2);
+  END IF;
+  RETURN new;
+END $$;
+CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON category FOR EACH ROW EXECUTE FUNCTION fail()
+"""
+
+
+@pytest.fixture
+async def full(fresh_database: DatabaseFactory) -> AsyncIterator[Api]:
+    """A service on a database where each category whose description says `fails <SQLSTATE>` finds no room."""
+    async with running(fresh_database()) as api:
+        async with api.database.connection() as connection:
+            await connection.execute(FAILS)
+        yield api
+
+
+def _category(sqlstate: str) -> Json:
+    return {"slug": unique("full"), "name": "Full", "description": f"fails {sqlstate}"}
+
+
+async def _create(api: Api, sqlstate: str) -> Response:
+    return await api.client.post(CATEGORIES, json=_category(sqlstate))
+
+
+async def _create_with_key(api: Api, sqlstate: str) -> Response:
+    key = {"Idempotency-Key": unique("key")}
+    return await api.client.post(CATEGORIES, json=_category(sqlstate), headers=key)
+
+
+async def _patch(api: Api, sqlstate: str) -> Response:
+    body = {"description": f"fails {sqlstate}"}
+    return await api.client.patch(
+        f"{CATEGORIES}/{await api.category()}", json=body, headers={"If-Match": "*"}
+    )
+
+
+async def _bulk(api: Api, sqlstate: str) -> Response:
+    operations = [{"op": "create", "item": _category(sqlstate)} for _ in range(3)]
+    return await api.client.post(f"{CATEGORIES}/bulk", json={"mode": "partial", "operations": operations})
+
+
+async def test_write_without_room_is_to_be_sent_again(full: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    for sqlstate in ("53000", "53100", "53200", "53400", "58000", "58030", "58P01"):
+        for call in (_create, _create_with_key, _patch, _bulk):
+            answer = await call(full, sqlstate)
+            problem(answer, 503, "unavailable")
+            assert answer.headers["retry-after"]
+        # One line names the cause of all of them.
+        lines = [line for line in capsys.readouterr().out.splitlines() if sqlstate in line]
+        assert len(lines) == 1
+        assert "no room for it" in lines[0]
+
+
+async def test_session_and_import_without_room_are_told_so(full: Api) -> None:
+    with pytest.raises(OutOfResourcesError):
+        async with full.database.session() as session:
+            session.add(Category(**_category("53100")))
+    engine = Engine(next(known for known in RESOURCES if known.path == "categories"), _services(full))
+    lines = io.BytesIO(orjson.dumps(_category("53100")))
+    with pytest.raises(OutOfResourcesError):
+        await Importer(engine).run(lines)
+
+
+def _services(api: Api) -> Services:
+    sizes = Settings().performance
+    return Services(
+        api.database, Records(api.database, 24), CursorCodec(""), sizes, exports=asyncio.Semaphore(1)
+    )

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
@@ -11,6 +11,7 @@ from starlette_exporter import handle_metrics
 
 from service import __version__
 from service.health import Health
+from service.http.handwritten import any_query
 from service.http.openapi import responses_of
 from service.http.problems import Unavailable
 from service.migrations import revisions
@@ -18,7 +19,7 @@ from service.migrations import revisions
 READY, NOT_READY = 200, 503
 
 TAG = {"name": "health", "description": "Whether the service can answer requests."}
-public = APIRouter(tags=[TAG["name"]])
+public = APIRouter(tags=[TAG["name"]], dependencies=[Depends(any_query)])
 
 
 class PublicHealth(BaseModel):

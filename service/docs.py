@@ -5,9 +5,11 @@ from functools import cache
 from importlib.resources import files
 
 import orjson
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
+
+from service.http.handwritten import any_query
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -66,6 +68,8 @@ def install(app: FastAPI) -> None:
         return Response(_SCRIPT, media_type="text/javascript")
 
     for path, endpoint in (("/openapi.json", schema), ("/docs", page), ("/docs/page.js", script)):
-        app.add_api_route(path, endpoint, include_in_schema=False, response_model=None)
+        app.add_api_route(
+            path, endpoint, include_in_schema=False, response_model=None, dependencies=[Depends(any_query)]
+        )
     assets = StaticFiles(directory=str(files("fastapi_offline") / "static"))
     app.mount("/docs/assets", assets)

@@ -5,7 +5,7 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from service import __version__, admin, docs
 from service.cache.redis import Redis
@@ -32,7 +32,7 @@ from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import Records
 from service.resources.routes import routers_of
-from service.security.access import Gate
+from service.security.access import Gate, check_ungated
 from service.security.keys import KeyRing
 from service.security.last_use import WRITE_SECONDS
 from service.security.limits import COUNT_SECONDS, RateLimiter
@@ -74,7 +74,7 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     openapi.install(app)
     answers.install(app)
     require_scopes(app, API)
-    _surround(app, settings, lifecycle)
+    _surround(app, settings, lifecycle, gate)
     return app
 
 
@@ -88,6 +88,7 @@ def _fastapi(settings: Settings, resources: Sequence[RestResource], lifespan: Li
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(check_ungated)],
         openapi_tags=[*(resource.tag for resource in resources), *TAGS],
         generate_unique_id_function=provisional_id,
     )
@@ -117,7 +118,7 @@ def _jobs(
     return jobs
 
 
-def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
+def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle, gate: Gate) -> None:
     """The layer around the routes."""
     app.add_middleware(
         Edge,
@@ -129,6 +130,7 @@ def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
         proxies=Proxies(settings.server),
         hosts=TrustedHosts(settings.security.trusted_hosts) if settings.security.trusted_hosts else None,
         cors=Cors(settings.security.cors_origins) if settings.security.cors_origins else None,
+        callers=gate,
     )
 
 

@@ -2,11 +2,15 @@
 access line, metrics, headers."""
 
 import asyncio
+import contextlib
+from typing import Any, Protocol
 
+import asyncpg
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import clock
+from service.database import DatabaseUnavailableError
 from service.http import problems
 from service.http.admission import Admission
 from service.http.bodies import forget
@@ -14,6 +18,7 @@ from service.http.cors import Cors, RawHeaders
 from service.http.forwarded import Proxies
 from service.http.hosts import TrustedHosts
 from service.http.lifecycle import Lifecycle
+from service.http.native_bodies import BodyCheck
 from service.http.problems import Problem
 from service.http.protocol.framing import ALLOW
 from service.http.state import KEY, REFUSAL, RequestState, new_state, request_id_var, template_of
@@ -22,7 +27,11 @@ from service.observability.metrics import RequestMetrics
 
 log = structlog.get_logger(__name__)
 
+_UNREAD = frozenset(
+    {400, 408, 413, 415, 422}
+)  # of a request that is refused before its route asks whose it is
 HEALTH = "/health"  # asked by whoever finds the pod by its address
+OK, UNAUTHENTICATED = 200, 401
 CLIENT_GONE = 499  # nginx's number for a client that went away before the answer
 
 SECURITY_HEADERS = [
@@ -35,6 +44,16 @@ SECURITY_HEADERS = [
 # Of `OPTIONS *`, which asks about the server and not about any resource (RFC 9110, 9.3.7).
 _ALLOW = [(name.lower().encode(), value.encode()) for name, value in ALLOW.items()]
 HSTS = (b"strict-transport-security", b"max-age=31536000")  # RFC 6797; seconds, a year
+
+
+class Callers(Protocol):
+    """Who knows whose a request is."""
+
+    async def identify(self, scope: Scope) -> None:
+        """Write the principal into the request's state. May raise a problem, or what the database raises."""
+
+    def known(self, scope: Scope) -> Any:
+        """The principal, if it costs nothing to find out."""
 
 
 class Edge:
@@ -52,6 +71,7 @@ class Edge:
         proxies: Proxies | None = None,
         hosts: TrustedHosts | None = None,
         cors: Cors | None = None,
+        callers: Callers | None = None,
     ) -> None:
         self._app = app
         self._lifecycle = lifecycle
@@ -62,6 +82,7 @@ class Edge:
         self._proxies = proxies
         self._hosts = hosts
         self._cors = cors
+        self._callers = callers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -115,7 +136,9 @@ class Edge:
         template = template_of(scope)
         if self._metrics is not None:
             self._metrics.ended(method, template, exchange.status, seconds)
-        principal = None if state.principal is None else state.principal.id
+        principal = state.principal
+        if principal is None and self._callers is not None and exchange.status not in {OK, UNAUTHENTICATED}:
+            principal = self._callers.known(scope)
         self._access.write(
             AccessLine(
                 method,
@@ -123,7 +146,7 @@ class Edge:
                 exchange.status,
                 seconds,
                 exchange.size,
-                principal,
+                None if principal is None else principal.id,
                 state.request_id,
                 state.trace_id,
                 state.span_id,
@@ -136,6 +159,7 @@ class _Exchange:
 
     __slots__ = (
         "_admission",
+        "_check",
         "_edge",
         "_entered",
         "_has_body",
@@ -158,6 +182,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._received = 0
+        self._check: BodyCheck | None = None
         self._edge = edge
         self._admission = edge._admission  # noqa: SLF001
         self._entered = False
@@ -205,18 +230,32 @@ class _Exchange:
             if self.status == CLIENT_GONE:
                 self.enter()
             self._has_body = not message.get("more_body", False)
-            self._received += len(message.get("body", b""))
+            chunk = message.get("body", b"")
+            self._received += len(chunk)
             self._check_size(self._received)
+            if self._check is None:  # not before the route is known
+                self._check = BodyCheck(self.scope)
+            await self._check.add(chunk, last=self._has_body)
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self.status in _UNREAD and self.state.principal is None:
+                await self._identify()
             self.leave()  # the rest is up to the client, too
             message["headers"] = [*message.get("headers", ()), *self._own_headers(message)]
         elif message["type"] == "http.response.body":
             self.size += len(message.get("body", b""))
         await self._send(message)
+
+    async def _identify(self) -> None:
+        """Find out whose request it was, for the access line, as far as there is room to ask."""
+        callers = self._edge._callers  # noqa: SLF001
+        if callers is not None:
+            with contextlib.suppress(Problem, DatabaseUnavailableError, asyncpg.PostgresError):
+                self.enter()
+                await callers.identify(self.scope)
 
     def _own_headers(self, message: Message) -> list[tuple[bytes, bytes]]:
         given = {name.lower() for name, _ in message.get("headers", ())}

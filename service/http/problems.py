@@ -3,7 +3,7 @@
 Raise one of these anywhere under the edge. Codes are stable; `catalogue()` lists them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -264,6 +264,11 @@ class Overtime(Problem):
     """The database took longer than a statement may take."""
 
     status, code, title = 504, "overtime", "The answer took too long."
+
+
+def pointer(path: Iterable[Any]) -> str:
+    """A JSON pointer (RFC 6901) to the value at `path`."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def catalogue() -> Iterator[type[Problem]]:

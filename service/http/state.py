@@ -45,12 +45,17 @@ def new_state(headers: list[tuple[bytes, bytes]]) -> RequestState:
     return RequestState(request_id or uuid7().hex, trace_id, span_id)
 
 
-def template_of(scope: MutableMapping[str, Any]) -> str | None:
-    """The template of the route that was chosen, `/api/v1/products/{id}`; None when there was none.
+def route_of(scope: MutableMapping[str, Any]) -> Any:
+    """The route that was chosen, as its routers include it; None when there was none.
 
-    FastAPI keeps the full template of an included route in a private place; this is the only reader of it.
+    FastAPI keeps an included route's context in a private place; this is the only reader of it.
     """
     context = scope.get("fastapi", {}).get("effective_route_context")
     if context is not None and scope.get("route") is context.original_route:
-        return cast("str", context.path_format)
-    return getattr(scope.get("route"), "path_format", None)
+        return context
+    return scope.get("route")
+
+
+def template_of(scope: MutableMapping[str, Any]) -> str | None:
+    """The template of the route that was chosen, `/api/v1/products/{id}`; None when there was none."""
+    return getattr(route_of(scope), "path_format", None)

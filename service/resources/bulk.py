@@ -10,11 +10,10 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from service.http import problems
-from service.http.problems import FieldError, Problem
+from service.http.problems import FieldError, Problem, pointer
 from service.models.ids import uuid7
 from service.resources.declaration import BULK_KINDS, Change
 from service.resources.engine import Engine, values_of
-from service.resources.requests.bodies import pointer
 from service.resources.requests.preconditions import parse_tags, stale
 from service.resources.statements.statement import Statement
 from service.security.principals import Principal

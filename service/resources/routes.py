@@ -105,6 +105,8 @@ async def _handle(engine: Engine, operation: Operation, gate: Gate, scope: str, 
 
 def _route_class(engine: Engine, operation: Operation, gate: Gate, scope: str) -> type[APIRoute]:
     class EngineRoute(APIRoute):
+        checks_requests = True  # by the engine's operations
+
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             return partial(_handle, engine, operation, gate, scope)
 

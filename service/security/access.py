@@ -7,8 +7,11 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from starlette.types import Scope
 
 from service.config import RateLimitSettings, SecuritySettings
+from service.http.handwritten import rules_of
+from service.http.native_bodies import check_request
 from service.http.problems import Forbidden, TooManyRequests, Unauthenticated
 from service.http.state import state_of
 from service.security.limits import Policy, RateLimiter, count_from_zero
@@ -84,13 +87,27 @@ class Gate:
             raise Forbidden(_needed(missing))
         return principal
 
+    async def identify(self, scope: Scope) -> None:
+        """Find out whose request it is that is refused without its route asking; it counts like any other.
+
+        Raises what `admit` does. A request without a credential is nobody's, at no cost.
+        """
+        request = Request(scope)
+        if _credential(request) is not None:
+            await self._admit(request, ())
+
+    def known(self, scope: Scope) -> Principal | None:
+        """The principal of a request whose credential was found good a moment ago, at no cost."""
+        return self._find(lambda v, c: v.known(c), _credential(Request(scope)))
+
     async def _admit(self, request: Request, scopes: Sequence[str]) -> Principal:
-        credential = _credential(request)
+        state, credential = state_of(request.scope), _credential(request)
         principal = self._find(lambda v, c: v.known(c), credential)
         if principal is not None:
+            state.principal = principal  # for the access line, also when the limit is used up
             await self._count(request, self._default, principal.id)
         else:
-            principal = await self._identify(request, credential, scopes)
+            principal = state.principal = await self._identify(request, credential, scopes)
         if request.method not in SAFE_METHODS:
             await self._count(request, self._write, principal.id)
         return principal
@@ -125,6 +142,7 @@ class Gate:
     async def _identify(self, request: Request, credential: str | None, scopes: Sequence[str]) -> Principal:
         address = _address(request)
         seen = self._find(lambda v, c: v.seen(c), credential)
+        state_of(request.scope).principal = seen
         await self._count(request, self._default, seen.id if seen is not None else address)
         if credential is None:
             return self._without_credential(scopes)
@@ -136,6 +154,7 @@ class Gate:
         try:
             return await self._verify(credential)
         except RefusedError as refused:
+            state_of(request.scope).principal = None
             self._refusals.note(address, refused)
         if self._limiter is not None:
             await self._limiter.take(self._failure, address)
@@ -189,7 +208,16 @@ async def current_principal(
     has it on several branches, each asks for its own, so that the route needs the union.
     """
     gate: Gate = request.app.state.gate
-    return await gate.admit(request, scopes.scopes)
+    principal = await gate.admit(request, scopes.scopes)
+    await check_request(request)
+    return principal
+
+
+async def check_ungated(request: Request) -> None:
+    """The dependency of every hand-written route: one without a principal is checked here, others behind the gate."""
+    rules = rules_of(request.scope)
+    if rules is not None and current_principal not in rules.dependencies:
+        await check_request(request)
 
 
 def require_scope(*scopes: str) -> object:

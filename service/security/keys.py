@@ -148,7 +148,11 @@ class KeyRing:
             return known
         prefix, secret = match.groups()
         digest = _hash(presented)
-        return await self._look_ups.do(digest, lambda: self._look_up(prefix, secret, digest))
+        try:
+            return await self._look_ups.do(digest, lambda: self._look_up(prefix, secret, digest))
+        except RefusedError:
+            self._verified.pop(digest, None)  # it no longer counts for its principal
+            raise
 
     async def _look_up(self, prefix: str, secret: str, digest: bytes) -> Principal:
         _misses.inc()

@@ -13,6 +13,7 @@ from service.local.redis import Redis
 from tests.ports import placed
 from tests.process.conftest import Serve
 from tests.process.served import Served, eventually
+from tests.process.test_seen import key_of, line_of
 
 LIST = "/api/v1/products?limit=1"
 LIMIT = 10
@@ -80,10 +81,17 @@ def test_three_processes_admit_the_limit_through_a_restart_of_redis(serve: Serve
         assert eventually(partial(service.lines, event="redis is back"))
 
 
-def test_process_counts_for_itself_without_redis(serve: Serve) -> None:
-    service = strict(serve, redis__enabled="false")
+def test_process_counts_for_itself_without_redis(serve: Serve, headers: dict[str, str]) -> None:
+    service = strict(serve, redis__enabled="false", security__key_cache_seconds=0.2)
+    keyed = [service.api.get(LIST, headers=headers) for _ in range(LIMIT + 3)]
+    time.sleep(0.3)  # the key's entry ends; it still counts for its principal
+    keyed.append(service.api.get(LIST, headers=headers))
+    assert [a.status_code for a in keyed[-4:]] == [429] * 4
+    for answer in keyed:
+        line = line_of(service, answer.headers["x-request-id"])
+        assert (line["status"], line["principal"]) == (answer.status_code, key_of(headers))
     statuses = Counter(service.api.get(LIST).status_code for _ in range(LIMIT + 3))
-    assert statuses == {200: LIMIT, 429: 3}
+    assert statuses == {200: LIMIT - 1, 429: 4}  # the key was a stranger's once
 
 
 def test_limits_can_be_off(serve: Serve) -> None:

@@ -4,9 +4,11 @@ import json
 import socket
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from service.local.ports import LOOPBACK
+from tests.process.conftest import new_key
 from tests.process.served import Json, Served, eventually
 
 PRODUCTS = "/api/v1/products"
@@ -20,6 +22,11 @@ def line_of(service: Served, request_id: str) -> Json:
     found = eventually(lambda: service.lines(event="request", request_id=request_id))
     assert len(found) == 1
     return found[0]
+
+
+def key_of(headers: dict[str, str]) -> str:
+    """The principal of the key in these headers."""
+    return f"key:{headers['Authorization'].split('_')[1]}"
 
 
 def raw(service: Served, head: bytes) -> bytes:
@@ -45,6 +52,45 @@ def test_access_line_has_every_field(shared: Served, headers: dict[str, str]) ->
     assert line["principal"].startswith("key:")
     assert line["trace_id"] == TRACE
     assert headers["Authorization"].rpartition("_")[2] not in shared.output
+
+
+async def test_refused_requests_have_a_principal_where_the_credential_is_good(
+    shared: Served, database_url: str
+) -> None:
+    key = await new_key(database_url, "catalog:read", "catalog:write")
+    good, known = {"X-API-Key": key}, key_of({"Authorization": f"Bearer {key}"})
+    long = b" " * 2_000_000
+    other = {**good, "X-API-Key": key[:-1] + ("a" if key[-1] != "a" else "b")}
+    for headers, principal in ((good, known), (other, None), ({}, None)):
+        answers = [
+            shared.api.post(
+                PRODUCTS, content=long, headers=headers
+            ),  # the first that anybody hears of the key
+            shared.api.post(PRODUCTS, content=b"{", headers={**headers, "content-type": "text/plain"}),
+            shared.api.post(PRODUCTS, json={}, headers=headers),
+            shared.api.get(f"{PRODUCTS}?x=1", headers=headers),
+            shared.api.get("/api/v1/keys", headers=headers),
+            shared.api.get("/nothing", headers=headers),
+        ]
+        expected = [413, 415, 422, 400, 403, 404] if principal else [413, 401, 401, 401, 401, 404]
+        assert [answer.status_code for answer in answers] == expected
+        lines = [line_of(shared, answer.headers["x-request-id"]) for answer in answers]
+        assert [line["principal"] for line in lines] == [principal] * len(lines)
+
+
+async def test_revoked_key_is_nobodys(shared: Served, database_url: str) -> None:
+    key = await new_key(database_url, "catalog:read")
+    headers = {"X-API-Key": key}
+    assert shared.api.get(PRODUCTS, headers=headers).status_code == 200
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("UPDATE api_key SET revoked_at = now() WHERE prefix = $1", key.split("_")[1])
+    await connection.close()
+    refused = eventually(
+        lambda: [a for a in [shared.api.get(PRODUCTS, headers=headers)] if a.status_code == 401]
+    )
+    later = shared.api.post(PRODUCTS, content=b" " * 2_000_000, headers=headers)
+    for answer in (*refused, later):
+        assert line_of(shared, answer.headers["x-request-id"])["principal"] is None
 
 
 def test_request_without_an_id_gets_one(shared: Served) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from service.http import problems, strict_json
 from service.http.media_types import require_media_type
-from service.http.problems import FieldError, Problem
+from service.http.problems import FieldError, Problem, pointer
 from service.http.state import state_of
 from service.resources.bulk import Bulk, Done, Outcome, read_entries
 from service.resources.declaration import Hooks
@@ -25,7 +25,7 @@ from service.resources.documentation import (
 from service.resources.engine import Engine, again_after_rollback
 from service.resources.once import once
 from service.resources.operations.operation import Operation
-from service.resources.requests.bodies import JSON, field_errors, pointer
+from service.resources.requests.bodies import JSON, field_errors
 from service.resources.requests.idempotency import answer, keyed_request
 from service.resources.requests.parameters import query_of, refuse_others
 from service.resources.schemas.bulk import Envelope

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from service.http import problems, strict_json
 from service.http.collector import collector_paused
 from service.http.media_types import require_media_type
-from service.http.problems import MOST_ERRORS, FieldError
+from service.http.problems import MOST_ERRORS, FieldError, pointer
 
 JSON = ("application/json",)
 MERGE_PATCH = ("application/merge-patch+json", "application/json")
@@ -52,8 +52,3 @@ def field_errors(error: ValidationError) -> list[FieldError]:
         FieldError(item["msg"], pointer=pointer(item["loc"]))
         for item in error.errors(include_url=False, include_input=False, include_context=False)
     ]
-
-
-def pointer(path: Collection[Any]) -> str:
-    """A JSON pointer to the value at `path`."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

@@ -121,9 +121,5 @@ def page_limit(given: Mapping[str, str], *, default: int, most: int) -> int:
 
 
 async def plain_request(request: Request) -> None:
-    """The dependency of hand-written routes without parameters: it holds them to what generated routes promise.
-
-    Raises `InvalidParameter` for any query parameter, and `NotAcceptable`.
-    """
-    refuse_others(query_of(request))
+    """The dependency of hand-written routes that answer in JSON. Raises `NotAcceptable`."""
     require_acceptable(request, "application/json")

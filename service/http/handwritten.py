@@ -1,0 +1,152 @@
+"""Hand-written routes keep the promises of generated ones: strict queries, strict bodies, the media types they read.
+
+What FastAPI leaves open is checked before its own validation: parameters and members that the route does not know,
+those that are given twice, and content of another media type. A route opts out with `any_query` or `any_body`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+from urllib.parse import parse_qsl
+
+from fastapi import Request, params
+from fastapi.dependencies.models import Dependant
+from pydantic import AliasChoices, BaseModel
+from pydantic.fields import FieldInfo
+
+from service.http.problems import FieldError, InvalidParameter, NotFound
+from service.http.state import route_of
+
+MAX_PARAMETERS = 100
+_KEPT = "slipway_rules"
+_LISTS = {list, set, frozenset, tuple, Sequence}
+
+
+async def any_query() -> None:
+    """A dependency that says: the route reads its query itself, with whatever names come, as often as they come."""
+
+
+async def any_body() -> None:
+    """A dependency that says: the route takes its body as it comes, such as a webhook whose bytes are signed.
+
+    Bounds of size and time hold all the same.
+    """
+
+
+@dataclass(frozen=True, eq=False)
+class Rules:
+    """What a hand-written route says of its requests. `query` maps each parameter to whether it may be repeated, and is
+    None for a route that takes any."""
+
+    query: dict[str, bool] | None
+    any_body: bool
+    body: params.Body | None
+    """How FastAPI reads the body; None when it does not."""
+    dependencies: frozenset[Any]
+
+
+def rules_of(scope: Any) -> Rules | None:
+    """The rules of the route that was chosen; None when it is generated, or none of FastAPI's."""
+    route = route_of(scope)
+    dependant = getattr(route, "dependant", None)
+    if dependant is None or getattr(scope["route"], "checks_requests", False):
+        return None
+    kept = vars(route)  # for as long as the route is; its kind has no hash
+    if _KEPT not in kept:
+        kept[_KEPT] = _rules(dependant, route.body_field)
+    rules: Rules = kept[_KEPT]
+    return rules
+
+
+def _rules(dependant: Dependant, body_field: Any) -> Rules:
+    tree = list(_tree(dependant))
+    calls = frozenset(one.call for one in tree)
+    query = dict(_query(tree)) if any_query not in calls else None
+    if query is not None and None in query:
+        query = None
+    info = body_field.field_info if body_field is not None else None
+    return Rules(query, any_body in calls, info, calls)
+
+
+def _tree(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for child in dependant.dependencies:
+        yield from _tree(child)
+
+
+def _query(tree: Iterable[Dependant]) -> Iterator[tuple[Any, bool]]:
+    """(name, may be repeated) of every parameter; the name None for a model that takes any name."""
+    for field in (field for dependant in tree for field in dependant.query_params):
+        annotation = field.field_info.annotation
+        if not is_model(annotation):
+            yield field.validation_alias or field.alias, _repeats(annotation)
+        elif (fields := fields_of(annotation)) is None:
+            yield None, True
+        else:
+            yield from fields.items()
+
+
+def fields_of(annotation: Any) -> dict[str, bool] | None:
+    """The names that a model reads, with whether each is a list; None for one that takes any name, or is no model."""
+    if not is_model(annotation) or annotation.model_config.get("extra") in ("allow", "ignore"):
+        return None
+    return {
+        alias: _repeats(info.annotation)
+        for name, info in annotation.model_fields.items()
+        for alias in names_of(name, info, annotation)
+    }
+
+
+def names_of(name: str, info: FieldInfo, model: type[BaseModel]) -> Iterator[str]:
+    """The names under which a field of a model is read."""
+    alias = info.validation_alias or info.alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    texts = [choice for choice in choices if isinstance(choice, str)]
+    yield from texts
+    by_name = model.model_config.get("populate_by_name") or model.model_config.get("validate_by_name")
+    if not texts or by_name:
+        yield name
+
+
+def is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _repeats(annotation: Any) -> bool:
+    """Whether a parameter of this type is a list."""
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        return any(_repeats(one) for one in get_args(annotation))
+    if origin is Annotated:
+        return _repeats(get_args(annotation)[0])
+    return (origin or annotation) in _LISTS
+
+
+def check_query(request: Request, rules: Rules) -> None:
+    """Raises `InvalidParameter` for parameters that the route does not know, that come twice, that have NUL or are not
+    UTF-8; and `NotFound` for a NUL in the path, which names nothing."""
+    if "\x00" in request.scope["path"]:
+        raise NotFound
+    if rules.query is None or not request.scope["query_string"]:
+        return
+    given = _pairs(request.scope["query_string"])
+    names = [name for name, _ in given]
+    wrong = {name: "There is no such parameter." for name in names if name not in rules.query}
+    for name, value in given:
+        if name in rules.query and not rules.query[name] and names.count(name) > 1:
+            wrong[name] = "The parameter is given twice."
+        elif "\x00" in value:
+            wrong.setdefault(name, "The value must not have a NUL character.")
+    if wrong:
+        errors = [FieldError(message, parameter=name[:100]) for name, message in sorted(wrong.items())]
+        raise InvalidParameter(errors=errors)
+
+
+def _pairs(raw: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
+        )
+    except ValueError:
+        raise InvalidParameter("The query is not UTF-8, or has too many parameters.") from None

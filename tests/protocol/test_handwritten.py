@@ -1,0 +1,320 @@
+"""Hand-written routes with bodies and parameters that FastAPI reads: what holds for generated routes holds for them."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from threading import Event, Semaphore
+from typing import Annotated, Any
+
+import httpx2
+import pytest
+from fastapi import APIRouter, Body, Depends, FastAPI, File, Form, Query, Request, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.http.handwritten import any_body, any_query
+from service.main import create_app
+from service.resources.catalog import categories
+from service.security.access import require_scope
+from service.security.principals import Principal
+from tests.engine.api import CATEGORIES, Json, settings_for
+from tests.process.served import eventually
+from tests.protocol.handwritten import Running, served
+from tests.protocol.wire import Answer, wire
+
+LIMIT = 4096  # bytes of a body
+PLACES = 3  # for running requests
+Writer = Annotated[Principal, require_scope("catalog:write")]
+
+router, later = APIRouter(), APIRouter()
+
+
+class Line(BaseModel):
+    sku: str
+    count: int = Field(default=1, alias="pieces")
+
+
+class Bag(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    size: int = 1
+
+
+class Order(BaseModel):
+    number: str
+    lines: list[Line] = []
+    bag: Bag = Bag()
+    either: Line | int = 0
+
+
+@router.post("/model")
+async def model(order: Order, _: Writer) -> Any:
+    return order
+
+
+@router.post("/several")
+async def several(order: Order, count: Annotated[int, Body()], _: Writer) -> Any:
+    return count
+
+
+@router.post("/bag")
+async def bag(bag: Bag, _: Writer) -> Any:
+    return bag
+
+
+@router.post("/mapping")
+async def mapping(mapping: dict[str, Any], _: Writer) -> Any:
+    return mapping
+
+
+@router.post("/json")
+async def own_json(request: Request, _: Writer) -> Any:
+    return await request.json()
+
+
+@router.post("/bytes")
+async def own_bytes(request: Request, _: Writer) -> Any:
+    return len(await request.body())
+
+
+@router.post("/stream")
+async def own_stream(request: Request, _: Writer) -> Any:
+    return sum([len(chunk) async for chunk in request.stream()])
+
+
+@router.post("/webhook", dependencies=[Depends(any_body)])
+async def webhook(request: Request, _: Writer) -> Any:
+    return len(await request.body())
+
+
+@router.post("/form")
+async def form(name: Annotated[str, Form()], tags: Annotated[list[str], Form()], _: Writer) -> Any:
+    return [name, tags]
+
+
+@router.post("/upload")
+async def upload(file: UploadFile, note: Annotated[str, File()], _: Writer) -> Any:
+    return [len(await file.read()), note]
+
+
+class Wanted(BaseModel):
+    word: str = ""
+    of: list[str] = []
+
+
+@router.get("/query")
+async def query(
+    _: Writer, limit: int = 1, tags: Annotated[list[str] | None, Query(alias="tag")] = None
+) -> Any:
+    return [limit, tags]
+
+
+@router.get("/wanted")
+async def wanted(_: Writer, wanted: Annotated[Wanted, Query()]) -> Any:
+    return wanted
+
+
+@router.get("/any", dependencies=[Depends(any_query)])
+async def anything(request: Request, _: Writer) -> Any:
+    return request.query_params.multi_items()
+
+
+waited: list[int] = []
+arrived, release = Semaphore(0), Event()
+
+
+@router.get("/wait")
+async def wait(_: Writer) -> None:
+    waited.append(1)
+    arrived.release()
+    while not release.is_set():  # noqa: ASYNC110  # the tests' thread sets it
+        await asyncio.sleep(0.01)
+
+
+@router.post("/administration")
+async def administration(order: Order, _: Annotated[Principal, require_scope("admin")]) -> Any:
+    return order
+
+
+@later.post("/later")
+async def added_later(order: Order, urgent: Annotated[int, Query()] = 0) -> Any:
+    return order
+
+
+BODIES = {"model": "number", "mapping": "x", "json": "x", "bytes": "x", "stream": "x"}
+
+
+@pytest.fixture(scope="module")
+def app(database_url: str) -> FastAPI:
+    server = {"max_body_bytes": LIMIT, "body_timeout": 0.5, "max_concurrency": PLACES}
+    settings = settings_for(database_url, security={"anonymous": "write"}, server=server)
+    app = create_app(settings, [replace(categories, extra=router)])
+    app.include_router(later)
+    return app
+
+
+@pytest.fixture(scope="module")
+def running(app: FastAPI) -> Iterator[Running]:
+    with served(app) as running:
+        yield running
+
+
+def post(running: Running, name: str, content: bytes, kind: str = "application/json") -> httpx2.Response:
+    path = f"/{name}" if name == "later" else f"{CATEGORIES}/{name}"
+    return running.api.post(path, content=content, headers={"content-type": kind})
+
+
+def problem(answer: httpx2.Response, status: int, code: str) -> Json:
+    body: Json = answer.json()
+    assert (answer.status_code, body["code"]) == (status, code), body
+    return body
+
+
+def sent(running: Running, name: str, body: bytes, kind: str = "application/json") -> Answer:
+    """The answer to a chunked body, sent as it stands."""
+    fields = f"Host: a\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with wire(running.port) as client:
+        client.send(f"POST {CATEGORIES}/{name} HTTP/1.1\r\n{fields}".encode() + body)
+        answer = client.answer()
+    assert answer is not None
+    return answer
+
+
+FORM, PARTS = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
+START = {
+    "form": (FORM, b"name=" + b"a" * 59),
+    "upload": (PARTS, b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'),
+    "webhook": ("application/octet-stream", b"a" * 64),
+    **{name: ("application/json", b'{"%b":"' % field.encode()) for name, field in BODIES.items()},
+}
+
+
+@pytest.mark.parametrize("name", START)
+def test_bounds_of_size_and_time_hold(running: Running, name: str) -> None:
+    kind, start = START[name]
+    first = b"%x\r\n%b\r\n" % (len(start), start)
+    long = sent(running, name, first + (b"400\r\n" + b"a" * 1024 + b"\r\n") * 5, kind)
+    assert (long.status, long.problem["code"]) == (413, "body_too_large")
+    slow = sent(running, name, first, kind)
+    assert (slow.status, slow.problem["code"]) == (408, "request_timeout")
+
+
+BAD_JSON = (
+    b'{"%b": "a", "%b": "a"}', b'{"%b": NaN}', b'{"%b": "\xff"}', b'{"%b": "\\ud800"}', b'{"%b": "\\u0000"}',
+    b'{"%b": ' + b"[" * 40 + b"]" * 40 + b"}", b'{"%b": 1e400}', b'{"%b": 123456789012345678901}', b'{"%b": "a"',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_json_is_as_strict_as_elsewhere(running: Running, name: str) -> None:
+    field = BODIES[name].encode()
+    for bad in BAD_JSON:
+        content = bad.replace(b"%b", field)
+        for kind in ("application/json", "application/problem+json; version=1"):
+            problem(post(running, name, content, kind), 400, "invalid_json")
+    problem(post(running, name, b"\xef\xbb\xbf{}"), 400, "invalid_json")
+    assert post(running, name, b'{"%b": "\xc3\xa9"}' % field).status_code == 200
+
+
+def test_route_that_takes_any_body_gets_it(running: Running) -> None:
+    assert post(running, "webhook", b'{"a": NaN, "a": 1}').json() == 18
+
+
+def pointers(answer: httpx2.Response) -> set[str]:
+    return {error["pointer"] for error in problem(answer, 422, "validation_failed")["errors"]}
+
+
+def test_unknown_members_are_named_unless_a_model_chose_to_take_them(running: Running) -> None:
+    order: Json = {
+        "number": "1",
+        "lines": [{"sku": "a", "pieces": 2}, {"sku": "b", "count": 3}],
+        "bag": {"size": 2, "colour": "red"},
+        "either": {"sku": "c", "x/y": 1},
+        "z~": 1,
+    }
+    unknown = {"/lines/1/count", "/z~0"}
+    assert pointers(post(running, "model", json.dumps(order).encode())) >= unknown
+    assert not any("colour" in p for p in pointers(post(running, "model", json.dumps(order).encode())))
+    assert pointers(post(running, "later", json.dumps({"number": "1", "extra": 1}).encode())) == {"/extra"}
+    assert post(running, "bag", b'{"size": 1, "colour": "red"}').json()["colour"] == "red"
+    body = {"order": {"number": "1", "more": 1}, "count": 1, "other": 2}
+    assert pointers(post(running, "several", json.dumps(body).encode())) == {"/order/more", "/other"}
+    assert pointers(post(running, "model", b'{"lines": 1, "z": 1}')) >= {"/number", "/lines"}
+    good = post(running, "model", b'{"number": "1", "lines": [{"sku": "a"}], "bag": {"colour": "red"}}')
+    assert good.json()["bag"] == {"size": 1, "colour": "red"}
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json; charset=latin1", FORM, ""])
+def test_other_media_types_are_refused(running: Running, kind: str) -> None:
+    answer = post(running, "model", b'{"number": "1"}', kind)
+    problem(answer, 415, "unsupported_media_type")
+    assert answer.headers["accept"] == "application/json"
+
+
+def test_forms_have_known_fields_once_and_text_that_is_text(running: Running) -> None:
+    assert post(running, "form", b"name=a&tags=b&tags=c", FORM).json() == ["a", ["b", "c"]]
+    for content, pointer in ((b"name=a&tags=b&x=1", "/x"), (b"name=a&name=b&tags=c", "/name")):
+        assert pointers(post(running, "form", content, FORM)) == {pointer}
+    for content in (b"name=%ff&tags=b", b"name=a%00&tags=b"):
+        problem(post(running, "form", content, FORM), 400, "malformed_request")
+    problem(post(running, "form", b'{"name": "a"}'), 415, "unsupported_media_type")
+    url = f"{CATEGORIES}/upload"
+    good = running.api.post(url, files={"file": b"abc"}, data={"note": "n"})
+    assert good.json() == [3, "n"]
+    odd = running.api.post(url, files={"file": b"abc", "other": b"d"}, data={"note": "n\0"})
+    assert pointers(odd) == {"/other", "/note"}
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("query?limit=1&x=1", {"x"}),
+        ("query?limit=1&limit=2", {"limit"}),
+        ("query?tag=a%00", {"tag"}),
+        ("query?tags=a", {"tags"}),
+        ("wanted?word=a&word=b&x=1", {"word", "x"}),
+        ("wanted?wanted=a", {"wanted"}),
+        (f"{'0' * 8}-0000-0000-0000-{'0' * 12}/summary?x=1", None),
+    ],
+)
+def test_parameters_are_known_and_given_once(
+    running: Running, path: str, parameters: set[str] | None
+) -> None:
+    answer = running.api.get(f"{CATEGORIES}/{path}")
+    if parameters is None:
+        assert answer.status_code in {400, 404}
+        return
+    errors = problem(answer, 400, "invalid_parameter")["errors"]
+    assert {error["parameter"] for error in errors} == parameters
+
+
+def test_lists_are_repeated_and_a_route_may_take_any_query(running: Running) -> None:
+    assert running.api.get(f"{CATEGORIES}/query?tag=a&tag=b").json() == [1, ["a", "b"]]
+    assert running.api.get(f"{CATEGORIES}/wanted?of=a&of=b").json() == {"word": "", "of": ["a", "b"]}
+    assert len(running.api.get(f"{CATEGORIES}/any?a=1&a=2&%ff=3").json()) == 3
+    problem(running.api.get(f"{CATEGORIES}/query?tag=%ff"), 400, "invalid_parameter")
+    problem(running.api.post("/later?x=1", json={"number": "1"}), 400, "invalid_parameter")
+    assert running.api.post("/later?urgent=1", json={"number": "1"}).status_code == 200
+    problem(running.api.get(f"{CATEGORIES}/query%00"), 404, "not_found")
+    assert running.api.get("/health?x=1").status_code == 200
+
+
+def test_body_that_comes_when_every_place_is_taken_is_turned_away(running: Running) -> None:
+    head = f"POST {CATEGORIES}/model HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    waiting = f"GET {CATEGORIES}/wait HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    with ExitStack() as stack:
+        late, *others = (stack.enter_context(wire(running.port)) for _ in range(1 + PLACES))
+        late.send(f"{head}Content-Length: 15\r\n\r\n".encode())
+        for other in others:
+            other.send(waiting)
+        assert eventually(lambda: arrived.acquire(timeout=5) and len(waited) == PLACES)
+        late.send(b'{"number": "1"}')
+        answer = late.answer()
+        release.set()
+        assert all((one := other.answer()) is not None and one.status == 200 for other in others)
+    assert answer is not None
+    assert (answer.status, answer.problem["code"]) == (503, "overloaded")
+
+
+def test_who_asks_comes_before_what_is_asked(running: Running) -> None:
+    problem(running.api.post(f"{CATEGORIES}/administration?x=1", json={"y": 1}), 401, "unauthenticated")

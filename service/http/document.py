@@ -15,7 +15,7 @@ NO_NUL = r"^[^\u0000]*$"
 BODY_MEDIA_TYPES, BODY_SCHEMA = "x-body-media-types", "x-body-schema"
 
 _TEXT: Json = {"type": "string"}
-_NARROWED = {"pattern", "format", "enum", "const"}
+_NARROWED = {"pattern", "format", "enum", "const", "contentMediaType"}
 _BEFORE_ALL = (
     problems.MalformedRequest,
     problems.RequestTimeout,
@@ -26,6 +26,7 @@ _BEFORE_ALL = (
     problems.InternalError,
     problems.Unavailable,
 )
+_OF_BODIES = (problems.UnsupportedMediaType, problems.ValidationFailed)
 _INTEGER: Json = {"type": "integer", "minimum": 0}
 _MORE_HEADERS: dict[int, Json] = {429: {"Retry-After": _INTEGER}, 415: {"Accept": _TEXT}}
 
@@ -96,7 +97,8 @@ def _with_body(operation: Json, components: Json) -> None:
 def _with_answers_of_the_edge(operation: Json) -> None:
     """Any request may be refused before an operation sees it."""
     answers = operation["responses"]
-    for status, answer in responses_of(*_BEFORE_ALL).items():
+    of_bodies = _OF_BODIES if "requestBody" in operation else ()
+    for status, answer in responses_of(*_BEFORE_ALL, *of_bodies).items():
         answers.setdefault(str(status), answer)
     operation["responses"] = dict(sorted(answers.items()))
 

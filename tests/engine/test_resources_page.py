@@ -51,7 +51,7 @@ async def test_page_makes_a_resource(fresh_database: DatabaseFactory) -> None:
     page, url = code(), fresh_database()
     await migrate(url, page["upgrade"], apart=True)
     hooks = page["OrderHooks"]()
-    orders = dataclasses.replace(page["orders"], hooks=hooks)
+    orders = dataclasses.replace(page["orders"], hooks=hooks, extra=page["router"])
     async with running(url, [orders], SCOPES) as api:
         made = await api.make("orders", number="a-1", total="12.50", note="in a brass box", margin="3.00")
         item = made.json()
@@ -68,6 +68,13 @@ async def test_page_makes_a_resource(fresh_database: DatabaseFactory) -> None:
         url_ = f"{list_}/{item['id']}"
         problem(await api.client.patch(url_, json={"number": "x"}, headers=headers), 422, "validation_failed")
         assert (await api.client.patch(url_, json={"note": "x"}, headers=headers)).status_code == 200
+        shipment = {"carrier": "by hand"}
+        shipped = await api.client.post(f"{url_}/shipment", json=shipment)
+        assert shipped.json() == {"number": "A-1", **shipment}
+        again = problem(await api.client.post(f"{url_}/shipment", json=shipment), 409, "conflict")
+        assert again["detail"] == "already shipped"
+        unknown = await api.client.post(f"{url_}/shipment", json={**shipment, "weight": 1})
+        problem(unknown, 422, "validation_failed")
         await migrate(url, page["upgrade_again"])  # while this version serves
         again = await api.make("orders", number="c", total="1")
         assert len((await api.client.get(f"{again.headers['location']}/history")).json()["items"]) == 1

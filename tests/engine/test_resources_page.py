@@ -71,8 +71,8 @@ async def test_page_makes_a_resource(fresh_database: DatabaseFactory) -> None:
         shipment = {"carrier": "by hand"}
         shipped = await api.client.post(f"{url_}/shipment", json=shipment)
         assert shipped.json() == {"number": "A-1", **shipment}
-        again = problem(await api.client.post(f"{url_}/shipment", json=shipment), 409, "conflict")
-        assert again["detail"] == "already shipped"
+        twice = problem(await api.client.post(f"{url_}/shipment", json=shipment), 409, "conflict")
+        assert twice["detail"] == "already shipped"
         unknown = await api.client.post(f"{url_}/shipment", json={**shipment, "weight": 1})
         problem(unknown, 422, "validation_failed")
         await migrate(url, page["upgrade_again"])  # while this version serves

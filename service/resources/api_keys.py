@@ -4,17 +4,18 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from service import clock
 from service.http.openapi import body_of, responses_of
 from service.http.problems import NotFound
 from service.http.session import SessionDep
 from service.models.api_key import ApiKey
+from service.resources.columns.rules import INTEGRAL
 from service.resources.documentation import ALWAYS, WITH_BODY
 from service.resources.requests.bodies import read_body
 from service.resources.requests.parameters import plain_request
-from service.resources.schemas.base import Input, Output, integral
+from service.resources.schemas.base import Input, Output
 from service.security.access import require_scope
 from service.security.keys import SCOPE, NoSuchKeyError, create_key, list_keys, revoke_key
 from service.security.principals import ADMIN, Principal
@@ -37,7 +38,7 @@ class KeyCreate(Input):
         examples=["importer"],
     )
     scopes: list[Scope] = Field(min_length=1, max_length=50, examples=[["catalog:read"]])
-    days: Annotated[int | None, BeforeValidator(integral)] = Field(
+    days: Annotated[int | None, INTEGRAL] = Field(
         default=None, ge=1, le=3650, description="Days until it ends; null for never."
     )
 

@@ -8,10 +8,12 @@ from uuid import UUID
 import asyncpg
 import orjson
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
 
 from service.http import problems
 from service.http.problems import FieldError, Problem, pointer
 from service.models.ids import uuid7
+from service.resources.columns.kind import Kind
 from service.resources.declaration import BULK_KINDS, Change
 from service.resources.engine import Engine, values_of
 from service.resources.requests.preconditions import parse_tags, stale
@@ -171,7 +173,7 @@ class Bulk:
         """
         try:
             async with self._connection.transaction():  # a savepoint
-                document = {"document": _document(entries, also_locked)}
+                document = {"document": _document(self._engine.resource.kinds, entries, also_locked)}
                 rows = await self._engine.run_on(self._connection, statement, {**document, **self._fixed})
         except (problems.Conflict, problems.ValidationFailed) as problem:
             if len(entries) == 1:
@@ -200,13 +202,20 @@ class Bulk:
         return Done(200, entry.id, engine.tags.tag(row["version"]), row["body"], changed=row["done"])
 
 
-def _document(entries: Sequence[Entry], also_locked: Sequence[UUID]) -> str:
+def _document(kinds: Mapping[str, Kind], entries: Sequence[Entry], also_locked: Sequence[UUID]) -> str:
     rows: list[dict[str, Any]] = [
-        {"id": entry.id, **entry.values}
+        {"id": entry.id, **_in_json(kinds, entry.values)}
         if entry.kind == "create"
-        else {"id": entry.id, "versions": entry.versions, "patch": entry.values}
+        else {"id": entry.id, "versions": entry.versions, "patch": _in_json(kinds, entry.values)}
         for entry in entries
     ]
     # No version at all fits, so these are locked and stay as they are.
     rows += [{"id": item_id, "versions": [], "patch": {}} for item_id in also_locked]
-    return orjson.dumps(rows, default=str).decode()
+    return orjson.dumps(rows, default=to_jsonable_python).decode()
+
+
+def _in_json(kinds: Mapping[str, Kind], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as members of a document: what PostgreSQL reads as text is written by its kind, not by a library."""
+    return {
+        name: value if (kind := kinds[name]).native else kind.wire(value) for name, value in values.items()
+    }

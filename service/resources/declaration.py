@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,9 @@ from fastapi import APIRouter
 from service.models.base import SYSTEM_FIELDS, Resource
 from service.models.identifiers import LONGEST
 from service.models.indexes import search_vector
+from service.resources.columns.fields import checked_kind, is_generated
+from service.resources.columns.indexes import check_indexes, check_search
+from service.resources.columns.kind import ColumnError, Kind
 from service.resources.names import operation_id, with_article, words
 from service.security.principals import Principal
 
@@ -130,6 +134,7 @@ class RestResource:
         self._check_table()
         self._check_words()
         self._check_names()
+        self._check_columns()
         self._check_roles()
 
     def _check_table(self) -> None:
@@ -156,6 +161,9 @@ class RestResource:
 
     def _check_names(self) -> None:
         known = set(self.table.columns.keys())
+        for name in self.model.model_fields:
+            if name not in known:
+                raise self._wrong(f"{name} is not the name of its column; give both the same name")
         for role in ("filterable", "sortable", "searchable", "immutable", "hidden"):
             for name in getattr(self, role):
                 if name not in known:
@@ -172,6 +180,14 @@ class RestResource:
             )
         if "id" in self.hidden:
             raise self._wrong("the id cannot be hidden, since it is how items are found")
+
+    def _check_columns(self) -> None:
+        fields = self.model.model_fields
+        try:
+            check_indexes(self.table, fields, self.kinds)
+            check_search(self.searchable, self.table, fields)
+        except ColumnError as error:
+            raise self._wrong(str(error)) from None
 
     def _check_roles(self) -> None:
         for name in self.filterable:
@@ -202,9 +218,7 @@ class RestResource:
 
     def _has_sort_index(self, name: str) -> bool:
         """Whether an index has the column's own order: a B-tree without another class of operators."""
-        column = self.table.c[name]
-        kind = column.type.impl_instance if isinstance(column.type, sa.types.TypeDecorator) else column.type
-        if isinstance(kind, sa.ARRAY | sa.JSON):
+        if not self.kinds[name].sortable:
             raise self._wrong(f"{name} has no order to sort by")
         for index in self.table.indexes:
             options = index.dialect_options["postgresql"]
@@ -246,15 +260,40 @@ class RestResource:
         return table
 
     @cached_property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The kind of each column, by its name. Raises `DeclarationError` for one that cannot be served."""
+        found = {}
+        for name, info in self.model.model_fields.items():
+            try:
+                found[name] = checked_kind(info, self.table.c[name])
+            except ColumnError as error:
+                raise self._wrong(f"{name} {error}") from None
+        return found
+
+    @cached_property
     def own_fields(self) -> tuple[str, ...]:
-        """The fields that clients write, in the model's order."""
+        """The fields that clients write, in the model's order: not those that the database generates."""
+        return tuple(name for name in self._fields if name not in self.generated_fields)
+
+    @cached_property
+    def generated_fields(self) -> tuple[str, ...]:
+        """The fields that the database alone writes: computed columns and identities."""
+        return tuple(name for name in self._fields if is_generated(self.table.c[name]))
+
+    @cached_property
+    def _fields(self) -> tuple[str, ...]:
         return tuple(name for name in self.model.model_fields if name not in SYSTEM_FIELDS)
+
+    @cached_property
+    def shown_own_fields(self) -> tuple[str, ...]:
+        """The shown fields but for the id, who, when and version: those that history compares."""
+        return tuple(name for name in self._fields if name not in self.hidden)
 
     @cached_property
     def shown_fields(self) -> tuple[str, ...]:
         """The fields of the representation: id, own fields, then who, when and version."""
         system = ("created_at", "updated_at", "created_by", "updated_by", "version")
-        names = ("id", *self.own_fields, *system)
+        names = ("id", *self._fields, *system)
         return tuple(name for name in names if name not in self.hidden)
 
     def parents(self, others: "tuple[RestResource, ...]") -> "list[tuple[RestResource, str]]":

@@ -2,8 +2,6 @@
 
 from typing import Any, TypedDict
 
-import sqlalchemy as sa
-
 from service.http import problems
 from service.http.openapi import NO_NUL, responses_of
 from service.http.problems import Problem
@@ -12,7 +10,6 @@ from service.resources.engine import Engine
 from service.resources.lists.filters import MAX_IN, Filter
 from service.resources.lists.listing import COUNTS, LONGEST_SEARCH
 from service.resources.requests.preconditions import TAGS_PATTERN
-from service.resources.statements.columns import kind_of
 
 
 def _always(description: str, pattern: str) -> dict[str, Any]:
@@ -125,28 +122,10 @@ def list_parameters(engine: Engine, *, paged: bool = True) -> list[dict[str, Any
     return parameters + [query(f.name, _schema(f), f.description) for f in engine.lister.filters.values()]
 
 
-# The first that fits; what fits none is text.
-_KINDS: tuple[tuple[Any, dict[str, Any]], ...] = (
-    (sa.Boolean, {"type": "boolean"}),
-    (sa.Integer, {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}),
-    (sa.Numeric, {"type": "string", "pattern": r"^-?[0-9]{1,30}(\.[0-9]{1,20})?$"}),
-    (sa.Float, {"type": "number"}),
-    (sa.Date, {"type": "string", "format": "date"}),
-    (sa.DateTime, {"type": "string", "format": "date-time"}),
-    (sa.Uuid, {"type": "string", "format": "uuid"}),
-    (object, {"type": "string", "pattern": NO_NUL}),
-)
-
-
 def _schema(filter_: Filter) -> dict[str, Any]:
-    kind = kind_of(filter_.column)
     if filter_.operator == "isnull":
         return {"type": "boolean"}
-    if isinstance(kind, sa.ARRAY):
-        kind = kind.item_type
-    one = next(schema for type_, schema in _KINDS if isinstance(kind, type_))
-    if isinstance(kind, sa.Enum):
-        one = {"type": "string", "enum": list(kind.enums)}
+    one = dict(filter_.kind.schema)
     if filter_.operator == "in":
         return {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_IN}
     return one

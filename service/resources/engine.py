@@ -25,7 +25,7 @@ from service.resources.requests.idempotency import Records
 from service.resources.requests.preconditions import TagMaker
 from service.resources.schemas.items import Schemas, is_text_id
 from service.resources.statements.batches import BatchWriter, unique_fields
-from service.resources.statements.columns import representation, to_wire
+from service.resources.statements.columns import representation
 from service.resources.statements.history import Historian
 from service.resources.statements.statement import Statement, compile_statement, parameter
 from service.resources.statements.writing import Writer
@@ -139,8 +139,8 @@ class Engine:
     def parameters(
         self, request: Request, principal: Principal, item_id: UUID, values: Mapping[str, Any]
     ) -> dict[str, Any]:
-        columns = self.resource.table.c
-        wire = {name: to_wire(columns[name], value) for name, value in values.items()}
+        kinds = self.resource.kinds
+        wire = {name: kinds[name].wire(value) for name, value in values.items()}
         request_id = state_of(request.scope).request_id
         return {**wire, "id": item_id, "principal": principal.id, "ctx_request_id": request_id}
 

@@ -106,7 +106,9 @@ class Importer:
         item_id = uuid7() if given is None else is_text_id(str(given))
         if item_id is None:
             raise problems.ValidationFailed(errors=[FieldError("must be a UUID", pointer="/id")])
-        own = {name: value for name, value in item.items() if name not in SYSTEM_FIELDS}
+        # An export has these too, and the database gives them anew.
+        skipped = {*SYSTEM_FIELDS, *self._engine.resource.generated_fields}
+        own = {name: value for name, value in item.items() if name not in skipped}
         try:
             model = self._engine.schemas.create.model_validate_json(orjson.dumps(own))
         except ValidationError as error:

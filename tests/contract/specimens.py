@@ -5,12 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from pydantic import StringConstraints
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -49,7 +50,7 @@ class Specimen(Apart, table=True):
         array_index("specimen", "tags"),
     )
 
-    label: str = Field(sa_type=sa.Text(collation="C"), description="Sorts by code point.")
+    label: str = Field(max_length=600, sa_type=sa.Text(collation="C"), description="Sorts by code point.")
     rank: int | None = Field(default=None, description="A number or none.")
     score: Decimal | None = Field(default=None, max_digits=8, decimal_places=2, description="Exact, or none.")
     at: datetime | None = Field(
@@ -58,7 +59,9 @@ class Specimen(Apart, table=True):
     flag: bool = Field(default=False, description="Yes or no.")
     colour: Colour = Field(default=Colour.RED, sa_type=text_enum(Colour), description="One of three.")
     ref: UUID | None = Field(default=None, description="An id, or none.")
-    tags: list[str] = Field(default_factory=list, sa_type=sa.ARRAY(sa.Text), description="Words.")
+    tags: list[Annotated[str, StringConstraints(max_length=600)]] = Field(
+        default_factory=list, sa_type=sa.ARRAY(sa.Text), description="Words."
+    )
     data: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB, description="Whatever.")
 
 

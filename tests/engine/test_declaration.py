@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, StringConstraints
 from sqlalchemy import ARRAY, Text
 from sqlmodel import Field
 
@@ -39,9 +39,9 @@ class Shelf(Resource, table=True):
         array_index("shelf", "words"),
     )
 
-    code: str
-    label: str
-    words: list[str] = Field(sa_type=ARRAY(Text))
+    code: str = Field(max_length=40)
+    label: str = Field(max_length=40)
+    words: list[Annotated[str, StringConstraints(max_length=40)]] = Field(sa_type=ARRAY(Text))
 
 
 def shelves(**changes: Any) -> RestResource:

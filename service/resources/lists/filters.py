@@ -7,10 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.http.problems import FieldError, InvalidParameter
+from service.resources.columns.kind import Kind
+from service.resources.columns.scalars import TEXT
+from service.resources.columns.text import boolean
 from service.resources.declaration import DeclarationError, RestResource
 from service.resources.requests.parameters import Query, Splitter, split_texts, split_words
-from service.resources.requests.values import parser_of
-from service.resources.statements.columns import kind_of, parameter_kind
 from service.resources.statements.statement import parameter
 
 MAX_IN = 100
@@ -23,7 +24,9 @@ _COMPARE: Mapping[str, Callable[[Any, Any], sa.ColumnElement[bool]]] = {
     "gt": lambda column, value: column > value,
     "gte": lambda column, value: column >= value,
     "in": lambda column, value: column == sa.any_(value),
-    "contains": lambda column, value: column.op("@>")(value) if _is_array(column) else column.ilike(value),
+    "contains": lambda column, value: (
+        column.op("@>")(value) if isinstance(column.type, sa.ARRAY) else column.ilike(value)
+    ),
     "startswith": lambda column, value: column.like(value),
     "isnull": lambda column, value: column.is_(None) == value,
 }
@@ -43,12 +46,12 @@ _MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One filter that a resource offers: the parameter `name` compares `column` by `operator`."""
+    """One filter that a resource offers: the parameter `name` compares `column`, of a `kind`, by `operator`."""
 
     name: str
     column: sa.Column[Any]
+    kind: Kind
     operator: str
-    parse: Callable[[str], Any]
 
     @property
     def description(self) -> str:
@@ -59,38 +62,34 @@ class Filter:
         """How the parameter becomes several values; None where it has one."""
         if self.operator != "in":
             return None
-        kind = kind_of(self.column)
-        choices = kind.enums if isinstance(kind, sa.Enum) else ()
-        has_commas = any("," in choice for choice in choices) if choices else isinstance(kind, sa.String)
+        choices = self.kind.schema.get("enum", ())
+        has_commas = any("," in choice for choice in choices) if choices else self.kind is TEXT
         return split_texts if has_commas else split_words
 
     def values(self, texts: Sequence[str]) -> list[Any]:
-        """The typed values of a list. Raises `ValueError`."""
+        """The values of a list as the driver takes them. Raises `ValueError`."""
         if len(texts) > MAX_IN:
             raise ValueError(f"must be at most {MAX_IN} values")
-        return [self.parse(text) for text in texts]
+        return self.kind.wire_list([self.kind.parse(text) for text in texts])
 
     def value(self, text: str) -> Any:
-        """The typed value of a parameter that is no list. Raises `ValueError`."""
-        value = self.parse(text)
+        """The value of a parameter that is no list, as the driver takes it. Raises `ValueError`."""
+        kind = self.kind
+        if self.operator == "isnull":
+            return boolean(text)
+        value = kind.wire(kind.parse(text))
         if self.operator == "contains":
-            return [value] if _is_array(self.column) else f"%{_literal(value)}%"
+            return value if kind.element else f"%{_literal(value)}%"
         return f"{_literal(value)}%" if self.operator == "startswith" else value
 
     def condition(self) -> sa.ColumnElement[bool]:
         """The SQL, with a parameter of the filter's own name."""
-        kind: Any = parameter_kind(self.column)
-        if self.operator == "in":
-            kind = sa.ARRAY(kind)
-        elif self.operator == "isnull":
-            kind = sa.Boolean()
-        return _COMPARE[self.operator](
-            sa.type_coerce(self.column, parameter_kind(self.column)), parameter(f"f_{self.name}", kind)
-        )
-
-
-def _is_array(column: sa.ColumnElement[Any]) -> bool:
-    return isinstance(kind_of(column), sa.ARRAY)
+        name = f"f_{self.name}"
+        if self.operator == "isnull":
+            given: sa.ColumnElement[Any] = parameter(name, sa.Boolean())
+        else:
+            given = self.kind.bound_list(name) if self.operator == "in" else self.kind.bound(name)
+        return _COMPARE[self.operator](self.column, given)
 
 
 def _literal(text: str) -> str:
@@ -98,20 +97,15 @@ def _literal(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _operators(column: sa.Column[Any]) -> list[str]:
-    """What a column can be compared by. Texts only by what one of the model's indexes serves."""
-    kind = kind_of(column)
-    operators = ["eq", "ne", "in"]
-    if isinstance(kind, sa.ARRAY):
+def _operators(column: sa.Column[Any], kind: Kind) -> list[str]:
+    """What a column can be compared by. Texts and arrays only by what one of the model's indexes serves."""
+    if kind.element is not None:
         return ["contains"] if _has_index(column, None, using="gin") else []
-    if isinstance(kind, sa.Boolean):
-        operators = ["eq", "ne"]
-    elif isinstance(kind, sa.Integer | sa.Numeric | sa.Float | sa.DateTime | sa.Date):
-        operators += ["lt", "lte", "gt", "gte"]
-    elif isinstance(kind, sa.String) and not isinstance(kind, sa.Enum):
+    operators = [*kind.operators]
+    if kind is TEXT:
         operators += ["startswith"] if _has_index(column, "text_pattern_ops") else []
         operators += ["contains"] if _has_index(column, "gin_trgm_ops", using="gin") else []
-    if column.nullable:
+    if column.nullable and operators:
         operators.append("isnull")
     return operators
 
@@ -133,21 +127,15 @@ def filters_of(resource: RestResource) -> dict[str, Filter]:
     """
     found = {}
     for name in dict.fromkeys((*resource.filterable, "id")):
-        column = resource.table.c[name]
-        parse, operators = parser_of(column), _operators(column)
-        if parse is None or not operators:
-            need = f'array_index("{column.table.name}", "{name}")' if _is_array(column) else "another type"
+        column, kind = resource.table.c[name], resource.kinds[name]
+        operators = _operators(column, kind)
+        if not operators:
+            need = f'array_index("{column.table.name}", "{name}")' if kind.element else "another type"
             raise DeclarationError(f"{resource.path}: to filter by {name}, its column needs {need}")
         for operator in operators if name in resource.filterable else ["in"]:
             key = name if operator == "eq" else f"{name}__{operator}"
-            found[key] = Filter(key, column, operator, _is_true if operator == "isnull" else parse)
+            found[key] = Filter(key, column, kind, operator)
     return found
-
-
-def _is_true(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError("must be true or false")
-    return text == "true"
 
 
 def read_filters(offered: Mapping[str, Filter], query: Query) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from service.resources.lists.cursor import Cursor, CursorCodec
 from service.resources.lists.filters import filters_of, read_filters
 from service.resources.lists.sorting import SortKey, after, order_by, read_sort
 from service.resources.requests.parameters import Query, Splitter, page_limit, split_words
-from service.resources.requests.values import parser_of
 from service.resources.statements.columns import representation
 from service.resources.statements.statement import Statement, compile_statement, parameter
 
@@ -121,10 +120,7 @@ class Lister:
     def _bounds(self, keys: Sequence[SortKey], cursor: Cursor) -> dict[str, Any]:
         bounds = {}
         for key, value in zip(keys, cursor.values, strict=True):
-            parse = parser_of(self._resource.table.c[key.field])
-            assert parse is not None
-            text = value if isinstance(value, str) else orjson.dumps(value).decode()
-            bounds[f"k_{key.field}"] = None if value is None else parse(text)
+            bounds[f"k_{key.field}"] = self._resource.kinds[key.field].wire_shown(value)
         return bounds
 
     def _where(self, shape: Shape) -> list[sa.ColumnElement[bool]]:

@@ -7,9 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.http.problems import FieldError, InvalidParameter
+from service.resources.columns.catalogue import kind_of
 from service.resources.declaration import MAX_SORT_FIELDS, RestResource
-from service.resources.statements.columns import parameter_kind
-from service.resources.statements.statement import parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +78,8 @@ def _at_or_beyond(column: sa.Column[Any], key: SortKey) -> sa.ColumnElement[bool
     return column <= _bound(column) if key.descending else column >= _bound(column)
 
 
-def _bound(column: sa.Column[Any]) -> sa.BindParameter[Any]:
-    return parameter(f"k_{column.name}", parameter_kind(column))
+def _bound(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    return kind_of(column.type).bound(f"k_{column.name}")
 
 
 def _same(column: sa.Column[Any], nulls: frozenset[str]) -> sa.ColumnElement[bool]:

@@ -50,12 +50,11 @@ async def history(engine: Engine, request: Request, _principal: Principal) -> Re
 def _entry(engine: Engine, row: dict[str, Any], before: dict[str, Any] | None = None) -> dict[str, Any]:
     old = before["item"] if before is not None else {}
     new = row["item"]
-    fields = [name for name in engine.resource.own_fields if name not in engine.resource.hidden]
     return {
         **{name: row[name] for name in ("version", "action", "actor", "request_id", "at")},
         "changes": [
             {"field": name, "before": old.get(name), "after": new.get(name)}
-            for name in fields
+            for name in engine.resource.shown_own_fields
             if old.get(name) != new.get(name)
         ],
     }

@@ -4,13 +4,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.http import problems
+from service.resources.columns.scalars import TIMESTAMP
+from service.resources.columns.text import timestamp
 from service.resources.documentation import ALWAYS, ETAG, ID, Documented, query, responses_of, tags_header
 from service.resources.engine import Engine
 from service.resources.operations.operation import Operation
 from service.resources.requests import preconditions
 from service.resources.requests.idempotency import answer
 from service.resources.requests.parameters import query_of, refuse_others, typed
-from service.resources.requests.values import timestamp
 from service.resources.schemas.links import links_of_item
 from service.security.principals import Principal
 
@@ -23,7 +24,7 @@ async def read(engine: Engine, request: Request, _principal: Principal) -> Respo
     unless = preconditions.tags_of(request, "If-None-Match")
     if "as_of" in given:
         at = typed(given, "as_of", timestamp)
-        rows = await engine.run(engine.historian.as_of, {"id": item_id, "at": at})
+        rows = await engine.run(engine.historian.as_of, {"id": item_id, "at": TIMESTAMP.wire(at)})
         rows = [row for row in rows if not row["gone"]]
     else:
         rows = await engine.run(engine.read_one, {"id": item_id})

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from service.http.negotiation import require_acceptable
 from service.http.problems import FieldError, InvalidParameter
-from service.resources.requests.values import integer
+from service.resources.columns.text import integer
 
 MAX_PARAMETERS = 100
 MAX_IN_QUERY = 300  # parameters, counting each repetition of a list

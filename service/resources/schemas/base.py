@@ -22,8 +22,3 @@ def make_model(
 ) -> type[BaseModel]:
     """A model made at run time; `fields` are (type, default) by name."""
     return cast("type[BaseModel]", create_model(name, __base__=base, __doc__=doc, **fields))
-
-
-def integral(value: Any) -> Any:
-    """For integers: JSON has one kind of number, so 5.0 is the integer 5, as JSON Schema says too."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value

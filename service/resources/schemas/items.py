@@ -3,27 +3,17 @@
 Table classes themselves are never request or response schemas: validating one costs twenty times as much.
 """
 
-from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, cast
 from uuid import UUID
 
-import sqlalchemy as sa
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
+from pydantic import AwareDatetime, BaseModel, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from sqlmodel.main import FieldInfoMetadata
 
+from service.resources.columns.fields import input_type, output_type
 from service.resources.declaration import RestResource
-from service.resources.schemas.base import Input, Output, integral, make_model
+from service.resources.schemas.base import Input, Output, make_model
 from service.resources.schemas.bulk import BulkSchemas
-from service.resources.schemas.decimals import decimal_text
-
-_INTEGERS = {
-    sa.SmallInteger: (-(2**15), 2**15 - 1),
-    sa.BigInteger: (-(2**63), 2**63 - 1),
-    sa.Integer: (-(2**31), 2**31 - 1),
-}
 
 
 class FieldChange(Output):
@@ -59,24 +49,22 @@ class Schemas:
 
     def __init__(self, resource: RestResource, *, bulk_operations: int) -> None:
         name = resource.name
-        fields = resource.model.model_fields
-        table = resource.table
         self.create = make_model(
             f"{name}Create",
             Input,
-            {f: _writable(fields[f], table.c[f]) for f in resource.own_fields},
+            {f: _writable(resource, f) for f in resource.own_fields},
             f"A new {resource.singular}.",
         )
         self.patch = make_model(
             f"{name}Patch",
             Input,
-            {f: _optional(fields[f], table.c[f]) for f in resource.own_fields if f not in resource.immutable},
+            {f: _optional(resource, f) for f in resource.own_fields if f not in resource.immutable},
             f"Changes to {resource.a_singular}, as a JSON merge patch (RFC 7396): what is absent stays.",
         )
         self.read = make_model(
             f"{name}Read",
             Output,
-            {f: _readable(fields[f]) for f in resource.shown_fields},
+            {f: _readable(resource, f) for f in resource.shown_fields},
             f"{resource.a_singular[0].upper()}{resource.a_singular[1:]}.",
         )
         self.page = _page(resource, self.read)
@@ -117,45 +105,34 @@ def _page(resource: RestResource, read: Any) -> type[BaseModel]:
     )
 
 
-def _writable(info: FieldInfo, column: sa.Column[Any]) -> tuple[Any, Any]:
+def _writable(resource: RestResource, name: str) -> tuple[Any, Any]:
+    info = resource.model.model_fields[name]
     if info.default_factory is not None:
-        return _annotated(info, column), Field(default_factory=cast("Any", info.default_factory))
+        return _annotated(resource, name), Field(default_factory=cast("Any", info.default_factory))
     default = ... if info.default is PydanticUndefined else info.default
-    return _annotated(info, column), default
+    return _annotated(resource, name), default
 
 
-def _optional(info: FieldInfo, column: sa.Column[Any]) -> tuple[Any, Any]:
+def _optional(resource: RestResource, name: str) -> tuple[Any, Any]:
     # The default stands for "absent" and is never validated; null is a value, refused where the type has none.
-    return _annotated(info, column), Field(default=None, json_schema_extra=_drop_default)
+    return _annotated(resource, name), Field(default=None, json_schema_extra=_drop_default)
 
 
 def _drop_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-def _readable(info: FieldInfo) -> tuple[Any, Any]:
-    kind = info.annotation
-    if kind is datetime:
-        kind = AwareDatetime
-    # Rules for what comes in do not bind what was stored under earlier rules.
-    return Annotated[kind, Field(description=info.description, **_extra(info))], ...
+def _readable(resource: RestResource, name: str) -> tuple[Any, Any]:
+    info = resource.model.model_fields[name]
+    type_ = output_type(info, resource.kinds[name])
+    return Annotated[type_, Field(description=info.description, **_extra(info))], ...
 
 
-def _annotated(info: FieldInfo, column: sa.Column[Any]) -> Any:
+def _annotated(resource: RestResource, name: str) -> Any:
     """The field's type with its rules, and the bounds of its column on top."""
-    kind: Any = info.annotation
-    rules: list[Any] = [rule for rule in info.metadata if not isinstance(rule, FieldInfoMetadata)]
-    if kind in (datetime, datetime | None):
-        kind = AwareDatetime if kind is datetime else AwareDatetime | None
-    elif kind in (int, int | None):
-        low, high = next(bounds for type_, bounds in _INTEGERS.items() if isinstance(column.type, type_))
-        rules = [Field(ge=low, le=high), *rules, BeforeValidator(integral)]
-    elif kind in (Decimal, Decimal | None) and isinstance(column.type, sa.Numeric):
-        # What runs before makes Pydantic forget that the value was JSON; strict, it would want a Decimal.
-        rules = [Field(strict=False), *rules]
-        rules.append(decimal_text(column.type.precision or 38, column.type.scale or 0))
-    described = Field(description=info.description, **_extra(info))
-    return Annotated[(kind, *rules, described)]
+    info = resource.model.model_fields[name]
+    type_ = input_type(info, resource.table.c[name], resource.kinds[name])
+    return Annotated[type_, Field(description=info.description, **_extra(info))]
 
 
 def _extra(info: FieldInfo) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from service.models.identifiers import quoted
 from service.resources.declaration import RestResource
-from service.resources.statements.columns import is_json, null_row, representation
+from service.resources.statements.columns import null_row, representation
+from service.resources.statements.initial import initial_value
 from service.resources.statements.statement import Statement, compile_statement, parameter, request_context
 
 _NOW = sa.func.clock_timestamp()
@@ -48,7 +49,7 @@ class BatchWriter:
             insert(self._table)
             .from_select(
                 ["id", "created_by", "updated_by", *own],
-                sa.select(row.c.id, who, who, *(row.c[name] for name in own))
+                sa.select(row.c.id, who, who, *(initial_value(self._resource, n, row.c[n]) for n in own))
                 .select_from(row.join(context, context.c.request_id.isnot(None)))
                 .order_by(*(row.c[name] for name in unique_fields(self._table)), row.c.ordinality),
                 include_defaults=False,
@@ -137,7 +138,7 @@ class BatchWriter:
                 continue
             named: sa.ColumnElement[str] = sa.literal_column(f"'{name}'")
             new: sa.ColumnElement[Any] = sa.literal_column(f"given.{quoted(name)}", given.c[name].type)
-            if is_json(self._table.c[name]):
+            if self._resource.kinds[name].is_json:
                 # A null that stands for the whole document is no value, as in every other way to write it.
                 patch = sa.func.nullif(current.c.patch.op("->")(named), sa.literal_column("'null'::jsonb"))
                 new = sa.func.slipway_merge_patch(current.c[name], patch, type_=JSONB)

@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from sqlalchemy.dialects.postgresql import JSONB
 
 from service.models.history import RowHistory
+from service.resources.columns.scalars import TIMESTAMP
 from service.resources.declaration import RestResource
 from service.resources.statements.columns import item_of, member, null_row
 from service.resources.statements.statement import Statement, compile_statement, parameter
@@ -31,7 +32,7 @@ class Historian:
         self._resource = resource
         self._defaults = _defaults(resource)
         self.as_of = self._statement(
-            _HISTORY.c.at <= parameter("at", sa.DateTime(timezone=True)),
+            _HISTORY.c.at <= TIMESTAMP.bound("at"),
             limit=sa.literal_column("1", sa.Integer()),
         )
         self.page = self._statement(

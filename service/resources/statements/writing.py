@@ -8,7 +8,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from service.models.idempotency import IdempotencyRecord
 from service.resources.declaration import RestResource
-from service.resources.statements.columns import is_json, representation
+from service.resources.statements.columns import representation
+from service.resources.statements.initial import initial_value
 from service.resources.statements.statement import Statement, compile_statement, parameter, request_context
 
 _NOW = sa.func.clock_timestamp()
@@ -37,7 +38,7 @@ class Writer:
         """Parameters: id, principal, the own fields; with a key also those of the record. One row (body, version)."""
         context = request_context()
         own = self._resource.own_fields
-        values = [parameter(name, self._table.c[name].type) for name in own]
+        values = [initial_value(self._resource, name, self._resource.kinds[name].bound(name)) for name in own]
         who = parameter("principal", sa.Text())
         inserted = (
             sa.insert(self._table)
@@ -117,9 +118,10 @@ class Writer:
 
     def _new_value(self, name: str, *, merge: bool) -> sa.ColumnElement[object]:
         """The parameter, or for JSON documents of a patch the old value with the parameter merged in (RFC 7396)."""
-        column = self._table.c[name]
-        value = parameter(name, column.type)
-        return sa.func.slipway_merge_patch(column, value, type_=JSONB) if merge and is_json(column) else value
+        kind = self._resource.kinds[name]
+        if merge and kind.is_json:
+            return sa.func.slipway_merge_patch(self._table.c[name], kind.bound(name), type_=JSONB)
+        return kind.bound(name) if merge else initial_value(self._resource, name, kind.bound(name))
 
     def _or_current(
         self,

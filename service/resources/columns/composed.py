@@ -1,0 +1,117 @@
+"""The kinds that are made for a column: of so many digits, of these words, of that element."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from functools import partial
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from pydantic import Field
+from pydantic_core import to_jsonable_python
+from sqlalchemy.dialects import postgresql as pg
+
+from service.resources.columns import text
+from service.resources.columns.kind import EQUALITY, ArrayKind, Kind, as_it_is
+from service.resources.columns.rules import MOST_DIGITS, DecimalRule
+from service.resources.columns.scalars import word
+
+_WHOLE, _PLACES = 30, 20
+"""Digits that a filter may have even where the column has fewer: a bound need not fit."""
+
+
+def numeric_kind(precision: int | None, scale: int | None) -> Kind:
+    """NUMERIC(precision, scale), or without both the one that stores every value as it is sent."""
+    places = MOST_DIGITS if scale is None else scale
+    whole = MOST_DIGITS if precision is None else precision - places
+    filter_whole, filter_places = max(whole, _WHOLE), max(places, _PLACES)
+    return Kind(
+        "NUMERIC",
+        (Decimal,),
+        sa.Numeric(),
+        partial(text.decimal, whole=filter_whole, places=filter_places),
+        {"type": "string", "pattern": DecimalRule(filter_whole, filter_places).pattern()},
+        width=(whole + places) // 2 + 16,
+        member=lambda column: sa.cast(column, sa.Text),
+        # What runs before makes Pydantic forget that the value was JSON; strict, it would want a Decimal.
+        rules=(Field(strict=False),),
+        before=(DecimalRule(whole, places),),
+    )
+
+
+def enum_kind(type_: sa.Enum) -> Kind:
+    """Words out of a list: a type of PostgreSQL's own, or text under a CHECK."""
+    words: list[str] = list(type_.enums)
+
+    def parse(given: str) -> str:
+        if given not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return given
+
+    native = type_.native_enum
+    return Kind(
+        "enum",
+        (Enum,),
+        type_ if native else sa.Text(),
+        parse,
+        {"type": "string", "enum": words},
+        width=4 if native else 4 * max(map(len, words)),
+        text=word,
+        operators=EQUALITY,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _JsonKind(Kind):
+    def wire(self, value: Any) -> Any:
+        return None if value is None else _json_text(value)
+
+
+def json_kind() -> Kind:
+    """JSON documents, which are neither compared nor sorted by."""
+    return _JsonKind(
+        "JSONB", (object,), pg.JSONB(), str, {}, width=None, native=True, operators=(), sortable=False
+    )
+
+
+def _json_text(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=to_jsonable_python).decode()
+    except (
+        orjson.JSONEncodeError
+    ):  # it has integers of up to 64 bits only; large doubles may be written as such
+        return json.dumps(value, ensure_ascii=False)
+
+
+def array_of(element: Kind) -> Kind:
+    """An array, which is filtered by what it contains."""
+    return ArrayKind(
+        f"{element.name}[]",
+        (list,),
+        sa.ARRAY(element.sql),
+        lambda given: [element.parse(given)],
+        element.schema,
+        width=None,
+        member=as_it_is if element.member is as_it_is else partial(_members, element.sql, element.member),
+        operators=("contains",),
+        sortable=False,
+        element=element,
+    )
+
+
+def _members(
+    sql: sa.types.TypeEngine[Any],
+    member: Callable[[sa.ColumnElement[Any]], sa.ColumnElement[Any]],
+    column: sa.ColumnElement[Any],
+) -> sa.ColumnElement[Any]:
+    """The array as JSON whose elements look as they would alone."""
+    unnested = sa.func.unnest(column).table_valued(sa.column("part", sql), with_ordinality="place")
+    parts = unnested.render_derived(name="parts")
+    shown = pg.aggregate_order_by(member(parts.c.part), parts.c.place)
+    array = sa.select(
+        sa.func.coalesce(sa.func.json_agg(shown), sa.literal_column("'[]'::json"))
+    ).scalar_subquery()
+    return sa.case((column.is_(None), sa.null()), else_=array)

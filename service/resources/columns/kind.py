@@ -1,0 +1,98 @@
+"""One type of column, as every part of the engine sees it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.resources.columns.rules import Text
+from service.resources.statements.statement import parameter
+
+EQUALITY = ("eq", "ne", "in")
+ORDER = (*EQUALITY, "lt", "lte", "gt", "gte")
+
+
+class ColumnError(Exception):
+    """A column that the engine cannot serve as it was promised. The message names the column and the way out."""
+
+
+def as_it_is(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A type of column.
+
+    `name` is PostgreSQL's, `annotations` are what a field of the model may be, and `sql` is the type that values are
+    compared in, unbounded so that nothing is rounded to fit. `text` writes a Python value as PostgreSQL reads it; a
+    `native` kind goes to the driver as it is, any other as text with a cast, since drivers treat some values
+    (infinity, the ends of the calendar, REAL) as something else. `member` makes the JSON of it, `parse` and `schema`
+    are for query parameters, `grammar`, `rules` and `before` are Pydantic's on the way in, the last
+    ones before the field's own, and `shown` is its type on the way out. `width` is
+    the most bytes that a value takes in an index, None where only the field can bound it.
+    """
+
+    name: str
+    annotations: tuple[Any, ...]
+    sql: sa.types.TypeEngine[Any]
+    parse: Callable[[str], Any]
+    schema: Mapping[str, Any]
+    width: int | None
+    text: Callable[[Any], str] = str
+    native: bool = False
+    member: Callable[[sa.ColumnElement[Any]], sa.ColumnElement[Any]] = as_it_is
+    operators: tuple[str, ...] = ORDER
+    sortable: bool = True
+    grammar: Text | None = None
+    rules: tuple[Any, ...] = ()
+    before: tuple[Any, ...] = ()
+    shown: Any = None
+    element: "Kind | None" = field(default=None)
+
+    def wire(self, value: Any) -> Any:
+        """A Python value as the driver takes it for `bound`."""
+        if value is None or self.native:
+            return value
+        return self.text(value)
+
+    def wire_list(self, values: list[Any]) -> list[Any]:
+        """The values of an `in` filter as the driver takes them for `bound_list`."""
+        return [self.wire(value) for value in values]
+
+    def wire_shown(self, value: Any) -> Any:
+        """A member of an item, which the service has made itself, as the driver takes it for `bound`."""
+        return value if self.native or value is None or isinstance(value, str) else str(value)
+
+    def bound(self, name: str) -> sa.ColumnElement[Any]:
+        """A parameter of this kind."""
+        if self.native:
+            return parameter(name, self.sql)
+        return sa.cast(parameter(name, sa.Text()), self.sql)
+
+    def bound_list(self, name: str) -> sa.ColumnElement[Any]:
+        """A parameter that is a list of this kind."""
+        if self.native:
+            return parameter(name, sa.ARRAY(self.sql))
+        return sa.cast(parameter(name, sa.ARRAY(sa.Text())), sa.ARRAY(self.sql))
+
+    @cached_property
+    def is_json(self) -> bool:
+        """Whether it holds JSON documents, which a merge patch reaches into."""
+        return isinstance(self.sql, sa.JSON)
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayKind(Kind):
+    """A one-dimensional array of another kind. It travels as an array of texts."""
+
+    def wire(self, value: Any) -> Any:
+        assert self.element is not None
+        text = self.element.text
+        return None if value is None else [None if part is None else text(part) for part in value]
+
+    def bound(self, name: str) -> sa.ColumnElement[Any]:
+        texts: sa.ColumnElement[Any] = parameter(name, sa.ARRAY(sa.Text()))
+        return sa.cast(texts, self.sql)

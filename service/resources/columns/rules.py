@@ -1,0 +1,124 @@
+"""What Pydantic checks of a value on its way in, beside the field's own rules: the grammar and range of its column."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+Json = Mapping[str, Any]
+
+SMALLEST_REAL = 1e-45  # what PostgreSQL writes for the smallest REAL that is not 0
+LARGEST_REAL = 3.4028235e38
+MOST_DIGITS = 1000
+"""Digits before the point, and behind it, of a NUMERIC that names no precision. PostgreSQL takes more, but an entry of
+an index holds no more than a few thousand."""
+
+
+def refusal(message: str) -> PydanticCustomError:
+    """An error whose message reaches the client as it is."""
+    return PydanticCustomError("value", "{message}", {"message": message})
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """A value that is JSON text of a grammar: `parse` reads it or raises `ValueError`, `schema` describes it."""
+
+    parse: Callable[[str], Any]
+    schema: Json
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, __: GetJsonSchemaHandler) -> dict[str, Any]:
+        return dict(self.schema)
+
+    def _read(self, value: Any) -> Any:
+        try:
+            # A text that is none gets the message that says what a text should look like.
+            return self.parse(value if isinstance(value, str) else "")
+        except ValueError as error:
+            raise refusal(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class DecimalRule:
+    """Accepts text of the plain form, or a number; `whole` and `places` are the digits around the point at most."""
+
+    whole: int
+    places: int
+
+    def pattern(self, *, sign: bool = True) -> str:
+        """What the text looks like; without a `sign` for what is never negative."""
+        whole = f"{'-?' if sign else ''}[0-9]{{1,{max(self.whole, 1)}}}"
+        return f"^{whole}(\\.[0-9]{{1,{self.places}}})?$" if self.places else f"^{whole}$"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return BeforeValidator(self._check).__get_pydantic_core_schema__(source, handler)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        shape = handler(schema)
+        choices = shape.get("anyOf", [shape])
+        low = next((choice["minimum"] for choice in choices if "minimum" in choice), -1)
+        for choice in choices:
+            if choice.get("type") == "string":
+                choice["pattern"] = self.pattern(sign=low < 0)
+            elif choice.get("type") == "number" and self.whole < MOST_DIGITS:
+                # No multipleOf: most validators compute it in binary, and then refuse 19.99.
+                choice.setdefault("exclusiveMaximum", 10**self.whole)
+                if "minimum" not in choice:
+                    choice.setdefault("exclusiveMinimum", -(10**self.whole))
+        return shape
+
+    def _check(self, value: Any) -> Any:
+        if value is None:
+            return value
+        if isinstance(value, str):
+            sign, digits = value[:1] == "-", value.removeprefix("-")
+            whole, point, places = digits.partition(".")
+            if not _is_digits(whole) or (point and not _is_digits(places)):
+                raise refusal('must be a number, as text such as "12.50"')
+            self._count(len(whole) if whole != "0" else 0, len(places))
+            return f"{'-' if sign else ''}{digits}"
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            raise refusal('must be a number, as text such as "12.50"')
+        _, figures, exponent = Decimal(str(value)).as_tuple()
+        assert isinstance(exponent, int)
+        self._count(len(figures) + exponent, -exponent)
+        return value
+
+    def _count(self, whole: int, places: int) -> None:
+        if whole > self.whole:
+            raise refusal(f"must have at most {self.whole} digits before the decimal point")
+        if places > self.places:
+            raise refusal(f"must have at most {self.places} decimal places")
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _integral(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and int(float(value)) != value:
+        raise refusal("must be a number that a double holds without loss")
+    return value
+
+
+def _real(value: float | None) -> float | None:
+    if value and not SMALLEST_REAL <= abs(value) <= LARGEST_REAL:
+        raise refusal(f"must be 0, or from {SMALLEST_REAL} to {LARGEST_REAL} in size")
+    return value
+
+
+INTEGRAL = BeforeValidator(_integral)
+"""JSON has one kind of number, so 5.0 is the integer 5, as JSON Schema says too."""
+EXACT = BeforeValidator(_exact)
+REAL = AfterValidator(_real)

@@ -1,0 +1,170 @@
+"""The kinds that are the same in every table."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from enum import Enum
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import AwareDatetime, Field, WithJsonSchema
+
+from service.http.openapi import NO_NUL
+from service.resources.columns import rules, text
+from service.resources.columns.kind import EQUALITY, ORDER, Kind
+
+_RFC3339: sa.ColumnElement[str] = sa.literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
+_UTC: sa.ColumnElement[str] = sa.literal_column("'UTC'")
+_FIRST: sa.ColumnElement[Any] = sa.literal_column("'0001-01-01 00:00:00+00'::timestamptz")
+_BEYOND: sa.ColumnElement[Any] = sa.literal_column("'10000-01-01 00:00:00+00'::timestamptz")
+# How much longer PostgreSQL takes a year to be when it converts an interval than when it compares it: 5.25 days.
+_YEAR_EXCESS = 453_600
+
+_INSTANT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
+_DAY: Mapping[str, Any] = {"type": "string", "format": "date"}
+# The formats time and duration (RFC 3339) want a zone, and know no sign and no fraction.
+_CLOCK: Mapping[str, Any] = {"type": "string", "pattern": text.TIME_PATTERN}
+_SPAN: Mapping[str, Any] = {"type": "string", "pattern": text.DURATION_PATTERN}
+
+
+def _rfc3339(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """In UTC with six digits. What SQL may have written and RFC 3339 cannot say stays as PostgreSQL writes it."""
+    shown = sa.func.to_char(sa.func.timezone(_UTC, column), _RFC3339)
+    return sa.case((sa.and_(column >= _FIRST, column < _BEYOND), shown), else_=sa.cast(column, sa.Text))
+
+
+def _seconds(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """An ISO 8601 duration in seconds, of the length by which PostgreSQL compares: a month has 30 days."""
+    length = sa.extract("epoch", column) - sa.literal_column(str(_YEAR_EXCESS)) * sa.extract("year", column)
+    size = sa.cast(sa.func.trim_scale(sa.func.abs(length)), sa.Text)
+    sign = sa.case(
+        (length < sa.literal_column("0"), sa.literal_column("'-PT'")), else_=sa.literal_column("'PT'")
+    )
+    shown = sign.op("||")(size).op("||")(sa.literal_column("'S'"))
+    return sa.case((sa.func.isfinite(column), shown), else_=sa.cast(column, sa.Text))
+
+
+def _seconds_text(value: timedelta) -> str:
+    micros = value // timedelta(microseconds=1)
+    seconds, rest = divmod(abs(micros), 1_000_000)
+    return f"{'-' if micros < 0 else ''}{seconds}.{rest:06} seconds"
+
+
+def _truth(value: bool) -> str:  # noqa: FBT001  # one value, as of every other kind
+    return "true" if value else "false"
+
+
+def word(value: Any) -> str:
+    """The text of an enum's member, a URL, a path."""
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+class _TextKind(Kind):
+    def wire(self, value: Any) -> Any:
+        return value if value is None or type(value) is str else word(value)
+
+
+def _integer(name: str, sql: sa.types.TypeEngine[Any], bits: int) -> Kind:
+    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    return Kind(
+        name,
+        (int,),
+        sql,
+        partial(text.integer, bits=bits - 1),
+        {"type": "integer", "minimum": low, "maximum": high},
+        width=bits // 8,
+        native=True,
+        rules=(Field(ge=low, le=high),),
+        before=(rules.INTEGRAL,),
+    )
+
+
+def _float(name: str, sql: sa.types.TypeEngine[Any], width: int, *more: Any) -> Kind:
+    number = {"type": "number"}
+    return Kind(name, (float,), sql, text.number, number, width, text=repr, rules=more, before=(rules.EXACT,))
+
+
+SMALLINT = _integer("SMALLINT", sa.SmallInteger(), 16)
+INTEGER = _integer("INTEGER", sa.Integer(), 32)
+BIGINT = _integer("BIGINT", sa.BigInteger(), 64)
+DOUBLE = _float("DOUBLE PRECISION", sa.Double(), 8)
+REAL = _float("REAL", sa.REAL(), 4, rules.REAL)
+BOOLEAN = Kind(
+    "BOOLEAN",
+    (bool,),
+    sa.Boolean(),
+    text.boolean,
+    {"type": "boolean"},
+    width=1,
+    text=_truth,
+    native=True,
+    operators=("eq", "ne"),
+)
+TEXT = _TextKind(
+    "TEXT",
+    (str,),
+    sa.Text(),
+    text.plain,
+    {"type": "string", "pattern": NO_NUL},
+    width=None,
+    text=word,
+    native=True,
+    operators=EQUALITY,
+)
+UUID_ = Kind(
+    "UUID",
+    (UUID,),
+    sa.Uuid(),
+    text.uuid,
+    {"type": "string", "format": "uuid"},
+    width=16,
+    native=True,
+    operators=EQUALITY,
+)
+DATE = Kind(
+    "DATE",
+    (date,),
+    sa.Date(),
+    text.calendar_date,
+    _DAY,
+    width=4,
+    text=date.isoformat,
+    grammar=rules.Text(text.calendar_date, _DAY),
+)
+TIMESTAMP = Kind(
+    "TIMESTAMP WITH TIME ZONE",
+    (datetime, AwareDatetime),
+    sa.DateTime(timezone=True),
+    text.timestamp,
+    _INSTANT,
+    width=8,
+    text=datetime.isoformat,
+    member=_rfc3339,
+    grammar=rules.Text(text.timestamp, _INSTANT),
+    shown=AwareDatetime,
+)
+TIME = Kind(
+    "TIME",
+    (time,),
+    sa.Time(),
+    text.clock_time,
+    _CLOCK,
+    width=8,
+    text=time.isoformat,
+    operators=ORDER,
+    grammar=rules.Text(text.clock_time, _CLOCK),
+    shown=Annotated[time, WithJsonSchema(dict(_CLOCK))],
+)
+INTERVAL = Kind(
+    "INTERVAL",
+    (timedelta,),
+    sa.Interval(),
+    text.duration,
+    _SPAN,
+    width=16,
+    text=_seconds_text,
+    member=_seconds,
+    grammar=rules.Text(text.duration, _SPAN),
+    shown=Annotated[timedelta, WithJsonSchema(dict(_SPAN))],
+)

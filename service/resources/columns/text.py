@@ -1,0 +1,114 @@
+"""The grammar of values that travel as text, in query parameters and in bodies alike. All raise `ValueError`."""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+INTEGER_BITS = 31
+LONGEST_DURATION = timedelta(days=3_652_500)
+"""Ten thousand years, which PostgreSQL's interval holds to the microsecond."""
+
+# What PostgreSQL can store and Python cannot name is refused, and so are times beyond the years 1 to 9999.
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})\Z")
+_FLOAT = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?\Z")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+_CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}"
+_TIMESTAMP = re.compile(
+    rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})[Tt]({_CLOCK})(\.[0-9]{{1,30}})?([Zz]|[+-][0-9]{{2}}:[0-9]{{2}})\Z"
+)
+_TIME = re.compile(rf"({_CLOCK})(\.[0-9]{{1,30}})?\Z")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,30})?$"
+DURATION_PATTERN = (
+    r"^-?P(?=[0-9T])([0-9]{1,7}D)?(T(?=[0-9])([0-9]{1,8}H)?([0-9]{1,10}M)?([0-9]{1,12}(\.[0-9]{1,6})?S)?)?$"
+)
+_DURATION = re.compile(
+    r"(?P<sign>-)?P(?=[0-9T])(?:(?P<days>[0-9]{1,7})D)?(?:T(?=[0-9])(?:(?P<hours>[0-9]{1,8})H)?"
+    r"(?:(?P<minutes>[0-9]{1,10})M)?(?:(?P<seconds>[0-9]{1,12})(?:\.(?P<micros>[0-9]{1,6}))?S)?)?\Z"
+)
+
+
+def integer(text: str, bits: int = INTEGER_BITS) -> int:
+    """Plain decimal digits: no underscore, sign or space that Python would take."""
+    if not _INTEGER.match(text) or not -(2**bits) <= (value := int(text)) < 2**bits:
+        raise ValueError(f"must be an integer from {-(2**bits)} to {2**bits - 1}")
+    return value
+
+
+def timestamp(text: str) -> datetime:
+    """RFC 3339 with a zone, as UTC. Digits behind the sixth of a second's fraction are cut off."""
+    found = _TIMESTAMP.match(text)
+    if not found:
+        raise ValueError("must be a time as in RFC 3339, such as 2026-01-31T09:30:00Z")
+    day, clock, fraction, zone = found.groups()
+    try:
+        given = datetime.fromisoformat(f"{day}T{clock}{_micros(fraction)}{zone.upper()}")
+        return given.astimezone(UTC)
+    except ValueError:
+        raise ValueError("must be a time that exists, such as 2026-01-31T09:30:00Z") from None
+    except OverflowError:
+        raise ValueError("must be between 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z") from None
+
+
+def clock_time(text: str) -> time:
+    """A time of day without a zone. Digits behind the sixth of a second's fraction are cut off."""
+    found = _TIME.match(text)
+    try:
+        return time.fromisoformat(f"{found[1]}{_micros(found[2])}" if found else "")
+    except ValueError:
+        raise ValueError("must be a time of day without a zone, such as 09:30:00") from None
+
+
+def _micros(fraction: str | None) -> str:
+    return f".{fraction[1:7]:0<6}" if fraction else ""
+
+
+def calendar_date(text: str) -> date:
+    try:
+        return date.fromisoformat(text if _DATE.match(text) else "")
+    except ValueError:
+        raise ValueError("must be a date that exists, such as 2026-01-31") from None
+
+
+def duration(text: str) -> timedelta:
+    """An ISO 8601 duration in days, hours, minutes and seconds; years and months have no fixed length."""
+    found = _DURATION.match(text)
+    if not found:
+        raise ValueError("must be a duration in days, hours, minutes and seconds, such as P1DT2H30M")
+    parts = {name: int(found[name] or 0) for name in ("days", "hours", "minutes", "seconds")}
+    value = timedelta(**parts, microseconds=int(f"{found['micros'] or '':0<6}"))
+    if value > LONGEST_DURATION:
+        raise ValueError(f"must be at most {LONGEST_DURATION.days} days")
+    return -value if found["sign"] else value
+
+
+def decimal(text: str, whole: int, places: int) -> Decimal:
+    """A plain number of so many digits before the point and behind it at most."""
+    if not re.match(rf"-?[0-9]{{1,{whole}}}(\.[0-9]{{1,{places}}})?\Z", text):
+        raise ValueError(f"must be a number with up to {whole} digits before the point and {places} after it")
+    return Decimal(text)
+
+
+def number(text: str) -> float:
+    if not _FLOAT.match(text) or abs(value := float(text)) == float("inf"):
+        raise ValueError("must be a number")
+    return value
+
+
+def uuid(text: str) -> UUID:
+    if not _UUID.match(text):
+        raise ValueError("must be a UUID")
+    return UUID(text)
+
+
+def boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text == "true"
+
+
+def plain(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not have a NUL character")
+    return text

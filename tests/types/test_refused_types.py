@@ -1,0 +1,152 @@
+"""What is not served does not start, and says why and what to do."""
+
+import itertools
+from collections.abc import Iterator
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum, StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from pydantic import NaiveDatetime, StringConstraints
+from sqlalchemy.dialects import postgresql as pg
+from sqlmodel import Field
+
+from service.models.base import Resource
+from service.models.indexes import array_index, plain_index, search_index, sort_index, unique_alive
+from service.models.types import text_enum
+from service.resources.declaration import DeclarationError, RestResource
+from tests.engine.tables import new_metadata
+from tests.types.table import SCOPES
+
+_numbers = itertools.count()
+
+
+class Upper(sa.types.TypeDecorator[str]):
+    """A type whose conversion only the ORM would do."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _: Any) -> str | None:
+        return value and value.upper()
+
+
+class Size(StrEnum):
+    SMALL = "s"
+    LARGE = "l"
+
+
+class Level(Enum):
+    LOW = 1
+
+
+def declare(annotation: Any, column: Any = None, *indexes: sa.Index, **more: Any) -> RestResource:
+    """A resource over a table whose field `value` is so annotated, in a column of that type."""
+    field = more.pop("field", {})
+    field |= {"sa_type": column} if column is not None else {}
+    members = {
+        "__annotations__": {"value": annotation},
+        "__module__": __name__,
+        "__tablename__": "zz_refused",
+        "__table_args__": (sort_index("zz_refused", "created_at"), *indexes),
+        "metadata": new_metadata(),
+        "value": Field(**field),
+    }
+    metaclass: Any = type(Resource)
+    model = metaclass(f"ZzRefused{next(_numbers)}", (Resource,), members, table=True)
+    return RestResource(model=model, path="zz-refused", scopes=SCOPES, **more)
+
+
+_OTHERS: tuple[Any, ...] = (
+    pg.HSTORE(), pg.INET(), pg.CIDR(), pg.MACADDR(), pg.CITEXT(), pg.MONEY(), pg.TSVECTOR(), pg.BIT(8), pg.INT4RANGE(),
+    pg.TSTZRANGE(), pg.NUMMULTIRANGE(), sa.CHAR(8), pg.OID(),
+)  # fmt: skip
+
+
+def _refused() -> Iterator[tuple[Any, Any, str]]:
+    for column in _OTHERS:
+        yield str, column, "which is not served; accepted are BOOLEAN, SMALLINT, INTEGER"
+    yield bytes, sa.LargeBinary, "is BYTEA, which is not served"
+    yield dict[str, Any], sa.JSON, "is JSON, which is not served"
+    yield NaiveDatetime, None, "use sa_type=DateTime(timezone=True)"
+    yield datetime, sa.DateTime, "is TIMESTAMP WITHOUT TIME ZONE"
+    yield (
+        datetime,
+        pg.TIMESTAMP(timezone=True, precision=0),
+        "which rounds what is sent; leave the precision out",
+    )
+    yield time, sa.Time(timezone=True), "is TIME WITH TIME ZONE"
+    yield time, pg.TIME(precision=3), "which rounds what is sent"
+    yield timedelta, pg.INTERVAL(fields="YEAR TO MONTH"), "is an INTERVAL of some fields only"
+    yield Decimal, sa.Numeric(10), "is NUMERIC(10), which rounds to whole numbers; name decimal_places"
+    yield Decimal, sa.Numeric(2, 4), "name a scale from 0 to the precision"
+    yield float, sa.Numeric(10, 2, asdecimal=False), "is NUMERIC read as float"
+    yield str, Upper, "has the custom type Upper"
+    yield Size, None, "stores the names of Size, and clients see its values; use sa_type=text_enum(Size)"
+    yield list[list[int]], sa.ARRAY(sa.Integer, dimensions=2), "is an array of arrays; use JSONB"
+    yield list[dict[str, Any]], sa.ARRAY(pg.JSONB), "is an array of JSONB"
+    yield UUID, sa.Uuid(native_uuid=False), "stored as CHAR(32)"
+    yield Decimal, sa.Double, "is Decimal in the model and DOUBLE PRECISION in the table; make them agree"
+    yield str, sa.Integer, "is str in the model and INTEGER in the table"
+    yield int, sa.Text, "is int in the model and TEXT in the table"
+    yield bool, sa.Integer, "is bool in the model and INTEGER in the table"
+    yield int, sa.Boolean, "is int in the model and BOOLEAN in the table"
+    yield list[str], sa.ARRAY(sa.Integer), "in the model and INTEGER[] in the table"
+    yield str, text_enum(Size), "is str in the model and enum in the table"
+
+
+@pytest.mark.parametrize(("annotation", "column", "told"), [*_refused()])
+def test_a_type_that_cannot_be_served_is_refused(annotation: Any, column: Any, told: str) -> None:
+    with pytest.raises(DeclarationError) as raised:
+        declare(annotation, column)
+    assert str(raised.value).startswith("zz-refused: value ")
+    assert told in str(raised.value)
+
+
+def test_a_column_that_is_computed_when_it_is_read_is_refused() -> None:
+    column = sa.Column("value", sa.Integer, sa.Computed("1 + 1", persisted=False))
+    with pytest.raises(DeclarationError, match="value is computed when it is read"):
+        declare(int | None, field={"default": None, "sa_column": column})
+
+
+def test_a_column_of_another_name_is_refused() -> None:
+    with pytest.raises(DeclarationError, match="value is not the name of its column"):
+        declare(int, field={"sa_column": sa.Column("other", sa.Integer)})
+
+
+def _short(length: int) -> dict[str, Any]:
+    return {"field": {"max_length": length}}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "column", "index", "more", "told"),
+    [
+        (str, None, unique_alive("zz_refused", "value"), {}, "is in uq_zz_refused_value without a max_length"),
+        (str, None, sort_index("zz_refused", "value"), {}, "name a max_length of up to 66"),
+        (str, sa.Text, plain_index("zz_refused", "value"), {}, "without a max_length"),
+        (str, None, sort_index("zz_refused", "value"), _short(700), "name a max_length of up to 662"),
+        (list[str], sa.ARRAY(sa.Text), array_index("zz_refused", "value"), {}, "without a max_length"),
+        (str, None, search_index("zz_refused", "value"), {"searchable": ("value",)}, "searchable without"),
+        (
+            str, None, search_index("zz_refused", "value"), {"searchable": ("value",), **_short(100_001)},
+            "a search index takes 100000",
+        ),
+    ],
+)  # fmt: skip
+def test_an_index_that_a_value_may_not_fit_is_refused(
+    annotation: Any, column: Any, index: sa.Index, more: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(DeclarationError) as raised:
+        declare(annotation, column, index, **more)
+    assert "zz-refused: value " in str(raised.value)
+    assert told in str(raised.value)
+
+
+def test_an_index_that_every_value_fits_starts() -> None:
+    declare(str, None, sort_index("zz_refused", "value"), **_short(600))
+    words = list[Annotated[str, StringConstraints(max_length=600)]]
+    declare(words, sa.ARRAY(sa.Text), array_index("zz_refused", "value"))
+    declare(str, sa.Text(collation="C"), sort_index("zz_refused", "value"), **_short(600))

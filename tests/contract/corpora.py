@@ -20,7 +20,8 @@ _MORE = [
     "2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59",
     "0001-01-01T00:00:00+23:59", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00+99:99", "-infinity", "epoch", "now",
 ]  # fmt: skip
-STRINGS = list(dict.fromkeys([*_LIST, *_MORE]))
+LONGEST = 600  # characters that an index takes, and so the most of a specimen's label
+STRINGS = [text[:LONGEST] for text in dict.fromkeys([*_LIST, *_MORE])]
 REFUSED_STRINGS = ["\0", "a\0b", "\ud800", "\udfff", "a\ud83d", "\ude00\ud83d"]
 
 

@@ -18,6 +18,12 @@ class Wire:
 
     url: str
     statements: list[str] = field(default_factory=list)
+    parameters: dict[str, str] = field(default_factory=dict)
+    """What the last connection was started with."""
+    bound: list[bytes] = field(default_factory=list)
+    """Each Bind message: names, then formats and values of the arguments."""
+    named: int = 0
+    """How many statements were prepared under a name, to be used again."""
 
     @contextmanager
     def counted(self) -> Iterator[list[str]]:
@@ -31,8 +37,9 @@ class Wire:
 class _Frontend:
     """One connection's side of the conversation, in pieces of any size."""
 
-    def __init__(self, statements: list[str]) -> None:
-        self._statements = statements
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._statements = wire.statements
         self._buffer = b""
         self._started = False
         self._texts: dict[bytes, str] = {}
@@ -49,7 +56,11 @@ class _Frontend:
                 return
             kind, body = self._buffer[:head], self._buffer[head + 4 : head + length]
             self._buffer = self._buffer[head + length :]
-            self._note(kind, body)
+            if self._started:
+                self._note(kind, body)
+            else:  # protocol version, then names and values in turn
+                words = body[4:].decode().split("\0")
+                self._wire.parameters = dict(zip(words[::2], words[1::2], strict=False))
             self._started = True
 
     def _note(self, kind: bytes, body: bytes) -> None:
@@ -58,7 +69,9 @@ class _Frontend:
         elif kind == b"P":
             name, text, _ = body.split(b"\0", 2)
             self._texts[name] = text.decode()
+            self._wire.named += bool(name)
         elif kind == b"B":
+            self._wire.bound.append(body)
             portal, name, _ = body.split(b"\0", 2)
             self._portals[portal] = self._texts[name]
         elif kind == b"E":
@@ -68,8 +81,7 @@ class _Frontend:
 @asynccontextmanager
 async def wire_to(url: str) -> AsyncIterator[Wire]:
     """A proxy in front of the server of `url`. Clients must not ask for TLS."""
-    target = urlsplit(url)
-    statements: list[str] = []
+    target, wire = urlsplit(url), Wire(url)
     running: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -77,7 +89,7 @@ async def wire_to(url: str) -> AsyncIterator[Wire]:
         assert task is not None
         running.add(task)
         there_reader, there_writer = await asyncio.open_connection(target.hostname, target.port)
-        frontend = _Frontend(statements)
+        frontend = _Frontend(wire)
         ways = [_pump(reader, there_writer, frontend), _pump(there_reader, writer, None)]
         pumps = [asyncio.create_task(way) for way in ways]
         try:
@@ -95,7 +107,8 @@ async def wire_to(url: str) -> AsyncIterator[Wire]:
     login = target.netloc.rpartition("@")[0]
     there = target._replace(netloc=f"{login}@127.0.0.1:{port}", query="sslmode=disable")
     try:
-        yield Wire(urlunsplit(there), statements)
+        wire.url = urlunsplit(there)
+        yield wire
     finally:
         server.close()
         for task in list(running):

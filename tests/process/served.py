@@ -92,8 +92,11 @@ class Served:
                 stderr=log,
                 start_new_session=True,
             )
-        self.api = httpx2.Client(base_url=f"http://{LOOPBACK}:{self.port}", timeout=10)
-        self.admin = httpx2.Client(base_url=f"http://{LOOPBACK}:{self.admin_port}", timeout=10)
+        self.host, admin_host = (
+            str(settings.get(name) or LOOPBACK) for name in ("server__host", "server__admin_host")
+        )
+        self.api = httpx2.Client(base_url=f"http://{self.host}:{self.port}", timeout=10)
+        self.admin = httpx2.Client(base_url=f"http://{admin_host}:{self.admin_port}", timeout=10)
 
     @property
     def output(self) -> str:

@@ -2,8 +2,10 @@
 
 import pytest
 
+import tests.process.settings as _rows  # noqa: F401  # importing it fills the table
 from service.config import Settings
 from service.config.group import Group
+from tests.process.settings.table import ROWS
 from tests.unit.rules.rule import Source, python_sources
 from tests.unit.settings_use import read_fields
 
@@ -38,6 +40,17 @@ def test_every_setting_is_read_somewhere(group: str, sources: list[Source]) -> N
 def test_a_setting_that_nobody_reads_is_found() -> None:
     assert read_fields(SAMPLE, "x", "XSettings") >= {"used", "host", "of_two_words"}
     assert not {"unused", "unrelated"} & read_fields(SAMPLE, "x", "XSettings")
+
+
+def test_effect_of_every_setting_is_looked_at_in_a_started_process() -> None:
+    names = {f"{group}__{field}" for group, field in FIELDS}
+    assert names == set(ROWS), "give each setting a row: tests/process/settings/table.py"
+
+
+@pytest.mark.parametrize(("group", "field"), FIELDS)
+def test_no_row_tries_the_default(group: str, field: str) -> None:
+    row, default = ROWS[f"{group}__{field}"], getattr(GROUPS[group].model_construct(), field)
+    assert callable(row.value) or str(row.value).strip("[]") != str(default).lower()
 
 
 @pytest.mark.parametrize(("group", "field"), FIELDS)

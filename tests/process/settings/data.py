@@ -1,0 +1,152 @@
+"""Pages, batches, exports, idempotency; log lines for humans."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from uuid import uuid4
+
+from tests.process.served import eventually
+from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.protocol.case import get, post
+from tests.protocol.wire import Wire, wire
+
+LIST = "/api/v1/categories"
+EXPORT = f"{LIST}/export"
+MANY = """
+INSERT INTO category (id, slug, name, description, created_by, updated_by)
+SELECT gen_random_uuid(), 'many-' || n, 'Many', repeat('x', 600), 'table', 'table' FROM generate_series(1, 30000) n
+"""
+STALLED = """
+SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND application_name = 'slipway'
+AND datname = current_database()
+"""
+
+
+@process("data")
+def data(place: Place) -> Given:
+    return {
+        "database__url": place.database_url,
+        "redis__enabled": "false",
+        "security__anonymous": "write",
+        "server__write_timeout": 60,
+    }
+
+
+def new(run: Running, **headers: str) -> str:
+    """Create a category under the same slug; its id."""
+    made = run.service.api.post(LIST, json={"slug": f"new-{uuid4().hex[:8]}", "name": "New"}, headers=headers)
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
+
+
+@setting("app__environment", "test", process="data")
+def anyone_may_write(run: Running) -> None:
+    assert new(run)  # production refuses to start with anonymous writes
+
+
+@setting("app__idempotency_hours", 0.0003, process="data")
+def answer_is_kept_for_a_second(run: Running) -> None:
+    body = {"slug": f"once-{uuid4().hex[:8]}", "name": "Once"}
+    headers = {"Idempotency-Key": uuid4().hex}
+    first, second = (run.service.api.post(LIST, json=body, headers=headers).status_code for _ in range(2))
+    time.sleep(1.5)
+    assert (first, second) == (201, 201)
+    assert run.service.api.post(LIST, json=body, headers=headers).status_code == 409
+
+
+@setting("performance__page_size", 3, process="data")
+def page_has_so_many_items(run: Running) -> None:
+    for _ in range(7):
+        new(run)
+    assert len(run.service.api.get(LIST).json()["items"]) == 3
+
+
+@setting("performance__page_size_max", 5, process="data")
+def larger_page_is_refused(run: Running) -> None:
+    assert [run.service.api.get(f"{LIST}?limit={n}").status_code for n in (5, 6)] == [200, 400]
+
+
+@setting("performance__bulk_operations", 2, process="data")
+def larger_bulk_is_refused(run: Running) -> None:
+    def status(count: int) -> int:
+        operation = {"op": "create", "item": {"name": "no slug"}}
+        body = {"mode": "partial", "operations": [operation] * count}
+        return run.service.api.post(f"{LIST}/bulk", json=body).status_code
+
+    assert [status(2), status(3)] == [200, 422]
+
+
+@setting("server__max_buffered_bytes", 2**20, process="data")
+def bodies_share_a_bounded_room(run: Running) -> None:
+    beginning = post(b"Content-Length: 700000", b"{}" + b" " * 699_000)
+    with wire(run.service.port) as first, wire(run.service.port) as second:
+        first.send(beginning)
+        time.sleep(0.3)
+        second.send(beginning)
+        answer = second.answer()
+        assert answer is not None
+        assert answer.problem["code"] == "overloaded"
+
+
+@setting("monitoring__duration_buckets", "0.5,2", process="data")
+def durations_are_counted_in_those(run: Running) -> None:
+    run.service.api.get(LIST)
+    metrics = run.service.admin.get("/metrics").text
+    lines = [x for x in metrics.splitlines() if x.startswith("http_request_duration_seconds_bucket")]
+    assert {line.partition('le="')[2].partition('"')[0] for line in lines} == {"0.5", "2.0", "+Inf"}
+
+
+@setting("logging__format", "console", process="data")
+def lines_are_for_humans(run: Running) -> None:
+    assert run.service.output
+    assert '{"time"' not in run.service.output
+
+
+@setting("logging__access", "false", process="data")
+def requests_leave_no_line(run: Running) -> None:
+    run.service.api.get("/health", headers={"X-Request-Id": "settings-table"})
+    time.sleep(0.2)
+    assert "settings-table" not in run.service.output
+
+
+def stalled(run: Running) -> int:
+    """How many exports wait for their reader."""
+    return int(run.sql(STALLED)[0]["count"])
+
+
+@contextmanager
+def exporting(run: Running, *, receive_buffer: int = 4096) -> Iterator[Wire]:
+    """An export whose reader has taken the first bytes. The one before may hold its slot for another moment."""
+
+    def admitted(stack: ExitStack) -> Wire | None:
+        client = stack.enter_context(wire(run.service.port, receive_buffer=receive_buffer))
+        client.send(get(b"X: 1", path=EXPORT))
+        return client if client.socket.recv(12).endswith(b"200") else None
+
+    with ExitStack() as stack:
+        client = eventually(lambda: admitted(stack))
+        assert client is not None
+        yield client
+
+
+@setting("performance__exports", 1, process="data")
+def second_export_is_turned_away(run: Running) -> None:
+    run.sql(MANY)
+    with exporting(run):
+        assert run.service.api.get(EXPORT).status_code == 503
+
+
+@setting("performance__export_stall", 1, process="data")
+def stalled_export_is_cut_off(run: Running) -> None:
+    with exporting(run):
+        assert eventually(lambda: stalled(run) == 1)
+        assert eventually(lambda: stalled(run) == 0, seconds=6)
+
+
+@setting("performance__export_timeout", 2, process="data")
+def long_export_is_cut_off(run: Running) -> None:
+    with exporting(run, receive_buffer=65536) as client:
+        end = time.monotonic() + 8
+        while time.monotonic() < end and client.socket.recv(65536):
+            time.sleep(0.05)
+        assert time.monotonic() < end

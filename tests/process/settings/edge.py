@@ -1,0 +1,149 @@
+"""What clients may send, and how long they may take."""
+
+import socket
+import time
+from contextlib import ExitStack
+
+from tests.ports import next_port
+from tests.process.served import eventually
+from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.protocol.case import get, many, post
+from tests.protocol.test_deadlines import BIG, established
+from tests.protocol.wire import Answer, wire
+
+SHOP = "https://shop.example"
+LIST = "/api/v1/categories"
+
+
+@process("edge")
+def edge(place: Place) -> Given:
+    return {
+        "database__url": place.database_url,
+        "redis__enabled": "false",
+        "rate_limit__enabled": "false",
+        "database__acquire_timeout": 10,
+        "database__statement_timeout": 20,
+        "database__lock_timeout": 20,
+    }
+
+
+def answer(run: Running, data: bytes) -> Answer:
+    """The first answer to these bytes."""
+    with wire(run.service.port) as client:
+        client.send(data)
+        found = client.answer()
+        assert found is not None
+        return found
+
+
+@setting("server__port", lambda place: place.servers.setdefault("port", next_port()), process="edge")
+def public_port(run: Running) -> None:
+    assert run.service.port == run.place.servers["port"]
+    assert run.service.api.get("/health").status_code == 200
+
+
+@setting("server__admin_port", lambda place: place.servers.setdefault("admin", next_port()), process="edge")
+def admin_port(run: Running) -> None:
+    assert run.service.admin_port == run.place.servers["admin"]
+    assert run.service.admin.get("/livez").status_code == 200
+
+
+@setting("server__max_headers", 20, process="edge")
+def more_headers_are_refused(run: Running) -> None:
+    assert answer(run, get(many(b"X-%d: y", 15))).status == 200
+    assert answer(run, get(many(b"X-%d: y", 30))).status == 431
+
+
+@setting("server__max_header_bytes", 4096, process="edge")
+def larger_header_is_refused(run: Running) -> None:
+    assert answer(run, get(b"X: " + b"y" * 5000)).status == 431
+
+
+@setting("server__max_target_bytes", 1024, process="edge")
+def longer_target_is_refused(run: Running) -> None:
+    assert answer(run, get(b"X: 1", path="/health?" + "y" * 2000)).status == 414
+
+
+@setting("server__max_body_bytes", 2048, process="edge")
+def larger_body_is_refused(run: Running) -> None:
+    assert answer(run, post(b"Content-Length: 3000", b"{}" + b" " * 2998)).status == 413
+
+
+@setting("server__header_timeout", 0.6, process="edge")
+def slow_header_is_cut_off(run: Running) -> None:
+    assert answer(run, get(b"X: 1")[:-4]).status == 408
+
+
+@setting("server__body_timeout", 0.7, process="edge")
+def slow_body_is_cut_off(run: Running) -> None:
+    key = f"X-API-Key: {run.key()['X-API-Key']}\r\n".encode()
+    assert answer(run, post(key + b"Content-Length: 9", b"{")).status == 408
+
+
+@setting("server__keep_alive", 1, process="edge")
+def idle_connection_is_closed(run: Running) -> None:
+    with wire(run.service.port) as client:
+        client.send(get(b"X: 1"))
+        assert client.answer() is not None
+        assert client.closed_within(5) > 0.5
+
+
+@setting("server__write_timeout", 0.6, process="edge")
+def client_that_does_not_read_is_cut_off(run: Running) -> None:
+    with wire(run.service.port, receive_buffer=4096) as client:
+        client.send(BIG * 100)
+        assert eventually(lambda: not established(run.service.port, client), seconds=8)
+
+
+@setting("server__max_concurrency", 2, process="edge")
+def more_requests_are_turned_away(run: Running) -> None:
+    with run.locked("category"), ExitStack() as stack:
+        clients = [stack.enter_context(wire(run.service.port)) for _ in range(3)]
+        for client in clients:
+            client.send(get(b"X: 1", path=LIST))
+        ready = [found for client in clients if (found := _now(client.socket))]
+        assert [found.split()[1] for found in ready] == [b"503"]
+
+
+def _now(connection: socket.socket) -> bytes:
+    connection.settimeout(0.7)
+    try:
+        return connection.recv(64)
+    except TimeoutError:
+        return b""
+
+
+@setting("server__max_connections", 16, process="edge")
+def more_connections_are_turned_away(run: Running) -> None:
+    with ExitStack() as stack:
+        for _ in range(16):
+            stack.enter_context(wire(run.service.port)).send(b"GET")
+        time.sleep(0.1)
+        late = stack.enter_context(wire(run.service.port)).answer()
+        assert late is not None
+        assert late.problem["code"] == "overloaded"
+
+
+@setting("server__trusted_proxies", "127.0.0.2", process="edge")
+def other_proxies_are_not_believed(run: Running) -> None:
+    forwarded = get(b"X-Forwarded-Proto: https")
+    assert "strict-transport-security" not in answer(run, forwarded).headers
+
+
+@setting("security__anonymous", "read", process="edge")
+def anyone_may_read(run: Running) -> None:
+    assert run.service.api.get(LIST).status_code == 200
+    assert run.service.api.post(LIST, json={}).status_code == 401
+
+
+@setting("security__cors_origins", f"{SHOP}, https://desk.example", process="edge")
+def page_of_another_origin_may_call(run: Running) -> None:
+    for path, status in (("/health", 200), ("/nothing", 404)):
+        found = run.service.api.get(path, headers={"Origin": SHOP})
+        assert (found.status_code, found.headers["access-control-allow-origin"]) == (status, SHOP)
+
+
+@setting("security__trusted_hosts", "127.0.0.1,a,*.shop.example", process="edge")
+def other_host_names_are_refused(run: Running) -> None:
+    for host, status in (("eu.shop.example", 200), ("evil.example", 400)):
+        assert run.service.api.get("/docs", headers={"Host": host}).status_code == status

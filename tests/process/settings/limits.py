@@ -1,0 +1,94 @@
+"""How often callers may ask, counted in a Redis of the process's own."""
+
+import redis
+
+from service.local.redis import Redis
+from tests.ports import placed
+from tests.process.served import eventually
+from tests.process.settings.table import Given, Place, Running, process, setting
+
+LIST = "/api/v1/categories"
+WRONG = {"X-API-Key": f"slw_{'0' * 12}_{'x' * 43}"}
+
+
+def own_redis(place: Place) -> Redis:
+    """A Redis that stops with the test."""
+    server = Redis(placed(place.home / "redis"))
+    place.closing.append(server.stop)
+    server.start()
+    place.servers["redis"] = server
+    return server
+
+
+@process("limits")
+def limits(place: Place) -> Given:
+    own_redis(place)
+    return {"database__url": place.database_url, "server__trusted_proxies": "127.0.0.0/8"}
+
+
+@setting("redis__url", lambda place: place.servers["redis"].url, process="limits")
+def limits_are_counted_there(run: Running) -> None:
+    assert run.service.api.get(LIST, headers=run.key()).status_code == 200
+    with redis.Redis.from_url(run.place.servers["redis"].url) as client:
+        assert client.dbsize() > 0
+
+
+@setting("rate_limit__requests", 30, process="limits")
+def requests_have_a_limit(run: Running) -> None:
+    key = run.key()
+    statuses = [run.service.api.get(LIST, headers=key).status_code for _ in range(32)]
+    assert statuses[:20] == [200] * 20
+    assert statuses[-1] == 429
+
+
+@setting("rate_limit__writes", 5, process="limits")
+def writes_have_a_limit(run: Running) -> None:
+    key = run.key()
+    statuses = [run.service.api.post(LIST, headers=key, json={}).status_code for _ in range(6)]
+    assert statuses == [422] * 5 + [429]
+
+
+@setting("rate_limit__window", 7200, process="limits")
+def window_is_as_long(run: Running) -> None:
+    assert "w=7200" in run.service.api.get(LIST, headers=run.key()).headers["ratelimit-policy"]
+
+
+def guess(run: Running, forwarded: str) -> int:
+    """Send a wrong key from an address, as proxies tell it; the status."""
+    return run.service.api.get(LIST, headers={**WRONG, "X-Forwarded-For": forwarded}).status_code
+
+
+@setting("rate_limit__auth_failures", 4, process="limits")
+def wrong_credentials_have_a_limit(run: Running) -> None:
+    assert [guess(run, "203.0.113.1") for _ in range(5)] == [401] * 4 + [429]
+
+
+@setting("server__trusted_hops", 2, process="limits")
+def second_proxy_is_believed(run: Running) -> None:
+    assert [guess(run, f"198.51.100.{number}, 127.0.0.9") for number in range(6)] == [401] * 6
+
+
+@setting("redis__timeout", 1, process="limits")
+def slow_redis_is_waited_for(run: Running) -> None:
+    key = run.key()
+    run.service.api.get(LIST, headers=key)
+    failures = run.service.metric("slipway_redis_failures_total")
+    with redis.Redis.from_url(run.place.servers["redis"].url) as client:
+        client.execute_command("CLIENT", "PAUSE", "300", "ALL")
+    for _ in range(10):  # one of them needs Redis
+        assert run.service.api.get(LIST, headers=run.key()).status_code == 200
+    assert run.service.metric("slipway_redis_failures_total") == failures
+
+
+@setting("redis__retry_after", 30, process="limits")
+def lost_redis_is_left_alone(run: Running) -> None:
+    server = run.place.servers["redis"]
+    server.stop()
+    assert eventually(lambda: _limited_alone(run))
+    server.start()
+    assert not eventually(lambda: not _limited_alone(run), seconds=3.5)
+
+
+def _limited_alone(run: Running) -> bool:
+    run.service.api.get(LIST, headers=run.key())
+    return run.service.metric("slipway_redis_breaker_open") == 1

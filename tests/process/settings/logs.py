@@ -1,0 +1,78 @@
+"""What can be switched off, and the addresses of the two ports."""
+
+import pytest
+
+from service.local.ports import is_free
+from tests.engine.wire import wire_to
+from tests.ports import next_port
+from tests.process.settings.table import Given, Place, Running, process, setting
+
+PUBLIC, ADMIN = "127.0.0.2", "127.0.0.3"
+# Told by the process itself: nothing else shows from outside what the garbage collector looks at.
+TELLING = (
+    "import gc, sys\nfreeze = gc.freeze\ngc.freeze = lambda: (sys.stderr.write('frozen\\n'), freeze())\n"
+)
+
+
+@process("quiet")
+def quiet(place: Place) -> Given:
+    if not is_free(next_port(), PUBLIC):
+        pytest.skip("this system has one loopback address only")
+    place.servers["wire"] = place.background.enter(wire_to(place.database_url))
+    told = place.home / "told"
+    told.mkdir()
+    (told / "sitecustomize.py").write_text(TELLING)
+    return {"database__url": place.servers["wire"].url, "PYTHONPATH": told}
+
+
+@setting("server__host", PUBLIC, process="quiet")
+def public_port_has_another_address(run: Running) -> None:
+    assert run.service.api.get("/health").status_code == 200
+    assert is_free(run.service.port, "127.0.0.1")
+
+
+@setting("server__admin_host", ADMIN, process="quiet")
+def admin_port_has_another_address(run: Running) -> None:
+    assert run.service.admin.get("/livez").status_code == 200
+    assert is_free(run.service.admin_port, "127.0.0.1")
+
+
+@setting("logging__level", "warning", process="quiet")
+def nothing_milder_is_written(run: Running) -> None:
+    run.service.api.get("/health")
+    assert '"level":"info"' not in run.service.output
+
+
+@setting("monitoring__metrics", "false", process="quiet")
+def there_are_no_metrics(run: Running) -> None:
+    assert run.service.probe("/metrics") == 404
+
+
+@setting("feature__docs", "false", process="quiet")
+def there_is_no_docs_page(run: Running) -> None:
+    for path in ("/docs", "/openapi.json"):
+        assert run.service.api.get(path).status_code == 404
+
+
+@setting("redis__enabled", "false", process="quiet")
+def nobody_asks_redis(run: Running) -> None:
+    assert set(run.service.admin.get("/readyz").json()["checks"]) == {"database"}
+
+
+@setting("rate_limit__enabled", "false", process="quiet")
+def nothing_is_limited(run: Running) -> None:
+    answer = run.service.api.get("/api/v1/categories", headers=run.key())
+    assert answer.status_code == 200
+    assert "ratelimit-policy" not in answer.headers
+
+
+@setting("database__pgbouncer", "true", process="quiet")
+def every_statement_is_a_transaction(run: Running) -> None:
+    with run.place.servers["wire"].counted() as statements:
+        assert run.service.api.get("/api/v1/categories", headers=run.key()).status_code == 200
+    assert any(statement.startswith("BEGIN") for statement in statements)
+
+
+@setting("performance__freeze_gc", "false", process="quiet")
+def garbage_collector_sees_everything(run: Running) -> None:
+    assert "frozen" not in run.service.output

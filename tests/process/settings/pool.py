@@ -1,0 +1,156 @@
+"""How many connections to PostgreSQL, and how long for what."""
+
+import socket
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+
+import httpx2
+
+from tests.engine.wire import wire_to
+from tests.process.served import Served, eventually
+from tests.process.settings.table import Given, Place, Running, process, setting
+
+LIST = "/api/v1/categories"
+WAITING = """
+SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'slipway'
+AND datname = current_database()
+"""
+
+
+@process("pool")
+def pool(place: Place) -> Given:
+    place.servers["wire"] = place.background.enter(wire_to(place.database_url))
+    return {"redis__enabled": "false", "security__anonymous": "read"}
+
+
+def asked(run: Running, path: str, times: int, stack: ExitStack) -> list["Future[httpx2.Response]"]:
+    """Requests that wait for the answer in threads of their own."""
+    threads = stack.enter_context(ThreadPoolExecutor(times))
+    url = f"{run.service.api.base_url}{path}"
+    return [threads.submit(httpx2.get, url, timeout=30) for _ in range(times)]
+
+
+def most_waiting(run: Running) -> int:
+    """The most sessions that are seen to wait for a lock within a second."""
+    most, end = 0, time.monotonic() + 1
+    while time.monotonic() < end:
+        most = max(most, run.sql(WAITING)[0]["count"])
+    return most
+
+
+def open_connections(run: Running) -> float:
+    """Those of the fast pool."""
+    states = (
+        run.service.metric(f'slipway_database_connections{{pool="fast",state="{s}"}}')
+        for s in ("idle", "used")
+    )
+    return sum(number or 0 for number in states)
+
+
+@setting("database__url", lambda place: place.servers["wire"].url, process="pool")
+def database_is_that_of_the_url(run: Running) -> None:
+    with run.place.servers["wire"].counted() as statements:
+        assert run.service.api.get(LIST).status_code == 200
+    assert statements
+
+
+@setting("database__pool_min", 3, process="pool")
+def connections_are_kept_open(run: Running) -> None:
+    assert eventually(lambda: open_connections(run) == 3)
+
+
+@setting("database__statement_timeout", 1.4, process="pool")
+def long_statement_is_ended(run: Running) -> None:
+    with run.locked("category"):
+        answer = run.service.api.get(LIST)
+    assert (answer.status_code, answer.json()["code"]) == (504, "overtime")
+
+
+@setting("database__pool_max", 4, process="pool")
+def connections_are_bounded(run: Running) -> None:
+    with ExitStack() as stack, run.locked("category"):
+        asked(run, LIST, 7, stack)
+        assert most_waiting(run) == 4
+
+
+@setting("database__acquire_timeout", 0.8, process="pool")
+def wait_for_a_connection_is_bounded(run: Running) -> None:
+    began = {line["request_id"] for line in run.service.lines(event="request")}
+    with ExitStack() as stack, run.locked("category"):
+        answers = [one.result() for one in asked(run, LIST, 7, stack)]
+    assert {answer.status_code for answer in answers} == {503, 504}
+    refused = [
+        line for line in run.service.lines(event="request", status=503) if line["request_id"] not in began
+    ]
+    assert min(line["duration_ms"] for line in refused) > 600
+
+
+@setting("database__session_pool", 1, process="pool")
+def sessions_are_bounded(run: Running) -> None:
+    made = run.service.api.post(LIST, json={"slug": "pool", "name": "Pool"}, headers=run.key()).json()["id"]
+    with ExitStack() as stack, run.locked("product"):
+        asked(run, f"{LIST}/{made}/summary", 3, stack)
+        assert most_waiting(run) == 1
+
+
+@setting("database__idle_lifetime", 1, process="pool")
+def idle_connection_is_closed(run: Running) -> None:
+    with ExitStack() as stack, run.locked("category"):
+        asked(run, LIST, 4, stack)
+    assert eventually(lambda: open_connections(run) == 3, seconds=6)
+
+
+@setting("database__idle_in_transaction_timeout", 7, process="pool")
+def idle_transaction_is_ended(run: Running) -> None:
+    assert run.place.servers["wire"].parameters["idle_in_transaction_session_timeout"] in ("7000", "7s")
+
+
+@setting("performance__statement_cache", 0, process="pool")
+def no_statement_is_kept(run: Running) -> None:
+    before = run.place.servers["wire"].named
+    for _ in range(3):
+        assert run.service.api.get(LIST).status_code == 200
+    assert run.place.servers["wire"].named == before
+
+
+def listening(place: Place, given: Given) -> Served:
+    """A process that answers its probes, and whose database never does."""
+    service = Served(place.home / "service", **given)
+    place.closing.append(service.close)
+    return service.listening()
+
+
+@process("locks")
+def locks(place: Place) -> Given:
+    return {
+        "database__url": place.database_url,
+        "redis__enabled": "false",
+        "security__anonymous": "read",
+        "database__statement_timeout": 1.2,
+    }
+
+
+@setting("database__lock_timeout", 0.4, process="locks")
+def wait_for_a_lock_is_bounded(run: Running) -> None:
+    with run.locked("category"):
+        answer = run.service.api.get(LIST)
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+
+
+@process("lost", listening)
+def lost(place: Place) -> Given:
+    silent = socket.create_server(("127.0.0.1", 0))
+    place.closing.append(silent.close)
+    place.servers["silent"] = silent
+    port = silent.getsockname()[1]
+    return {"database__url": f"postgresql://slipway:x@127.0.0.1:{port}/slipway", "redis__enabled": "false"}
+
+
+@setting("database__connect_timeout", 0.5, process="lost")
+def silent_database_is_given_up(run: Running) -> None:
+    silent: socket.socket = run.place.servers["silent"]
+    silent.settimeout(4)
+    attempts = [silent.accept()[0] for _ in range(2)]  # the second when the first was given up
+    for attempt in attempts:
+        attempt.close()

@@ -1,0 +1,73 @@
+"""The end of a process, and connections that nobody has accepted yet."""
+
+import os
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import httpx2
+
+from tests.process.served import eventually
+from tests.process.settings.table import Given, Place, Running, process, setting
+
+LIST = "/api/v1/categories"
+
+
+def slow(place: Place) -> Given:
+    """Settings of a process in which a request may wait for long."""
+    return {
+        "database__url": place.database_url,
+        "database__lock_timeout": 60,
+        "database__statement_timeout": 60,
+        "redis__enabled": "false",
+        "security__anonymous": "read",
+    }
+
+
+process("stop")(slow)
+process("end")(slow)
+
+
+@setting("server__backlog", 3, process="stop")
+def connections_wait_in_a_bounded_queue(run: Running) -> None:
+    os.kill(run.service.process.pid, signal.SIGSTOP)
+    try:
+        with ExitStack() as stack:
+            made = [stack.enter_context(socket.socket()) for _ in range(12)]
+            for one in made:
+                one.setblocking(False)
+                one.connect_ex(("127.0.0.1", run.service.port))
+            time.sleep(0.3)
+            assert sum(map(connected, made)) < 8
+    finally:
+        os.kill(run.service.process.pid, signal.SIGCONT)
+
+
+def connected(one: socket.socket) -> bool:
+    try:
+        one.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+@setting("server__drain_delay", 1.5, process="stop")
+def serves_on_for_a_while(run: Running) -> None:
+    began = time.monotonic()
+    run.service.process.send_signal(signal.SIGTERM)
+    assert eventually(lambda: run.service.probe("/readyz") == 503, seconds=1)
+    assert run.service.api.get(LIST).status_code == 200
+    assert run.service.process.wait(20) == 0
+    assert 1.4 < time.monotonic() - began < 4
+
+
+@setting("server__shutdown_timeout", 1, process="end")
+def running_request_is_given_up(run: Running) -> None:
+    with run.locked("category"), ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(httpx2.get, f"{run.service.api.base_url}{LIST}", timeout=30)
+        assert eventually(lambda: run.service.admin.get("/metrics").text.count("in_progress{") > 0)
+        time.sleep(0.5)
+        assert run.service.stop(seconds=8) == 0
+        assert waiting.exception(5) or waiting.result().status_code == 503

@@ -1,0 +1,160 @@
+"""The table: setting, value, probe. And the processes that many rows share.
+
+A new setting gets a row in the file of the process that fits it:
+
+    @setting("server__max_headers", 20, process="edge")
+    def refuses_more_headers(run: Running) -> None:
+        assert ...
+
+The value differs from the default, and the probe fails with the default: `make test-long` starts the process without
+the setting and sees the probe fail. A value may be a function of the `Place`, for what is known only then. Rows of a
+process run in the order in which they are written.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from tests.process.conftest import new_key
+from tests.process.served import Served
+from tests.process.settings.background import Background
+
+Given = dict[str, object]
+
+
+class Place:
+    """What a process finds around it. `servers` holds what `prepare` started, by name."""
+
+    def __init__(self, home: Path, background: Background, database_url: str) -> None:
+        self.home = home
+        self.background = background
+        self.database_url = database_url
+        self.servers: dict[str, Any] = {}
+        self.closing: list[Callable[[], object]] = []
+
+
+@dataclass
+class Running:
+    """A process under test, and how to look at it from outside."""
+
+    place: Place
+    service: Served
+
+    def sql(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        """Ask the database, as its administrator."""
+        return self.place.background.run(_ask(self.place.database_url, statement, *arguments))
+
+    def key(self, *scopes: str) -> dict[str, str]:
+        """The header of a new key."""
+        scopes = scopes or ("catalog:read", "catalog:write")
+        return {"X-API-Key": self.place.background.run(new_key(self.place.database_url, *scopes))}
+
+    @contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """While this lasts, whoever reads the table waits."""
+        leave = threading.Event()
+        held = threading.Event()
+
+        async def hold() -> None:
+            connection = await asyncpg.connect(self.place.database_url)
+            try:
+                await connection.execute(f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+                held.set()
+                await asyncio.to_thread(leave.wait, 60)
+            finally:
+                await connection.close()
+
+        with ThreadPoolExecutor(1) as pool:
+            holding = pool.submit(self.place.background.run, hold())
+            try:
+                assert held.wait(20)
+                yield
+            finally:
+                leave.set()
+                holding.result()
+
+
+async def _ask(url: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(url)
+    try:
+        found: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+        return found
+    finally:
+        await connection.close()
+
+
+Probe = Callable[[Running], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting. Its value is set in the process together with those of the other rows of that process."""
+
+    setting: str
+    value: object
+    process: str
+    probe: Probe
+
+    def value_at(self, place: Place) -> object:
+        return self.value(place) if callable(self.value) else self.value
+
+
+@dataclass(frozen=True)
+class Process:
+    """`prepare` starts what it needs and returns settings that are no rows; `start` starts it."""
+
+    prepare: Callable[[Place], Given]
+    start: Callable[[Place, Given], Served]
+
+
+ROWS: dict[str, Row] = {}
+PROCESSES: dict[str, Process] = {}
+
+
+def serve(place: Place, given: Given) -> Served:
+    """A ready `slipway serve`."""
+    service = Served(place.home / "service", **given)
+    place.closing.append(service.close)
+    return service.ready()
+
+
+def process(
+    name: str, start: Callable[[Place, Given], Served] = serve
+) -> Callable[[Callable[[Place], Given]], None]:
+    """Name a process; the function prepares it."""
+
+    def add(prepare: Callable[[Place], Given]) -> None:
+        assert name not in PROCESSES
+        PROCESSES[name] = Process(prepare, start)
+
+    return add
+
+
+def setting(name: str, value: object, *, process: str) -> Callable[[Probe], Probe]:
+    """Add a row; the function is its probe."""
+
+    def add(probe: Probe) -> Probe:
+        assert name not in ROWS, f"{name} has a row"
+        ROWS[name] = Row(name, value, process, probe)
+        return probe
+
+    return add
+
+
+def started(name: str, place: Place, *, without: str = "") -> Running:
+    """The process with the values of all its rows, but for one."""
+    found = PROCESSES[name]
+    given = found.prepare(place)
+    given |= {
+        row.setting: row.value_at(place)
+        for row in ROWS.values()
+        if row.process == name and row.setting != without
+    }
+    return Running(place, found.start(place, given))

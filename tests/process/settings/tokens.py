@@ -1,0 +1,107 @@
+"""Credentials: how long what is known of them holds."""
+
+import time
+from datetime import UTC, datetime
+
+from tests.engine.api import running
+from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.security.issuer import AUDIENCE, Issuer, local_issuer
+
+LIST = "/api/v1/categories"
+SECRET = "of-the-settings-table-" * 2
+
+
+@process("tokens")
+def tokens(place: Place) -> Given:
+    place.servers["issuer"] = place.background.enter(local_issuer())
+    return {
+        "app__environment": "test",  # production takes tokens over https only
+        "database__url": place.database_url,
+        "redis__enabled": "false",
+    }
+
+
+def status(run: Running, token: str) -> int:
+    return run.service.api.get(LIST, headers={"Authorization": f"Bearer {token}"}).status_code
+
+
+def issuer_of(run: Running) -> Issuer:
+    issuer: Issuer = run.place.servers["issuer"]
+    return issuer
+
+
+def fetches(run: Running) -> int:
+    return issuer_of(run).fetches.get("/jwks", 0)
+
+
+@setting(
+    "security__issuers",
+    lambda place: f'[{{"issuer": "{place.servers["issuer"].url}", "audience": "{AUDIENCE}"}}]',
+    process="tokens",
+)
+def token_of_the_issuer_is_accepted(run: Running) -> None:
+    assert status(run, issuer_of(run).token()) == 200
+
+
+@setting("security__token_leeway", 120, process="tokens")
+def clock_of_the_issuer_may_be_off(run: Running) -> None:
+    now = int(time.time())
+    assert status(run, issuer_of(run).token(iat=now - 300, exp=now - 60)) == 200
+
+
+@setting("security__jwks_refresh", 1, process="tokens")
+def keys_are_fetched_again(run: Running) -> None:
+    status(run, issuer_of(run).token(sub="first"))
+    time.sleep(1.2)
+    before = fetches(run)
+    status(run, issuer_of(run).token(sub="second"))
+    time.sleep(0.3)
+    assert fetches(run) > before
+
+
+@setting("security__jwks_cooldown", 0.2, process="tokens")
+def unknown_key_causes_a_fetch_soon_again(run: Running) -> None:
+    before = fetches(run)
+    for number in range(3):
+        time.sleep(0.4)
+        assert status(run, issuer_of(run).token(headers={"kid": f"new-{number}"})) == 401
+    assert fetches(run) - before >= 2
+
+
+@setting("security__key_cache_seconds", 6, process="tokens")
+def revoked_key_works_a_little_longer(run: Running) -> None:
+    key = run.key()
+    assert run.service.api.get(LIST, headers=key).status_code == 200
+    run.sql("UPDATE api_key SET revoked_at = $1", datetime.now(UTC))
+    time.sleep(1.5)
+    assert run.service.api.get(LIST, headers=key).status_code == 200
+
+
+@setting("security__secret_key", SECRET, process="tokens")
+def cursor_is_signed_with_it(run: Running) -> None:
+    key = run.key()
+    for number in range(2):
+        body = {"slug": f"signed-{number}", "name": "Signed"}
+        assert run.service.api.post(LIST, json=body, headers=key).status_code == 201
+    cursor = run.service.api.get(f"{LIST}?limit=1", headers=key).json()["next_cursor"]
+    for secret, expected in ((SECRET, 200), (SECRET[1:], 400)):
+        place = run.place
+        assert (
+            place.background.run(replica(place.database_url, secret, f"{LIST}?limit=1&cursor={cursor}"))
+            == expected
+        )
+
+
+async def replica(database_url: str, secret: str, path: str) -> int:
+    """What a replica with that key answers."""
+    security = {"secret_key": secret, "anonymous": "read"}
+    async with running(database_url, security=security) as api:
+        return (await api.client.get(path)).status_code
+
+
+@setting("security__jwks_max_age", 2, process="tokens")
+def keys_are_trusted_no_longer_without_their_issuer(run: Running) -> None:
+    assert status(run, issuer_of(run).token(sub="third")) == 200
+    issuer_of(run).status = "500 Internal Server Error"
+    time.sleep(2.4)
+    assert status(run, issuer_of(run).token(sub="fourth")) == 503

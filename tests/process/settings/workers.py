@@ -1,0 +1,20 @@
+"""Several processes behind the same ports."""
+
+from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.process.test_workers import workers_of
+
+
+@process("workers")
+def workers(place: Place) -> Given:
+    # gunicorn leaves a socket object to the garbage collector.
+    return {
+        "database__url": place.database_url,
+        "redis__enabled": "false",
+        "TMPDIR": place.home,
+        "PYTHONWARNINGS": "error,ignore::ResourceWarning",
+    }
+
+
+@setting("server__workers", 2, process="workers")
+def there_are_two_processes(run: Running) -> None:
+    assert len(workers_of(run.service)) == 2

@@ -27,8 +27,8 @@ env: $(STAMP) ## Build the Python environment in .venv
 run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis and sample data (PORT=, ADMIN_PORT=)
 	@exec $(BIN)/slipway dev
 
-test: $(STAMP) ## Run the tests that this machine can run, but for the long ones
-	@$(BIN)/pytest -n auto -m "not long and not fault and not observability"
+test: $(STAMP) ## Run the tests that this machine can run, but for the long ones (ARGS=)
+	@$(BIN)/pytest -n auto -m "not long and not fault and not observability" $(ARGS)
 
 test-long: $(STAMP) ## Run the long tests: the whole API by its document, plans over a million rows, a large crowd
 	@$(BIN)/pytest -n auto -m long

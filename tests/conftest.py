@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests.isolation import forget_settings, log_plainly
 from tests.services import Client, Keeper
 
 KEEPER = pytest.StashKey[Keeper]()
@@ -19,6 +20,8 @@ class DatabaseFactory(Protocol):
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    forget_settings()
+    log_plainly()
     if not hasattr(config, "workerinput"):
         config.stash[KEEPER] = Keeper()
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import asyncpg
 import pytest
-import structlog
 from typer.testing import CliRunner, Result
 
 from service.cli import application
 from service.config import Settings
 from service.database import Database
 from service.security.keys import create_key
+from tests.isolation import log_plainly
 from tests.process.served import Served, command_environment
 
 Serve = Callable[..., Served]
@@ -62,7 +62,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command
     yield run
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
-    structlog.reset_defaults()
+    log_plainly()
 
 
 async def new_key(database_url: str, *scopes: str, **more: Any) -> str:

@@ -10,6 +10,7 @@ import structlog
 
 from service.config import LoggingSettings
 from service.observability import logs
+from tests.isolation import log_plainly
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def stream() -> Iterator[io.StringIO]:
     before = logging.getLogger().handlers[:]
     yield io.StringIO()
     logging.getLogger().handlers[:] = before
-    structlog.reset_defaults()
+    log_plainly()
 
 
 def _fail(_secret: str, message: str) -> None:

@@ -27,7 +27,24 @@ def slow(place: Place) -> Given:
 
 
 process("stop")(slow)
-process("end")(slow)
+
+
+@process("end")
+def unread(place: Place) -> Given:
+    """Nobody reads the output: a pipe stands in the place of the log file."""
+    pipe = place.home / "service" / "log"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    place.closing.append(lambda: os.close(end))
+    return slow(place)
+
+
+@setting("logging__buffer_bytes", 16_384, process="end")
+def lines_beyond_the_buffer_are_dropped(run: Running) -> None:
+    for _ in range(450):  # a pipe holds 64 KiB
+        run.service.api.get("/health")
+    assert eventually(lambda: run.service.metric("slipway_log_lines_dropped_total"), seconds=3)
 
 
 @setting("server__backlog", 3, process="stop")

@@ -17,6 +17,7 @@ from service.http.problems import Problem
 from service.migrations import runner
 from service.resources.catalog import RESOURCES
 from service.resources.engine import Engine, Services
+from service.resources.import_source import ImportFormatError
 from service.resources.importing import Importer, Tally
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import Records
@@ -32,10 +33,12 @@ def import_(
     ] = None,
     from_line: Annotated[int, typer.Option(min=1, help="Start at this line, after an interruption.")] = 1,
 ) -> None:
-    """Add items. Items whose id exists already are left as they are, so an import of lines with ids can be repeated.
+    """Add items from a file of one JSON object a line, plain or gzip.
 
-    Exit codes: 0 all lines are in, 1 some went wrong, 2 no such resource or file, 4 database not reached or too busy,
-    7 database not at the head.
+    Items whose id exists already are left as they are, so an import of lines with ids can be repeated.
+
+    Exit codes: 0 all lines are in, 1 some went wrong, 2 no such resource or file, or another format,
+    4 database not reached or too busy, 7 database not at the head.
     """
     if resource not in {known.path for known in RESOURCES}:
         names = ", ".join(known.path for known in RESOURCES)
@@ -76,6 +79,9 @@ async def _import(settings: Settings, path: str, file: Path, errors: Path | None
             except (Problem, DatabaseUnavailableError) as reason:
                 told = f"stopped after line {importer.tally.line}, {importer.tally}: {reason}"
                 raise CommandError(told, Exit.UNAVAILABLE) from None
+            except ImportFormatError as reason:
+                told = f"{file}: stopped after line {importer.tally.line}: {reason}"
+                raise CommandError(told if importer.tally.line else f"{file}: {reason}", Exit.USAGE) from None
     finally:
         await database.stop()
 

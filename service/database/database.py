@@ -13,6 +13,7 @@ from service.database.connector import Connector
 from service.database.errors import ConnectionLostError, DatabaseUnavailableError
 from service.database.pool import FastPool
 from service.database.probe import Probe
+from service.database.resources import is_out_of_resources, out_of_resources
 from service.database.session import Sessions
 
 
@@ -90,6 +91,10 @@ class Database:
         connection = await self._connector.connect_or_refuse()
         try:
             yield connection
+        except asyncpg.PostgresError as error:
+            if is_out_of_resources(error):
+                raise out_of_resources(error) from error
+            raise
         finally:
             connection.terminate()
 

@@ -9,6 +9,7 @@ import orjson
 
 from service import clock
 from service.config import LoggingSettings
+from service.ndjson import escape_separators
 from service.observability.logs import is_json, stdout_writer
 
 LONGEST = 200
@@ -53,7 +54,7 @@ def _unbuffered(stream: BinaryIO) -> Callable[[bytes], None]:
 
 
 def _as_json(line: AccessLine) -> bytes:
-    return orjson.dumps(
+    text = orjson.dumps(
         {
             "time": clock.now(),
             "level": "info",
@@ -70,6 +71,7 @@ def _as_json(line: AccessLine) -> bytes:
         },
         option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z,
     )
+    return text if text.isascii() else escape_separators(text)
 
 
 def _for_people(line: AccessLine) -> bytes:

@@ -10,6 +10,7 @@ from structlog.typing import EventDict, Processor
 
 from service import clock
 from service.config import LoggingSettings
+from service.ndjson import escape_separators
 from service.observability.writer import LineWriter
 
 LONGEST_VALUE = 2000
@@ -151,7 +152,7 @@ def _json_line(_logger: Any, _method: str, event: EventDict) -> str:
     ordered = {"time": event.pop("timestamp", None), "level": event.pop("level", None), **event}
     while len(line := orjson.dumps(ordered, default=str)) > LONGEST_LINE and _cut_longest(ordered):
         pass
-    return line.decode()
+    return escape_separators(line).decode()
 
 
 def _cut_longest(event: EventDict) -> bool:

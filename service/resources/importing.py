@@ -15,9 +15,11 @@ from service.http import problems, strict_json
 from service.http.problems import FieldError, Problem
 from service.models.base import SYSTEM_FIELDS
 from service.models.ids import uuid7
+from service.ndjson import escape_separators
 from service.resources.bulk import Bulk, Entry, Outcome
 from service.resources.declaration import Hooks
 from service.resources.engine import Engine, again_after_rollback, values_of
+from service.resources.import_source import DAMAGED, ImportFormatError, open_lines
 from service.resources.requests.bodies import field_errors
 from service.resources.schemas.items import is_text_id
 from service.resources.statements.statement import compile_statement, parameter
@@ -72,9 +74,10 @@ class Importer:
     async def run(self, source: BinaryIO, *, from_line: int = 1) -> Tally:
         """Import every line from `from_line` on. What was added stays, also when this raises.
 
-        Raises `DatabaseUnavailableError`, or the `Problem` of a batch that others did not let through in time.
+        Raises `DatabaseUnavailableError`, the `Problem` of a batch that others did not let through in time, or
+        `ImportFormatError` for a file that is something else.
         """
-        numbered = _lines(source, from_line)
+        numbered = _lines(open_lines(source), from_line)
         while batch := list(islice(numbered, BATCH)):
             await self._batch(list(self._judged(batch)))
             self.tally.line = batch[-1][0]
@@ -159,18 +162,26 @@ class Importer:
             item: Any = orjson.Fragment(raw)
         except orjson.JSONDecodeError:
             item = raw[:LONGEST_SAMPLE].decode("utf-8", "replace")
-        self._report.write(orjson.dumps({**head, "item": item}, option=orjson.OPT_APPEND_NEWLINE))
+        line = orjson.dumps({**head, "item": item}, option=orjson.OPT_APPEND_NEWLINE)
+        self._report.write(escape_separators(line))
 
 
 def _lines(source: BinaryIO, from_line: int) -> Iterator[tuple[int, bytes]]:
     number = 0
-    while raw := source.readline(LONGEST_LINE + 1):
+    while raw := _readline(source):
         number += 1
         tail = raw
         while tail and not tail.endswith(b"\n"):
-            tail = source.readline(LONGEST_LINE + 1)  # the rest of a line that is too long
+            tail = _readline(source)  # the rest of a line that is too long
         if number >= from_line:
             yield number, raw.rstrip(b"\r\n")
+
+
+def _readline(source: BinaryIO) -> bytes:
+    try:
+        return source.readline(LONGEST_LINE + 1)
+    except DAMAGED as error:
+        raise ImportFormatError(f"the gzip data is damaged: {error}") from None
 
 
 def _item(document: Any) -> dict[str, Any]:

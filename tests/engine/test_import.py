@@ -1,6 +1,7 @@
 """`slipway import` and `slipway purge` as an operator meets them."""
 
 import asyncio
+import gzip
 import json
 import subprocess
 from collections.abc import Callable
@@ -74,7 +75,7 @@ async def _fill(api: Api) -> None:
         category = await api.category()
         for _ in range(4):
             odd = {"attributes": {"ü": [1.5, None, {"a": "b\n"}], "n": 2**53}, "tags": ["a,b", '"', "é"]}
-            item = product(price=f"{number}.05", description="Line\u2028one\r\ntwo", **odd)
+            item = product(price=f"{number}.05", description="Line\u2028one\r\ntwo\u2029\x85three", **odd)
             item.pop("id")
             await api.make("products", **{**item, "category_id": category})
     (first,) = (await api.client.get(PRODUCTS, params={"limit": "1"})).json()["items"]
@@ -95,6 +96,7 @@ async def test_export_into_an_empty_database_is_the_same_catalogue(
         await _fill(source)
         for path in ("categories", "products"):
             content, items = await _everything(source, path)
+            assert len(content.decode().splitlines()) == len(items)
             (tmp_path / path).write_bytes(content)
             done = await asyncio.to_thread(run, "import", path, tmp_path / path)
             assert (done.exit_code, done.stdout) == (0, f"{len(items)} added, 0 there already, 0 wrong\n")
@@ -193,7 +195,7 @@ def test_standard_input_of_a_process(url: str, stocked: Run, tmp_path: Path) -> 
         )
         return done.returncode, done.stdout
 
-    assert piped("[]") == (1, "0 added, 0 there already, 1 wrong\n")
+    assert piped("null") == (1, "0 added, 0 there already, 1 wrong\n")
 
 
 def test_exit_codes(run: Run, tmp_path: Path) -> None:
@@ -207,6 +209,50 @@ def test_exit_codes(run: Run, tmp_path: Path) -> None:
     assert "Traceback" not in gone.stderr
     empty = run("import", "products", write(tmp_path / "empty"))
     assert (empty.exit_code, empty.stdout) == (0, "0 added, 0 there already, 0 wrong\n")
+
+
+def test_byte_order_mark_and_gzip_are_read(stocked: Run, tmp_path: Path) -> None:
+    plain = write(tmp_path / "plain", product(), product()).read_bytes()
+    marked, packed = tmp_path / "marked", tmp_path / "packed"
+    marked.write_bytes(b"\xef\xbb\xbf" + plain)
+    done = stocked("import", "products", marked)
+    assert (done.exit_code, done.stdout) == (0, "2 added, 0 there already, 0 wrong\n")
+    packed.write_bytes(gzip.compress(marked.read_bytes()))
+    done = stocked("import", "products", packed)
+    assert (done.exit_code, done.stdout) == (0, "0 added, 2 there already, 0 wrong\n")
+    packed.write_bytes(packed.read_bytes()[:-20])
+    assert "gzip data is damaged" in _refused(stocked, packed)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ('{"a":1}\n'.encode("utf-16"), "UTF-16"),
+        ('{"a":1}\n'.encode("utf-16-le"), "UTF-16 or UTF-32"),
+        (b"PK\x03\x04\x14\x00", "a zip archive"),
+        (b"\x28\xb5\x2f\xfd\x04", "zstd"),
+        (gzip.compress(gzip.compress(b"{}")), "gzip within gzip"),
+        (b'[{"sku": "A"}]', "a JSON array"),
+        (b'{\n  "sku": "A"\n}\n', "JSON over several lines"),
+        (b"sku,name\nA,Lamp\n", "CSV"),
+    ],
+)
+def test_file_of_another_format_is_named_in_one_line(
+    stocked: Run, tmp_path: Path, content: bytes, kind: str
+) -> None:
+    file = tmp_path / "other"
+    file.write_bytes(content)
+    told = _refused(stocked, file)
+    assert f"looks like {kind}" in told
+    assert "one JSON object a line" in told
+
+
+def _refused(run: Run, file: Path) -> str:
+    """What is said of a file of which nothing is read."""
+    done = run("import", "products", file)
+    assert (done.exit_code, done.stdout) == (2, "")
+    (told,) = done.stderr.splitlines()
+    return told
 
 
 def test_database_without_schema_is_said_in_one_line(

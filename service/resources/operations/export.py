@@ -14,6 +14,7 @@ from service.database import DatabaseUnavailableError
 from service.database.errors import CONNECTION_ERRORS, describe
 from service.http import problems
 from service.http.state import state_of
+from service.ndjson import escape_separators
 from service.resources.documentation import ALWAYS, Documented, list_parameters, responses_of
 from service.resources.engine import Engine
 from service.resources.lists.listing import ListQuery
@@ -75,7 +76,7 @@ async def _lines(engine: Engine, query: ListQuery, slots: asyncio.Semaphore) -> 
                 while rows := await cursor.fetch(ROWS):
                     if clock.monotonic() > deadline:
                         raise problems.Overtime("The export took longer than it may.")
-                    yield b"".join(row["body"].encode() + b"\n" for row in rows)
+                    yield escape_separators(b"".join(row["body"].encode() + b"\n" for row in rows))
         except asyncpg.PostgresError as error:
             raise engine.problem(error) from error
         except CONNECTION_ERRORS as error:

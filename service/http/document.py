@@ -12,7 +12,7 @@ COMPONENTS = "#/components/schemas/"
 # JSON in is refused with it (RFC 7493), and PostgreSQL has no place for it.
 NO_NUL = r"^[^\u0000]*$"
 # Members of `openapi_extra` on their way to where they belong in the document.
-BODY_MEDIA_TYPES, BODY_SCHEMA = "x-body-media-types", "x-body-schema"
+BODY_MEDIA_TYPE, BODY_SCHEMA = "x-body-media-type", "x-body-schema"
 
 _TEXT: Json = {"type": "string"}
 _NARROWED = {"pattern", "format", "enum", "const", "contentMediaType"}
@@ -81,17 +81,15 @@ def _without_frameworks_422(operation: Json) -> None:
 
 
 def _with_body(operation: Json, components: Json) -> None:
-    """A body that may come in several media types has one schema for all; one that a route reads itself is named."""
+    """A body has the media type that its operation says; one that a route reads itself is named."""
     own = operation.pop(BODY_SCHEMA, None)
     if own is not None:
         schema = {"$ref": COMPONENTS + own["title"]}
         add_models(components, own)
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    kinds = operation.pop(BODY_MEDIA_TYPES, None)
-    if kinds:
-        content = operation["requestBody"]["content"]
-        (schema,) = content.values()
-        operation["requestBody"]["content"] = dict.fromkeys(kinds, schema)
+    if (kind := operation.pop(BODY_MEDIA_TYPE, None)) is not None:
+        (schema,) = operation["requestBody"]["content"].values()
+        operation["requestBody"]["content"] = {kind: schema}
 
 
 def _with_answers_of_the_edge(operation: Json) -> None:

@@ -1,24 +1,29 @@
-"""Content negotiation (RFC 9110, section 12.5.1): each operation has one media type, and the client takes it or not."""
+"""Content negotiation (RFC 9110, section 12.5.1): of an operation's media types, the client takes one or none."""
+
+from collections.abc import Mapping
 
 from starlette.requests import Request
 
 from service.http.problems import NotAcceptable
 
 
-def require_acceptable(request: Request, media_type: str) -> None:
-    """Raises `NotAcceptable` when the `Accept` field excludes `media_type`."""
+def require_acceptable(request: Request, *media_types: str) -> str:
+    """The media type that `Accept` prefers, the first of equals. Raises `NotAcceptable` when it excludes all."""
     accept = ",".join(request.headers.getlist("accept")).lower()
-    if accept in ("", "*/*", media_type):
-        return
-    kind = media_type.partition("/")[0]
-    # The most specific range that fits decides.
+    if accept in ("", "*/*", media_types[0]):
+        return media_types[0]
     qualities = dict(_range(part) for part in accept.split(","))
-    for candidate in (media_type, f"{kind}/*", "*/*"):
-        if candidate in qualities:
-            if qualities[candidate] > 0:
-                return
-            break
-    raise NotAcceptable(f"The answer is {media_type}.")
+    best = max(media_types, key=lambda media_type: _quality(media_type, qualities))
+    if _quality(best, qualities) <= 0:
+        raise NotAcceptable(f"The answer is {' or '.join(media_types)}.")
+    return best
+
+
+def _quality(media_type: str, qualities: Mapping[str, float]) -> float:
+    """The quality of the most specific range that fits, 0 when none does."""
+    kind = media_type.partition("/")[0]
+    fitting = (range_ for range_ in (media_type, f"{kind}/*", "*/*") if range_ in qualities)
+    return next((qualities[range_] for range_ in fitting), 0.0)
 
 
 def _range(part: str) -> tuple[str, float]:

@@ -12,9 +12,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.convertors import Convertor, register_url_convertor
+from starlette.responses import JSONResponse
 
 from service.http.answers import problem_response
-from service.http.document import BODY_MEDIA_TYPES
+from service.http.document import BODY_MEDIA_TYPE
 from service.http.negotiation import require_acceptable
 from service.http.problems import Problem
 from service.resources.engine import Engine, again_after_rollback
@@ -64,7 +65,7 @@ def _add(router: APIRouter, engine: Engine, operation: Operation, path: str, gat
     scope = scopes.write if operation.writes else scopes.read
     documented = operation.document(engine)
     if operation.body is not None:
-        documented["openapi_extra"][BODY_MEDIA_TYPES] = list(operation.media_types)
+        documented["openapi_extra"][BODY_MEDIA_TYPE] = operation.media_type
     name = operation.id_in(engine.resource)
     router.add_api_route(
         path.replace("{id}", "{id:item}"),
@@ -73,7 +74,17 @@ def _add(router: APIRouter, engine: Engine, operation: Operation, path: str, gat
         name=name,
         operation_id=name,
         route_class_override=_route_class(engine, operation, gate, scope),
+        response_class=_answering(operation.produces[0]),
         **documented,
+    )
+
+
+def _answering(media_type: str) -> type[Response]:
+    """A class of responses that OpenAPI takes the media type from; the operation makes the response."""
+    return (
+        JSONResponse
+        if media_type == JSONResponse.media_type
+        else type("", (Response,), {"media_type": media_type})
     )
 
 
@@ -94,7 +105,7 @@ def _endpoint(scope: str, body: type[Any] | None) -> Callable[..., Any]:
 async def _handle(engine: Engine, operation: Operation, gate: Gate, scope: str, request: Request) -> Response:
     try:
         principal = await gate.admit(request, (scope,))
-        require_acceptable(request, operation.produces)
+        require_acceptable(request, *operation.produces)
         if engine.resource.hooks is None or not operation.writes:
             return await operation.handle(engine, request, principal)
         # A change with hooks is a transaction of several statements, which are all tried again together.

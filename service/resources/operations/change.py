@@ -157,7 +157,8 @@ def changed(engine: Engine, rows: Sequence[asyncpg.Record], guard: Guard) -> Res
 def _document_patch(engine: Engine) -> Documented:
     return {
         "summary": f"Change {engine.resource.a_singular}",
-        "description": "A JSON merge patch (RFC 7396). A patch that changes nothing makes no new version.",
+        "description": "A JSON merge patch (RFC 7396), also accepted as `application/json`. A patch that changes "
+        "nothing makes no new version.",
         "status_code": 200,
         "response_model": engine.schemas.read,
         "responses": {
@@ -202,7 +203,7 @@ PATCH = Operation(
     handle=patch,
     document=_document_patch,
     body=lambda engine: engine.schemas.patch,
-    media_types=MERGE_PATCH,
+    media_type=MERGE_PATCH[0],
 )
 REPLACE = Operation(
     "replace",

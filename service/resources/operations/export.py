@@ -13,6 +13,7 @@ from service import clock
 from service.database import DatabaseUnavailableError
 from service.database.errors import CONNECTION_ERRORS, describe
 from service.http import problems
+from service.http.negotiation import require_acceptable
 from service.http.state import state_of
 from service.ndjson import escape_separators
 from service.resources.documentation import ALWAYS, Documented, list_parameters, responses_of
@@ -22,7 +23,8 @@ from service.resources.operations.operation import Operation
 from service.resources.requests.parameters import parse_query
 from service.security.principals import Principal
 
-MEDIA_TYPE = "application/x-ndjson"
+# Generators of clients know how to read the second.
+MEDIA_TYPES = ("application/x-ndjson", "text/plain")
 ROWS = 500
 _STALL = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
 
@@ -30,24 +32,25 @@ _STALL = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
 async def export(engine: Engine, request: Request, _principal: Principal) -> Response:
     """One item a line, in the order of `sort`, out of one snapshot of the database."""
     query = engine.lister.read_all(parse_query(request.scope["query_string"], engine.lister.lists))
+    media_type = require_acceptable(request, *MEDIA_TYPES)
     slots = engine.services.exports
     if slots.locked():
         raise problems.Unavailable("As many exports are running as may.", headers={"Retry-After": "5"})
     if state_of(request.scope).head:
-        answer = Response(media_type=MEDIA_TYPE)
+        answer = Response(media_type=media_type)
         del answer.headers["content-length"]  # which without reading the rows nobody knows
         return answer
     lines = _lines(engine, query, slots)
     first = await anext(lines, b"")  # what goes wrong before the first line is still answered as a problem
-    return _Lines(first, lines)
+    return _Lines(first, lines, media_type)
 
 
 class _Lines(StreamingResponse):
     """Ends the connection and the slot with the answer, also when the client goes away or the process ends."""
 
-    def __init__(self, first: bytes, rest: AsyncGenerator[bytes]) -> None:
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes], media_type: str) -> None:
         self._rest, self._all = rest, _chain(first, rest)
-        super().__init__(self._all, media_type=MEDIA_TYPE)
+        super().__init__(self._all, media_type=media_type)
 
     async def stream_response(self, send: Send) -> None:
         async with aclosing(self._rest), aclosing(self._all):
@@ -87,13 +90,14 @@ def _document(engine: Engine) -> Documented:
     plural = engine.resource.plural
     return {
         "summary": f"Export {plural}",
-        "description": f"All {plural} that pass every filter, one JSON object a line.",
+        "description": f"All {plural} that pass every filter, one JSON object a line. "
+        "With `Accept: text/plain`, the same lines as plain text.",
         "status_code": 200,
         "response_model": None,
         "responses": {
             200: {
                 "description": "One item a line.",
-                "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+                "content": {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES},
             },
             **responses_of(*ALWAYS),
         },
@@ -102,5 +106,5 @@ def _document(engine: Engine) -> Documented:
 
 
 EXPORT = Operation(
-    "export", "GET", "/export", writes=False, handle=export, document=_document, produces=MEDIA_TYPE
+    "export", "GET", "/export", writes=False, handle=export, document=_document, produces=MEDIA_TYPES
 )

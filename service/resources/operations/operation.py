@@ -16,7 +16,10 @@ Handle = Callable[[Engine, Request, Principal], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: how it is reached under the resource's path, who answers, what OpenAPI says of it."""
+    """One operation: how it is reached under the resource's path, who answers, what OpenAPI says of it.
+
+    `media_type` is the body's, and the answer's is one of those that it `produces`, mostly the first.
+    """
 
     name: str
     method: str
@@ -25,8 +28,8 @@ class Operation:
     handle: Handle
     document: Callable[[Engine], Documented]
     body: Callable[[Engine], type[Any]] | None = None
-    media_types: tuple[str, ...] = ("application/json",)
-    produces: str = "application/json"
+    media_type: str = "application/json"
+    produces: tuple[str, ...] = ("application/json",)
     operation_id: Callable[[RestResource], str] | None = None
 
     def id_in(self, resource: RestResource) -> str:

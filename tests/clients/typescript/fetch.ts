@@ -1,0 +1,111 @@
+// Every operation through openapi-typescript and openapi-fetch. A type that is missing or `unknown` does not compile.
+import assert from "node:assert/strict";
+import createClient from "openapi-fetch";
+import type { components, paths } from "./schema.js";
+
+type Product = components["schemas"]["ProductRead"];
+type Problem = components["schemas"]["Problem"];
+
+const [url, key, mark] = process.argv.slice(2) as [string, string, string];
+const client = createClient<paths>({ baseUrl: url, headers: { Authorization: `Bearer ${key}` } });
+
+async function ok<T>(call: Promise<{ data?: T; error?: Problem; response: Response }>) {
+  const { data, error, response } = await call;
+  assert.equal(error, undefined, JSON.stringify(error));
+  return { data: data as T, tag: response.headers.get("etag") ?? "", status: response.status };
+}
+
+async function refused(call: Promise<{ error?: Problem; response: Response }>): Promise<Problem> {
+  const { error } = await call;
+  assert.ok(error);
+  return error;
+}
+
+const id = (id: string) => ({ path: { id } });
+const guarded = (id: string, tag: string) => ({ path: { id }, header: { "If-Match": tag } });
+
+async function keys() {
+  const made = await ok(client.POST("/api/v1/keys", { body: { name: mark, scopes: ["catalog:read"] } }));
+  const { items } = (await ok(client.GET("/api/v1/keys"))).data;
+  assert.ok(items.some((one) => one.prefix === made.data.prefix && one.name === mark));
+  await ok(client.DELETE("/api/v1/keys/{prefix}", { params: { path: { prefix: made.data.prefix } } }));
+}
+
+async function categories(): Promise<string> {
+  const all = "/api/v1/categories", one = "/api/v1/categories/{id}";
+  const body = { slug: `${mark}-a`, name: "A" };
+  const once = { header: { "Idempotency-Key": mark } };
+  const made = await ok(client.POST(all, { params: once, body }));
+  assert.equal((await ok(client.POST(all, { params: once, body }))).data.id, made.data.id);
+  const target = made.data.id;
+  const patched = await ok(client.PATCH(one, { params: guarded(target, made.tag), body: { name: "B" } }));
+  assert.equal(patched.data.version, 2);
+  assert.equal((await refused(client.PATCH(one, { params: guarded(target, made.tag), body: {} }))).code, "precondition_failed");
+  const replaced = await ok(client.PUT(one, { params: guarded(target, patched.tag), body: { ...body, name: "C" } }));
+  const known = crypto.randomUUID();
+  const put = { params: { ...id(known), header: { "If-None-Match": "*" } }, body: { slug: `${mark}-b`, name: "B" } };
+  assert.equal((await ok(client.PUT(one, put))).status, 201);
+  await ok(client.DELETE(one, { params: guarded(target, replaced.tag) }));
+  await ok(client.POST("/api/v1/categories/{id}/restore", { params: id(target) }));
+  const read = await ok(client.GET(one, { params: id(target) }));
+  assert.equal(read.data.name, "C");
+  const history = await ok(client.GET("/api/v1/categories/{id}/history", { params: id(target) }));
+  assert.deepEqual(history.data.items.map((entry) => entry.action), ["restore", "delete", "update", "update", "create"]);
+  const bulk = await ok(client.POST("/api/v1/categories/bulk", {
+    body: { mode: "atomic", operations: [{ op: "patch", id: known, if_match: "*", changes: { name: "D" } }] },
+  }));
+  assert.deepEqual(bulk.data.results.map((result) => result.status), [200]);
+  const query = { slug__in: [`${mark}-a`, `${mark}-b`], sort: ["-name" as const, "created_at" as const] };
+  const list = await ok(client.GET(all, { params: { query } }));
+  assert.deepEqual(list.data.items.map((item) => item.name), ["D", "C"]);
+  const text = await ok(client.GET("/api/v1/categories/export", { params: { query }, parseAs: "text" }));
+  assert.equal(text.data.trimEnd().split("\n").length, 2);
+  return target;
+}
+
+async function products(category: string) {
+  const all = "/api/v1/products", one = "/api/v1/products/{id}", sku = mark.toUpperCase();
+  const body = { name: "Tables, chairs", price: "19.99", category_id: category };
+  const made = await ok(client.POST(all, { body: { ...body, sku: `${sku}-A` } }));
+  const bulk = await ok(client.POST("/api/v1/products/bulk", {
+    body: {
+      mode: "partial",
+      operations: [
+        { op: "create", item: { ...body, sku: `${sku}-B`, name: "Tables", status: "active", price: 0.07 } },
+        { op: "create", item: { ...body, sku: `${sku}-C`, name: "chairs", status: "discontinued" } },
+        { op: "create", item: { ...body, sku: `${sku}-C` } },
+      ],
+    },
+  }));
+  assert.deepEqual(bulk.data.results.map((result) => result.status), [201, 201, 409]);
+  assert.equal(bulk.data.results[2]?.problem?.code, "duplicate");
+  const names = async (query: NonNullable<paths["/api/v1/products"]["get"]["parameters"]["query"]>) =>
+    (await ok(client.GET(all, { params: { query: { ...query, category_id: category } } }))).data.items.map((item: Product) => item.name);
+  assert.deepEqual(await names({ name__in: ["Tables, chairs"] }), ["Tables, chairs"]);
+  assert.deepEqual(await names({ status__in: ["draft", "active"], sort: ["-price", "name"] }), ["Tables, chairs", "Tables"]);
+  const under = await ok(client.GET("/api/v1/categories/{id}/products", { params: { ...id(category), query: { limit: 1, count: "exact" } } }));
+  assert.equal(under.data.total, 3);
+  assert.ok(under.data.next_cursor);
+  const target = made.data.id;
+  const read = await client.GET(one, { params: { ...id(target), header: { "If-None-Match": made.tag } } });
+  assert.equal(read.response.status, 304);
+  const weak = await refused(client.PATCH(one, { params: guarded(target, `W/${made.tag}`), body: { stock: 1 } }));
+  assert.match(weak.detail ?? "", /weak/);
+  const patched = await ok(client.PATCH(one, { params: guarded(target, made.tag), body: { stock: 1, attributes: { a: 1 } } }));
+  const replaced = await ok(client.PUT(one, { params: guarded(target, patched.tag), body: { ...body, sku: `${sku}-A` } }));
+  await ok(client.DELETE(one, { params: guarded(target, replaced.tag) }));
+  await ok(client.POST("/api/v1/products/{id}/restore", { params: id(target) }));
+  await ok(client.GET(one, { params: id(target) }));
+  const history = await ok(client.GET("/api/v1/products/{id}/history", { params: { ...id(target), query: { limit: 2 } } }));
+  assert.equal(history.data.items.length, 2);
+  const text = await ok(client.GET("/api/v1/products/export", { params: { query: { category_id: category } }, parseAs: "text" }));
+  assert.equal(text.data.trimEnd().split("\n").length, 3);
+  const summary = await ok(client.GET("/api/v1/categories/{id}/summary", { params: id(category) }));
+  assert.equal(summary.data.products, 3);
+  const wrong = await refused(client.POST(all, { body: { ...body, sku: "no" } }));
+  assert.equal(wrong.errors?.[0]?.pointer, "/sku");
+}
+
+assert.equal((await ok(client.GET("/health"))).data.status, "ok");
+await keys();
+await products(await categories());

@@ -1,0 +1,76 @@
+// Every operation through @hey-api/openapi-ts.
+import assert from "node:assert/strict";
+import { client } from "./hey/client.gen.js";
+import * as api from "./hey/sdk.gen.js";
+import type { Problem, ProductRead } from "./hey/types.gen.js";
+
+const [url, key, mark] = process.argv.slice(2) as [string, string, string];
+client.setConfig({ baseUrl: url, auth: key });
+
+type Answer<T> = { data?: T; error?: Problem; response?: Response };
+
+async function ok<T>(call: Promise<Answer<T>>) {
+  const { data, error, response } = await call;
+  assert.ok(response?.ok, JSON.stringify(error));
+  return { data: data as T, tag: response.headers.get("etag") ?? "", status: response.status };
+}
+
+const path = (id: string) => ({ path: { id } });
+const guarded = (id: string, tag: string) => ({ path: { id }, headers: { "If-Match": tag } });
+
+async function keys() {
+  const made = await ok(api.createApiKey({ body: { name: mark, scopes: ["catalog:read"] } }));
+  assert.ok((await ok(api.listApiKeys())).data.items.some((one) => one.prefix === made.data.prefix));
+  await ok(api.revokeApiKey({ path: { prefix: made.data.prefix } }));
+}
+
+async function categories(): Promise<string> {
+  const body = { slug: `${mark}-a`, name: "A" };
+  const once = { headers: { "Idempotency-Key": mark } };
+  const made = await ok(api.createCategory({ ...once, body }));
+  assert.equal((await ok(api.createCategory({ ...once, body }))).data.id, made.data.id);
+  const target = made.data.id;
+  const patched = await ok(api.patchCategory({ ...guarded(target, made.tag), body: { name: "B" } }));
+  const replaced = await ok(api.replaceCategory({ ...guarded(target, patched.tag), body }));
+  const known = crypto.randomUUID();
+  const put = { ...path(known), headers: { "If-None-Match": "*" }, body: { slug: `${mark}-b`, name: "B" } };
+  assert.equal((await ok(api.replaceCategory(put))).status, 201);
+  await ok(api.deleteCategory(guarded(target, replaced.tag)));
+  await ok(api.restoreCategory(path(target)));
+  await ok(api.readCategory(path(target)));
+  assert.equal((await ok(api.readHistoryOfCategory(path(target)))).data.items.length, 5);
+  const operations = [{ op: "delete" as const, id: known, if_match: "*" }];
+  assert.equal((await ok(api.bulkChangeCategories({ body: { operations } }))).data.results[0]?.status, 204);
+  const query = { slug__in: [`${mark}-a`, `${mark}-b`], sort: ["-name" as const, "created_at" as const] };
+  assert.equal((await ok(api.listCategories({ query }))).data.items.length, 1);
+  assert.equal((await ok(api.exportCategories({ query, parseAs: "text" }))).data.trimEnd().split("\n").length, 1);
+  return target;
+}
+
+async function products(category: string) {
+  const sku = mark.toUpperCase();
+  const body = { name: "Tables, chairs", price: "4.35", category_id: category };
+  const made = await ok(api.createProduct({ body: { ...body, sku: `${sku}-A` } }));
+  const create = (letter: string, name: string) => ({ op: "create" as const, item: { ...body, sku: `${sku}-${letter}`, name } });
+  await ok(api.bulkChangeProducts({ body: { operations: [create("B", "Tables"), create("C", "chairs")] } }));
+  const named = await ok(api.listProducts({ query: { category_id: category, name__in: ["Tables, chairs"] } }));
+  assert.deepEqual(named.data.items.map((item: ProductRead) => item.name), ["Tables, chairs"]);
+  const sorted = await ok(api.listProductsOfCategory({ ...path(category), query: { sort: ["-price", "name"], status__in: ["draft", "active"] } }));
+  assert.deepEqual(sorted.data.items.map((item) => item.name), ["chairs", "Tables", "Tables, chairs"].sort());
+  const target = made.data.id;
+  const patched = await ok(api.patchProduct({ ...guarded(target, made.tag), body: { stock: 1 } }));
+  const late = await api.patchProduct({ ...guarded(target, made.tag), body: { stock: 2 } });
+  assert.equal(late.error?.code, "precondition_failed");
+  const replaced = await ok(api.replaceProduct({ ...guarded(target, patched.tag), body: { ...body, sku: `${sku}-A` } }));
+  await ok(api.deleteProduct(guarded(target, replaced.tag)));
+  await ok(api.restoreProduct(path(target)));
+  await ok(api.readProduct(path(target)));
+  await ok(api.readHistoryOfProduct({ ...path(target), query: { limit: 2 } }));
+  const lines = await ok(api.exportProducts({ query: { category_id: category }, parseAs: "text" }));
+  assert.equal(lines.data.trimEnd().split("\n").length, 3);
+  assert.equal((await ok(api.summariseCategory(path(category)))).data.products, 3);
+}
+
+assert.equal((await ok(api.readHealth())).data.status, "ok");
+await keys();
+await products(await categories());

@@ -21,7 +21,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: env run test test-long fault-test reliability check format reference lock clean
+.PHONY: env run test test-long fault-test client-test reliability check format reference lock clean
 env: $(STAMP) ## Build the Python environment in .venv
 
 run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis and sample data (PORT=, ADMIN_PORT=)
@@ -36,6 +36,10 @@ test-long: $(STAMP) ## Run the long tests: the whole API by its document, plans 
 
 fault-test: $(STAMP) ## Run the fault tests, which want the machine to themselves (SLIPWAY_FAULT_SEED=, SLIPWAY_FAULT_FULL=1)
 	@$(BIN)/pytest -m "fault or alone" --durations=15 tests/faults
+
+client-test: $(STAMP) ## Generate clients from the OpenAPI document, call every operation with them, lint the document
+	@tests/clients/tools .local/client-tools
+	@SLIPWAY_CLIENT_TOOLS=$(CURDIR)/.local/client-tools $(BIN)/pytest tests/clients
 
 reliability: $(STAMP) ## Write what the last `make fault-test` has measured into docs/reliability.md
 	@$(BIN)/python -m tests.faults.report

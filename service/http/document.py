@@ -37,6 +37,7 @@ def complete(operation: Json, components: Json) -> None:
     _with_body(operation, components)
     _with_answers_of_the_edge(operation)
     _with_scopes(operation)
+    _with_named_choices(operation, components)
     for text in _texts(operation.get("requestBody", {}), components, set()):
         text["pattern"] = NO_NUL
 
@@ -99,6 +100,18 @@ def _with_answers_of_the_edge(operation: Json) -> None:
     for status, answer in responses_of(*_BEFORE_ALL, *of_bodies).items():
         answers.setdefault(str(status), answer)
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _with_named_choices(operation: Json, components: Json) -> None:
+    """Parameters refer to the enumeration of the field that they filter, so that clients have one type for both."""
+    named = {tuple(schema["enum"]): name for name, schema in components.items() if "enum" in schema}
+    for parameter in operation.get("parameters", ()):
+        place, key = (parameter, "schema")
+        if parameter["schema"].get("type") == "array":
+            place, key = (parameter["schema"], "items")
+        name = named.get(tuple(place[key].get("enum", ())))
+        if name is not None:
+            place[key] = {"$ref": COMPONENTS + name}
 
 
 def _with_scopes(operation: Json) -> None:

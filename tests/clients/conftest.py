@@ -93,7 +93,14 @@ def typescript(node: Path, target: Target, tmp_path_factory: pytest.TempPathFact
     for file in ("package.json", "tsconfig.json", "fetch.ts", "hey.ts"):
         (folder / file).write_bytes((HERE / "typescript" / file).read_bytes())
     bin_ = node / ".bin"
-    run(folder, bin_ / "openapi-typescript", target.document_file, "-o", "schema.d.ts")
+    run(
+        folder,
+        bin_ / "openapi-typescript",
+        target.document_file,
+        "--default-non-nullable=false",
+        "-o",
+        "schema.d.ts",
+    )
     config = {
         "input": str(target.document_file),
         "output": {"path": "hey", "importFileExtension": ".js"},

@@ -90,10 +90,7 @@ def categories() -> uuid.UUID:
     results, _ = ok(bulk_change_categories, body=models.CategoryBulk(operations=[rename]))
     assert [(result.status, result.item.name) for result in results.results] == [(200, "D")]
     slugs = [f"{MARK}-a", f"{MARK}-b"]
-    order = [
-        models.ListCategoriesSortItem.VALUE_3,
-        models.ListCategoriesSortItem.CREATED_AT,
-    ]  # the last and the first
+    order = [models.ListCategoriesSortItem.NAME_DESC, models.ListCategoriesSortItem.CREATED_AT]
     page, _ = ok(list_categories, slug_in=slugs, sort=order)
     assert [item.name for item in page.items] == ["D", "A"], page
     text, _ = ok(export_categories, slug_in=slugs)
@@ -119,11 +116,10 @@ def products(category: uuid.UUID) -> None:
     assert [item.name for item in page.items] == ["Tables, chairs"]
     page, _ = ok(list_products, category_id=category, id_in=[made.id], created_at_gte=made.created_at)
     assert [item.price for item in page.items] == ["19.99"]
-    page, _ = ok(list_products_of_category, category, status_in=["draft", "active"], limit=2)
+    states = [models.ProductStatus.DRAFT, models.ProductStatus.ACTIVE]
+    page, _ = ok(list_products_of_category, category, status_in=states, limit=2)
     assert len(page.items) == 2
-    page, _ = ok(
-        list_products_of_category, category, cursor=page.next_cursor, status_in=["draft", "active"], limit=2
-    )
+    page, _ = ok(list_products_of_category, category, cursor=page.next_cursor, status_in=states, limit=2)
     assert len(page.items) == 1
     assert "weak" in str(
         refused(patch_product, made.id, body=models.ProductPatch(), if_match=f"W/{tag}").detail

@@ -71,7 +71,7 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     _route(app, [Engine(resource, services) for resource in resources], gate)
     if settings.feature.docs:
         docs.install(app)
-    openapi.install(app)
+    openapi.install(app, gate.is_open)
     answers.install(app)
     require_scopes(app, API)
     _surround(app, settings, lifecycle, gate)
@@ -82,7 +82,7 @@ def _fastapi(settings: Settings, resources: Sequence[RestResource], lifespan: Li
     return FastAPI(
         title=settings.app.name.capitalize(),
         version=__version__,
-        description="A REST API over one declaration for each resource.",
+        description="Lists page by cursor, entity tags guard changes, errors are problem details (RFC 9457).",
         lifespan=lifespan,
         openapi_url=None,
         docs_url=None,

@@ -1,12 +1,13 @@
 """What an operation in the OpenAPI document says beyond FastAPI's own words: scopes, bodies, answers of the edge."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from service.http import problems
 from service.http.problems import MEDIA_TYPE
 
 Json = dict[str, Any]
+IsOpen = Callable[[Sequence[str]], bool]
 
 COMPONENTS = "#/components/schemas/"
 # JSON in is refused with it (RFC 7493), and PostgreSQL has no place for it.
@@ -31,12 +32,16 @@ _INTEGER: Json = {"type": "integer", "minimum": 0}
 _MORE_HEADERS: dict[int, Json] = {429: {"Retry-After": _INTEGER}, 415: {"Accept": _TEXT}}
 
 
-def complete(operation: Json, components: Json) -> None:
-    """Say the rest of one operation, in place; `components` takes the schemas that only this names."""
+def complete(operation: Json, components: Json, is_open: IsOpen) -> None:
+    """Say the rest of one operation, in place; `components` takes the schemas that only this names.
+
+    `is_open` tells whether these scopes are asked of nobody.
+    """
     _without_frameworks_422(operation)
     _with_body(operation, components)
     _with_answers_of_the_edge(operation)
-    _with_scopes(operation)
+    _with_scopes(operation, is_open)
+    _with_plain_parameters(operation)
     _with_named_choices(operation, components)
     for text in _texts(operation.get("requestBody", {}), components, set()):
         text["pattern"] = NO_NUL
@@ -102,6 +107,19 @@ def _with_answers_of_the_edge(operation: Json) -> None:
     operation["responses"] = dict(sorted(answers.items()))
 
 
+def _with_plain_parameters(operation: Json) -> None:
+    """A parameter cannot be null: an optional one of a hand-written route is just not required.
+
+    Generators drop operations whose header has an `anyOf`.
+    """
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        others = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+        if len(others) == 1:
+            del schema["anyOf"]
+            parameter["schema"] = {**others[0], **schema}
+
+
 def _with_named_choices(operation: Json, components: Json) -> None:
     """Parameters refer to the enumeration of the field that they filter, so that clients have one type for both."""
     named = {tuple(schema["enum"]): name for name, schema in components.items() if "enum" in schema}
@@ -114,7 +132,7 @@ def _with_named_choices(operation: Json, components: Json) -> None:
             place[key] = {"$ref": COMPONENTS + name}
 
 
-def _with_scopes(operation: Json) -> None:
+def _with_scopes(operation: Json, is_open: IsOpen) -> None:
     """Scopes stand in `x-required-scopes` and in the description; an open operation says that it is open.
 
     A security requirement may name scopes of OAuth flows only; keys and bearer tokens have none (OpenAPI 3.1,
@@ -123,7 +141,8 @@ def _with_scopes(operation: Json) -> None:
     security: list[dict[str, list[str]]] = operation.setdefault("security", [])
     scopes = list(dict.fromkeys(scope for one in security for named in one.values() for scope in named))
     if scopes:
-        operation["security"] = [{scheme: [] for scheme in one} for one in security]
+        optional: list[Json] = [{}] if is_open(scopes) else []
+        operation["security"] = [*optional, *({scheme: [] for scheme in one} for one in security)]
         operation["x-required-scopes"] = scopes
         words = f"Needs the scope{'s' if len(scopes) > 1 else ''} {' and '.join(f'`{s}`' for s in scopes)}."
         operation["description"] = f"{operation.get('description', '').rstrip()}\n\n{words}".lstrip()

@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 
 from service.http import operation_ids
-from service.http.document import BODY_SCHEMA, COMPONENTS, NO_NUL, add_models, complete, responses_of
+from service.http.document import BODY_SCHEMA, COMPONENTS, NO_NUL, IsOpen, add_models, complete, responses_of
 
 PACKAGE = "slipway"
 
@@ -41,18 +41,18 @@ def body_of(model: type[BaseModel]) -> dict[str, Any]:
     return {BODY_SCHEMA: model.model_json_schema(ref_template=COMPONENTS + "{model}")}
 
 
-def install(app: FastAPI) -> None:
-    """Replace the application's OpenAPI document."""
+def install(app: FastAPI, is_open: IsOpen) -> None:
+    """Replace the application's OpenAPI document. `is_open` tells whether anybody has these scopes."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
+            app.openapi_schema = _document(app, is_open)
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI, is_open: IsOpen) -> dict[str, Any]:
     package = metadata(PACKAGE)
     schema = get_openapi(
         title=app.title,
@@ -72,7 +72,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     operation_ids.settle(paths)
     for path in paths.values():
         for operation in path.values():
-            complete(operation, components)
+            complete(operation, components, is_open)
     _describe_tags(schema)
     schema["components"]["schemas"] = dict(sorted(components.items()))
     return schema

@@ -10,6 +10,7 @@ from service.models.ids import uuid7
 from service.models.table import Table
 
 PRINCIPAL_LENGTH = 512  # "token:", a subject of 255, "@", an issuer of 250
+_ACTOR = {"examples": ["key:gse3ndxsezxn"]}
 
 
 class Resource(Table):
@@ -31,8 +32,12 @@ class Resource(Table):
         sa_column_kwargs={"server_default": func.now()},
         description="When the item was last changed.",
     )
-    created_by: str = Field(max_length=PRINCIPAL_LENGTH, description="Who created the item.")
-    updated_by: str = Field(max_length=PRINCIPAL_LENGTH, description="Who last changed the item.")
+    created_by: str = Field(
+        max_length=PRINCIPAL_LENGTH, description="Who created the item.", schema_extra=_ACTOR
+    )
+    updated_by: str = Field(
+        max_length=PRINCIPAL_LENGTH, description="Who last changed the item.", schema_extra=_ACTOR
+    )
     version: int = Field(
         default=1, sa_column_kwargs={"server_default": "1"}, description="Rises by one with each change."
     )

@@ -47,10 +47,11 @@ class KeyRead(Output):
     """An API key without its secret."""
 
     prefix: str = Field(
-        description="The part of the key that may be shown; principals are called key:<prefix>."
+        description="The part of the key that may be shown; principals are called key:<prefix>.",
+        examples=["gse3ndxsezxn"],
     )
-    name: str
-    scopes: list[str]
+    name: str = Field(examples=["importer"])
+    scopes: list[str] = Field(examples=[["catalog:read"]])
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None = Field(description="Exact to a minute.")
@@ -60,7 +61,7 @@ class KeyRead(Output):
 class KeyCreated(KeyRead):
     """A new API key with its secret, which is shown this once."""
 
-    key: str
+    key: str = Field(examples=["slw_gse3ndxsezxn_se4rTTyYzlN0MUTM9zlVKAHoCl35oYVdllF0zrrhioA"])
 
 
 class KeyPage(Output):

@@ -51,7 +51,11 @@ IDEMPOTENCY_KEY = {
     "in": "header",
     "required": False,
     "description": "A repeated request under this key gets the first one's answer, and has no effect of its own.",
-    "schema": {"type": "string", "pattern": "^[!#-~]{1,255}$"},
+    "schema": {
+        "type": "string",
+        "pattern": "^[!#-~]{1,255}$",
+        "examples": ["8e03978e-40d5-43e8-bc93-6894a57f9324"],
+    },
 }
 
 

@@ -113,9 +113,13 @@ class Gate:
         return principal
 
     def _without_credential(self, scopes: Sequence[str]) -> Principal:
-        if scopes and all(scope.rpartition(":")[2] in self._anonymous_may for scope in scopes):
+        if self.is_open(scopes):
             return anonymous(scopes)
         raise Unauthenticated
+
+    def is_open(self, scopes: Sequence[str]) -> bool:
+        """Whether a request without credentials has all of these scopes; never without any."""
+        return bool(scopes) and all(scope.rpartition(":")[2] in self._anonymous_may for scope in scopes)
 
     def _find(
         self, look: Callable[[Verifier, str], Principal | None], credential: str | None

@@ -1,14 +1,18 @@
 """The OpenAPI document itself: valid, complete, and free of loose ends."""
 
 from collections.abc import Iterator
-from typing import Any
+from datetime import date
+from typing import Annotated, Any
 
 import jsonschema_rs
 import pytest
+from fastapi import Header, Query
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from service.config import Settings
 from service.main import create_app
+from service.security.access import require_scope
+from service.security.principals import Principal
 
 Json = dict[str, Any]
 PROBLEM = "application/problem+json"
@@ -89,6 +93,55 @@ def test_every_parameter_and_field_is_described(document: Json) -> None:
         for parameter in operation.get("parameters", ()):
             assert parameter.get("description") or parameter["in"] == "path", f"{name} {parameter['name']}"
             assert parameter["schema"], f"{name} {parameter['name']}"
+
+
+def test_optional_parameters_of_hand_written_routes_are_plain() -> None:
+    """Generators drop operations with an `anyOf` in a header."""
+    app = create_app(Settings(app={"environment": "test"}, redis={"enabled": False}))
+
+    @app.get("/api/v1/echo", tags=["odd-ones"])
+    async def echo(
+        _: Annotated[Principal, require_scope("a:read"), require_scope("b:read")],
+        x_tenant: Annotated[str | None, Header(max_length=5)] = None,
+        since: date | None = None,
+        one_of: Annotated[list[int] | None, Query()] = None,
+    ) -> None: ...
+
+    document = app.openapi()
+    operation = document["paths"]["/api/v1/echo"]["get"]
+    schemas = {one["name"]: one["schema"] for one in operation["parameters"]}
+    assert {name: "anyOf" in schema for name, schema in schemas.items()} == dict.fromkeys(schemas, False)
+    assert (schemas["x-tenant"]["type"], schemas["x-tenant"]["maxLength"]) == ("string", 5)
+    assert (schemas["since"]["format"], schemas["one_of"]["type"]) == ("date", "array")
+    assert {"name": "odd-ones", "description": "Odd ones."} in document["tags"]
+    assert operation["operationId"] == "echo"
+
+
+@pytest.mark.parametrize(
+    ("anonymous", "open_"), [("none", set()), ("read", {"get"}), ("write", {"get", "post"})]
+)
+def test_an_open_operation_says_so(anonymous: str, open_: set[str]) -> None:
+    settings = {
+        "app": {"environment": "test"},
+        "redis": {"enabled": False},
+        "security": {"anonymous": anonymous},
+    }
+    document = create_app(Settings.model_validate(settings)).openapi()
+    products = document["paths"]["/api/v1/products"]
+    assert {method for method, operation in products.items() if {} in operation["security"]} == open_
+    assert {} not in document["paths"]["/api/v1/keys"]["get"]["security"]
+    assert document["paths"]["/health"]["get"]["security"] == []
+
+
+def test_lists_are_documented_as_repeated(document: Json) -> None:
+    for path in ("/api/v1/products", "/api/v1/products/export", "/api/v1/categories/{id}/products"):
+        parameters = {one["name"]: one for one in document["paths"][path]["get"]["parameters"]}
+        lists = {name for name, one in parameters.items() if one["schema"].get("type") == "array"}
+        assert {"sort", "id__in", "name__in", "status__in", "price__in"} <= lists
+        assert {(parameters[name]["style"], parameters[name]["explode"]) for name in lists} == {
+            ("form", True)
+        }
+        assert parameters["status__in"]["schema"]["items"] == {"$ref": "#/components/schemas/ProductStatus"}
 
 
 def test_a_total_has_no_default(document: Json) -> None:

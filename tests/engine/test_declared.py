@@ -229,6 +229,23 @@ async def test_operation_that_is_left_out_is_not_there_by_any_way(shop: Shop) ->
     assert (await api.client.post(f"{BASE}/groups", json={"order": "a"})).status_code == 201
 
 
+async def test_two_resources_over_one_model_show_the_same_rows_differently(shop: Shop) -> None:
+    public = gadgets(path="public-gadgets", name="PublicGadget", hidden=("secret", "rank"), sortable=("created_at",),
+                     filterable=("code", "group_id"), without=frozenset({"replace"}))  # fmt: skip
+    api = await shop(groups(), gadgets(), public)
+    item = await make(api, "gadgets", code="a", rank=3)
+    seen = (await api.client.get(f"{BASE}/public-gadgets/{item['id']}")).json()
+    assert seen == {name: value for name, value in item.items() if name != "rank"}
+    group = await make(api, "groups", order="a")
+    made = await make(api, "public-gadgets", code="b", group_id=group["id"])
+    for path in ("gadgets", "public-gadgets"):
+        page = (await api.client.get(f"{BASE}/groups/{group['id']}/{path}")).json()
+        assert [one["id"] for one in page["items"]] == [made["id"]]
+    schemas = api.app.openapi()["components"]["schemas"]
+    assert "rank" in schemas["GadgetRead"]["properties"]
+    assert "rank" not in schemas["PublicGadgetRead"]["properties"]
+
+
 async def test_extra_routes_stand_beside_the_generated_ones(shop: Shop) -> None:
     extra = APIRouter()
 

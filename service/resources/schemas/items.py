@@ -19,9 +19,9 @@ from service.resources.schemas.bulk import BulkSchemas
 class FieldChange(Output):
     """One field of one version: its value before and after, as in the item."""
 
-    field: str
-    before: Any
-    after: Any
+    field: str = Field(examples=["price"])
+    before: Any = Field(description="Null in the first version.", examples=["49.90"])
+    after: Any = Field(examples=["44.90"])
 
 
 class HistoryEntry(Output):
@@ -29,7 +29,7 @@ class HistoryEntry(Output):
 
     version: int
     action: Literal["create", "update", "delete", "restore", "erase"]
-    actor: str = Field(description="Who changed it.")
+    actor: str = Field(description="Who changed it.", examples=["key:gse3ndxsezxn"])
     request_id: str | None = Field(description="The request that changed it, null for changes past the API.")
     at: AwareDatetime
     changes: list[FieldChange]

@@ -101,7 +101,7 @@ chart-test: $(STAMP) ## Test the chart without a cluster, by reviewers' programs
 	@tests/chart/tools .local/chart-tools
 	@SLIPWAY_CHART_TOOLS=$(CURDIR)/.local/chart-tools $(BIN)/pytest -n 2 -m "not observability" tests/chart tests/observability
 
-observability-test: $(STAMP) ## Put every query of dashboards and alerts to a real Prometheus and Loki (PICTURES=1: draw docs/pictures)
+observability-test: $(STAMP) ## Put every query of dashboards and alerts to a real Prometheus, and to a real Loki where there is one (PICTURES=1: draw docs/pictures)
 	@SLIPWAY_PICTURES=$(if $(PICTURES),$(CURDIR)/docs/pictures) $(BIN)/pytest -m observability tests/observability
 
 cluster-up: image chart-deps ## Make a cluster for tests: KUBECONFIG's, or kind's (SLIPWAY_KIND_IMAGE=), with the image in it

@@ -37,6 +37,7 @@ NOT_COMMANDS = {
     "config.server.trusted_hops: 2",
     'grafana_dashboard: "1"',
     "keys list",
+    "log lines dropped",
     'no matches for kind "ServiceMonitor"',
     "password authentication failed",
     "promtool test rules",

@@ -11,6 +11,9 @@ from schemathesis.openapi.checks import RejectedPositiveData, UndefinedStatusCod
 
 Json = dict[str, Any]
 
+RESTORED: set[str] = set()
+"""Ids of items that were restored after they were deleted."""
+
 # A valid request may be refused for the state of the data, or a rule between values: the code, and what it says.
 REASONS = {
     "idempotency_key_reused": "Send a new key",
@@ -46,6 +49,16 @@ def before_call(_: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> Non
 
 
 @schemathesis.hook
+def after_call(_: HookContext, case: Case[Any], response: Response) -> None:
+    """Remember what was restored since it was deleted."""
+    id_ = str(case.path_parameters.get("id"))
+    if case.operation.path.endswith("/restore") and response.status_code == 200:
+        RESTORED.add(id_)
+    elif case.operation.method.upper() == "DELETE":
+        RESTORED.discard(id_)
+
+
+@schemathesis.hook
 def filter_failure(_: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
     """Whether a failure is one. Each exception is as narrow as the problem that it lets pass."""
     if isinstance(failure, RejectedPositiveData):
@@ -53,8 +66,9 @@ def filter_failure(_: HookContext, failure: Failure, case: Case[Any], response: 
     if isinstance(failure, AcceptedNegativeData):
         return not _is_partial_bulk(case, response)
     if isinstance(failure, UseAfterFree):
-        # What is deleted keeps its past.
-        return not (case.operation.path.endswith("/history") or "as_of" in (case.query or {}))
+        # What is deleted keeps its past, and may have been restored since.
+        past = case.operation.path.endswith("/history") or "as_of" in (case.query or {})
+        return not (past or case.path_parameters.get("id") in RESTORED)
     if isinstance(failure, UndefinedStatusCode):
         # Not this operation: `/products/bulk` is a path of its own, which comes before `/products/{id}`.
         return not (response.status_code == 405 and case.path_parameters.get("id") in ("bulk", "export"))

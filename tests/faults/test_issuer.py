@@ -81,6 +81,7 @@ def make(issuer: Issuer, trouble: str) -> None:
             issuer.status, issuer.headers = "302 Found", f"Location: {issuer.url}/elsewhere\r\n"
 
 
+@pytest.mark.fault
 async def test_known_keys_work_whatever_the_issuer_does(
     trial: Trial, issuer: Issuer, figure: Figures
 ) -> None:

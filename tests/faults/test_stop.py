@@ -42,6 +42,7 @@ async def _rounds(trial: Trial, count: int, *, rate: float) -> float:
     return longest
 
 
+@pytest.mark.fault
 async def test_sigterm_fails_no_request(trial: Trial, figure: Figures) -> None:
     await trial.serve(2, {**DRAIN, **PATIENT})
     seconds = await _rounds(trial, 1, rate=30)

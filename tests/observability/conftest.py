@@ -14,7 +14,6 @@ from tests.services import Client
 def seen(tmp_path_factory: pytest.TempPathFactory, services: Client) -> Iterator[Evidence]:
     """One run, played once."""
     helm_or_skip("helm")
-    for name in ("prometheus", "loki"):
-        program(name)
+    program("prometheus")
     with evidence(tmp_path_factory.mktemp("observed"), services) as found:
         yield found

@@ -127,8 +127,8 @@ def prometheus(folder: Path, targets: list[Target], rules: dict[str, Any]) -> It
 
 
 @contextmanager
-def loki(folder: Path) -> Iterator[Loki]:
-    """A Loki that keeps its lines in a folder."""
+def loki(path: Path, folder: Path) -> Iterator[Loki]:
+    """The Loki at `path`, which keeps its lines in a folder."""
     folder.mkdir()
     port = next_port()
     schema = {
@@ -164,7 +164,7 @@ def loki(folder: Path) -> Iterator[Loki]:
     }
     (folder / "loki.yml").write_text(json.dumps(settings), "utf-8")
     with _running(
-        program("loki"), folder / "log", Loki(port), f"-config.file={folder / 'loki.yml'}", "-target=all"
+        str(path), folder / "log", Loki(port), f"-config.file={folder / 'loki.yml'}", "-target=all"
     ) as api:
         yield api
 

@@ -103,30 +103,5 @@ def test_limits_can_be_off(serve: Serve) -> None:
     assert "ratelimit" not in answers[0].headers
 
 
-def test_requests_go_on_when_redis_stops_and_when_it_returns(
-    serve: Serve, own_redis: Redis, headers: dict[str, str]
-) -> None:
-    service = serve(redis__url=own_redis.url, redis__retry_after=0.5, redis__timeout=1).ready()
-    assert service.api.get(LIST, headers=headers).status_code == 200
-    own_redis.stop()
-    began = time.monotonic()
-    answers = [service.api.get(LIST, headers=headers) for _ in range(200)]
-    assert {a.status_code for a in answers} == {200}
-    assert time.monotonic() - began < 10
-    assert eventually(lambda: not redis_check(service))
-    assert service.probe("/readyz") == 200
-    assert 'slipway_dependency_up{dependency="redis"} 0.0' in service.admin.get("/metrics").text
-    assert len(service.lines(event="redis unreachable, each process counts for itself")) == 1
-
-    own_redis.start()
-    assert eventually(lambda: redis_check(service))
-    assert service.api.get(LIST, headers=headers).status_code == 200
-    assert len(service.lines(event="redis is back")) == 1
-
-
 def knows_of_three(service: Served) -> bool:
     return "slipway_limiter_processes 3.0" in service.admin.get("/metrics").text
-
-
-def redis_check(service: Served) -> bool:
-    return bool(service.admin.get("/readyz").json()["checks"]["redis"]["ok"])

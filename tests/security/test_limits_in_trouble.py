@@ -14,16 +14,20 @@ from service.security.limits import Policy
 from tests.api.conftest import unique
 from tests.ports import placed
 from tests.security.limiting import CALLER, HOUR, Clock, Reference, Trio, hands
+from tests.services import Client
 
 __all__ = ["hands"]
 
+OWN = 8  # number of the first logical database that no worker uses
 MakeTrio = Callable[[int], Trio]
 
 
 @pytest.fixture
-async def trio(redis_url: str) -> AsyncIterator[MakeTrio]:
+async def trio(services: Client, worker: int) -> AsyncIterator[MakeTrio]:
     """`trio(requests)`: three processes with a limit of so many requests an hour, and no other on their Redis."""
     made: list[Trio] = []
+    # Not the worker's own database: applications that live as long as the worker count themselves there.
+    redis_url = services.redis(OWN + worker)
     redis = Redis.from_url(redis_url)
     await redis.flushdb()
     await redis.aclose()

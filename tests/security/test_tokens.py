@@ -153,6 +153,7 @@ async def test_known_keys_outlive_trouble_of_the_issuer(
             await asyncio.sleep(0.01)
     assert await verifier.verify(issuer.token(sub="after"))
     assert issuer.fetches["/.well-known/openid-configuration"] == 2
+    assert "/elsewhere" not in issuer.fetches
 
 
 @pytest.mark.parametrize("trouble", ["down", "empty", "huge", "redirect", "no JSON", "weak", "secret"])

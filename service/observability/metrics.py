@@ -32,6 +32,11 @@ cache_requests = Counter(
     "Credentials looked for among those verified a moment ago, by cache (api_keys, tokens) and result (hit, miss).",
     ["cache", "result"],
 )
+hook_failures = Counter(
+    "slipway_hook_failures",
+    "Hooks that failed after the commit, by resource. The change was made; what the hook does was not.",
+    ["resource"],
+)
 draining = Gauge(
     "slipway_draining",
     "1 from SIGTERM on, while the process serves on so that balancers notice.",

@@ -29,20 +29,6 @@ OPERATIONS = frozenset(
 
 MAX_SORT_FIELDS = 3
 BULK_KINDS = ("create", "patch", "delete")
-# What the engine's own statements call their parameters and columns.
-TAKEN = frozenset(
-    {
-        "principal",
-        "versions",
-        "excluded",
-        "patch",
-        "item",
-        "ordinality",
-        "is_allowed",
-        "is_fixed",
-        "has_changes",
-    }
-)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 SINGULAR = re.compile(r"[A-Za-z][A-Za-z0-9]*([ -][A-Za-z0-9]+)*\Z")
 # No name of the engine's own in a statement begins with a letter, so no table can hide behind one.
@@ -173,10 +159,6 @@ class RestResource:
         if self.without.issuperset(BULK_KINDS) and "bulk" not in self.without:
             raise self._wrong(
                 "without create, patch and delete there is nothing to do in bulk; leave it out too"
-            )
-        if taken := TAKEN.intersection(self.own_fields):
-            raise self._wrong(
-                f"the engine needs the name {', '.join(sorted(taken))} itself; rename the field"
             )
         if "id" in self.hidden:
             raise self._wrong("the id cannot be hidden, since it is how items are found")

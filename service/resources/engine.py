@@ -1,6 +1,7 @@
 """One resource at work: its schemas, statements and tags, and the way to run a statement for a request."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from service.http import problems
 from service.http.database_errors import UNDONE, columns_of_constraints, problem_of
 from service.http.state import state_of
 from service.resources.declaration import Change, RestResource
+from service.resources.hooks import NO_CONNECTION, HookRunner
 from service.resources.lists.cursor import CursorCodec
 from service.resources.lists.listing import Lister
 from service.resources.requests.idempotency import Records
@@ -27,7 +29,7 @@ from service.resources.schemas.items import Schemas, is_text_id
 from service.resources.statements.batches import BatchWriter, unique_fields
 from service.resources.statements.columns import representation
 from service.resources.statements.history import Historian
-from service.resources.statements.statement import Statement, compile_statement, parameter
+from service.resources.statements.statement import Statement, compile_statement, own_field, parameter
 from service.resources.statements.writing import Writer
 from service.security.principals import Principal
 
@@ -56,6 +58,7 @@ class Engine:
         self.resource = resource
         self.services = services
         self.schemas = Schemas(resource, bulk_operations=services.sizes.bulk_operations)
+        self.hooks = HookRunner(resource, self.schemas)
         self.lister = Lister(resource, services.sizes, services.cursors)
         self.historian = Historian(resource)
         self.tags = TagMaker(resource.shown_fields)
@@ -64,6 +67,7 @@ class Engine:
         self.read_one = _read_one(resource)
         self.constraints = columns_of_constraints(resource.table)
         self.unique_fields = unique_fields(resource.table)
+        self.unique_keys = sum(bool(index.unique) for index in resource.table.indexes)
 
     async def run(self, statement: Statement, values: Mapping[str, Any]) -> list[asyncpg.Record]:
         """Run one statement in a transaction of its own. Raises the problem that PostgreSQL's error means.
@@ -111,38 +115,46 @@ class Engine:
     ) -> AsyncIterator[tuple[Run, dict[str, Any]]]:
         """The way to run the statement of one change, and its parameters: wire values, id, principal, request id.
 
-        With hooks, the block runs in a transaction between them; without, the statement is the transaction. Those
-        after the change hear only of one that was made.
+        With hooks in its transaction, the block runs in a transaction between them; otherwise the statement is the
+        transaction. Hooks after the change hear only of one that was made.
         """
-        hooks = self.resource.hooks
-        if hooks is None:
+        if not self.hooks.exist:
             yield self.run, self.parameters(request, principal, item_id, values)
             return
+        change = Change(operation, item_id, principal, dict(values), NO_CONNECTION)
         made = False
-        async with self.transaction() as connection:
-            change = Change(operation, item_id, principal, dict(values), connection)
-            before = {"create": hooks.before_create, "delete": hooks.before_delete}
-            await before.get(operation, hooks.before_update)(change)
 
-            async def run(statement: Statement, arguments: Mapping[str, Any]) -> list[asyncpg.Record]:
-                nonlocal made
-                rows = await self.run_on(connection, statement, arguments)
-                made = bool(rows) and rows[0].get("done", True)
-                return rows
+        async def run(statement: Statement, arguments: Mapping[str, Any]) -> list[asyncpg.Record]:
+            nonlocal made
+            if change.connection is NO_CONNECTION:
+                rows = await self.run(statement, arguments)
+            else:
+                rows = await self.run_on(change.connection, statement, arguments)
+            made = bool(rows) and rows[0].get("done", True)
+            return rows
 
+        async with contextlib.AsyncExitStack() as stack:
+            if self.hooks.need_transaction(operation):
+                change.connection = await stack.enter_async_context(self.transaction())
+                await self.hooks.before(change)
             yield run, self.parameters(request, principal, item_id, change.values)
             if made:
-                await hooks.before_commit(change)
+                await self.hooks.before_commit([change])
         if made:
-            await hooks.after_commit(change)
+            await self.hooks.after_commit([change])
 
     def parameters(
         self, request: Request, principal: Principal, item_id: UUID, values: Mapping[str, Any]
     ) -> dict[str, Any]:
+        """The parameters of a change of one item, values as the driver takes them."""
         kinds = self.resource.kinds
-        wire = {name: kinds[name].wire(value) for name, value in values.items()}
+        wire = {own_field(name): kinds[name].wire(value) for name, value in values.items()}
         request_id = state_of(request.scope).request_id
-        return {**wire, "id": item_id, "principal": principal.id, "ctx_request_id": request_id}
+        return {**wire, "id": item_id, "principal": principal.id, "request_id": request_id}
+
+    def fields_in(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+        """The fields that a change sets: those that the client named, as the hooks have left them."""
+        return tuple(name for name in self.resource.own_fields if own_field(name) in arguments)
 
     def item_id(self, request: Request) -> UUID:
         """The id in the path. Raises `NotFound` when no item can have it."""

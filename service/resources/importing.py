@@ -16,8 +16,9 @@ from service.http.problems import FieldError, Problem
 from service.models.base import SYSTEM_FIELDS
 from service.models.ids import uuid7
 from service.ndjson import escape_separators
-from service.resources.bulk import Bulk, Entry, Outcome
-from service.resources.declaration import Hooks
+from service.resources.bulk import Entry, Outcome
+from service.resources.bulk_run import BulkRun
+from service.resources.declaration import Change
 from service.resources.engine import Engine, again_after_rollback, values_of
 from service.resources.import_source import DAMAGED, ImportFormatError, open_lines
 from service.resources.requests.bodies import field_errors
@@ -28,6 +29,13 @@ from service.security.principals import Principal
 IMPORTER = Principal("system:import", frozenset())
 BATCH = 1000
 LONGEST_LINE = 4 * 2**20  # bytes
+REPORTED = {
+    "line",
+    "code",
+    "detail",
+    "errors",
+    "item",
+}  # members of a line in an error report, no more and no less
 LONGEST_SAMPLE = 2000  # bytes of a line that is no JSON, in the report
 
 
@@ -121,7 +129,8 @@ class Importer:
     async def _batch(self, lines: list[_Line]) -> None:
         if not lines:
             return
-        known, outcomes = await again_after_rollback(lambda: self._apply(lines))
+        known, outcomes, changes = await again_after_rollback(lambda: self._apply(lines))
+        await self._engine.hooks.after_commit(changes, cancellable=True)
         new = [line for line in lines if line.entry.id not in known]
         self.tally.known += len(known)
         for line in new:
@@ -131,21 +140,18 @@ class Importer:
             else:
                 self.tally.added += 1
 
-    async def _apply(self, lines: list[_Line]) -> tuple[set[UUID], dict[int, Outcome]]:
-        """The ids that are there already, and what became of the other lines, in one transaction."""
-        engine, hooks = self._engine, self._engine.resource.hooks or Hooks()
+    async def _apply(self, lines: list[_Line]) -> tuple[set[UUID], dict[int, Outcome], list[Change]]:
+        """The ids that are there already, what became of the other lines, and the changes, in one transaction."""
+        engine = self._engine
         async with engine.transaction() as connection:
             ids = [line.entry.id for line in lines]
             known = {row["id"] for row in await connection.fetch(self._known.sql, ids)}
             entries = deepcopy([line.entry for line in lines if line.entry.id not in known])
-            run = Bulk(engine, connection, IMPORTER, self._request_id)
+            run = BulkRun(engine, connection, IMPORTER, self._request_id)
             outcomes = await run.apply(entries)
             changes = run.changes(entries, outcomes)
-            for change in changes:
-                await hooks.before_commit(change)
-        for change in changes:
-            await hooks.after_commit(change)
-        return known, outcomes
+            await engine.hooks.before_commit(changes)
+        return known, outcomes, changes
 
     def _wrong(self, number: int, raw: bytes, problem: Problem) -> None:
         self.tally.wrong += 1
@@ -186,7 +192,7 @@ def _readline(source: BinaryIO) -> bytes:
 
 def _item(document: Any) -> dict[str, Any]:
     """The item of a line: the line itself, or the `item` of a line out of an error report."""
-    if isinstance(document, dict) and {"line", "code", "item"} <= document.keys():
+    if isinstance(document, dict) and document.keys() == REPORTED:
         document = document["item"]
     if not isinstance(document, dict):
         raise problems.ValidationFailed(errors=[FieldError("must be an object", pointer="")])

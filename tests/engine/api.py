@@ -15,6 +15,9 @@ from service.database import Database
 from service.main import create_app
 from service.resources.catalog import RESOURCES
 from service.resources.declaration import RestResource
+from service.resources.engine import Engine, Services
+from service.resources.lists.cursor import CursorCodec
+from service.resources.requests.idempotency import Records
 from service.security.keys import create_key
 from tests.asgi import lifespan
 
@@ -65,6 +68,19 @@ class Api:
         """The id of a new category."""
         made = await self.make("categories", slug=unique("engine").lower(), name="Engine")
         return str(made.json()["id"])
+
+
+def engine_of(api: Api, resource: RestResource) -> Engine:
+    """An engine of a resource on the application's database, as commands make one."""
+    settings: Settings = api.app.state.settings
+    services = Services(
+        database=api.database,
+        records=Records(api.database, settings.app.idempotency_hours),
+        cursors=CursorCodec(""),
+        sizes=settings.performance,
+        exports=asyncio.Semaphore(1),
+    )
+    return Engine(resource, services)
 
 
 @asynccontextmanager

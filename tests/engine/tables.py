@@ -11,6 +11,7 @@ from uuid import UUID
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import ARRAY, Date, MetaData, Text, text
+from sqlalchemy import Table as SqlTable
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -108,16 +109,18 @@ def set_apart(connection: Connection) -> None:
         connection.execute(text(sql))
 
 
-async def create_tables(url: str) -> None:
-    """Create the tests' tables with their history in a database at the head."""
+async def create_tables(url: str, *more: SqlTable) -> None:
+    """Create the tests' tables with their history in a database at the head; `more` are tables beside the common."""
+    own = [table for table in METADATA.sorted_tables if table.name in ("group", "gadget")]
 
     def create(connection: Connection) -> None:
         set_apart(connection)
-        METADATA.create_all(connection)
+        METADATA.create_all(connection, tables=[*own, *more])
         with Operations.context(MigrationContext.configure(connection)):
-            track_history("group")
-            track_history("gadget")
-            guard_reference("gadget", "group_id", "group")
+            for table in (*own, *more):
+                track_history(table.name)
+                for key in table.foreign_keys:
+                    guard_reference(table.name, key.parent.name, key.column.table.name)
 
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
     try:

@@ -23,13 +23,6 @@ from tests.engine.tables import SCOPES, Gadget, gadgets, groups, new_metadata
 OTHERS = new_metadata()
 
 
-class Loan(Resource, table=True):
-    metadata = OTHERS
-    __table_args__ = (sort_index("loan", "created_at"),)
-
-    principal: int = Field(default=0)
-
-
 class Shelf(Resource, table=True):
     metadata = OTHERS
     __table_args__ = (
@@ -64,7 +57,6 @@ def shelves(**changes: Any) -> RestResource:
         (lambda: groups(searchable=("order",)), 'search_index("group", "order")'),
         (lambda: groups(hidden=("select",)), "select is hidden or may be NULL"),
         (lambda: RestResource(model=Gadget, path="My Gadgets", scopes=SCOPES), "small letters"),
-        (lambda: RestResource(model=Loan, path="loans", scopes=SCOPES), "the engine needs the name principal"),
         (lambda: shelves(sortable=("created_at", "label")), 'sort_index("shelf", "label")'),
         (lambda: shelves(sortable=("created_at", "words")), "words has no order"),
     ],

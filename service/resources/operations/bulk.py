@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from service.http import problems, strict_json
 from service.http.media_types import require_media_type
-from service.http.problems import FieldError, Problem, pointer
+from service.http.problems import MOST_ERRORS, FieldError, Problem, pointer
 from service.http.state import state_of
-from service.resources.bulk import Bulk, Done, Outcome, read_entries
-from service.resources.declaration import Hooks
+from service.resources.bulk import Done, Outcome, read_entries
+from service.resources.bulk_run import BulkRun
+from service.resources.declaration import Change
 from service.resources.documentation import (
     ALWAYS,
     IDEMPOTENCY_KEY,
@@ -31,6 +32,8 @@ from service.resources.requests.parameters import query_of, refuse_others
 from service.resources.schemas.bulk import Envelope
 from service.security.principals import Principal
 
+_MEMBERS = {"create": "/item", "patch": "/changes", "delete": ""}  # of an operation, with its values
+
 
 async def bulk(engine: Engine, request: Request, principal: Principal) -> Response:
     """One result for each operation, in order. In atomic mode one failure undoes all, and is the answer."""
@@ -42,31 +45,33 @@ async def bulk(engine: Engine, request: Request, principal: Principal) -> Respon
     if keyed is not None and (stored := await engine.services.records.replay(keyed)) is not None:
         return stored
     entries, outcomes = read_entries(engine, operations)
-    if mode == "atomic":
-        _refuse_any(outcomes)
-
-    hooks = engine.resource.hooks or Hooks()
+    kinds = {entry.index: entry.kind for entry in entries}
+    atomic = mode == "atomic"
+    if atomic:
+        _refuse_any(outcomes, kinds)
+    made: list[Change] = []
 
     async def effect() -> Response:
         request_id = state_of(request.scope).request_id
-        own = deepcopy(entries)  # hooks may alter them, and there may be another attempt
+        own = deepcopy(entries) if engine.hooks.exist else entries  # they may alter them, and be run again
         async with engine.transaction() as connection:
-            run = Bulk(engine, connection, principal, request_id)
+            run = BulkRun(
+                engine, connection, principal, request_id, most_errors=MOST_ERRORS if atomic else None
+            )
             results = outcomes | await run.apply(own)
-            if mode == "atomic":
-                _refuse_any(results)
-            changes = run.changes(own, results)
-            for change in changes:
-                await hooks.before_commit(change)
-            done = _results(request.url.path, request_id, results)
+            if atomic:
+                _refuse_any(results, kinds)
+            made[:] = run.changes(own, results)
+            await engine.hooks.before_commit(made)
+            done = _results(request.url.path, request_id, results, kinds)
             if keyed is not None:
                 await engine.services.records.store(connection, keyed, 200, {}, done)
-        for change in changes:
-            await hooks.after_commit(change)
         return answer(200, {}, done)
 
     async def attempts() -> Response:
-        return await again_after_rollback(effect)
+        response = await again_after_rollback(effect)
+        await engine.hooks.after_commit(made)  # behind the attempts: nothing here is cause for another one
+        return response
 
     return await attempts() if keyed is None else await once(engine, keyed, attempts)
 
@@ -85,35 +90,36 @@ def _envelope(engine: Engine, document: Any) -> tuple[str, list[Any]]:
     return envelope.mode, envelope.operations
 
 
-def _refuse_any(outcomes: Mapping[int, Outcome]) -> None:
+def _refuse_any(outcomes: Mapping[int, Outcome], kinds: Mapping[int, str]) -> None:
     """Raise the first problem, with the errors of all and pointers from the body's root."""
     wrong = {index: outcome for index, outcome in sorted(outcomes.items()) if isinstance(outcome, Problem)}
     if not wrong:
         return
-    errors = [error for index, problem in wrong.items() for error in _placed(index, problem)]
+    errors = [error for index, problem in wrong.items() for error in _placed(index, problem, kinds)]
     first = next(iter(wrong.values()))
     raise type(first)(first.detail, errors=errors)
 
 
-def _placed(index: int, problem: Problem) -> list[FieldError]:
+def _placed(index: int, problem: Problem, kinds: Mapping[int, str]) -> list[FieldError]:
+    """The errors of one operation, with pointers from the body's root."""
     here = pointer(("operations", index))
     if not problem.errors:
         return [FieldError(problem.detail or problem.title, pointer=here)]
     return [
         error
         if (error.pointer or "").startswith("/operations/")
-        else FieldError(error.message, pointer=f"{here}/item{error.pointer or ''}")
+        else FieldError(error.message, pointer=f"{here}{_MEMBERS[kinds[index]]}{error.pointer or ''}")
         for error in problem.errors
     ]
 
 
-def _results(path: str, request_id: str, outcomes: Mapping[int, Outcome]) -> bytes:
+def _results(path: str, request_id: str, outcomes: Mapping[int, Outcome], kinds: Mapping[int, str]) -> bytes:
     parts = []
     for index, outcome in sorted(outcomes.items()):
         if isinstance(outcome, Done):
             parts.append(outcome.as_bytes())
         else:
-            placed = type(outcome)(outcome.detail, errors=_placed(index, outcome))
+            placed = type(outcome)(outcome.detail, errors=_placed(index, outcome, kinds))
             document = placed.as_json(instance=path, request_id=request_id)
             parts.append(orjson.dumps({"status": outcome.status, "problem": document}))
     return b'{"results":[' + b",".join(parts) + b"]}"

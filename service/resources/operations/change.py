@@ -34,6 +34,7 @@ from service.resources.statements.statement import Statement
 from service.security.principals import Principal
 
 _ATTEMPTS = 4
+_FIXED = "cannot be changed"
 
 
 async def patch(engine: Engine, request: Request, principal: Principal) -> Response:
@@ -75,7 +76,7 @@ async def replace(engine: Engine, request: Request, principal: Principal) -> Res
             engine,
             request,
             principal,
-            statement=lambda _: engine.writer.replace,
+            statement=engine.writer.replace,
             item_id=item_id,
             guard=guard,
             values=values,
@@ -96,8 +97,7 @@ async def _change(
     values: dict[str, Any],
 ) -> Response:
     async with engine.change(request, principal, "update", item_id, values) as (run, arguments):
-        # A hook may have added fields to those that the client named.
-        fields = tuple(name for name in engine.resource.own_fields if name in arguments)
+        fields = engine.fields_in(arguments)
         # Judged inside: what hooks have written goes with a change that is refused.
         return changed(engine, await settle(run, statement(fields), arguments, guard), guard)
 
@@ -109,7 +109,7 @@ async def settle(
     for _ in range(_ATTEMPTS):
         rows = await run(statement, {**arguments, **guard.parameters()})
         lost_a_race = rows and not rows[0]["done"] and rows[0]["allowed"] and rows[0]["changes"]
-        if not lost_a_race or not rows[0]["fixed"] or guard.versions is not None:
+        if not lost_a_race or rows[0]["refused"] or guard.versions is not None:
             break
     return rows
 
@@ -146,11 +146,11 @@ def changed(engine: Engine, rows: Sequence[asyncpg.Record], guard: Guard) -> Res
     if not rows:
         raise engine.missing()
     row = rows[0]
-    if row["done"] or (row["allowed"] and row["fixed"] and not row["changes"]):
+    if row["done"] or (row["allowed"] and not row["refused"] and not row["changes"]):
         return answer(200, {"ETag": engine.tags.tag(row["version"])}, row["body"].encode())
-    if row["allowed"] and not row["fixed"]:
-        errors = [FieldError("cannot be changed", pointer=f"/{name}") for name in engine.resource.immutable]
-        raise problems.ValidationFailed(errors=errors)
+    if row["allowed"] and row["refused"]:
+        names = row["refused"].split(",")
+        raise problems.ValidationFailed(errors=[FieldError(_FIXED, pointer=f"/{name}") for name in names])
     raise preconditions.stale(weak=guard.weak)
 
 

@@ -31,7 +31,8 @@ async def restore(engine: Engine, request: Request, principal: Principal) -> Res
     guard = preconditions.guard_of(request, engine.tags, required=False)
     try:
         async with engine.change(request, principal, "update", item_id, {}) as (run, arguments):
-            return changed(engine, await settle(run, engine.writer.restore, arguments, guard), guard)
+            statement = engine.writer.restore(engine.fields_in(arguments))
+            return changed(engine, await settle(run, statement, arguments, guard), guard)
     except problems.NotFound:
         if await engine.run(engine.read_one, {"id": item_id}):
             raise problems.NotDeleted from None

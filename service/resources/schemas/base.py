@@ -11,6 +11,12 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class Values(BaseModel):
+    """Base of what Python code sets: values may need the usual conversions, such as from text to an enum."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class Output(BaseModel):
     """Base of what clients get."""
 

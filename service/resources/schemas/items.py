@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 
 from service.resources.columns.fields import input_type, output_type
 from service.resources.declaration import RestResource
-from service.resources.schemas.base import Input, Output, make_model
+from service.resources.schemas.base import Input, Output, Values, make_model
 from service.resources.schemas.bulk import BulkSchemas
 
 
@@ -43,7 +43,8 @@ class HistoryPage(Output):
 
 
 class Schemas:
-    """The models of one resource: create (also to replace), patch, read, page, history and bulk."""
+    """The models of one resource: create (also to replace), patch, read, page, history and bulk; `values` is what
+    hooks may set."""
 
     history: ClassVar[type[BaseModel]] = HistoryPage
 
@@ -60,6 +61,9 @@ class Schemas:
             Input,
             {f: _optional(resource, f) for f in resource.own_fields if f not in resource.immutable},
             f"Changes to {resource.a_singular}, as a JSON merge patch (RFC 7396): what is absent stays.",
+        )
+        self.values = make_model(
+            f"{name}Values", Values, {f: _optional(resource, f) for f in resource.own_fields}
         )
         self.read = make_model(
             f"{name}Read",

@@ -1,5 +1,6 @@
 """The statements that change many items: one for each kind of operation, all values in one JSON document."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,20 @@ from service.resources.statements.statement import Statement, compile_statement,
 
 _NOW = sa.func.clock_timestamp()
 
+EACH = Statement(
+    "SELECT * FROM slipway_each($1, $2, $3, $4, $5)",
+    ("statement", "principal", "document", "request_id", "most"),
+    {},
+)
+"""Runs a batch statement for one element of the document after the other, each in a subtransaction, until `most` have
+failed. Rows are (id, matched, body, version, done, allowed, error). `text_for_each` makes the parameter `statement`."""
+
+
+def text_for_each(statement: Statement) -> str:
+    """The SQL of a batch statement with its parameters in the order of `slipway_each`."""
+    places = {f"${n}": f"${EACH.parameters.index(name)}" for n, name in enumerate(statement.parameters, 1)}
+    return re.sub(r"\$[0-9]+", lambda match: places[match[0]], statement.sql)
+
 
 def unique_fields(table: sa.Table) -> tuple[str, ...]:
     """The columns of the unique indexes, which are what two new rows can meet in."""
@@ -25,10 +40,9 @@ class BatchWriter:
     """Builds the batch statements of one resource. Parameters: document (a JSON array), principal, request id.
 
     `create` takes rows of id and own fields, and answers (body, version, id) for each that was inserted: one that
-    breaks a unique key is left out. `patch` and `delete` take {id, versions, patch} and answer (body, version, id,
+    breaks a unique key is left out. `patch` and `delete` take {_id, _versions, _patch} and answer (body, version, id,
     done, allowed) for each item that exists. Rows are locked in the order of their ids, and inserted in the order of
-    their unique values, so that batches of one kind wait for each other and do not deadlock. Of two new rows with the
-    same unique values the first one wins.
+    the document. `create_strictly` does as `create`, and fails where a unique key is broken.
     """
 
     def __init__(self, resource: RestResource) -> None:
@@ -36,39 +50,39 @@ class BatchWriter:
         self._table = resource.table
         names = dict.fromkeys(("id", "version", *resource.shown_fields))
         self._returned = [self._table.c[name] for name in names]
-        self.create = self._create()
+        self.create = self._create(skip_taken=True)
+        self.create_strictly = self._create(skip_taken=False)
         self.patch = self._change(patch=True)
         self.delete = self._change(patch=False)
 
-    def _create(self) -> Statement:
+    def _create(self, *, skip_taken: bool) -> Statement:
         context = request_context()
         own = self._resource.own_fields
-        row = self._record(parameter("document", JSONB()), many=True)
-        who = parameter("principal", sa.Text())
-        inserted = (
-            insert(self._table)
-            .from_select(
-                ["id", "created_by", "updated_by", *own],
-                sa.select(row.c.id, who, who, *(initial_value(self._resource, n, row.c[n]) for n in own))
-                .select_from(row.join(context, context.c.request_id.isnot(None)))
-                .order_by(*(row.c[name] for name in unique_fields(self._table)), row.c.ordinality),
-                include_defaults=False,
-            )
-            .on_conflict_do_nothing()
-            .returning(*self._returned)
-            .cte("changed")
+        given = (
+            sa.func.jsonb_array_elements(parameter("document", JSONB()))
+            .table_valued(sa.column("_element", JSONB()), with_ordinality="_place")
+            .render_derived(name="_given")
         )
+        row = self._record(given.c["_element"]).lateral("given")
+        who = parameter("principal", sa.Text())
+        insertion = insert(self._table).from_select(
+            ["id", "created_by", "updated_by", *own],
+            sa.select(row.c.id, who, who, *(initial_value(self._resource, n, row.c[n]) for n in own))
+            .select_from(given.join(row, sa.true()).join(context, context.c.request_id.isnot(None)))
+            .order_by(given.c["_place"]),
+            include_defaults=False,
+        )
+        if skip_taken:
+            insertion = insertion.on_conflict_do_nothing()
+        inserted = insertion.returning(*self._returned).cte("changed")
         return compile_statement(
             representation(inserted, self._resource.shown_fields).add_columns(inserted.c.id)
         )
 
-    def _record(self, source: sa.ColumnElement[Any], *, many: bool = False) -> Any:
-        """Rows of the table's type out of JSON."""
+    def _record(self, source: sa.ColumnElement[Any]) -> Any:
+        """A row of the table's type out of JSON."""
         columns = [sa.column(column.name, column.type) for column in self._table.columns]
         null: sa.ColumnElement[Any] = null_row(self._table)
-        if many:
-            records = sa.func.jsonb_populate_recordset(null, source)
-            return records.table_valued(*columns, with_ordinality="ordinality", name="given")
         return sa.func.jsonb_populate_record(null, source).table_valued(*columns, name="given")
 
     def _change(self, *, patch: bool) -> Statement:
@@ -76,31 +90,33 @@ class BatchWriter:
         table = self._table
         current = self._current()
         new = self._new_values(current) if patch else {}
-        given = self._record(current.c.patch).lateral("given")
+        given = self._record(current.c["_patch"]).lateral("given")
         differs: Iterable[sa.ColumnElement[bool]] = (current.c[n].is_distinct_from(v) for n, v in new.items())
-        allowed = sa.or_(current.c.versions.is_(None), current.c.version == sa.any_(current.c.versions))
+        versions = current.c["_versions"]
+        allowed = sa.or_(versions.is_(None), current.c.version == sa.any_(versions))
         wanted = (
             sa.select(
                 current.c.id,
-                *(value.label(f"new_{name}") for name, value in new.items()),
-                allowed.label("allowed"),
-                (sa.or_(sa.false(), *differs) if patch else sa.true()).label("changes"),
+                *(value.label(f"_new_{place}") for place, value in enumerate(new.values())),
+                allowed.label("_allowed"),
+                (sa.or_(sa.false(), *differs) if patch else sa.true()).label("_changes"),
             )
             .select_from(current.join(given, sa.true()) if patch else current)
+            .where(current.c.deleted_at.is_(None))
             .cte("wanted")
         )
-        values: dict[str, Any] = {name: wanted.c[f"new_{name}"] for name in new}
+        values: dict[str, Any] = {name: wanted.c[f"_new_{place}"] for place, name in enumerate(new)}
         changed = (
             sa.update(table)
             .where(
                 table.c.id == wanted.c.id,
-                wanted.c.allowed,
-                wanted.c.changes,
+                wanted.c["_allowed"],
+                wanted.c["_changes"],
                 context.c.request_id.isnot(None),
             )
             .values(
                 **(values if patch else {"deleted_at": _NOW}),
-                version=table.c.version + 1,
+                version=table.c.version + sa.literal_column("1"),
                 updated_at=_NOW,
                 updated_by=parameter("principal", sa.Text()),
             )
@@ -110,21 +126,24 @@ class BatchWriter:
         return self._all(changed, current, wanted)
 
     def _current(self) -> sa.CTE:
-        """The chosen rows, locked, each with what is wanted of it."""
+        """The named rows, locked, each with what is wanted of it.
+
+        Deleted ones are locked too: another request may restore one while this waits for a lock, and a later statement
+        that locked it then would do so out of order.
+        """
         table = self._table
         asked = (
             sa.func.jsonb_to_recordset(parameter("document", JSONB()))
             .table_valued(
-                sa.column("id", sa.Uuid()),
-                sa.column("versions", sa.ARRAY(sa.Integer())),
-                sa.column("patch", JSONB()),
+                sa.column("_id", sa.Uuid()),
+                sa.column("_versions", sa.ARRAY(sa.Integer())),
+                sa.column("_patch", JSONB()),
             )
             .render_derived(name="asked", with_types=True)
         )
         return (
-            sa.select(*table.columns, asked.c.versions, asked.c.patch)
-            .select_from(table.join(asked, table.c.id == asked.c.id))
-            .where(table.c.deleted_at.is_(None))
+            sa.select(*table.columns, asked.c["_versions"], asked.c["_patch"])
+            .select_from(table.join(asked, table.c.id == asked.c["_id"]))
             .order_by(table.c.id)
             .with_for_update(of=table, key_share=True)
             .cte("current")
@@ -140,9 +159,11 @@ class BatchWriter:
             new: sa.ColumnElement[Any] = sa.literal_column(f"given.{quoted(name)}", given.c[name].type)
             if self._resource.kinds[name].is_json:
                 # A null that stands for the whole document is no value, as in every other way to write it.
-                patch = sa.func.nullif(current.c.patch.op("->")(named), sa.literal_column("'null'::jsonb"))
+                patch = sa.func.nullif(
+                    current.c["_patch"].op("->")(named), sa.literal_column("'null'::jsonb")
+                )
                 new = sa.func.slipway_merge_patch(current.c[name], patch, type_=JSONB)
-            values[name] = sa.case((current.c.patch.op("?")(named), new), else_=current.c[name])
+            values[name] = sa.case((current.c["_patch"].op("?")(named), new), else_=current.c[name])
         return values
 
     def _all(self, changed: sa.CTE, current: sa.CTE, wanted: sa.CTE) -> Statement:
@@ -153,7 +174,7 @@ class BatchWriter:
         untouched = wanted.c.id.notin_(sa.select(changed.c.id))
         kept = (
             representation(current, names)
-            .add_columns(current.c.id, sa.false(), wanted.c.allowed)
+            .add_columns(current.c.id, sa.false(), wanted.c["_allowed"])
             .where(wanted.c.id == current.c.id, untouched)
         )
         return compile_statement(sa.union_all(done, kept))

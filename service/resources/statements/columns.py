@@ -29,9 +29,9 @@ def null_row(table: sa.Table) -> sa.ColumnElement[Any]:
 def item_of(source: sa.FromClause, names: Iterable[str]) -> tuple[sa.FromClause, sa.ColumnElement[str]]:
     """What makes an item of a row: a lateral row of its members to join, and the column with its JSON text."""
     item = (
-        sa.select(*(member(source.c[name]).label(name) for name in names)).correlate(source).lateral("item")
+        sa.select(*(member(source.c[name]).label(name) for name in names)).correlate(source).lateral("_item")
     )
-    return item, sa.func.row_to_json(sa.literal_column("item"), type_=sa.Text).label("body")
+    return item, sa.func.row_to_json(sa.literal_column("_item"), type_=sa.Text).label("body")
 
 
 def representation(source: sa.FromClause, names: Iterable[str]) -> sa.Select[tuple[str, int]]:

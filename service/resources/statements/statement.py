@@ -8,12 +8,18 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.sql.compiler import SQLCompiler
 
-_DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]
+# SQLAlchemy shortens names that are within 6 of the length, and names of columns may have 63 bytes.
+_DIALECT = asyncpg.dialect(label_length=63 + 6)  # type: ignore[no-untyped-call]
+# Begins every name of the engine's own that stands beside columns. No column's name does: Python fields of a model
+# cannot begin with an underscore. SQLAlchemy derives the names of constants from columns, so they do not either.
+OWN = "_"
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """SQL with `$1 …`, and the names of its parameters in that order; `constants` are those known at build time.
+
+    Names of constants begin with a colon, which no other name does.
 
     One that `reads` does nothing else, so that no harm is done when it is run twice.
     """
@@ -33,25 +39,37 @@ def compile_statement(query: sa.sql.ClauseElement, *, reads: bool = False) -> St
     """Compile for asyncpg. Parameters made by `parameter()` are bound at each run, others now."""
     compiled = query.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
     assert isinstance(compiled, SQLCompiler)
-    names = tuple(compiled.positiontup or ())
-    constants = {
-        name: compiled.binds[name].value
-        for name in names
-        if name in compiled.binds and not compiled.binds[name].required
-    }
-    return Statement(str(compiled), names, constants, reads)
+    names: list[str] = []
+    constants = {}
+    for key in compiled.positiontup or ():
+        bind = compiled.binds.get(key)
+        if bind is None or bind.required:
+            names.append(key.removeprefix(OWN))
+        else:
+            names.append(f":{key}")
+            constants[names[-1]] = bind.value
+    return Statement(str(compiled), tuple(names), constants, reads)
 
 
 def parameter(name: str, kind: sa.types.TypeEngine[Any]) -> sa.BindParameter[Any]:
     """A parameter that gets its value at each run."""
-    return sa.bindparam(name, type_=kind, required=True)
+    return sa.bindparam(f"{OWN}{name}", type_=kind, required=True)
+
+
+def own_field(name: str) -> str:
+    """The name of the parameter that holds a field's new value. The engine's other parameters have no such prefix."""
+    return f"field_{name}"
 
 
 def request_context() -> sa.CTE:
-    """`WITH ctx`: the request id, set for this transaction only, so that the history trigger sees it.
+    """`WITH ctx`: principal and request id, set for this transaction only, so that the history trigger sees them.
 
     A change must read `ctx`, or PostgreSQL does not evaluate it.
     """
-    request_id = parameter("ctx_request_id", sa.Text())
-    setting = sa.func.set_config(sa.literal_column("'slipway.request_id'"), request_id, sa.true())
-    return sa.select(setting.label("request_id")).cte("ctx")
+
+    def setting(name: str, value: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
+        return sa.func.set_config(sa.literal_column(f"'slipway.{name}'"), value, sa.true())
+
+    principal = setting("principal", parameter("principal", sa.Text()))
+    request_id = setting("request_id", parameter("request_id", sa.Text()))
+    return sa.select(principal.label("principal"), request_id.label("request_id")).cte("ctx")

@@ -1,4 +1,4 @@
-"""The statements that change one item: one each, with the request id set in the same breath."""
+"""The statements that change one item: one each, with principal and request id set in the same statement."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -10,16 +10,24 @@ from service.models.idempotency import IdempotencyRecord
 from service.resources.declaration import RestResource
 from service.resources.statements.columns import representation
 from service.resources.statements.initial import initial_value
-from service.resources.statements.statement import Statement, compile_statement, parameter, request_context
+from service.resources.statements.statement import (
+    Statement,
+    compile_statement,
+    own_field,
+    parameter,
+    request_context,
+)
 
 _NOW = sa.func.clock_timestamp()
+_NOTHING: sa.ColumnElement[str] = sa.literal_column("''", sa.Text())
 
 
 class Writer:
-    """Builds the statements of one resource, each once. Own fields are parameters by their names.
+    """Builds the statements of one resource, each once. Own fields are parameters by `own_field()`.
 
-    Statements that change an existing item answer one row (body, version, done, allowed, …): of the change, or of
-    the item as it is when nothing was changed; no row when there is no such item.
+    Statements that change an existing item answer one row (body, version, done, allowed, refused, changes): of the
+    change, or of the item as it is when nothing was changed; no row when there is no such item. `refused` names the
+    immutable fields that would change, with commas.
     """
 
     def __init__(self, resource: RestResource) -> None:
@@ -30,15 +38,16 @@ class Writer:
         self.create = self._create(keyed=False)
         self.create_once = self._create(keyed=True)
         self.delete = self._set_deleted(deleted=True)
-        self.restore = self._set_deleted(deleted=False)
+        self.restore = lru_cache(maxsize=64)(self._restore)
         self.patch = lru_cache(maxsize=512)(self._patch)
-        self.replace = self._change(resource.own_fields, merge=False)
+        self.replace = lru_cache(maxsize=64)(self._replace)
 
     def _create(self, *, keyed: bool) -> Statement:
         """Parameters: id, principal, the own fields; with a key also those of the record. One row (body, version)."""
         context = request_context()
-        own = self._resource.own_fields
-        values = [initial_value(self._resource, name, self._resource.kinds[name].bound(name)) for name in own]
+        resource = self._resource
+        own = resource.own_fields
+        values = [initial_value(resource, name, resource.kinds[name].bound(own_field(name))) for name in own]
         who = parameter("principal", sa.Text())
         inserted = (
             sa.insert(self._table)
@@ -74,44 +83,51 @@ class Writer:
         """A merge patch of `fields`. Parameters: id, principal, versions, excluded and the fields."""
         return self._change(fields, merge=True)
 
+    def _replace(self, fields: Sequence[str]) -> Statement:
+        """A replacement of `fields`, which are all of them unless a hook removes some. Parameters as of `_patch`."""
+        return self._change(fields, merge=False)
+
     def _change(self, fields: Sequence[str], *, merge: bool) -> Statement:
-        """`changes` tells a request for nothing new from one that lost a race, `fixed` whether immutable fields
-        stay."""
+        """`changes` tells a request for nothing new from one that lost a race."""
         context = request_context()
         table = self._table
         mutable = [name for name in fields if name not in self._resource.immutable]
         new = {name: self._new_value(name, merge=merge) for name in mutable}
         differs = _any_differs(table, new)
-        fixed = sa.not_(
-            _any_differs(
-                table, {n: self._new_value(n, merge=False) for n in fields if n in self._resource.immutable}
-            )
-        )
+        fixed = {n: self._new_value(n, merge=False) for n in fields if n in self._resource.immutable}
+        stays = sa.not_(_any_differs(table, fixed))
         changed = (
             sa.update(table)
-            .where(self._chosen(), self._allowed(), fixed, differs, context.c.request_id.isnot(None))
+            .where(self._chosen(), self._allowed(), stays, differs, context.c.request_id.isnot(None))
             .values(**new, **self._stamp())
             .returning(*self._returned)
             .cte("changed")
         )
-        return self._or_current(changed, self._chosen(), fixed=fixed, changes=differs)
+        return self._or_current(
+            changed, self._chosen(), refused=_names_that_differ(table, fixed), changes=differs
+        )
 
-    def _set_deleted(self, *, deleted: bool) -> Statement:
-        """Parameters: id, principal, versions, excluded."""
+    def _restore(self, fields: Sequence[str]) -> Statement:
+        """A restore that sets `fields`, which hooks may do. Parameters: id, principal, versions, excluded and those."""
+        return self._set_deleted(fields, deleted=False)
+
+    def _set_deleted(self, fields: Sequence[str] = (), *, deleted: bool) -> Statement:
+        """Parameters: id, principal, versions, excluded and the fields."""
         context = request_context()
         chosen = self._chosen(alive=deleted)
+        new = {name: self._new_value(name, merge=False) for name in fields}
         changed = (
             sa.update(self._table)
             .where(chosen, self._allowed(), context.c.request_id.isnot(None))
-            .values(deleted_at=_NOW if deleted else sa.null(), **self._stamp())
+            .values(**new, deleted_at=_NOW if deleted else sa.null(), **self._stamp())
             .returning(*self._returned)
             .cte("changed")
         )
-        return self._or_current(changed, chosen, fixed=sa.true(), changes=sa.true())
+        return self._or_current(changed, chosen, refused=_NOTHING, changes=sa.true())
 
     def _stamp(self) -> dict[str, sa.ColumnElement[object]]:
         return {
-            "version": self._table.c.version + 1,
+            "version": self._table.c.version + sa.literal_column("1"),
             "updated_at": _NOW,
             "updated_by": parameter("principal", sa.Text()),
         }
@@ -119,16 +135,17 @@ class Writer:
     def _new_value(self, name: str, *, merge: bool) -> sa.ColumnElement[object]:
         """The parameter, or for JSON documents of a patch the old value with the parameter merged in (RFC 7396)."""
         kind = self._resource.kinds[name]
+        given = kind.bound(own_field(name))
         if merge and kind.is_json:
-            return sa.func.slipway_merge_patch(self._table.c[name], kind.bound(name), type_=JSONB)
-        return kind.bound(name) if merge else initial_value(self._resource, name, kind.bound(name))
+            return sa.func.slipway_merge_patch(self._table.c[name], given, type_=JSONB)
+        return given if merge else initial_value(self._resource, name, given)
 
     def _or_current(
         self,
         changed: sa.CTE,
         chosen: sa.ColumnElement[bool],
         *,
-        fixed: sa.ColumnElement[bool],
+        refused: sa.ColumnElement[str],
         changes: sa.ColumnElement[bool],
     ) -> Statement:
         names = self._resource.shown_fields
@@ -136,19 +153,19 @@ class Writer:
         current = (
             sa.select(
                 *self._returned,
-                self._allowed().label("is_allowed"),
-                fixed.label("is_fixed"),
-                changes.label("has_changes"),
+                self._allowed().label("_allowed"),
+                refused.label("_refused"),
+                changes.label("_changes"),
             )
             .where(chosen)
             .cte("current")
         )
         done = representation(changed, names).add_columns(
-            true.label("done"), true.label("allowed"), true.label("fixed"), true.label("changes")
+            true.label("done"), true.label("allowed"), _NOTHING.label("refused"), true.label("changes")
         )
         kept = (
             representation(current, names)
-            .add_columns(sa.false(), current.c.is_allowed, current.c.is_fixed, current.c.has_changes)
+            .add_columns(sa.false(), current.c["_allowed"], current.c["_refused"], current.c["_changes"])
             .where(~_any_of(changed))
         )
         return compile_statement(sa.union_all(done, kept))
@@ -157,6 +174,16 @@ class Writer:
 def _any_differs(table: sa.Table, values: dict[str, sa.ColumnElement[object]]) -> sa.ColumnElement[bool]:
     tests: Iterable[sa.ColumnElement[bool]] = (table.c[n].is_distinct_from(v) for n, v in values.items())
     return sa.or_(sa.false(), *tests)
+
+
+def _names_that_differ(table: sa.Table, values: dict[str, sa.ColumnElement[object]]) -> sa.ColumnElement[str]:
+    """The names of the columns that have another value, with commas. Text, since arrays cost the driver a look-up."""
+
+    def text(value: str) -> sa.ColumnElement[str]:
+        return sa.literal_column(f"'{value}'", sa.Text())
+
+    names = [sa.case((table.c[n].is_distinct_from(v), text(n))) for n, v in values.items()]
+    return sa.func.concat_ws(text(","), *names, type_=sa.Text) if names else _NOTHING
 
 
 def _any_of(rows: sa.CTE) -> sa.ColumnElement[bool]:

@@ -1,0 +1,85 @@
+"""What a hook may leave in `change.values`, checked before it reaches a statement."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticUndefined
+
+from service.http import problems
+from service.resources.declaration import Change, RestResource
+from service.resources.requests.bodies import field_errors
+from service.resources.schemas.items import Schemas
+
+# Prefixes of Pydantic's types of errors that mean a value of the right type that breaks a rule of its field.
+_RULES = (
+    "decimal_max",
+    "decimal_whole",
+    "finite_number",
+    "greater_than",
+    "less_than",
+    "multiple_of",
+    "string_pattern",
+    "string_too",
+    "too_",
+    "value_error",
+)
+
+
+class HookError(Exception):
+    """A hook left values that cannot be stored: a defect of the hook, named in the log and not in the answer."""
+
+
+class HookValues:
+    """Checks the values of one resource by the rules of its fields."""
+
+    def __init__(self, resource: RestResource, schemas: Schemas) -> None:
+        self._resource = resource
+        self._model = schemas.values
+
+    def check(self, change: Change, given: Mapping[str, Any], *, hook: str) -> None:
+        """Convert what differs from the `given` values to the fields' types. A new item gets its defaults.
+
+        Raises `ValidationFailed` for a value that breaks a rule, and `HookError` for an unknown name, a value of
+        another type, and a required field that is not set.
+        """
+        left = change.values
+        if not isinstance(left, dict):
+            raise HookError(f"{hook} must leave change.values a dictionary, not {type(left).__name__}")
+        if unknown := sorted(str(name) for name in left if name not in self._resource.own_fields):
+            raise HookError(f"{hook} sets {', '.join(unknown)}: no field that can be set")
+        if change.operation == "delete" and left:
+            raise HookError(f"{hook} sets {', '.join(sorted(left))}: a deletion sets no field")
+        set_by_hook = {n: v for n, v in left.items() if n not in given or not _same(v, given[n])}
+        if set_by_hook:
+            validated = self._validated(set_by_hook, hook)
+            left.update((name, getattr(validated, name)) for name in set_by_hook)
+        if change.operation == "create" and len(left) < len(self._resource.own_fields):
+            change.values = {name: self._value(name, left, hook) for name in self._resource.own_fields}
+
+    def _validated(self, given: dict[str, Any], hook: str) -> BaseModel:
+        try:
+            return self._model.model_validate(given)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False, include_context=False)
+            wrong = [item for item in found if not item["type"].startswith(_RULES)]
+            if not wrong:
+                raise problems.ValidationFailed(errors=field_errors(error)) from None
+            told = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in wrong)
+            raise HookError(f"{hook} leaves wrong values: {told}") from None
+
+    def _value(self, name: str, values: dict[str, Any], hook: str) -> Any:
+        if name in values:
+            return values[name]
+        info = self._resource.model.model_fields[name]
+        value = info.get_default(call_default_factory=True, validated_data=values)
+        if value is not PydanticUndefined:
+            return value
+        column = self._resource.table.c[name]
+        if column.nullable or column.server_default is not None:
+            return None  # the statement puts the column's own default in its place
+        raise HookError(f"{hook} removes {name}, which has no default")
+
+
+def _same(value: Any, other: Any) -> bool:
+    return type(value) is type(other) and bool(value == other)

@@ -1,0 +1,107 @@
+"""Running the hooks of a resource: only those that it overrides, and without letting one undo what is committed."""
+
+import asyncio
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import NoReturn
+
+import structlog
+
+from service.observability.metrics import hook_failures
+from service.resources.declaration import Change, Hooks, RestResource
+from service.resources.hook_values import HookValues
+from service.resources.schemas.items import Schemas
+
+log = structlog.get_logger(__name__)
+
+_BEFORE = {"create": "before_create", "update": "before_update", "delete": "before_delete"}
+
+
+class _NoConnection:
+    """Stands for the connection of a change that has none. Every use raises `RuntimeError`."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise RuntimeError(
+            "change.connection must not be used after the commit; open a session or transaction"
+        )
+
+
+NO_CONNECTION = _NoConnection()
+
+
+class HookRunner:
+    """The hooks of one resource. A hook that is not overridden costs nothing: no transaction, no savepoint."""
+
+    def __init__(self, resource: RestResource, schemas: Schemas) -> None:
+        hooks = resource.hooks or Hooks()
+        self._path = resource.path
+        self._name = type(hooks).__name__
+        self._before = {
+            operation: getattr(hooks, name) for operation, name in _BEFORE.items() if _overrides(hooks, name)
+        }
+        self._before_commit = hooks.before_commit if _overrides(hooks, "before_commit") else None
+        self._after_commit = hooks.after_commit if _overrides(hooks, "after_commit") else None
+        self._values = HookValues(resource, schemas)
+        self.exist = bool(self._before or self._before_commit or self._after_commit)
+
+    def stand_before(self, operation: str) -> bool:
+        """Whether a hook runs before this operation's statement."""
+        return operation in self._before
+
+    def need_transaction(self, operation: str) -> bool:
+        """Whether a hook runs in the transaction of this operation."""
+        return operation in self._before or self._before_commit is not None
+
+    async def before(self, change: Change) -> None:
+        """Run the hook before the statement, then check the values that it leaves.
+
+        Raises the problem of the hook, `ValidationFailed` for a value that breaks a rule of its field, and
+        `HookError` for values that cannot be stored.
+        """
+        hook = self._before.get(change.operation)
+        if hook is not None:
+            given = deepcopy(change.values)
+            await hook(change)
+            self._values.check(change, given, hook=f"{self._name}.{_BEFORE[change.operation]}")
+
+    async def before_commit(self, changes: Iterable[Change]) -> None:
+        """Run the hook in the transaction, after the statement."""
+        if self._before_commit is not None:
+            for change in changes:
+                await self._before_commit(change)
+
+    async def after_commit(self, changes: Iterable[Change], *, cancellable: bool = False) -> None:
+        """Run the hook after the commit. What it raises is logged and counted: the change is made, whatever happens.
+
+        A request that is cancelled here still gets its answer, which is true; the hooks that are left do not run.
+        `cancellable` work, such as a command, ends instead.
+        """
+        if self._after_commit is None:
+            return
+        for change in changes:
+            change.connection = NO_CONNECTION
+            try:
+                await self._after_commit(change)
+            except (Exception, asyncio.CancelledError) as error:  # logged, with its traceback
+                self._failed(change, error)
+                if not isinstance(error, asyncio.CancelledError):
+                    continue
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():  # else the hook has awaited something cancelled
+                    if cancellable:
+                        raise
+                    return
+
+    def _failed(self, change: Change, error: BaseException) -> None:
+        hook_failures.labels(self._path).inc()
+        log.error(
+            "after_commit failed",
+            exc_info=error,
+            hook=f"{self._name}.after_commit",
+            operation=change.operation,
+            item_id=str(change.id),
+        )
+
+
+def _overrides(hooks: Hooks, name: str) -> bool:
+    return getattr(getattr(hooks, name), "__func__", None) is not getattr(Hooks, name)

@@ -1,0 +1,146 @@
+"""Effects after the commit: whatever becomes of them, the change is made once and answered as made."""
+
+import asyncio
+import io
+from collections.abc import Callable
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from prometheus_client import REGISTRY
+
+from service.http.problems import Busy, NotFound
+from service.resources.declaration import Change, Hooks
+from service.resources.importing import Importer
+from tests.conftest import DatabaseFactory
+from tests.engine.api import BASE, Api, engine_of, running
+from tests.engine.conftest import Shop
+from tests.engine.tables import create_tables, gadgets, groups
+from tests.engine.wire import wire_to
+
+ANY = {"If-Match": "*"}
+GADGETS = f"{BASE}/gadgets"
+SHOP = ("shop:read", "shop:write")
+
+
+def busy() -> Busy:
+    error = Busy()
+    error.__cause__ = asyncpg.DeadlockDetectedError()
+    return error
+
+
+ERRORS: list[Callable[[], BaseException]] = [
+    busy,
+    asyncpg.SerializationError,
+    asyncpg.UniqueViolationError,
+    NotFound,
+    TimeoutError,
+    OSError,
+    asyncio.CancelledError,
+]
+
+
+class Failing(Hooks):
+    """Fails after each commit, by one error after the other."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+
+    async def after_commit(self, change: Change) -> None:
+        self.heard += 1
+        with pytest.raises(RuntimeError, match="must not be used after the commit"):
+            await change.connection.fetch("SELECT 1")
+        make_error = ERRORS[self.heard % len(ERRORS)]
+        raise make_error()
+
+
+class FailingInTransaction(Failing):
+    """The same, where there is a transaction to begin with."""
+
+    async def before_commit(self, change: Change) -> None:
+        assert await change.connection.fetchval("SELECT 1") == 1
+
+
+def failures() -> float:
+    return REGISTRY.get_sample_value("slipway_hook_failures_total", {"resource": "gadgets"}) or 0.0
+
+
+@pytest.mark.parametrize("kind", [Failing, FailingInTransaction])
+async def test_failure_after_the_commit_changes_nothing(shop: Shop, kind: type[Failing]) -> None:
+    hooks = kind()
+    api = await shop(groups(), gadgets(hooks=hooks))
+    before = failures()
+    for turn in range(len(ERRORS)):
+        await change_once(api, turn)
+    assert failures() - before == hooks.heard == 8 * len(ERRORS)
+    assert len((await api.client.get(GADGETS, params={"limit": "200"})).json()["items"]) == 4 * len(ERRORS)
+
+
+async def change_once(api: Api, turn: int) -> None:
+    """Eight changes of every kind that leave four items."""
+    key = {"Idempotency-Key": str(uuid4())}
+    made = [await api.client.post(GADGETS, json={"code": f"a{turn}"}, headers=key) for _ in range(2)]
+    assert [answer.status_code for answer in made] == [201, 201]
+    assert made[0].content == made[1].content
+    url = f"{GADGETS}/{made[0].json()['id']}"
+    assert (await api.client.patch(url, json={"rank": 1}, headers=ANY)).status_code == 200
+    assert (await api.client.put(url, json={"code": f"a{turn}"}, headers=ANY)).status_code == 200
+    assert (await api.client.delete(url, headers=ANY)).status_code == 204
+    assert (await api.client.post(f"{url}/restore")).status_code == 200
+    operations = [{"op": "create", "item": {"code": f"{turn}-{n}"}} for n in range(3)]
+    bulk = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+    assert [result["status"] for result in bulk.json()["results"]] == [201, 201, 201]
+    history = (await api.client.get(f"{url}/history")).json()["items"]
+    assert [entry["version"] for entry in history] == [5, 4, 3, 2, 1]
+
+
+async def test_failure_after_a_batch_of_an_import_changes_nothing(shop: Shop) -> None:
+    hooks = Failing()
+    api = await shop(groups(), gadgets(hooks=hooks))
+    importer = Importer(engine_of(api, gadgets(hooks=hooks)))
+    tally = await importer.run(io.BytesIO(b"".join(b'{"code":"i%d"}\n' % n for n in range(20))))
+    assert (tally.added, tally.wrong, hooks.heard) == (20, 0, 20)
+
+
+async def test_process_that_ends_during_the_hook_still_tells_what_it_did(shop: Shop) -> None:
+    class Slow(Hooks):
+        def __init__(self) -> None:
+            self.begun = asyncio.Event()
+
+        async def after_commit(self, change: Change) -> None:
+            assert change.operation == "create"
+            self.begun.set()
+            await asyncio.sleep(60)
+
+    hooks = Slow()
+    api = await shop(groups(), gadgets(hooks=hooks))
+    request = asyncio.create_task(api.client.post(GADGETS, json={"code": "a"}))
+    await hooks.begun.wait()
+    request.cancel()
+    assert (await request).status_code == 201
+
+
+async def test_hook_that_is_not_overridden_costs_no_statement(fresh_database: DatabaseFactory) -> None:
+    class Heard(Hooks):
+        def __init__(self) -> None:
+            self.count = 0
+
+        async def after_commit(self, change: Change) -> None:
+            self.count += change.operation in {"create", "update"}
+
+    url, hooks = fresh_database(), Heard()
+    await create_tables(url)
+    resources = (groups(), gadgets(hooks=hooks))
+    async with wire_to(url) as wire, running(wire.url, resources, SHOP, database={"url": wire.url}) as api:
+        made = await api.make("gadgets", code="a")
+        await api.client.patch(made.headers["location"], json={"rank": 0}, headers=ANY)
+        with wire.counted() as statements:
+            await api.make("gadgets", code="b")
+            await api.client.patch(made.headers["location"], json={"rank": 1}, headers=ANY)
+        assert len([text for text in statements if "gadget" in text]) == len(statements) == 2, statements
+        operations = [{"op": "create", "item": {"code": f"c{n}"}} for n in range(1000)]
+        with wire.counted() as statements:
+            answer = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+        assert answer.status_code == 200, answer.text
+    assert len(statements) == 5, [text[:40] for text in statements]
+    assert hooks.count == 1004

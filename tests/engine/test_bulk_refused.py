@@ -1,0 +1,180 @@
+"""Bulk requests that the database refuses: which member is wrong, and how little each costs, however many are."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple, cast
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import CheckConstraint, String, Table
+from sqlmodel import Field
+
+from service.models.indexes import sort_index, unique_alive
+from service.resources.declaration import RestResource
+from tests.engine.api import BASE, Api, Json, running, unique
+from tests.engine.tables import SCOPES, ShopTable, create_tables, groups
+from tests.engine.wire import Wire, wire_to
+from tests.services import Client
+
+MANY = 1000
+BUDGET = (
+    12  # statements of a request, however many of its operations are refused: BEGIN and COMMIT among them
+)
+WRONG: dict[str, tuple[str, Json]] = {
+    "/a": ("duplicate", {"a": "taken"}),
+    "/b": ("duplicate", {"b": "taken"}),
+    "/low /high": ("validation_failed", {"low": 5, "high": 4}),
+    "/group_id": ("validation_failed", {"group_id": str(uuid4())}),
+    "/must": ("validation_failed", {"must": None}),
+    "/word": ("validation_failed", {"word": "longer than its column"}),
+}
+
+
+class Slot(ShopTable, table=True):
+    """What only the database refuses: two unique keys, a rule over two fields, a column tighter than its field."""
+
+    __table_args__ = (
+        unique_alive("slot", "a"),
+        unique_alive("slot", "b"),
+        sort_index("slot", "created_at"),
+        CheckConstraint("low <= high", name="order"),
+    )
+
+    a: str = Field(max_length=40)
+    b: str = Field(max_length=40)
+    low: int = Field(default=0)
+    high: int = Field(default=10)
+    word: str = Field(default="", max_length=40, sa_type=String(5))
+    must: int | None = Field(default=0, nullable=False)
+    group_id: UUID | None = Field(default=None, foreign_key="group.id")
+
+
+SLOTS = RestResource(model=Slot, path="slots", scopes=SCOPES)
+BULK = f"{BASE}/slots/bulk"
+
+
+class Desk(NamedTuple):
+    """An application whose statements are seen."""
+
+    api: Api
+    wire: Wire
+
+    async def send(self, operations: list[Json], mode: str = "partial", path: str = BULK) -> tuple[Json, int]:
+        """The answer's body, and how many statements it took."""
+        with self.wire.counted() as statements:
+            answer = await self.api.client.post(path, json={"mode": mode, "operations": operations})
+        body: Json = answer.json()
+        return body, len(statements)
+
+    async def slots(self, count: int) -> list[str]:
+        body, _ = await self.send([create() for _ in range(count)])
+        return [result["id"] for result in body["results"]]
+
+
+@pytest.fixture(scope="module")
+async def desk(services: Client, worker: int) -> AsyncIterator[Desk]:
+    name = f"refused_{worker}"
+    url = services.create_database(name, migrated=True)
+    await create_tables(url, cast("Table", Slot.__table__))  # type: ignore[attr-defined]
+    async with wire_to(url) as wire:
+        database = {"url": wire.url, "pool_min": 1, "pool_max": 1}
+        scopes = ("shop:read", "shop:write")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("service.main._jobs", lambda *_: [])  # what runs beside the requests is not counted
+            async with running(wire.url, (groups(), SLOTS), scopes, database=database) as api:
+                desk = Desk(api, wire)
+                body, _ = await desk.send([create(a="taken", b="taken")])
+                assert body["results"][0]["status"] == 201, body
+                yield desk
+    services.drop_database(name)
+
+
+def create(**values: Any) -> Json:
+    return {"op": "create", "item": {"a": unique("a"), "b": unique("b"), **values}}
+
+
+def patch_of(item_id: str, **changes: Any) -> Json:
+    return {"op": "patch", "id": item_id, "if_match": "*", "changes": changes}
+
+
+@pytest.mark.parametrize("pointers", WRONG)
+async def test_member_that_is_wrong_is_named(desk: Desk, pointers: str) -> None:
+    code, values = WRONG[pointers]
+    good, bad = await desk.slots(2)
+    for member, operations in (
+        ("item", [create(), create(**values)]),
+        ("changes", [patch_of(good, low=1), patch_of(bad, **values)]),
+    ):
+        here = f"/operations/1/{member}"
+        body, _ = await desk.send(operations)
+        assert body["results"][0]["status"] in {200, 201}
+        found = body["results"][1]["problem"]
+        assert found["code"] == code, found
+        expected = {here + pointer for pointer in pointers.split(" ")}
+        assert {error["pointer"] for error in found["errors"]} == expected
+        refused, _ = await desk.send(operations[1:], "atomic")
+        assert {error["pointer"] for error in refused["errors"]} == {
+            p.replace("/1", "/0", 1) for p in expected
+        }
+
+
+async def test_deletion_of_what_others_refer_to_is_named(desk: Desk) -> None:
+    group = (await desk.api.make("groups", order=unique("g"))).json()["id"]
+    await desk.send([create(group_id=group)])
+    body, _ = await desk.send(
+        [{"op": "delete", "id": group, "if_match": "*"}], "atomic", f"{BASE}/groups/bulk"
+    )
+    assert (body["code"], [error["pointer"] for error in body["errors"]]) == ("conflict", ["/operations/0"])
+
+
+REFUSED: dict[str, Callable[[int], Json]] = {
+    "dead references": lambda _: {"group_id": str(uuid4())},
+    "broken rules": lambda _: {"low": 5, "high": 4},
+    "taken values": lambda _: {"a": "taken"},
+    "half dead": lambda n: {"group_id": str(uuid4())} if n % 2 else {},
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_many_refusals_cost_a_few_statements(desk: Desk, name: str) -> None:
+    values = REFUSED[name]
+    ids = await desk.slots(MANY)
+    for operations, good in (
+        ([create(**values(n)) for n in range(MANY)], 201),
+        ([patch_of(item_id, high=20, **values(n) or {"low": 1}) for n, item_id in enumerate(ids)], 200)
+        if name != "broken rules"
+        else ([patch_of(item_id, **values(0)) for item_id in ids], 200),
+    ):
+        expected = [good if values(n) == {} else None for n in range(MANY)]
+        body, count = await desk.send(operations)
+        statuses = [result["status"] for result in body["results"]]
+        assert [s if s == good else None for s in statuses] == expected
+        assert count <= BUDGET, count
+        refused, count = await desk.send(operations, "atomic")
+        assert refused["code"] in {"validation_failed", "duplicate"}
+        assert len(refused["errors"]) <= 100
+        assert count <= BUDGET, count
+
+
+async def test_many_stale_missing_and_used_items_cost_a_few_statements(desk: Desk) -> None:
+    ids = await desk.slots(MANY // 2)
+    operations = [{**patch_of(item_id, low=1), "if_match": '"9-x"'} for item_id in ids]
+    operations += [{"op": "delete", "id": str(uuid4()), "if_match": "*"} for _ in ids]
+    body, count = await desk.send(operations)
+    assert [r["status"] for r in body["results"]] == [412] * len(ids) + [404] * len(ids)
+    assert count <= BUDGET, count
+    made, _ = await desk.send(
+        [{"op": "create", "item": {"order": unique("g")}} for _ in range(300)], path=f"{BASE}/groups/bulk"
+    )
+    used = [result["id"] for result in made["results"]]
+    await desk.send([create(group_id=group) for group in used[1:]])
+    removal = [{"op": "delete", "id": group, "if_match": "*"} for group in used]
+    body, count = await desk.send(removal, path=f"{BASE}/groups/bulk")
+    assert [r["status"] for r in body["results"]] == [204] + [409] * 299
+    assert count <= BUDGET, count
+
+
+async def test_values_that_two_items_swap_are_judged_one_by_one(desk: Desk) -> None:
+    first, second = sorted(await desk.slots(2))
+    values = {i: (await desk.api.client.get(f"{BASE}/slots/{i}")).json()["a"] for i in (first, second)}
+    body, _ = await desk.send([patch_of(second, a=unique("a")), patch_of(first, a=values[second])])
+    assert sorted(result["status"] for result in body["results"]) in ([200, 200], [200, 409])

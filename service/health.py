@@ -107,6 +107,10 @@ def _no_database(detail: str) -> Check:
 
 
 async def _redis(redis: Redis) -> Check:
-    """Bounded by the time that a request may wait for Redis, so it delays no probe."""
-    works = await redis.ping()
+    """Bounded, so that it delays no probe: without a connection it waits for one."""
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            works = await redis.ping()
+    except TimeoutError:
+        works = False
     return Check(ok=works, critical=False, answered=works)

@@ -44,6 +44,7 @@ API = "/api/v1"
 TAGS = (api_keys.TAG, admin.TAG)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+Step = Callable[[], Awaitable[None]]
 
 
 def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES) -> FastAPI:
@@ -60,11 +61,13 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     services = _services(settings, database)
     jobs = _jobs(health, database, keys, tokens, limiter)
     # The probes come first: they answer to the end, and would open again what is closed behind them.
-    closing = [health.close, keys.last_use.close, database.stop, tokens.close]
+    starting: list[Step] = [database.start]
+    closing: list[Step] = [health.close, keys.last_use.close, database.stop, tokens.close]
     if redis is not None:
+        starting.append(redis.start)
         closing.append(redis.close)
 
-    app = _fastapi(settings, resources, _lifespan(settings, lifecycle, database, jobs, closing))
+    app = _fastapi(settings, resources, _lifespan(settings, lifecycle, starting, jobs, closing))
     app.state.settings, app.state.database, app.state.gate = settings, database, gate
     app.state.health, app.state.lifecycle = health, lifecycle
 
@@ -147,15 +150,18 @@ def _services(settings: Settings, database: Database) -> Services:
 def _lifespan(
     settings: Settings,
     lifecycle: Lifecycle,
-    database: Database,
+    starting: Sequence[Step],
     jobs: Sequence[Job],
-    closing: Sequence[Callable[[], Awaitable[None]]],
+    closing: Sequence[Step],
 ) -> Lifespan:
-    """Start what serves and what runs beside it; at the end close what there is to close, in that order."""
+    """Start what serves and what runs beside it; at the end close what there is to close, in that order.
+
+    What is started at once takes as long as the slowest, and returns in time when its server is away.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await database.start()
+        await asyncio.gather(*(start() for start in starting))
         if settings.performance.freeze_gc:
             gc.collect()
             gc.freeze()

@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
+import math
 import random
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -15,19 +16,17 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from service import clock
+from service.cache.connections import ConnectError, Connections, NotConnectedError
 from service.config import RedisSettings
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
 CONNECTIONS = 16
-CONNECT_SECONDS = 1.0  # for a trial, which nobody waits for
 QUIET_SECONDS = 60.0  # between two lines on what Redis refuses
 
 
 class LateError(Exception):
-    """The time was over before this process looked: it may well be that Redis has answered."""
+    """The time was over, which says nothing of Redis: this process looked too late, or others had all connections."""
 
 
 FAILED = (RedisError, OSError, TimeoutError, LateError)
@@ -58,59 +57,76 @@ class _Login(CredentialProvider):
 class Redis:
     """A client with a circuit breaker.
 
-    A call ends within `timeout`, connecting included. The first that fails opens the breaker: from then on calls
-    return at once, and one task alone tries, every `retry_after` seconds, whether Redis is back.
+    A command ends within `timeout`, waiting for a connection that others use included. Connections are opened in the
+    background, within `connect_timeout`: a command that finds none does without Redis. The first failure opens the
+    breaker: from then on calls return at once, and one task alone tries, every `retry_after` seconds, whether Redis
+    is back.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
         tls: dict[str, Any] = {"ssl_ca_certs": str(settings.root_cert)} if settings.root_cert else {}
         login = _Login(settings) if settings.url is None and settings.current_password() else None
-        # Time is taken of a whole call: waiting for a connection, connecting, the command.
-        self._pool = aioredis.BlockingConnectionPool.from_url(
+        # Time is taken of a whole command, and of connecting as a whole.
+        factory = aioredis.ConnectionPool.from_url(
             settings.location,
             credential_provider=login,
-            max_connections=CONNECTIONS,
-            timeout=None,
             socket_timeout=None,
             socket_connect_timeout=None,
             **tls,
             retry=Retry(NoBackoff(), 0),
         )
-        self._client = aioredis.Redis.from_pool(self._pool)
+        self._connections = Connections(
+            factory.make_connection,
+            most=CONNECTIONS,
+            seconds=settings.connect_timeout,
+            failed=self._break,
+        )
         self._up: bool | None = None
         self._trial: asyncio.Task[None] | None = None  # as long as the breaker is open
+        self._told: set[str] = set()  # reasons that the log has of this outage
         self._quiet_until = 0.0
+
+    async def start(self) -> None:
+        """Open the first connection before anybody needs it. Returns within `connect_timeout`, whatever comes of it."""
+        await self.ping()
 
     async def script(self, source: str, key: str, *arguments: str) -> list[Any] | None:
         """Run a Lua script on one key; None when Redis is away, or refuses it."""
-        answer = await self._call(lambda: self._script(source, key, *arguments))
+        digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        answer = await self._call("EVALSHA", digest, "1", key, *arguments, instead=source)
         return None if answer is None else list(answer)
 
-    async def _script(self, source: str, key: str, *arguments: str) -> Any:
-        digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-        try:
-            return await self._client.evalsha(digest, 1, key, *arguments)
-        except NoScriptError:
-            return await self._client.eval(source, 1, key, *arguments)
-
     async def ping(self) -> bool:
-        """Whether Redis answers now; False without asking while the breaker is open."""
-        await self._call(self._client.ping)
+        """Whether Redis answers now; False without asking while the breaker is open. May wait for a connection."""
+        await self._connect()
+        await self._call("PING")
         return self._up is True
+
+    async def _connect(self) -> None:
+        if self._trial is None:
+            try:
+                await self._connections.open()
+            except ConnectError as error:
+                self._break(error)
 
     async def close(self) -> None:
         if self._trial is not None:
             self._trial.cancel()
             await asyncio.gather(self._trial, return_exceptions=True)
-        await self._client.aclose()
+        await self._connections.close()
 
-    async def _call(self, command: Callable[[], Awaitable[Any]]) -> Any | None:
+    async def _call(self, *command: str, instead: str | None = None) -> Any | None:
+        """The answer to a command; None without one. `instead` is a script that Redis may not know by its digest."""
+        if self._up is None:
+            await self._connect()  # nobody has called `start`: the first command does it
         if self._trial is not None:
             return None
         try:
-            answer = await _measured(command(), self._settings.timeout)
-        except LateError:
+            answer = await self._ask(command)
+        except NoScriptError:
+            return None if instead is None else await self._call("EVAL", instead, *command[2:])
+        except (LateError, NotConnectedError):
             return None
         except FAILED as error:
             # A former primary that is read-only now will not change: only a new connection may lead to the new one.
@@ -123,6 +139,24 @@ class Redis:
             self._works()
         return answer
 
+    async def _ask(self, command: Sequence[str]) -> Any:
+        """The answer to a command within `timeout`. Raises `NotConnectedError`, `LateError` or one of `FAILED`."""
+        limit, began, asked = self._settings.timeout, clock.monotonic(), math.inf
+        try:
+            async with asyncio.timeout(limit), self._connections.one() as connection:
+                asked = clock.monotonic()
+                await connection.send_command(*command)
+                return await connection.read_response()
+        except NoScriptError:
+            raise
+        except FAILED as error:
+            _failures.inc()
+            if isinstance(error, TimeoutError) and not 0.8 * limit < clock.monotonic() - asked < 2 * limit:
+                raise LateError from error
+            raise
+        finally:
+            _seconds.observe(clock.monotonic() - began)
+
     def _refused(self, error: Exception) -> None:
         """It answers, so the next call may fare better, as when it is full."""
         if (now := clock.monotonic()) >= self._quiet_until:
@@ -132,16 +166,23 @@ class Redis:
     def _break(self, error: Exception) -> None:
         if self._trial is not None:
             return  # another call has failed at the same time
-        if self._up is not False:
-            log.warning("redis unreachable, each process counts for itself", reason=type(error).__name__)
+        self._tell(error)
         self._up = False
         _open.set(1)
         self._trial = asyncio.create_task(self._try())
+
+    def _tell(self, error: Exception) -> None:
+        """One line for each reason of an outage: what a trial meets may be another one than what began it."""
+        reason = _reason(error, self._settings)
+        if reason not in self._told:
+            self._told.add(reason)
+            log.warning("redis unreachable, each process counts for itself", reason=reason)
 
     def _works(self) -> None:
         if self._up is False:
             log.info("redis is back")
         self._up = True
+        self._told.clear()
         _open.set(0)
 
     async def _try(self) -> None:
@@ -150,10 +191,11 @@ class Redis:
             await asyncio.sleep(self._settings.retry_after * random.uniform(0.8, 1.2))  # noqa: S311  # jitter
             try:
                 # Those from before may lead to where nobody answers any more.
-                await self._pool.disconnect(inuse_connections=False)
-                await _measured(self._client.ping(), CONNECT_SECONDS)
-                await _measured(self._client.ping(), self._settings.timeout)
-            except FAILED:
+                await self._connections.drop()
+                await self._connections.open()
+                await self._ask(["PING"])
+            except (*FAILED, ConnectError) as error:
+                self._tell(error)
                 continue
             except (
                 Exception
@@ -165,16 +207,14 @@ class Redis:
             return
 
 
-async def _measured(command: Awaitable[T], seconds: float) -> T:
-    """The answer to a command within so many seconds. Raises one of `FAILED`."""
-    began = clock.monotonic()
-    try:
-        async with asyncio.timeout(seconds):
-            return await command
-    except FAILED as error:
-        _failures.inc()
-        if isinstance(error, TimeoutError) and clock.monotonic() - began > 2 * seconds:
-            raise LateError from error
-        raise
-    finally:
-        _seconds.observe(clock.monotonic() - began)
+def _reason(error: Exception, settings: RedisSettings) -> str:
+    """What went wrong, for the log: which limit was missed, or the kind of error. Texts of errors may hold secrets."""
+    if isinstance(error, ConnectError):
+        if error.__cause__ is None:
+            return (
+                f"connecting took longer than {settings.connect_timeout:g} s (SLIPWAY_REDIS__CONNECT_TIMEOUT)"
+            )
+        return f"connecting failed: {type(error.__cause__).__name__}"
+    if isinstance(error, TimeoutError):
+        return f"a command took longer than {settings.timeout:g} s (SLIPWAY_REDIS__TIMEOUT)"
+    return f"a command failed: {type(error).__name__}"

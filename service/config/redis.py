@@ -26,9 +26,12 @@ class RedisSettings(Group):
     """Number of the logical database."""
     password: SecretStr = SecretStr("")
     """Password of Redis. From a secret file it is read again at every new connection."""
-    timeout: Annotated[float, Field(gt=0, le=10)] = 0.02
-    """Seconds that a command of Redis may take, connecting included; there is no retry. A write counts for two limits
-    and so waits twice as long at most."""
+    connect_timeout: Annotated[float, Field(gt=0, le=60)] = 2.0
+    """Seconds until an attempt to connect is given up: TCP, TLS and login. No request waits for it; requests meanwhile
+    are counted by each process for itself."""
+    timeout: Annotated[float, Field(gt=0, le=10)] = 0.05
+    """Seconds that a command of Redis may take on an open connection; there is no retry. A write counts for two limits
+    and so waits twice as long at most. Raise it for a Redis whose round trip takes longer."""
     retry_after: Annotated[float, Field(gt=0, le=300)] = 2.0
     """Seconds between two trials after a failure, while the in-process counterparts work."""
 

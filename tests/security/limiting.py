@@ -5,6 +5,7 @@ import itertools
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis as Client
 
 from service import clock
 from service.cache.redis import Redis
@@ -56,14 +57,11 @@ class Trio:
     def __init__(self, url: str, policy: Policy) -> None:
         settings = RedisSettings.model_validate({"url": url, "timeout": 2, "retry_after": 0.05})
         self.policy = policy
+        self.client: Any = Client.from_url(url)
         self.redis = [Redis(settings) for _ in range(3)]
         self.limiters = [RateLimiter(redis) for redis in self.redis]
         self._turns = itertools.cycle(self.limiters)
         self._counted_at = float("-inf")
-
-    @property
-    def client(self) -> Any:
-        return self.redis[0]._client
 
     @property
     def key(self) -> str:
@@ -106,5 +104,6 @@ class Trio:
             redis._trial = asyncio.create_task(asyncio.sleep(HOUR)) if lost else None
 
     async def close(self) -> None:
+        await self.client.aclose()
         for redis in self.redis:
             await redis.close()

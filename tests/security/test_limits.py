@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
+from redis.asyncio import Redis as Client
 
 from service.cache.redis import Redis
 from service.config import RedisSettings
@@ -94,10 +95,13 @@ def _commands() -> float:
 @pytest.mark.parametrize(
     "poison", [["a list"], "", "no number", "nan nan", "inf inf", "inf 0", "1e300 1", "0x7fffffff 0"]
 )
-async def test_what_is_no_bucket_counts_as_a_full_one(redis: Redis, poison: str | list[str]) -> None:
+async def test_what_is_no_bucket_counts_as_a_full_one(
+    redis: Redis, redis_url: str, poison: str | list[str]
+) -> None:
     policy = Policy(unique("poison"), 2, 3600)
     key = f"slipway:limit:{policy.name}:caller"
-    await (redis._client.rpush(key, *poison) if isinstance(poison, list) else redis._client.set(key, poison))
+    async with Client.from_url(redis_url) as client:
+        await (client.rpush(key, *poison) if isinstance(poison, list) else client.set(key, poison))
     limiters = [RateLimiter(redis) for _ in range(3)]
     assert [(await limiter.take(policy, "caller")).allowed for limiter in limiters] == [True, True, False]
 

@@ -113,7 +113,8 @@ async def terminator(
                 writer.write(b"S")
                 await writer.start_tls(context)
             behind = await asyncio.open_connection(host, port)
-            await asyncio.gather(_pipe(reader, behind[1]), _pipe(behind[0], writer))
+            with contextlib.closing(behind[1]):
+                await asyncio.gather(_pipe(reader, behind[1]), _pipe(behind[0], writer))
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             writer.close()  # the client does not like the certificate, or the test is over
 

@@ -1,0 +1,180 @@
+"""Connections to Redis, opened in the background: a command takes one that is open already, or does without."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError
+
+from service.cache.single_flight import SingleFlight
+
+LOST = (RedisError, OSError)
+END_SECONDS = 0.5
+
+
+class NotConnectedError(Exception):
+    """No connection is open now; one is being opened."""
+
+
+class ConnectError(Exception):
+    """A connection could not be opened. Its cause says why; none means that it took longer than the limit."""
+
+
+class Connections:
+    """At most `most` connections, each opened within `seconds`.
+
+    `failed` is called with the error when the last hope of a connection is gone: none is open, and none could be
+    opened.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], AbstractConnection],
+        *,
+        most: int,
+        seconds: float,
+        failed: Callable[[ConnectError], None],
+    ) -> None:
+        self._make = make
+        self._most = most
+        self._seconds = seconds
+        self._failed = failed
+        self._idle: deque[AbstractConnection] = deque()
+        self._used: set[AbstractConnection] = set()
+        self._first: SingleFlight[str, None] = SingleFlight()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._waiting: deque[asyncio.Future[AbstractConnection]] = deque()
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[AbstractConnection]:
+        """An open connection; the caller bounds the wait for one that others use. Raises `NotConnectedError`.
+
+        A block that ends by an error ends the connection too, unless it was Redis that answered with the error.
+        """
+        connection = await self._take()
+        answered = False
+        try:
+            yield connection
+            answered = True
+        except RedisError:
+            answered = connection.is_connected
+            raise
+        finally:
+            # One that `drop` has forgotten meanwhile leads to where it should not.
+            kept = answered and connection in self._used
+            self._used.discard(connection)
+            if kept:
+                self._hand_over(connection)
+            else:
+                await _abandon(connection)
+
+    async def open(self) -> None:
+        """Return when a connection is open. Raises `ConnectError` when it cannot be opened."""
+        if not self._idle and not self._used:
+            await self._first.do("first", self._add)
+
+    async def drop(self) -> None:
+        """End the idle connections now, and those in use when they are given back."""
+        self._used.clear()
+        idle, self._idle = self._idle, deque()
+        await asyncio.gather(*map(_end, idle))
+
+    async def close(self) -> None:
+        """End what is open, and stop opening more."""
+        await self._first.close()
+        for task in self._opening:
+            task.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
+        await self.drop()
+
+    async def _take(self) -> AbstractConnection:
+        while self._idle:
+            connection = (
+                self._idle.popleft()
+            )  # the one that was idle for longest, so that none is for too long
+            self._used.add(connection)
+            if await _usable(connection):
+                return connection
+            self._used.discard(connection)
+            await _abandon(connection)
+        if not self._used:
+            self._first.start("first", self._add)
+            raise NotConnectedError
+        if len(self._used) + len(self._opening) < self._most:
+            self._add_behind()
+        waiting: asyncio.Future[AbstractConnection] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                self._used.discard(waiting.result())
+                self._hand_over(waiting.result())
+            raise
+
+    def _add_behind(self) -> None:
+        task = asyncio.create_task(self._add())
+        self._opening.add(task)
+        task.add_done_callback(self._added)
+
+    def _added(self, task: asyncio.Task[None]) -> None:
+        self._opening.discard(task)
+        if not task.cancelled():
+            task.exception()  # told by `failed` where it matters
+
+    async def _add(self) -> None:
+        try:
+            connection = await self._opened()
+        except ConnectError as error:
+            if not self._used and not self._idle:
+                self._failed(error)
+            raise
+        self._hand_over(connection)
+
+    async def _opened(self) -> AbstractConnection:
+        connection = self._make()
+        try:
+            async with asyncio.timeout(self._seconds):
+                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
+        except TimeoutError:
+            await _end(connection)
+            raise ConnectError from None
+        except BaseException as error:
+            await _end(connection)
+            if isinstance(error, Exception):
+                raise ConnectError from error
+            raise
+        return connection
+
+    def _hand_over(self, connection: AbstractConnection) -> None:
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                self._used.add(connection)
+                waiting.set_result(connection)
+                return
+        self._idle.append(connection)
+
+
+async def _usable(connection: AbstractConnection) -> bool:
+    """Whether the server has neither closed the connection nor said what nobody asked for."""
+    try:
+        return connection.is_connected and not await connection.can_read()
+    except LOST:
+        return False
+
+
+async def _abandon(connection: AbstractConnection) -> None:
+    """End a connection without waiting, since a request is."""
+    with contextlib.suppress(*LOST):
+        await connection.disconnect(nowait=True)
+
+
+async def _end(connection: AbstractConnection) -> None:
+    """End a connection. A server that does not answer the end of TLS holds up nothing."""
+    with contextlib.suppress(TimeoutError, *LOST):
+        async with asyncio.timeout(END_SECONDS):
+            await connection.disconnect()

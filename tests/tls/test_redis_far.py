@@ -1,0 +1,103 @@
+"""A Redis that is far away, over TLS: connecting takes longer than a command may, and no request waits for it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+import structlog
+from prometheus_client import REGISTRY
+from structlog.typing import EventDict
+
+from service.cache.redis import Redis
+from service.config import RedisSettings
+from service.local.ports import LOOPBACK
+from service.security.limits import Policy, RateLimiter
+from tests.api.conftest import unique
+from tests.faults.proxy import Endpoint, Proxy
+from tests.services import Client
+from tests.tls.terminator import Authority, terminator
+
+DELAY = 0.05  # seconds one way: a command takes two of them, connecting six and more
+COMMAND, CONNECT = 0.25, 3.0
+
+
+@pytest.fixture
+def lines() -> Iterator[list[EventDict]]:
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+@asynccontextmanager
+async def far(
+    services: Client, authority: Authority, *, command: float = COMMAND, connect: float = CONNECT
+) -> AsyncIterator[tuple[Redis, Proxy]]:
+    """A client of a real Redis, and the delaying proxy between them."""
+    parts = urlsplit(services.redis(0))
+    async with (
+        terminator(authority.server(LOOPBACK), parts.hostname or "", parts.port or 6379) as port,
+        Proxy(Endpoint(LOOPBACK, port)) as proxy,
+    ):
+        proxy.delay = DELAY
+        where = {"port": proxy.port, "password": parts.password, "tls": True, "root_cert": authority.root}
+        limits = {"timeout": command, "connect_timeout": connect, "retry_after": 0.2}
+        redis = Redis(RedisSettings.model_validate({**where, **limits}))
+        yield redis, proxy
+        await redis.close()
+
+
+def breaker() -> float:
+    return REGISTRY.get_sample_value("slipway_redis_breaker_open") or 0.0
+
+
+async def eventually(redis: Redis) -> None:
+    async with asyncio.timeout(20):
+        while not await redis.ping():  # noqa: ASYNC110  # its own event is in the client
+            await asyncio.sleep(0.05)
+
+
+async def test_limits_are_counted_by_it_and_come_back_after_a_loss(
+    services: Client, authority: Authority, lines: list[EventDict]
+) -> None:
+    policy = Policy(unique("far"), 1, 60)
+    async with far(services, authority) as (redis, proxy):
+        await redis.start()
+        limiters = [RateLimiter(redis), RateLimiter(redis)]
+        assert [(await limiter.take(policy, "caller")).allowed for limiter in limiters] == [True, False]
+        assert (breaker(), lines) == (0, [])
+        proxy.reset()
+        await asyncio.sleep(2 * DELAY)
+        began = time.perf_counter()
+        await redis.script("return {}", "far")
+        assert time.perf_counter() - began < COMMAND, "a request does not wait for a connection"
+        await eventually(redis)
+        assert await redis.script("return {1}", "far") == [1]
+
+
+async def test_log_says_which_limit_was_missed(
+    services: Client, authority: Authority, lines: list[EventDict]
+) -> None:
+    async with far(services, authority, command=0.02) as (redis, _):
+        await redis.start()
+        assert "SLIPWAY_REDIS__TIMEOUT" in lines[0]["reason"]
+    async with far(services, authority, connect=0.1) as (redis, _):
+        await redis.start()
+        assert "SLIPWAY_REDIS__CONNECT_TIMEOUT" in lines[1]["reason"]
+        await asyncio.sleep(0.5)
+    assert len(lines) == 2, "trials say nothing new"
+
+
+async def test_redis_that_takes_connections_and_is_silent_slows_nobody(lines: list[EventDict]) -> None:
+    async with Proxy(None) as proxy:
+        proxy.swallow()
+        settings = {"port": proxy.port, "connect_timeout": 0.3, "retry_after": 60}
+        redis = Redis(RedisSettings.model_validate(settings))
+        starting = asyncio.create_task(redis.start())
+        await asyncio.wait_for(starting, 5)
+        began = time.perf_counter()
+        assert [await redis.script("return {}", "silent") for _ in range(100)] == [None] * 100
+        assert time.perf_counter() - began < 0.3
+        assert [line["reason"].rpartition(" ")[2] for line in lines] == ["(SLIPWAY_REDIS__CONNECT_TIMEOUT)"]
+        await redis.close()

@@ -74,7 +74,11 @@ class Connections:
     async def open(self) -> None:
         """Return when a connection is open. Raises `ConnectError` when it cannot be opened."""
         if not self._idle and not self._used:
-            await self._first.do("first", self._add)
+            await asyncio.shield(self.open_behind())
+
+    def open_behind(self) -> asyncio.Task[None]:
+        """The task that opens the first connection; `failed` hears of it when it cannot."""
+        return self._first.start("first", self._add)
 
     async def drop(self) -> None:
         """End the idle connections now, and those in use when they are given back."""
@@ -101,7 +105,7 @@ class Connections:
             self._used.discard(connection)
             await _abandon(connection)
         if not self._used:
-            self._first.start("first", self._add)
+            self.open_behind()
             raise NotConnectedError
         if len(self._used) + len(self._opening) < self._most:
             self._add_behind()

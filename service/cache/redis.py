@@ -13,6 +13,7 @@ from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from service import clock
@@ -88,8 +89,21 @@ class Redis:
         self._quiet_until = 0.0
 
     async def start(self) -> None:
-        """Open the first connection before anybody needs it. Returns within `connect_timeout`, whatever comes of it."""
-        await self.ping()
+        """Open the first connection before anybody needs it, and see that Redis answers on it.
+
+        Returns within twice `connect_timeout`, whatever comes of it. A process that starts is busy with itself: what
+        it finds slow meanwhile may be its own doing, so the limit of commands does not count yet.
+        """
+        await self._connect()
+        if self._trial is None:
+            try:
+                await self._ask(["PING"], self._settings.connect_timeout)
+            except (LateError, NotConnectedError):
+                return
+            except FAILED as error:
+                self._break(error)
+            else:
+                self._works()
 
     async def script(self, source: str, key: str, *arguments: str) -> list[Any] | None:
         """Run a Lua script on one key; None when Redis is away, or refuses it."""
@@ -123,25 +137,32 @@ class Redis:
         if self._trial is not None:
             return None
         try:
-            answer = await self._ask(command)
+            answer = await self._ask(command, self._settings.timeout)
         except NoScriptError:
             return None if instead is None else await self._call("EVAL", instead, *command[2:])
         except (LateError, NotConnectedError):
             return None
         except FAILED as error:
-            # A former primary that is read-only now will not change: only a new connection may lead to the new one.
-            if isinstance(error, ResponseError) and not isinstance(error, ReadOnlyError):
-                self._refused(error)
-            else:
-                self._break(error)
+            await self._failed(error)
             return None
         if self._up is None:
             self._works()
         return answer
 
-    async def _ask(self, command: Sequence[str]) -> Any:
-        """The answer to a command within `timeout`. Raises `NotConnectedError`, `LateError` or one of `FAILED`."""
-        limit, began, asked = self._settings.timeout, clock.monotonic(), math.inf
+    async def _failed(self, error: Exception) -> None:
+        # A former primary that is read-only now will not change: only a new connection may lead to the new one.
+        if isinstance(error, ResponseError) and not isinstance(error, ReadOnlyError):
+            self._refused(error)
+        elif isinstance(error, RedisConnectionError):
+            # One connection is lost, and those beside it most likely. Opening the next tells whether Redis is.
+            await self._connections.drop()
+            self._connections.open_behind()
+        else:
+            self._break(error)
+
+    async def _ask(self, command: Sequence[str], limit: float) -> Any:
+        """The answer to a command in `limit` seconds. Raises `NotConnectedError`, `LateError` or one of `FAILED`."""
+        began, asked = clock.monotonic(), math.inf
         try:
             async with asyncio.timeout(limit), self._connections.one() as connection:
                 asked = clock.monotonic()
@@ -193,7 +214,7 @@ class Redis:
                 # Those from before may lead to where nobody answers any more.
                 await self._connections.drop()
                 await self._connections.open()
-                await self._ask(["PING"])
+                await self._ask(["PING"], self._settings.timeout)
             except (*FAILED, ConnectError) as error:
                 self._tell(error)
                 continue

@@ -44,8 +44,10 @@ async def far(
         where = {"port": proxy.port, "password": parts.password, "tls": True, "root_cert": authority.root}
         limits = {"timeout": command, "connect_timeout": connect, "retry_after": 0.2}
         redis = Redis(RedisSettings.model_validate({**where, **limits}))
-        yield redis, proxy
-        await redis.close()
+        try:
+            yield redis, proxy
+        finally:
+            await redis.close()
 
 
 def breaker() -> float:
@@ -81,6 +83,7 @@ async def test_log_says_which_limit_was_missed(
 ) -> None:
     async with far(services, authority, command=0.02) as (redis, _):
         await redis.start()
+        assert await redis.script("return {1}", "far") is None
         assert "SLIPWAY_REDIS__TIMEOUT" in lines[0]["reason"]
     async with far(services, authority, connect=0.1) as (redis, _):
         await redis.start()

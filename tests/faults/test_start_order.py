@@ -11,8 +11,10 @@ from tests.faults.connection import get
 from tests.faults.figures import Figures
 from tests.faults.proxy import Proxy
 from tests.faults.test_probes import until_ready_is
+from tests.faults.test_redis import metric, until
 from tests.faults.trial import KINDS, Kind, Trial
 
+TRIALS = 3  # of a Redis that refuses
 WRONG = "wr0ng-passw0rd"
 ENOUGH = 10  # answers
 IDLE, MINIMUM = 'slipway_database_connections{pool="fast",state="idle"}', 4
@@ -89,7 +91,11 @@ async def test_redis_that_lets_nobody_in_is_one_line_without_the_secret(trial: T
     port = urlsplit(trial.redis.url).port
     await trial.serve(1, {"redis__url": f"redis://:{WRONG}@127.0.0.1:{port}/0"})
     async with trial.load(rate=20).running():
-        await asyncio.sleep(6)  # some trials
+
+        async def tried() -> bool:
+            return await metric(trial, "slipway_redis_failures_total") >= TRIALS
+
+        await until(tried, "Redis is not tried again", seconds=30)
     served = trial.replicas[0].served
     [line] = served.lines(event="redis unreachable, each process counts for itself")
     assert line["reason"] == "AuthenticationError"

@@ -10,10 +10,15 @@ import asyncpg
 import pytest
 
 from service.migrations.grants import AppRoleError
+from service.migrations.role import LOCK
 from service.migrations.runner import upgrade
-from tests.migrations.conftest import settings_for
+from tests.migrations.conftest import settings_for, within
 from tests.migrations.roles import Roles, execute
 
+WAITING = (
+    "locktype = 'advisory' AND NOT granted "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 FIRST, SECOND = "first-Password-7", "second-Password-8"
 Login = Callable[[str], Any]
 
@@ -35,7 +40,7 @@ async def _kept(url: str, role: str) -> str:
     return kept
 
 
-async def test_the_role_is_made_and_can_do_the_services_work(fresh: tuple[str, str]) -> None:
+async def test_the_role_is_made_reads_tables_and_makes_none(fresh: tuple[str, str]) -> None:
     url, role = fresh
     assert await _migrate(url, role, FIRST)
     connection = await _login(url, role, FIRST)
@@ -75,7 +80,14 @@ async def test_a_role_that_could_not_log_in_can(fresh: tuple[str, str]) -> None:
 
 async def test_two_at_once_do_not_hinder_each_other(fresh: tuple[str, str]) -> None:
     url, role = fresh
-    both = (upgrade(settings_for(url, app_role=role, app_password=FIRST), wait=60) for _ in range(2))
+    holder = await asyncpg.connect(url)
+    await holder.execute(f"SELECT pg_advisory_lock({LOCK})")
+    both = [
+        asyncio.create_task(upgrade(settings_for(url, app_role=role, app_password=FIRST), wait=60))
+        for _ in range(2)
+    ]
+    await within(30, lambda: holder.fetchval(f"SELECT count(*) = 2 FROM pg_locks WHERE {WAITING}"))
+    await holder.close()
     assert len({done.after for done in await asyncio.gather(*both)}) == 1
     await (await _login(url, role, FIRST)).close()
 

@@ -28,6 +28,10 @@ CREATE FUNCTION stall() RETURNS float LANGUAGE plpgsql AS $$
 DECLARE began timestamptz := clock_timestamp();
 BEGIN PERFORM count(*) FROM product; RETURN extract(epoch FROM clock_timestamp() - began); END $$
 """
+TRIED = """
+SELECT pid FROM pg_stat_activity
+WHERE query LIKE 'SELECT pg_try_advisory_lock%' AND pid <> pg_backend_pid() AND datname = current_database()
+"""
 SLEEPING = """
 SELECT pid FROM pg_stat_activity
 WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid() AND datname = current_database()
@@ -73,7 +77,7 @@ async def test_another_migration_is_waited_for_in_bounded_time(
         await upgrade(settings_for(url), wait=1)
     assert 1 <= time.monotonic() - began < 5
     waiting = asyncio.create_task(upgrade(settings_for(url), wait=30))
-    await asyncio.sleep(0.2)
+    await within(20, lambda: holder.fetchval(TRIED))
     await holder.execute(f"SELECT pg_advisory_unlock({LOCK})")
     assert (await waiting).changed
 

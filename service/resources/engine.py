@@ -190,6 +190,6 @@ def _read_one(resource: RestResource) -> Statement:
     row = (
         sa.select(*(table.c[name] for name in names))
         .where(table.c.id == parameter("id", sa.Uuid()), table.c.deleted_at.is_(None))
-        .subquery("row")
+        .subquery("_rows")
     )
     return compile_statement(representation(row, resource.shown_fields), reads=True)

@@ -36,22 +36,11 @@ ANY = {"If-Match": "*"}
 WORDS_OF_SQL = ("order", "user", "select", "lateral", "values")
 TYPES = ("date", "point")  # that PostgreSQL finds before the type of the table's rows
 OTHERS = ("CustomerOrder", "x" * 63, "Y2" * 31 + "z", "new", "old")
-OF_THE_ENGINE = [
-    "item",
-    "changed",
-    "current",
-    "wanted",
-    "asked",
-    "given",
-    "past",
-    "record",
-    "row",
-    "page",
-    "ctx",
-    "answer",
-    "stored",
-]
-NAMES = [n for n in (*WORDS_OF_SQL, *TYPES, *OTHERS) if n not in Table.metadata.tables]
+OF_THE_ENGINE = (
+    "item", "changed", "current", "wanted", "asked", "given", "past", "record", "rows", "page", "ctx", "answer",
+    "parts",
+)  # fmt: skip
+NAMES = [n for n in (*WORDS_OF_SQL, *TYPES, *OTHERS, *OF_THE_ENGINE) if n not in Table.metadata.tables]
 METADATA = new_metadata()
 
 

@@ -109,7 +109,7 @@ def _members(
 ) -> sa.ColumnElement[Any]:
     """The array as JSON whose elements look as they would alone."""
     unnested = sa.func.unnest(column).table_valued(sa.column("part", sql), with_ordinality="place")
-    parts = unnested.render_derived(name="parts")
+    parts = unnested.render_derived(name="_parts")
     shown = pg.aggregate_order_by(member(parts.c.part), parts.c.place)
     array = sa.select(
         sa.func.coalesce(sa.func.json_agg(shown), sa.literal_column("'[]'::json"))

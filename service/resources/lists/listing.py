@@ -147,7 +147,7 @@ class Lister:
             .where(*where)
             .order_by(*order_by(table, shape.keys))
             .limit(parameter("limit", sa.Integer()))
-            .subquery("page")
+            .subquery("_page")
         )
         return compile_statement(representation(rows, self._resource.shown_fields), reads=True)
 

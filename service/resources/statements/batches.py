@@ -63,7 +63,7 @@ class BatchWriter:
             .table_valued(sa.column("_element", JSONB()), with_ordinality="_place")
             .render_derived(name="_given")
         )
-        row = self._record(given.c["_element"]).lateral("given")
+        row = self._record(given.c["_element"]).lateral("_record")
         who = parameter("principal", sa.Text())
         insertion = insert(self._table).from_select(
             ["id", "created_by", "updated_by", *own],
@@ -74,7 +74,7 @@ class BatchWriter:
         )
         if skip_taken:
             insertion = insertion.on_conflict_do_nothing()
-        inserted = insertion.returning(*self._returned).cte("changed")
+        inserted = insertion.returning(*self._returned).cte("_changed")
         return compile_statement(
             representation(inserted, self._resource.shown_fields).add_columns(inserted.c.id)
         )
@@ -83,14 +83,14 @@ class BatchWriter:
         """A row of the table's type out of JSON."""
         columns = [sa.column(column.name, column.type) for column in self._table.columns]
         null: sa.ColumnElement[Any] = null_row(self._table)
-        return sa.func.jsonb_populate_record(null, source).table_valued(*columns, name="given")
+        return sa.func.jsonb_populate_record(null, source).table_valued(*columns, name="_record")
 
     def _change(self, *, patch: bool) -> Statement:
         context = request_context()
         table = self._table
         current = self._current()
         new = self._new_values(current) if patch else {}
-        given = self._record(current.c["_patch"]).lateral("given")
+        given = self._record(current.c["_patch"]).lateral("_record")
         differs: Iterable[sa.ColumnElement[bool]] = (current.c[n].is_distinct_from(v) for n, v in new.items())
         versions = current.c["_versions"]
         allowed = sa.or_(versions.is_(None), current.c.version == sa.any_(versions))
@@ -103,7 +103,7 @@ class BatchWriter:
             )
             .select_from(current.join(given, sa.true()) if patch else current)
             .where(current.c.deleted_at.is_(None))
-            .cte("wanted")
+            .cte("_wanted")
         )
         values: dict[str, Any] = {name: wanted.c[f"_new_{place}"] for place, name in enumerate(new)}
         changed = (
@@ -121,7 +121,7 @@ class BatchWriter:
                 updated_by=parameter("principal", sa.Text()),
             )
             .returning(*self._returned)
-            .cte("changed")
+            .cte("_changed")
         )
         return self._all(changed, current, wanted)
 
@@ -139,24 +139,24 @@ class BatchWriter:
                 sa.column("_versions", sa.ARRAY(sa.Integer())),
                 sa.column("_patch", JSONB()),
             )
-            .render_derived(name="asked", with_types=True)
+            .render_derived(name="_asked", with_types=True)
         )
         return (
             sa.select(*table.columns, asked.c["_versions"], asked.c["_patch"])
             .select_from(table.join(asked, table.c.id == asked.c["_id"]))
             .order_by(table.c.id)
             .with_for_update(of=table, key_share=True)
-            .cte("current")
+            .cte("_current")
         )
 
     def _new_values(self, current: sa.CTE) -> dict[str, sa.ColumnElement[Any]]:
-        given = sa.table("given", *(sa.column(c.name, c.type) for c in self._table.columns))
+        given = sa.table("_record", *(sa.column(c.name, c.type) for c in self._table.columns))
         values: dict[str, sa.ColumnElement[Any]] = {}
         for name in self._resource.own_fields:
             if name in self._resource.immutable:
                 continue
             named: sa.ColumnElement[str] = sa.literal_column(f"'{name}'")
-            new: sa.ColumnElement[Any] = sa.literal_column(f"given.{quoted(name)}", given.c[name].type)
+            new: sa.ColumnElement[Any] = sa.literal_column(f"_record.{quoted(name)}", given.c[name].type)
             if self._resource.kinds[name].is_json:
                 # A null that stands for the whole document is no value, as in every other way to write it.
                 patch = sa.func.nullif(

@@ -50,13 +50,13 @@ class Historian:
             )
             .order_by(_HISTORY.c.version.desc())
             .limit(limit)
-            .subquery("past")
+            .subquery("_past")
         )
         columns = [sa.column(column.name, column.type) for column in table.columns]
         record = (
             sa.func.jsonb_populate_record(null_row(table), self._image(past.c.row))
-            .table_valued(*columns, name="record")
-            .lateral("record")
+            .table_valued(*columns, name="_record")
+            .lateral("_record")
         )
         item, body = item_of(record, self._resource.shown_fields)
         return compile_statement(

@@ -62,9 +62,9 @@ def own_field(name: str) -> str:
 
 
 def request_context() -> sa.CTE:
-    """`WITH ctx`: principal and request id, set for this transaction only, so that the history trigger sees them.
+    """`WITH _ctx`: principal and request id, set for this transaction only, so that the history trigger sees them.
 
-    A change must read `ctx`, or PostgreSQL does not evaluate it.
+    A change must read `_ctx`, or PostgreSQL does not evaluate it.
     """
 
     def setting(name: str, value: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
@@ -72,4 +72,4 @@ def request_context() -> sa.CTE:
 
     principal = setting("principal", parameter("principal", sa.Text()))
     request_id = setting("request_id", parameter("request_id", sa.Text()))
-    return sa.select(principal.label("principal"), request_id.label("request_id")).cte("ctx")
+    return sa.select(principal.label("principal"), request_id.label("request_id")).cte("_ctx")

@@ -59,7 +59,7 @@ class Writer:
                 include_defaults=False,
             )
             .returning(*self._returned)
-            .cte("changed")
+            .cte("_changed")
         )
         item = representation(inserted, self._resource.shown_fields)
         return compile_statement(_recorded(item) if keyed else item)
@@ -101,7 +101,7 @@ class Writer:
             .where(self._chosen(), self._allowed(), stays, differs, context.c.request_id.isnot(None))
             .values(**new, **self._stamp())
             .returning(*self._returned)
-            .cte("changed")
+            .cte("_changed")
         )
         return self._or_current(
             changed, self._chosen(), refused=_names_that_differ(table, fixed), changes=differs
@@ -121,7 +121,7 @@ class Writer:
             .where(chosen, self._allowed(), context.c.request_id.isnot(None))
             .values(**new, deleted_at=_NOW if deleted else sa.null(), **self._stamp())
             .returning(*self._returned)
-            .cte("changed")
+            .cte("_changed")
         )
         return self._or_current(changed, chosen, refused=_NOTHING, changes=sa.true())
 
@@ -158,7 +158,7 @@ class Writer:
                 changes.label("_changes"),
             )
             .where(chosen)
-            .cte("current")
+            .cte("_current")
         )
         done = representation(changed, names).add_columns(
             true.label("done"), true.label("allowed"), _NOTHING.label("refused"), true.label("changes")
@@ -192,7 +192,7 @@ def _any_of(rows: sa.CTE) -> sa.ColumnElement[bool]:
 
 def _recorded(item: sa.Select[tuple[str, int]]) -> sa.Select[tuple[str, int]]:
     """The same row, with the answer stored under its key: both or neither, and the unique key decides who wins."""
-    rows = item.cte("answer")
+    rows = item.cte("_answer")
     table: sa.Table = IdempotencyRecord.__table__  # type: ignore[attr-defined]
     names = ["principal", "key", "fingerprint", "status", "headers"]
     stored = (
@@ -206,6 +206,6 @@ def _recorded(item: sa.Select[tuple[str, int]]) -> sa.Select[tuple[str, int]]:
             include_defaults=False,
         )
         .returning(table.c.key)
-        .cte("stored")
+        .cte("_stored")
     )
     return sa.select(rows.c.body, rows.c.version).select_from(rows.join(stored, sa.true()))

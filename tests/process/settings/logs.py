@@ -5,6 +5,7 @@ import pytest
 from service.local.ports import is_free
 from tests.engine.wire import wire_to
 from tests.ports import next_port
+from tests.process.served import eventually
 from tests.process.settings.table import Given, Place, Running, process, setting
 
 PUBLIC, ADMIN = "127.0.0.2", "127.0.0.3"
@@ -40,7 +41,7 @@ def admin_port_has_another_address(run: Running) -> None:
 @setting("logging__level", "warning", process="quiet")
 def nothing_milder_is_written(run: Running) -> None:
     run.service.api.get("/health")
-    assert '"level":"info"' not in run.service.output
+    assert not eventually(lambda: '"level":"info"' in run.service.output, seconds=1)
 
 
 @setting("monitoring__metrics", "false", process="quiet")

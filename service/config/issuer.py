@@ -1,11 +1,12 @@
 """The settings of one issuer of bearer tokens."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from service.config.group import Group
+from service.config.text import words
 
 
 def is_loopback(url: str) -> bool:
@@ -39,6 +40,13 @@ class IssuerSettings(Group):
     """Claim that holds roles, such as `realm_access.roles`."""
     role_scopes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Scopes that each role brings."""
+
+    @field_validator("role_scopes", mode="before")
+    @classmethod
+    def _from_words(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {role: words(scopes) if isinstance(scopes, str) else scopes for role, scopes in value.items()}
 
     @field_validator("issuer", "jwks_url")
     @classmethod

@@ -24,6 +24,8 @@ _FIXED = {
     "path_not_file": "must be the path of a file that exists",
     "string_type": "must be text",
     "model_type": "must be an object",
+    "dict_type": "must be an object",
+    "tuple_type": "must be a list",
 }
 
 

@@ -20,7 +20,7 @@ def decode(text: str, field: FieldInfo) -> Any:
     if kind is None:
         return text
     if kind is tuple and not _is_object(items) and not text.lstrip().startswith("["):
-        return [word for part in text.split(",") if (word := part.strip())]
+        return words(text)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -28,6 +28,11 @@ def decode(text: str, field: FieldInfo) -> Any:
     if not isinstance(value, list if kind is tuple else kind):
         raise ValueError(f"must be a JSON {_NAMES[kind]}; {_advice(kind, field)}")  # noqa: TRY004  # pydantic's way
     return value
+
+
+def words(text: str) -> list[str]:
+    """Return the words between the commas."""
+    return [word for part in text.split(",") if (word := part.strip())]
 
 
 def is_list(field: FieldInfo) -> bool:

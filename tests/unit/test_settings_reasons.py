@@ -105,10 +105,16 @@ def test_lists_are_words_or_json(env: Env, name: str, text: str, value: object) 
 
 
 def test_lists_of_an_issuer_may_be_words_too(env: Env) -> None:
-    issuer = {**ISSUERS[0], "algorithms": "RS256,ES256", "scope_claims": "scope"}  # type: ignore[dict-item]
+    issuer = {
+        "issuer": "https://id.example",
+        "audience": "slipway",
+        "algorithms": "RS256,ES256",
+        "role_scopes": {"seller": "catalog:read, catalog:write"},
+    }
     env(**SAFE, SLIPWAY_SECURITY__ISSUERS=json.dumps([issuer]))
     (found,) = load().security.issuers
-    assert (found.algorithms, found.scope_claims) == (("RS256", "ES256"), ("scope",))
+    assert found.algorithms == ("RS256", "ES256")
+    assert found.role_scopes == {"seller": ("catalog:read", "catalog:write")}
 
 
 @pytest.mark.parametrize("source", ["environment", "file", "dotenv"])

@@ -153,13 +153,12 @@ def lost(place: Place) -> Given:
 def silent_database_is_given_up(run: Running) -> None:
     silent: socket.socket = run.place.servers["silent"]
     silent.settimeout(1)
-    attempts = []
-    with suppress(TimeoutError):
-        for _ in range(4):  # probes have connections of their own, which end earlier
-            attempts.append(silent.accept()[0])
-    assert attempts
-    for attempt in attempts:
-        attempt.settimeout(3)
-        while attempt.recv(4096):
-            pass
-        attempt.close()
+    with ExitStack() as stack:
+        attempts = [stack.enter_context(silent.accept()[0])]
+        with suppress(TimeoutError):
+            while len(attempts) < 5:  # probes have connections of their own
+                attempts.append(stack.enter_context(silent.accept()[0]))
+        for attempt in attempts:
+            attempt.settimeout(1.5)
+            while attempt.recv(4096):
+                pass

@@ -6,6 +6,7 @@ from tests.process.settings import (
     edge,
     limits,
     logs,
+    lost,
     parts,
     pool,
     stop,
@@ -13,4 +14,4 @@ from tests.process.settings import (
     workers,
 )
 
-__all__ = ["commands", "data", "edge", "limits", "logs", "parts", "pool", "stop", "tokens", "workers"]
+__all__ = ["commands", "data", "edge", "limits", "logs", "lost", "parts", "pool", "stop", "tokens", "workers"]

@@ -1,14 +1,13 @@
 """How many connections to PostgreSQL, and how long for what."""
 
-import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 import httpx2
 
 from tests.engine.wire import wire_to
-from tests.process.served import Served, eventually
+from tests.process.served import eventually
 from tests.process.settings.table import Given, Place, Running, process, setting
 
 LIST = "/api/v1/categories"
@@ -116,13 +115,6 @@ def no_statement_is_kept(run: Running) -> None:
     assert run.place.servers["wire"].named == before
 
 
-def listening(place: Place, given: Given) -> Served:
-    """A process that answers its probes, and whose database never does."""
-    service = Served(place.home / "service", **given)
-    place.closing.append(service.close)
-    return service.listening()
-
-
 @process("locks")
 def locks(place: Place) -> Given:
     return {
@@ -138,27 +130,3 @@ def wait_for_a_lock_is_bounded(run: Running) -> None:
     with run.locked("category"):
         answer = run.service.api.get(LIST)
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")
-
-
-@process("lost", listening)
-def lost(place: Place) -> Given:
-    silent = socket.create_server(("127.0.0.1", 0))
-    place.closing.append(silent.close)
-    place.servers["silent"] = silent
-    port = silent.getsockname()[1]
-    return {"database__url": f"postgresql://slipway:x@127.0.0.1:{port}/slipway", "redis__enabled": "false"}
-
-
-@setting("database__connect_timeout", 0.5, process="lost")
-def silent_database_is_given_up(run: Running) -> None:
-    silent: socket.socket = run.place.servers["silent"]
-    silent.settimeout(1)
-    with ExitStack() as stack:
-        attempts = [stack.enter_context(silent.accept()[0])]
-        with suppress(TimeoutError):
-            while len(attempts) < 5:  # probes have connections of their own
-                attempts.append(stack.enter_context(silent.accept()[0]))
-        for attempt in attempts:
-            attempt.settimeout(1.5)
-            while attempt.recv(4096):
-                pass

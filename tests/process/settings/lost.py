@@ -1,0 +1,73 @@
+"""A database and a Redis that take connections and never say a word."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.process.served import Served, eventually
+from tests.process.settings.table import Given, Place, Running, process, setting
+
+
+class Silent:
+    """A server on `port`. `seconds` holds how long each client that has left had waited."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.seconds: list[float] = []
+
+    async def keep_silent(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        began = time.monotonic()
+        try:
+            await reader.read()
+        except ConnectionError:
+            pass
+        finally:
+            self.seconds.append(time.monotonic() - began)
+            writer.close()
+
+
+@asynccontextmanager
+async def silent() -> AsyncIterator[Silent]:
+    """A silent server, until the block ends."""
+    found = Silent()
+    server = await asyncio.start_server(found.keep_silent, "127.0.0.1", 0)
+    found.port = server.sockets[0].getsockname()[1]
+    try:
+        yield found
+    finally:
+        server.close()
+
+
+def listening(place: Place, given: Given) -> Served:
+    """A process that answers its probes, though it is never ready."""
+    service = Served(place.home / "service", **given)
+    place.closing.append(service.close)
+    return service.listening()
+
+
+@process("lost", listening)
+def lost(place: Place) -> Given:
+    database, redis = (place.background.enter(silent()) for _ in range(2))
+    place.servers |= {"database": database, "redis": redis}
+    return {
+        "database__url": f"postgresql://slipway:x@127.0.0.1:{database.port}/slipway",
+        "redis__url": f"redis://127.0.0.1:{redis.port}/0",
+    }
+
+
+def shortest(run: Running, name: str) -> float:
+    """The seconds of the shortest attempt to connect."""
+    server: Silent = run.place.servers[name]
+    assert eventually(lambda: server.seconds)
+    return min(server.seconds)
+
+
+@setting("database__connect_timeout", 0.3, process="lost")
+def silent_database_is_given_up(run: Running) -> None:
+    assert shortest(run, "database") < 0.8  # a probe gives up after a second
+
+
+@setting("redis__connect_timeout", 0.3, process="lost")
+def silent_redis_is_given_up(run: Running) -> None:
+    assert shortest(run, "redis") < 1.5

@@ -1,7 +1,10 @@
-"""The docs page: Swagger UI with its scripts out of a wheel, so it works without internet and inline scripts."""
+"""The docs page: Swagger UI with its scripts out of a wheel, so it works without internet and inline scripts.
+
+Its URLs are relative, so that it works behind a proxy that strips a path without saying so.
+"""
 
 import hashlib
-from functools import cache
+from functools import lru_cache
 from importlib.resources import files
 
 import orjson
@@ -15,24 +18,25 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
+_PUBLIC_PATHS = 8  # that proxies name at a time
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+<link rel="stylesheet" href="docs/assets/swagger-ui.css">
 <link rel="icon" href="data:,">
 </head>
 <body>
 <div id="page"></div>
-<script src="/docs/assets/swagger-ui-bundle.js"></script>
-<script src="/docs/page.js"></script>
+<script src="docs/assets/swagger-ui-bundle.js"></script>
+<script src="docs/page.js"></script>
 </body>
 </html>
 """
 _SCRIPT = """SwaggerUIBundle({
-  url: "/openapi.json",
+  url: "openapi.json",
   dom_id: "#page",
   deepLinking: true,
   docExpansion: "list",
@@ -47,13 +51,14 @@ _SCRIPT = """SwaggerUIBundle({
 def install(app: FastAPI) -> None:
     """Serve `/docs` and `/openapi.json`."""
 
-    @cache
-    def document() -> tuple[bytes, str]:
-        body = orjson.dumps(app.openapi())
+    @lru_cache(_PUBLIC_PATHS)
+    def document(public_path: str) -> tuple[bytes, str]:
+        """The document and its tag, whose server is the one that the client has found it at."""
+        body = orjson.dumps({**app.openapi(), "servers": [{"url": public_path or "/"}]})
         return body, f'"{hashlib.sha256(body).hexdigest()[:16]}"'
 
     async def schema(request: Request) -> Response:
-        body, tag = document()
+        body, tag = document(request.scope.get("root_path", ""))
         headers = {"ETag": tag}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)

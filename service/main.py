@@ -134,6 +134,7 @@ def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle, gate: Gate
         hosts=TrustedHosts(settings.security.trusted_hosts) if settings.security.trusted_hosts else None,
         cors=Cors(settings.security.cors_origins) if settings.security.cors_origins else None,
         callers=gate,
+        public_path=settings.server.public_path,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from service.config.group import Group, Port, Seconds
+from service.config.public_path import clean_path
 
 
 class ServerSettings(Group):
@@ -13,6 +14,10 @@ class ServerSettings(Group):
     """Address of the public port. A pod needs `0.0.0.0`."""
     port: Port = 8000
     """Public port: `/api`, `/docs`, `/health`."""
+    public_path: Annotated[str, Field(examples=["/shop"])] = ""
+    """Path under which a proxy serves the service, such as `/shop` for `https://example.com/shop/`. Links begin with
+    it, and requests may come with it or stripped of it. Empty: the root, or what trusted proxies say in
+    `X-Forwarded-Prefix`."""
     admin_host: str = "127.0.0.1"
     """Address of the admin port. A pod needs `0.0.0.0`."""
     admin_port: Port = 9000
@@ -52,9 +57,15 @@ class ServerSettings(Group):
     write_timeout: Annotated[float, Field(gt=0, le=3600)] = 30.0
     """Seconds in which a client must take another 64 KiB of an answer that waits for it, before it is cut off."""
     trusted_proxies: Annotated[tuple[str, ...], Field(examples=["10.0.0.0/8,192.0.2.7"])] = ("127.0.0.1",)
-    """Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; `[]` for none."""
+    """Addresses or networks whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Prefix` are believed; `[]`
+    for none. These proxies must set each field or remove it, so that no client can."""
     trusted_hops: Annotated[int, Field(ge=1, le=16)] = 1
     """Most of those proxies in a row, counted from here: 2 where a load balancer stands before the ingress."""
+
+    @field_validator("public_path")
+    @classmethod
+    def _is_clean_path(cls, value: str) -> str:
+        return clean_path(value)
 
     @field_validator("trusted_proxies")
     @classmethod

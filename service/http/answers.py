@@ -14,6 +14,7 @@ from service.http import problems
 from service.http.database_errors import problem_of
 from service.http.http_exceptions import is_frameworks, problem_of_exception
 from service.http.problems import FieldError, Problem
+from service.http.public_path import own_path
 from service.http.state import state_of
 
 HTTP_OK, BAD_REQUEST = 200, 400
@@ -65,7 +66,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """The methods of every route that fits the path; the framework names those of the first one only."""
-    path = request.scope["path"]
+    path = own_path(request.scope)
     methods: set[str] = set()
     for context in iter_route_contexts(request.app.routes):
         regex = getattr(context, "path_regex", None)

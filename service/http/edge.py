@@ -21,6 +21,7 @@ from service.http.lifecycle import Lifecycle
 from service.http.native_bodies import BodyCheck
 from service.http.problems import Problem
 from service.http.protocol.framing import ALLOW
+from service.http.public_path import own_path, place_under
 from service.http.state import KEY, REFUSAL, RequestState, new_state, request_id_var, template_of
 from service.observability.access import AccessLine, AccessLog
 from service.observability.metrics import RequestMetrics
@@ -72,6 +73,7 @@ class Edge:
         hosts: TrustedHosts | None = None,
         cors: Cors | None = None,
         callers: Callers | None = None,
+        public_path: str = "",
     ) -> None:
         self._app = app
         self._lifecycle = lifecycle
@@ -83,6 +85,7 @@ class Edge:
         self._hosts = hosts
         self._cors = cors
         self._callers = callers
+        self._public_path = public_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -90,6 +93,7 @@ class Edge:
             return
         if self._proxies is not None:
             self._proxies.unveil(scope)
+        place_under(scope, self._public_path or scope.get("root_path", ""))
         state = scope[KEY] = new_state(scope["headers"])
         token = request_id_var.set(state.request_id)
         structlog.contextvars.bind_contextvars(request_id=state.request_id)
@@ -210,7 +214,7 @@ class _Exchange:
             elif name == b"host":
                 host = value
         trusted = self._edge._hosts  # noqa: SLF001
-        if trusted is not None and not trusted.include(host) and self.scope["path"] != HEALTH:
+        if trusted is not None and not trusted.include(host) and own_path(self.scope) != HEALTH:
             raise problems.UnknownHost
 
     def _check_size(self, size: int) -> None:

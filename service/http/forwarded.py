@@ -1,4 +1,4 @@
-"""Where a request comes from, as trusted proxies tell it.
+"""Where a request comes from, and where its client thinks it went, as trusted proxies tell it.
 
 Each proxy appends the address that it was called from to `X-Forwarded-For`, so the list is read from its right end, and
 only as far as proxies are trusted: an entry counts when the one who wrote it is a trusted proxy, and no more of them
@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from starlette.types import Scope
 
 from service.config.server import ServerSettings
+from service.http.public_path import forwarded_path
 
 Address = IPv4Address | IPv6Address
 _LONGEST_ENTRY = 64  # an IPv6 address with a zone, brackets and a port
@@ -30,18 +31,22 @@ class Proxies:
         self._trusts_peer = lru_cache(_KNOWN_PEERS)(lambda peer: self._trusts(_address(peer)))
 
     def unveil(self, scope: Scope) -> None:
-        """Write the client's address and scheme over those of the proxy, as far as proxies are trusted."""
+        """Write the client's address, scheme and public path over those of the proxy, as far as proxies are trusted."""
         peer = scope["client"]
         if peer is None or not self._trusts_peer(peer[0]):
             return
         entries: list[bytes] = []
+        prefixes: list[bytes] = []
         for name, value in scope["headers"]:
             if name == b"x-forwarded-for":
                 entries += value.split(b",")
+            elif name == b"x-forwarded-prefix":
+                prefixes.append(value)
             elif name == b"x-forwarded-proto":
                 scheme = value.rpartition(b",")[2].strip().lower()
                 if scheme in {b"http", b"https"}:
                     scope["scheme"] = scheme.decode()
+        scope["root_path"] = forwarded_path(prefixes)
         if entries and (client := self._client(peer[0], entries)) is not None:
             scope["client"] = str(client), 0
 

@@ -66,6 +66,34 @@ def test_client_is_who_a_trusted_proxy_says(peer: str, forwarded: str, hops: int
     assert seen(peer, forwarded, hops=hops) == client
 
 
+@pytest.mark.parametrize(
+    ("peer", "prefix", "root_path"),
+    [
+        (INGRESS, "/shop", "/shop"),
+        (INGRESS, "/shop/", "/shop"),
+        (INGRESS, "/a/b-c_d.e~f", "/a/b-c_d.e~f"),
+        (INGRESS, "/lie, /shop", "/shop"),
+        (INGRESS, "/", ""),
+        (INGRESS, "", ""),
+        (CLIENT, "/shop", ""),  # nobody that we trust
+        *((INGRESS, bad, "") for bad in (
+            "shop", "//evil.example", "/a//b", "/..", "/a/../b", "/.", "https://evil.example", "/a?b", "/a#b", "/a b",
+            "/%2e", "/\u00e9", "/a\\b", "/api", "/api/v1", "/docs", "/" + "a" * 200, "/shop, //evil",
+        )),
+    ],
+)  # fmt: skip
+def test_public_path_is_clean_and_a_trusted_proxys(peer: str, prefix: str, root_path: str) -> None:
+    assert _unveiled(peer, (), 1, {"x_forwarded_prefix": prefix}).get("root_path", "") == root_path
+
+
+@pytest.mark.parametrize(
+    "value", ["shop", "//shop", "/a/../b", "/a b", "/api", "/docs/", "/" + "a" * 200, "/\u00e9"]
+)
+def test_public_path_that_is_not_clean_is_refused(value: str) -> None:
+    with pytest.raises(ValidationError, match="public_path"):
+        ServerSettings(public_path=value)
+
+
 def test_headers_that_come_twice_are_one_list() -> None:
     assert seen(INGRESS, LIE, CLIENT) == CLIENT
     assert seen(INGRESS, LIE, f"{CLIENT}, {BALANCER}", hops=2) == CLIENT

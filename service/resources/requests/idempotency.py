@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from service.database import Database
 from service.http.problems import Duplicate, FieldError, KeyReused, MalformedRequest
+from service.http.public_path import own_path
 from service.security.principals import Principal
 
 HEADER = "Idempotency-Key"
@@ -61,7 +62,9 @@ def keyed_request(request: Request, principal: Principal, body: bytes) -> KeyedR
         raise MalformedRequest(errors=[FieldError(message, header=HEADER)])
     quoted, bare = match.groups()
     key = bare if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-    digest = hashlib.sha256(b"\0".join([request.method.encode(), request.url.path.encode(), body])).digest()
+    digest = hashlib.sha256(
+        b"\0".join([request.method.encode(), own_path(request.scope).encode(), body])
+    ).digest()
     return KeyedRequest(principal.id, key, digest)
 
 

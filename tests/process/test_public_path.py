@@ -1,0 +1,88 @@
+"""Behind a proxy that serves the service under `/shop/`: every link that a client gets works for it."""
+
+import re
+from urllib.parse import urljoin
+from uuid import uuid4
+
+import httpx2
+
+from service.local.ports import LOOPBACK
+from tests.process.conftest import Serve
+from tests.process.prefixed import proxy
+from tests.process.served import Served
+
+PREFIX = "/shop"
+CATEGORIES = f"{PREFIX}/api/v1/categories"
+
+
+def through(port: int) -> httpx2.Client:
+    return httpx2.Client(base_url=f"http://{LOOPBACK}:{port}", timeout=10)
+
+
+def check(client: httpx2.Client, headers: dict[str, str]) -> None:
+    """Walk along every link there is."""
+    names = [f"path-{uuid4().hex}" for _ in range(2)]
+    made = [client.post(CATEGORIES, json={"slug": n, "name": n}, headers=headers) for n in names]
+    assert [answer.status_code for answer in made] == [201, 201]
+    for answer in made:
+        assert answer.headers["location"].startswith(f"{CATEGORIES}/")
+        assert client.get(answer.headers["location"], headers=headers).json() == answer.json()
+    page = client.get(CATEGORIES, params={"limit": "1", "slug__in": names}, headers=headers)
+    assert page.links["next"]["url"].startswith(f"{CATEGORIES}?")
+    assert len(client.get(page.links["next"]["url"], headers=headers).json()["items"]) == 1
+    for path, status in ((f"{CATEGORIES}/{uuid4()}", 404), (f"{CATEGORIES}?x=1", 400), (f"{PREFIX}/no", 404)):
+        wrong = client.get(path, headers=headers)
+        assert (wrong.status_code, wrong.json()["instance"]) == (status, path.partition("?")[0])
+    assert "GET" in client.options(CATEGORIES).headers["allow"]
+    assert client.get(f"{PREFIX}/health").status_code == 200
+    check_docs(client)
+    document = client.get(f"{PREFIX}/openapi.json").json()
+    assert document["servers"] == [{"url": PREFIX}]
+
+
+def check_docs(client: httpx2.Client) -> None:
+    """What the page and its script name is there, relative to the page."""
+    page = client.get(f"{PREFIX}/docs")
+    found = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    urls = [urljoin(f"{PREFIX}/docs", path) for path in found if not path.startswith("data:")]
+    script = next(url for url in urls if url.endswith("page.js"))
+    (document,) = re.findall(r'url: "([^"]+)"', client.get(script).text)
+    for url in (*urls, urljoin(f"{PREFIX}/docs", document)):
+        assert client.get(url).status_code == 200, url
+    assert len(urls) == 3
+
+
+def check_repeated(placed: Served, headers: dict[str, str]) -> None:
+    """A key stands for the same request by every door."""
+    name = uuid4().hex
+    keyed, body = {**headers, "Idempotency-Key": name}, {"slug": f"door-{name}", "name": name}
+    first = placed.api.post("/api/v1/categories", json=body, headers=keyed)
+    again = placed.api.post(CATEGORIES, json=body, headers=keyed)
+    assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
+    assert first.headers["location"] == again.headers["location"]
+
+
+def test_service_that_is_told_its_public_path(serve: Serve, headers: dict[str, str]) -> None:
+    placed = serve(server__public_path=f"{PREFIX}/").ready()
+    for strips in (True, False):
+        with proxy(placed.port, PREFIX, strips=strips) as port, through(port) as client:
+            check(client, headers)
+    inside = placed.api.get(
+        "/api/v1/categories?limit=1", headers=headers
+    )  # as a neighbour in the cluster asks
+    assert inside.status_code == 200
+    assert placed.api.get("/health").status_code == 200
+    check_repeated(placed, headers)
+
+
+def test_proxy_names_the_path_that_it_strips(shared: Served, headers: dict[str, str]) -> None:
+    with proxy(shared.port, PREFIX, says=True) as port, through(port) as client:
+        check(client, headers)
+    assert shared.api.get("/openapi.json").json()["servers"] == [{"url": "/"}]
+    plain = shared.api.get("/api/v1/nothing", headers={"X-Forwarded-Prefix": "//evil.example"})
+    assert plain.json()["instance"] == "/api/v1/nothing"
+
+
+def test_docs_page_works_behind_a_proxy_that_says_nothing(shared: Served) -> None:
+    with proxy(shared.port, PREFIX) as port, through(port) as client:
+        check_docs(client)

@@ -73,6 +73,13 @@ TYPES: dict[str, Schema] = {
     "schedule": {"type": "string", "pattern": "^(@[a-z]+|[^ ]+( [^ ]+){4})$"},
     "tag": {"type": "string", "pattern": "^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$"},
     "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
+    # As `service.config.public_path` has it.
+    "public path": {
+        "type": "string",
+        "maxLength": 200,
+        "pattern": "^(/[A-Za-z0-9._~-]+)*$",
+        "not": {"pattern": "^/(api(/v1)?|docs(/assets)?|openapi\\.json|health)$|/\\.\\.?(/|$)"},
+    },
     "quantity": QUANTITY,
     "strings by name": {"type": "object", "additionalProperties": {"type": "string"}},
     "objects": _list({"type": "object", "minProperties": 1}),

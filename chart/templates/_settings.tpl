@@ -72,6 +72,7 @@ The settings that the chart decides, as GROUP__FIELD to value; validate.yaml ref
 {{- $redis := include "slipway.redis" . | fromYaml -}}
 SERVER__HOST: {{ .Values.listen | quote }}
 SERVER__PORT: 8000
+SERVER__PUBLIC_PATH: {{ .Values.publicPath | default "" | quote }}
 SERVER__ADMIN_HOST: {{ .Values.listen | quote }}
 SERVER__ADMIN_PORT: 9000
 SERVER__DRAIN_DELAY: {{ .Values.drain }}

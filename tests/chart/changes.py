@@ -50,6 +50,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "drain": (7, {}),
     "shutdownTimeout": (7, {}),
     "listen": ("::", {}),
+    "publicPath": ("/shop", {}),
     "config.app.environment": ("development", {}),
     "config.logging.format": ("console", {}),
     "security.existingSecret": ("mine", {}),

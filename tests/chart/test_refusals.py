@@ -244,7 +244,7 @@ REFUSALS = [
     (
         "config.server.drain_delay=3",
         "config.server.drain_delay is set by the chart itself (SLIPWAY_SERVER__DRAIN_DELAY). ",
-        "Use the value for it: listen, drain",
+        "Use the value for it: listen, publicPath, drain",
     ),
     (
         "config.database.password=x",

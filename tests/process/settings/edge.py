@@ -147,3 +147,9 @@ def page_of_another_origin_may_call(run: Running) -> None:
 def other_host_names_are_refused(run: Running) -> None:
     for host, status in (("eu.shop.example", 200), ("evil.example", 400)):
         assert run.service.api.get("/docs", headers={"Host": host}).status_code == status
+
+
+@setting("server__public_path", "/shop", process="edge")
+def links_begin_with_the_public_path(run: Running) -> None:
+    for path in (LIST, f"/shop{LIST}"):
+        assert run.service.api.get(path).headers["link"].startswith(f"</shop{LIST}>")

@@ -112,6 +112,7 @@ def _filters(library: Library) -> Iterator[dict[str, str]]:
     middle = library.middle
     times = ["2026-01-01T00:00:05Z", middle["created_at"], "2030-01-01T00:00:00Z"]
     values: dict[str, list[str]] = {
+        "id": [middle["id"], "00000000-0000-7000-8000-000000000000"],
         "sku": [middle["sku"], "NONE"],
         "name": [middle["name"], "None"],
         "price": ["0.50", middle["price"], "99999"],

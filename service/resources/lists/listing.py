@@ -2,37 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-import sqlalchemy as sa
 
 from service.config import PerformanceSettings
 from service.http.problems import FieldError, InvalidParameter
-from service.models.indexes import SEARCH_CONFIG, search_vector
 from service.resources.declaration import RestResource
 from service.resources.lists.cursor import Cursor, CursorCodec
 from service.resources.lists.filters import filters_of, read_filters
-from service.resources.lists.sorting import SortKey, after, order_by, read_sort
+from service.resources.lists.sorting import SortKey, read_sort
+from service.resources.lists.statements import ListStatements, Shape
 from service.resources.requests.parameters import Query, Splitter, page_limit, split_words
-from service.resources.statements.columns import representation
-from service.resources.statements.statement import Statement, compile_statement, parameter
 
 LONGEST_SEARCH = 200
 COUNTS = ("exact", "estimated")
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What makes two lists need the same SQL; everything else about them is a parameter."""
-
-    filters: tuple[str, ...]
-    keys: tuple[SortKey, ...]
-    search: bool
-    cursor: bool
-    nulls: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +52,12 @@ class Lister:
         self._resource = resource
         self.sizes = sizes
         self._cursors = cursors
-        self.statement = lru_cache(maxsize=512)(self._statement)
-        self.count = lru_cache(maxsize=512)(self._count)
-        self.estimate = lru_cache(maxsize=512)(self._estimate)
+        statements = ListStatements(resource, self.filters)
+        self.statement, self.count, self.estimate = (
+            statements.statement,
+            statements.count,
+            statements.estimate,
+        )
 
     def read(self, given: Query) -> ListQuery:
         """The query that the parameters ask for. Raises `InvalidParameter` or `InvalidCursor`."""
@@ -122,44 +110,6 @@ class Lister:
         for key, value in zip(keys, cursor.values, strict=True):
             bounds[f"k_{key.field}"] = self._resource.kinds[key.field].wire_shown(value)
         return bounds
-
-    def _where(self, shape: Shape) -> list[sa.ColumnElement[bool]]:
-        table = self._resource.table
-        conditions: list[sa.ColumnElement[bool]] = [table.c.deleted_at.is_(None)]
-        conditions += [self.filters[name].condition() for name in shape.filters]
-        if shape.search:
-            vector: sa.ColumnElement[Any] = sa.literal_column(search_vector(*self._resource.searchable))
-            query = sa.func.websearch_to_tsquery(
-                sa.literal_column(f"'{SEARCH_CONFIG}'::regconfig"), parameter("search", sa.Text())
-            )
-            conditions.append(vector.op("@@")(query))
-        return conditions
-
-    def _statement(self, shape: Shape) -> Statement:
-        table = self._resource.table
-        where = self._where(shape)
-        if shape.cursor:
-            filtered = any(self.filters[name].column.name == shape.keys[0].field for name in shape.filters)
-            where.append(after(table, shape.keys, shape.nulls, filtered=filtered))
-        names = dict.fromkeys(("id", "version", *self._resource.shown_fields))
-        rows = (
-            sa.select(*(table.c[name] for name in names))
-            .where(*where)
-            .order_by(*order_by(table, shape.keys))
-            .limit(parameter("limit", sa.Integer()))
-            .subquery("_page")
-        )
-        return compile_statement(representation(rows, self._resource.shown_fields), reads=True)
-
-    def _count(self, shape: Shape) -> Statement:
-        rows = sa.select(sa.func.count()).select_from(self._resource.table)
-        return compile_statement(rows.where(*self._where(shape)), reads=True)
-
-    def _estimate(self, shape: Shape) -> Statement:
-        """The planner's own guess at the number of rows, in a plan as JSON."""
-        rows: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(self._resource.table)
-        query = compile_statement(rows.where(*self._where(shape)))
-        return Statement(f"EXPLAIN (FORMAT JSON) {query.sql}", query.parameters, query.constants, reads=True)
 
     def page(self, query: ListQuery, bodies: list[str], total: int | None) -> Page:
         """The page of the rows that the statement gave, of which there may be one more than asked for."""

@@ -1,6 +1,6 @@
 """Sorting and keyset conditions. NULL counts as larger than every value, in both directions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from service.http.problems import FieldError, InvalidParameter
 from service.resources.columns.catalogue import kind_of
 from service.resources.declaration import MAX_SORT_FIELDS, RestResource
+from service.resources.statements.fragment import Fragment, compile_fragment, concatenate, either, every
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,51 +44,87 @@ def _wrong(message: str) -> InvalidParameter:
     return InvalidParameter(errors=[FieldError(message, parameter="sort")])
 
 
-def order_by(table: sa.Table, keys: Sequence[SortKey]) -> list[sa.ColumnElement[Any]]:
-    """PostgreSQL's own defaults, NULLS LAST ascending and NULLS FIRST descending, so plain indexes fit."""
-    return [table.c[key.field].desc() if key.descending else table.c[key.field].asc() for key in keys]
+class Keyset:
+    """The SQL of sorting and paging one table, of parts that are compiled once."""
+
+    def __init__(self, table: sa.Table) -> None:
+        self._table = table
+        self._parts: dict[tuple[str, ...], Fragment] = {}
+
+    def order_by(self, keys: Sequence[SortKey]) -> Fragment:
+        """PostgreSQL's own defaults, NULLS LAST ascending and NULLS FIRST descending, so plain indexes fit."""
+        parts: list[Fragment | str] = []
+        for key in keys:
+            parts += [", " if parts else "", self._part(_order, key.field, descending=key.descending)]
+        return concatenate(*parts)
+
+    def after(self, keys: Sequence[SortKey], nulls: frozenset[str], *, filtered: bool) -> Fragment:
+        """The rows that come after the cursor's row, whose values are the parameters `k_<field>`.
+
+        `nulls` names the fields that are NULL in the cursor's row, `filtered` says that a filter bounds the first field
+        too. Where all directions agree and nothing can be NULL this is one row comparison, which an index answers;
+        otherwise a ladder of conditions, one for each prefix.
+        """
+        first, *_ = keys
+        nullable = {key.field for key in keys if self._table.c[key.field].nullable}
+        start = self._part(_at_or_beyond, first.field, descending=first.descending)
+        if len({key.descending for key in keys}) == 1 and not nullable:
+            beyond = self._row_comparison(keys)
+            # Of a filter's bound and a row comparison, an index scan may begin at the filter's, however far that is.
+            return every((start, beyond)) if filtered else beyond
+        rungs = either(self._rung(keys[: place + 1], nulls) for place in range(len(keys)))
+        # The first field's own bound, once more for all, is what lets an index skip what lies before the cursor.
+        return rungs if first.field in nullable else every((start, rungs))
+
+    def _row_comparison(self, keys: Sequence[SortKey]) -> Fragment:
+        here: list[Fragment | str] = []
+        there: list[Fragment | str] = []
+        for key in keys:
+            here += [", " if here else "((", self._part(_column, key.field)]
+            there += [", " if there else "(", self._part(_bound, key.field)]
+        return concatenate(*here, ") < " if keys[0].descending else ") > ", *there, "))")
+
+    def _rung(self, keys: Sequence[SortKey], nulls: frozenset[str]) -> Fragment:
+        *before, last = keys
+        same = [self._part(_is_null if key.field in nulls else _same, key.field) for key in before]
+        beyond = _beyond_null if last.field in nulls else _beyond
+        return every((*same, self._part(beyond, last.field, descending=last.descending)))
+
+    def _part(self, make: Callable[..., sa.ColumnElement[Any]], field: str, **way: bool) -> Fragment:
+        key = (make.__name__, field, *(name for name, is_so in way.items() if is_so))
+        if (part := self._parts.get(key)) is None:
+            part = self._parts[key] = compile_fragment(make(self._table.c[field], **way))
+        return part
 
 
-def after(
-    table: sa.Table, keys: Sequence[SortKey], nulls: frozenset[str], *, filtered: bool
-) -> sa.ColumnElement[bool]:
-    """The rows that come after the cursor's row, whose values are the parameters `k_<field>`.
-
-    `nulls` names the fields that are NULL in the cursor's row, `filtered` says that a filter bounds the first field
-    too. Where all directions agree and nothing can be NULL this is one row comparison, which an index answers;
-    otherwise a ladder of conditions, one for each prefix.
-    """
-    columns = [table.c[key.field] for key in keys]
-    directions = {key.descending for key in keys}
-    if len(directions) == 1 and not any(column.nullable for column in columns):
-        here, there = sa.tuple_(*columns), sa.tuple_(*(_bound(column) for column in columns))
-        beyond = here < there if directions.pop() else here > there
-        # Of a filter's bound and a row comparison, an index scan may begin at the filter's, however far that is.
-        return sa.and_(_at_or_beyond(columns[0], keys[0]), beyond) if filtered else beyond
-    rungs = [
-        sa.and_(*(_same(c, nulls) for c in columns[:i]), _beyond(column, keys[i], nulls))
-        for i, column in enumerate(columns)
-    ]
-    if columns[0].nullable:
-        return sa.or_(*rungs)
-    # The first field's own bound, once more for all, is what lets an index skip what lies before the cursor.
-    return sa.and_(_at_or_beyond(columns[0], keys[0]), sa.or_(*rungs))
+def _order(column: sa.Column[Any], *, descending: bool) -> sa.ColumnElement[Any]:
+    return column.desc() if descending else column.asc()
 
 
-def _at_or_beyond(column: sa.Column[Any], key: SortKey) -> sa.ColumnElement[bool]:
-    return column <= _bound(column) if key.descending else column >= _bound(column)
+def _column(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    return column
 
 
 def _bound(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     return kind_of(column.type).bound(f"k_{column.name}")
 
 
-def _same(column: sa.Column[Any], nulls: frozenset[str]) -> sa.ColumnElement[bool]:
-    return column.is_(None) if column.name in nulls else column == _bound(column)
+def _at_or_beyond(column: sa.Column[Any], *, descending: bool) -> sa.ColumnElement[bool]:
+    return column <= _bound(column) if descending else column >= _bound(column)
 
 
-def _beyond(column: sa.Column[Any], key: SortKey, nulls: frozenset[str]) -> sa.ColumnElement[bool]:
-    if column.name in nulls:
-        return column.isnot(None) if key.descending else sa.false()
-    beyond = column < _bound(column) if key.descending else column > _bound(column)
-    return sa.or_(beyond, column.is_(None)) if column.nullable and not key.descending else beyond
+def _is_null(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    return column.is_(None)
+
+
+def _same(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    return column == _bound(column)
+
+
+def _beyond_null(column: sa.Column[Any], *, descending: bool) -> sa.ColumnElement[bool]:
+    return column.isnot(None) if descending else sa.false()
+
+
+def _beyond(column: sa.Column[Any], *, descending: bool) -> sa.ColumnElement[bool]:
+    beyond = column < _bound(column) if descending else column > _bound(column)
+    return sa.or_(beyond, column.is_(None)) if column.nullable and not descending else beyond

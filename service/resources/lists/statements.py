@@ -1,0 +1,101 @@
+"""The SQL of lists: each shape is put together of parts that are compiled once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.models.indexes import SEARCH_CONFIG, search_vector
+from service.resources.declaration import RestResource
+from service.resources.lists.filters import Filter
+from service.resources.lists.sorting import Keyset, SortKey
+from service.resources.statements.columns import representation
+from service.resources.statements.fragment import Fragment, compile_fragment, concatenate, every
+from service.resources.statements.statement import Statement, parameter
+
+SHAPES = 128  # statements kept of each kind; one has some kilobytes
+_WHERE, _ORDER = "/*where*/", "/*order*/"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What makes two lists need the same SQL; everything else about them is a parameter."""
+
+    filters: tuple[str, ...]
+    keys: tuple[SortKey, ...]
+    search: bool
+    cursor: bool
+    nulls: frozenset[str] = frozenset()
+
+
+class ListStatements:
+    """The statements of one resource's lists by their shape."""
+
+    def __init__(self, resource: RestResource, filters: Mapping[str, Filter]) -> None:
+        self._resource = resource
+        self._filters = filters
+        self._keyset = Keyset(resource.table)
+        self._conditions: dict[str, Fragment] = {}
+        self._alive = compile_fragment(resource.table.c.deleted_at.is_(None))
+        self._page = compile_fragment(self._rows()).split(_WHERE, _ORDER)
+        self._counted = self._of_all(sa.func.count())
+        self._planned = self._of_all(sa.literal_column("1"))
+        self.statement = lru_cache(SHAPES)(self._statement)
+        self.count = lru_cache(SHAPES)(self._count)
+        self.estimate = lru_cache(SHAPES)(self._estimate)
+
+    def _rows(self) -> sa.Select[Any]:
+        """A page of any shape, with marks in place of its conditions and its order."""
+        table = self._resource.table
+        names = dict.fromkeys(("id", "version", *self._resource.shown_fields))
+        rows = (
+            sa.select(*(table.c[name] for name in names))
+            .where(sa.literal_column(_WHERE, sa.Boolean()))
+            .order_by(sa.literal_column(_ORDER))
+            .limit(parameter("limit", sa.Integer()))
+            .subquery("_page")
+        )
+        return representation(rows, self._resource.shown_fields)
+
+    def _of_all(self, what: sa.ColumnElement[Any]) -> list[Fragment]:
+        rows = sa.select(what).select_from(self._resource.table)
+        return compile_fragment(rows.where(sa.literal_column(_WHERE, sa.Boolean()))).split(_WHERE)
+
+    def _where(self, shape: Shape) -> list[Fragment]:
+        found = [self._alive, *(self._condition(name) for name in shape.filters)]
+        return [*found, self._condition("")] if shape.search else found
+
+    def _condition(self, name: str) -> Fragment:
+        """Of a filter by its name, of the search by none."""
+        if (found := self._conditions.get(name)) is None:
+            condition = self._filters[name].condition() if name else self._matches()
+            found = self._conditions[name] = compile_fragment(condition)
+        return found
+
+    def _matches(self) -> sa.ColumnElement[bool]:
+        vector: sa.ColumnElement[Any] = sa.literal_column(search_vector(*self._resource.searchable))
+        query = sa.func.websearch_to_tsquery(
+            sa.literal_column(f"'{SEARCH_CONFIG}'::regconfig"), parameter("search", sa.Text())
+        )
+        return vector.op("@@")(query)
+
+    def _statement(self, shape: Shape) -> Statement:
+        where = self._where(shape)
+        if shape.cursor:
+            filtered = any(self._filters[name].column.name == shape.keys[0].field for name in shape.filters)
+            where.append(self._keyset.after(shape.keys, shape.nulls, filtered=filtered))
+        head, middle, tail = self._page
+        rows = concatenate(head, every(where), middle, self._keyset.order_by(shape.keys), tail)
+        return rows.statement(reads=True)
+
+    def _count(self, shape: Shape) -> Statement:
+        head, tail = self._counted
+        return concatenate(head, every(self._where(shape)), tail).statement(reads=True)
+
+    def _estimate(self, shape: Shape) -> Statement:
+        """The planner's own guess at the number of rows, in a plan as JSON."""
+        head, tail = self._planned
+        rows = concatenate(head, every(self._where(shape)), tail)
+        return rows.statement(prefix="EXPLAIN (FORMAT JSON) ", reads=True)

@@ -1,5 +1,6 @@
 """The operations of a bulk request: reading them, and what became of each."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from service.http.problems import FieldError, Problem, pointer
 from service.models.ids import uuid7
 from service.resources.declaration import BULK_KINDS
 from service.resources.engine import Engine, values_of
+from service.resources.requests.bodies import refuse_many_unknown
 from service.resources.requests.preconditions import parse_tags
 
 
@@ -44,21 +46,28 @@ class Done:
 
 
 Outcome = Done | Problem
+SLICE = 20  # operations that are read in one go
 _KINDS = {(kind,) for kind in BULK_KINDS}
 
 
-def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[Entry], dict[int, Outcome]]:
-    """The operations that make sense, and the problems of those that do not."""
+async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[Entry], dict[int, Outcome]]:
+    """The operations that make sense, and the problems of those that do not.
+
+    Gives the event loop back between some operations and the next.
+    """
     entries: list[Entry] = []
     outcomes: dict[int, Outcome] = {}
     seen: set[UUID] = set()
     for index, raw in enumerate(operations):
+        if index % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
         try:
+            _refuse_many_unknown(engine, index, raw)
             entry = _entry(engine, index, engine.schemas.bulk.operation.validate_json(orjson.dumps(raw)))
         except ValidationError as error:
             outcomes[index] = problems.ValidationFailed(errors=_errors(index, error))
             continue
-        except problems.MalformedRequest as error:
+        except (problems.MalformedRequest, problems.ValidationFailed) as error:
             outcomes[index] = error
             continue
         if entry.id in seen:
@@ -69,6 +78,15 @@ def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[Entry]
         entries.append(entry)
     _rise([entry for entry in entries if entry.kind == "create"])
     return entries, outcomes
+
+
+def _refuse_many_unknown(engine: Engine, index: int, operation: Any) -> None:
+    if isinstance(operation, dict):
+        here = ("operations", index)
+        schemas = {"item": engine.schemas.create, "changes": engine.schemas.patch}
+        refuse_many_unknown(operation, known={"op", "id", "if_match", *schemas}, at=here)
+        for member, schema in schemas.items():
+            refuse_many_unknown(operation.get(member), known=schema.model_fields, at=(*here, member))
 
 
 def _rise(created: Sequence[Entry]) -> None:

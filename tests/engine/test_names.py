@@ -17,8 +17,8 @@ from service.models.indexes import sort_index, unique_alive
 from service.resources.declaration import RESERVED, Change, Hooks, RestResource
 from service.resources.engine import Engine
 from service.resources.importing import Importer
-from service.resources.lists.listing import Shape
 from service.resources.lists.sorting import SortKey
+from service.resources.lists.statements import Shape
 from tests.conftest import DatabaseFactory
 from tests.engine.api import BASE, Api, Json, engine_of, running
 from tests.engine.tables import SCOPES, ShopTable, create_tables, gadgets

@@ -44,7 +44,7 @@ async def bulk(engine: Engine, request: Request, principal: Principal) -> Respon
     keyed = keyed_request(request, principal, body)
     if keyed is not None and (stored := await engine.services.records.replay(keyed)) is not None:
         return stored
-    entries, outcomes = read_entries(engine, operations)
+    entries, outcomes = await read_entries(engine, operations)
     kinds = {entry.index: entry.kind for entry in entries}
     atomic = mode == "atomic"
     if atomic:

@@ -110,14 +110,14 @@ def _jobs(
 ) -> list[Job]:
     """What each process does beside its requests, and how often."""
     jobs = [
-        Job(health.refresh, 2),
-        Job(database.report, 1),
-        Job(keys.report, 120, first=5),
-        Job(keys.last_use.write, WRITE_SECONDS, first=WRITE_SECONDS),
-        Job(tokens.renew, 30, first=5),
+        Job("health", health.refresh, 2),
+        Job("pools", database.report, 1),
+        Job("key-expiry", keys.report, 120, first=5),
+        Job("key-last-used", keys.last_use.write, WRITE_SECONDS, first=WRITE_SECONDS),
+        Job("token-keys", tokens.renew, 30, first=5),
     ]
     if limiter is not None and limiter.shares:
-        jobs.append(Job(limiter.count, COUNT_SECONDS))
+        jobs.append(Job("limiter-processes", limiter.count, COUNT_SECONDS))
     return jobs
 
 

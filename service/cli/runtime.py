@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import typer
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.actor import Actor, acting_as
 from service.cli.errors import CommandError, Exit
 from service.config import Settings
 from service.config.check import SettingsError
@@ -52,7 +53,8 @@ def clear_errors(command: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return command(*args, **kwargs)
+            with acting_as(Actor(f"cli:{command.__name__.strip('_')}")):
+                return command(*args, **kwargs)
         except SettingsError as error:
             _say(*error.reasons)
             raise typer.Exit(Exit.SETTINGS) from None

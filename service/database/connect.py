@@ -10,12 +10,17 @@ import asyncpg
 
 from service.config import Settings
 from service.database import tls
+from service.database.context import Stamp, current_stamp, stamping
 from service.database.errors import CONNECTION_ERRORS, CommandTimeoutError
 
+_ENDS = ("COMMIT", "ROLLBACK", "RELEASE", "SAVEPOINT")  # how asyncpg ends or divides a transaction
 SILENCE_SECONDS = 1.0  # that other hosts get once one has answered
 
 
-def _in_time(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+Method = Callable[..., Awaitable[Any]]
+
+
+def _in_time(method: Method) -> Method:
     @functools.wraps(method)
     async def ask(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -26,17 +31,68 @@ def _in_time(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[A
     return ask
 
 
+def _for_actor(method: Method) -> Method:
+    """The method in a transaction that knows who acts, where somebody has said so: a setting lasts no longer."""
+    in_time = _in_time(method)
+
+    @functools.wraps(method)
+    async def ask(self: "Connection", *args: Any, **kwargs: Any) -> Any:
+        if current_stamp() is None:
+            return await in_time(self, *args, **kwargs)
+        if self.begins or self.is_in_transaction():
+            await self.stamp()
+            return await in_time(self, *args, **kwargs)
+        async with self.transaction():
+            return await in_time(self, *args, **kwargs)
+
+    return ask
+
+
 class Connection(asyncpg.Connection):  # type: ignore[misc]
-    """A connection that leaves nothing session-scoped behind, so a release needs no round trip to reset it."""
+    """A connection that leaves nothing session-scoped behind, so a release needs no round trip to reset it.
 
-    __slots__ = ()
+    Every transaction on it begins with who acts, in the same round trip. A statement outside of transactions gets one
+    of its own, unless it goes through `fetch_alone`.
+    """
 
-    execute = _in_time(asyncpg.Connection.execute)
-    executemany = _in_time(asyncpg.Connection.executemany)
-    fetch = _in_time(asyncpg.Connection.fetch)
-    fetchmany = _in_time(asyncpg.Connection.fetchmany)
-    fetchrow = _in_time(asyncpg.Connection.fetchrow)
-    fetchval = _in_time(asyncpg.Connection.fetchval)
+    __slots__ = ("_stamp",)
+
+    executemany = _for_actor(asyncpg.Connection.executemany)
+    fetch = _for_actor(asyncpg.Connection.fetch)
+    fetchmany = _for_actor(asyncpg.Connection.fetchmany)
+    fetchrow = _for_actor(asyncpg.Connection.fetchrow)
+    fetchval = _for_actor(asyncpg.Connection.fetchval)
+    fetch_alone = _in_time(asyncpg.Connection.fetch)
+    """For one statement that only reads, or that says itself who acts."""
+
+    _execute_for_actor = _for_actor(asyncpg.Connection.execute)
+    _execute_alone = _in_time(asyncpg.Connection.execute)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stamp: Stamp | None = None
+
+    @property
+    def begins(self) -> bool:
+        """Whether a transaction of asyncpg's is about to send its BEGIN."""
+        return self._top_xact is not None and not self.is_in_transaction()
+
+    async def execute(self, query: str, *args: Any, **kwargs: Any) -> Any:
+        """As asyncpg's. BEGIN takes along who acts."""
+        if self.begins:
+            self._stamp = current_stamp()
+            begin = query if self._stamp is None else f"{query} {stamping(self._stamp)}"
+            return await self._execute_alone(begin, *args, **kwargs)
+        if self.is_in_transaction() and query.startswith(_ENDS):
+            return await self._execute_alone(query, *args, **kwargs)
+        return await self._execute_for_actor(query, *args, **kwargs)
+
+    async def stamp(self) -> None:
+        """Tell the transaction who acts, if that has become known or has changed since it began."""
+        stamp = current_stamp()
+        if stamp is not None and stamp != self._stamp:
+            self._stamp = stamp
+            await self._execute_alone(stamping(stamp))
 
     def get_reset_query(self) -> str:
         return ""

@@ -99,21 +99,24 @@ class Database:
             connection.terminate()
 
     async def fetch(
-        self, sql: str, arguments: Sequence[Any] = (), *, reads: bool = False
+        self, sql: str, arguments: Sequence[Any] = (), *, reads: bool = False, names_actor: bool = False
     ) -> list[asyncpg.Record]:
         """Run one statement in its own transaction and return its rows.
+
+        A statement that `reads` or `names_actor` takes one round trip. Any other is told who acts, in a transaction.
 
         One that `reads`, and as its caller knows does nothing else, is run once more when its connection ends under
         it. SQL does not show what a function does.
         """
         try:
-            return await self._fetch(sql, arguments)
+            return await self._fetch(sql, arguments, alone=reads or names_actor)
         except ConnectionLostError:
             if not reads:
                 raise
-        return await self._fetch(sql, arguments)
+        return await self._fetch(sql, arguments, alone=True)
 
-    async def _fetch(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+    async def _fetch(self, sql: str, arguments: Sequence[Any], *, alone: bool) -> list[asyncpg.Record]:
         async with self.one_statement() as connection:
-            rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
+            fetch = connection.fetch_alone if alone else connection.fetch
+            rows: list[asyncpg.Record] = await fetch(sql, *arguments)
             return rows

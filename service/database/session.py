@@ -6,15 +6,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+import sqlalchemy as sa
 from sqlalchemy import ExceptionContext, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as SessionPoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.util import await_only
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.config import Settings
-from service.database.connect import is_gone
+from service.database.connect import Connection, is_gone
 from service.database.connector import Connector
 from service.database.errors import (
     CONNECTION_ERRORS,
@@ -51,6 +53,14 @@ def _lost_in_session(context: ExceptionContext) -> ConnectionLostError | None:
     return ConnectionLostError(describe(cause))
 
 
+def _stamp(connection: sa.Connection, *_: Any) -> None:
+    """Tell a transaction who acts that began before that was known. The first statement of one begins it, and does."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, Connection)
+    if driver.is_in_transaction():
+        await_only(driver.stamp())
+
+
 class Sessions:
     """Makes ORM sessions. `expire` is called where the server turns out to be gone."""
 
@@ -75,6 +85,7 @@ class Sessions:
         )
         metrics.time_session_statements(self.engine)
         event.listen(self.engine.sync_engine, "handle_error", _lost_in_session)
+        event.listen(self.engine.sync_engine, "before_cursor_execute", _stamp)
         event.listen(self.engine.sync_engine, "connect", self._note_age)
         event.listen(self.engine.sync_engine, "checkout", self._refuse_old)
 

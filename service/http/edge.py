@@ -10,6 +10,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import clock
+from service.actor import acting_as
 from service.database import DatabaseUnavailableError
 from service.http import problems
 from service.http.admission import Admission
@@ -22,7 +23,7 @@ from service.http.native_bodies import BodyCheck
 from service.http.problems import Problem
 from service.http.protocol.framing import ALLOW
 from service.http.public_path import own_path, place_under
-from service.http.state import KEY, REFUSAL, RequestState, new_state, request_id_var, template_of
+from service.http.state import KEY, REFUSAL, RequestState, new_state, template_of
 from service.observability.access import AccessLine, AccessLog
 from service.observability.metrics import RequestMetrics
 
@@ -95,7 +96,6 @@ class Edge:
             self._proxies.unveil(scope)
         place_under(scope, self._public_path or scope.get("root_path", ""))
         state = scope[KEY] = new_state(scope["headers"])
-        token = request_id_var.set(state.request_id)
         structlog.contextvars.bind_contextvars(request_id=state.request_id)
         # HEAD is GET without the content (RFC 9110, 9.3.2), so routes need not know of it.
         head = state.head = scope["method"] == "HEAD"
@@ -104,10 +104,10 @@ class Edge:
         if self._metrics is not None:
             self._metrics.began(scope["method"])
         try:
-            await self._answer(exchange)
+            with acting_as(state):
+                await self._answer(exchange)
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
-            request_id_var.reset(token)
             forget(scope)
             self._report(exchange, scope["method"])
 

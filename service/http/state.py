@@ -2,18 +2,16 @@
 
 import re
 from collections.abc import MutableMapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from service.models.ids import uuid7
 
 KEY = "slipway"
+ANYBODY = "anonymous"
 REFUSAL = "slipway.refusal"  # of the scope: the problem for which the connection refuses the request
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,128}$")
-
-request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 @dataclass(slots=True)
@@ -27,6 +25,11 @@ class RequestState:
     head: bool = False
     """The answer's content goes nowhere: whoever makes it at great cost need not."""
     extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    @property
+    def actor(self) -> str:
+        """Who changes rows: the principal. A route that asks for none serves anybody."""
+        return ANYBODY if self.principal is None else str(self.principal.id)
 
 
 def state_of(scope: MutableMapping[str, Any]) -> RequestState:

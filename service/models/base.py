@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import DateTime, func
 from sqlmodel import Field
 
+from service import actor
 from service.models.ids import uuid7
 from service.models.table import Table
 
@@ -33,10 +34,16 @@ class Resource(Table):
         description="When the item was last changed.",
     )
     created_by: str = Field(
-        max_length=PRINCIPAL_LENGTH, description="Who created the item.", schema_extra=_ACTOR
+        default_factory=actor.name,
+        max_length=PRINCIPAL_LENGTH,
+        description="Who created the item.",
+        schema_extra=_ACTOR,
     )
     updated_by: str = Field(
-        max_length=PRINCIPAL_LENGTH, description="Who last changed the item.", schema_extra=_ACTOR
+        default_factory=actor.name,
+        max_length=PRINCIPAL_LENGTH,
+        description="Who last changed the item.",
+        schema_extra=_ACTOR,
     )
     version: int = Field(
         default=1, sa_column_kwargs={"server_default": "1"}, description="Rises by one with each change."

@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import Gauge, Histogram
 
 from service import clock
+from service.actor import Actor, acting_as
 
 log = structlog.get_logger(__name__)
 
@@ -29,8 +30,9 @@ tasks = Gauge(
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`work` is done every `seconds`, the first time after `first` seconds."""
+    """`work` is done every `seconds`, the first time after `first` seconds. Row history says `job:<name>`."""
 
+    name: str
     work: Callable[[], Awaitable[None]]
     seconds: float
     first: float = 0.0
@@ -56,7 +58,8 @@ async def _repeat(job: Job) -> None:
         await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311  # jitter, no secret
         pause = job.seconds
         try:
-            await job.work()
+            with acting_as(Actor(f"job:{job.name}")):
+                await job.work()
         except Exception:
             log.exception("work beside the requests failed", work=job.work.__qualname__)
 

@@ -77,7 +77,9 @@ class Engine:
         arguments = statement.arguments(values)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return await self.services.database.fetch(statement.sql, arguments, reads=statement.reads)
+                return await self.services.database.fetch(
+                    statement.sql, arguments, reads=statement.reads, names_actor=True
+                )
             except asyncpg.TransactionRollbackError as error:
                 if attempt == _ATTEMPTS:
                     raise self.problem(error) from error

@@ -11,6 +11,8 @@ import orjson
 import sqlalchemy as sa
 from pydantic import ValidationError
 
+from service import actor
+from service.actor import Actor, acting_as
 from service.http import problems, strict_json
 from service.http.problems import FieldError, Problem
 from service.models.base import SYSTEM_FIELDS
@@ -26,7 +28,6 @@ from service.resources.schemas.items import is_text_id
 from service.resources.statements.statement import compile_statement, parameter
 from service.security.principals import Principal
 
-IMPORTER = Principal("system:import", frozenset())
 BATCH = 1000
 LONGEST_LINE = 4 * 2**20  # bytes
 REPORTED = {
@@ -72,7 +73,7 @@ class Importer:
         self._engine = engine
         self._report = report
         self._progress = progress
-        self._request_id = f"import-{uuid7().hex}"
+        self._actor = Actor(actor.name(), f"import-{uuid7().hex}")
         self.tally = Tally()
         table = engine.resource.table
         self._known = compile_statement(
@@ -87,7 +88,8 @@ class Importer:
         """
         numbered = _lines(open_lines(source), from_line)
         while batch := list(islice(numbered, BATCH)):
-            await self._batch(list(self._judged(batch)))
+            with acting_as(self._actor):
+                await self._batch(list(self._judged(batch)))
             self.tally.line = batch[-1][0]
             if self._progress is not None:
                 self._progress(self.tally)
@@ -147,7 +149,8 @@ class Importer:
             ids = [line.entry.id for line in lines]
             known = {row["id"] for row in await connection.fetch(self._known.sql, ids)}
             entries = deepcopy([line.entry for line in lines if line.entry.id not in known])
-            run = BulkRun(engine, connection, IMPORTER, self._request_id)
+            importer = Principal(self._actor.actor, frozenset())
+            run = BulkRun(engine, connection, importer, str(self._actor.request_id))
             outcomes = await run.apply(entries)
             changes = run.changes(entries, outcomes)
             await engine.hooks.before_commit(changes)

@@ -14,8 +14,6 @@ from service.models.base import Resource
 from service.models.catalog import Category, Product
 from service.sample.catalog import categories, products
 
-ACTOR = "system:sample"
-
 
 @dataclass(frozen=True)
 class Loaded:
@@ -60,7 +58,5 @@ async def is_empty(session: AsyncSession) -> bool:
 async def _add(session: AsyncSession, table: type[Resource], rows: Sequence[dict[str, Any]]) -> int:
     """Insert rows in bulk; skip one whose id or unique name is taken. Return how many were inserted."""
     statement = insert(table).on_conflict_do_nothing().returning(col(table.id))
-    complete = [
-        {**row, "updated_at": row["created_at"], "created_by": ACTOR, "updated_by": ACTOR} for row in rows
-    ]
+    complete = [{**row, "updated_at": row["created_at"]} for row in rows]
     return len((await session.exec(statement, params=complete)).all()) if complete else 0

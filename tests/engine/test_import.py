@@ -106,7 +106,7 @@ async def test_export_into_an_empty_database_is_the_same_catalogue(
             assert (again.exit_code, again.stdout) == (0, f"0 added, {len(items)} there already, 0 wrong\n")
         (newest,) = (await target.client.get(PRODUCTS, params={"limit": "1"})).json()["items"]
         history = (await target.client.get(f"{PRODUCTS}/{newest['id']}/history")).json()["items"]
-        assert [(e["action"], e["actor"]) for e in history] == [("create", "system:import")]
+        assert [(e["action"], e["actor"]) for e in history] == [("create", "cli:import")]
 
 
 def test_wrong_lines_are_reported_and_can_be_mended(stocked: Run, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from tests.unit.rules.rule import Finding, Rule, Source, is_python, is_service
 
 # From the ground up. A part is a module or package directly under `service`; parts of one row do not know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("__init__", "clock", "ndjson"),
+    ("__init__", "actor", "clock", "ndjson"),
     ("config",),
     ("observability", "models"),
     ("database",),

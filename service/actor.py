@@ -1,0 +1,53 @@
+"""Who changes rows: the principal of a request, a job or a command. A task inherits it from who starts it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol
+
+NOBODY = "system"
+
+
+class Acting(Protocol):
+    """What a request knows of itself. Both may become known while it runs."""
+
+    @property
+    def actor(self) -> str:
+        """What `created_by`, `updated_by` and row history say."""
+
+    @property
+    def request_id(self) -> str | None:
+        """The request's id, None outside of requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Work outside of requests: `job:<name>` or `cli:<command>`."""
+
+    actor: str
+    request_id: str | None = None
+
+
+_current: ContextVar[Acting | None] = ContextVar("actor", default=None)
+
+
+def current() -> Acting | None:
+    """Who acts now, None where nobody has said so."""
+    return _current.get()
+
+
+def name() -> str:
+    """What `created_by` and `updated_by` of a new row say: the actor, or `system` where nobody has said who acts."""
+    acting = _current.get()
+    return NOBODY if acting is None else acting.actor
+
+
+@contextmanager
+def acting_as(acting: Acting) -> Iterator[None]:
+    """Within the block, whatever changes rows does so for this actor."""
+    token = _current.set(acting)
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -13,7 +13,9 @@ branch_labels = None
 depends_on = None
 
 NAMED_BY_ROW = "NEW.updated_by, nullif("
-NAMED_BY_TRANSACTION = "coalesce(nullif(current_setting('slipway.principal', true), ''), NEW.updated_by), nullif("
+NAMED_BY_TRANSACTION = (
+    "coalesce(nullif(current_setting('slipway.principal', true), ''), NEW.updated_by), nullif("
+)
 
 
 def upgrade() -> None:

@@ -19,7 +19,7 @@ class WrongValue(BaseModel):
     pointer: str | None = Field(default=None, examples=["/price"])
     parameter: str | None = None
     header: str | None = None
-    message: str = Field(examples=["must be a number with up to 2 decimal places"])
+    message: str = Field(examples=["must have at most 2 decimal places"])
 
 
 class Problem(BaseModel):

@@ -9,6 +9,8 @@ from schemathesis import Case, HookContext, Response
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import RejectedPositiveData, UndefinedStatusCode, UseAfterFree
 
+from service.resources.requests.preconditions import TAGS_PATTERN
+
 Json = dict[str, Any]
 
 RESTORED: set[str] = set()
@@ -63,7 +65,7 @@ def after_call(_: HookContext, case: Case[Any], response: Response) -> None:
 def filter_failure(_: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
     """Whether a failure is one. Each exception is as narrow as the problem that it lets pass."""
     if isinstance(failure, RejectedPositiveData):
-        return not _has_a_reason(response.json())
+        return not _has_a_reason(response.json()) and not _has_odd_tags(case)
     if isinstance(failure, AcceptedNegativeData):
         return not _is_partial_bulk(case, response)
     if isinstance(failure, UseAfterFree):
@@ -80,6 +82,13 @@ def _has_a_reason(problem: Json) -> bool:
     words = [error["message"] for error in problem.get("errors", [])] or [problem.get("detail", "")]
     reason = REASONS.get(problem["code"])
     return reason is not None and all(re.search(reason, text) for text in words)
+
+
+def _has_odd_tags(case: Case[Any]) -> bool:
+    """In its coverage phase Schemathesis calls `0` a value of a header whose pattern asks for quotes."""
+    headers: Json = dict(case.headers or {})
+    given = (headers.get(name) for name in ("If-Match", "If-None-Match"))
+    return any(value is not None and not re.search(TAGS_PATTERN, value) for value in given)
 
 
 def _is_partial_bulk(case: Case[Any], response: Response) -> bool:

@@ -13,6 +13,7 @@ from service.database.errors import OutOfResourcesError
 from service.http import problems
 from service.http.database_errors import problem_of
 from service.http.http_exceptions import is_frameworks, problem_of_exception
+from service.http.messages import message_of
 from service.http.problems import FieldError, Problem
 from service.http.public_path import own_path
 from service.http.state import state_of
@@ -87,9 +88,9 @@ async def _validation(request: Request, error: Exception) -> Response:
         in_body = in_body or place == "body"
         path = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in rest)
         wrong.append(
-            FieldError(item["msg"], pointer=f"/{path}" if rest else "")
+            FieldError(message_of(item), pointer=f"/{path}" if rest else "")
             if place == "body"
-            else FieldError(item["msg"], **{"header" if place == "header" else "parameter": path})
+            else FieldError(message_of(item), **{"header" if place == "header" else "parameter": path})
         )
     kind = problems.ValidationFailed if in_body else problems.InvalidParameter
     return problem_response(request, kind(errors=wrong))

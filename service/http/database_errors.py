@@ -22,8 +22,8 @@ def columns_of_constraints(table: sa.Table) -> Mapping[str, tuple[str, ...]]:
     """Which columns each unique index, foreign key and check of a table is about."""
     found: dict[str, tuple[str, ...]] = {}
     for index in table.indexes:
-        if index.unique:
-            found[str(index.name)] = tuple(column.name for column in index.columns)
+        # An index over an expression has no columns to name.
+        found[str(index.name)] = tuple(column.name for column in index.columns)
     for constraint in table.constraints:
         if isinstance(constraint, sa.CheckConstraint):
             words = set(re.findall(r"\w+", str(constraint.sqltext)))
@@ -41,22 +41,32 @@ def _name(constraint: sa.Constraint) -> str:
 def problem_of(error: asyncpg.PostgresError, columns: Mapping[str, tuple[str, ...]]) -> Problem | None:
     """The problem to answer with, or None when the error is a defect of ours."""
     fields = columns.get(getattr(error, "constraint_name", None) or "", ())
-    return _of_constraint(error, fields) or _of_statement(error)
+    return _of_constraint(error, fields) or _of_value(error, columns) or _of_statement(error)
 
 
 def _of_constraint(error: asyncpg.PostgresError, fields: tuple[str, ...]) -> Problem | None:
+    """Class 23: what one item may not have, or what two may not have together."""
     match error:
-        case asyncpg.UniqueViolationError():
-            return _taken(error, fields)
-        case asyncpg.ForeignKeyViolationError() if not fields or "still referenced" in (error.detail or ""):
-            return problems.Conflict("Other items refer to this one.")
-        case asyncpg.ForeignKeyViolationError():
+        case asyncpg.ForeignKeyViolationError() if fields and "still referenced" not in (error.detail or ""):
             return problems.ValidationFailed(errors=_errors(fields, "refers to nothing"))
         case asyncpg.CheckViolationError():
             return problems.ValidationFailed(errors=_errors(fields, "breaks a rule"))
         case asyncpg.NotNullViolationError():
             return problems.ValidationFailed(errors=_errors((error.column_name or "",), "must have a value"))
+        case asyncpg.IntegrityConstraintViolationError():
+            return _between_items(error, fields)
     return None
+
+
+def _between_items(error: asyncpg.IntegrityConstraintViolationError, fields: tuple[str, ...]) -> Problem:
+    match error:
+        case asyncpg.UniqueViolationError():
+            return _taken(error, fields)
+        case asyncpg.ForeignKeyViolationError():
+            return problems.Conflict("Other items refer to this one.")
+        case asyncpg.ExclusionViolationError():
+            return problems.Conflict(errors=_errors(fields, "overlaps with another item"))
+    return problems.Conflict("The change breaks a rule between items.")
 
 
 def _taken(error: asyncpg.UniqueViolationError, fields: tuple[str, ...]) -> Problem:
@@ -65,10 +75,23 @@ def _taken(error: asyncpg.UniqueViolationError, fields: tuple[str, ...]) -> Prob
     return problems.Duplicate(errors=_errors(fields, "is taken by another item"))
 
 
-def _of_statement(error: asyncpg.PostgresError) -> Problem | None:
+def _of_value(error: asyncpg.PostgresError, columns: Mapping[str, tuple[str, ...]]) -> Problem | None:
+    """The SQLSTATE classes that a client's value may cause: 22 (data), and 54 (a limit of the server)."""
     match error:
+        case asyncpg.ProgramLimitExceededError():
+            # The index is named in the message alone.
+            named = (columns[name] for name in re.findall(r'"([^"]+)"', str(error)) if name in columns)
+            fields = next(named, ())
+            return problems.ValidationFailed(
+                None if fields else "A value is too long to be stored.", errors=_errors(fields, "is too long")
+            )
         case asyncpg.DataError():
             return problems.ValidationFailed("A value does not fit its column.")
+    return None
+
+
+def _of_statement(error: asyncpg.PostgresError) -> Problem | None:
+    match error:
         case asyncpg.QueryCanceledError():
             return problems.Overtime()
         case asyncpg.LockNotAvailableError() | asyncpg.TransactionRollbackError() | STALE():

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from alembic import op
-from sqlalchemy import TextClause
+from sqlalchemy import TextClause, text
 
 from service.models.identifiers import literal, quoted, shortened
-from service.models.indexes import search_vector
+from service.models.indexes import ALIVE, SEARCH_TEXT, search_vector
 
 TOUCH = """
 CREATE FUNCTION slipway_touch() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -66,6 +66,13 @@ BEGIN
       FROM jsonb_each(patch) p WHERE jsonb_typeof(p.value) <> 'null'
     ) merged), '{}');
 END $$
+"""
+
+# Marks that PostgreSQL takes for letters where the database has the locale C.
+_MARKS = "«»¡¿·、。「」『』" + "".join(map(chr, (*range(0x2010, 0x2028), *range(0x2030, 0x205F))))
+SEARCH = f"""
+CREATE OR REPLACE FUNCTION {SEARCH_TEXT}(given text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN translate(normalize(given, NFKC), '{_MARKS}', '{" " * len(_MARKS)}')
 """
 
 
@@ -196,6 +203,30 @@ def _unhurried() -> Iterator[None]:
         op.execute(f"SET lock_timeout = '{CONCURRENT_WAIT}'")
         yield
         op.execute("SELECT set_config('lock_timeout', current_setting('slipway.lock_timeout'), false)")
+
+
+def install_search_text() -> None:
+    """The function that search indexes apply to their texts."""
+    op.execute(SEARCH)
+
+
+def remove_search_text() -> None:
+    """Undo `install_search_text`."""
+    op.execute(f"DROP FUNCTION {SEARCH_TEXT}(text)")
+
+
+def renew_search(table: str, *columns: str) -> None:
+    """Build the search index and its statistics again on a table in use, when their expression has changed.
+
+    What was committed before a failure is done once more by the next attempt.
+    """
+    name, new = shortened(f"ix_{table}_search"), shortened(f"ix_{table}_search_new")
+    vector = text(f"({search_vector(*columns)})")
+    create_index_concurrently(new, table, [vector], postgresql_using="gin", postgresql_where=ALIVE)
+    drop_index_concurrently(name, table)
+    op.execute(f"ALTER INDEX {quoted(new)} RENAME TO {quoted(name)}")
+    op.execute(f"DROP STATISTICS IF EXISTS {_statistics(table)}")
+    know_search(table, *columns)
 
 
 def know_search(table: str, *columns: str) -> None:

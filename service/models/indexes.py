@@ -6,6 +6,8 @@ from service.models.identifiers import quoted, shortened
 
 ALIVE = text("deleted_at IS NULL")
 SEARCH_CONFIG = "simple"
+SEARCH_TEXT = "slipway_search_text"
+"""The function that makes texts comparable for a search; migrations install it."""
 
 
 def unique_alive(table: str, *columns: str) -> Index:
@@ -59,4 +61,4 @@ def search_index(table: str, *columns: str) -> Index:
 def search_vector(*columns: str, prefix: str = "") -> str:
     """The expression of a search index, letter by letter as a query must repeat it."""
     words = " || ' ' || ".join(f"{prefix}{quoted(column)}" for column in columns)
-    return f"to_tsvector('{SEARCH_CONFIG}'::regconfig, {words})"
+    return f"to_tsvector('{SEARCH_CONFIG}'::regconfig, {SEARCH_TEXT}({words}))"

@@ -10,6 +10,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from service.http import problems
+from service.http.messages import message_of, place_of
 from service.http.problems import FieldError, Problem, pointer
 from service.models.ids import uuid7
 from service.resources.declaration import BULK_KINDS
@@ -97,10 +98,11 @@ def _rise(created: Sequence[Entry]) -> None:
 
 def _errors(index: int, error: ValidationError) -> list[FieldError]:
     found = []
-    for item in error.errors(include_url=False, include_input=False, include_context=False):
+    for item in error.errors(include_url=False, include_input=False):
         # Where there are several kinds of operation, a location begins with the kind, which is no member of the body.
-        path = item["loc"][1:] if item["loc"][:1] in _KINDS else item["loc"]
-        found.append(FieldError(item["msg"], pointer=pointer(("operations", index, *path))))
+        place = place_of(item)
+        path = place[1:] if place[:1] in _KINDS else place
+        found.append(FieldError(message_of(item), pointer=pointer(("operations", index, *path))))
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from service.migrations import revisions, runner
+from service.migrations.operations import SEARCH
 from service.models.base import Resource
 from service.models.table import Table
 from tests.conftest import DatabaseFactory
@@ -20,6 +21,7 @@ Connect = Callable[[str], Any]
 async def by_models(fresh_database: DatabaseFactory, connect: Connect) -> Any:
     """A database made of the models alone."""
     url = fresh_database(migrated=False)
+    await in_database(url, lambda connection: connection.exec_driver_sql(SEARCH))
     await in_database(url, Table.metadata.create_all)
     return await connect(url)
 

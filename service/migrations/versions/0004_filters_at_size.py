@@ -8,7 +8,7 @@ Revises: 0003
 import sqlalchemy as sa
 from alembic import op
 
-from service.migrations.operations import forget_search, know_search
+from service.migrations.operations import forget_search
 
 revision = "0004"
 down_revision = "0003"
@@ -23,7 +23,10 @@ def upgrade() -> None:
     for column in FILTERED:
         op.create_index(f"ix_product_{column}", "product", [column, "id"], postgresql_where=ALIVE)
     for table in ("product", "category"):
-        know_search(table, "name", "description")
+        op.execute(
+            f"CREATE STATISTICS st_{table}_search ON "
+            f"(to_tsvector('simple'::regconfig, name || ' ' || description)) FROM {table}"
+        )
 
 
 def downgrade() -> None:

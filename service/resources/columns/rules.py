@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from service.resources.columns.text import in_real
+
 Json = Mapping[str, Any]
 
-SMALLEST_REAL = 1e-45  # what PostgreSQL writes for the smallest REAL that is not 0
-LARGEST_REAL = 3.4028235e38
 MOST_DIGITS = 1000
 """Digits before the point, and behind it, of a NUMERIC that names no precision. PostgreSQL takes more, but an entry of
 an index holds no more than a few thousand."""
@@ -113,9 +113,10 @@ def _exact(value: Any) -> Any:
 
 
 def _real(value: float | None) -> float | None:
-    if value and not SMALLEST_REAL <= abs(value) <= LARGEST_REAL:
-        raise refusal(f"must be 0, or from {SMALLEST_REAL} to {LARGEST_REAL} in size")
-    return value
+    try:
+        return None if value is None else in_real(value)
+    except ValueError as error:
+        raise refusal(str(error)) from None
 
 
 INTEGRAL = BeforeValidator(_integral)

@@ -1,6 +1,6 @@
 """The kinds that are the same in every table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from functools import partial
@@ -65,6 +65,12 @@ class _TextKind(Kind):
         return value if value is None or type(value) is str else word(value)
 
 
+class _IntervalKind(Kind):
+    def wire_shown(self, value: Any) -> Any:
+        # PostgreSQL reads no sign in front of an ISO 8601 duration.
+        return f"PT-{value.removeprefix('-PT')}" if value and value.startswith("-PT") else value
+
+
 def _integer(name: str, sql: sa.types.TypeEngine[Any], bits: int) -> Kind:
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     return Kind(
@@ -80,16 +86,18 @@ def _integer(name: str, sql: sa.types.TypeEngine[Any], bits: int) -> Kind:
     )
 
 
-def _float(name: str, sql: sa.types.TypeEngine[Any], width: int, *more: Any) -> Kind:
+def _float(
+    name: str, sql: sa.types.TypeEngine[Any], width: int, parse: Callable[[str], float], *more: Any
+) -> Kind:
     number = {"type": "number"}
-    return Kind(name, (float,), sql, text.number, number, width, text=repr, rules=more, before=(rules.EXACT,))
+    return Kind(name, (float,), sql, parse, number, width, text=repr, rules=more, before=(rules.EXACT,))
 
 
 SMALLINT = _integer("SMALLINT", sa.SmallInteger(), 16)
 INTEGER = _integer("INTEGER", sa.Integer(), 32)
 BIGINT = _integer("BIGINT", sa.BigInteger(), 64)
-DOUBLE = _float("DOUBLE PRECISION", sa.Double(), 8)
-REAL = _float("REAL", sa.REAL(), 4, rules.REAL)
+DOUBLE = _float("DOUBLE PRECISION", sa.Double(), 8, text.number)
+REAL = _float("REAL", sa.REAL(), 4, text.real, rules.REAL)
 BOOLEAN = Kind(
     "BOOLEAN",
     (bool,),
@@ -156,7 +164,7 @@ TIME = Kind(
     grammar=rules.Text(text.clock_time, _CLOCK),
     shown=Annotated[time, WithJsonSchema(dict(_CLOCK))],
 )
-INTERVAL = Kind(
+INTERVAL = _IntervalKind(
     "INTERVAL",
     (timedelta,),
     sa.Interval(),

@@ -6,6 +6,8 @@ from decimal import Decimal
 from uuid import UUID
 
 INTEGER_BITS = 31
+SMALLEST_REAL = 1e-45  # what PostgreSQL writes for the smallest REAL that is not 0
+LARGEST_REAL = 3.4028235e38
 LONGEST_DURATION = timedelta(days=3_652_500)
 """Ten thousand years, which PostgreSQL's interval holds to the microsecond."""
 
@@ -93,6 +95,18 @@ def decimal(text: str, whole: int, places: int) -> Decimal:
 def number(text: str) -> float:
     if not _FLOAT.match(text) or abs(value := float(text)) == float("inf"):
         raise ValueError("must be a number")
+    return value
+
+
+def real(text: str) -> float:
+    """A number within the range of REAL, which is rounded to its six to nine digits by the database."""
+    return in_real(number(text))
+
+
+def in_real(value: float) -> float:
+    """The value, if REAL has its size."""
+    if value and not SMALLEST_REAL <= abs(value) <= LARGEST_REAL:
+        raise ValueError(f"must be 0, or from {SMALLEST_REAL} to {LARGEST_REAL} in size")
     return value
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.models.indexes import SEARCH_CONFIG, search_vector
+from service.models.indexes import SEARCH_CONFIG, SEARCH_TEXT, search_vector
 from service.resources.declaration import RestResource
 from service.resources.lists.filters import Filter
 from service.resources.lists.sorting import Keyset, SortKey
@@ -76,9 +76,8 @@ class ListStatements:
 
     def _matches(self) -> sa.ColumnElement[bool]:
         vector: sa.ColumnElement[Any] = sa.literal_column(search_vector(*self._resource.searchable))
-        query = sa.func.websearch_to_tsquery(
-            sa.literal_column(f"'{SEARCH_CONFIG}'::regconfig"), parameter("search", sa.Text())
-        )
+        words = getattr(sa.func, SEARCH_TEXT)(parameter("search", sa.Text()))
+        query = sa.func.websearch_to_tsquery(sa.literal_column(f"'{SEARCH_CONFIG}'::regconfig"), words)
         return vector.op("@@")(query)
 
     def _statement(self, shape: Shape) -> Statement:

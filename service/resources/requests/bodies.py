@@ -9,6 +9,7 @@ from starlette.requests import Request
 from service.http import problems, strict_json
 from service.http.collector import collector_paused
 from service.http.media_types import require_media_type
+from service.http.messages import UNKNOWN_FIELD, message_of, place_of
 from service.http.problems import MOST_ERRORS, FieldError, pointer
 
 JSON = ("application/json",)
@@ -40,16 +41,13 @@ def refuse_many_unknown(document: Any, *, known: Container[str], at: Collection[
     if len(unknown) <= MOST_ERRORS:
         return
     raise problems.ValidationFailed(
-        errors=[
-            FieldError("Extra inputs are not permitted", pointer=pointer((*at, name)))
-            for name in unknown[:MOST_ERRORS]
-        ]
+        errors=[FieldError(UNKNOWN_FIELD, pointer=pointer((*at, name))) for name in unknown[:MOST_ERRORS]]
     )
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:
     """What Pydantic found, as pointers into the body (RFC 6901)."""
     return [
-        FieldError(item["msg"], pointer=pointer(item["loc"]))
-        for item in error.errors(include_url=False, include_input=False, include_context=False)
+        FieldError(message_of(item), pointer=pointer(place_of(item)))
+        for item in error.errors(include_url=False, include_input=False)
     ]

@@ -1,0 +1,39 @@
+"""What the model cannot know, an index that somebody made in SQL, refuses a value and not the request."""
+
+import secrets
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.engine.api import BASE, Api, problem
+
+LIST = f"{BASE}/zz-probes"
+
+
+@pytest.fixture
+async def indexed(api: Api) -> AsyncIterator[Api]:
+    """A B-tree over a text without a bound, and two values that may not overlap."""
+    async with api.database.connection() as connection:
+        await connection.execute("CREATE INDEX zz_essay ON zz_probe (essay)")
+        await connection.execute(
+            "ALTER TABLE zz_probe ADD CONSTRAINT zz_apart EXCLUDE USING hash (big WITH =)"
+        )
+        yield api
+        await connection.execute("DROP INDEX zz_essay")
+        await connection.execute("ALTER TABLE zz_probe DROP CONSTRAINT zz_apart")
+
+
+async def test_a_text_that_an_index_cannot_hold_is_refused(indexed: Api) -> None:
+    client = indexed.client
+    body = {"essay": secrets.token_hex(20_000)}  # too random to be compressed
+    refused = problem(await client.post(LIST, json=body), 422, "validation_failed")
+    assert refused["detail"] == "A value is too long to be stored."
+    operations = [{"op": "create", "item": body}, {"op": "create", "item": {}}]
+    partial = await client.post(f"{LIST}/bulk", json={"mode": "partial", "operations": operations})
+    assert [result["status"] for result in partial.json()["results"]] == [422, 201]
+
+
+async def test_what_two_items_may_not_have_together_is_a_conflict(indexed: Api) -> None:
+    big = secrets.randbelow(2**62)
+    await indexed.make("zz-probes", big=big)
+    problem(await indexed.client.post(LIST, json={"big": big}), 409, "conflict")

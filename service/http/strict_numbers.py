@@ -71,6 +71,11 @@ def _is_exact(digits: str) -> bool:
     if written == digits:
         return True
     try:
-        return abs(value) != float("inf") and Decimal(digits) == Decimal(written)
+        if abs(value) == float("inf"):
+            return False
+        exact = Decimal(digits)
+        # Of large integers PostgreSQL writes a digit more than Python; what it says must be good enough, too.
+        forms = (written, *((f"{value:.15e}", f"{value:.16e}") if value.is_integer() else ()))
+        return any(exact == Decimal(form) for form in forms)
     except InvalidOperation:  # an exponent beyond all that can be computed with
         return False

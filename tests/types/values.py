@@ -57,7 +57,7 @@ SPANS = st.timedeltas(-_LONGEST, _LONGEST).map(lambda value: _SPAN.dump_python(v
     lambda text: "Y" not in text
 )  # fmt: skip
 DOUBLES = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(
-    [5e-324, 1.7976931348623157e308, -0.0]
+    [5e-324, 1.7976931348623157e308, -0.0, 6.429560891534334e16, 1e23]
 )
 NUMBERS = _decimal_texts(40, 40) | st.just(f"-{'9' * 1000}.{'9' * 1000}") | st.just("1.50")
 DOCUMENTS = st.dictionaries(

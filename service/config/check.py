@@ -16,6 +16,7 @@ from service.config.sources import UnreadableSourceError
 
 MASK = "********"
 SHORTEST_SECRET = 32
+NO_PASSWORD = f"{variable('database', 'password')}: production needs a password"
 
 
 class SettingsError(Exception):
@@ -29,10 +30,14 @@ class SettingsError(Exception):
 def load(**arguments: Any) -> Settings:
     """The effective settings. Raises `SettingsError` with all reasons when they are wrong or unsafe."""
     settings, unknown, reasons = _tried(arguments)
+    dangers = unsafe(settings)
+    if any(reason.startswith(f"{variable('database', 'url')}:") for reason in reasons):
+        # A URL that cannot be read may hold the password.
+        dangers = [danger for danger in dangers if danger != NO_PASSWORD]
     reasons = [
         *(f"{name}: there is no such setting" for name in sorted({*unknown, *unknown_variables()})),
         *reasons,
-        *unsafe(settings),
+        *dangers,
     ]
     if reasons:
         raise SettingsError(reasons)
@@ -105,7 +110,7 @@ def unsafe(settings: Settings) -> list[str]:
         if is_loopback(issuer.issuer) or is_loopback(issuer.jwks_url or "")
     ]
     if settings.database.url is None and not settings.database_password():
-        reasons.append(f"{variable('database', 'password')}: production needs a password")
+        reasons.append(NO_PASSWORD)
     if "*" in settings.server.trusted_proxies:
         reasons.append(
             f"{variable('server', 'trusted_proxies')}: production must name the proxies that it trusts, not *"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 
 from service.config.group import Group, Port
-from service.config.urls import checked_url
+from service.config.urls import check_ssl_mode, checked_url
 
 
 class DatabaseSettings(Group):
@@ -77,4 +77,6 @@ class DatabaseSettings(Group):
     @field_validator("url")
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
-        return checked_url(value, "postgresql", "postgres")
+        if (parts := checked_url(value, "postgresql", "postgres")) is not None:
+            check_ssl_mode(parts)
+        return value

@@ -6,7 +6,7 @@ from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 
 from service.config.group import Group, Port
 from service.config.secret_files import current_password
-from service.config.urls import checked_url
+from service.config.urls import check_redis_database, checked_url
 
 
 class RedisSettings(Group):
@@ -38,7 +38,9 @@ class RedisSettings(Group):
     @field_validator("url")
     @classmethod
     def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
-        return checked_url(value, "redis", "rediss", "unix")
+        if (parts := checked_url(value, "redis", "rediss", "unix")) is not None:
+            check_redis_database(parts)
+        return value
 
     @field_validator("root_cert")
     @classmethod

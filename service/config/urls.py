@@ -1,12 +1,17 @@
 """URLs of servers."""
 
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import SecretStr
 
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
-def checked_url(value: SecretStr | None, *schemes: str) -> SecretStr | None:
-    """Raises `ValueError` for a URL that nobody could connect to; the message holds nothing of it."""
+
+def checked_url(value: SecretStr | None, *schemes: str) -> SplitResult | None:
+    """The parts of the URL. Raises `ValueError` for one that nobody could connect to; the message holds nothing of it.
+
+    None for none.
+    """
     if value is None:
         return None
     parts = urlsplit(value.get_secret_value())
@@ -15,5 +20,21 @@ def checked_url(value: SecretStr | None, *schemes: str) -> SecretStr | None:
     try:
         _ = parts.port
     except ValueError:
+        if "," in parts.netloc.rpartition("@")[2]:
+            raise ValueError("must name one host") from None
         raise ValueError("port is not a number") from None
-    return value
+    return parts
+
+
+def check_ssl_mode(parts: SplitResult) -> None:
+    """Raises `ValueError` for a `sslmode` that PostgreSQL does not have (libpq, section 32.19.3)."""
+    modes = parse_qs(parts.query, keep_blank_values=True).get("sslmode", [])
+    if not set(modes) <= set(SSL_MODES):
+        raise ValueError(f"sslmode must be one of {', '.join(SSL_MODES)}")
+
+
+def check_redis_database(parts: SplitResult) -> None:
+    """Raises `ValueError` for a path that is no number of a database: redis-py would take 0 instead."""
+    number = parts.path.strip("/")
+    if parts.scheme != "unix" and number and not (number.isascii() and number.isdigit()):
+        raise ValueError("path must be the number of a database, such as /0")

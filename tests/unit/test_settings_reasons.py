@@ -77,6 +77,24 @@ def test_check_and_serve_give_the_same_reasons(env: Env) -> None:
     assert len(check.stderr.splitlines()) > len(REASONS)
 
 
+@pytest.mark.parametrize(
+    ("name", "url", "reason"),
+    [
+        ("DATABASE", "postgresql://u:hunter2@db:port/x", "port is not a number"),
+        ("DATABASE", "postgresql://u:hunter2@a:5432,b:5432/x", "must name one host"),
+        (
+            "DATABASE", "postgresql://u:hunter2@db/x?sslmode=verify",
+            "sslmode must be one of disable, allow, prefer, require, verify-ca, verify-full",
+        ),
+        ("REDIS", "redis://:hunter2@cache/shop", "path must be the number of a database, such as /0"),
+    ],
+)  # fmt: skip
+def test_a_url_that_leads_nowhere_is_the_only_reason(env: Env, name: str, url: str, reason: str) -> None:
+    password = SAFE | {"SLIPWAY_DATABASE__PASSWORD": "" if name == "DATABASE" else "good"}
+    env(**password, **{f"SLIPWAY_{name}__URL": url})
+    assert reasons() == [f"SLIPWAY_{name}__URL: {reason}"]
+
+
 @pytest.mark.parametrize("value", ["hunter2", "[hunter2", '["hunter2"]', '{"hunter2": 1}'])
 def test_no_reason_repeats_a_value(env: Env, value: str) -> None:
     env(**dict.fromkeys(NAMES, value))

@@ -36,7 +36,7 @@ from service.security.access import Gate, check_ungated
 from service.security.keys import KeyRing
 from service.security.last_use import WRITE_SECONDS
 from service.security.limits import COUNT_SECONDS, RateLimiter
-from service.security.scoped import require_scopes
+from service.security.scoped import known_scopes, require_scopes
 from service.security.tokens.verifier import TokenVerifier
 
 API = "/api/v1"
@@ -77,6 +77,7 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     openapi.install(app, gate.is_open)
     answers.install(app)
     require_scopes(app, API)
+    app.state.scopes = frozenset(known_scopes(app))
     _surround(app, settings, lifecycle, gate)
     return app
 

@@ -10,8 +10,9 @@ from service.cli.errors import CommandError, Exit
 from service.cli.runtime import clear_errors, run, session_of
 from service.cli.settings import load_settings
 from service.config import Settings
+from service.main import create_app
 from service.models.api_key import ApiKey
-from service.security.keys import NoSuchKeyError, create_key, list_keys, revoke_key
+from service.security.keys import SCOPE, NoSuchKeyError, create_key, list_keys, revoke_key, unknown_scope
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
@@ -26,8 +27,13 @@ def create(
     ] = None,
 ) -> None:
     """Make a key. It alone is printed on standard output, this once."""
+    settings = load_settings()
+    known = create_app(settings).state.scopes
+    shaped = [one for one in scope if SCOPE.fullmatch(one)]  # of others `create_key` says that they are none
+    if unknown := [text for one in shaped if (text := unknown_scope(one, known))]:
+        raise CommandError("\n".join(unknown), Exit.USAGE)
     expires_at = clock.now() + timedelta(days=days) if days is not None else None
-    key, text = run(_create(load_settings(), name=name, scopes=scope, expires_at=expires_at))
+    key, text = run(_create(settings, name=name, scopes=scope, expires_at=expires_at))
     until = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "without end"
     typer.echo(f"key {key.prefix} with {', '.join(key.scopes)}, {until}; it is not shown again", err=True)
     typer.echo(text)

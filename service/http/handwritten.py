@@ -15,6 +15,7 @@ from fastapi.dependencies.models import Dependant
 from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
+from service.http.idempotency import HEADER, refuse_key
 from service.http.problems import FieldError, InvalidParameter, NotFound
 from service.http.state import route_of
 
@@ -44,6 +45,8 @@ class Rules:
     body: params.Body | None
     """How FastAPI reads the body; None when it does not."""
     dependencies: frozenset[Any]
+    takes_key: bool
+    """Whether the route declares the header Idempotency-Key."""
 
 
 def rules_of(scope: Any) -> Rules | None:
@@ -66,7 +69,8 @@ def _rules(dependant: Dependant, body_field: Any) -> Rules:
     if query is not None and None in query:
         query = None
     info = body_field.field_info if body_field is not None else None
-    return Rules(query, any_body in calls, info, calls)
+    headers = {str(field.alias).lower() for dependant in tree for field in dependant.header_params}
+    return Rules(query, any_body in calls, info, calls, takes_key=HEADER.lower() in headers)
 
 
 def _tree(dependant: Dependant) -> Iterator[Dependant]:
@@ -121,6 +125,12 @@ def _repeats(annotation: Any) -> bool:
     if origin is Annotated:
         return _repeats(get_args(annotation)[0])
     return (origin or annotation) in _LISTS
+
+
+def check_key(request: Request, rules: Rules) -> None:
+    """Raises `KeyNotSupported` for an Idempotency-Key that the route does not declare, and so would ignore."""
+    if not rules.takes_key:
+        refuse_key(request)
 
 
 def check_query(request: Request, rules: Rules) -> None:

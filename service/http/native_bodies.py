@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import Headers
 
 from service.http import strict_json
-from service.http.handwritten import Rules, check_query, fields_of, names_of, rules_of
+from service.http.handwritten import Rules, check_key, check_query, fields_of, names_of, rules_of
 from service.http.media_types import MediaType, media_type, require_media_type
 from service.http.problems import (
     FieldError,
@@ -156,4 +156,5 @@ async def check_request(request: Request) -> None:
     `UnsupportedMediaType` or `ValidationFailed`."""
     if (rules := rules_of(request.scope)) is not None:
         check_query(request, rules)
+        check_key(request, rules)
         await check_body(request, rules)

@@ -86,6 +86,12 @@ class MalformedRequest(Problem):
     status, code, title = 400, "malformed_request", "The request cannot be understood."
 
 
+class KeyNotSupported(MalformedRequest):
+    """The operation keeps no answer for an Idempotency-Key. Send none; repeats are guarded by `If-Match`."""
+
+    code, title = "idempotency_key_not_supported", "This operation takes no Idempotency-Key."
+
+
 class UnknownHost(MalformedRequest):
     """`Host` names none of the hosts that the service answers to (`SLIPWAY_SECURITY__TRUSTED_HOSTS`)."""
 

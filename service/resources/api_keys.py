@@ -8,7 +8,7 @@ from pydantic import Field
 
 from service import clock
 from service.http.openapi import body_of, responses_of
-from service.http.problems import NotFound
+from service.http.problems import FieldError, NotFound, ValidationFailed
 from service.http.session import SessionDep
 from service.models.api_key import ApiKey
 from service.resources.columns.rules import INTEGRAL
@@ -17,7 +17,15 @@ from service.resources.requests.bodies import read_body
 from service.resources.requests.parameters import plain_request
 from service.resources.schemas.base import Input, Output
 from service.security.access import require_scope
-from service.security.keys import SCOPE, NoSuchKeyError, create_key, list_keys, revoke_key
+from service.security.keys import (
+    NAME,
+    SCOPE,
+    NoSuchKeyError,
+    create_key,
+    list_keys,
+    revoke_key,
+    unknown_scope,
+)
 from service.security.principals import ADMIN, Principal
 
 TAG = {"name": "keys", "description": "API keys, for administrators."}
@@ -33,8 +41,8 @@ class KeyCreate(Input):
     name: str = Field(
         min_length=1,
         max_length=100,
-        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
-        description="What the key is for; no control characters.",
+        pattern=NAME.pattern,
+        description="What the key is for; no line breaks or control characters.",
         examples=["importer"],
     )
     scopes: list[Scope] = Field(min_length=1, max_length=50, examples=[["catalog:read"]])
@@ -86,6 +94,10 @@ async def list_api_keys(session: SessionDep, _: Admin) -> KeyPage:
 async def create_api_key(request: Request, session: SessionDep, _: Admin) -> KeyCreated:
     """The key itself is in this answer and nowhere else."""
     wanted = await read_body(request, KeyCreate)
+    known: frozenset[str] = request.app.state.scopes
+    found = [(number, unknown_scope(scope, known)) for number, scope in enumerate(wanted.scopes)]
+    if errors := [FieldError(text, pointer=f"/scopes/{number}") for number, text in found if text]:
+        raise ValidationFailed(errors=errors)
     expires_at = None if wanted.days is None else clock.now() + timedelta(days=wanted.days)
     key, text = await create_key(session, name=wanted.name, scopes=wanted.scopes, expires_at=expires_at)
     return KeyCreated(**_shown(key).model_dump(), key=text)

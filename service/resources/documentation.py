@@ -19,6 +19,12 @@ def _always(description: str, pattern: str) -> dict[str, Any]:
 
 ETAG = {"ETag": _always("Entity tag of this version.", '^"[!#-~]+"$')}
 LOCATION = {"Location": _always("Path of the new item.", "^/")}
+REPLAYED = {
+    "Idempotency-Replayed": {
+        "description": "`true` on an answer that is repeated for its Idempotency-Key; absent on the first.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
 LINK = {"Link": _always("first, next and prev (RFC 8288).", "^<")}
 
 ALWAYS: tuple[type[Problem], ...] = (
@@ -140,6 +146,6 @@ def _schema(filter_: Filter) -> dict[str, Any]:
 
 
 __all__ = [
-    "ALWAYS", "CURSOR", "ETAG", "ID", "IDEMPOTENCY_KEY", "LINK", "LOCATION", "ON_ONE", "WITH_BODY", "Documented",
-    "limit_parameter", "list_parameters", "query", "responses_of", "tags_header",
+    "ALWAYS", "CURSOR", "ETAG", "ID", "IDEMPOTENCY_KEY", "LINK", "LOCATION", "ON_ONE", "REPLAYED", "WITH_BODY",
+    "Documented", "limit_parameter", "list_parameters", "query", "responses_of", "tags_header",
 ]  # fmt: skip

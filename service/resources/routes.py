@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 
 from service.http.answers import problem_response
 from service.http.document import BODY_MEDIA_TYPE
+from service.http.idempotency import refuse_key
 from service.http.negotiation import require_acceptable
 from service.http.problems import Problem
 from service.resources.engine import Engine, again_after_rollback
@@ -106,6 +107,8 @@ async def _handle(engine: Engine, operation: Operation, gate: Gate, scope: str, 
     try:
         principal = await gate.admit(request, (scope,))
         require_acceptable(request, *operation.produces)
+        if not operation.takes_key:
+            refuse_key(request)
         if engine.resource.hooks is None or not operation.writes:
             return await operation.handle(engine, request, principal)
         # A change with hooks is a transaction of several statements, which are all tried again together.

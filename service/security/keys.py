@@ -4,13 +4,14 @@ The secret has 256 random bits, so one round of SHA-256 is enough: there is noth
 """
 
 import contextlib
+import difflib
 import hashlib
 import hmac
 import math
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,6 +32,7 @@ from service.security.refusals import Reason, RefusedError
 SCHEME = "slw"
 KEY = re.compile(r"^slw_([a-z0-9]{12})_([A-Za-z0-9_-]{43})$")
 SCOPE = re.compile(r"^[a-z][a-z0-9_-]{0,30}(:[a-z][a-z0-9_-]{0,30})?$")
+NAME = re.compile(r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")
 _CACHED_KEYS = 10_000
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -60,6 +62,15 @@ def _hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+def unknown_scope(scope: str, known: Collection[str]) -> str | None:
+    """What to say of a scope that no route asks for, with those that may be meant; None for a known one."""
+    if scope in known:
+        return None
+    near = difflib.get_close_matches(scope, known, n=3)
+    meant = f" Did you mean {' or '.join(near)}?" if near else ""
+    return f"No route asks for the scope {scope}.{meant} Known scopes: {', '.join(sorted(known))}."
+
+
 async def create_key(
     session: AsyncSession, *, name: str, scopes: Sequence[str], expires_at: datetime | None = None
 ) -> tuple[ApiKey, str]:
@@ -69,7 +80,9 @@ async def create_key(
     """
     if not 1 <= len(name) <= 100:  # noqa: PLR2004  # the column's length
         raise ValueError("a key's name has 1 to 100 characters")
-    if wrong := [scope for scope in scopes if not SCOPE.match(scope)]:
+    if not NAME.fullmatch(name):
+        raise ValueError("a key's name has no line breaks or control characters")
+    if wrong := [scope for scope in scopes if not SCOPE.fullmatch(scope)]:
         raise ValueError(f"not a scope: {', '.join(wrong)}")
     if not scopes:
         raise ValueError("a key needs at least one scope")

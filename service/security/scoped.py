@@ -8,6 +8,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
 from service.security.access import current_principal
+from service.security.principals import ADMIN
 
 
 class ScopelessRouteError(Exception):
@@ -43,8 +44,8 @@ def scopes_of(dependant: Dependant) -> set[str]:
 
 
 def known_scopes(app: FastAPI) -> set[str]:
-    """Every scope that some route of the application asks for."""
-    found: set[str] = set()
+    """Every scope that some route of the application asks for, and `admin`."""
+    found = {ADMIN}
     for context in iter_route_contexts(app.routes):
         dependant: Dependant | None = getattr(context, "dependant", None)
         if dependant is not None:

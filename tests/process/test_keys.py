@@ -50,6 +50,23 @@ def test_odd_scopes_are_a_usage_error(command: Command, database_url: str) -> No
     assert (done.exit_code, done.stderr) == (2, f"slipway: not a scope: {', '.join(odd)}\n")
 
 
+def test_scope_that_no_route_asks_for_is_refused_with_near_misses(
+    command: Command, database_url: str
+) -> None:
+    done = command("keys", "create", "--name", "x", "--scope", "catalog:raed", database__url=database_url)
+    said = "slipway: No route asks for the scope catalog:raed. Did you mean catalog:read?"
+    assert done.exit_code == 2
+    assert done.stderr.startswith(said)
+    assert "Known scopes: admin, catalog:read, catalog:write." in done.stderr
+    done = command(
+        "keys", "create", "--name", "two\nlines", "--scope", "catalog:read", database__url=database_url
+    )
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "slipway: a key's name has no line breaks or control characters\n",
+    )
+
+
 async def test_expired_key_is_refused(shared: Served, database_url: str) -> None:
     soon = clock.now() + timedelta(seconds=4)
     key = await new_key(database_url, "catalog:read", expires_at=soon)

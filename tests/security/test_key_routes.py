@@ -121,3 +121,15 @@ async def test_crowd_with_one_key_causes_one_look_up(client_with: MakeClient, *,
     assert {answer.status_code for answer in answers} == {200 if good else 401}
     # Nobody remembers a refused key: one who comes when the flight has ended starts another.
     assert look_ups() <= before + (1 if good else 3)
+
+
+async def test_unknown_scope_and_odd_name_are_refused(boss: AsyncClient) -> None:
+    answer = await boss.post(KEYS, json={"name": "robot", "scopes": ["catalog:read", "catalog:raed"]})
+    [error] = problem(answer, 422, "validation_failed")["errors"]
+    assert error["pointer"] == "/scopes/1"
+    assert "Did you mean catalog:read" in error["message"]
+    assert "Known scopes: admin, catalog:read, catalog:write" in error["message"]
+    for name in ("a\nb", "a\u2028b", "a\x85b", "a\n"):
+        refused = await boss.post(KEYS, json={"name": name, "scopes": ["catalog:read"]})
+        assert problem(refused, 422, "validation_failed")["errors"][0]["pointer"] == "/name"
+    assert (await boss.post(KEYS, json={"name": "Ada 👩‍💻", "scopes": ["catalog:read"]})).status_code == 201

@@ -19,6 +19,7 @@ from service.resources.declaration import Change
 from service.resources.documentation import (
     ALWAYS,
     IDEMPOTENCY_KEY,
+    REPLAYED,
     WITH_BODY,
     Documented,
     responses_of,
@@ -133,7 +134,10 @@ def _document(engine: Engine) -> Documented:
         "An item may be named once; creations come first, then patches, then deletions, whatever the order given.",
         "status_code": 200,
         "response_model": engine.schemas.bulk.results,
-        "responses": responses_of(*ALWAYS, *WITH_BODY, problems.NotFound, problems.PreconditionFailed),
+        "responses": {
+            200: {"headers": {**REPLAYED}},
+            **responses_of(*ALWAYS, *WITH_BODY, problems.NotFound, problems.PreconditionFailed),
+        },
         "openapi_extra": {"parameters": [IDEMPOTENCY_KEY]},
     }
 
@@ -144,6 +148,7 @@ BULK = Operation(
     "/bulk",
     writes=True,
     handle=bulk,
+    takes_key=True,
     document=_document,
     body=lambda engine: engine.schemas.bulk.request,
 )

@@ -9,6 +9,7 @@ from service.resources.documentation import (
     ETAG,
     IDEMPOTENCY_KEY,
     LOCATION,
+    REPLAYED,
     WITH_BODY,
     Documented,
     responses_of,
@@ -54,7 +55,10 @@ def _document(engine: Engine) -> Documented:
         "status_code": 201,
         "response_model": engine.schemas.read,
         "responses": {
-            201: {"headers": {**LOCATION, **ETAG}, **links_of_item(engine.resource, in_body=True)},
+            201: {
+                "headers": {**LOCATION, **ETAG, **REPLAYED},
+                **links_of_item(engine.resource, in_body=True),
+            },
             **responses_of(*ALWAYS, *WITH_BODY),
         },
         "openapi_extra": {"parameters": [IDEMPOTENCY_KEY]},
@@ -67,6 +71,7 @@ CREATE = Operation(
     "",
     writes=True,
     handle=create,
+    takes_key=True,
     document=_document,
     body=lambda engine: engine.schemas.create,
 )

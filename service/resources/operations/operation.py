@@ -30,6 +30,8 @@ class Operation:
     body: Callable[[Engine], type[Any]] | None = None
     media_type: str = "application/json"
     produces: tuple[str, ...] = ("application/json",)
+    takes_key: bool = False
+    """Whether an Idempotency-Key is honoured; elsewhere one is refused."""
     operation_id: Callable[[RestResource], str] | None = None
 
     def id_in(self, resource: RestResource) -> str:

@@ -1,4 +1,5 @@
 """Idempotency-Key: a repeated request gets the first one's answer, byte for byte, and has no effect of its own.
+A header field tells the repeated answer from the first.
 
 After draft-ietf-httpapi-idempotency-key-header; keys belong to the principal.
 """
@@ -14,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.database import Database
+from service.http.idempotency import HEADER, REPLAYED
 from service.http.problems import Duplicate, FieldError, KeyReused, MalformedRequest
 from service.http.public_path import own_path
 from service.security.principals import Principal
 
-HEADER = "Idempotency-Key"
 _KEY = re.compile(r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"\Z|([\x21\x23-\x7e]{1,255})\Z')
 
 _LOOK_UP = """
@@ -76,7 +77,10 @@ class Records:
         self._seconds = hours * 3600
 
     async def replay(self, keyed: KeyedRequest) -> Response | None:
-        """The stored answer, None when there is none. Raises `KeyReused` for another request under the key."""
+        """The stored answer, marked as a repeated one; None when there is none.
+
+        Raises `KeyReused` for another request under the key.
+        """
         arguments = [keyed.principal, keyed.key, self._seconds]
         rows = await self._database.fetch(_LOOK_UP, arguments, reads=True)
         if not rows:
@@ -84,7 +88,8 @@ class Records:
         row = rows[0]
         if row["fingerprint"] != keyed.fingerprint:
             raise KeyReused(errors=[FieldError("Send a new key with a new request.", header=HEADER)])
-        return answer(row["status"], orjson.loads(row["headers"]), row["body"].encode())
+        headers = {**orjson.loads(row["headers"]), REPLAYED: "true"}
+        return answer(row["status"], headers, row["body"].encode())
 
     async def store(
         self,
@@ -126,5 +131,5 @@ def parameters(keyed: KeyedRequest, status: int, headers: dict[str, str]) -> dic
 
 
 def answer(status: int, headers: dict[str, str], body: bytes) -> Response:
-    """The one way to make a response that may be stored, so that a replay is equal to it."""
+    """The one way to make a response that may be stored, so that a replay has the same content and fields."""
     return Response(body, status, headers, media_type="application/json")

@@ -1,0 +1,50 @@
+"""A repeated answer says so, and a key that nobody would honour is refused instead of ignored."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from httpx2 import AsyncClient
+
+from tests.api.conftest import Json, MakeClient
+from tests.api.test_items import problem
+
+PRODUCTS = "/api/v1/products"
+
+
+async def test_repeated_answer_says_so(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+    create = {"op": "create", "item": new_product()}
+    bodies: dict[str, Any] = {
+        PRODUCTS: new_product(),
+        f"{PRODUCTS}/bulk": {"mode": "atomic", "operations": [create]},
+    }
+    for path, body in bodies.items():
+        headers = {"Idempotency-Key": str(uuid4())}
+        first, *repeated = [await client.post(path, json=body, headers=headers) for _ in range(3)]
+        assert first.status_code in (200, 201), first.text
+        assert "idempotency-replayed" not in first.headers
+        assert [answer.headers["idempotency-replayed"] for answer in repeated] == ["true", "true"]
+        assert {answer.content for answer in repeated} == {first.content}
+    assert (await client.get(PRODUCTS, headers=headers)).status_code == 200, "it means nothing here"
+
+
+async def test_key_is_refused_where_it_would_be_ignored(
+    client: AsyncClient, client_with: MakeClient, product: Json
+) -> None:
+    boss = await client_with("admin")
+    item, tag = (
+        f"{PRODUCTS}/{product['id']}",
+        {"If-Match": (await client.get(f"{PRODUCTS}/{product['id']}")).headers["ETag"]},
+    )
+    for method, path, body in (
+        ("PATCH", item, {"name": "N"}),
+        ("PUT", item, {}),
+        ("DELETE", item, None),
+        ("POST", f"{item}/restore", None),
+        ("POST", "/api/v1/keys", {"name": "k", "scopes": ["catalog:read"]}),
+        ("DELETE", "/api/v1/keys/none", None),
+    ):
+        answer = await boss.request(method, path, json=body, headers={"Idempotency-Key": "k", **tag})
+        found = problem(answer, 400, "idempotency_key_not_supported")
+        assert found["errors"][0]["header"] == "Idempotency-Key"
+    assert (await client.patch(item, json={"name": "N"}, headers=tag)).status_code == 200

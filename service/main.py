@@ -143,7 +143,9 @@ def _services(settings: Settings, database: Database) -> Services:
     return Services(
         database=database,
         records=Records(database, settings.app.idempotency_hours),
-        cursors=CursorCodec(settings.security.secret_key.get_secret_value()),
+        cursors=CursorCodec(
+            settings.security.secret_key.get_secret_value(), current=settings.security.current_keys
+        ),
         sizes=settings.performance,
         exports=asyncio.Semaphore(settings.performance.exports),
     )

@@ -150,7 +150,7 @@ component: all but the server are told of the database alone, so that no other s
 {{- end }}
 
 {{/*
-Secrets as files under /run/secrets/slipway/GROUP/FIELD. The service reads a changed password again by itself.
+Secrets as files under /run/secrets/slipway/GROUP/FIELD. The service reads a changed secret again by itself.
 Called as slipway.env is.
 */}}
 {{- define "slipway.secrets.volume" -}}
@@ -168,6 +168,14 @@ Called as slipway.env is.
           items:
             - key: {{ ternary .Values.security.existingSecretKey "secret-key" (not (empty .Values.security.existingSecret)) | quote }}
               path: security/secret_key
+      {{- if eq $component "server" }}
+      - secret:
+          name: {{ .Values.security.existingSecret | default (include "slipway.credentials" .) | quote }}
+          optional: true
+          items:
+            - key: {{ .Values.security.previousSecretKey | quote }}
+              path: security/previous_secret_key
+      {{- end }}
       {{- $login := ternary $database.owner $database.app (eq $component "migration") }}
       - secret:
           name: {{ $login.secret | quote }}

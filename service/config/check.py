@@ -102,6 +102,11 @@ def unsafe(settings: Settings) -> list[str]:
             f"{variable('security', 'secret_key')}: production needs a key of at least "
             f"{SHORTEST_SECRET} characters"
         )
+    if 0 < len(settings.security.previous_secret_key.get_secret_value()) < SHORTEST_SECRET:
+        reasons.append(
+            f"{variable('security', 'previous_secret_key')}: production needs a key of at least "
+            f"{SHORTEST_SECRET} characters, or none"
+        )
     if settings.security.anonymous == "write":
         reasons.append(f"{variable('security', 'anonymous')}: production allows no anonymous writes")
     reasons += [

@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from service.config.group import Group
 from service.config.issuer import IssuerSettings
+from service.config.secret_files import current_secret
 
 # A name or an IPv4 address, the names under one, or an IPv6 address in brackets (RFC 3986, 3.2.2).
 _HOST_NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\]")
@@ -27,7 +28,11 @@ def _origin(text: str) -> str | None:
 
 class SecuritySettings(Group):
     secret_key: SecretStr = SecretStr("")
-    """Signs page cursors; at least 32 characters, the same for all replicas."""
+    """Signs page cursors; at least 32 characters, the same for all replicas. A changed secret file is read again within
+    a second."""
+    previous_secret_key: SecretStr = SecretStr("")
+    """Another key whose signatures are accepted, and that signs nothing: the key before a rotation, or the one to come.
+    Empty: none. A changed secret file is read again within a second."""
     anonymous: Literal["none", "read", "write"] = "none"
     """What a caller without credentials may do. `write` is refused in production."""
     key_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 0.8
@@ -53,6 +58,12 @@ class SecuritySettings(Group):
     """Seconds between two fetches of an issuer's keys, whatever tokens ask for."""
     jwks_max_age: Annotated[float, Field(ge=1, le=7 * 86400)] = 86400.0
     """Seconds for which keys are trusted while the issuer cannot be reached."""
+
+    def current_keys(self) -> tuple[str, ...]:
+        """The signing key as it is now, and after it the other that is accepted."""
+        key = current_secret("security", "secret_key", self.secret_key)
+        other = current_secret("security", "previous_secret_key", self.previous_secret_key)
+        return (key, other) if other else (key,)
 
     @field_validator("cors_origins")
     @classmethod

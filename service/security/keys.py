@@ -66,7 +66,7 @@ def unknown_scope(scope: str, known: Collection[str]) -> str | None:
     """What to say of a scope that no route asks for, with those that may be meant; None for a known one."""
     if scope in known:
         return None
-    near = difflib.get_close_matches(scope, known, n=3)
+    near = difflib.get_close_matches(scope, known, n=3, cutoff=0.8)
     meant = f" Did you mean {' or '.join(near)}?" if near else ""
     return f"No route asks for the scope {scope}.{meant} Known scopes: {', '.join(sorted(known))}."
 

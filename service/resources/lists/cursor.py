@@ -4,14 +4,18 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from service import clock
 from service.http.problems import FieldError, InvalidCursor
 
+KEY_SECONDS = 1.0  # between two looks at the keys
 _TAG = 12  # bytes of the signature
+_MOST_KEYS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +27,34 @@ class Cursor:
 
 
 class CursorCodec:
-    """Writes and reads cursors. Changing the key makes all cursors invalid, which clients mend by starting anew."""
+    """Writes and reads cursors.
 
-    def __init__(self, secret_key: str) -> None:
-        self._key = hashlib.sha256(b"slipway cursor\0" + secret_key.encode()).digest()
+    `current` gives the keys as they are now: the first signs, all are accepted. The keys of before are accepted until
+    the process ends, so that clients of a process that has read a rotated key go on.
+    """
+
+    def __init__(self, secret_key: str, *, current: Callable[[], Sequence[str]] | None = None) -> None:
+        self._current = current
+        self._keys = [_derived(secret_key)]
+        self._read_at = float("-inf")
+
+    def _accepted(self) -> list[bytes]:
+        """The keys, newest first, looked up again after a second."""
+        now = clock.monotonic()
+        if self._current is not None and now - self._read_at >= KEY_SECONDS:
+            self._read_at = now
+            keys = [*map(_derived, self._current()), *self._keys]
+            self._keys = list(dict.fromkeys(keys))[:_MOST_KEYS]
+        return self._keys
 
     def write(self, cursor: Cursor, *, bound_to: str) -> str:
         """The text of a cursor for the list `bound_to`: the resource, its filters and its sort."""
         payload = orjson.dumps([cursor.backward, *cursor.values])
-        return base64.urlsafe_b64encode(self._tag(payload, bound_to) + payload).rstrip(b"=").decode()
+        return (
+            base64.urlsafe_b64encode(_tag(self._accepted()[0], payload, bound_to) + payload)
+            .rstrip(b"=")
+            .decode()
+        )
 
     def read(self, text: str, *, bound_to: str) -> Cursor:
         """The cursor in `text`. Raises `InvalidCursor` for one that was changed, or made for another list."""
@@ -40,14 +63,19 @@ class CursorCodec:
         except (binascii.Error, ValueError):
             raise _invalid() from None
         tag, payload = raw[:_TAG], raw[_TAG:]
-        if not hmac.compare_digest(tag, self._tag(payload, bound_to)):
+        if not any(hmac.compare_digest(tag, _tag(key, payload, bound_to)) for key in self._accepted()):
             raise _invalid()
         backward, *values = orjson.loads(payload)
         return Cursor(tuple(values), backward)
 
-    def _tag(self, payload: bytes, bound_to: str) -> bytes:
-        message = hashlib.sha256(bound_to.encode()).digest() + payload
-        return hmac.new(self._key, message, hashlib.sha256).digest()[:_TAG]
+
+def _derived(secret_key: str) -> bytes:
+    return hashlib.sha256(b"slipway cursor\0" + secret_key.encode()).digest()
+
+
+def _tag(key: bytes, payload: bytes, bound_to: str) -> bytes:
+    message = hashlib.sha256(bound_to.encode()).digest() + payload
+    return hmac.new(key, message, hashlib.sha256).digest()[:_TAG]
 
 
 def _invalid() -> InvalidCursor:

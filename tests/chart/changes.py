@@ -55,6 +55,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "config.logging.format": ("console", {}),
     "security.existingSecret": ("mine", {}),
     "security.existingSecretKey": ("mine", {"security": {"existingSecret": "mine"}}),
+    "security.previousSecretKey": ("before", {}),
     "externalDatabase.host": ("other", EXTERNAL),
     "externalDatabase.port": (6432, EXTERNAL),
     "externalDatabase.name": ("other", EXTERNAL),

@@ -80,6 +80,7 @@ def test_secret_files_come_from_the_generated_secret() -> None:
         "database/password": ("slipway-credentials", "database-app-password"),
         "redis/password": ("slipway-credentials", "redis-password"),
         "security/secret_key": ("slipway-credentials", "secret-key"),
+        "security/previous_secret_key": ("slipway-credentials", "previous-secret-key"),
     }
     (migration,) = (pod for name, pod in found.items() if name.startswith("Job/"))
     assert _secret_files(migration) == {
@@ -95,6 +96,7 @@ def test_secret_files_come_from_the_secrets_that_are_named() -> None:
         "database/password": ("shop-database", "password"),
         "redis/password": ("shop-redis", "password"),
         "security/secret_key": ("shop-signing", "key"),
+        "security/previous_secret_key": ("shop-signing", "previous-secret-key"),
     }
     (migration,) = (pod for name, pod in found.items() if name.startswith("Job/"))
     assert _secret_files(migration) == {

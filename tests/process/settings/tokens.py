@@ -8,7 +8,7 @@ from tests.process.settings.table import Given, Place, Running, process, setting
 from tests.security.issuer import AUDIENCE, Issuer, local_issuer
 
 LIST = "/api/v1/categories"
-SECRET = "of-the-settings-table-" * 2
+SECRET, OTHER_SECRET = "of-the-settings-table-" * 2, "of-another-replica-" * 2
 
 
 @process("tokens")
@@ -97,6 +97,21 @@ async def replica(database_url: str, secret: str, path: str) -> int:
     security = {"secret_key": secret, "anonymous": "read"}
     async with running(database_url, security=security) as api:
         return (await api.client.get(path)).status_code
+
+
+@setting("security__previous_secret_key", OTHER_SECRET, process="tokens")
+def cursor_of_the_other_key_is_accepted(run: Running) -> None:
+    key = run.key()
+    for number in range(2):
+        body = {"slug": f"rotated-{number}", "name": "Rotated"}
+        assert run.service.api.post(LIST, json=body, headers=key).status_code == 201
+    cursor = run.place.background.run(cursor_of_replica(run.place.database_url, OTHER_SECRET))
+    assert run.service.api.get(f"{LIST}?limit=1&cursor={cursor}", headers=key).status_code == 200
+
+
+async def cursor_of_replica(database_url: str, secret: str) -> str:
+    async with running(database_url, security={"secret_key": secret, "anonymous": "read"}) as api:
+        return str((await api.client.get(f"{LIST}?limit=1")).json()["next_cursor"])
 
 
 @setting("security__jwks_max_age", 2, process="tokens")

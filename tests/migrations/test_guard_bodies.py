@@ -1,0 +1,84 @@
+"""Databases of before get the functions of guards that new ones have."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+
+from service.migrations import runner
+from service.migrations.operations import guard_reference
+from tests.conftest import DatabaseFactory
+from tests.migrations.conftest import downgrade, in_database, settings_for
+from tests.migrations.roles import execute
+
+LAST_WITH_OLD_TEXTS = "0006"
+FUNCTIONS = """
+SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid) FROM pg_proc p
+WHERE p.pronamespace = current_schema()::regnamespace ORDER BY 1
+"""
+# As `guard_reference` wrote them then.
+OLD = """
+CREATE OR REPLACE FUNCTION {name}_alive() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM {there} WHERE id = NEW.{key} AND deleted_at IS NULL FOR KEY SHARE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION '{column} refers to no {target}' {violation};
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE OR REPLACE FUNCTION {name}_unused() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM {there} WHERE id = OLD.id FOR UPDATE;
+  IF EXISTS (SELECT 1 FROM {table} WHERE {key} = OLD.id AND deleted_at IS NULL) THEN
+    RAISE EXCEPTION 'a {table} refers to this {target}' {violation};
+  END IF;
+  RETURN NEW;
+END $$
+"""
+
+
+def old_functions(table: str, column: str, target: str, *, there: str, key: str) -> str:
+    name = f"{table}_{column}"
+    violation = f"USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'fk_{name}', TABLE = '{table}'"
+    return OLD.format(
+        name=name, table=table, column=column, target=target, there=there, key=key, violation=violation
+    )
+
+
+def add_a_team_s_tables(connection: Connection) -> None:
+    """Names that are words of SQL, and a table that refers to itself."""
+    for table, *columns in ('"order"', "id uuid"), ("line", "id uuid", '"order" uuid', "line_id uuid"):
+        connection.execute(text(f"CREATE TABLE {table} ({', '.join(columns)}, deleted_at timestamptz)"))
+    with Operations.context(MigrationContext.configure(connection)):
+        guard_reference("line", "order", "order")
+        guard_reference("line", "line_id", "line")
+
+
+@pytest.fixture
+async def databases(fresh_database: DatabaseFactory) -> tuple[str, str]:
+    """A new one, and one with the functions of before at the revision of before."""
+    urls = fresh_database(), fresh_database()
+    for url in urls:
+        await in_database(url, add_a_team_s_tables)
+    await downgrade(urls[1], LAST_WITH_OLD_TEXTS)
+    await execute(
+        urls[1],
+        old_functions("product", "category_id", "category", there="category", key="category_id"),
+        old_functions("line", "order", "order", there='"order"', key='"order"'),
+        old_functions("line", "line_id", "line", there="line", key="line_id"),
+    )
+    return urls
+
+
+async def test_old_database_ends_with_the_functions_of_a_new_one(
+    databases: tuple[str, str], connect: Callable[[str], Any]
+) -> None:
+    new, old = [await connect(url) for url in databases]
+    before = dict(await new.fetch(FUNCTIONS))
+    assert len(set(before.items()) - set(await old.fetch(FUNCTIONS))) > 6
+    await runner.upgrade(settings_for(databases[1]))
+    assert dict(await old.fetch(FUNCTIONS)) == before

@@ -49,6 +49,7 @@ check: $(STAMP) ## Formatting, lint (of migrations too), types, import rules and
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python docs/reference/generate.py --check
+	@$(BIN)/python chart/reference.py --check
 	@$(BIN)/python -m tests.migrations.lint
 	@$(BIN)/python -m chart.dashboards --check
 	@$(BIN)/pytest -q -p no:cacheprovider tests/unit/test_architecture.py

@@ -3,16 +3,20 @@
 In values.yaml, a comment `# -- Words` above a key describes a value; `# -- (TYPE) Words` also says its type, which is
 otherwise that of the default. TYPE is a name of TYPES below or alternatives as `A|B`. Every key is either described or
 a group of others; only within the charts that Chart.yaml names as dependencies, which know their values, it may be
-neither.
+neither. The type `settings` comes from the service's own settings, so that Helm refuses a name or a value that the
+service would refuse.
 """  # noqa: INP001 - a script beside what it writes, in no package
 
 import json
 import re
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+
+from service.config import Settings
 
 CHART = Path(__file__).parent
 BEGIN, END = "<!-- values: written by `make chart-reference` -->", "<!-- end of values -->"
@@ -37,20 +41,43 @@ POSITIVE = {"type": "integer", "minimum": 1}
 QUANTITY = {"type": ["string", "integer"], "pattern": "^[0-9]+(\\.[0-9]+)?(m|[kMGT]i?)?$"}
 AMOUNTS = _strict(dict.fromkeys(("cpu", "memory", "ephemeral-storage"), QUANTITY))
 PROBE = ("periodSeconds", "timeoutSeconds", "failureThreshold")
-GROUPS = (
-    "app",
-    "server",
-    "logging",
-    "database",
-    "redis",
-    "security",
-    "rate_limit",
-    "monitoring",
-    "feature",
-    "performance",
-    "backup",
-)
-SETTING = {"type": ["string", "number", "boolean", "array", "object"]}
+BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+# Values of the environment are texts: a text that reads as the type is as good, and an empty one is the same as none.
+READS_AS = {"integer": "^[0-9]*$", "number": "^([0-9]+([.][0-9]+)?)?$"}
+
+
+def _setting(found: Schema, definitions: dict[str, Schema]) -> Schema:
+    """The schema of one setting as a value of the chart, from its own JSON schema."""
+    if "$ref" in found:
+        found = definitions[found["$ref"].rpartition("/")[2]]
+    if "anyOf" in found:
+        found = next(one for one in found["anyOf"] if one.get("type") != "null")
+    kind = found.get("type", "string")
+    if "enum" in found:
+        return {"enum": [*found["enum"], ""]}
+    if kind == "boolean":
+        return {"enum": [True, False, "true", "false", ""]}
+    if kind in READS_AS:
+        bounds = {name: found[name] for name in BOUNDS if name in found}
+        return {"type": [kind, "string"], "pattern": READS_AS[kind], **bounds}
+    if kind == "array":
+        return {"type": ["array", "string"], "items": _setting(found["items"], definitions)}
+    if "properties" in found:
+        members = {name: _setting(one, definitions) for name, one in found["properties"].items()}
+        return _strict(members)
+    return {"type": kind}
+
+
+def _settings() -> Schema:
+    """Every group of the service's settings; a name that is none is refused where it stands."""
+    groups = {}
+    for name, info in Settings.model_fields.items():
+        whole = type(info.default).model_json_schema()
+        fields, definitions = whole.get("properties", {}), whole.get("$defs", {})
+        groups[name] = _strict({field: _setting(one, definitions) for field, one in fields.items()})
+    return _strict(groups)
+
+
 TYPES: dict[str, Schema] = {
     "boolean": {"type": "boolean"},
     "integer": {"type": "integer", "minimum": 0},
@@ -85,15 +112,7 @@ TYPES: dict[str, Schema] = {
     "objects": _list({"type": "object", "minProperties": 1}),
     "resources": _strict({"requests": AMOUNTS, "limits": AMOUNTS}, "requests", "limits"),
     "probe": _strict(dict.fromkeys(PROBE, POSITIVE), *PROBE),
-    "settings": {
-        "type": "object",
-        "propertyNames": {"enum": list(GROUPS)},
-        "additionalProperties": {
-            "type": "object",
-            "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"},
-            "additionalProperties": SETTING,
-        },
-    },
+    "settings": _settings(),
 }
 INFERRED = {bool: "boolean", int: "integer", str: "string"}
 
@@ -180,12 +199,14 @@ def schema(values: list[Value]) -> Schema:
 
 def _dump(found: Any, indent: str = "") -> str:
     """JSON with a line for each value."""
-    if not isinstance(found, dict) or "properties" not in found or "description" in found:
+    members = found.get("properties", {}) if isinstance(found, dict) else {}
+    nested = any("properties" in member for member in members.values())
+    if not members or ("description" in found and not nested):
         return json.dumps(found, ensure_ascii=False)
     inner = indent + "  "
-    members = [f"{inner}  {json.dumps(k)}: {_dump(v, inner + '  ')}" for k, v in found["properties"].items()]
+    shown = [f"{inner}  {json.dumps(k)}: {_dump(v, inner + '  ')}" for k, v in members.items()]
     lines = [f"{inner}{json.dumps(k)}: {json.dumps(v)}" for k, v in found.items() if k != "properties"]
-    block = ",\n".join(members)
+    block = ",\n".join(shown)
     lines.append(f'{inner}"properties": {{\n{block}\n{inner}}}')
     return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
 
@@ -211,5 +232,8 @@ def written() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
+    if "--check" in sys.argv:
+        stale = [path.name for path, text in written().items() if path.read_text("utf-8") != text]
+        sys.exit(f"{', '.join(stale)} of the chart: stale, run `make chart-reference`" if stale else None)
     for path, text in written().items():
         path.write_text(text, "utf-8")

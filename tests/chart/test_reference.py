@@ -2,8 +2,7 @@
 
 import pytest
 
-from chart.reference import CHART, GROUPS, dependencies, described, schema, written
-from service.config import Settings
+from chart.reference import CHART, dependencies, described, schema, written
 from tests.chart.changes import CHANGES
 
 VALUES = described((CHART / "values.yaml").read_text("utf-8"))
@@ -40,7 +39,3 @@ def test_only_dependencies_take_values_that_this_chart_does_not_know() -> None:
             assert "additionalProperties" not in found
         elif "properties" in found:
             assert found["additionalProperties"] is False, name
-
-
-def test_groups_of_settings_are_the_services_own() -> None:
-    assert set(GROUPS) == set(Settings.model_fields), "chart/reference.py: GROUPS"

@@ -14,7 +14,7 @@ from tests.chart.rendering import objects, own, render
 NUMBERS = re.compile(
     r"(?i)port|replica(s|Count)|seconds|threshold|limit|weight|maxSkew|maxSurge|maxUnavailable|runAs(User|Group)|fsGroup|"
     r"defaultMode|automountServiceAccountToken|publishNotReadyAddresses|enableServiceLinks|runAsNonRoot|readOnly|"
-    r"allowPrivilegeEscalation"
+    r"allowPrivilegeEscalation|^optional$"
 )
 """Fields that hold numbers or booleans, by a part of their names. Everything else in an object is a text."""
 TEXTS = {"name": "007", "text": "007", "string": "007", "tag": "007", "names": ["007"], "texts": ["007"]}

@@ -58,6 +58,17 @@ async def test_pages_end_whatever_sql_has_written(api: Api, field: str) -> None:
     assert past.json() == item
 
 
+async def test_numbers_beyond_a_double_in_documents_are_shown_and_paged_past(api: Api) -> None:
+    await _write(api, "doc", ["'{\"n\": 1e400}'", "'[-2.5e400, 1e400]'"], "huge")
+    items = await _walk(api, label="huge", sort="-created_at", limit=1)
+    huge = 10**400
+    assert sorted((item["doc"] for item in items), key=str) == [[-25 * huge // 10, huge], {"n": huge}]
+    for item in items:
+        history = await api.client.get(f"{LIST}/{item['id']}/history")
+        changes = {change["field"]: change["after"] for change in history.json()["items"][0]["changes"]}
+        assert changes["doc"] == item["doc"]
+
+
 async def test_what_a_real_shows_is_found_and_paged_by(api: Api) -> None:
     for ratio in (0.1, 0.2, 0.3):
         await api.make("zz-probes", label="ratios", ratio=ratio)

@@ -1,6 +1,5 @@
 """The kinds that are made for a column: of so many digits, of these words, of that element."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,13 +7,11 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from pydantic import Field
-from pydantic_core import to_jsonable_python
 from sqlalchemy.dialects import postgresql as pg
 
-from service.resources.columns import text
+from service.resources.columns import json_text, text
 from service.resources.columns.kind import EQUALITY, ArrayKind, Kind, as_it_is
 from service.resources.columns.rules import MOST_DIGITS, DecimalRule
 from service.resources.columns.scalars import word
@@ -67,7 +64,7 @@ def enum_kind(type_: sa.Enum) -> Kind:
 @dataclass(frozen=True, eq=False)
 class _JsonKind(Kind):
     def wire(self, value: Any) -> Any:
-        return None if value is None else _json_text(value)
+        return None if value is None else json_text.write(value)
 
 
 def json_kind() -> Kind:
@@ -75,15 +72,6 @@ def json_kind() -> Kind:
     return _JsonKind(
         "JSONB", (object,), pg.JSONB(), str, {}, width=None, native=True, operators=(), sortable=False
     )
-
-
-def _json_text(value: Any) -> str:
-    try:
-        return orjson.dumps(value, default=to_jsonable_python).decode()
-    except (
-        orjson.JSONEncodeError
-    ):  # it has integers of up to 64 bits only; large doubles may be written as such
-        return json.dumps(value, ensure_ascii=False)
 
 
 def array_of(element: Kind) -> Kind:

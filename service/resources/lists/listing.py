@@ -9,6 +9,7 @@ import orjson
 
 from service.config import PerformanceSettings
 from service.http.problems import FieldError, InvalidParameter
+from service.resources.columns import json_text
 from service.resources.declaration import RestResource
 from service.resources.lists.cursor import Cursor, CursorCodec
 from service.resources.lists.filters import filters_of, read_filters
@@ -132,7 +133,7 @@ class Lister:
     def _cursor(self, query: ListQuery, body: str | None, *, backward: bool) -> str | None:
         if body is None:
             return None
-        item = orjson.loads(body)
+        item = json_text.read(body)
         values = tuple(item[key.field] for key in query.shape.keys)
         return self._cursors.write(Cursor(values, backward), bound_to=query.bound_to)
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.http import problems
+from service.resources.columns import json_text
 from service.resources.documentation import (
     ALWAYS,
     CURSOR,
@@ -39,12 +39,12 @@ async def history(engine: Engine, request: Request, _principal: Principal) -> Re
     rows = await engine.run(engine.historian.page, {"id": item_id, "below": below, "limit": limit + 1})
     if not rows and below == _NEWEST:
         raise engine.missing()
-    items = [dict(row) | {"item": orjson.loads(row["body"])} for row in rows]
+    items = [dict(row) | {"item": json_text.read(row["body"])} for row in rows]
     # One row more than asked for: the page's last version is compared with it.
     shown = [_entry(engine, item, *items[i + 1 : i + 2]) for i, item in enumerate(items[:limit])]
     more = len(items) > limit
     cursor = cursors.write(Cursor((shown[-1]["version"],)), bound_to=bound_to) if more else None
-    return answer(200, {}, orjson.dumps({"items": shown, "next_cursor": cursor}))
+    return answer(200, {}, json_text.write({"items": shown, "next_cursor": cursor}).encode())
 
 
 def _entry(engine: Engine, row: dict[str, Any], before: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -20,6 +20,10 @@ from service.http.problems import (
     pointer,
 )
 
+MOST_FIELDS = 1000
+"""Fields of a form, as Starlette's parsers have it."""
+MOST_WRONG = 1000
+"""Errors of a body that are worth naming. Pydantic takes microseconds for each, and FastAPI asks it again."""
 URL_ENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 
 
@@ -55,6 +59,8 @@ def _judge_of(kind: MediaType) -> Callable[[bytes], Awaitable[Any]] | None:
 
 
 async def _check_url_encoded(body: bytes) -> None:
+    if body.count(b"&") >= MOST_FIELDS:
+        raise MalformedRequest(f"The form has more than {MOST_FIELDS} fields.")
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict")
     except ValueError:
@@ -86,12 +92,33 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
+def _errors(adapter: TypeAdapter[Any], document: Any) -> int:
+    try:
+        adapter.validate_python(document)
+    except ValidationError as error:
+        return error.error_count()
+    return 0
+
+
+@cache
+def _has_choosers(annotation: Any) -> bool:
+    """Whether a model in it sets `extra` itself, by what Pydantic made of it."""
+    return "extra_fields_behavior" in repr(_adapter(annotation).core_schema)
+
+
 def _unknown_members(annotation: Any, document: Any) -> list[FieldError]:
-    """What is wrong with the document, if anything in it is unknown; nothing else is worth a second validation."""
+    """What is wrong with the document, if anything in it is unknown; nothing else is worth a second validation.
+
+    Raises `ValidationFailed` for more errors than are worth naming.
+    """
     adapter = _adapter(annotation)
     try:
         adapter.validate_python(document, extra="forbid")
     except ValidationError as error:
+        if error.error_count() > MOST_WRONG and not (
+            _has_choosers(annotation) and _errors(adapter, document) <= MOST_WRONG
+        ):
+            raise ValidationFailed(f"More than {MOST_WRONG} values are wrong or unknown.") from None
         wrong = error.errors(include_url=False, include_input=False, include_context=False)
     else:
         return []

@@ -265,6 +265,19 @@ def test_forms_have_known_fields_once_and_text_that_is_text(running: Running) ->
     assert pointers(odd) == {"/other", "/note"}
 
 
+def test_more_errors_than_are_worth_naming_are_refused_as_one(running: Running) -> None:
+    lines = b'{"number": "1", "lines": [' + b",".join([b"{}"] * 1001) + b"]}"
+    refused = problem(post(running, "model", lines), 422, "validation_failed")
+    assert refused["detail"] == "More than 1000 values are wrong or unknown."
+    assert "errors" not in refused
+    fields = b"&".join([b"a"] * 1001)
+    for name, kind in (("form", FORM), ("model", FORM)):
+        refused = problem(post(running, name, fields, kind), 400, "malformed_request")
+        assert refused["detail"] == "The form has more than 1000 fields."
+    many = json.dumps({str(n): 1 for n in range(400)}).encode()
+    assert len(post(running, "bag", many).json()) == 401
+
+
 @pytest.mark.parametrize(
     ("path", "parameters"),
     [

@@ -23,6 +23,7 @@ from service.security.keys import (
     NoSuchKeyError,
     create_key,
     list_keys,
+    near_scopes,
     revoke_key,
     unknown_scope,
 )
@@ -95,8 +96,13 @@ async def create_api_key(request: Request, session: SessionDep, _: Admin) -> Key
     """The key itself is in this answer and nowhere else."""
     wanted = await read_body(request, KeyCreate)
     known: frozenset[str] = request.app.state.scopes
-    found = [(number, unknown_scope(scope, known)) for number, scope in enumerate(wanted.scopes)]
-    if errors := [FieldError(text, pointer=f"/scopes/{number}") for number, text in found if text]:
+    # Others may be of a service that shares the database; one that looks like ours is a slip.
+    errors = [
+        FieldError(unknown_scope(scope, known) or "", pointer=f"/scopes/{number}")
+        for number, scope in enumerate(wanted.scopes)
+        if near_scopes(scope, known)
+    ]
+    if errors:
         raise ValidationFailed(errors=errors)
     expires_at = None if wanted.days is None else clock.now() + timedelta(days=wanted.days)
     key, text = await create_key(session, name=wanted.name, scopes=wanted.scopes, expires_at=expires_at)

@@ -62,11 +62,16 @@ def _hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+def near_scopes(scope: str, known: Collection[str]) -> list[str]:
+    """Known scopes that may be meant by one that is not known, the nearest first."""
+    return [] if scope in known else difflib.get_close_matches(scope, known, n=3, cutoff=0.85)
+
+
 def unknown_scope(scope: str, known: Collection[str]) -> str | None:
     """What to say of a scope that no route asks for, with those that may be meant; None for a known one."""
     if scope in known:
         return None
-    near = difflib.get_close_matches(scope, known, n=3, cutoff=0.8)
+    near = near_scopes(scope, known)
     meant = f" Did you mean {' or '.join(near)}?" if near else ""
     return f"No route asks for the scope {scope}.{meant} Known scopes: {', '.join(sorted(known))}."
 

@@ -16,7 +16,7 @@ from service.models.ids import uuid7
 from service.resources.declaration import BULK_KINDS
 from service.resources.engine import Engine, values_of
 from service.resources.requests.bodies import refuse_many_unknown
-from service.resources.requests.preconditions import parse_tags
+from service.resources.requests.preconditions import STALE, parse_tags
 
 
 @dataclass(slots=True)
@@ -28,7 +28,8 @@ class Entry:
     id: UUID
     values: dict[str, Any]
     versions: list[int] | None = None
-    weak: bool = False
+    advice: str = STALE
+    """For a client whose tags do not match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +120,4 @@ def _entry(engine: Engine, index: int, operation: Any) -> Entry:
         name for name in engine.resource.own_fields if changes and name in changes.model_fields_set
     )
     values = values_of(changes, fields) if changes else {}
-    return Entry(index, operation.op, operation.id, values, versions, tags.some_are_weak)
+    return Entry(index, operation.op, operation.id, values, versions, tags.advice)

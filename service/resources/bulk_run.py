@@ -13,7 +13,6 @@ from service.http.problems import FieldError, Problem
 from service.resources.bulk import Done, Entry, Outcome
 from service.resources.declaration import Change
 from service.resources.engine import Engine
-from service.resources.requests.preconditions import stale
 from service.resources.statements.batches import EACH, text_for_each
 from service.resources.statements.statement import Statement
 from service.security.principals import Principal
@@ -188,7 +187,7 @@ class BulkRun:
         if row is None:
             return engine.missing()
         if not row["allowed"]:
-            return stale(weak=entry.weak)
+            return problems.PreconditionFailed(entry.advice)
         if entry.kind == "delete":
             return Done(204, entry.id)
         return Done(200, entry.id, engine.tags.tag(row["version"]), row["body"], changed=row["done"])

@@ -27,7 +27,7 @@ REASONS = {
     # A bulk request that is undone says what is wrong with all of its operations.
     "validation_failed": "refers to nothing|cannot be changed|is (named twice|taken by another item)|^There is no such|"
     # Most validators compute `multipleOf` in binary and refuse 19.99, so no schema says how many places a number has.
-    "^The item has changed|weak entity tag|^must have at most \\d+ decimal places$",
+    "^The item has changed|weak entity tag|name of a compression|^must have at most \\d+ decimal places$",
 }
 
 

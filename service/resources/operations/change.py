@@ -137,7 +137,7 @@ async def _unchanged(engine: Engine, item_id: UUID, guard: Guard) -> Response:
         raise engine.missing()
     body, version = rows[0]
     if not guard.allows(version):
-        raise preconditions.stale(weak=guard.weak)
+        raise problems.PreconditionFailed(guard.advice)
     return answer(200, {"ETag": engine.tags.tag(version)}, body.encode())
 
 
@@ -151,7 +151,7 @@ def changed(engine: Engine, rows: Sequence[asyncpg.Record], guard: Guard) -> Res
     if row["allowed"] and row["refused"]:
         names = row["refused"].split(",")
         raise problems.ValidationFailed(errors=[FieldError(_FIXED, pointer=f"/{name}") for name in names])
-    raise preconditions.stale(weak=guard.weak)
+    raise problems.PreconditionFailed(guard.advice)
 
 
 def _document_patch(engine: Engine) -> Documented:

@@ -32,7 +32,7 @@ async def read(engine: Engine, request: Request, _principal: Principal) -> Respo
         raise engine.missing()
     body, version = rows[0]["body"], rows[0]["version"]
     if matching is not None and not engine.tags.matches(matching, version):
-        raise preconditions.stale(weak=matching.some_are_weak)
+        raise problems.PreconditionFailed(matching.advice)
     headers = {"ETag": engine.tags.tag(version)}
     if unless is not None and engine.tags.matches_weakly(unless, version):
         return Response(status_code=304, headers=headers)

@@ -7,19 +7,27 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from service.http.problems import FieldError, MalformedRequest, PreconditionFailed, PreconditionRequired
+from service.http.problems import FieldError, MalformedRequest, PreconditionRequired
 
 # What documents promise to read; a few odder forms of RFC 9110, such as empty list elements, are read too.
 TAGS_PATTERN = r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _LIST = re.compile(r'\s*(W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(,\s*((W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*)?)*\Z')
 
-_STALE = "The item has changed since it was read. Read it again, and send its new ETag."
+STALE = "The item has changed since it was read. Read it again, and send its new ETag."
 _WEAK = (
     "If-Match has a weak entity tag (W/), which never matches: the comparison is strong (RFC 9110, section 13.1.1). "
     "A proxy that compresses answers makes their tags weak. Read the item with Accept-Encoding: identity, and send "
     "the ETag of that answer."
 )
+
+
+_RENAMED = (
+    "If-Match has an entity tag to which a proxy added the name of a compression, such as -gzip, so it never matches. "
+    "Read the item with Accept-Encoding: identity, and send the ETag of that answer."
+)
+# Apache's mod_deflate and mod_brotli, and Jetty.
+_COMPRESSED = re.compile(r"[-;:](gzip|br|deflate|zstd)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +39,11 @@ class Tags:
     all: frozenset[str]
 
     @property
-    def some_are_weak(self) -> bool:
-        return self.strong != self.all
+    def advice(self) -> str:
+        """What to tell a client none of whose tags match."""
+        if self.strong != self.all:
+            return _WEAK
+        return _RENAMED if any(map(_COMPRESSED.search, self.strong)) else STALE
 
 
 class TagMaker:
@@ -97,12 +108,12 @@ def parse_tags(text: str) -> Tags | None:
 class Guard:
     """The preconditions of a change, as parameters of its statement: None allows, or excludes, every version.
 
-    `weak` says that `If-Match` has weak tags, which never match.
+    `advice` is for a client whose tags do not match.
     """
 
     versions: list[int] | None
     excluded: list[int] | None
-    weak: bool = False
+    advice: str = STALE
 
     def parameters(self) -> dict[str, list[int] | None]:
         return {"versions": self.versions, "excluded": self.excluded}
@@ -119,15 +130,10 @@ def guard_of(request: Request, tags: TagMaker, *, required: bool) -> Guard:
     if matching is None and required:
         raise PreconditionRequired("Send the ETag of the item as If-Match.")
     versions = None if matching is None or matching.any else tags.versions(matching)
-    weak = matching is not None and matching.some_are_weak
+    advice = STALE if matching is None else matching.advice
     if unless is None:
-        return Guard(versions, None, weak)
+        return Guard(versions, None, advice)
     if unless.any:
-        return Guard([], None, weak)  # there is an item, or else nothing to change: it can only fail
+        return Guard([], None, advice)  # there is an item, or else nothing to change: it can only fail
     all_of_them = Tags(any=False, strong=unless.all, all=unless.all)
-    return Guard(versions, tags.versions(all_of_them), weak)
-
-
-def stale(*, weak: bool = False) -> PreconditionFailed:
-    """The problem of a precondition that does not hold; `weak` for an `If-Match` with weak tags."""
-    return PreconditionFailed(_WEAK if weak else _STALE)
+    return Guard(versions, tags.versions(all_of_them), advice)

@@ -1,5 +1,6 @@
 """Resources that are in each other's way, or in the way of other routes, do not start."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, get_args
@@ -14,6 +15,9 @@ from service.resources.engine import Engine
 from service.resources.names import snake
 
 Model = type[BaseModel | Enum]
+_OPERATION_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+# Parameters of a path that take one segment, whatever it is; those of other kinds may stand beside them.
+_SEGMENT = re.compile(r"\{[^}:]*(:(str|item))?\}")
 
 
 def refuse_conflicts(app: FastAPI, engines: Sequence[Engine], taken: Mapping[str, str]) -> None:
@@ -32,6 +36,7 @@ def refuse_conflicts(app: FastAPI, engines: Sequence[Engine], taken: Mapping[str
     _refuse_twin_schemas(app, engines)
     _refuse_twin_singulars(resources)
     _refuse_twin_routes(app)
+    _refuse_odd_ids(app)
 
 
 def _refuse_twin_paths(resources: Sequence[RestResource]) -> None:
@@ -96,14 +101,33 @@ def _refuse_twin_singulars(resources: Sequence[RestResource]) -> None:
 
 
 def _refuse_twin_routes(app: FastAPI) -> None:
-    """Of two routes with the same method and path, the second gets no call."""
+    """Of two routes with the same method and path, the second gets no call. What parameters are called is no matter."""
     found: dict[tuple[str, str], tuple[int, str]] = {}
     for number, context in enumerate(iter_route_contexts(app.routes)):
         path, name = getattr(context, "path_format", None), str(getattr(context, "name", ""))
         for method in sorted(getattr(context, "methods", None) or ()) if path else ():
-            _, first = found.setdefault((method, str(path)), (number, name))
-            if found[method, str(path)][0] != number:
+            key = method, _SEGMENT.sub("{}", str(getattr(context, "path", path)))
+            _, first = found.setdefault(key, (number, name))
+            if found[key][0] != number:
                 raise DeclarationError(
                     f"{method} {path} has two routes, {first} and {name}: drop one of them, or leave the generated "
                     "one out by without="
                 )
+
+
+def _refuse_odd_ids(app: FastAPI) -> None:
+    """Generators make names of functions out of operation ids that routes name themselves."""
+    found: dict[str, str] = {}
+    for context in iter_route_contexts(app.routes):
+        operation, name = getattr(context, "operation_id", None), str(getattr(context, "name", ""))
+        if operation is None:
+            continue
+        if not _OPERATION_ID.match(operation):
+            raise DeclarationError(
+                f"{name}: its operation_id {operation!r} is made of letters, digits and underscores, as in cancel_order"
+            )
+        if operation in found:
+            raise DeclarationError(
+                f"{name}: {found[operation]} has the operation_id {operation} too; leave one of them out"
+            )
+        found[operation] = name

@@ -129,6 +129,11 @@ class RestResource:
                 f"{self.model.__name__} names the schema {self.table.schema}; the engine finds tables by the "
                 "connection's search_path, so leave the schema out"
             )
+        if self.table.name.lower().startswith("pg_"):
+            raise self._wrong(
+                f"the table name {self.table.name!r} begins with pg_, as those of PostgreSQL's own tables, which are "
+                "looked at first"
+            )
         if not TABLE.match(self.table.name):
             raise self._wrong(
                 f"the table name {self.table.name!r} must begin with a letter, hold only ASCII letters, digits and "

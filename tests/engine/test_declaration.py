@@ -35,6 +35,7 @@ class Shelf(Resource, table=True):
     code: str = Field(max_length=40)
     label: str = Field(max_length=40)
     words: list[Annotated[str, StringConstraints(max_length=40)]] = Field(sa_type=ARRAY(Text))
+    label__in: str = Field(max_length=40)
 
 
 def shelves(**changes: Any) -> RestResource:
@@ -95,14 +96,14 @@ class LoanRead(BaseModel):
     of: str
 
 
-def one_more(method: str, path: str) -> APIRouter:
+def one_more(method: str, path: str, operation_id: str | None = None) -> APIRouter:
     """A router with one hand-written route, which answers a model of its own."""
     router = APIRouter()
 
     async def lend(_: Annotated[Principal, require_scope(SCOPES.read)]) -> LoanRead:
         return LoanRead(of="")
 
-    router.add_api_route(path, lend, methods=[method])
+    router.add_api_route(path, lend, methods=[method], operation_id=operation_id)
     return router
 
 
@@ -117,8 +118,13 @@ def one_more(method: str, path: str) -> APIRouter:
         (lambda: [shelves(name="Key")], "shelves: create_api_key has a schema KeyCreate too"),
         (lambda: [shelves(name="History")], "a schema HistoryPage too"),
         (lambda: [shelves(name="Loan", extra=one_more("GET", "/loans"))], "lend has a schema LoanRead too"),
+        (lambda: [shelves(extra=one_more("GET", "/{key}"))], "GET /api/v1/shelves/{id} has two routes"),
+        (lambda: [shelves(extra=one_more("GET", "/{x}/history"))], "/history has two routes"),
+        (lambda: [shelves(extra=one_more("GET", "/x", "lend-it"))], "lend: its operation_id 'lend-it' is"),
+        (lambda: [shelves(extra=one_more("GET", "/x", "list_shelves"))], "has the operation_id list_shelves"),
         (lambda: [shelves(extra=one_more("POST", "/bulk"))], "POST /api/v1/shelves/bulk has two routes"),
         (lambda: [shelves(name="Shelf life")], "give a name="),
+        (lambda: [shelves(filterable=("label", "label__in"))], "label__in would filter by label__in and by label"),
         (lambda: [shelves(singular="étagère")], "singular is made of letters"),
     ],
 )  # fmt: skip

@@ -202,6 +202,7 @@ class Walk:
         ({"schema": "sales"}, "names the schema sales"),
         ({"name": "_item"}, "must begin with a letter"),
         ({"name": 'a "table"'}, "must begin with a letter"),
+        ({"name": "pg_class"}, "begins with pg_"),
         ({"name": "größe"}, "must begin with a letter"),
         ({"name": "x" * 64}, "at most 63"),
     ],

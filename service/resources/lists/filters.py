@@ -125,7 +125,7 @@ def filters_of(resource: RestResource) -> dict[str, Filter]:
 
     `id__in` is always there: clients fetch by it what other items refer to.
     """
-    found = {}
+    found: dict[str, Filter] = {}
     for name in dict.fromkeys((*resource.filterable, "id")):
         column, kind = resource.table.c[name], resource.kinds[name]
         operators = _operators(column, kind)
@@ -134,6 +134,11 @@ def filters_of(resource: RestResource) -> dict[str, Filter]:
             raise DeclarationError(f"{resource.path}: to filter by {name}, its column needs {need}")
         for operator in operators if name in resource.filterable else ["in"]:
             key = name if operator == "eq" else f"{name}__{operator}"
+            if key in found:
+                other = found[key].column.name
+                raise DeclarationError(
+                    f"{resource.path}: {key} would filter by {name} and by {other}; drop one"
+                )
             found[key] = Filter(key, column, kind, operator)
     return found
 

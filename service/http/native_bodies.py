@@ -1,5 +1,6 @@
 """Bodies that FastAPI reads for hand-written routes: as strict as those that generated routes read."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import Headers
 
 from service.http import strict_json
+from service.http.collector import LARGE, collector_paused, pause_collector_for_a_turn
 from service.http.handwritten import Rules, check_key, check_query, fields_of, names_of, rules_of
 from service.http.media_types import MediaType, media_type, require_media_type
 from service.http.problems import (
@@ -19,11 +21,10 @@ from service.http.problems import (
     ValidationFailed,
     pointer,
 )
+from service.http.validation import MOST_DESCRIBED, fail_fast, field_errors, many_unknown
 
 MOST_FIELDS = 1000
 """Fields of a form, as Starlette's parsers have it."""
-MOST_WRONG = 1000
-"""Errors of a body that are worth naming. Pydantic takes microseconds for each, and FastAPI asks it again."""
 URL_ENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 
 
@@ -46,6 +47,9 @@ class BodyCheck:
         if last and (body := b"".join(self._chunks)):
             self._chunks.clear()
             await self._judge(body)
+            if len(body) > LARGE:
+                await asyncio.sleep(0)
+                pause_collector_for_a_turn()  # in which FastAPI reads the document once more
 
 
 def _is_json(kind: MediaType) -> bool:
@@ -54,8 +58,14 @@ def _is_json(kind: MediaType) -> bool:
 
 def _judge_of(kind: MediaType) -> Callable[[bytes], Awaitable[Any]] | None:
     if _is_json(kind):
-        return strict_json.read
+        return _check_json
     return _check_url_encoded if kind.name == URL_ENCODED else None
+
+
+async def _check_json(body: bytes) -> None:
+    with collector_paused(len(body)):
+        _ = await strict_json.read(body)
+        del _  # or the collector would walk it
 
 
 async def _check_url_encoded(body: bytes) -> None:
@@ -83,8 +93,12 @@ async def check_body(request: Request, rules: Rules) -> None:
     kind = media_type(request.headers.get("content-type", ""))
     if kind is None or not _is_json(kind) or not kind.is_utf_8:
         require_media_type(request, ("application/json",))
-    if errors := _unknown_members(declared.annotation, await request.json()):
-        raise ValidationFailed(errors=errors)
+    size, document = len(await request.body()), await request.json()
+    if size > LARGE:
+        await asyncio.sleep(0)
+    with collector_paused(size):
+        if errors := _unknown_members(declared.annotation, document, large=size > LARGE):
+            raise ValidationFailed(errors=errors)
 
 
 @cache
@@ -106,19 +120,28 @@ def _has_choosers(annotation: Any) -> bool:
     return "extra_fields_behavior" in repr(_adapter(annotation).core_schema)
 
 
-def _unknown_members(annotation: Any, document: Any) -> list[FieldError]:
+def _unknown_members(annotation: Any, document: Any, *, large: bool) -> list[FieldError]:
     """What is wrong with the document, if anything in it is unknown; nothing else is worth a second validation.
 
+    Whatever is wrong with a large one is told from here, since FastAPI would describe every wrong value of it.
     Raises `ValidationFailed` for more errors than are worth naming.
     """
     adapter = _adapter(annotation)
+    if large:
+        known = fields_of(annotation)
+        if errors := many_unknown(document, known=document if known is None else known):
+            return errors
+        try:
+            fail_fast(annotation).validate_python(document)
+        except ValidationError as error:
+            return field_errors(error)
     try:
         adapter.validate_python(document, extra="forbid")
     except ValidationError as error:
-        if error.error_count() > MOST_WRONG and not (
-            _has_choosers(annotation) and _errors(adapter, document) <= MOST_WRONG
+        if error.error_count() > MOST_DESCRIBED and not (
+            _has_choosers(annotation) and _errors(adapter, document) <= MOST_DESCRIBED
         ):
-            raise ValidationFailed(f"More than {MOST_WRONG} values are wrong or unknown.") from None
+            raise ValidationFailed(f"More than {MOST_DESCRIBED} values are wrong or unknown.") from None
         wrong = error.errors(include_url=False, include_input=False, include_context=False)
     else:
         return []

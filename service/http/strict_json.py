@@ -19,6 +19,7 @@ from service.http.problems import InvalidJson
 from service.http.strict_numbers import check_numbers, may_be_inexact
 
 MAX_DEPTH = 32
+MAX_CONTAINERS = 131_072  # 8 bytes of a megabyte for each; they cost the parser and the collector most
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _TOO_DEEP = f"Nested deeper than {MAX_DEPTH} levels."
@@ -45,15 +46,21 @@ async def read(body: bytes) -> Any:
 
 
 def _load(body: bytes) -> Any:
+    if _opened(body) > MAX_CONTAINERS and _opened(_without_strings(body)) > MAX_CONTAINERS:
+        raise InvalidJson(f"There are more than {MAX_CONTAINERS} arrays and objects.")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidJson(_reason(error)) from None
 
 
+def _opened(text: bytes) -> int:
+    return text.count(b"[") + text.count(b"{")
+
+
 def _judge(body: bytes, document: Any) -> Iterator[None]:
     """Check what goes beyond RFC 8259, and yield after each piece of work. Raises `InvalidJson`."""
-    deep = body.count(b"[") + body.count(b"{") > MAX_DEPTH
+    deep = _opened(body) > MAX_DEPTH
     inexact = may_be_inexact(body)
     if deep or inexact:
         yield

@@ -10,12 +10,14 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from service.http import problems
+from service.http.collector import LARGE
 from service.http.messages import message_of, place_of
 from service.http.problems import FieldError, Problem, pointer
+from service.http.validation import many_unknown, too_many
 from service.models.ids import uuid7
 from service.resources.declaration import BULK_KINDS
 from service.resources.engine import Engine, values_of
-from service.resources.requests.bodies import refuse_many_unknown
+from service.resources.requests.outline import hollow, outlined, put_back
 from service.resources.requests.preconditions import STALE, parse_tags
 
 
@@ -65,7 +67,7 @@ async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[
             await asyncio.sleep(0)
         try:
             _refuse_many_unknown(engine, index, raw)
-            entry = _entry(engine, index, engine.schemas.bulk.operation.validate_json(orjson.dumps(raw)))
+            entry = _entry(engine, index, _validated(engine, raw))
         except ValidationError as error:
             outcomes[index] = problems.ValidationFailed(errors=_errors(index, error))
             continue
@@ -82,13 +84,35 @@ async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[
     return entries, outcomes
 
 
+def _validated(engine: Engine, raw: Any) -> Any:
+    """One operation as its model. Raises `ValidationError`."""
+    text = orjson.dumps(raw)
+    schemas = engine.schemas
+    if len(text) <= LARGE:
+        return schemas.bulk.operation.validate_json(text)
+    if not isinstance(raw, dict):
+        return schemas.bulk.operation.validate_json(orjson.dumps(hollow(raw)))
+    outline, taken = {name: hollow(value) for name, value in raw.items()}, {}
+    for member, schema in {"item": schemas.create, "changes": schemas.patch}.items():
+        if member in raw:
+            outline[member], taken[member] = outlined(schema, raw[member])
+    operation = schemas.bulk.large_operation.validate_json(orjson.dumps(outline))
+    for member, documents in taken.items():
+        put_back(getattr(operation, member), documents)
+    return operation
+
+
 def _refuse_many_unknown(engine: Engine, index: int, operation: Any) -> None:
     if isinstance(operation, dict):
         here = ("operations", index)
         schemas = {"item": engine.schemas.create, "changes": engine.schemas.patch}
-        refuse_many_unknown(operation, known={"op", "id", "if_match", *schemas}, at=here)
+        wrong = many_unknown(operation, known={"op", "id", "if_match", *schemas}, at=here)
         for member, schema in schemas.items():
-            refuse_many_unknown(operation.get(member), known=schema.model_fields, at=(*here, member))
+            wrong = wrong or many_unknown(
+                operation.get(member), known=schema.model_fields, at=(*here, member)
+            )
+        if wrong:
+            raise problems.ValidationFailed(errors=wrong)
 
 
 def _rise(created: Sequence[Entry]) -> None:
@@ -98,8 +122,8 @@ def _rise(created: Sequence[Entry]) -> None:
 
 
 def _errors(index: int, error: ValidationError) -> list[FieldError]:
-    found = []
-    for item in error.errors(include_url=False, include_input=False):
+    found = too_many(error)
+    for item in () if found else error.errors(include_url=False, include_input=False):
         # Where there are several kinds of operation, a location begins with the kind, which is no member of the body.
         place = place_of(item)
         path = place[1:] if place[:1] in _KINDS else place

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 
 from service.http import problems
+from service.http.validation import field_errors
 from service.resources.declaration import Change, RestResource
-from service.resources.requests.bodies import field_errors
 from service.resources.schemas.items import Schemas
 
 # Prefixes of Pydantic's types of errors that mean a value of the right type that breaks a rule of its field.

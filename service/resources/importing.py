@@ -15,6 +15,7 @@ from service import actor
 from service.actor import Actor, acting_as
 from service.http import problems, strict_json
 from service.http.problems import FieldError, Problem
+from service.http.validation import field_errors
 from service.models.base import SYSTEM_FIELDS
 from service.models.ids import uuid7
 from service.ndjson import escape_separators
@@ -23,7 +24,6 @@ from service.resources.bulk_run import BulkRun
 from service.resources.declaration import Change
 from service.resources.engine import Engine, again_after_rollback, values_of
 from service.resources.import_source import DAMAGED, ImportFormatError, open_lines
-from service.resources.requests.bodies import field_errors
 from service.resources.schemas.items import is_text_id
 from service.resources.statements.statement import compile_statement, parameter
 from service.security.principals import Principal

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from service.http import strict_json
 from service.http.collector import collector_paused
 from service.http.problems import InvalidJson
-from service.http.strict_json import MAX_DEPTH, parse
+from service.http.strict_json import MAX_CONTAINERS, MAX_DEPTH, parse
 from tests.contract.conftest import examples
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
@@ -135,6 +135,13 @@ def test_depth_is_counted_to_the_last_level(opening: str, closing: str) -> None:
     assert accepted((opening * 50_000).encode()) is REFUSED
 
 
+def test_arrays_and_objects_are_counted_outside_of_strings() -> None:
+    most = MAX_CONTAINERS - 1
+    assert accepted(("[" + "[]," * (most - 1) + "{}]").encode()) is not REFUSED
+    assert accepted(("[" + "[]," * most + "{}]").encode()) is REFUSED
+    assert accepted(('["' + "[" * 200_000 + '"]').encode()) is not REFUSED
+
+
 DIGITS = st.integers(0, 10**24).map(str)
 NUMBERS = st.one_of(
     DIGITS,
@@ -172,8 +179,8 @@ WORST = {
     "numbers": _filled("1"),
     "long numbers": _filled("1.2345678901234560"),
     "far numbers": _filled("1.0e-100"),
-    "objects": _filled("{}"),
-    "nested": _filled("[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)),
+    "objects": _filled("{}", 3 * MAX_CONTAINERS),
+    "nested": _filled("[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1), 2 * MAX_CONTAINERS),
     "names": ("{" + ",".join(f'"{name:x}":1' for name in range(110_000)) + "}").encode(),
     "texts": _filled('"a"')[:-1] + b",12345678901234567" + b",[]" * 40 + b"]",
     "escapes": _filled('{"\\u003a":"\\\\\\u00e9"}'),

@@ -14,6 +14,9 @@ from service.resources.columns import scalars
 from service.resources.columns.catalogue import kind_of
 from service.resources.columns.kind import ColumnError, Kind
 
+LONGEST_LIST = 1000
+"""Elements of an array whose field has no `max_length`."""
+
 
 def checked_kind(info: FieldInfo, column: sa.Column[Any]) -> Kind:
     """The kind of the column. Raises `ColumnError` when the field would be shown or stored as something else."""
@@ -106,6 +109,8 @@ def input_type(info: FieldInfo, column: sa.Column[Any], kind: Kind) -> Any:
     length, bound = getattr(column.type, "length", None), max_length(info)
     if kind is scalars.TEXT and length is not None and (bound is None or bound > length):
         own.append(Field(max_length=length))
+    if kind.element is not None and bound is None:
+        own.append(Field(max_length=LONGEST_LIST))
     return _checked(annotation, kind, own)
 
 

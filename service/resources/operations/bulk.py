@@ -1,5 +1,6 @@
 """`POST /products/bulk`: up to a thousand changes, all or nothing, or each for itself."""
 
+import asyncio
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -13,7 +14,8 @@ from service.http import problems, strict_json
 from service.http.media_types import require_media_type
 from service.http.problems import MOST_ERRORS, FieldError, Problem, pointer
 from service.http.state import state_of
-from service.resources.bulk import Done, Outcome, read_entries
+from service.http.validation import field_errors
+from service.resources.bulk import SLICE, Done, Outcome, read_entries
 from service.resources.bulk_run import BulkRun
 from service.resources.declaration import Change
 from service.resources.documentation import (
@@ -27,7 +29,7 @@ from service.resources.documentation import (
 from service.resources.engine import Engine, again_after_rollback
 from service.resources.once import once
 from service.resources.operations.operation import Operation
-from service.resources.requests.bodies import JSON, field_errors
+from service.resources.requests.bodies import JSON
 from service.resources.requests.idempotency import answer, keyed_request
 from service.resources.requests.parameters import query_of, refuse_others
 from service.resources.schemas.bulk import Envelope
@@ -64,7 +66,7 @@ async def bulk(engine: Engine, request: Request, principal: Principal) -> Respon
                 _refuse_any(results, kinds)
             made[:] = run.changes(own, results)
             await engine.hooks.before_commit(made)
-            done = _results(request.url.path, request_id, results, kinds)
+            done = await _results(request.url.path, request_id, results, kinds)
             if keyed is not None:
                 await engine.services.records.store(connection, keyed, 200, {}, done)
         return answer(200, {}, done)
@@ -114,9 +116,13 @@ def _placed(index: int, problem: Problem, kinds: Mapping[int, str]) -> list[Fiel
     ]
 
 
-def _results(path: str, request_id: str, outcomes: Mapping[int, Outcome], kinds: Mapping[int, str]) -> bytes:
+async def _results(
+    path: str, request_id: str, outcomes: Mapping[int, Outcome], kinds: Mapping[int, str]
+) -> bytes:
     parts = []
     for index, outcome in sorted(outcomes.items()):
+        if index % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
         if isinstance(outcome, Done):
             parts.append(outcome.as_bytes())
         else:

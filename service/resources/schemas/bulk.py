@@ -1,11 +1,14 @@
 """The schemas of bulk requests and their results."""
 
+from functools import cached_property
 from typing import Annotated, Any, Literal, Union
 from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter
+from pydantic_core import SchemaValidator
 
 from service.http.openapi import Problem as ProblemDocument
+from service.http.validation import validator_of
 from service.resources.declaration import BULK_KINDS
 from service.resources.requests.preconditions import TAGS_PATTERN
 from service.resources.schemas.base import Input, Output, make_model
@@ -56,6 +59,11 @@ class BulkSchemas:
         self.request = make_model(f"{name}Bulk", Input, {"mode": _MODE, "operations": operations})
         result: Any = make_model(f"{name}Result", Output, _result(read))
         self.results = make_model(f"{name}Results", Output, {"results": (list[result], ...)})
+
+    @cached_property
+    def large_operation(self) -> SchemaValidator:
+        """As `operation`, and lists stop at their first wrong element."""
+        return validator_of(self.operation.core_schema)
 
 
 def _operation(name: str, kind: str, fields: dict[str, Any]) -> Schema:

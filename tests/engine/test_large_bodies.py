@@ -1,0 +1,63 @@
+"""Large bodies, which are validated in outline, are judged as small ones are."""
+
+import json
+
+from service.http.collector import LARGE
+from tests.engine.api import BASE, Api, Json, problem, unique
+from tests.engine.conftest import Shop
+
+GADGETS = f"{BASE}/gadgets"
+BULK = f"{GADGETS}/bulk"
+WRONG: tuple[Json, ...] = (
+    {"title": [1], "rank": {}, "notes": [], "colours": {"a": 1}},
+    {"colours": ["red", [1, 2]], "weight": "x"},
+    {"nothing": [[]], "title": 1},
+    {"price": 1.234, "rank": 2.5, "built": "2026-02-30", "code": ""},
+    {"colours": ["red"] * 1001},
+)
+RIGHT: Json = {
+    "notes": {"deep": [[1, 1.5, -0.25, {"é": None}], 10**18, True]},
+    "colours": ["red", "blue"],
+    "price": "1.50",
+    "built": "2026-02-28",
+}
+
+
+async def _sent(api: Api, path: str, document: object, padding: int) -> list[tuple[str, str]]:
+    """The errors of a refused body with so many blanks at its end."""
+    content = json.dumps(document).encode() + b" " * padding
+    answer = await api.client.post(path, content=content, headers={"Content-Type": "application/json"})
+    return sorted((e["pointer"], e["message"]) for e in problem(answer, 422, "validation_failed")["errors"])
+
+
+async def test_large_bodies_are_judged_as_small_ones(shop: Shop) -> None:
+    api = await shop()
+    for wrong in WRONG:
+        item = {"code": "X", **wrong}
+        small = await _sent(api, GADGETS, item, 0)
+        assert await _sent(api, GADGETS, item, LARGE) == small
+        bulk = {"operations": [{"op": "create", "item": item}]}
+        same = [(f"/operations/0/item{pointer}", message) for pointer, message in small]
+        assert await _sent(api, BULK, bulk, 0) == same
+        # It is the operation that has to be large here.
+        bulk["operations"][0]["item"] = {**item, "select": "x" * LARGE}
+        assert set(same) <= set(await _sent(api, BULK, bulk, 0))
+
+
+async def test_large_bodies_are_stored_as_they_are(shop: Shop) -> None:
+    api = await shop()
+    large = {**RIGHT["notes"], "more": ["x"] * LARGE}
+    made = await api.make("gadgets", **RIGHT, code=unique("small"))
+    assert {name: made.json()[name] for name in RIGHT} == RIGHT
+    made = await api.make("gadgets", **{**RIGHT, "notes": large}, code=unique("large"))
+    assert {name: made.json()[name] for name in RIGHT} == {**RIGHT, "notes": large}
+    operation = {"op": "create", "item": {**RIGHT, "notes": large, "code": unique("bulk")}}
+    answer = await api.client.post(BULK, json={"operations": [operation]})
+    assert answer.json()["results"][0]["item"]["notes"] == large
+
+
+async def test_large_list_of_wrong_elements_names_the_first(shop: Shop) -> None:
+    api = await shop()
+    assert await _sent(api, GADGETS, {"code": "X", "colours": ["red", 1, 2]}, LARGE) == [
+        ("/colours/1", "must be a string")
+    ]

@@ -24,6 +24,18 @@ log = structlog.get_logger(__name__)
 
 CONNECTIONS = 16
 QUIET_SECONDS = 60.0  # between two lines on what Redis refuses
+JITTER = 0.2  # of the pause between two trials
+
+# KEYS[1] exists while processes gather that found Redis back; ARGV: milliseconds in which each of them will have.
+# Answers {milliseconds until they go on}: the same moment for all.
+_GATHER = """
+local left = redis.call('PTTL', KEYS[1])
+if left < 0 or left > tonumber(ARGV[1]) then
+  left = tonumber(ARGV[1])
+  redis.call('SET', KEYS[1], '', 'PX', left)
+end
+return {left}
+"""
 
 
 class LateError(Exception):
@@ -61,7 +73,7 @@ class Redis:
     A command ends within `timeout`, waiting for a connection that others use included. Connections are opened in the
     background, within `connect_timeout`: a command that finds none does without Redis. The first failure opens the
     breaker: from then on calls return at once, and one task alone tries, every `retry_after` seconds, whether Redis
-    is back.
+    is back. All processes that found it back go on with it at the same moment.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
@@ -170,6 +182,9 @@ class Redis:
                 return await connection.read_response()
         except NoScriptError:
             raise
+        except NotConnectedError:
+            _failures.inc()
+            raise
         except FAILED as error:
             _failures.inc()
             if isinstance(error, TimeoutError) and not 0.8 * limit < clock.monotonic() - asked < 2 * limit:
@@ -209,12 +224,13 @@ class Redis:
     async def _try(self) -> None:
         """Close the breaker as soon as Redis answers."""
         while True:
-            await asyncio.sleep(self._settings.retry_after * random.uniform(0.8, 1.2))  # noqa: S311  # jitter
+            pause = self._settings.retry_after * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # no secret
+            await asyncio.sleep(pause)
             try:
                 # Those from before may lead to where nobody answers any more.
                 await self._connections.drop()
                 await self._connections.open()
-                await self._ask(["PING"], self._settings.timeout)
+                await self._gather()
             except (*FAILED, ConnectError) as error:
                 self._tell(error)
                 continue
@@ -226,6 +242,23 @@ class Redis:
             self._trial = None
             self._works()
             return
+
+    async def _gather(self) -> None:
+        """See that Redis answers, and wait until the other processes have seen it too.
+
+        One that shares its limits through Redis again while others still count by themselves would take the tokens
+        that they count as theirs.
+        """
+        longest = math.ceil(self._settings.retry_after * (1 + JITTER) * 1000)
+        command = ["EVAL", _GATHER, "1", "slipway:gathering", str(longest)]
+        try:
+            answer = await self._ask(command, self._settings.timeout)
+        except ReadOnlyError:
+            raise
+        except ResponseError as error:
+            self._refused(error)  # it answers
+            return
+        await asyncio.sleep(min(int(answer[0]), longest) / 1000)
 
 
 def _reason(error: Exception, settings: RedisSettings) -> str:

@@ -64,6 +64,11 @@ def eventually(what: Callable[[], T], *, seconds: float = 15) -> T:
     return value
 
 
+def reached(host: str) -> str:
+    """Where this machine reaches a server that listens on `host`; one of all addresses is on loopback too."""
+    return LOOPBACK if host in {"::", "0.0.0.0"} else host
+
+
 class Served:
     """One run of `slipway serve`, on free ports of this machine unless settings name them, its output in a file."""
 
@@ -95,8 +100,10 @@ class Served:
         self.host, admin_host = (
             str(settings.get(name) or LOOPBACK) for name in ("server__host", "server__admin_host")
         )
-        self.api = httpx2.Client(base_url=f"http://{self.host}:{self.port}", timeout=10)
-        self.admin = httpx2.Client(base_url=f"http://{admin_host}:{self.admin_port}", timeout=10)
+        self.api, self.admin = (
+            httpx2.Client(base_url=f"http://{reached(host)}:{port}", timeout=10)
+            for host, port in ((self.host, self.port), (admin_host, self.admin_port))
+        )
 
     @property
     def output(self) -> str:

@@ -31,7 +31,8 @@ async def test_missing_tables_columns_and_triggers_are_named(
         return f"{answer.status_code} {answer.json()['checks']['database'].get('detail')}"
 
     assert eventually(lambda: detail() == f"503 {MISSING}"), detail()
-    assert [line["reason"] for line in service.lines(event="the database cannot be served")] == [MISSING]
+    told = eventually(lambda: service.lines(event="the database cannot be served"))
+    assert [line["reason"] for line in told] == [MISSING]
     assert service.metric("slipway_migration_pending") == 0
     await db.execute("ALTER TABLE idempotency_record ADD COLUMN status integer NOT NULL")
     await db.execute("ALTER TABLE category RENAME COLUMN text TO description")

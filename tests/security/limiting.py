@@ -70,7 +70,7 @@ class Trio:
 
     async def take(self) -> Decision:
         if clock.monotonic() - self._counted_at >= COUNT_SECONDS:
-            await self.count()
+            await self.meet()  # as they did each second of a pause, too
         return await next(self._turns).take(self.policy, CALLER)
 
     async def flood(self, requests: int) -> int:

@@ -112,8 +112,8 @@ async def test_docs_page_needs_nothing_from_elsewhere(client_with: MakeClient) -
     assert "<script>" not in page.text
     for source in sources:
         if not source.startswith("data:"):
-            assert source.startswith("/docs/")
-            assert (await client.get(source)).status_code == 200
+            assert source.startswith("docs/")  # relative: a proxy may serve the page under a path of its own
+            assert (await client.get(f"/{source}")).status_code == 200
 
 
 def test_route_without_a_scope_cannot_start(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
+import asyncpg
 import typer
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,6 +17,7 @@ from service.config import Settings
 from service.config.check import SettingsError
 from service.database import Database, DatabaseUnavailableError
 from service.http.server import PortTakenError
+from service.migrations import runner
 from service.migrations.errors import (
     BackwardsError,
     EncodingError,
@@ -75,11 +77,17 @@ def _say(*lines: str) -> None:
 
 @asynccontextmanager
 async def session_of(settings: Settings) -> AsyncIterator[AsyncSession]:
-    """An ORM session in one transaction, on connections that are closed at the end."""
+    """An ORM session in one transaction, on connections that are closed at the end.
+
+    Raises `NotAtHeadError` when a table or column is missing because migrations are. One that is not needed may be.
+    """
     database = Database(settings)
     try:
         async with database.session() as session:
             yield session
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
+        await runner.check(settings)
+        raise
     finally:
         await database.stop()
 

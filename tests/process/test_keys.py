@@ -10,6 +10,7 @@ import pytest
 from service import clock
 from tests.process.conftest import Command, new_key
 from tests.process.served import Served, eventually
+from tests.services import Client
 
 PRODUCTS = "/api/v1/products"
 
@@ -41,6 +42,22 @@ def test_key_is_made_listed_used_and_revoked(shared: Served, command: Command, d
 def test_unknown_prefix_cannot_be_revoked(command: Command, database_url: str) -> None:
     done = command("keys", "revoke", "nothere", database__url=database_url)
     assert (done.exit_code, done.stderr) == (1, "slipway: there is no key with the prefix nothere\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("list",), ("create", "--name", "x", "--scope", "catalog:read"), ("revoke", "nothere")]
+)
+def test_keys_of_a_database_without_migrations_are_a_line(
+    command: Command, services: Client, worker: int, arguments: tuple[str, ...]
+) -> None:
+    name = f"unmigrated_{worker}"
+    url = services.create_database(name, migrated=False)
+    try:
+        done = command("keys", *arguments, database__url=url)
+    finally:
+        services.drop_database(name)
+    assert done.exit_code == 7
+    assert done.stderr.startswith("slipway: the database is at revision none, this version needs ")
 
 
 def test_odd_scopes_are_a_usage_error(command: Command, database_url: str) -> None:

@@ -17,6 +17,7 @@ from service.http.validation import many_unknown, too_many
 from service.models.ids import uuid7
 from service.resources.declaration import BULK_KINDS
 from service.resources.engine import Engine, values_of
+from service.resources.requests.bodies import told_fixed
 from service.resources.requests.outline import hollow, outlined, put_back
 from service.resources.requests.preconditions import STALE, parse_tags
 
@@ -69,7 +70,9 @@ async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[
             _refuse_many_unknown(engine, index, raw)
             entry = _entry(engine, index, _validated(engine, raw))
         except ValidationError as error:
-            outcomes[index] = problems.ValidationFailed(errors=_errors(index, error))
+            at = ("operations", index, "changes")
+            wrong = told_fixed(_errors(index, error), engine.resource.immutable, at=at)
+            outcomes[index] = problems.ValidationFailed(errors=wrong)
             continue
         except (problems.MalformedRequest, problems.ValidationFailed) as error:
             outcomes[index] = error

@@ -197,7 +197,17 @@ async def test_patch_refuses_null_and_immutable_fields(client: AsyncClient, prod
     url = f"{PRODUCTS}/{product['id']}"
     answer = await client.patch(url, json={"name": None, "sku": "X"}, headers={"If-Match": "*"})
     errors = problem(answer, 422, "validation_failed")["errors"]
-    assert {error["pointer"] for error in errors} == {"/name", "/sku"}
+    assert {error["pointer"]: error["message"] for error in errors} == {
+        "/name": "must be a string",
+        "/sku": "cannot be changed",
+    }
+    operation = {"op": "patch", "id": product["id"], "if_match": "*", "changes": {"sku": "X", "skew": 1}}
+    answer = await client.post(f"{PRODUCTS}/bulk", json={"operations": [operation]})
+    errors = problem(answer, 422, "validation_failed")["errors"]
+    assert {error["pointer"]: error["message"] for error in errors} == {
+        "/operations/0/changes/sku": "cannot be changed",
+        "/operations/0/changes/skew": "is not a known field",
+    }
 
 
 async def test_deleted_item_is_gone_and_its_sku_free(

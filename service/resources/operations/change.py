@@ -25,7 +25,7 @@ from service.resources.engine import Engine, Run, values_of
 from service.resources.operations.create import FIRST_VERSION
 from service.resources.operations.operation import Operation
 from service.resources.requests import preconditions
-from service.resources.requests.bodies import MERGE_PATCH, read_body
+from service.resources.requests.bodies import FIXED, MERGE_PATCH, read_body, told_fixed
 from service.resources.requests.idempotency import answer
 from service.resources.requests.parameters import query_of, refuse_others
 from service.resources.requests.preconditions import Guard
@@ -34,7 +34,6 @@ from service.resources.statements.statement import Statement
 from service.security.principals import Principal
 
 _ATTEMPTS = 4
-_FIXED = "cannot be changed"
 
 
 async def patch(engine: Engine, request: Request, principal: Principal) -> Response:
@@ -42,7 +41,10 @@ async def patch(engine: Engine, request: Request, principal: Principal) -> Respo
     refuse_others(query_of(request))
     item_id = engine.item_id(request)
     guard = preconditions.guard_of(request, engine.tags, required=True)
-    changes = await read_body(request, engine.schemas.patch, MERGE_PATCH)
+    try:
+        changes = await read_body(request, engine.schemas.patch, MERGE_PATCH)
+    except problems.ValidationFailed as error:
+        raise problems.ValidationFailed(errors=told_fixed(error.errors, engine.resource.immutable)) from None
     fields = tuple(name for name in engine.resource.own_fields if name in changes.model_fields_set)
     if not fields:
         return await _unchanged(engine, item_id, guard)
@@ -150,7 +152,7 @@ def changed(engine: Engine, rows: Sequence[asyncpg.Record], guard: Guard) -> Res
         return answer(200, {"ETag": engine.tags.tag(row["version"])}, row["body"].encode())
     if row["allowed"] and row["refused"]:
         names = row["refused"].split(",")
-        raise problems.ValidationFailed(errors=[FieldError(_FIXED, pointer=f"/{name}") for name in names])
+        raise problems.ValidationFailed(errors=[FieldError(FIXED, pointer=f"/{name}") for name in names])
     raise problems.PreconditionFailed(guard.advice)
 
 

@@ -1,8 +1,9 @@
 """Request bodies: media type, strict JSON, then the schema; every value that is wrong is named."""
 
 import asyncio
-from collections.abc import Collection
-from typing import TypeVar
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -10,10 +11,13 @@ from starlette.requests import Request
 from service.http import problems, strict_json
 from service.http.collector import LARGE, collector_paused
 from service.http.media_types import require_media_type
+from service.http.messages import UNKNOWN_FIELD
+from service.http.problems import FieldError, pointer
 from service.http.validation import field_errors, many_unknown
 from service.resources.requests.outline import validate_in_outline
 
 JSON = ("application/json",)
+FIXED = "cannot be changed"
 MERGE_PATCH = ("application/merge-patch+json", "application/json")
 
 M = TypeVar("M", bound=BaseModel)
@@ -36,3 +40,14 @@ async def read_body(request: Request, model: type[M], media_types: Collection[st
             wrong = field_errors(error)
         del document  # a problem on its way would keep it alive, and the collector would walk it
     raise problems.ValidationFailed(errors=wrong)
+
+
+def told_fixed(
+    errors: Sequence[FieldError], fixed: Iterable[str], at: Sequence[Any] = ()
+) -> list[FieldError]:
+    """The errors of a patch `at` a place of the body. A field that is set at creation only is known, but not there."""
+    places = {pointer((*at, name)) for name in fixed}
+    return [
+        replace(error, message=FIXED) if error.message == UNKNOWN_FIELD and error.pointer in places else error
+        for error in errors
+    ]

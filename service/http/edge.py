@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import asyncpg
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import clock
@@ -124,6 +125,8 @@ class Edge:
             await self._app(exchange.scope, exchange.receive, exchange.send)
         except Problem as problem:
             await exchange.send_problem(problem)
+        except ClientDisconnect:
+            pass  # nobody is left to answer
         except asyncio.CancelledError:  # by the end of the process, which could wait no longer
             await exchange.send_problem(problems.Unavailable("The service ends."))
         except Exception:
@@ -166,6 +169,7 @@ class _Exchange:
         "_check",
         "_edge",
         "_entered",
+        "_gone",
         "_has_body",
         "_receive",
         "_received",
@@ -190,6 +194,7 @@ class _Exchange:
         self._edge = edge
         self._admission = edge._admission  # noqa: SLF001
         self._entered = False
+        self._gone = False  # the client, before its body had come
         self._has_body = False  # the whole of it
 
     def enter(self) -> None:
@@ -230,7 +235,9 @@ class _Exchange:
         message = await self._receive()
         if REFUSAL in self.scope:
             raise self.scope[REFUSAL]
-        if message["type"] == "http.request":
+        if message["type"] == "http.disconnect":
+            self._gone = True
+        elif message["type"] == "http.request":
             if self.status == CLIENT_GONE:
                 self.enter()
             self._has_body = not message.get("more_body", False)
@@ -243,6 +250,8 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
+        if self._gone and self.status == CLIENT_GONE:
+            return  # FastAPI answers with a 400 when it cannot read a body
         if message["type"] == "http.response.start":
             self.status = message["status"]
             if self.status in _UNREAD and self.state.principal is None:

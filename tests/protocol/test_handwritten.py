@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import httpx2
 import pytest
 from fastapi import APIRouter, Body, Depends, FastAPI, File, Form, Query, Request, UploadFile
+from prometheus_client import REGISTRY
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.http.handwritten import any_body, any_query
@@ -331,3 +332,21 @@ def test_body_that_comes_when_every_place_is_taken_is_turned_away(running: Runni
 
 def test_who_asks_comes_before_what_is_asked(running: Running) -> None:
     problem(running.api.post(f"{CATEGORIES}/administration?x=1", json={"y": 1}), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("name", ["", "/model", "/json", "/stream", "/form", "/upload"])
+def test_client_that_goes_away_within_its_body_is_no_error_of_anybody(
+    running: Running, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    kind, start = START.get(name[1:], ("application/json", b'{"slug":'))
+    before = _gone(name)
+    with wire(running.port) as client:
+        fields = f"Host: a\r\nContent-Type: {kind}\r\nContent-Length: 999\r\n\r\n"
+        client.send(f"POST {CATEGORIES}{name} HTTP/1.1\r\n{fields}".encode() + start)
+    assert eventually(lambda: _gone(name) == before + 1)
+    assert "request failed" not in caplog.text + capsys.readouterr().out
+
+
+def _gone(name: str) -> float:
+    labels = {"method": "POST", "path": f"{CATEGORIES}{name}", "status_code": "499", "app_name": "slipway"}
+    return REGISTRY.get_sample_value("http_requests_total", labels) or 0

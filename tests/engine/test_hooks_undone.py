@@ -3,8 +3,10 @@
 from uuid import uuid4
 
 import asyncpg
+import pytest
+from fastapi import HTTPException
 
-from service.http.problems import ValidationFailed
+from service.http.problems import NotFound, Problem, ValidationFailed
 from service.resources.declaration import Change, Hooks
 from tests.engine.api import BASE, Json, problem
 from tests.engine.conftest import Shop
@@ -56,3 +58,52 @@ async def test_list_that_is_left_out_is_not_there_under_its_parents_either(shop:
     paths = [path for path in (await api.client.get("/openapi.json")).json()["paths"] if "gadgets" in path]
     assert paths
     assert not [path for path in paths if path.startswith(f"{BASE}/groups/")]
+
+
+class Refusing(Hooks):
+    """Refuses what it is told to, as a hand-written route would: by an exception of the framework, or a problem."""
+
+    def __init__(self) -> None:
+        self.error: Exception = HTTPException(409, {"why": "closed"}, headers={"Retry-After": "60"})
+
+    async def before_create(self, change: Change) -> None:
+        if change.values["code"] == "refused":
+            raise self.error
+
+    async def before_update(self, _: Change) -> None:
+        raise self.error
+
+    async def before_commit(self, change: Change) -> None:
+        if change.values.get("code") == "late":
+            raise self.error
+
+
+async def test_exception_of_a_hook_refuses_its_operation_alone(shop: Shop) -> None:
+    hooks = Refusing()
+    api = await shop(groups(), gadgets(hooks=hooks))
+    operations = [{"op": "create", "item": {"code": code}} for code in ("a", "refused", "b")]
+    body: Json = {"mode": "partial", "operations": operations}
+    results = (await api.client.post(f"{GADGETS}/bulk", json=body)).json()["results"]
+    assert [result["status"] for result in results] == [201, 409, 201]
+    assert results[1]["problem"]["context"] == {"why": "closed"}
+    operations = [{"op": "create", "item": {"code": code}} for code in ("c", "refused")]
+    for operations_or_item in ({"operations": operations}, {"code": "refused"}, {"code": "late"}):
+        url = f"{GADGETS}/bulk" if "operations" in operations_or_item else GADGETS
+        refused = await api.client.post(url, json=operations_or_item)
+        assert problem(refused, 409, "conflict")["context"] == {"why": "closed"}
+        assert refused.headers["retry-after"] == "60"
+    assert len((await api.client.get(GADGETS)).json()["items"]) == 2
+
+
+@pytest.mark.parametrize("error", [NotFound("No such customer."), HTTPException(404, "No such customer.")])
+async def test_what_a_hook_does_not_find_is_not_the_item(shop: Shop, error: Problem | HTTPException) -> None:
+    hooks = Refusing()
+    hooks.error = error
+    api = await shop(groups(), gadgets(hooks=hooks))
+    url = (await api.client.post(GADGETS, json={"code": "a"})).headers["location"]
+    for answer in (
+        await api.client.put(url, json={"code": "a"}, headers={"If-Match": "*"}),
+        await api.client.patch(url, json={"rank": 1}, headers={"If-Match": "*"}),
+        await api.client.post(f"{url}/restore"),
+    ):
+        assert problem(answer, 404, "not_found")["detail"] == "No such customer."

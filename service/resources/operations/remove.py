@@ -29,12 +29,15 @@ async def restore(engine: Engine, request: Request, principal: Principal) -> Res
     refuse_others(query_of(request))
     item_id = engine.item_id(request)
     guard = preconditions.guard_of(request, engine.tags, required=False)
+    rows = None
     try:
         async with engine.change(request, principal, "update", item_id, {}) as (run, arguments):
             statement = engine.writer.restore(engine.fields_in(arguments))
-            return changed(engine, await settle(run, statement, arguments, guard), guard)
+            rows = await settle(run, statement, arguments, guard)
+            return changed(engine, rows, guard)
     except problems.NotFound:
-        if await engine.run(engine.read_one, {"id": item_id}):
+        # A hook that raises it says so of something else.
+        if rows == [] and await engine.run(engine.read_one, {"id": item_id}):
             raise problems.NotDeleted from None
         raise
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.http import problems
-from service.http.problems import FieldError
+from service.http.problems import FieldError, Problem
 from service.resources.documentation import (
     ALWAYS,
     ETAG,
@@ -57,6 +57,7 @@ async def patch(engine: Engine, request: Request, principal: Principal) -> Respo
         item_id=item_id,
         guard=guard,
         values=values,
+        absent=engine.missing(),
     )
 
 
@@ -73,19 +74,17 @@ async def replace(engine: Engine, request: Request, principal: Principal) -> Res
         if "create" in engine.resource.without:
             raise engine.missing()
         return await _create_as(engine, request, principal, item_id, values)
-    try:
-        return await _change(
-            engine,
-            request,
-            principal,
-            statement=engine.writer.replace,
-            item_id=item_id,
-            guard=guard,
-            values=values,
-        )
-    except problems.NotFound:
+    return await _change(
+        engine,
+        request,
+        principal,
+        statement=engine.writer.replace,
+        item_id=item_id,
+        guard=guard,
+        values=values,
         # PUT could have created it, so the precondition decides (RFC 9110, 13.2.1).
-        raise problems.PreconditionFailed("There is no item with this id.") from None
+        absent=problems.PreconditionFailed("There is no item with this id."),
+    )
 
 
 async def _change(
@@ -97,11 +96,14 @@ async def _change(
     item_id: UUID,
     guard: Guard,
     values: dict[str, Any],
+    absent: Problem,
 ) -> Response:
     async with engine.change(request, principal, "update", item_id, values) as (run, arguments):
-        fields = engine.fields_in(arguments)
+        rows = await settle(run, statement(engine.fields_in(arguments)), arguments, guard)
         # Judged inside: what hooks have written goes with a change that is refused.
-        return changed(engine, await settle(run, statement(fields), arguments, guard), guard)
+        if not rows:
+            raise absent
+        return changed(engine, rows, guard)
 
 
 async def settle(

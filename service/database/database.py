@@ -1,5 +1,6 @@
 """Everything that a process asks of PostgreSQL goes through here."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -26,6 +27,8 @@ class Database:
         self._fast = FastPool(settings, self._connector)
         self._sessions = Sessions(settings, self._connector, expire=self._fast.expire)
         self._probe = Probe(self._connector)
+        # Half of the fast pool, for transactions that hold a connection for long: others still find one.
+        self.long_slots = asyncio.Semaphore(max(1, settings.database.pool_max // 2))
 
     async def start(self) -> None:
         """Open the pool, and wait a moment until it is filled. A database that is away ends the wait."""

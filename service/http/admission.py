@@ -12,10 +12,10 @@ from service.http.problems import Overloaded
 turned_away = Counter(
     "slipway_requests_turned_away",
     "Requests answered with 503, or cut off, because the process runs or holds as much as it may: running requests, "
-    "connections, bodies, or answers that clients do not take.",
+    "connections, bodies, bulk requests, or answers that clients do not take.",
     ["reason"],
 )
-for _reason in ("running", "connections", "bodies", "answers"):
+for _reason in ("running", "connections", "bodies", "answers", "bulks"):
     turned_away.labels(_reason)
 
 

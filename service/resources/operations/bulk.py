@@ -1,7 +1,8 @@
 """`POST /products/bulk`: up to a thousand changes, all or nothing, or each for itself."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.http import problems, strict_json
+from service.http.admission import turned_away
 from service.http.media_types import require_media_type
 from service.http.problems import MOST_ERRORS, FieldError, Problem, pointer
 from service.http.state import state_of
@@ -35,6 +37,7 @@ from service.resources.requests.parameters import query_of, refuse_others
 from service.resources.schemas.bulk import Envelope
 from service.security.principals import Principal
 
+SLOT_SECONDS = 5.0  # that a bulk request waits for those before it; meanwhile it holds no connection
 _MEMBERS = {"create": "/item", "patch": "/changes", "delete": ""}  # of an operation, with its values
 
 
@@ -57,7 +60,7 @@ async def bulk(engine: Engine, request: Request, principal: Principal) -> Respon
     async def effect() -> Response:
         request_id = state_of(request.scope).request_id
         own = deepcopy(entries) if engine.hooks.exist else entries  # they may alter them, and be run again
-        async with engine.transaction() as connection:
+        async with _slot(engine.services.database.long_slots), engine.transaction() as connection:
             run = BulkRun(
                 engine, connection, principal, request_id, most_errors=MOST_ERRORS if atomic else None
             )
@@ -77,6 +80,21 @@ async def bulk(engine: Engine, request: Request, principal: Principal) -> Respon
         return response
 
     return await attempts() if keyed is None else await once(engine, keyed, attempts)
+
+
+@asynccontextmanager
+async def _slot(slots: asyncio.Semaphore) -> AsyncIterator[None]:
+    """Wait for a slot, and hold it. Raises `Overloaded`."""
+    try:
+        async with asyncio.timeout(SLOT_SECONDS):
+            await slots.acquire()
+    except TimeoutError:
+        turned_away.labels("bulks").inc()
+        raise problems.Overloaded("Too many bulk requests are running.") from None
+    try:
+        yield
+    finally:
+        slots.release()
 
 
 def _envelope(engine: Engine, document: Any) -> tuple[str, list[Any]]:
@@ -100,7 +118,11 @@ def _refuse_any(outcomes: Mapping[int, Outcome], kinds: Mapping[int, str]) -> No
         return
     errors = [error for index, problem in wrong.items() for error in _placed(index, problem, kinds)]
     first = next(iter(wrong.values()))
-    raise type(first)(first.detail, errors=errors)
+    raise _with_errors(first, errors)
+
+
+def _with_errors(problem: Problem, errors: list[FieldError]) -> Problem:
+    return type(problem)(problem.detail, errors=errors, headers=problem.all_headers, context=problem.context)
 
 
 def _placed(index: int, problem: Problem, kinds: Mapping[int, str]) -> list[FieldError]:
@@ -126,7 +148,7 @@ async def _results(
         if isinstance(outcome, Done):
             parts.append(outcome.as_bytes())
         else:
-            placed = type(outcome)(outcome.detail, errors=_placed(index, outcome, kinds))
+            placed = _with_errors(outcome, _placed(index, outcome, kinds))
             document = placed.as_json(instance=path, request_id=request_id)
             parts.append(orjson.dumps({"status": outcome.status, "problem": document}))
     return b'{"results":[' + b",".join(parts) + b"]}"

@@ -1,0 +1,50 @@
+"""Bulk requests hold connections for long: others still find one, and bulk requests wait for each other."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from service.resources.declaration import Change, Hooks
+from service.resources.operations import bulk
+from tests.engine.api import BASE, problem, running
+from tests.engine.tables import create_tables, gadgets, groups
+
+GADGETS = f"{BASE}/gadgets"
+
+
+class Slow(Hooks):
+    """Holds the transaction of a creation until it may end."""
+
+    def __init__(self) -> None:
+        self.begun, self.end = asyncio.Event(), asyncio.Event()
+
+    async def before_create(self, _: Change) -> None:
+        self.begun.set()
+        await self.end.wait()
+
+
+async def test_bulk_requests_leave_connections_to_others(
+    fresh_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks, url = Slow(), fresh_database()
+    await create_tables(url)
+    resources = (groups(), gadgets(hooks=hooks))
+    few = {"url": url, "pool_min": 2, "pool_max": 2, "acquire_timeout": 1}
+    async with running(url, resources, ("shop:read", "shop:write"), database=few) as api:
+
+        async def create(code: str) -> int:
+            operations = [{"op": "create", "item": {"code": code}}]
+            answer = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+            return answer.status_code
+
+        waiting = [asyncio.create_task(create(str(number))) for number in range(4)]
+        await asyncio.wait_for(hooks.begun.wait(), 10)
+        assert (await api.client.get(GADGETS)).status_code == 200
+        monkeypatch.setattr(bulk, "SLOT_SECONDS", 0.1)
+        late = await api.client.post(
+            f"{GADGETS}/bulk", json={"operations": [{"op": "create", "item": {"code": "a"}}]}
+        )
+        problem(late, 503, "overloaded")
+        hooks.end.set()
+        assert await asyncio.gather(*waiting) == [200] * 4

@@ -44,7 +44,8 @@ class LineWriter:
         self._lines: deque[bytes] = deque()
         self._size = 0  # bytes in the buffer
         self._missed = 0  # lines dropped and not told of
-        self._lock = threading.Lock()
+        # A signal handler or a finalizer that logs may interrupt the thread that holds it.
+        self._lock = threading.RLock()
         self._wake = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
@@ -63,18 +64,19 @@ class LineWriter:
             self._take_notice()
             self._lines.append(line)
             self._size += len(line)
+            if self._idle.is_set():
+                self._idle.clear()
             if not self._wake.is_set():
                 self._begin()
 
     def _take_notice(self) -> None:
         if self._missed:
-            notice = self._notice(self._missed)
-            self._missed = 0
+            missed, self._missed = self._missed, 0
+            notice = self._notice(missed)
             self._lines.append(notice)
             self._size += len(notice)
 
     def _begin(self) -> None:
-        self._idle.clear()
         self._wake.set()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)

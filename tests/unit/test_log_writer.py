@@ -1,0 +1,72 @@
+"""The buffer of log lines: none is lost at the end of a process, and nothing that logs waits for itself."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from service.observability import writer
+from service.observability.writer import LineWriter
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+def test_line_that_comes_just_behind_others_is_written_before_the_end(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, out = pipe
+    monkeypatch.setattr(writer, "GATHER_SECONDS", 0.3)
+    lines = LineWriter(out, most=1000, notice=lambda _: b"")
+    written = os.write
+
+    def write(descriptor: int, chunk: bytes) -> int:
+        if chunk == b"one\n":  # the second comes while the first is written
+            lines.write(b"two\n")
+        return written(descriptor, chunk)
+
+    monkeypatch.setattr(writer.os, "write", write)
+    lines.write(b"one\n")
+    found = b""
+    while not found.endswith(b"two\n"):
+        found += os.read(reader, 100)
+    time.sleep(0.1)  # the thread has found nothing more, and waits for what gathers
+    lines.write(b"three\n")
+    lines.flush()
+    os.set_blocking(reader, False)
+    assert os.read(reader, 100) == b"three\n"
+
+
+def test_signal_handler_that_logs_does_not_wait_for_the_line_that_it_interrupts(
+    pipe: tuple[int, int],
+) -> None:
+    reader, out = pipe
+
+    def notice(_: int) -> bytes:
+        signal.raise_signal(signal.SIGUSR1)  # while the buffer is held
+        return b"notice\n"
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        lines.write(b"signal\n")
+
+    lines = LineWriter(out, most=20, notice=notice)
+    before = signal.signal(signal.SIGUSR1, handle)
+    watch = threading.Timer(10, os._exit, [1])
+    watch.start()
+    try:
+        lines.write(b"x" * 30)  # is dropped
+        lines.write(b"line\n")
+    finally:
+        watch.cancel()
+        signal.signal(signal.SIGUSR1, before)
+    lines.flush()
+    assert sorted(os.read(reader, 100).splitlines()) == [b"line", b"notice", b"signal"]

@@ -13,7 +13,8 @@ from service.database import tls
 from service.database.context import Stamp, current_stamp, stamping
 from service.database.errors import CONNECTION_ERRORS, CommandTimeoutError
 
-_ENDS = ("COMMIT", "ROLLBACK", "RELEASE", "SAVEPOINT")  # how asyncpg ends or divides a transaction
+# How asyncpg ends a transaction or a savepoint. What begins a savepoint is told first: its rollback would undo that.
+_ENDS = ("COMMIT", "ROLLBACK", "RELEASE")
 SILENCE_SECONDS = 1.0  # that other hosts get once one has answered
 
 

@@ -136,6 +136,18 @@ async def test_everything_in_a_request_is_the_requests(shop: Shop) -> None:
     assert {row["actor"][:9] for row in await api.database.fetch(HISTORY, [""])} == {"database:"}
 
 
+async def test_actor_of_a_savepoint_that_is_undone_acts_on(shop: Shop) -> None:
+    api = await shop()
+    async with api.database.transaction() as connection:
+        with acting_as(Actor("cli:tidy")):
+            savepoint = connection.transaction()
+            await savepoint.start()
+            await connection.execute(RAW)
+            await savepoint.rollback()
+            await connection.execute(RAW)
+    assert [row["actor"] for row in await api.database.fetch(HISTORY, [""])] == ["cli:tidy"]
+
+
 async def ask(api: Api, what: str, url: str) -> Any:
     if what == "patch":
         return await api.client.patch(url, json={"rank": 1}, headers={"If-Match": "*"})

@@ -4,6 +4,7 @@ import asyncpg
 
 from service.database.connector import Connector
 from service.database.errors import CONNECTION_ERRORS, DatabaseUnavailableError, describe
+from service.database.resources import is_out_of_resources, out_of_resources
 
 
 class Probe:
@@ -31,4 +32,6 @@ class Probe:
                 self._connection = None
             if isinstance(error, CONNECTION_ERRORS):
                 raise DatabaseUnavailableError(describe(error)) from error
+            if isinstance(error, asyncpg.PostgresError) and is_out_of_resources(error):
+                raise out_of_resources(error) from error
             raise

@@ -161,3 +161,11 @@ def _services(api: Api) -> Services:
     return Services(
         api.database, Records(api.database, 24), CursorCodec(""), sizes, exports=asyncio.Semaphore(1)
     )
+
+
+async def test_probe_without_room_is_told_so(full: Api) -> None:
+    """A raised error stands for one of the server's: no disk is filled for a probe."""
+    raises = "DO $$ BEGIN RAISE EXCEPTION 'no room for it' USING ERRCODE = '53200'; END $$"
+    with pytest.raises(OutOfResourcesError):
+        await full.database.probe(raises)
+    assert await full.database.probe("SELECT 1")

@@ -28,6 +28,7 @@ class SingleFlight(Generic[K, T]):
     def __init__(self, join_within: float = float("inf")) -> None:
         self._join_within = join_within
         self._flights: dict[K, _Flight[T]] = {}
+        self._running: set[asyncio.Task[T]] = set()  # those too that nobody may join any more
 
     async def do(self, key: K, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` returns or raises, or what the work that runs under `key` already does."""
@@ -41,6 +42,7 @@ class SingleFlight(Generic[K, T]):
             return running.task
         flight = _Flight(asyncio.create_task(_awaited(work)), now)
         self._flights[key] = flight
+        self._running.add(flight.task)
         flight.task.add_done_callback(lambda _: self._land(key, flight))
         return flight.task
 
@@ -51,12 +53,13 @@ class SingleFlight(Generic[K, T]):
 
     async def close(self) -> None:
         """Cancel what is running. Returns when it has ended."""
-        running = [flight.task for flight in self._flights.values()]
+        running = [*self._running]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
     def _land(self, key: K, flight: _Flight[T]) -> None:
+        self._running.discard(flight.task)
         if self._flights.get(key) is flight:
             del self._flights[key]
         if not flight.task.cancelled():

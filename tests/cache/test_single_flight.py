@@ -73,3 +73,13 @@ async def test_closing_ends_what_runs() -> None:
     await flights.close()
     with pytest.raises(asyncio.CancelledError):
         await caller
+
+
+async def test_close_ends_flights_that_nobody_joins_any_more() -> None:
+    flights: SingleFlight[str, int] = SingleFlight(join_within=-1)
+    work = Work()
+    running = [flights.start("key", work) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert work.begun == 2
+    await flights.close()
+    assert all(flight.cancelled() for flight in running)

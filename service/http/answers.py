@@ -13,8 +13,8 @@ from service.database.errors import OutOfResourcesError
 from service.http import problems
 from service.http.database_errors import problem_of
 from service.http.http_exceptions import is_frameworks, problem_of_exception
-from service.http.messages import message_of
-from service.http.problems import FieldError, Problem
+from service.http.messages import message_of, place_of
+from service.http.problems import FieldError, Problem, pointer
 from service.http.public_path import own_path
 from service.http.state import state_of
 
@@ -84,13 +84,13 @@ async def _validation(request: Request, error: Exception) -> Response:
         return problem_response(request, problems.InvalidJson())
     wrong, in_body = [], False
     for item in error.errors():
-        place, *rest = item["loc"]
+        place, *rest = place_of(item)
         in_body = in_body or place == "body"
-        path = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in rest)
+        path = pointer(rest)
         wrong.append(
-            FieldError(message_of(item), pointer=f"/{path}" if rest else "")
+            FieldError(message_of(item), pointer=path)
             if place == "body"
-            else FieldError(message_of(item), **{"header" if place == "header" else "parameter": path})
+            else FieldError(message_of(item), **{"header" if place == "header" else "parameter": path[1:]})
         )
     kind = problems.ValidationFailed if in_body else problems.InvalidParameter
     return problem_response(request, kind(errors=wrong))

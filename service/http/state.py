@@ -23,7 +23,7 @@ class RequestState:
     admitted: Any = None
     """The principal, once it has been counted and let in."""
     head: bool = False
-    """The answer's content goes nowhere: whoever makes it at great cost need not."""
+    """HEAD: handlers may skip building an expensive body."""
     extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     @property

@@ -37,7 +37,7 @@ _CACHED_KEYS = 10_000
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 _SEEN_SECONDS = 600.0  # for which a good key counts for its principal while it is verified again
-# Of a key made for days everybody knows that it ends soon: its user would be warned all its life.
+# Ignore short-lived keys; the alert would always fire.
 _SOONEST = (
     "SELECT min(expires_at) FROM api_key WHERE revoked_at IS NULL AND expires_at > now()"
     " AND expires_at - created_at > interval '14 days'"

@@ -35,7 +35,7 @@ async def export(engine: Engine, request: Request, _principal: Principal) -> Res
     media_type = require_acceptable(request, *MEDIA_TYPES)
     slots = engine.services.exports
     if slots.locked():
-        raise problems.Unavailable("As many exports are running as may.", headers={"Retry-After": "5"})
+        raise problems.Unavailable("Too many exports are running.", headers={"Retry-After": "5"})
     if state_of(request.scope).head:
         answer = Response(media_type=media_type)
         del answer.headers["content-length"]  # which without reading the rows nobody knows

@@ -40,6 +40,7 @@ async def test_bulk_requests_leave_connections_to_others(
 
         waiting = [asyncio.create_task(create(str(number))) for number in range(4)]
         await asyncio.wait_for(hooks.begun.wait(), 10)
+        await asyncio.sleep(0.3)  # in which all others would have begun, too
         assert (await api.client.get(GADGETS)).status_code == 200
         monkeypatch.setattr(bulk, "SLOT_SECONDS", 0.1)
         late = await api.client.post(

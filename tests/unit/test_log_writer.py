@@ -34,7 +34,7 @@ def test_line_that_comes_just_behind_others_is_written_before_the_end(
             lines.write(b"two\n")
         return written(descriptor, chunk)
 
-    monkeypatch.setattr(writer.os, "write", write)
+    monkeypatch.setattr(os, "write", write)
     lines.write(b"one\n")
     found = b""
     while not found.endswith(b"two\n"):

@@ -4,7 +4,8 @@ The status, the text and the headers are the team's and stay as they are. So are
 purpose.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -40,6 +41,17 @@ def problem_of_exception(error: HTTPException, *, allowed: Callable[[], str]) ->
         headers["Allow"] = allowed()  # RFC 9110, 15.5.6
     text, context = _said(error)
     return problem_of_status(status)(text, headers=headers, context=context)
+
+
+@contextmanager
+def raised_as_problem() -> Iterator[None]:
+    """Turn an `HTTPException` of the block into its problem, for callers that handle problems one by one."""
+    try:
+        yield
+    except HTTPException as error:
+        if LEAST <= error.status_code <= MOST:
+            raise problem_of_exception(error, allowed=str) from error
+        raise
 
 
 def is_frameworks(error: HTTPException, status: int) -> bool:

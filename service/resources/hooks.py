@@ -1,15 +1,13 @@
 """Running the hooks of a resource: only those that it overrides, and without letting one undo what is committed."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import NoReturn
 
 import structlog
-from starlette.exceptions import HTTPException
 
-from service.http.http_exceptions import LEAST, MOST, problem_of_exception
+from service.http.http_exceptions import raised_as_problem
 from service.observability.metrics import hook_failures
 from service.resources.declaration import Change, Hooks, RestResource
 from service.resources.hook_values import HookValues
@@ -64,7 +62,7 @@ class HookRunner:
         hook = self._before.get(change.operation)
         if hook is not None:
             given = deepcopy(change.values)
-            with _problems():
+            with raised_as_problem():
                 await hook(change)
             self._values.check(change, given, hook=f"{self._name}.{_BEFORE[change.operation]}")
 
@@ -72,7 +70,7 @@ class HookRunner:
         """Run the hook in the transaction, after the statement."""
         if self._before_commit is not None:
             for change in changes:
-                with _problems():
+                with raised_as_problem():
                     await self._before_commit(change)
 
     async def after_commit(self, changes: Iterable[Change], *, cancellable: bool = False) -> None:
@@ -106,17 +104,6 @@ class HookRunner:
             operation=change.operation,
             item_id=str(change.id),
         )
-
-
-@contextmanager
-def _problems() -> Iterator[None]:
-    """Let an `HTTPException` of a hook refuse the change like a problem: of a bulk request, that one operation."""
-    try:
-        yield
-    except HTTPException as error:
-        if LEAST <= error.status_code <= MOST:
-            raise problem_of_exception(error, allowed=str) from error
-        raise
 
 
 def _overrides(hooks: Hooks, name: str) -> bool:

@@ -1,5 +1,7 @@
 """A connection kept for probes."""
 
+import asyncio
+
 import asyncpg
 
 from service.database.connector import Connector
@@ -13,13 +15,18 @@ class Probe:
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
         self._connection: asyncpg.Connection | None = None
+        self._asking = asyncio.Lock()
 
     def stop(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
 
     async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
-        """Run one statement. Raises `DatabaseUnavailableError`, or what the statement raises."""
+        """Run one statement, one at a time. Raises `DatabaseUnavailableError`, or what the statement raises."""
+        async with self._asking:
+            return await self._fetch(sql, *arguments)
+
+    async def _fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         try:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await self._connector.knock()

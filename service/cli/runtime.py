@@ -17,7 +17,6 @@ from service.config import Settings
 from service.config.check import SettingsError
 from service.database import Database, DatabaseUnavailableError
 from service.http.server import PortTakenError
-from service.migrations import runner
 from service.migrations.errors import (
     BackwardsError,
     EncodingError,
@@ -86,6 +85,8 @@ async def session_of(settings: Settings) -> AsyncIterator[AsyncSession]:
         async with database.session() as session:
             yield session
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
+        from service.migrations import runner  # noqa: PLC0415  # Alembic is slow to import, and serving does without
+
         await runner.check(settings)
         raise
     finally:

@@ -13,6 +13,7 @@ from service.migrations.runner import LOCK, configuration
 HEAD = """\
 -- slipway {version}: from revision {before} to {after}. For psql, as the role that owns the tables.
 \\set ON_ERROR_STOP on
+SET client_min_messages = warning;
 SET lock_timeout = '{lock_timeout}ms';
 SELECT pg_advisory_lock({lock});
 

@@ -66,12 +66,10 @@ def value(name: str) -> float:
 
 
 async def test_crowd_shares_few_connections(redis: Redis, proxy: Proxy) -> None:
-    failures = value("slipway_redis_failures_total")
     redis._settings = redis._settings.model_copy(update={"timeout": 10})
     answers = await asyncio.gather(*(ask(redis, str(number)) for number in range(300)))
     assert answers == [[str(number).encode()] for number in range(300)]
     assert proxy.connections <= cache.CONNECTIONS
-    assert value("slipway_redis_failures_total") == failures
 
 
 async def test_only_those_under_way_pay_for_silence(redis: Redis, proxy: Proxy) -> None:

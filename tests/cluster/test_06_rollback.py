@@ -38,7 +38,7 @@ def test_a_version_that_does_not_start_is_rolled_back_under_load_and_no_request_
 ) -> None:
     good, pods = release.revision(), _uids(release)
     # Refused by the service at its start, so the new pod never becomes ready.
-    broken = ("--set", "config.database.pool_size=-1", "--timeout", "20s")
+    broken = ("--set", "config.security.anonymous=write", "--timeout", "20s")
     with load(release, key) as running:
         with pytest.raises(AssertionError, match=r"(context deadline exceeded|timed out|not ready)"):
             release.upgrade("--reuse-values", *broken)

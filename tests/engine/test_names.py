@@ -94,7 +94,8 @@ async def test_columns_may_have_every_name_that_the_engine_uses(fresh_database: 
             model=model,
             path="oddities",
             scopes=SCOPES,
-            filterable=tuple(name for name in fields if name not in RESERVED),
+            # `f__in` is a filter of `f` already, so it can be none of its own.
+            filterable=tuple(name for name in fields if name not in RESERVED and "__" not in name.strip("_")),
             sortable=("created_at", "item"),
             immutable=("versions", "ordinality"),
             hooks=hooks,

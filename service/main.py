@@ -1,4 +1,4 @@
-"""The application: settings in, a FastAPI application out. Read it top to bottom."""
+"""The application: settings and domains in, a FastAPI application out. Read it top to bottom."""
 
 import asyncio
 import gc
@@ -11,6 +11,7 @@ from service import __version__, admin, docs
 from service.cache.redis import Redis
 from service.config import Settings
 from service.database import Database
+from service.domains import DOMAINS
 from service.health import Health
 from service.http import answers, openapi
 from service.http.admission import Admission
@@ -25,9 +26,9 @@ from service.observability.access import AccessLog
 from service.observability.metrics import RequestMetrics
 from service.observability.periodic import Job, periodically
 from service.resources import api_keys
-from service.resources.catalog import RESOURCES
 from service.resources.conflicts import refuse_conflicts
 from service.resources.declaration import RestResource
+from service.resources.domain import Domain, jobs_of, resources_of
 from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import Records
@@ -47,8 +48,9 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 Step = Callable[[], Awaitable[None]]
 
 
-def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES) -> FastAPI:
+def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastAPI:
     """The public application. It connects to nothing until its lifespan starts."""
+    resources = resources_of(domains)
     lifecycle = Lifecycle()
     database = Database(settings)
     redis = Redis(settings.redis) if settings.redis.enabled else None
@@ -60,6 +62,7 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     health = Health(database=database, schema=schema, redis=redis, lifecycle=lifecycle)
     services = _services(settings, database)
     jobs = _jobs(health, database, keys, tokens, limiter)
+    jobs += jobs_of(domains, database, settings, taken=jobs)
     # The probes come first: they answer to the end, and would open again what is closed behind them.
     starting: list[Step] = [database.start]
     closing: list[Step] = [health.close, keys.last_use.close, database.stop, tokens.close]
@@ -71,7 +74,7 @@ def create_app(settings: Settings, resources: Sequence[RestResource] = RESOURCES
     app.state.settings, app.state.database, app.state.gate = settings, database, gate
     app.state.health, app.state.lifecycle = health, lifecycle
 
-    _route(app, [Engine(resource, services) for resource in resources], gate)
+    _route(app, domains, [Engine(resource, services) for resource in resources], gate)
     if settings.feature.docs:
         docs.install(app)
     openapi.install(app, gate.is_open)
@@ -98,11 +101,14 @@ def _fastapi(settings: Settings, resources: Sequence[RestResource], lifespan: Li
     )
 
 
-def _route(app: FastAPI, engines: Sequence[Engine], gate: Gate) -> None:
+def _route(app: FastAPI, domains: Sequence[Domain], engines: Sequence[Engine], gate: Gate) -> None:
     for router in routers_of(engines, gate):
         app.include_router(router, prefix=API)
     app.include_router(api_keys.router, prefix=API)
     app.include_router(admin.public)
+    for domain in domains:  # last, so that none of their paths hides one of those
+        for router in domain.routers:
+            app.include_router(router, prefix=API, tags=None if router.tags else [domain.name])
     refuse_conflicts(app, engines, taken={tag["name"]: tag["description"] for tag in TAGS})
 
 

@@ -14,8 +14,10 @@ import uvloop
 from service.admin import create_admin_app
 from service.cli.errors import CommandError, Exit
 from service.cli.runtime import clear_errors
+from service.cli.settings import SETTINGS
 from service.config import Settings
 from service.config.check import load
+from service.domains import DOMAINS
 from service.http.lifecycle import Lifecycle
 from service.http.server import serve as serve_both
 from service.local.banner import banner
@@ -58,13 +60,14 @@ def dev(*, port: Port = None, admin_port: AdminPort = None, data: Data = FOLDER)
 
 
 def _run(folder: Path, port: int | None, admin_port: int | None) -> None:
-    arguments = development_arguments(folder, port=port, admin_port=admin_port)
-    settings = load(**arguments)
+    arguments = development_arguments(SETTINGS, folder, port=port, admin_port=admin_port)
+    settings = load(SETTINGS, **arguments)
     logs.configure(settings.logging)
     check_ports(settings)
-    with local_servers(folder, arguments, _say) as settings:
+    with local_servers(SETTINGS, folder, arguments, _say) as settings:
         try:
-            prepared = asyncio.run(prepare(settings, folder, _say))
+            seeds = [domain.seed for domain in DOMAINS if domain.seed is not None]
+            prepared = asyncio.run(prepare(settings, folder, seeds, _say))
             with announced(folder, settings):
                 uvloop.run(_serve(settings, banner(settings, prepared, folder)))
         finally:

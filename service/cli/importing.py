@@ -13,9 +13,10 @@ from service.cli.runtime import clear_errors, run
 from service.cli.settings import load_settings
 from service.config import Settings
 from service.database import Database, DatabaseUnavailableError
+from service.domains import DOMAINS
 from service.http.problems import Problem
 from service.migrations import runner
-from service.resources.catalog import RESOURCES
+from service.resources.domain import resources_of
 from service.resources.engine import Engine, Services
 from service.resources.import_source import ImportFormatError
 from service.resources.importing import Importer, Tally
@@ -25,7 +26,7 @@ from service.resources.requests.idempotency import Records
 
 @clear_errors
 def import_(
-    resource: Annotated[str, typer.Argument(help="Path of the resource, such as products.")],
+    resource: Annotated[str, typer.Argument(help="Path of the resource, such as orders.")],
     file: Annotated[Path, typer.Argument(help="The file; - for standard input.", allow_dash=True)],
     errors: Annotated[
         Path | None,
@@ -40,8 +41,9 @@ def import_(
     Exit codes: 0 all lines are in, 1 some went wrong, 2 no such resource or file, or another format,
     4 database not reached or too busy, 7 database not at the head.
     """
-    if resource not in {known.path for known in RESOURCES}:
-        names = ", ".join(known.path for known in RESOURCES)
+    known = [one.path for one in resources_of(DOMAINS)]
+    if resource not in known:
+        names = ", ".join(known) or "none at all"
         raise CommandError(f"there is no resource {resource}, only {names}", Exit.USAGE)
     if errors is not None and errors.exists() and file.exists() and errors.samefile(file):
         raise CommandError(f"--errors would overwrite {file}, which is to be imported", Exit.USAGE)
@@ -63,7 +65,7 @@ async def _import(settings: Settings, path: str, file: Path, errors: Path | None
         sizes=settings.performance,
         exports=asyncio.Semaphore(1),
     )
-    engine = Engine(next(known for known in RESOURCES if known.path == path), services)
+    engine = Engine(next(known for known in resources_of(DOMAINS) if known.path == path), services)
     try:
         with ExitStack() as stack:
             try:

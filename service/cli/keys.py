@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 @clear_errors
 def create(
     name: Annotated[str, typer.Option(help="What the key is for.")],
-    scope: Annotated[list[str], typer.Option(help="A scope, such as catalog:read; may be repeated.")],
+    scope: Annotated[list[str], typer.Option(help="A scope, such as orders:read; may be repeated.")],
     days: Annotated[
         int | None, typer.Option(min=1, max=3650, help="Days until the key expires; without it, never.")
     ] = None,

@@ -4,6 +4,7 @@ import uvloop
 
 from service.admin import create_admin_app
 from service.cli.runtime import clear_errors
+from service.cli.settings import SETTINGS
 from service.config import Settings
 from service.config.check import load
 from service.http.server import Applications
@@ -19,7 +20,7 @@ def serve() -> None:
 
     A database that cannot be reached does not end it: it is not ready, and goes on trying.
     """
-    run_server(load())
+    run_server(load(SETTINGS))
 
 
 def run_server(settings: Settings) -> None:

@@ -9,9 +9,12 @@ from service.config import Environment, Settings
 from service.config.check import SettingsError, load
 from service.config.reasons import variable
 from service.config.sources import UnreadableSourceError
+from service.domains import DOMAINS
 from service.local.running import FOLDER, Running, database_address, find
 from service.observability import logs
+from service.resources.domain import settings_of
 
+SETTINGS = settings_of(DOMAINS)
 URL = variable("database", "url")
 HINT = (
     f"no database is named: start `make run` in this folder, whose database commands then use, or set {URL}"
@@ -32,7 +35,7 @@ def load_settings(**arguments: Any) -> Settings:
             {"app": {"environment": Environment.DEVELOPMENT}, "database": running.database}, arguments
         )
     try:
-        settings = load(**arguments)
+        settings = load(SETTINGS, **arguments)
     except SettingsError as error:
         if running is None and (FOLDER / "postgres").exists() and _names_no_database():
             raise SettingsError([*error.reasons, HINT]) from None

@@ -1,4 +1,4 @@
-"""Settings: eleven typed groups, a file each, and where their values come from.
+"""Settings: eleven typed groups, a file each, those of domains, and where their values come from.
 
 Sources, the first that has a value wins: arguments, environment (`SLIPWAY_DATABASE__HOST`), secret files
 (`<SLIPWAY_SECRETS_DIR>/database/password`), `.env`, defaults. Defaults are the ones that production wants;
@@ -19,12 +19,11 @@ from service.config.rate_limit import RateLimitSettings
 from service.config.redis import RedisSettings
 from service.config.security import SecuritySettings
 from service.config.server import ServerSettings
-from service.config.settings import Settings, unknown_variables
+from service.config.settings import Settings
 from service.config.sources import SECRETS_DIR
 
 __all__ = [
     "PREFIX", "SECRETS_DIR", "AppSettings", "BackupSettings", "DatabaseSettings", "Environment", "FeatureSettings",
     "Group", "IssuerSettings", "LogLevel", "LoggingSettings", "MonitoringSettings", "PerformanceSettings",
     "RateLimitSettings", "RedisSettings", "SecuritySettings", "ServerSettings", "Settings", "child_environment",
-    "unknown_variables",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from service.config.group import Group
 from service.config.issuer import is_loopback
 from service.config.reasons import is_unknown, lines, variable
-from service.config.settings import Settings, unknown_variables
+from service.config.settings import Settings
 from service.config.sources import UnreadableSourceError
 
 MASK = "********"
@@ -27,15 +27,18 @@ class SettingsError(Exception):
         self.reasons = reasons
 
 
-def load(**arguments: Any) -> Settings:
-    """The effective settings. Raises `SettingsError` with all reasons when they are wrong or unsafe."""
-    settings, unknown, reasons = _tried(arguments)
+def load(kind: type[Settings] = Settings, /, **arguments: Any) -> Settings:
+    """The effective settings, of a class that has the groups of domains too.
+
+    Raises `SettingsError` with all reasons when they are wrong or unsafe.
+    """
+    settings, unknown, reasons = _tried(kind, arguments)
     dangers = unsafe(settings)
     if any(reason.startswith(f"{variable('database', 'url')}:") for reason in reasons):
         # A URL that cannot be read may hold the password.
         dangers = [danger for danger in dangers if danger != NO_PASSWORD]
     reasons = [
-        *(f"{name}: there is no such setting" for name in sorted({*unknown, *unknown_variables()})),
+        *(f"{name}: there is no such setting" for name in sorted({*unknown, *kind.unknown_variables()})),
         *reasons,
         *dangers,
     ]
@@ -44,29 +47,31 @@ def load(**arguments: Any) -> Settings:
     return settings
 
 
-def _tried(arguments: dict[str, Any]) -> tuple[Settings, set[str], list[str]]:
+def _tried(kind: type[Settings], arguments: dict[str, Any]) -> tuple[Settings, set[str], list[str]]:
     """(settings, unknown variables, reasons): with defaults in place of what is wrong, so that all of it is found."""
     unknown: set[str] = set()
     reasons: dict[str, None] = {}  # in order, each once
-    kind = Settings
+    tried = kind
     while True:
         try:
-            return kind(**arguments), unknown, [*reasons]
+            return tried(**arguments), unknown, [*reasons]
         except UnreadableSourceError as error:
             reasons.update(dict.fromkeys(error.reasons))
         except ValidationError as error:
             wrong = error.errors(include_input=False)
             unknown |= {variable(*map(str, one["loc"])) for one in wrong if is_unknown(one)}
-            reasons.update(dict.fromkeys(lines(error)))
-            arguments = _without(wrong, arguments)
-        kind = _tolerant()
+            reasons.update(dict.fromkeys(lines(error, kind)))
+            arguments = _without(kind, wrong, arguments)
+        tried = _tolerant(kind)
 
 
-def _without(wrong: Sequence[ErrorDetails], arguments: dict[str, Any]) -> dict[str, Any]:
+def _without(
+    kind: type[Settings], wrong: Sequence[ErrorDetails], arguments: dict[str, Any]
+) -> dict[str, Any]:
     """The arguments, with defaults that overrule the wrong values of other sources."""
     sound: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in arguments.items()}
     for group, *path in (map(str, one["loc"]) for one in wrong):
-        default = Settings.model_fields[group].default
+        default = kind.model_fields[group].default
         if not path:
             sound.pop(group, None)
         elif path[0] in type(default).model_fields:
@@ -77,7 +82,7 @@ def _without(wrong: Sequence[ErrorDetails], arguments: dict[str, Any]) -> dict[s
 
 
 @cache
-def _tolerant() -> type[Settings]:
+def _tolerant(settings: type[Settings]) -> type[Settings]:
     """Settings that pass over unknown fields and unreadable sources."""
 
     def tolerant(group: Group) -> tuple[Any, Any]:
@@ -86,8 +91,8 @@ def _tolerant() -> type[Settings]:
         kind.model_rebuild(force=True)
         return kind, kind()
 
-    groups = {n: tolerant(info.default) for n, info in Settings.model_fields.items()}
-    kind: type[Settings] = create_model("Tolerant", __base__=Settings, **groups)  # type: ignore[call-overload]
+    groups = {n: tolerant(info.default) for n, info in settings.model_fields.items()}
+    kind: type[Settings] = create_model("Tolerant", __base__=settings, **groups)  # type: ignore[call-overload]
     kind.tolerant = True
     return kind
 

@@ -34,9 +34,9 @@ def variable(*path: str) -> str:
     return PREFIX + "__".join(path).upper()
 
 
-def lines(error: ValidationError) -> list[str]:
+def lines(error: ValidationError, settings: type[Settings]) -> list[str]:
     """Return a line for each error, in the order of the settings."""
-    return [_line(one) for one in error.errors(include_input=False) if not is_unknown(one)]
+    return [_line(one, settings) for one in error.errors(include_input=False) if not is_unknown(one)]
 
 
 def is_unknown(error: ErrorDetails) -> bool:
@@ -44,17 +44,17 @@ def is_unknown(error: ErrorDetails) -> bool:
     return error["type"] == "extra_forbidden" and len(error["loc"]) == 2  # noqa: PLR2004  # group and field
 
 
-def _line(error: ErrorDetails) -> str:
+def _line(error: ErrorDetails, settings: type[Settings]) -> str:
     group, *path = error["loc"]
     if not path:
         return f"{variable(str(group))}: must be an object, with the fields of the group"
-    field = _field(str(group), str(path[0]))
+    field = _field(settings, str(group), str(path[0]))
     place = variable(str(group), str(path[0])) + _place(field, path[1:])
     return f"{place}: {_message(error, field if len(path) == 1 else None)}"
 
 
-def _field(group: str, name: str) -> FieldInfo | None:
-    default = Settings.model_fields[group].default
+def _field(settings: type[Settings], group: str, name: str) -> FieldInfo | None:
+    default = settings.model_fields[group].default
     return type(default).model_fields.get(name) if isinstance(default, Group) else None
 
 

@@ -1,7 +1,9 @@
-"""All settings: eleven groups, and the sources that their values come from."""
+"""All settings: eleven groups and those of domains, and the sources that their values come from."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Self, TypeVar
 
+from pydantic import create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.config import sources
@@ -19,6 +21,8 @@ from service.config.secret_files import current_password
 from service.config.security import SecuritySettings
 from service.config.server import ServerSettings
 from service.config.sources import TextSource, UnreadableSourceError
+
+G = TypeVar("G", bound=Group)
 
 
 class Settings(BaseSettings):
@@ -69,14 +73,28 @@ class Settings(BaseSettings):
     def production(self) -> bool:
         return self.app.environment is Environment.PRODUCTION
 
+    @classmethod
+    def with_groups(cls, groups: Mapping[str, type[Group]]) -> type[Self]:
+        """These settings with more groups, by name. Every field of theirs needs a default."""
+        fields = {name: (kind, kind()) for name, kind in groups.items()}
+        made: type[Self] = create_model(cls.__name__, __base__=cls, **fields)  # type: ignore[call-overload]
+        return made if groups else cls
 
-def unknown_variables() -> list[str]:
-    """Return the names in every source that look like settings and are none: most often typing errors."""
-    known = {
-        f"{group}__{field}"
-        for group, info in Settings.model_fields.items()
-        if isinstance(info.default, Group)
-        for field in type(info.default).model_fields
-    }
-    given = {name for texts in sources.every() for name in texts.values if "__" in name}
-    return sorted(f"{PREFIX}{name}".upper() for name in given - known)
+    def group(self, kind: type[G]) -> G:
+        """The values of a group that a domain brought. Raises `LookupError` when these settings lack it."""
+        for name in type(self).model_fields:
+            if isinstance(values := getattr(self, name), kind):
+                return values
+        raise LookupError(f"no domain in service.domains.DOMAINS has the settings {kind.__name__}")
+
+    @classmethod
+    def unknown_variables(cls) -> list[str]:
+        """Return the names in every source that look like settings and are none: most often typing errors."""
+        known = {
+            f"{group}__{field}"
+            for group, info in cls.model_fields.items()
+            if isinstance(info.default, Group)
+            for field in type(info.default).model_fields
+        }
+        given = {name for texts in sources.every() for name in texts.values if "__" in name}
+        return sorted(f"{PREFIX}{name}".upper() for name in given - known)

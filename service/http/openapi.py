@@ -29,9 +29,9 @@ class Problem(BaseModel):
     title: str = Field(examples=["There is nothing here."])
     status: int = Field(examples=[404])
     code: str = Field(examples=["not_found"])
-    instance: str = Field(examples=["/api/v1/products/01a21fe4-775e-74d7-9e03-b625b2014eee"])
+    instance: str = Field(examples=["/api/v1/orders/01a21fe4-775e-74d7-9e03-b625b2014eee"])
     request_id: str = Field(examples=["01a21fe477d67de5bf18a5581257cf4f"])
-    detail: str | None = Field(default=None, examples=["There is no such product."])
+    detail: str | None = Field(default=None, examples=["There is no such order."])
     errors: list[WrongValue] | None = None
     context: Any = None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from service.config import Settings
 from service.local.prepare import Prepared
 from service.local.running import database_address
+from service.resources.domain import Example
 
 
 def banner(settings: Settings, prepared: Prepared, folder: Path) -> str:
@@ -20,26 +21,24 @@ def banner(settings: Settings, prepared: Prepared, folder: Path) -> str:
         f"  Database  {database_address(settings)}",
         f"  API key   {prepared.api_key}",
         "",
-        "  To list and to create:",
-        "",
-        f"  curl {key} \\",
-        f"    '{base}/api/v1/products?status=active&sort=-created_at&limit=3'",
-        "",
-        f"  curl {key} \\",
-        f"    -H 'Content-Type: application/json' {base}/api/v1/{_create(prepared)}",
-        "",
+        *(["  To try:", ""] if prepared.examples else []),
+        *(line for example in prepared.examples for line in _curl(example, key, f"{base}/api/v1")),
         f"  Ctrl-C stops everything. The data stays in {folder}.",
         "",
     ]
     return "\n".join(lines)
 
 
-def _create(prepared: Prepared) -> str:
-    """Return the path and body of a create. The shell's random number lets it work again and again."""
-    if prepared.category is None:
-        return """categories \\\n    -d '{"slug": "try-'$RANDOM'", "name": "A first category"}'"""
-    body = f'"name": "Paper lantern", "price": "24.90", "category_id": "{prepared.category}"'
-    return f"""products \\\n    -d '{{"sku": "TRY-'$RANDOM'", {body}}}'"""
+def _curl(example: Example, key: str, base: str) -> list[str]:
+    """Return the lines of a command that makes the request."""
+    if not example.body:
+        return [f"  curl {key} \\", f"    '{base}/{example.path}'", ""]
+    return [
+        f"  curl {key} \\",
+        f"    -H 'Content-Type: application/json' {base}/{example.path} \\",
+        f"    -d '{example.body}'",
+        "",
+    ]
 
 
 def _address(host: str, port: int) -> str:

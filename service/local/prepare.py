@@ -1,19 +1,16 @@
 """Making a database ready to be played with: the schema, something to look at, a key to look with."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
-
-from sqlmodel import col, select
 
 from service.config import Settings
 from service.database import Database
 from service.local.secret import noted_secret, write_private
 from service.local.stack import Say
 from service.migrations.runner import upgrade
-from service.models.catalog import Category
-from service.sample.load import is_empty, load_sample
+from service.resources.domain import Example, Seed
 from service.security.keys import KeyRing, create_key
 from service.security.principals import ADMIN
 from service.security.refusals import RefusedError
@@ -23,14 +20,14 @@ SERVER_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Prepared:
-    """An API key that opens everything, and a category that a product can go into."""
+    """An API key that opens everything, and requests to try with it."""
 
     api_key: str
-    category: UUID | None
+    examples: Sequence[Example]
 
 
-async def prepare(settings: Settings, folder: Path, say: Say) -> Prepared:
-    """Migrate, load the sample if the catalogue is empty, and find or make the API key.
+async def prepare(settings: Settings, folder: Path, seeds: Sequence[Seed], say: Say) -> Prepared:
+    """Migrate, load the sample data of each domain that has no rows yet, and find or make the API key.
 
     Raises DatabaseUnavailableError or MigrationFailedError.
     """
@@ -39,11 +36,11 @@ async def prepare(settings: Settings, folder: Path, say: Say) -> Prepared:
     await database.start()
     try:
         async with database.session() as session:
-            if await is_empty(session):
-                say(f"sample catalogue: {await load_sample(session)}")
-            first = select(Category.id).where(col(Category.deleted_at).is_(None)).order_by(col(Category.id))
-            category = (await session.exec(first.limit(1))).first()
-        return Prepared(await _api_key(database, folder / "api_key"), category)
+            for seed in seeds:
+                if await seed.is_empty(session):
+                    say(await seed.load(session))
+            examples = [example for seed in seeds for example in await seed.examples(session)]
+        return Prepared(await _api_key(database, folder / "api_key"), examples)
     finally:
         await database.stop()
 

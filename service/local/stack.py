@@ -17,13 +17,15 @@ Say = Callable[[str], None]
 Arguments = dict[str, dict[str, Any]]
 
 
-def development_arguments(folder: Path, *, port: int | None, admin_port: int | None) -> Arguments:
+def development_arguments(
+    kind: type[Settings], folder: Path, *, port: int | None, admin_port: int | None
+) -> Arguments:
     """Return what development changes of the defaults; what the environment sets stays as it is.
 
     Raises SettingsError with every reason when the settings are wrong.
     """
     development: Arguments = {"app": {"environment": Environment.DEVELOPMENT}}
-    load(**development)
+    load(kind, **development)
     given = Settings()
     if "drain_delay" not in given.server.model_fields_set:
         development["server"] = {"drain_delay": 0.0}  # no load balancer has to notice
@@ -50,7 +52,7 @@ def check_ports(settings: Settings) -> None:
 
 
 @contextmanager
-def local_servers(folder: Path, arguments: Arguments, say: Say) -> Iterator[Settings]:
+def local_servers(kind: type[Settings], folder: Path, arguments: Arguments, say: Say) -> Iterator[Settings]:
     """Start what was not given, yield the settings to use it, and stop it in order.
 
     PostgreSQL is given by SLIPWAY_DATABASE__URL or …__HOST, Redis likewise; Redis may also be disabled.
@@ -70,4 +72,4 @@ def local_servers(folder: Path, arguments: Arguments, say: Say) -> Iterator[Sett
             running.callback(redis.stop)
             redis.start()
             arguments["redis"] = {"url": redis.url}
-        yield load(**arguments)
+        yield load(kind, **arguments)

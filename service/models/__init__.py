@@ -1,8 +1,7 @@
-"""All tables, so that importing this package fills the metadata."""
+"""The tables of the chassis, so that importing this package fills the metadata. Domains bring their own."""
 
 from service.models.api_key import ApiKey
-from service.models.catalog import Category, Product, ProductStatus
 from service.models.history import RowHistory
 from service.models.idempotency import IdempotencyRecord
 
-__all__ = ["ApiKey", "Category", "IdempotencyRecord", "Product", "ProductStatus", "RowHistory"]
+__all__ = ["ApiKey", "IdempotencyRecord", "RowHistory"]

@@ -46,7 +46,7 @@ class KeyCreate(Input):
         description="What the key is for; no line breaks or control characters.",
         examples=["importer"],
     )
-    scopes: list[Scope] = Field(min_length=1, max_length=50, examples=[["catalog:read"]])
+    scopes: list[Scope] = Field(min_length=1, max_length=50, examples=[["admin"]])
     days: Annotated[int | None, INTEGRAL] = Field(
         default=None, ge=1, le=3650, description="Days until it ends; null for never."
     )
@@ -60,7 +60,7 @@ class KeyRead(Output):
         examples=["gse3ndxsezxn"],
     )
     name: str = Field(examples=["importer"])
-    scopes: list[str] = Field(examples=[["catalog:read"]])
+    scopes: list[str] = Field(examples=[["admin"]])
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None = Field(description="Exact to a minute.")

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from service.resources.catalog import RESOURCES
+from service.domains import DOMAINS
 from tests.contract.specimens import create_table, specimens
 from tests.engine.api import Api, running
 from tests.process.conftest import new_key
@@ -84,7 +84,7 @@ async def serving_specimens(services: Client, name: str) -> AsyncIterator[Api]:
         async with engine.begin() as connection:
             await connection.run_sync(create_table)
         await engine.dispose()
-        async with running(url, (*RESOURCES, specimens)) as api:
+        async with running(url, [specimens], domains=DOMAINS) as api:
             yield api
     finally:
         services.drop_database(name)

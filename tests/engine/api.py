@@ -12,9 +12,10 @@ from httpx2 import ASGITransport, AsyncClient, Response
 
 from service.config import Settings
 from service.database import Database
+from service.domains import DOMAINS
 from service.main import create_app
-from service.resources.catalog import RESOURCES
 from service.resources.declaration import RestResource
+from service.resources.domain import Domain
 from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import Records
@@ -83,12 +84,23 @@ def engine_of(api: Api, resource: RestResource) -> Engine:
     return Engine(resource, services)
 
 
+def domain_of(*resources: RestResource) -> tuple[Domain]:
+    """A domain of the test's own with these resources, as the only one."""
+    return (Domain("tests", resources),)
+
+
 @asynccontextmanager
 async def running(
-    url: str, resources: Sequence[RestResource] = RESOURCES, scopes: Sequence[str] = SCOPES, **groups: Json
+    url: str,
+    resources: Sequence[RestResource] = (),
+    scopes: Sequence[str] = SCOPES,
+    *,
+    domains: Sequence[Domain] = (),
+    **groups: Json,
 ) -> AsyncIterator[Api]:
-    """An application from its start to its end."""
-    app = create_app(settings_for(url, **groups), resources)
+    """An application from its start to its end: of these resources, of these domains, or of the service's own."""
+    own = domain_of(*resources) if resources else ()
+    app = create_app(settings_for(url, **groups), (*domains, *own) or DOMAINS)
     async with lifespan(app):
         database: Database = app.state.database
         async with database.session() as session:

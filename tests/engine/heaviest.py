@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from service.domains.catalog import DOMAIN
+from service.domains.catalog.resources import categories, products
 from service.http.strict_json import MAX_CONTAINERS
-from service.resources import catalog
 from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.engine.api import CATEGORIES, PRODUCTS, Json
@@ -50,7 +51,7 @@ async def count_parts(parts: Parts, _: Annotated[Principal, require_scope("catal
     return len(parts.numbers)
 
 
-RESOURCES = (catalog.categories, replace(catalog.products, extra=router))
+CATALOG = replace(DOMAIN, resources=(categories, replace(products, extra=router)))
 
 
 @dataclass(frozen=True)

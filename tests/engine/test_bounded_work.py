@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from service.config import PerformanceSettings
-from service.resources.catalog import products
+from service.domains.catalog.resources import products
 from service.resources.lists.cursor import CursorCodec
 from service.resources.lists.listing import Lister
 from service.resources.lists.statements import Shape
@@ -20,13 +20,13 @@ from tests.engine.api import CATEGORIES, PRODUCTS, SCOPES, Api, running
 from tests.engine.heaviest import (
     ANY,
     BODIES,
+    CATALOG,
     CATEGORY,
     HEAVIEST,
     JSON,
     MERGE_PATCH,
     MOST,
     PRODUCT,
-    RESOURCES,
     TAKEN,
     Heavy,
     operations,
@@ -46,7 +46,9 @@ async def watched(services: Client, worker: int) -> AsyncIterator[tuple[Api, Wir
         patch.setattr("service.main._jobs", lambda *_: [])
         async with wire_to(services.create_database(name, migrated=True)) as wire:
             database = {"url": wire.url, "pool_min": 1, "pool_max": 1}
-            async with running(wire.url, RESOURCES, (*SCOPES, "admin"), database=database) as api:
+            async with running(
+                wire.url, scopes=(*SCOPES, "admin"), domains=[CATALOG], database=database
+            ) as api:
                 await _fill(api)
                 yield api, wire
     services.drop_database(name)

@@ -9,15 +9,15 @@ from pydantic import BaseModel, StringConstraints
 from sqlalchemy import ARRAY, Text
 from sqlmodel import Field
 
+from service.domains.catalog.resources import categories, products
 from service.main import create_app
 from service.models.base import Resource
 from service.models.indexes import array_index, prefix_index, sort_index, unique_alive
-from service.resources.catalog import categories, products
 from service.resources.declaration import DeclarationError, RestResource
 from service.resources.names import with_article, words
 from service.security.access import require_scope
 from service.security.principals import Principal
-from tests.engine.api import settings_for
+from tests.engine.api import domain_of, settings_for
 from tests.engine.tables import SCOPES, Gadget, gadgets, groups, new_metadata
 
 OTHERS = new_metadata()
@@ -77,7 +77,7 @@ def test_contradiction_is_refused(declare: Any, told: str) -> None:
 )
 def test_filter_that_cannot_work_is_refused_by_the_application(declare: Any, told: str) -> None:
     with pytest.raises(DeclarationError) as raised:
-        create_app(settings_for("postgresql://nobody@127.0.0.1:1/nothing"), [declare()])
+        create_app(settings_for("postgresql://nobody@127.0.0.1:1/nothing"), domain_of(declare()))
     assert told in str(raised.value)
 
 
@@ -85,11 +85,11 @@ def test_two_resources_under_one_path_are_refused() -> None:
     settings = settings_for("postgresql://nobody@127.0.0.1:1/nothing")
     twin = RestResource(model=Gadget, path="products", scopes=SCOPES)
     with pytest.raises(DeclarationError, match="products is declared twice"):
-        create_app(settings, [categories, products, twin])
+        create_app(settings, domain_of(categories, products, twin))
 
 
 def app_of(*resources: RestResource) -> FastAPI:
-    return create_app(settings_for("postgresql://nobody@127.0.0.1:1/nothing"), resources)
+    return create_app(settings_for("postgresql://nobody@127.0.0.1:1/nothing"), domain_of(*resources))
 
 
 class LoanRead(BaseModel):

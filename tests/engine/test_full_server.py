@@ -15,8 +15,8 @@ from httpx2 import Response
 from service.config import Settings
 from service.database import Database, DatabaseUnavailableError
 from service.database.errors import OutOfResourcesError
-from service.models.catalog import Category
-from service.resources.catalog import RESOURCES
+from service.domains.catalog.models import Category
+from service.domains.catalog.resources import RESOURCES
 from service.resources.engine import Engine, Services
 from service.resources.importing import Importer
 from service.resources.lists.cursor import CursorCodec

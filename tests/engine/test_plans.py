@@ -16,7 +16,7 @@ import pytest
 
 from service.config import PerformanceSettings
 from service.database import Database
-from service.resources.catalog import products
+from service.domains.catalog.resources import products
 from service.resources.lists.cursor import Cursor, CursorCodec
 from service.resources.lists.listing import Lister, ListQuery
 from service.resources.requests.parameters import parse_query

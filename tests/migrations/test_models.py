@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import service.domains as _tables  # noqa: F401  # importing it fills the metadata
 from service.migrations import revisions, runner
 from service.migrations.operations import SEARCH
 from service.models.base import Resource

@@ -14,12 +14,12 @@ from fastapi import APIRouter, Body, Depends, FastAPI, File, Form, Query, Reques
 from prometheus_client import REGISTRY
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.domains.catalog.resources import categories
 from service.http.handwritten import any_body, any_query
 from service.main import create_app
-from service.resources.catalog import categories
 from service.security.access import require_scope
 from service.security.principals import Principal
-from tests.engine.api import CATEGORIES, Json, settings_for
+from tests.engine.api import CATEGORIES, Json, domain_of, settings_for
 from tests.process.served import eventually
 from tests.protocol.handwritten import Running, served
 from tests.protocol.wire import Answer, wire
@@ -149,7 +149,7 @@ BODIES = {"model": "number", "mapping": "x", "json": "x", "bytes": "x", "stream"
 def app(database_url: str) -> FastAPI:
     server = {"max_body_bytes": LIMIT, "body_timeout": 0.5, "max_concurrency": PLACES}
     settings = settings_for(database_url, security={"anonymous": "write"}, server=server)
-    app = create_app(settings, [replace(categories, extra=router)])
+    app = create_app(settings, domain_of(replace(categories, extra=router)))
     app.include_router(later)
     return app
 

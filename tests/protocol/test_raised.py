@@ -10,11 +10,11 @@ import pytest
 from fastapi import APIRouter, HTTPException
 from starlette.exceptions import HTTPException as StarletteException
 
+from service.domains.catalog.resources import categories
 from service.main import create_app
-from service.resources.catalog import categories
 from service.security.access import require_scope
 from service.security.principals import Principal
-from tests.engine.api import CATEGORIES, Json, settings_for
+from tests.engine.api import CATEGORIES, Json, domain_of, settings_for
 from tests.protocol.handwritten import Running, served
 
 router = APIRouter()
@@ -56,7 +56,7 @@ async def any_status(status: int, _: Reader) -> None:
 @pytest.fixture(scope="module")
 def running(database_url: str) -> Iterator[Running]:
     settings = settings_for(database_url, security={"anonymous": "write"})
-    with served(create_app(settings, [replace(categories, extra=router)])) as running:
+    with served(create_app(settings, domain_of(replace(categories, extra=router)))) as running:
         yield running
 
 

@@ -8,13 +8,14 @@ from fastapi import APIRouter
 from httpx2 import ASGITransport, AsyncClient
 
 from service.config import Settings
+from service.domains.catalog.resources import categories
 from service.main import create_app
-from service.resources.catalog import categories
 from service.resources.declaration import RestResource
 from service.security.scoped import ScopelessRouteError
 from tests.api.conftest import MakeClient
 from tests.api.test_items import problem
 from tests.asgi import lifespan
+from tests.engine.api import domain_of
 
 SHOP = "https://shop.example"
 URL = "/api/v1/products"
@@ -125,7 +126,7 @@ def test_route_without_a_scope_cannot_start(settings: Settings) -> None:
 
     resource = RestResource(model=categories.model, path="things", scopes=categories.scopes, extra=extra)
     with pytest.raises(ScopelessRouteError, match=r"GET /api/v1/things/\{id\}/open asks for no scope"):
-        create_app(settings, [resource])
+        create_app(settings, domain_of(resource))
 
 
 @pytest.mark.parametrize("origin", ["*", "shop.example", "https://shop.example/", "ftp://x"])

@@ -8,9 +8,9 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
+from service.domains.catalog.resources import RESOURCES
 from service.models.base import SYSTEM_FIELDS
 from service.models.ids import uuid7
-from service.resources.catalog import RESOURCES
 from tests.api.conftest import Json, MakeClient, unique
 from tests.api.test_items import problem
 from tests.security.test_scopes import PRINCIPALS, TABLE, _operations

@@ -9,14 +9,15 @@ from httpx2 import ASGITransport, AsyncClient
 
 from service.config import Settings
 from service.database import Database
+from service.domains.catalog.models import Category
 from service.main import create_app
-from service.models.catalog import Category
 from service.resources.declaration import RestResource, Scopes
 from service.security.access import current_principal, require_scope
 from service.security.keys import create_key
 from service.security.principals import Principal
 from service.security.scoped import ScopelessRouteError, known_scopes
 from tests.asgi import lifespan
+from tests.engine.api import domain_of
 
 READ, PAY, AUDIT = "billing:read", "billing:admin", "audit:read"
 URL = "/api/v1/invoices"
@@ -93,7 +94,7 @@ async def billing(settings: Settings) -> AsyncIterator[FastAPI]:
     changed["security"]["anonymous"] = "read"
     changed["redis"] = {"enabled": False}
     changed["rate_limit"] = {"requests": 100, "writes": 50, "window": 3600}
-    app = create_app(Settings(**changed), [resource(routes())])
+    app = create_app(Settings(**changed), domain_of(resource(routes())))
     async with lifespan(app):
         yield app
 
@@ -151,7 +152,7 @@ async def test_scope_that_nobody_asks_for_cannot_start(settings: Settings) -> No
     async def loose(_: Annotated[Principal, require_scope(READ)]) -> None: ...
 
     with pytest.raises(ScopelessRouteError, match=f"GET .*/loose names {PAY}, but nothing asks for it"):
-        create_app(settings, [resource(extra)])
+        create_app(settings, domain_of(resource(extra)))
 
 
 async def test_credential_without_a_scope_is_no_guard_of_the_api(settings: Settings) -> None:
@@ -161,4 +162,4 @@ async def test_credential_without_a_scope_is_no_guard_of_the_api(settings: Setti
     async def open_to_many(who: Annotated[str, Depends(plain)]) -> None: ...
 
     with pytest.raises(ScopelessRouteError, match="asks for no scope"):
-        create_app(settings, [resource(extra)])
+        create_app(settings, domain_of(resource(extra)))

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, settings
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from service.resources.catalog import RESOURCES
+from service.domains import DOMAINS
 from tests.engine.api import Api, running
 from tests.services import Client
 from tests.types.table import PROBES, create_table
@@ -31,7 +31,7 @@ async def api(services: Client, worker: int) -> AsyncIterator[Api]:
     try:
         async with engine.begin() as connection:
             await connection.run_sync(create_table)
-        async with running(url, (*RESOURCES, PROBES)) as api:
+        async with running(url, [PROBES], domains=DOMAINS) as api:
             yield api
     finally:
         await engine.dispose()

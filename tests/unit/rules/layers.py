@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from tests.unit.rules.rule import Finding, Rule, Source, is_python, is_service
+from tests.unit.rules.rule import Finding, Rule, Source, is_python, is_service, service_but
 
 # From the ground up. A part is a module or package directly under `service`; parts of one row do not know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
@@ -11,10 +11,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("config",),
     ("observability", "models"),
     ("database",),
-    ("migrations", "cache", "sample", "features"),
+    ("migrations", "cache", "features"),
     ("http",),
     ("security",),
     ("resources", "backup"),
+    ("domains",),
     ("health", "docs"),
     ("admin",),
     ("main",),
@@ -58,10 +59,21 @@ def _one_way(source: Source) -> Iterator[Finding]:
                 )
 
 
+def _no_domains(source: Source) -> Iterator[Finding]:
+    for line, module in imports(source):
+        if f"{module}.".startswith("service.domains."):
+            yield line, "the chassis knows no domain: take what it needs as an argument, from main.py or cli/"
+
+
 def _no_tests(source: Source) -> Iterator[Finding]:
     for line, module in imports(source):
         if module.split(".")[0] == "tests":
             yield line, "the service must run without its tests: move what it needs into service/"
+
+
+def _has_models(path: str) -> bool:
+    is_domains = path.startswith("service/domains/") and path.endswith("/models.py")
+    return is_python(path) and (is_domains or path.startswith("service/models/"))
 
 
 def _no_web(source: Source) -> Iterator[Finding]:
@@ -90,6 +102,22 @@ RULES = (
         ),
     ),
     Rule(
+        "chassis-without-domains",
+        service_but("service/domains/", "service/main.py", "service/cli/"),
+        _no_domains,
+        bad=(
+            Source("service/local/x.py", "from service.domains import DOMAINS\n"),
+            Source("service/admin.py", "def f():\n    import service.domains.catalog.models\n"),
+            Source("service/health.py", "from service import domains\n"),
+        ),
+        good=(
+            Source("service/main.py", "from service.domains import DOMAINS\n"),
+            Source("service/cli/x.py", "from service.domains import DOMAINS\n"),
+            Source("service/domains/orders/routes.py", "from service.domains.orders.models import Order\n"),
+            Source("service/admin.py", "from service.resources.domain import Domain\n"),
+        ),
+    ),
+    Rule(
         "service-without-tests",
         is_service,
         _no_tests,
@@ -98,12 +126,16 @@ RULES = (
     ),
     Rule(
         "models-without-web",
-        lambda path: is_python(path) and path.startswith("service/models/"),
+        _has_models,
         _no_web,
         bad=(
             Source("service/models/x.py", "from fastapi import Request\n"),
             Source("service/models/x.py", "import starlette.requests\n"),
+            Source("service/domains/orders/models.py", "from fastapi import Request\n"),
         ),
-        good=(Source("service/models/x.py", "from sqlmodel import Field\n"),),
+        good=(
+            Source("service/models/x.py", "from sqlmodel import Field\n"),
+            Source("service/domains/orders/routes.py", "from fastapi import APIRouter\n"),
+        ),
     ),
 )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from service.sample.ranges import RANGES, Range
+from service.domains.catalog.sample.ranges import RANGES, Range
 
 FIRST_DAY = datetime(2025, 1, 6, 8, tzinfo=UTC)
 BETWEEN = timedelta(minutes=97)  # from one new product to the next

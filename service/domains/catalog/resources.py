@@ -1,7 +1,6 @@
-"""The sample catalogue as REST resources."""
+"""The catalogue as REST resources."""
 
-from service.models.catalog import Category, Product
-from service.resources import summary
+from service.domains.catalog.models import Category, Product
 from service.resources.declaration import RestResource, Scopes
 
 CATALOG = Scopes(read="catalog:read", write="catalog:write")
@@ -14,7 +13,6 @@ categories = RestResource(
     filterable=("slug", "name", "created_at"),
     sortable=("created_at", "name"),
     searchable=("name", "description"),
-    extra=summary.router,
 )
 
 products = RestResource(

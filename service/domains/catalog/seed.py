@@ -10,9 +10,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.domains.catalog.models import Category, Product
+from service.domains.catalog.sample.rows import categories, products
 from service.models.base import Resource
-from service.models.catalog import Category, Product
-from service.sample.catalog import categories, products
+from service.resources.domain import Example, Seed
 
 
 @dataclass(frozen=True)
@@ -60,3 +61,21 @@ async def _add(session: AsyncSession, table: type[Resource], rows: Sequence[dict
     statement = insert(table).on_conflict_do_nothing().returning(col(table.id))
     complete = [{**row, "updated_at": row["created_at"]} for row in rows]
     return len((await session.exec(statement, params=complete)).all()) if complete else 0
+
+
+async def _load(session: AsyncSession) -> str:
+    return f"sample catalogue: {await load_sample(session)}"
+
+
+async def _examples(session: AsyncSession) -> Sequence[Example]:
+    """The newest products, and a create: of a product in the first category, or of a category when there is none."""
+    first = select(Category.id).where(col(Category.deleted_at).is_(None)).order_by(col(Category.id))
+    category = (await session.exec(first.limit(1))).first()
+    listed = Example("products?status=active&sort=-created_at&limit=3")
+    if category is None:
+        return listed, Example("categories", """{"slug": "try-'$RANDOM'", "name": "A first category"}""")
+    rest = f'"name": "Paper lantern", "price": "24.90", "category_id": "{category}"'
+    return listed, Example("products", f"""{{"sku": "TRY-'$RANDOM'", {rest}}}""")
+
+
+SEED = Seed(load=_load, is_empty=is_empty, examples=_examples)

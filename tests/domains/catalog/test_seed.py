@@ -1,9 +1,10 @@
-"""The sample catalogue and its loading."""
+"""The sample catalogue, its loading, and the requests that `slipway dev` prints."""
 
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event
@@ -12,11 +13,12 @@ from sqlmodel import col, delete, func, select, update
 from service import clock
 from service.config import Settings
 from service.database import Database
-from service.models.catalog import Category, Product, ProductStatus
+from service.domains.catalog.models import Category, Product, ProductStatus
+from service.domains.catalog.sample.rows import categories, products
+from service.domains.catalog.seed import SEED, Loaded, is_empty, load_sample
 from service.models.history import RowHistory
-from service.sample.catalog import categories, products
-from service.sample.load import Loaded, is_empty, load_sample
 from tests.conftest import DatabaseFactory
+from tests.local.test_seed import seed
 
 
 @pytest.fixture
@@ -134,3 +136,27 @@ async def test_loading_is_a_few_statements(database: Database) -> None:
     event.listen(database.engine.sync_engine, "before_cursor_execute", note)
     await load(database)
     assert len(statements) <= 4, statements
+
+
+def test_command_says_what_it_added_and_adds_nothing_twice(
+    fresh_database: DatabaseFactory, tmp_path: Path
+) -> None:
+    url = fresh_database()
+    first, second = seed(tmp_path, url), seed(tmp_path, url)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    expected = f"{len(categories())} categories and {len(products())} products"
+    assert first.stdout == f"sample catalogue: added {expected}\n"
+    assert second.stdout == f"sample catalogue: nothing to add to its {expected}\n"
+
+
+async def test_examples_without_a_category_make_one_first(database: Database) -> None:
+    async with database.session() as session:
+        assert [one.path.partition("?")[0] for one in await SEED.examples(session)] == [
+            "products",
+            "categories",
+        ]
+    await load(database)
+    async with database.session() as session:
+        listed, created = await SEED.examples(session)
+    assert (listed.body, created.path) == ("", "products")
+    assert str(min(category["id"] for category in categories())) in created.body

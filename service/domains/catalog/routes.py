@@ -1,4 +1,4 @@
-"""A hand-written route beside the generated ones: what a category holds, counted by the ORM."""
+"""A hand-written route: what a category holds, counted by the ORM."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -9,16 +9,16 @@ from pydantic import BaseModel, Field
 from sqlalchemy import func
 from sqlmodel import col, select
 
+from service.domains.catalog.models import Category, Product, ProductStatus
 from service.http.openapi import responses_of
 from service.http.problems import NotFound
 from service.http.session import SessionDep
-from service.models.catalog import Category, Product, ProductStatus
 from service.resources.documentation import ALWAYS
 from service.resources.requests.parameters import plain_request
 from service.security.access import require_scope
 from service.security.principals import Principal
 
-router = APIRouter(dependencies=[Depends(plain_request)])
+router = APIRouter(prefix="/categories", tags=["categories"], dependencies=[Depends(plain_request)])
 
 
 class CategorySummary(BaseModel):

@@ -1,4 +1,4 @@
-"""The sample domain: a catalogue of products in categories."""
+"""The tables of the catalogue: products in categories."""
 
 from decimal import Decimal
 from enum import StrEnum

@@ -1,0 +1,118 @@
+"""A domain: what a part of a team's code brings to the service. `service.domains.DOMAINS` lists them."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from fastapi import APIRouter
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service.config import Group, Settings
+from service.database import Database
+from service.observability.periodic import Job
+from service.resources.declaration import RestResource
+
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
+
+
+class DomainError(Exception):
+    """A domain that cannot be part of the service; raised at start-up, naming the domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A request that `slipway dev` prints as a curl command.
+
+    `path` is relative to `/api/v1/` and may have a query. `body` is the JSON to POST, written for the inside of single
+    quotes in a shell, so `'$RANDOM'` gives each run another value; without a body the request is a GET.
+    """
+
+    path: str
+    body: str = ""
+
+
+async def _no_examples(_: AsyncSession) -> Sequence[Example]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """Sample data. Each function gets a session whose transaction its caller commits.
+
+    `load` adds what is missing, changes nothing that exists, and returns a line that says what it added. `is_empty`
+    tells whether the domain has no rows, not even deleted ones; only then does `slipway dev` load. `examples` returns
+    requests to try on what is there.
+    """
+
+    load: Callable[[AsyncSession], Awaitable[str]]
+    is_empty: Callable[[AsyncSession], Awaitable[bool]]
+    examples: Callable[[AsyncSession], Awaitable[Sequence[Example]]] = _no_examples
+
+
+def _no_jobs(_: Database, __: Settings) -> Sequence[Job]:
+    return ()
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """What a domain brings. Every field but the name is optional.
+
+    `routers` are served under `/api/v1`; each of their routes asks for a scope. Those without a tag get the domain's
+    name. `jobs` makes the periodic work of each process. `settings` is a class whose fields all have defaults:
+    `SLIPWAY_<NAME>__<FIELD>` sets one, and `Settings.group` returns the values.
+    Raises `DomainError`.
+    """
+
+    name: str
+    resources: Sequence[RestResource] = ()
+    routers: Sequence[APIRouter] = ()
+    jobs: Callable[[Database, Settings], Sequence[Job]] = _no_jobs
+    settings: type[Group] | None = None
+    seed: Seed | None = None
+
+    def __post_init__(self) -> None:
+        if not NAME.match(self.name):
+            raise DomainError(
+                f"{self.name!r}: a domain's name has small letters, digits and single underscores"
+            )
+        if self.settings is not None and (name := self._without_default(self.settings)):
+            raise DomainError(f"{self.name}: the setting {name} needs a default")
+
+    @staticmethod
+    def _without_default(settings: type[Group]) -> str | None:
+        return next((name for name, field in settings.model_fields.items() if field.is_required()), None)
+
+
+def resources_of(domains: Sequence[Domain]) -> tuple[RestResource, ...]:
+    """The resources of all domains. Raises `DomainError` when two domains have one name."""
+    names = [domain.name for domain in domains]
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        raise DomainError(f"{twins[0]}: two domains have this name")
+    return tuple(chain.from_iterable(domain.resources for domain in domains))
+
+
+def jobs_of(
+    domains: Sequence[Domain], database: Database, settings: Settings, *, taken: Sequence[Job]
+) -> list[Job]:
+    """The jobs of all domains. Raises `DomainError` for a name that another job, or one of `taken`, has: row history
+    and logs tell jobs apart by it."""
+    names = {job.name for job in taken}
+    found = []
+    for domain in domains:
+        for job in domain.jobs(database, settings):
+            if job.name in names:
+                raise DomainError(f"{domain.name}: another job is called {job.name} too; rename one of them")
+            names.add(job.name)
+            found.append(job)
+    return found
+
+
+def settings_of(domains: Sequence[Domain]) -> type[Settings]:
+    """The settings of the service with a group for each domain that has one. Raises `DomainError` for a domain whose
+    name the service's own settings have."""
+    groups = {domain.name: domain.settings for domain in domains if domain.settings is not None}
+    for name in groups:
+        if name in Settings.model_fields or hasattr(Settings, name):
+            raise DomainError(f"{name}: the service has settings of this name; rename the domain")
+    return Settings.with_groups(groups)

@@ -1,0 +1,1 @@
+"""Tests of the team's code, a folder for each domain."""

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from service.config import Settings
+from service.domains import DOMAINS
+from service.resources.domain import settings_of
 
 CHART = Path(__file__).parent
 BEGIN, END = "<!-- values: written by `make chart-reference` -->", "<!-- end of values -->"
@@ -69,9 +70,9 @@ def _setting(found: Schema, definitions: dict[str, Schema]) -> Schema:
 
 
 def _settings() -> Schema:
-    """Every group of the service's settings; a name that is none is refused where it stands."""
+    """Every group of the service's settings and of its domains'; a name that is none is refused where it stands."""
     groups = {}
-    for name, info in Settings.model_fields.items():
+    for name, info in settings_of(DOMAINS).model_fields.items():
         whole = type(info.default).model_json_schema()
         fields, definitions = whole.get("properties", {}), whole.get("$defs", {})
         groups[name] = _strict({field: _setting(one, definitions) for field, one in fields.items()})

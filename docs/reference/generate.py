@@ -12,8 +12,10 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from service import main as _everything  # noqa: F401  # what it imports has problems and metrics
 from service.config import Settings
+from service.domains import DOMAINS
 from service.http import problems
 from service.observability.metrics import RequestMetrics
+from service.resources.domain import settings_of
 
 HERE = Path(__file__).parent
 NOTICE = "<!-- Written by `make reference`. Change the code, not this page. -->"
@@ -50,7 +52,7 @@ def _settings() -> Iterator[str]:
         "every reason why production would not start. An empty value is the same as none, in every source. A list is "
         'words separated by commas, or JSON: `a,b` or `["a", "b"]`; `[]` is an empty list.',
     )
-    schema = Settings.model_json_schema()
+    schema = settings_of(DOMAINS).model_json_schema()
     for name, group in schema["properties"].items():
         definition = schema["$defs"][group["$ref"].rpartition("/")[2]]
         yield from (f"## {name}", "")

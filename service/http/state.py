@@ -60,5 +60,5 @@ def route_of(scope: MutableMapping[str, Any]) -> Any:
 
 
 def template_of(scope: MutableMapping[str, Any]) -> str | None:
-    """The template of the route that was chosen, `/api/v1/products/{id}`; None when there was none."""
+    """The template of the route that was chosen, `/api/v1/orders/{id}`; None when there was none."""
     return getattr(route_of(scope), "path_format", None)

@@ -28,7 +28,7 @@ from service.security.principals import Principal
 
 
 class _ItemId(Convertor[str]):
-    """Ids in paths: nothing else is one, so `/products/bulk` is no item and has no methods of items."""
+    """Ids in paths: nothing else is one, so `/orders/bulk` is no item and has no methods of items."""
 
     regex = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 

@@ -15,7 +15,7 @@ from service.database import Database
 from service.domains import DOMAINS
 from service.main import create_app
 from service.resources.declaration import RestResource
-from service.resources.domain import Domain
+from service.resources.domain import Domain, settings_of
 from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import Records
@@ -37,7 +37,7 @@ def unique(prefix: str) -> str:
     return f"{prefix}-{next(_numbers)}"
 
 
-def settings_for(url: str, **groups: Json) -> Settings:
+def settings_for(url: str, kind: type[Settings] = Settings, **groups: Json) -> Settings:
     """Settings of an application on that database: no Redis, patient with a busy machine; `groups` win."""
     defaults: dict[str, Json] = {
         "app": {"environment": "test"},
@@ -48,7 +48,7 @@ def settings_for(url: str, **groups: Json) -> Settings:
         "logging": {"access": False},
     }
     names = defaults.keys() | groups.keys()
-    return Settings.model_validate({name: defaults.get(name, {}) | groups.get(name, {}) for name in names})
+    return kind.model_validate({name: defaults.get(name, {}) | groups.get(name, {}) for name in names})
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ async def running(
 ) -> AsyncIterator[Api]:
     """An application from its start to its end: of these resources, of these domains, or of the service's own."""
     own = domain_of(*resources) if resources else ()
-    app = create_app(settings_for(url, **groups), (*domains, *own) or DOMAINS)
+    every = (*domains, *own) or DOMAINS
+    app = create_app(settings_for(url, settings_of(every), **groups), every)
     async with lifespan(app):
         database: Database = app.state.database
         async with database.session() as session:

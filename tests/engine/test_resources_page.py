@@ -12,8 +12,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from service.main import API
+from service.resources.domain import Domain
 from tests.conftest import DatabaseFactory
-from tests.engine.api import problem, running
+from tests.engine.api import Api, problem, running
 from tests.engine.tables import new_metadata, set_apart
 
 PAGE = Path(__file__).parents[2] / "docs" / "resources.md"
@@ -27,7 +28,7 @@ def code() -> dict[str, Any]:
     text = "\n".join(blocks)
     text = text.replace("table=True):", "table=True):\n    metadata = METADATA", 1)
     found: dict[str, Any] = {"METADATA": new_metadata(), "__name__": "resources_page"}
-    exec(compile(text, str(PAGE), "exec"), found)
+    exec(compile(text, "<docs/resources.md>", "exec"), found)
     return found
 
 
@@ -47,12 +48,30 @@ async def migrate(url: str, *upgrades: Any, apart: bool = False) -> None:
         await engine.dispose()
 
 
+async def domain_works(api: Api, domain: Domain) -> None:
+    """Its route reads its settings, its seed adds once, its job does what it says."""
+    assert (await api.client.get(f"{API}/carriers")).json() == ["post", "drone"]
+    assert domain.seed is not None
+    for told in ("orders: added 1", "orders: nothing to add"):
+        async with api.database.session() as session:
+            assert await domain.seed.load(session) == told
+    await api.make("orders", number="empty", total="0")
+    (job,) = domain.jobs(api.database, api.app.state.settings)
+    await job.work()
+    left = (await api.client.get(f"{API}/orders")).json()["items"]
+    assert [order["number"] for order in left] == ["SAMPLE-1"]
+
+
 async def test_page_makes_a_resource(fresh_database: DatabaseFactory) -> None:
     page, url = code(), fresh_database()
     await migrate(url, page["upgrade"], apart=True)
     hooks = page["OrderHooks"]()
     orders = dataclasses.replace(page["orders"], hooks=hooks, extra=page["router"])
-    async with running(url, [orders], SCOPES) as api:
+    domain = dataclasses.replace(page["DOMAIN"], resources=[orders])
+    carriers = {"carriers": "post,drone", "clean_seconds": 1}
+    async with running(url, scopes=SCOPES, domains=[domain], orders=carriers) as api:
+        await domain_works(api, domain)
+        hooks.told.clear()
         made = await api.make("orders", number="a-1", total="12.50", note="in a brass box", margin="3.00")
         item = made.json()
         assert (item["number"], item["details"]) == ("A-1", {})

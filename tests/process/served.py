@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import httpx2
 
@@ -72,6 +72,8 @@ def reached(host: str) -> str:
 class Served:
     """One run of `slipway serve`, on free ports of this machine unless settings name them, its output in a file."""
 
+    program: ClassVar[Sequence[str]] = (SLIPWAY,)
+
     def __init__(self, home: Path, **settings: object) -> None:
         self.port, self.admin_port = (
             int(str(settings.get(name) or next_port())) for name in ("server__port", "server__admin_port")
@@ -89,7 +91,12 @@ class Served:
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 # It dies with the process of the tests, however that ends.
-                command_line(Path(SLIPWAY), ["serve"], account=None, on_parent_death=signal.SIGKILL),
+                command_line(
+                    Path(self.program[0]),
+                    [*self.program[1:], "serve"],
+                    account=None,
+                    on_parent_death=signal.SIGKILL,
+                ),
                 cwd=home,
                 env=environment(**given),
                 stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""`POST /products/bulk`: up to a thousand changes, all or nothing, or each for itself."""
+"""`POST /orders/bulk`: up to a thousand changes, all or nothing, or each for itself."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

@@ -1,4 +1,4 @@
-"""`PATCH` and `PUT /products/{id}`: changing one item, guarded by its tag; `PUT` may also create under a known id."""
+"""`PATCH` and `PUT /orders/{id}`: changing one item, guarded by its tag; `PUT` may also create under a known id."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""`POST /products`: a new item, once, however often the request is repeated under one key."""
+"""`POST /orders`: a new item, once, however often the request is repeated under one key."""
 
 from starlette.requests import Request
 from starlette.responses import Response

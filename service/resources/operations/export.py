@@ -1,4 +1,4 @@
-"""`GET /products/export`: the whole filtered list as newline-delimited JSON, in constant memory."""
+"""`GET /orders/export`: the whole filtered list as newline-delimited JSON, in constant memory."""
 
 import asyncio
 from collections.abc import AsyncGenerator

@@ -1,4 +1,4 @@
-"""`GET /products`: one page of a list. Also `GET /categories/{id}/products`, the same among one parent's items."""
+"""`GET /orders`: one page of a list. Also `GET /customers/{id}/orders`, the same among one parent's items."""
 
 import orjson
 from starlette.requests import Request

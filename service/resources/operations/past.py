@@ -1,4 +1,4 @@
-"""`GET /products/{id}/history`: who changed what and when, newest first."""
+"""`GET /orders/{id}/history`: who changed what and when, newest first."""
 
 from typing import Any
 

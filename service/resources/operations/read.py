@@ -1,4 +1,4 @@
-"""`GET /products/{id}`: one item, as it is or as it was."""
+"""`GET /orders/{id}`: one item, as it is or as it was."""
 
 from starlette.requests import Request
 from starlette.responses import Response

@@ -1,4 +1,4 @@
-"""`DELETE /products/{id}` and `POST /products/{id}/restore`: out of sight, and back."""
+"""`DELETE /orders/{id}` and `POST /orders/{id}/restore`: out of sight, and back."""
 
 from starlette.requests import Request
 from starlette.responses import Response

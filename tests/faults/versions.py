@@ -57,7 +57,7 @@ class Version:
 
     def without_attributes_but_gifts(self) -> "Version":
         """Give products a field, and take one from them that the database still has."""
-        models = self.folder / "service" / "models" / "catalog.py"
+        models = self.folder / "service" / "domains" / "catalog" / "models.py"
         text = models.read_text()
         begin, end = text.index("    attributes: dict"), text.index("    category_id: UUID")
         models.write_text(text[:begin] + GIFT.lstrip("\n") + text[end:])

@@ -98,7 +98,7 @@ def durations_are_counted_in_those(run: Running) -> None:
 
 @setting("logging__format", "console", process="data")
 def lines_are_for_humans(run: Running) -> None:
-    assert run.service.output
+    assert eventually(lambda: run.service.output)
     assert '{"time"' not in run.service.output
 
 

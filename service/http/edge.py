@@ -109,6 +109,8 @@ class Edge:
                 await self._answer(exchange)
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
+            if (refusal := scope.get(REFUSAL)) is not None:
+                refusal.__traceback__ = None  # whose frames hold what came of the body, and the scope itself
             forget(scope)
             self._report(exchange, scope["method"])
 

@@ -72,3 +72,20 @@ def test_memory_of_a_full_house_is_within_the_limit_of_the_chart(start: Start, d
         push(clients, data)
         assert peak(server.process.pid) < limit()
         assert server.probe("/livez") == 200
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("descriptors")
+def test_bodies_of_refused_requests_are_given_up(start: Start) -> None:
+    """One after the other fills the room for bodies, is refused with its next bytes, and leaves the room to the next."""
+    slow = {"server__header_timeout": 60, "server__body_timeout": 60}
+    with start(**slow, **allocator()) as server, ExitStack() as stack:
+        clients = [stack.enter_context(wire(server.port)) for _ in range(CLIENTS)]
+        forget(server.process.pid)
+        for client in clients:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                client.send(UNENDED_BODY[:130_000])
+                time.sleep(0.002)  # the server reads it as a part of its own
+                client.send(UNENDED_BODY[130_000:630_000])
+        assert peak(server.process.pid) < limit()
+        assert server.probe("/livez") == 200

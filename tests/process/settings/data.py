@@ -98,7 +98,8 @@ def durations_are_counted_in_those(run: Running) -> None:
 
 @setting("logging__format", "console", process="data")
 def lines_are_for_humans(run: Running) -> None:
-    assert eventually(lambda: run.service.output)
+    run.service.api.get(LIST, headers={"Authorization": "Bearer nobody's"})
+    assert eventually(lambda: "credentials refused" in run.service.output)
     assert '{"time"' not in run.service.output
 
 

@@ -1,4 +1,4 @@
-"""docs/resources.md: its code runs, and does what the page says."""
+"""docs/resources.md and docs/handwritten.md: their code runs, and does what the pages say."""
 
 import dataclasses
 import re
@@ -17,18 +17,19 @@ from tests.conftest import DatabaseFactory
 from tests.engine.api import Api, problem, running
 from tests.engine.tables import new_metadata, set_apart
 
-PAGE = Path(__file__).parents[2] / "docs" / "resources.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = (DOCS / "resources.md", DOCS / "handwritten.md")
 SCOPES = ("orders:read", "orders:write")
 
 
 @cache
 def code() -> dict[str, Any]:
-    """What the blocks of the page define, with a table that no other test meets."""
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    text = "\n".join(blocks)
+    """What the blocks of the pages define, with a table that no other test meets."""
+    pages = "\n".join(page.read_text("utf-8") for page in PAGES)
+    text = "\n".join(re.findall(r"```python\n(.*?)```", pages, re.DOTALL))
     text = text.replace("table=True):", "table=True):\n    metadata = METADATA", 1)
     found: dict[str, Any] = {"METADATA": new_metadata(), "__name__": "resources_page"}
-    exec(compile(text, "<docs/resources.md>", "exec"), found)
+    exec(compile(text, "<docs>", "exec"), found)
     return found
 
 
@@ -100,7 +101,7 @@ async def test_page_makes_a_resource(fresh_database: DatabaseFactory) -> None:
 
 
 def test_page_names_every_call_and_every_operation() -> None:
-    text = PAGE.read_text("utf-8")
+    text = PAGES[0].read_text("utf-8")
     for path in (
         "orders",
         "orders/{id}",

@@ -27,7 +27,7 @@ env: $(STAMP) ## Build the Python environment in .venv
 run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis and sample data (PORT=, ADMIN_PORT=)
 	@exec $(BIN)/slipway dev
 
-test: $(STAMP) ## Run the tests that this machine can run, but for the long ones (ARGS=)
+test: $(STAMP) ## Run the tests that this machine can run, except the long ones (ARGS=)
 	@$(BIN)/pytest -n auto -m "not long and not fault and not observability" $(ARGS)
 
 test-long: $(STAMP) ## Run the long tests: the whole API by its document, plans over a million rows, a large crowd
@@ -102,7 +102,7 @@ chart-test: $(STAMP) ## Test the chart without a cluster, by reviewers' programs
 	@tests/chart/tools .local/chart-tools
 	@SLIPWAY_CHART_TOOLS=$(CURDIR)/.local/chart-tools $(BIN)/pytest -n 2 -m "not observability" tests/chart tests/observability
 
-observability-test: $(STAMP) ## Put every query of dashboards and alerts to a real Prometheus, and to a real Loki where there is one (PICTURES=1: draw docs/pictures)
+observability-test: $(STAMP) ## Run every query of dashboards and alerts on a real Prometheus, and on a real Loki if there is one (PICTURES=1: draw docs/pictures)
 	@SLIPWAY_PICTURES=$(if $(PICTURES),$(CURDIR)/docs/pictures) $(BIN)/pytest -m observability tests/observability
 
 cluster-up: image chart-deps ## Make a cluster for tests: KUBECONFIG's, or kind's (SLIPWAY_KIND_IMAGE=), with the image in it

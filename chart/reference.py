@@ -43,7 +43,7 @@ QUANTITY = {"type": ["string", "integer"], "pattern": "^[0-9]+(\\.[0-9]+)?(m|[kM
 AMOUNTS = _strict(dict.fromkeys(("cpu", "memory", "ephemeral-storage"), QUANTITY))
 PROBE = ("periodSeconds", "timeoutSeconds", "failureThreshold")
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-# Values of the environment are texts: a text that reads as the type is as good, and an empty one is the same as none.
+# Environment variables are text: a text that parses as the type is accepted, and an empty one counts as unset.
 READS_AS = {"integer": "^[0-9]*$", "number": "^([0-9]+([.][0-9]+)?)?$"}
 
 
@@ -70,7 +70,7 @@ def _setting(found: Schema, definitions: dict[str, Schema]) -> Schema:
 
 
 def _settings() -> Schema:
-    """Every group of the service's settings and of its domains'; a name that is none is refused where it stands."""
+    """Return the schema of all settings, of the service and its domains. It allows no other names, at any level."""
     groups = {}
     for name, info in settings_of(DOMAINS).model_fields.items():
         whole = type(info.default).model_json_schema()

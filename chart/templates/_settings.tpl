@@ -150,7 +150,7 @@ component: all but the server are told of the database alone, so that no other s
 {{- end }}
 
 {{/*
-Secrets as files under /run/secrets/slipway/GROUP/FIELD. The service reads a changed secret again by itself.
+Secrets as files under /run/secrets/slipway/GROUP/FIELD. The service re-reads a changed secret without a restart.
 Called as slipway.env is.
 */}}
 {{- define "slipway.secrets.volume" -}}

@@ -4,7 +4,7 @@ import pytest
 
 from tests.chart.rendering import notes, profile
 
-NODE_PORT = "http://NODE:{}/docs (with the address of a node, and the port that this prints)"
+NODE_PORT = "http://NODE:{}/docs (NODE: the address of a node; the port: what the command prints)"
 
 ADDRESS = "{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}"
 
@@ -16,7 +16,7 @@ ADDRESS = "{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].
         (
             "type=LoadBalancer,service.port=81",
             f"get service slipway -o jsonpath='{ADDRESS}'",
-            "http://ADDRESS:81/docs (with the address that this prints, once the cluster has given one)",
+            "http://ADDRESS:81/docs (ADDRESS: what the command prints once the cluster has assigned one)",
         ),
         (
             "type=NodePort",

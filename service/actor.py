@@ -1,4 +1,4 @@
-"""Who changes rows: the principal of a request, a job or a command. A task inherits it from who starts it."""
+"""Who changes rows: the principal of a request, a job or a command. A task inherits it from its creator."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ NOBODY = "system"
 
 
 class Acting(Protocol):
-    """What a request knows of itself. Both may become known while it runs."""
+    """The principal and id of a request. Both may be set while it runs."""
 
     @property
     def actor(self) -> str:
@@ -33,19 +33,19 @@ _current: ContextVar[Acting | None] = ContextVar("actor", default=None)
 
 
 def current() -> Acting | None:
-    """Who acts now, None where nobody has said so."""
+    """Return the current actor, or None if none is set."""
     return _current.get()
 
 
 def name() -> str:
-    """What `created_by` and `updated_by` of a new row say: the actor, or `system` where nobody has said who acts."""
+    """Return the author for `created_by` and `updated_by` of a new row: the actor, or `system` if none is set."""
     acting = _current.get()
     return NOBODY if acting is None else acting.actor
 
 
 @contextmanager
 def acting_as(acting: Acting) -> Iterator[None]:
-    """Within the block, whatever changes rows does so for this actor."""
+    """All changes within the block are made by this actor."""
     token = _current.set(acting)
     try:
         yield

@@ -18,7 +18,7 @@ from service.migrations import revisions
 
 READY, NOT_READY = 200, 503
 
-TAG = {"name": "health", "description": "Whether the service can answer requests."}
+TAG = {"name": "health", "description": "Whether the service can serve requests."}
 public = APIRouter(tags=[TAG["name"]], dependencies=[Depends(any_query)])
 
 

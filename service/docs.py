@@ -1,6 +1,6 @@
-"""The docs page: Swagger UI with its scripts out of a wheel, so it works without internet and inline scripts.
+"""The docs page: Swagger UI with scripts from a wheel, so it needs no internet access and no inline scripts.
 
-Its URLs are relative, so that it works behind a proxy that strips a path without saying so.
+Its URLs are relative, so it works behind a proxy that strips a path without telling the service.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-_PUBLIC_PATHS = 8  # that proxies name at a time
+_PUBLIC_PATHS = 8  # different ones that proxies send
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -53,7 +53,7 @@ def install(app: FastAPI) -> None:
 
     @lru_cache(_PUBLIC_PATHS)
     def document(public_path: str) -> tuple[bytes, str]:
-        """The document and its tag, whose server is the one that the client has found it at."""
+        """Return the document, with the server URL that the client used, and its entity tag."""
         body = orjson.dumps({**app.openapi(), "servers": [{"url": public_path or "/"}]})
         return body, f'"{hashlib.sha256(body).hexdigest()[:16]}"'
 

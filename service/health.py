@@ -107,7 +107,7 @@ def _no_database(detail: str) -> Check:
 
 
 async def _redis(redis: Redis) -> Check:
-    """Bounded, so that it delays no probe: without a connection it waits for one."""
+    """Limit the wait for a connection, so that no probe is delayed."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
             works = await redis.ping()

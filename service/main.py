@@ -1,4 +1,4 @@
-"""The application: settings and domains in, a FastAPI application out. Read it top to bottom."""
+"""Builds the FastAPI application from settings and domains. Read it top to bottom."""
 
 import asyncio
 import gc
@@ -41,7 +41,7 @@ from service.security.scoped import known_scopes, require_scopes
 from service.security.tokens.verifier import TokenVerifier
 
 API = "/api/v1"
-# Of the chassis' own routes.
+# The chassis' own routes.
 TAGS = (api_keys.TAG, admin.TAG)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -106,7 +106,7 @@ def _route(app: FastAPI, domains: Sequence[Domain], engines: Sequence[Engine], g
         app.include_router(router, prefix=API)
     app.include_router(api_keys.router, prefix=API)
     app.include_router(admin.public)
-    for domain in domains:  # last, so that none of their paths hides one of those
+    for domain in domains:  # last, so that their paths cannot hide the service's own
         for router in domain.routers:
             app.include_router(router, prefix=API, tags=None if router.tags else [domain.name])
     refuse_conflicts(app, engines, taken={tag["name"]: tag["description"] for tag in TAGS})
@@ -164,9 +164,9 @@ def _lifespan(
     jobs: Sequence[Job],
     closing: Sequence[Step],
 ) -> Lifespan:
-    """Start what serves and what runs beside it; at the end close what there is to close, in that order.
+    """Start connections and background jobs; at shutdown, close them in order.
 
-    What is started at once takes as long as the slowest, and returns in time when its server is away.
+    Connections start concurrently, and none waits long for an unreachable server.
     """
 
     @asynccontextmanager

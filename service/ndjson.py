@@ -1,4 +1,4 @@
-"""Newline-delimited JSON, as it is written: exports, reports of imports, log lines."""
+"""Newline-delimited JSON, as exports, import reports and log lines use it."""
 
 # U+0085, U+2028 and U+2029, at which some readers split lines (Unicode, section 5.8; Python's `splitlines`).
 _SEPARATORS = (
@@ -9,7 +9,7 @@ _SEPARATORS = (
 
 
 def escape_separators(lines: bytes) -> bytes:
-    """The same JSON in UTF-8 without characters that end a line, other than its newlines."""
+    """Return the same JSON in UTF-8, with all line separators except newlines escaped."""
     for character, escape in _SEPARATORS:
         lines = lines.replace(character, escape)
     return lines

@@ -1,4 +1,4 @@
-"""Connections to Redis, opened in the background: a command takes one that is open already, or does without."""
+"""Connections to Redis, opened in the background. A command uses an open connection or fails at once."""
 
 import asyncio
 import contextlib
@@ -16,18 +16,17 @@ END_SECONDS = 0.5
 
 
 class NotConnectedError(Exception):
-    """No connection is open now; one is being opened."""
+    """No connection is open yet; one is being opened."""
 
 
 class ConnectError(Exception):
-    """A connection could not be opened. Its cause says why; none means that it took longer than the limit."""
+    """A connection could not be opened. `__cause__` says why; without a cause, connecting timed out."""
 
 
 class Connections:
     """At most `most` connections, each opened within `seconds`.
 
-    `failed` is called with the error when the last hope of a connection is gone: none is open, and none could be
-    opened.
+    `failed` is called with the error when no connection is open and none could be opened.
     """
 
     def __init__(
@@ -50,9 +49,9 @@ class Connections:
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[AbstractConnection]:
-        """An open connection; the caller bounds the wait for one that others use. Raises `NotConnectedError`.
+        """Yield an open connection; the caller limits the wait for a busy one. Raises `NotConnectedError`.
 
-        A block that ends by an error ends the connection too, unless it was Redis that answered with the error.
+        If the block raises, the connection is closed, unless the error is an answer from Redis.
         """
         connection = await self._take()
         answered = False
@@ -63,7 +62,7 @@ class Connections:
             answered = connection.is_connected
             raise
         finally:
-            # One that `drop` has forgotten meanwhile leads to where it should not.
+            # `drop` may have been called meanwhile: the connection then leads to the wrong server.
             kept = answered and connection in self._used
             self._used.discard(connection)
             if kept:
@@ -77,17 +76,17 @@ class Connections:
             await asyncio.shield(self.open_behind())
 
     def open_behind(self) -> asyncio.Task[None]:
-        """The task that opens the first connection; `failed` hears of it when it cannot."""
+        """Return the task that opens the first connection. If it fails, it calls `failed`."""
         return self._first.start("first", self._add)
 
     async def drop(self) -> None:
-        """End the idle connections now, and those in use when they are given back."""
+        """Close the idle connections now, and those in use when they are returned."""
         self._used.clear()
         idle, self._idle = self._idle, deque()
         await asyncio.gather(*map(_end, idle))
 
     async def close(self) -> None:
-        """End what is open, and stop opening more."""
+        """Close all connections, and stop opening more."""
         await self._first.close()
         for task in self._opening:
             task.cancel()
@@ -96,9 +95,7 @@ class Connections:
 
     async def _take(self) -> AbstractConnection:
         while self._idle:
-            connection = (
-                self._idle.popleft()
-            )  # the one that was idle for longest, so that none is for too long
+            connection = self._idle.popleft()  # the longest idle one, so that every connection is used
             self._used.add(connection)
             if await _usable(connection):
                 return connection
@@ -127,7 +124,7 @@ class Connections:
     def _added(self, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)
         if not task.cancelled():
-            task.exception()  # told by `failed` where it matters
+            task.exception()  # `failed` reports it if it matters
 
     async def _add(self) -> None:
         try:
@@ -164,7 +161,7 @@ class Connections:
 
 
 async def _usable(connection: AbstractConnection) -> bool:
-    """Whether the server has neither closed the connection nor said what nobody asked for."""
+    """Whether the server has neither closed the connection nor sent unrequested data."""
     try:
         return connection.is_connected and not await connection.can_read()
     except LOST:
@@ -172,13 +169,13 @@ async def _usable(connection: AbstractConnection) -> bool:
 
 
 async def _abandon(connection: AbstractConnection) -> None:
-    """End a connection without waiting, since a request is."""
+    """Close a connection without waiting: a request is in progress."""
     with contextlib.suppress(*LOST):
         await connection.disconnect(nowait=True)
 
 
 async def _end(connection: AbstractConnection) -> None:
-    """End a connection. A server that does not answer the end of TLS holds up nothing."""
+    """Close a connection, without waiting for the server's TLS close."""
     with contextlib.suppress(TimeoutError, *LOST):
         async with asyncio.timeout(END_SECONDS):
             await connection.disconnect()

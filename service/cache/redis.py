@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 
 CONNECTIONS = 16
 QUIET_SECONDS = 60.0  # between two lines on what Redis refuses
-JITTER = 0.2  # of the pause between two trials
+JITTER = 0.2  # of the pause between two attempts
 
-# KEYS[1] exists while processes gather that found Redis back; ARGV: milliseconds in which each of them will have.
-# Answers {milliseconds until they go on}: the same moment for all.
+# KEYS[1] exists while processes that reach Redis again wait for the others; ARGV: milliseconds that all of them need.
+# Answers {milliseconds until they switch back}: the same moment for all.
 _GATHER = """
 local left = redis.call('PTTL', KEYS[1])
 if left < 0 or left > tonumber(ARGV[1]) then
@@ -39,7 +39,7 @@ return {left}
 
 
 class LateError(Exception):
-    """The time was over, which says nothing of Redis: this process looked too late, or others had all connections."""
+    """A timeout that Redis did not cause: this process was busy, or all connections were in use."""
 
 
 FAILED = (RedisError, OSError, TimeoutError, LateError)
@@ -70,17 +70,17 @@ class _Login(CredentialProvider):
 class Redis:
     """A client with a circuit breaker.
 
-    A command ends within `timeout`, waiting for a connection that others use included. Connections are opened in the
-    background, within `connect_timeout`: a command that finds none does without Redis. The first failure opens the
-    breaker: from then on calls return at once, and one task alone tries, every `retry_after` seconds, whether Redis
-    is back. All processes that found it back go on with it at the same moment.
+    A command ends within `timeout`, including the wait for a busy connection. Connections are opened in the background,
+    within `connect_timeout`: a command that finds none returns without Redis. The first failure opens the breaker: from
+    then on calls return at once, and a single task checks every `retry_after` seconds whether Redis is back. All
+    processes that reach Redis again switch back to it at the same moment.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
         tls: dict[str, Any] = {"ssl_ca_certs": str(settings.root_cert)} if settings.root_cert else {}
         login = _Login(settings) if settings.url is None and settings.current_password() else None
-        # Time is taken of a whole command, and of connecting as a whole.
+        # The timeouts cover a whole command, and connecting as a whole.
         factory = aioredis.ConnectionPool.from_url(
             settings.location,
             credential_provider=login,
@@ -97,14 +97,14 @@ class Redis:
         )
         self._up: bool | None = None
         self._trial: asyncio.Task[None] | None = None  # as long as the breaker is open
-        self._told: set[str] = set()  # reasons that the log has of this outage
+        self._told: set[str] = set()  # reasons logged for this outage
         self._quiet_until = 0.0
 
     async def start(self) -> None:
-        """Open the first connection before anybody needs it, and see that Redis answers on it.
+        """Open the first connection before it is needed, and check that Redis answers.
 
-        Returns within twice `connect_timeout`, whatever comes of it. A process that starts is busy with itself: what
-        it finds slow meanwhile may be its own doing, so the limit of commands does not count yet.
+        Returns within twice `connect_timeout`, even on failure. `timeout` does not apply yet: a starting process is
+        busy and may cause the delay itself.
         """
         await self._connect()
         if self._trial is None:
@@ -124,7 +124,7 @@ class Redis:
         return None if answer is None else list(answer)
 
     async def ping(self) -> bool:
-        """Whether Redis answers now; False without asking while the breaker is open. May wait for a connection."""
+        """Whether Redis answers now; False at once while the breaker is open. May wait for a connection."""
         await self._connect()
         await self._call("PING")
         return self._up is True
@@ -143,9 +143,10 @@ class Redis:
         await self._connections.close()
 
     async def _call(self, *command: str, instead: str | None = None) -> Any | None:
-        """The answer to a command; None without one. `instead` is a script that Redis may not know by its digest."""
+        """Return the answer to a command, or None without one. `instead` is the script, in case Redis lacks its
+        digest."""
         if self._up is None:
-            await self._connect()  # nobody has called `start`: the first command does it
+            await self._connect()  # `start` was not called: the first command connects
         if self._trial is not None:
             return None
         try:
@@ -162,18 +163,19 @@ class Redis:
         return answer
 
     async def _failed(self, error: Exception) -> None:
-        # A former primary that is read-only now will not change: only a new connection may lead to the new one.
+        # A read-only server is a former primary: only a new connection can reach the new primary.
         if isinstance(error, ResponseError) and not isinstance(error, ReadOnlyError):
             self._refused(error)
         elif isinstance(error, RedisConnectionError):
-            # One connection is lost, and those beside it most likely. Opening the next tells whether Redis is.
+            # If one connection is lost, the others most likely are too. Opening a new one shows whether Redis is up.
             await self._connections.drop()
             self._connections.open_behind()
         else:
             self._break(error)
 
     async def _ask(self, command: Sequence[str], limit: float) -> Any:
-        """The answer to a command in `limit` seconds. Raises `NotConnectedError`, `LateError` or one of `FAILED`."""
+        """Return the answer to a command within `limit` seconds. Raises `NotConnectedError`, `LateError` or one of
+        `FAILED`."""
         began, asked = clock.monotonic(), math.inf
         try:
             async with asyncio.timeout(limit), self._connections.one() as connection:
@@ -208,7 +210,7 @@ class Redis:
         self._trial = asyncio.create_task(self._try())
 
     def _tell(self, error: Exception) -> None:
-        """One line for each reason of an outage: what a trial meets may be another one than what began it."""
+        """Log one line for each reason of an outage: a later attempt may fail for another reason than the first."""
         reason = _reason(error, self._settings)
         if reason not in self._told:
             self._told.add(reason)
@@ -244,10 +246,10 @@ class Redis:
             return
 
     async def _gather(self) -> None:
-        """See that Redis answers, and wait until the other processes have seen it too.
+        """Check that Redis answers, and wait until the other processes have done so too.
 
-        One that shares its limits through Redis again while others still count by themselves would take the tokens
-        that they count as theirs.
+        A process that switched back while others still count for themselves would take tokens that the others count as
+        theirs.
         """
         longest = math.ceil(self._settings.retry_after * (1 + JITTER) * 1000)
         command = ["EVAL", _GATHER, "1", "slipway:gathering", str(longest)]
@@ -256,13 +258,13 @@ class Redis:
         except ReadOnlyError:
             raise
         except ResponseError as error:
-            self._refused(error)  # it answers
+            self._refused(error)  # Redis answers
             return
         await asyncio.sleep(min(int(answer[0]), longest) / 1000)
 
 
 def _reason(error: Exception, settings: RedisSettings) -> str:
-    """What went wrong, for the log: which limit was missed, or the kind of error. Texts of errors may hold secrets."""
+    """Return the reason for the log: the limit that was missed, or the type of error. Messages may hold secrets."""
     if isinstance(error, ConnectError):
         if error.__cause__ is None:
             return (

@@ -18,24 +18,24 @@ class _Flight(Generic[T]):
 
 
 class SingleFlight(Generic[K, T]):
-    """Runs at most one piece of work per key at a time, and gives its outcome to everyone who waits for it.
+    """Runs at most one piece of work per key at a time, and gives its outcome to every waiting caller.
 
-    The work is a task of its own: a caller who is cancelled takes nothing from the others. An error goes to those
-    who waited for it and is then forgotten. A caller joins work that started at most `join_within` seconds ago, so
-    that nobody gets an answer that was read longer ago than that before they asked.
+    The work runs in its own task, so cancelling one caller does not affect the others. An error is raised in all
+    waiting callers and then forgotten. A caller joins only work that started at most `join_within` seconds ago, so its
+    answer is at most that much older than its request.
     """
 
     def __init__(self, join_within: float = float("inf")) -> None:
         self._join_within = join_within
         self._flights: dict[K, _Flight[T]] = {}
-        self._running: set[asyncio.Task[T]] = set()  # those too that nobody may join any more
+        self._running: set[asyncio.Task[T]] = set()  # including those too old to join
 
     async def do(self, key: K, work: Callable[[], Awaitable[T]]) -> T:
-        """What `work` returns or raises, or what the work that runs under `key` already does."""
+        """Return or raise the outcome of `work`, or of the work already running under `key`."""
         return await asyncio.shield(self.start(key, work))
 
     def start(self, key: K, work: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
-        """The task that runs under `key`, started unless one can be joined."""
+        """Return the task running under `key`; start one unless it can be joined."""
         now = clock.monotonic()
         running = self._flights.get(key)
         if running is not None and now - running.started <= self._join_within:
@@ -47,12 +47,12 @@ class SingleFlight(Generic[K, T]):
         return flight.task
 
     def running(self, key: K) -> asyncio.Task[T] | None:
-        """The task that runs under `key`, however long ago it started."""
+        """Return the task running under `key`, whatever its age."""
         flight = self._flights.get(key)
         return None if flight is None else flight.task
 
     async def close(self) -> None:
-        """Cancel what is running. Returns when it has ended."""
+        """Cancel all tasks. Returns when they have ended."""
         running = [*self._running]
         for task in running:
             task.cancel()
@@ -63,7 +63,7 @@ class SingleFlight(Generic[K, T]):
         if self._flights.get(key) is flight:
             del self._flights[key]
         if not flight.task.cancelled():
-            flight.task.exception()  # retrieved: when every caller has gone, nobody else does it
+            flight.task.exception()  # mark as retrieved, in case every caller is gone
 
 
 async def _awaited(work: Callable[[], Awaitable[T]]) -> T:

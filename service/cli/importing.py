@@ -34,12 +34,12 @@ def import_(
     ] = None,
     from_line: Annotated[int, typer.Option(min=1, help="Start at this line, after an interruption.")] = 1,
 ) -> None:
-    """Add items from a file of one JSON object a line, plain or gzip.
+    """Add items from a file with one JSON object a line, plain or gzip.
 
-    Items whose id exists already are left as they are, so an import of lines with ids can be repeated.
+    Items whose id already exists are skipped, so an import of lines with ids can be repeated.
 
-    Exit codes: 0 all lines are in, 1 some went wrong, 2 no such resource or file, or another format,
-    4 database not reached or too busy, 7 database not at the head.
+    Exit codes: 0 all lines are imported, 1 some failed, 2 unknown resource, missing file or wrong format,
+    4 database unreachable or too busy, 7 database not at the head.
     """
     known = [one.path for one in resources_of(DOMAINS)]
     if resource not in known:

@@ -29,7 +29,7 @@ def create(
     """Make a key. It alone is printed on standard output, this once."""
     settings = load_settings()
     known = create_app(settings).state.scopes
-    shaped = [one for one in scope if SCOPE.fullmatch(one)]  # of others `create_key` says that they are none
+    shaped = [one for one in scope if SCOPE.fullmatch(one)]  # `create_key` reports the others
     if unknown := [text for one in shaped if (text := unknown_scope(one, known))]:
         raise CommandError("\n".join(unknown), Exit.USAGE)
     expires_at = clock.now() + timedelta(days=days) if days is not None else None

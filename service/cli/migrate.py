@@ -41,7 +41,7 @@ def migrate(
 ) -> None:
     """Bring the database to the schema of this version. At the head it does nothing, quickly.
 
-    Refused: a database whose encoding is not UTF8, and migrations with two heads or with one revision id twice.
+    Refuses a database whose encoding is not UTF8, and migrations with two heads or a duplicate revision id.
 
     Exit codes: 0 done, 2 no such revision, 3 wrong settings, 4 database not reached, 6 migration failed or refused,
     7 not at the head.
@@ -52,7 +52,7 @@ def migrate(
         raise CommandError("--from asks no database, so there is nothing to --wait for", Exit.USAGE)
     if check and (sql or to != "head"):
         raise CommandError("--check goes with neither --sql nor --to", Exit.USAGE)
-    revisions.revisions()  # contradictory migrations are refused before a database is asked
+    revisions.revisions()  # refuse contradictory migrations before connecting
     # What asks no database needs no password either.
     settings = load_settings(**({"app": {"environment": Environment.TEST}} if from_ else {}))
     if check:

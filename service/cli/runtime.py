@@ -78,14 +78,15 @@ def _say(*lines: str) -> None:
 async def session_of(settings: Settings) -> AsyncIterator[AsyncSession]:
     """An ORM session in one transaction, on connections that are closed at the end.
 
-    Raises `NotAtHeadError` when a table or column is missing because migrations are. One that is not needed may be.
+    Raises `NotAtHeadError` if a table or column is missing because migrations are pending. Other pending migrations are
+    ignored.
     """
     database = Database(settings)
     try:
         async with database.session() as session:
             yield session
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
-        from service.migrations import runner  # noqa: PLC0415  # Alembic is slow to import, and serving does without
+        from service.migrations import runner  # noqa: PLC0415  # Alembic is slow to import, and serving does not need it
 
         await runner.check(settings)
         raise

@@ -24,10 +24,10 @@ def serve() -> None:
 
 
 def run_server(settings: Settings) -> None:
-    """Serve until a signal comes, in this process or in as many as the settings say. Raises `PortTakenError`
+    """Serve until a signal arrives, in this process or in as many workers as configured. Raises `PortTakenError`
     or `ScriptsError`."""
     logs.configure(settings.logging)
-    revisions.revisions()  # or else each worker would fail by itself
+    revisions.revisions()  # or each worker would fail separately
     if settings.server.workers > 1:
         from service.http import workers  # noqa: PLC0415  # a single process does without gunicorn
 

@@ -1,4 +1,4 @@
-"""Where commands find their settings: as the service does, or in a checkout the database of a running `make run`."""
+"""Settings of commands: those of the service, or in a checkout the database of a running `make run`."""
 
 import sys
 from typing import Any
@@ -17,15 +17,15 @@ from service.resources.domain import settings_of
 SETTINGS = settings_of(DOMAINS)
 URL = variable("database", "url")
 HINT = (
-    f"no database is named: start `make run` in this folder, whose database commands then use, or set {URL}"
+    f"no database is configured: start `make run` in this folder, and commands use its database, or set {URL}"
 )
 
 
 def load_settings(**arguments: Any) -> Settings:
-    """The settings, with logs set up as they say. Raises `SettingsError`.
+    """Load the settings and configure logging. Raises `SettingsError`.
 
-    Where no setting of the database is given and none says production, and `slipway dev` runs in this folder, its
-    database is taken, and a line on standard error says so. `slipway serve` never does that: it calls `load` itself.
+    If no database setting is given, the environment is not production, and `slipway dev` runs in this folder, commands
+    use its database and say so on standard error. `slipway serve` never does that: it calls `load` itself.
     """
     running = find(FOLDER)
     if running is not None and not _names_no_database():
@@ -50,13 +50,13 @@ def _names_no_database() -> bool:
     try:
         given = Settings()
     except (ValidationError, UnreadableSourceError, UnicodeDecodeError):
-        return False  # `load` says what is wrong
+        return False  # `load` reports what is wrong
     says_production = "environment" in given.app.model_fields_set and given.production
     return not given.database.model_fields_set and not says_production
 
 
 def _merged(found: dict[str, dict[str, Any]], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of a command win over what was found, field by field."""
+    """Arguments of a command override the settings found, field by field."""
     return {name: {**found.get(name, {}), **arguments.get(name, {})} for name in found | arguments}
 
 

@@ -1,8 +1,8 @@
-"""Settings: eleven typed groups, a file each, those of domains, and where their values come from.
+"""Settings: eleven typed groups, one file each, the groups of domains, and the sources of values.
 
 Sources, the first that has a value wins: arguments, environment (`SLIPWAY_DATABASE__HOST`), secret files
-(`<SLIPWAY_SECRETS_DIR>/database/password`), `.env`, defaults. Defaults are the ones that production wants;
-`slipway dev` loosens them by name. This is the only package that reads the environment.
+(`<SLIPWAY_SECRETS_DIR>/database/password`), `.env`, defaults. Defaults are for production; `slipway dev` relaxes some
+by name. This is the only package that reads the environment.
 """
 
 from service.config.app import AppSettings, Environment

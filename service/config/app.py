@@ -1,4 +1,4 @@
-"""What the service is called, and what it may take for granted."""
+"""Name and environment of the service."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -20,4 +20,4 @@ class AppSettings(Group):
     environment: Environment = Environment.PRODUCTION
     """`production` refuses unsafe settings; `development` and `test` allow them."""
     idempotency_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24.0
-    """Hours for which the answer to a request with an `Idempotency-Key` is kept."""
+    """Hours that the answer to a request with an `Idempotency-Key` is kept."""

@@ -1,4 +1,4 @@
-"""Loading settings so that a person can act on what is wrong: every reason at once, one line each, no secret."""
+"""Load settings and report all errors at once: one line each, no secrets."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -20,7 +20,7 @@ NO_PASSWORD = f"{variable('database', 'password')}: production needs a password"
 
 
 class SettingsError(Exception):
-    """Settings that cannot be used. `reasons` holds one line for each, naming the variable."""
+    """Unusable settings. `reasons` has one line for each error, starting with the variable."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("; ".join(reasons))
@@ -28,14 +28,14 @@ class SettingsError(Exception):
 
 
 def load(kind: type[Settings] = Settings, /, **arguments: Any) -> Settings:
-    """The effective settings, of a class that has the groups of domains too.
+    """Return the effective settings. `kind` may include the groups of domains.
 
-    Raises `SettingsError` with all reasons when they are wrong or unsafe.
+    Raises `SettingsError` with all reasons if any setting is wrong or unsafe.
     """
     settings, unknown, reasons = _tried(kind, arguments)
     dangers = unsafe(settings)
     if any(reason.startswith(f"{variable('database', 'url')}:") for reason in reasons):
-        # A URL that cannot be read may hold the password.
+        # An unparsable URL may hold the password.
         dangers = [danger for danger in dangers if danger != NO_PASSWORD]
     reasons = [
         *(f"{name}: there is no such setting" for name in sorted({*unknown, *kind.unknown_variables()})),
@@ -48,9 +48,9 @@ def load(kind: type[Settings] = Settings, /, **arguments: Any) -> Settings:
 
 
 def _tried(kind: type[Settings], arguments: dict[str, Any]) -> tuple[Settings, set[str], list[str]]:
-    """(settings, unknown variables, reasons): with defaults in place of what is wrong, so that all of it is found."""
+    """Return (settings, unknown variables, reasons), with defaults in place of wrong values, to find all errors."""
     unknown: set[str] = set()
-    reasons: dict[str, None] = {}  # in order, each once
+    reasons: dict[str, None] = {}  # ordered, without duplicates
     tried = kind
     while True:
         try:
@@ -68,7 +68,7 @@ def _tried(kind: type[Settings], arguments: dict[str, Any]) -> tuple[Settings, s
 def _without(
     kind: type[Settings], wrong: Sequence[ErrorDetails], arguments: dict[str, Any]
 ) -> dict[str, Any]:
-    """The arguments, with defaults that overrule the wrong values of other sources."""
+    """Return the arguments plus defaults that override wrong values of other sources."""
     sound: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in arguments.items()}
     for group, *path in (map(str, one["loc"]) for one in wrong):
         default = kind.model_fields[group].default
@@ -83,7 +83,7 @@ def _without(
 
 @cache
 def _tolerant(settings: type[Settings]) -> type[Settings]:
-    """Settings that pass over unknown fields and unreadable sources."""
+    """Settings that ignore unknown fields and unreadable sources."""
 
     def tolerant(group: Group) -> tuple[Any, Any]:
         kind = create_model(type(group).__name__, __base__=type(group))
@@ -98,7 +98,7 @@ def _tolerant(settings: type[Settings]) -> type[Settings]:
 
 
 def unsafe(settings: Settings) -> list[str]:
-    """Why these settings must not serve in production; empty in other environments."""
+    """Return the reasons why these settings are unsafe for production; empty in other environments."""
     if not settings.production:
         return []
     reasons = []
@@ -129,7 +129,7 @@ def unsafe(settings: Settings) -> list[str]:
 
 
 def effective(settings: Settings) -> list[tuple[str, str]]:
-    """Every setting as (variable, value) with secrets masked."""
+    """Return every setting as (variable, value), with secrets masked."""
     return [
         (variable(group, field), _shown(getattr(values, field)))
         for group, values in settings
@@ -139,7 +139,7 @@ def effective(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _shown(value: Any) -> str:
-    """As a variable would set it again, but for secrets."""
+    """Return the value in a form that the variable accepts, with secrets masked."""
     if isinstance(value, SecretStr):
         return MASK if value.get_secret_value() else ""
     if isinstance(value, tuple):

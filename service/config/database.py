@@ -20,30 +20,29 @@ class DatabaseSettings(Group):
     user: str = "slipway"
     """Role that the service logs in as; of `slipway migrate`, the role that owns the tables."""
     app_role: Annotated[str, Field(max_length=63)] = ""
-    """Role that the service logs in as, where `slipway migrate` runs as another one, the owner of the tables: it gives
-    this role what the service needs, and no more. Empty: nothing is granted."""
+    """Role of the service, if `slipway migrate` runs as the owner of the tables: the command grants this role what the
+    service needs, and no more. Empty: nothing is granted."""
     app_password: SecretStr = SecretStr("")
-    """Password of that role, in ASCII: `slipway migrate` then makes the role, or gives it this password. Empty:
-    somebody else makes it."""
+    """Password of `app_role`, in ASCII: `slipway migrate` then creates the role, or sets its password. Empty: the role
+    must already exist."""
     password: SecretStr = SecretStr("")
-    """Password of the role. From a secret file it is read again at every new connection."""
+    """Password of the role. In a secret file it is re-read for every new connection."""
     ssl: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
-    """TLS to PostgreSQL, as libpq's `sslmode`; a URL's own `sslmode` wins."""
+    """TLS to PostgreSQL, as libpq's `sslmode`; `sslmode` in the URL takes precedence."""
     ssl_root_cert: FilePath | None = None
-    """File with the certificates of authorities that PostgreSQL's is verified by; the system's without one. A URL
-    names it by `sslrootcert`."""
+    """File with the CA certificates that verify PostgreSQL's; without one, the system's. In a URL: `sslrootcert`."""
     pool_min: Annotated[int, Field(ge=0, le=64)] = 2
-    """Connections kept open by each process."""
+    """Connections that each process keeps open."""
     pool_max: Annotated[int, Field(ge=1, le=64)] = 8
-    """Most connections of each process's fast pool."""
+    """Most connections in each process's fast pool."""
     session_pool: Annotated[int, Field(ge=1, le=64)] = 2
-    """Most connections of each process's ORM sessions, beside the fast pool."""
+    """Most connections for ORM sessions in each process, in addition to the fast pool."""
     acquire_timeout: Annotated[float, Field(gt=0, le=60)] = 0.25
-    """Seconds a request waits for a connection before it is answered with 503."""
+    """Seconds a request waits for a connection before it gets 503."""
     connect_timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
-    """Seconds until an attempt to connect is given up."""
+    """Seconds that an attempt to connect may take."""
     idle_lifetime: Annotated[float, Field(ge=0, le=86400)] = 300.0
-    """Seconds after which an idle connection of the pool is closed; 0 keeps it."""
+    """Seconds after which an idle connection of the pool is closed; 0 keeps it open."""
     statement_timeout: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """Seconds a statement may run."""
     lock_timeout: Annotated[float, Field(gt=0, le=3600)] = 2.0
@@ -51,12 +50,12 @@ class DatabaseSettings(Group):
     idle_in_transaction_timeout: Annotated[float, Field(gt=0, le=3600)] = 10.0
     """Seconds a transaction may sit idle before the server ends it."""
     migration_lock_timeout: Annotated[float, Field(gt=0, le=3600)] = 0.2
-    """Most seconds that a migration waits for a table lock at a time. Requests for the table queue behind it for as
-    long, so keep it below `acquire_timeout`; over PostgreSQL's `deadlock_timeout` (1 s) it ends an autovacuum that is
-    in the way. Given time (`slipway migrate --wait`), a migration tries again."""
+    """Seconds that a migration waits for a table lock in one attempt. Requests for the table queue behind it meanwhile,
+    so keep it below `acquire_timeout`. Above PostgreSQL's `deadlock_timeout` (1 s) it cancels a blocking autovacuum.
+    With `slipway migrate --wait`, the migration retries."""
     pgbouncer: bool = False
-    """The server is PgBouncer in transaction mode: each statement runs in a transaction, none is prepared, and the
-    time-outs are the role's own (`ALTER ROLE … SET statement_timeout`)."""
+    """The server is PgBouncer in transaction mode: each statement runs in a transaction, none is prepared, and the role
+    sets the timeouts (`ALTER ROLE … SET statement_timeout`)."""
 
     @field_validator("app_password")
     @classmethod

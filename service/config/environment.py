@@ -1,8 +1,8 @@
-"""The environment of this process, and of those that it starts."""
+"""The environment of this process and its child processes."""
 
 import os
 
 
 def child_environment(**changes: str) -> dict[str, str]:
-    """The environment for a process that we start: ours, with `changes`."""
+    """Return the environment for a child process: ours, with `changes`."""
     return {**os.environ, **changes}

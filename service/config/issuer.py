@@ -18,7 +18,7 @@ class IssuerSettings(Group):
     """One issuer of bearer tokens (OpenID Connect Discovery 1.0, RFC 9068)."""
 
     issuer: Annotated[str, Field(max_length=250)]
-    """Its URL, letter by letter as in the claim `iss`; at most 250 characters."""
+    """URL of the issuer, exactly as in the claim `iss`; at most 250 characters."""
     audience: str
     """What the claim `aud` must name: this API."""
     jwks_url: str | None = None

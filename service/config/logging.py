@@ -1,4 +1,4 @@
-"""What is logged, and in which form."""
+"""What is logged, and in which format."""
 
 from enum import StrEnum
 from typing import Literal
@@ -17,11 +17,11 @@ class LogLevel(StrEnum):
 
 class LoggingSettings(Group):
     level: LogLevel = LogLevel.INFO
-    """Least severe level that is written."""
+    """Lowest level that is logged."""
     format: Literal["auto", "json", "console"] = "auto"
     """`json` lines, `console` for humans; `auto` is console on a terminal and JSON elsewhere."""
     access: bool = True
-    """Write one line a request."""
+    """Log one line per request."""
     buffer_bytes: int = Field(default=4_194_304, ge=16_384)
-    """Bytes of log lines that a process holds while whoever reads its output stalls. Further lines are dropped and
-    counted in `slipway_log_lines_dropped_total`."""
+    """Bytes of log lines that a process buffers while the log collector stalls. Further lines are dropped and counted
+    in `slipway_log_lines_dropped_total`."""

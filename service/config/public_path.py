@@ -1,20 +1,20 @@
-"""The path under which clients find the service, where a proxy serves it below the root of a host."""
+"""The public path, under which a proxy serves the service on a shared host."""
 
 import re
 
 LONGEST = 200
-# The service's own paths: a public path that one of them begins with could not be told from it.
+# The service's own paths: a public path that begins one of them would be ambiguous.
 OWN = ("/api/v1", "/docs/assets", "/openapi.json", "/health")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")  # the unreserved characters of RFC 3986, 2.3
 
 
 def clean_path(text: str) -> str:
-    """The path without a slash at its end; the root is the empty text. Raises `ValueError`."""
+    """Return the path without a trailing slash; empty for the root. Raises `ValueError`."""
     path = text.rstrip("/")
     if len(text) > LONGEST or not _PATH.fullmatch(text) or {".", ".."}.intersection(path.split("/")):
         raise ValueError(
             f"must be a path such as /shop: letters, digits and . _ ~ - between slashes, up to {LONGEST} characters"
         )
     if path and any(f"{own}/".startswith(f"{path}/") for own in OWN):
-        raise ValueError(f"must not be {path}, which paths of the service itself begin with")
+        raise ValueError(f"must not be {path}: paths of the service itself begin with it")
     return path

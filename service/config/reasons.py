@@ -40,7 +40,7 @@ def lines(error: ValidationError, settings: type[Settings]) -> list[str]:
 
 
 def is_unknown(error: ErrorDetails) -> bool:
-    """Whether the error is a setting that does not exist."""
+    """Whether the error is an unknown setting."""
     return error["type"] == "extra_forbidden" and len(error["loc"]) == 2  # noqa: PLR2004  # group and field
 
 
@@ -59,7 +59,7 @@ def _field(settings: type[Settings], group: str, name: str) -> FieldInfo | None:
 
 
 def _place(field: FieldInfo | None, rest: list[int | str]) -> str:
-    """` entry 2, audience` of a place within a list or an object."""
+    """Return a place in a list or an object as text, such as ` entry 2, audience`."""
     if not rest:
         return ""
     if field is not None and is_list(field) and isinstance(rest[0], int):
@@ -81,7 +81,7 @@ def _message(error: ErrorDetails, field: FieldInfo | None) -> str:
 
 
 def _number(field: FieldInfo) -> str:
-    """What a number must be: `must be a whole number, at least 1, at most 65535`."""
+    """Return what a number must be, such as `must be a whole number, at least 1, at most 65535`."""
     noun = "a whole number" if field.annotation is int else "a number"
     bounds = [f"{_WORDS[type(bound)]} {_value(bound)}" for bound in field.metadata if type(bound) in _WORDS]
     return ", ".join([f"must be {noun}", *bounds])

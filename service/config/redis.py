@@ -11,7 +11,7 @@ from service.config.urls import check_redis_database, checked_url
 
 class RedisSettings(Group):
     enabled: bool = True
-    """Without Redis the service works alone: limits are counted by each process for itself."""
+    """Use Redis. Without it, each process counts limits for itself."""
     url: SecretStr | None = None
     """`redis://:password@host:port/0`, `rediss://…` or `unix://…`; overrides the parts below."""
     host: str = "127.0.0.1"
@@ -19,21 +19,21 @@ class RedisSettings(Group):
     port: Port = 6379
     """Port of Redis."""
     tls: bool = False
-    """TLS to Redis, whose certificate is verified; a URL says so by `rediss`."""
+    """TLS to Redis, with a verified certificate; in a URL: `rediss`."""
     root_cert: FilePath | None = None
-    """File with the certificates of authorities that Redis' is verified by; the system's without one."""
+    """File with the CA certificates that verify Redis's; without one, the system's."""
     database: Annotated[int, Field(ge=0, le=65535)] = 0
     """Number of the logical database."""
     password: SecretStr = SecretStr("")
-    """Password of Redis. From a secret file it is read again at every new connection."""
+    """Password of Redis. In a secret file it is re-read for every new connection."""
     connect_timeout: Annotated[float, Field(gt=0, le=60)] = 2.0
-    """Seconds until an attempt to connect is given up: TCP, TLS and login. No request waits for it; requests meanwhile
-    are counted by each process for itself."""
+    """Seconds that an attempt to connect may take: TCP, TLS and login. No request waits for it; meanwhile each process
+    counts limits for itself."""
     timeout: Annotated[float, Field(gt=0, le=10)] = 0.05
-    """Seconds that a command of Redis may take on an open connection; there is no retry. A write counts for two limits
-    and so waits twice as long at most. Raise it for a Redis whose round trip takes longer."""
+    """Seconds that a Redis command may take on an open connection; there is no retry. A write counts towards two
+    limits, so it waits at most twice as long. Raise it if the round trip to Redis takes longer."""
     retry_after: Annotated[float, Field(gt=0, le=300)] = 2.0
-    """Seconds between two trials after a failure, while the in-process counterparts work."""
+    """Seconds between two attempts to reach Redis after a failure; meanwhile each process counts limits for itself."""
 
     @field_validator("url")
     @classmethod
@@ -55,12 +55,13 @@ class RedisSettings(Group):
 
     @property
     def location(self) -> str:
-        """The URL, or one made of the parts without the password. A whole one may hold a password: never print it."""
+        """Return the URL, or one built from the parts without the password. A given URL may hold a password: never
+        print it."""
         if self.url is not None:
             return self.url.get_secret_value()
         scheme = "rediss" if self.tls else "redis"
         return f"{scheme}://{self.host}:{self.port}/{self.database}"
 
     def current_password(self) -> str:
-        """The password beside the parts as it is now."""
+        """Return the current password that goes with the parts."""
         return current_password("redis", self.password)

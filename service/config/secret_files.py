@@ -1,4 +1,4 @@
-"""Secrets that are read again while the service runs."""
+"""Secrets that are re-read while the service runs."""
 
 import contextlib
 import os
@@ -10,13 +10,13 @@ from service.config.sources import SECRETS_DIR, environment
 
 
 def current_password(group: str, setting: SecretStr) -> str:
-    """The password of a group as it is now."""
+    """Return the current password of a group."""
     return current_secret(group, "password", setting)
 
 
 def current_secret(group: str, name: str, setting: SecretStr) -> str:
-    """What the secret file says now, so that a rotated secret needs no restart; else, or when the environment has
-    one, what was set at the start."""
+    """Return the current content of the secret file, so that rotation needs no restart. Without a file, or if the
+    environment sets the value, return the value from the start."""
     folder = os.environ.get(SECRETS_DIR)
     if folder and not environment().values.get(f"{group}__{name}", "").strip():
         with contextlib.suppress(OSError, UnicodeDecodeError):

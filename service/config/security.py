@@ -9,7 +9,7 @@ from service.config.group import Group
 from service.config.issuer import IssuerSettings
 from service.config.secret_files import current_secret
 
-# A name or an IPv4 address, the names under one, or an IPv6 address in brackets (RFC 3986, 3.2.2).
+# A name or an IPv4 address, a wildcard name, or an IPv6 address in brackets (RFC 3986, 3.2.2).
 _HOST_NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\]")
 
 
@@ -18,7 +18,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def _origin(text: str) -> str | None:
-    """The origin as browsers write it (RFC 6454, 6.2); None when it is none."""
+    """Return the origin as browsers serialise it (RFC 6454, 6.2), or None if the text is not an origin."""
     scheme, _, place = text.lower().partition("://")
     host, colon, port = place.rpartition(":") if _PORT.search(place) else (place, "", "")
     if scheme not in _DEFAULT_PORTS or host.startswith("*") or not _HOST_NAME.fullmatch(host):
@@ -28,16 +28,15 @@ def _origin(text: str) -> str | None:
 
 class SecuritySettings(Group):
     secret_key: SecretStr = SecretStr("")
-    """Signs page cursors; at least 32 characters, the same for all replicas. A changed secret file is read again within
+    """Signs page cursors; at least 32 characters, the same for all replicas. A changed secret file is re-read within
     a second."""
     previous_secret_key: SecretStr = SecretStr("")
-    """Another key whose signatures are accepted, and that signs nothing: the key before a rotation, or the one to come.
-    Empty: none. A changed secret file is read again within a second."""
+    """Second key whose signatures are accepted but that signs nothing: the old or the next key during a rotation.
+    Empty: none. A changed secret file is re-read within a second."""
     anonymous: Literal["none", "read", "write"] = "none"
     """What a caller without credentials may do. `write` is refused in production."""
     key_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 0.8
-    """Seconds that a verified API key is trusted without a look at the database; bounds how long a revoked
-    key still works."""
+    """Seconds that a verified API key is cached; a revoked key may work for that long."""
     cors_origins: Annotated[
         tuple[str, ...], Field(examples=["https://shop.example,https://desk.example"])
     ] = ()
@@ -48,19 +47,18 @@ class SecuritySettings(Group):
     ] = ()
     """Issuers of bearer tokens, as a JSON list: `[{"issuer": "https://id.example", "audience": "slipway"}]`."""
     trusted_hosts: Annotated[tuple[str, ...], Field(examples=["api.example,*.shop.example"])] = ()
-    """Names that the public port answers to: `api.example,*.shop.example`; without any, all. Only `/health` answers
-    whatever the name."""
+    """Host names that the public port accepts: `api.example,*.shop.example`; empty: all. `/health` accepts any name."""
     token_leeway: Annotated[float, Field(ge=0, le=300)] = 30.0
-    """Seconds by which an issuer's clock may be off."""
+    """Seconds that an issuer's clock may differ."""
     jwks_refresh: Annotated[float, Field(ge=1, le=86400)] = 300.0
-    """Seconds after which an issuer's keys are fetched anew, in the background."""
+    """Seconds after which an issuer's keys are refreshed in the background."""
     jwks_cooldown: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
-    """Seconds between two fetches of an issuer's keys, whatever tokens ask for."""
+    """Least seconds between two fetches of an issuer's keys, even if tokens name unknown keys."""
     jwks_max_age: Annotated[float, Field(ge=1, le=7 * 86400)] = 86400.0
-    """Seconds for which keys are trusted while the issuer cannot be reached."""
+    """Seconds that keys stay valid while the issuer is unreachable."""
 
     def current_keys(self) -> tuple[str, ...]:
-        """The signing key as it is now, and after it the other that is accepted."""
+        """Return the current signing key, then the second accepted key, if any."""
         key = current_secret("security", "secret_key", self.secret_key)
         other = current_secret("security", "previous_secret_key", self.previous_secret_key)
         return (key, other) if other else (key,)
@@ -71,7 +69,7 @@ class SecuritySettings(Group):
         origins = [_origin(text) for text in value]
         if None in origins:
             raise ValueError(
-                f"entry {origins.index(None) + 1} is no origin such as https://shop.example, without a path"
+                f"entry {origins.index(None) + 1} is not an origin such as https://shop.example, without a path"
             )
         return tuple(filter(None, origins))
 
@@ -81,6 +79,6 @@ class SecuritySettings(Group):
         for number, name in enumerate(value, 1):
             if not _HOST_NAME.fullmatch(name):
                 raise ValueError(
-                    f"entry {number} is no host name such as api.example or *.example, without a port"
+                    f"entry {number} is not a host name such as api.example or *.example, without a port"
                 )
         return tuple(name.lower() for name in value)

@@ -16,7 +16,7 @@ class ServerSettings(Group):
     """Public port: `/api`, `/docs`, `/health`."""
     public_path: Annotated[str, Field(examples=["/shop"])] = ""
     """Path under which a proxy serves the service, such as `/shop` for `https://example.com/shop/`. Links begin with
-    it, and requests may come with it or stripped of it. Empty: the root, or what trusted proxies say in
+    it; requests may come with or without it. Empty: the root, or the path that trusted proxies send in
     `X-Forwarded-Prefix`."""
     admin_host: str = "127.0.0.1"
     """Address of the admin port. A pod needs `0.0.0.0`."""
@@ -57,8 +57,8 @@ class ServerSettings(Group):
     write_timeout: Annotated[float, Field(gt=0, le=3600)] = 30.0
     """Seconds in which a client must take another 64 KiB of an answer that waits for it, before it is cut off."""
     trusted_proxies: Annotated[tuple[str, ...], Field(examples=["10.0.0.0/8,192.0.2.7"])] = ("127.0.0.1",)
-    """Addresses or networks whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Prefix` are believed; `[]`
-    for none. These proxies must set each field or remove it, so that no client can."""
+    """Addresses or networks whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Prefix` are trusted; `[]` for
+    none. These proxies must set or remove each field, so that clients cannot forge it."""
     trusted_hops: Annotated[int, Field(ge=1, le=16)] = 1
     """Most of those proxies in a row, counted from here: 2 where a load balancer stands before the ingress."""
 
@@ -74,5 +74,5 @@ class ServerSettings(Group):
             try:
                 _ = place == "*" or ip_network(place, strict=False)
             except ValueError:
-                raise ValueError(f"entry {number} is no address or network such as 10.0.0.0/8") from None
+                raise ValueError(f"entry {number} is not an address or network such as 10.0.0.0/8") from None
         return value

@@ -1,4 +1,4 @@
-"""All settings: eleven groups and those of domains, and the sources that their values come from."""
+"""All settings: eleven groups, the groups of domains, and the sources of values."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Self, TypeVar
@@ -26,8 +26,8 @@ G = TypeVar("G", bound=Group)
 
 
 class Settings(BaseSettings):
-    """All settings. Raises pydantic's `ValidationError` or `UnreadableSourceError`; `service.config.check.load` makes
-    lines of both."""
+    """All settings. Raises pydantic's `ValidationError` or `UnreadableSourceError`; `service.config.check.load` formats
+    both as lines."""
 
     model_config = SettingsConfigDict(
         extra="ignore",
@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     )
 
     tolerant: ClassVar[bool] = False
-    """Pass over what cannot be read, to find what else is wrong. Never set it for settings that serve."""
+    """Ignore unreadable sources, to find all other errors. Never set it in a serving process."""
 
     app: AppSettings = AppSettings()
     server: ServerSettings = ServerSettings()
@@ -66,7 +66,7 @@ class Settings(BaseSettings):
         return init_settings, *given
 
     def database_password(self) -> str:
-        """The database's password as it is now."""
+        """Return the current password of the database."""
         return current_password("database", self.database.password)
 
     @property
@@ -75,13 +75,13 @@ class Settings(BaseSettings):
 
     @classmethod
     def with_groups(cls, groups: Mapping[str, type[Group]]) -> type[Self]:
-        """These settings with more groups, by name. Every field of theirs needs a default."""
+        """Return a settings class with more groups, by name. Each of their fields needs a default."""
         fields = {name: (kind, kind()) for name, kind in groups.items()}
         made: type[Self] = create_model(cls.__name__, __base__=cls, **fields)  # type: ignore[call-overload]
         return made if groups else cls
 
     def group(self, kind: type[G]) -> G:
-        """The values of a group that a domain brought. Raises `LookupError` when these settings lack it."""
+        """Return the values of a domain's group. Raises `LookupError` if these settings do not have it."""
         for name in type(self).model_fields:
             if isinstance(values := getattr(self, name), kind):
                 return values
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def unknown_variables(cls) -> list[str]:
-        """Return the names in every source that look like settings and are none: most often typing errors."""
+        """Return names in any source that look like settings but are unknown, mostly typing errors."""
         known = {
             f"{group}__{field}"
             for group, info in cls.model_fields.items()

@@ -1,6 +1,6 @@
-"""Where values come from: environment, secret files and `.env`, all of them as text by the name of the setting.
+"""The sources of values: environment, secret files and `.env`, all as text by name of the setting.
 
-One rule holds for every source: an empty text is the same as none, so that a template may leave a variable empty.
+An empty text counts as unset in every source, so a template may leave a variable empty.
 """
 
 import os
@@ -24,15 +24,15 @@ _LARGEST_FILE = 2**20  # bytes of a secret
 
 @dataclass
 class Texts:
-    """What one source gives. `values` are by name without the prefix, in lower case: `database__host`."""
+    """The values of one source, by name without the prefix, in lower case: `database__host`."""
 
     values: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
-    """A line for each part of the source that cannot be read, without its value."""
+    """One line for each unreadable part of the source, without its value."""
 
 
 class UnreadableSourceError(Exception):
-    """A part of a source cannot be read. `reasons` holds a line for each, without a value."""
+    """A part of a source cannot be read. `reasons` has one line for each, without the value."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("; ".join(reasons))
@@ -40,17 +40,17 @@ class UnreadableSourceError(Exception):
 
 
 def every() -> tuple[Texts, ...]:
-    """Return what each source gives, the first in rank first."""
+    """Return the values of each source, in order of precedence."""
     return environment(), secret_files(), dotenv()
 
 
 def environment() -> Texts:
-    """Return what the environment sets."""
+    """Return the values in the environment."""
     return Texts(dict(_named(os.environ.items())))
 
 
 def dotenv() -> Texts:
-    """Return what `.env` in the current folder sets."""
+    """Return the values in `.env` of the current folder."""
     try:
         values = dotenv_values(DOTENV, encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -61,7 +61,7 @@ def dotenv() -> Texts:
 
 
 def secret_files() -> Texts:
-    """Return what the files `<SLIPWAY_SECRETS_DIR>/<group>/<field>` hold, as Kubernetes mounts them."""
+    """Return the values in the files `<SLIPWAY_SECRETS_DIR>/<group>/<field>`, as Kubernetes mounts them."""
     found = Texts()
     if not (named := os.environ.get(SECRETS_DIR)):
         return found
@@ -93,14 +93,14 @@ def _named(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Files in folders named like groups. Hidden ones are the versions that Kubernetes keeps behind the links."""
+    """Yield the files in folders named like groups. Hidden entries are Kubernetes' versions behind the symlinks."""
     for group in sorted(folder.iterdir()):
         if group.is_dir() and not group.name.startswith("."):
             yield from (f for f in sorted(group.iterdir()) if not f.name.startswith(".") and not f.is_dir())
 
 
 def _secret(file: Path, folder: Path) -> str:
-    """The text of a secret file without surrounding whitespace. Raises `ValueError` for a file that is no secret."""
+    """Return the text of a secret file, stripped. Raises `ValueError` for a file that cannot be a secret."""
     if not file.resolve().is_relative_to(folder.resolve()):
         raise ValueError("it leads out of the folder")
     if file.stat().st_size > _LARGEST_FILE:
@@ -109,7 +109,7 @@ def _secret(file: Path, folder: Path) -> str:
 
 
 class TextSource(PydanticBaseSettingsSource):
-    """Texts as values of groups. Fields decode their own text; a whole group may come as a JSON object."""
+    """Passes texts to the groups. Fields decode their own text; a whole group may be given as a JSON object."""
 
     def __init__(self, kind: type[BaseSettings], texts: Texts) -> None:
         super().__init__(kind)
@@ -131,7 +131,7 @@ class TextSource(PydanticBaseSettingsSource):
         return value
 
     def _whole(self, name: str, text: str) -> dict[str, Any]:
-        """The fields of a group that is given as one JSON object."""
+        """Return the fields of a group that is given as one JSON object."""
         variable = f"{PREFIX}{name}".upper()
         try:
             value = orjson.loads(text or b"{}")

@@ -1,4 +1,4 @@
-"""Values that come as text: lists of words separated by commas, lists and objects as JSON."""
+"""Values given as text: lists separated by commas, or lists and objects as JSON."""
 
 import types
 from typing import Any, Union, get_args, get_origin
@@ -12,9 +12,9 @@ _NAMES = {tuple: "list", dict: "object"}
 
 
 def decode(text: str, field: FieldInfo) -> Any:
-    """Return the list or object that the text of a field stands for; the text itself for a field that is neither.
+    """Return the list or object in the text of a field; for any other field, the text itself.
 
-    Raises `ValueError` for JSON that cannot be read; the message shows how to write it and nothing of the text.
+    Raises `ValueError` for malformed JSON; the message shows the right form, but nothing of the text.
     """
     kind, items = _container(field.annotation)
     if kind is None:
@@ -31,7 +31,7 @@ def decode(text: str, field: FieldInfo) -> Any:
 
 
 def words(text: str) -> list[str]:
-    """Return the words between the commas."""
+    """Return the words separated by commas."""
     return [word for part in text.split(",") if (word := part.strip())]
 
 

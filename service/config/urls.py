@@ -8,9 +8,9 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 
 
 def checked_url(value: SecretStr | None, *schemes: str) -> SplitResult | None:
-    """The parts of the URL. Raises `ValueError` for one that nobody could connect to; the message holds nothing of it.
+    """Return the parts of the URL, or None for None.
 
-    None for none.
+    Raises `ValueError` for an unusable URL; the message contains no part of the URL.
     """
     if value is None:
         return None
@@ -27,14 +27,14 @@ def checked_url(value: SecretStr | None, *schemes: str) -> SplitResult | None:
 
 
 def check_ssl_mode(parts: SplitResult) -> None:
-    """Raises `ValueError` for a `sslmode` that PostgreSQL does not have (libpq, section 32.19.3)."""
+    """Raise `ValueError` for an `sslmode` that PostgreSQL does not have (libpq, section 32.19.3)."""
     modes = parse_qs(parts.query, keep_blank_values=True).get("sslmode", [])
     if not set(modes) <= set(SSL_MODES):
         raise ValueError(f"sslmode must be one of {', '.join(SSL_MODES)}")
 
 
 def check_redis_database(parts: SplitResult) -> None:
-    """Raises `ValueError` for a path that is no number of a database: redis-py would take 0 instead."""
+    """Raise `ValueError` for a path that is not a database number: redis-py would use 0 instead."""
     number = parts.path.strip("/")
     if parts.scheme != "unix" and number and not (number.isascii() and number.isdigit()):
         raise ValueError("path must be the number of a database, such as /0")

@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: the fast pool for single statements, and ORM sessions for ordinary code."""
+"""Access to PostgreSQL: the fast pool for single statements, and ORM sessions for ordinary code."""
 
 from service.database.connect import is_gone
 from service.database.database import Database

@@ -1,4 +1,4 @@
-"""Connecting to PostgreSQL: where, as whom, within which times; and connections that end."""
+"""Connecting to PostgreSQL: host, role and timeouts; and detecting closed connections."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from service.database import tls
 from service.database.context import Stamp, current_stamp, stamping
 from service.database.errors import CONNECTION_ERRORS, CommandTimeoutError
 
-# How asyncpg ends a transaction or a savepoint. What begins a savepoint is told first: its rollback would undo that.
+# How asyncpg ends a transaction or a savepoint. The actor is set before a savepoint: its rollback would undo it.
 _ENDS = ("COMMIT", "ROLLBACK", "RELEASE")
 SILENCE_SECONDS = 1.0  # that other hosts get once one has answered
 
@@ -33,7 +33,7 @@ def _in_time(method: Method) -> Method:
 
 
 def _for_actor(method: Method) -> Method:
-    """The method in a transaction that knows who acts, where somebody has said so: a setting lasts no longer."""
+    """Wrap the method in a transaction that sets the actor, if there is one: the setting ends with the transaction."""
     in_time = _in_time(method)
 
     @functools.wraps(method)
@@ -50,10 +50,10 @@ def _for_actor(method: Method) -> Method:
 
 
 class Connection(asyncpg.Connection):  # type: ignore[misc]
-    """A connection that leaves nothing session-scoped behind, so a release needs no round trip to reset it.
+    """A connection that leaves no session state behind, so a release needs no round trip to reset it.
 
-    Every transaction on it begins with who acts, in the same round trip. A statement outside of transactions gets one
-    of its own, unless it goes through `fetch_alone`.
+    Every transaction on it sets the actor in the same round trip as BEGIN. A statement outside a transaction is wrapped
+    in one, except through `fetch_alone`.
     """
 
     __slots__ = ("_stamp",)
@@ -64,7 +64,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     fetchrow = _for_actor(asyncpg.Connection.fetchrow)
     fetchval = _for_actor(asyncpg.Connection.fetchval)
     fetch_alone = _in_time(asyncpg.Connection.fetch)
-    """For one statement that only reads, or that says itself who acts."""
+    """Run one statement that only reads, or that sets the actor itself."""
 
     _execute_for_actor = _for_actor(asyncpg.Connection.execute)
     _execute_alone = _in_time(asyncpg.Connection.execute)
@@ -75,11 +75,11 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
 
     @property
     def begins(self) -> bool:
-        """Whether a transaction of asyncpg's is about to send its BEGIN."""
+        """Whether an asyncpg transaction is about to send its BEGIN."""
         return self._top_xact is not None and not self.is_in_transaction()
 
     async def execute(self, query: str, *args: Any, **kwargs: Any) -> Any:
-        """As asyncpg's. BEGIN takes along who acts."""
+        """As in asyncpg; BEGIN also sets the actor."""
         if self.begins:
             self._stamp = current_stamp()
             begin = query if self._stamp is None else f"{query} {stamping(self._stamp)}"
@@ -89,7 +89,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         return await self._execute_for_actor(query, *args, **kwargs)
 
     async def stamp(self) -> None:
-        """Tell the transaction who acts, if that has become known or has changed since it began."""
+        """Set the actor of the transaction, if it was set or has changed since BEGIN."""
         stamp = current_stamp()
         if stamp is not None and stamp != self._stamp:
             self._stamp = stamp
@@ -100,7 +100,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
 
 
 def is_gone(connection: asyncpg.Connection) -> bool:
-    """Whether the connection has ended. One that has not is no reason for an `InterfaceError`: that is the caller's."""
+    """Whether the connection is closed. If it is open, an `InterfaceError` is the caller's error."""
     try:
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:  # the server has closed it, and the pool has taken it back
@@ -108,7 +108,7 @@ def is_gone(connection: asyncpg.Connection) -> bool:
 
 
 def terminate(connection: asyncpg.Connection) -> None:
-    """Close the connection without a word to the server."""
+    """Close the connection without notifying the server."""
     with contextlib.suppress(asyncpg.InterfaceError):  # the pool has taken it back
         connection.terminate()
 
@@ -156,7 +156,7 @@ def _ms(seconds: float) -> str:
 
 
 async def connect(settings: Settings) -> asyncpg.Connection:
-    """A connection; with several hosts, to the one that takes writes. Raises one of `CONNECTION_ERRORS`.
+    """Return a connection; with several hosts, to the one that accepts writes. Raises one of `CONNECTION_ERRORS`.
 
     All hosts are asked at once. One after the other, a host that has gone silent would use up the time of those
     behind it.

@@ -1,4 +1,4 @@
-"""New connections for both pools, which share what is known of a server that is away, and of connections to give up."""
+"""New connections for both pools, which share the state of an unreachable server and of expired connections."""
 
 import asyncio
 from typing import Any
@@ -10,14 +10,14 @@ from service.config import Settings
 from service.database.connect import connect
 from service.database.errors import CONNECTION_ERRORS, DatabaseUnavailableError, describe
 
-EXPIRE_SECONDS = 1.0  # between two times that all connections are given up
+EXPIRE_SECONDS = 1.0  # between two expirations of all connections
 
 
 class Connector:
     """Opens connections.
 
-    `away` is the reason why the last attempt failed, or None; `missed` is set by each failure. `age` rises whenever
-    all connections are given up.
+    `away` is the reason why the last attempt failed, or None; each failure sets `missed`. `age` increases whenever all
+    connections expire.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -28,21 +28,21 @@ class Connector:
         self.age = 0
 
     async def connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
-        """A new connection for a request. While the server is away, one attempt at a time knocks for all: a server that
-        is about to come back has better things to do than to turn away hundreds."""
+        """Return a new connection for a request. While the server is unreachable, only one attempt runs at a time, so
+        that a recovering server is not flooded."""
         if self.away is not None:
             raise DatabaseUnavailableError(self.away)
         return await self.knock()
 
     async def connect_or_refuse(self, *_: Any, **__: Any) -> asyncpg.Connection:
-        """As `connect`. Every failure is a `DatabaseUnavailableError`."""
+        """As `connect`, but every failure is a `DatabaseUnavailableError`."""
         try:
             return await self.connect()
         except CONNECTION_ERRORS as error:
             raise DatabaseUnavailableError(describe(error)) from error
 
     async def knock(self) -> asyncpg.Connection:
-        """Try to connect, whatever is known. Raises one of `CONNECTION_ERRORS` or `DatabaseUnavailableError`."""
+        """Try to connect, regardless of `away`. Raises one of `CONNECTION_ERRORS` or `DatabaseUnavailableError`."""
         try:
             connection = await connect(self._settings)
         except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
@@ -50,14 +50,14 @@ class Connector:
             self.missed.set()
             if isinstance(error, CONNECTION_ERRORS):
                 raise
-            raise DatabaseUnavailableError(self.away) from error  # whatever keeps it from letting us in
+            raise DatabaseUnavailableError(self.away) from error  # for example, the server refuses the login
         self.away = None
         return connection
 
     def expire(self) -> bool:
-        """Give up every connection made so far: what has happened to one has most likely happened to all.
+        """Expire every connection made so far: if one was lost, most likely all were.
 
-        False when that was done a moment ago.
+        Returns False if that was done a moment ago.
         """
         now = clock.monotonic()
         if now - self._expired_at < EXPIRE_SECONDS:

@@ -1,19 +1,19 @@
-"""Telling PostgreSQL who acts, so that row history names the actor and the request whatever writes a row."""
+"""Setting the actor in PostgreSQL, so that row history names the actor and the request, however a row is written."""
 
 from service import actor
 
 Stamp = tuple[str, str]
-"""The actor and the request id, empty outside of requests."""
+"""Return the actor and the request id, which is empty outside requests."""
 
 
 def current_stamp() -> Stamp | None:
-    """What a transaction that begins now is told; None where nobody has said who acts."""
+    """Return the context of a transaction that begins now, or None if no actor is set."""
     acting = actor.current()
     return None if acting is None else (acting.actor, acting.request_id or "")
 
 
 def stamping(stamp: Stamp) -> str:
-    """A statement without parameters, to be sent along with BEGIN: it lasts as long as the transaction."""
+    """Return a statement without parameters, sent along with BEGIN; its effect ends with the transaction."""
     principal, request_id = (_literal(text) for text in stamp)
     return (
         f"SELECT set_config('slipway.principal', {principal}, true), "
@@ -22,5 +22,5 @@ def stamping(stamp: Stamp) -> str:
 
 
 def _literal(text: str) -> str:
-    """The text as SQL. In hexadecimal there is nothing to escape, whatever a principal is called."""
+    """Return the text as SQL. Hexadecimal needs no escaping, whatever the principal's name."""
     return f"convert_from(decode('{text.encode().hex()}', 'hex'), 'UTF8')"

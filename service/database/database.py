@@ -1,4 +1,4 @@
-"""Everything that a process asks of PostgreSQL goes through here."""
+"""A process's access to PostgreSQL: both pools and the connection for probes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -19,7 +19,7 @@ from service.database.session import Sessions
 
 
 class Database:
-    """Both pools of one process. Making it connects to nothing; `start` does, and goes on trying by itself."""
+    """Both pools of one process. `start` connects, and keeps retrying in the background."""
 
     def __init__(self, settings: Settings) -> None:
         self._limits = settings.database
@@ -27,22 +27,22 @@ class Database:
         self._fast = FastPool(settings, self._connector)
         self._sessions = Sessions(settings, self._connector, expire=self._fast.expire)
         self._probe = Probe(self._connector)
-        # Half of the fast pool, for transactions that hold a connection for long: others still find one.
+        # Half of the fast pool, for long transactions: short ones can still get a connection.
         self.long_slots = asyncio.Semaphore(max(1, settings.database.pool_max // 2))
 
     async def start(self) -> None:
-        """Open the pool, and wait a moment until it is filled. A database that is away ends the wait."""
+        """Open the pool, and wait briefly until it is filled. The wait ends if the database is unreachable."""
         await self._fast.start()
 
     async def stop(self) -> None:
-        """Close every connection; what still runs gets no more time."""
+        """Close every connection, without waiting for running statements."""
         self._probe.stop()
         await self._fast.stop()
         await self.engine.dispose()
 
     @property
     def warm(self) -> bool:
-        """Whether the pool has been filled once: the first requests find connections."""
+        """Whether the pool has been filled once, so that the first requests find connections."""
         return self._fast.warm
 
     @property
@@ -54,43 +54,44 @@ class Database:
         return self._sessions.engine
 
     async def report(self) -> None:
-        """Tell the metrics how the pools are used."""
+        """Update the metrics on pool use."""
         self._fast.report()
         self._sessions.report()
 
     def connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
-        """A connection of the fast pool. Raises `DatabaseUnavailableError` within the acquire time-out."""
+        """Yield a connection of the fast pool. Raises `DatabaseUnavailableError` within the acquire timeout."""
         return self._fast.connection()
 
     def session(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """An ORM session in one transaction: committed when the block ends well, rolled back otherwise."""
+        """Yield an ORM session in one transaction: committed if the block succeeds, otherwise rolled back."""
         return self._sessions.open()
 
     async def probe(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
-        """Run one statement on a connection kept for probes, so that a busy pool does not look like a lost server."""
+        """Run one statement on a connection reserved for probes, so that a busy pool does not look like a lost
+        server."""
         try:
             return await self._probe.fetch(sql, *arguments)
         except DatabaseUnavailableError:
             if self.pool.get_size() == 0:
                 raise
-        # A server at its limit of connections lets none be opened for probes, and is not lost.
+        # A server at its connection limit refuses the probe's connection, but is not lost.
         return await self.fetch(sql, arguments, reads=True)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection with a transaction that commits when the block ends well."""
+        """Yield a connection with a transaction that commits if the block succeeds."""
         async with self.connection() as connection, connection.transaction():
             yield connection
 
     def one_statement(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
-        """A connection for a statement that is a transaction of its own."""
-        # asyncpg prepares and runs a statement in two steps, which PgBouncer may send to two servers: only a
-        # transaction holds them together.
+        """Yield a connection for a statement that is its own transaction."""
+        # asyncpg prepares and runs a statement in two steps, which PgBouncer may send to different servers unless they
+        # share a transaction.
         return self.transaction() if self._limits.pgbouncer else self.connection()
 
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection outside the pools, for what holds one for long. Raises `DatabaseUnavailableError`."""
+        """Yield a connection outside the pools, for long use. Raises `DatabaseUnavailableError`."""
         connection = await self._connector.connect_or_refuse()
         try:
             yield connection
@@ -106,10 +107,11 @@ class Database:
     ) -> list[asyncpg.Record]:
         """Run one statement in its own transaction and return its rows.
 
-        A statement that `reads` or `names_actor` takes one round trip. Any other is told who acts, in a transaction.
+        A statement that `reads` or `names_actor` takes one round trip. Any other runs in a transaction that sets the
+        actor.
 
-        One that `reads`, and as its caller knows does nothing else, is run once more when its connection ends under
-        it. SQL does not show what a function does.
+        If the connection is lost, a statement that `reads` is run once more; so the caller must know that it only
+        reads, including the functions it calls.
         """
         try:
             return await self._fetch(sql, arguments, alone=reads or names_actor)

@@ -1,13 +1,13 @@
-"""What goes wrong between this process and PostgreSQL, and which errors of the libraries say so."""
+"""Errors between this process and PostgreSQL, and the library errors that mean them."""
 
 import asyncpg
 
-# What tells that the server or the way to it is gone, not that the statement is wrong.
+# Errors that mean the server is unreachable, not that the statement is wrong.
 CONNECTION_ERRORS = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection ended just as a statement was to be sent, or none takes writes
+    asyncpg.InternalClientError,  # the connection closed before the statement was sent, or no host accepts writes
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -24,11 +24,11 @@ class DatabaseUnavailableError(Exception):
 
 
 class ConnectionLostError(DatabaseUnavailableError):
-    """The connection ended under a statement, of which nobody knows whether it was run."""
+    """The connection was lost during a statement; the statement may or may not have run."""
 
 
 class OutOfResourcesError(DatabaseUnavailableError):
-    """The server lives, and lacks room to run the statement: its disk is full, its memory, a limit of its own.
+    """The server is up, but lacks resources for the statement: disk, memory, or a configured limit.
 
     The statement had no effect.
     """
@@ -37,12 +37,12 @@ class OutOfResourcesError(DatabaseUnavailableError):
 class CommandTimeoutError(TimeoutError):
     """A statement went unanswered for longer than `command_timeout`.
 
-    Another `TimeoutError` comes from the code that uses the connection, and tells nothing of the database.
+    Any other `TimeoutError` comes from the code that uses the connection, and says nothing about the database.
     """
 
 
 def describe(error: BaseException) -> str:
-    """One line on what is wrong with the way to the database."""
+    """Return one line that says why the database cannot be reached."""
     if isinstance(error, CommandTimeoutError):
         return "no answer in time"
     if isinstance(error, TimeoutError):

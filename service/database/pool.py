@@ -28,12 +28,12 @@ log = structlog.get_logger(__name__)
 
 RETRY_FIRST, RETRY_MOST = 0.1, 1.0
 REFILL_SECONDS = 1.0
-START_SECONDS = 2.0  # that a start waits for the first connections, at most
-FREED_SECONDS = 0.01  # between two looks for a connection that others have given back
+START_SECONDS = 2.0  # most time that a start waits for the first connections
+FREED_SECONDS = 0.01  # between two checks for a returned connection
 
 
 class FastPool:
-    """asyncpg's pool, kept filled. Making it connects to nothing; `start` does, and goes on trying by itself."""
+    """asyncpg's pool, kept filled. `start` connects, and keeps retrying in the background."""
 
     def __init__(self, settings: Settings, connector: Connector) -> None:
         self._limits = settings.database
@@ -41,9 +41,9 @@ class FastPool:
         self._pool: asyncpg.Pool | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._late: set[asyncio.Task[None]] = set()
-        self._waiters: deque[asyncio.Future[None]] = deque()  # for a connection that others give back
+        self._waiters: deque[asyncio.Future[None]] = deque()  # for a returned connection
         self._tried = asyncio.Event()  # the first attempt to fill it is over
-        self.warm = False  # once the pool was filled: the first requests find connections
+        self.warm = False  # the pool was filled once: the first requests find connections
 
     @property
     def pool(self) -> asyncpg.Pool:
@@ -52,9 +52,9 @@ class FastPool:
         return self._pool
 
     async def start(self) -> None:
-        """Open the pool, and wait a moment until it is filled: whoever comes first finds connections.
+        """Open the pool, and wait briefly until it is filled, so that the first requests find connections.
 
-        A database that cannot be reached ends the wait, and is tried again in the background.
+        The wait ends if the database is unreachable; the pool keeps retrying in the background.
         """
         self._pool = await asyncpg.create_pool(
             connect=self._connector.connect,
@@ -69,7 +69,7 @@ class FastPool:
             await asyncio.wait_for(self._tried.wait(), START_SECONDS)
 
     async def stop(self) -> None:
-        """Close every connection; what still runs gets no more time."""
+        """Close every connection, without waiting for running statements."""
         if self._keeper is not None:
             for task in (self._keeper, *self._late):
                 task.cancel()
@@ -81,12 +81,12 @@ class FastPool:
                 self._pool.terminate()
 
     async def expire(self) -> None:
-        """Give up every connection of both pools."""
+        """Expire every connection of both pools."""
         if self._connector.expire() and self._pool is not None:
             await self._pool.expire_connections()
 
     async def _keep_filled(self) -> None:
-        """Keep `pool_min` connections open, whatever closes them; with growing pauses while there is no server."""
+        """Keep `pool_min` connections open; back off while the server is unreachable."""
         connector, pause = self._connector, RETRY_FIRST
         while True:
             connector.missed.clear()
@@ -119,15 +119,15 @@ class FastPool:
                 await stack.enter_async_context(self.pool.acquire(timeout=self._limits.connect_timeout))
 
     async def _acquire(self) -> asyncpg.Connection:
-        """A connection within the acquire time-out: a new one, or one that others give back before that is there.
+        """Return a connection within the acquire timeout: a new one, or one returned before that is ready.
 
-        One that takes longer to connect goes to the pool, for the next to find: a request that gives up must not undo
-        what all wait for. Where none can be opened, as the server is at its limit, those that are open serve all.
+        A connection that takes longer goes to the pool for the next request: a request that gives up must not cancel
+        what all others wait for. If the server is at its connection limit, the open connections serve all requests.
         """
         pool = self.pool
         if pool.get_idle_size() > len(self._waiters) or pool.get_size() >= pool.get_max_size():
             return await pool.acquire(timeout=self._limits.acquire_timeout)
-        # Looks are counted and not seconds: a process that was kept from running meanwhile has not waited.
+        # Counts checks instead of seconds: time in which the process did not run is not waiting time.
         looks = max(1, round(self._limits.acquire_timeout / FREED_SECONDS))
         if self._connector.away is not None and pool.get_size() > 0:
             return await self._freed(looks)
@@ -150,7 +150,8 @@ class FastPool:
                 late.add_done_callback(self._late.discard)
 
     async def _freed(self, looks: int) -> asyncpg.Connection:
-        """A connection that others give back, within so many looks; those who wait longest come first."""
+        """Return a connection that others give back, within that many checks; the longest waiting request comes
+        first."""
         pool, loop = self.pool, asyncio.get_running_loop()
         for look in range(looks):
             waiter: asyncio.Future[None] = loop.create_future()
@@ -162,7 +163,7 @@ class FastPool:
                 timer.cancel()
                 self._wake(waiter)
             if pool.get_idle_size() > 0:
-                # Somebody else may come first, and the pool then tries to connect.
+                # Another request may take it first, and the pool then tries to connect.
                 with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError, OSError):
                     return await pool.acquire(timeout=(looks - look) * FREED_SECONDS)
         raise TimeoutError
@@ -178,14 +179,14 @@ class FastPool:
             await self.pool.release(await connecting)
 
     def report(self) -> None:
-        """Tell the metrics how the pool is used."""
+        """Update the metrics on pool use."""
         if self._pool is not None:
             size, idle = self._pool.get_size(), self._pool.get_idle_size()
             metrics.pool_is(metrics.FAST, used=size - idle, idle=idle, limit=self._pool.get_max_size())
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection of the fast pool. Raises `DatabaseUnavailableError` within the acquire time-out."""
+        """Yield a connection of the fast pool. Raises `DatabaseUnavailableError` within the acquire timeout."""
         began = clock.monotonic()
         try:
             connection = await self._acquire()
@@ -199,13 +200,13 @@ class FastPool:
         try:
             yield connection
         except CommandTimeoutError as error:
-            # Longer than the server itself lets a statement run: it has gone silent, and a second try would, too.
+            # Longer than the server's statement_timeout: the server hangs, and a retry would hang too.
             terminate(connection)
             await self.expire()
             raise DatabaseUnavailableError(describe(error)) from error
         except CONNECTION_ERRORS as error:
             if isinstance(error, OSError | asyncpg.InterfaceError) and not is_gone(connection):
-                raise  # of what the block has done beside it, or of a call that asyncpg refuses to send
+                raise  # from other code in the block, or from a call that asyncpg refuses to send
             terminate(connection)
             await self.expire()
             raise ConnectionLostError(describe(error)) from error
@@ -214,11 +215,9 @@ class FastPool:
                 raise out_of_resources(error) from error
             raise
         finally:
-            if age != self._connector.age:  # given up meanwhile: closing it in order may take long
+            if age != self._connector.age:  # expired meanwhile: an orderly close may take long
                 terminate(connection)
-            with contextlib.suppress(
-                *CONNECTION_ERRORS
-            ):  # a connection that ends badly changes nothing of what it did
+            with contextlib.suppress(*CONNECTION_ERRORS):  # a failed release does not undo the block's work
                 await self.pool.release(connection, timeout=self._limits.acquire_timeout)
             if self._waiters:
                 self._wake(self._waiters[0])

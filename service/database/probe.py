@@ -1,4 +1,4 @@
-"""A connection kept for probes."""
+"""A connection reserved for probes."""
 
 import asyncio
 

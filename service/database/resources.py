@@ -1,7 +1,7 @@
-"""A server that lacks resources: its disk is full, its memory, its files cannot be read.
+"""A server that lacks resources: disk, memory, or access to its files.
 
-PostgreSQL says so with the SQLSTATE classes 53 and 58 (appendix A of its manual). Nothing is wrong with the statement,
-which may succeed when it is sent again later.
+PostgreSQL reports it with SQLSTATE classes 53 and 58 (appendix A of its manual). The statement is correct and may
+succeed later.
 """
 
 from collections import Counter
@@ -15,11 +15,11 @@ from service.database.errors import OutOfResourcesError, describe
 log = structlog.get_logger(__name__)
 
 CLASSES = frozenset({"53", "58"})
-LOG_SECONDS = 10.0  # between two log lines of one SQLSTATE
+LOG_SECONDS = 10.0  # between two log lines for the same SQLSTATE
 
 
 class _Throttle:
-    """When a line was last written for each SQLSTATE, and how many errors came since."""
+    """For each SQLSTATE, the time of the last log line and the number of errors since."""
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
@@ -34,7 +34,7 @@ class _Throttle:
         return True
 
     def take(self, sqlstate: str) -> int:
-        """The errors since the last line, which is being written."""
+        """Return the number of errors since the last line, when another is due."""
         return self._since.pop(sqlstate)
 
 
@@ -42,12 +42,12 @@ _throttle = _Throttle()
 
 
 def is_out_of_resources(error: BaseException | None) -> bool:
-    """Whether the server could not run the statement for want of resources."""
+    """Whether the server lacked the resources to run the statement."""
     return isinstance(error, asyncpg.PostgresError) and str(error.sqlstate)[:2] in CLASSES
 
 
 def out_of_resources(error: asyncpg.PostgresError) -> OutOfResourcesError:
-    """The error to raise instead. Logs the cause, at most once in ten seconds for each SQLSTATE."""
+    """Return the error to raise instead. Logs the cause, at most once per SQLSTATE in ten seconds."""
     sqlstate, reason = str(error.sqlstate), describe(error)
     if _throttle.passes(sqlstate):
         count = _throttle.take(sqlstate)

@@ -1,4 +1,4 @@
-"""ORM sessions, for ordinary code, on a small pool of their own."""
+"""ORM sessions for ordinary code, with a small separate pool."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,7 +27,7 @@ from service.database.errors import (
 from service.database.resources import is_out_of_resources, out_of_resources
 from service.observability import database as metrics
 
-FREED_SECONDS = 0.01  # between two looks for a connection that others have given back
+FREED_SECONDS = 0.01  # between two checks for a returned connection
 
 
 def _is_gone_from(context: ExceptionContext) -> bool:
@@ -36,16 +36,16 @@ def _is_gone_from(context: ExceptionContext) -> bool:
 
 
 def _lost_in_session(context: ExceptionContext) -> ConnectionLostError | None:
-    """The error to raise instead, where a call of an ORM session to the database shows that the connection is gone.
+    """Return the error to raise instead if a database call of an ORM session shows that the connection is gone.
 
-    Only here is it known whose error it is: the block of a session may raise the same for reasons of its own.
+    Only this hook can tell: code in the block of a session may raise the same errors for other reasons.
     """
     error = context.original_exception
     cause = error if isinstance(error, CONNECTION_ERRORS) else error.__cause__
     if not isinstance(cause, CONNECTION_ERRORS):
         return None
-    context.is_disconnect = True  # so that it is not given to the next, whatever it is in the middle of
-    # The driver raises the same for a call that it refuses to send: the connection has to be asked.
+    context.is_disconnect = True  # so that the pool does not reuse it
+    # The driver raises the same for a call that it refuses to send: check the connection.
     callers = isinstance(cause, OSError | asyncpg.InterfaceError) and not isinstance(cause, TimeoutError)
     if callers and not _is_gone_from(context):
         context.invalidate_pool_on_disconnect = False
@@ -54,7 +54,7 @@ def _lost_in_session(context: ExceptionContext) -> ConnectionLostError | None:
 
 
 def _stamp(connection: sa.Connection, *_: Any) -> None:
-    """Tell a transaction who acts that began before that was known. The first statement of one begins it, and does."""
+    """Set the actor of a transaction that began before the actor was known. BEGIN sets it for the others."""
     driver = connection.connection.driver_connection
     assert isinstance(driver, Connection)
     if driver.is_in_transaction():
@@ -62,7 +62,7 @@ def _stamp(connection: sa.Connection, *_: Any) -> None:
 
 
 class Sessions:
-    """Makes ORM sessions. `expire` is called where the server turns out to be gone."""
+    """Creates ORM sessions. `expire` is called if the server turns out to be gone."""
 
     def __init__(
         self, settings: Settings, connector: Connector, *, expire: Callable[[], Awaitable[None]]
@@ -74,7 +74,7 @@ class Sessions:
         cached = 0 if limits.pgbouncer else settings.performance.statement_cache
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
-            # PgBouncer gives the next transaction another server, which knows nothing of prepared statements.
+            # PgBouncer may run the next transaction on another server, which lacks the prepared statements.
             connect_args={
                 "async_creator_fn": connector.connect_or_refuse,
                 "prepared_statement_cache_size": cached,
@@ -93,12 +93,12 @@ class Sessions:
         record.info["age"] = self._connector.age
 
     def _refuse_old(self, _: Any, record: ConnectionPoolEntry, __: Any) -> None:
-        """Keep an ORM session from a connection that has ended or was given up while it lay in the pool."""
+        """Discard a pooled connection that was closed or has expired."""
         if record.info["age"] != self._connector.age or record.driver_connection.is_closed():  # type: ignore[union-attr]
             raise DisconnectionError
 
     def report(self) -> None:
-        """Tell the metrics how the pool is used."""
+        """Update the metrics on pool use."""
         pool = self.engine.pool
         assert isinstance(pool, QueuePool)
         used, idle = pool.checkedout(), pool.checkedin()
@@ -106,7 +106,7 @@ class Sessions:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncSession]:
-        """An ORM session in one transaction: committed when the block ends well, rolled back otherwise."""
+        """Yield an ORM session in one transaction: committed if the block succeeds, otherwise rolled back."""
         try:
             async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
                 await self._connect_session(session)
@@ -124,10 +124,10 @@ class Sessions:
             raise cause or error from error
 
     async def _connect_session(self, session: AsyncSession) -> None:
-        """Take the session's connection before its block is run, whose own errors may be the same.
+        """Connect the session before its block runs, since the block may raise the same errors itself.
 
-        SQLAlchemy sets up a new connection where `_lost_in_session` is told nothing, or is not heard: what it raises
-        for one that is lost while it asks the first for the server's version is that it is closed.
+        `_lost_in_session` does not cover a new connection's set-up. If the first connection is lost while SQLAlchemy
+        queries the server's version, it raises `ResourceClosedError`.
         """
         try:
             await self._checkout(session)
@@ -136,7 +136,7 @@ class Sessions:
             raise DatabaseUnavailableError(describe(error)) from error
 
     async def _checkout(self, session: AsyncSession) -> None:
-        """Where no connection can be opened, wait for one that other sessions give back, if there are any."""
+        """If no connection can be opened, wait for one that another session returns, if there are any."""
         for _ in range(round(self._acquire_timeout / FREED_SECONDS)):
             try:
                 await session.connection()

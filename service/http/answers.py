@@ -56,7 +56,7 @@ async def _postgres(request: Request, error: Exception) -> Response:
 
 
 async def _http(request: Request, error: Exception) -> Response:
-    """The answer to an exception of the framework, or one that a hand-written route raised."""
+    """Return the answer to an exception of the framework or of a hand-written route."""
     assert isinstance(error, HTTPException)
     if request.method == "OPTIONS" and is_frameworks(error, 405):
         return Response(status_code=204, headers={"Allow": _allowed(request)})

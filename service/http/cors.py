@@ -1,7 +1,7 @@
-"""Cross-origin requests (Fetch standard, 3.2), for the origins that are named and no other.
+"""Cross-origin requests (Fetch standard, 3.2), for the configured origins only.
 
-The edge asks for the headers of every answer, so that a page can read problems too, whoever made them: a page that
-cannot read a 413 sees only a network error.
+The edge adds the headers to every answer, so that a page can read every problem: without them, a 413 looks like a
+network error.
 """
 
 from collections.abc import Iterable
@@ -40,20 +40,20 @@ _REQUEST_HEADERS = frozenset(name.lower().encode() for name in REQUEST_HEADERS)
 
 
 class Cors:
-    """The origins whose pages may call the API, without credentials of the browser's own (cookies)."""
+    """The origins whose pages may call the API, without browser credentials (cookies)."""
 
     def __init__(self, origins: Iterable[str]) -> None:
         self._origins = frozenset(origin.encode() for origin in origins)
 
     def headers(self, scope: Scope) -> RawHeaders:
-        """Return what every answer carries. `Vary` comes without an origin too, for the sake of caches."""
+        """Return the headers of every answer. `Vary` is sent even without an origin, for caches."""
         origin = self._allowed(scope)
         if origin is None:
             return [_VARY]
         return [_VARY, (b"access-control-allow-origin", origin), _EXPOSED]
 
     def preflight(self, scope: Scope) -> RawHeaders | None:
-        """Return the headers that allow a preflight, beside those of every answer; None for any other request.
+        """Return the additional headers that allow a preflight; None for any other request.
 
         Raises `MalformedRequest` for an origin, method or header that is not allowed.
         """
@@ -72,7 +72,7 @@ class Cors:
     def _allowed(self, scope: Scope) -> bytes | None:
         origins = _values(scope, _ORIGIN)
         if not origins and REFUSAL in scope and len(self._origins) == 1:
-            # The connection refused the request before its Origin was read. A single origin may be named always.
+            # The connection refused the request before reading its Origin. A single origin can always be sent.
             return next(iter(self._origins))
         return origins[0] if len(origins) == 1 and origins[0] in self._origins else None
 

@@ -22,7 +22,7 @@ def columns_of_constraints(table: sa.Table) -> Mapping[str, tuple[str, ...]]:
     """Which columns each unique index, foreign key and check of a table is about."""
     found: dict[str, tuple[str, ...]] = {}
     for index in table.indexes:
-        # An index over an expression has no columns to name.
+        # An index on an expression has no columns.
         found[str(index.name)] = tuple(column.name for column in index.columns)
     for constraint in table.constraints:
         if isinstance(constraint, sa.CheckConstraint):
@@ -45,7 +45,7 @@ def problem_of(error: asyncpg.PostgresError, columns: Mapping[str, tuple[str, ..
 
 
 def _of_constraint(error: asyncpg.PostgresError, fields: tuple[str, ...]) -> Problem | None:
-    """Class 23: what one item may not have, or what two may not have together."""
+    """Class 23: integrity constraint violations, within one item or between items."""
     match error:
         case asyncpg.ForeignKeyViolationError() if fields and "still referenced" not in (error.detail or ""):
             return problems.ValidationFailed(errors=_errors(fields, "refers to nothing"))
@@ -76,10 +76,10 @@ def _taken(error: asyncpg.UniqueViolationError, fields: tuple[str, ...]) -> Prob
 
 
 def _of_value(error: asyncpg.PostgresError, columns: Mapping[str, tuple[str, ...]]) -> Problem | None:
-    """The SQLSTATE classes that a client's value may cause: 22 (data), and 54 (a limit of the server)."""
+    """The SQLSTATE classes that a client's value can cause: 22 (data exception) and 54 (program limit exceeded)."""
     match error:
         case asyncpg.ProgramLimitExceededError():
-            # The index is named in the message alone.
+            # Only the message names the index.
             named = (columns[name] for name in re.findall(r'"([^"]+)"', str(error)) if name in columns)
             fields = next(named, ())
             return problems.ValidationFailed(

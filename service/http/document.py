@@ -1,4 +1,4 @@
-"""What an operation in the OpenAPI document says beyond FastAPI's own words: scopes, bodies, answers of the edge."""
+"""What FastAPI leaves out of operations in the OpenAPI document: scopes, bodies, answers of the edge."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ Json = dict[str, Any]
 IsOpen = Callable[[Sequence[str]], bool]
 
 COMPONENTS = "#/components/schemas/"
-# JSON in is refused with it (RFC 7493), and PostgreSQL has no place for it.
+# JSON input with it is refused (RFC 7493), and PostgreSQL cannot store it.
 NO_NUL = r"^[^\u0000]*$"
 # Members of `openapi_extra` on their way to where they belong in the document.
 BODY_MEDIA_TYPE, BODY_SCHEMA = "x-body-media-type", "x-body-schema"
@@ -33,9 +33,9 @@ _MORE_HEADERS: dict[int, Json] = {429: {"Retry-After": _INTEGER}, 415: {"Accept"
 
 
 def complete(operation: Json, components: Json, is_open: IsOpen) -> None:
-    """Say the rest of one operation, in place; `components` takes the schemas that only this names.
+    """Complete one operation in place; schemas that only this operation needs are added to `components`.
 
-    `is_open` tells whether these scopes are asked of nobody.
+    `is_open` tells whether anonymous callers have these scopes.
     """
     _without_frameworks_422(operation)
     _with_body(operation, components)
@@ -48,7 +48,7 @@ def complete(operation: Json, components: Json, is_open: IsOpen) -> None:
 
 
 def add_models(components: Json, schema: Json) -> None:
-    """Take a model's JSON schema, and those that it names, into the components."""
+    """Add a model's JSON schema, and the schemas it refers to, to the components."""
     components.update(schema.pop("$defs", {}))
     components[schema["title"]] = schema
 
@@ -66,7 +66,7 @@ def responses_of(*classes: type[problems.Problem]) -> dict[int | str, Json]:
 
 
 def _texts(node: Any, components: Json, seen: set[str]) -> Iterator[Json]:
-    """The schemas of texts under `node`, also in components that it refers to, that nothing else narrows."""
+    """Yield the unrestricted string schemas under `node`, including referenced components."""
     if isinstance(node, dict):
         name = node.get("$ref", "").removeprefix(COMPONENTS) if "$ref" in node else ""
         if name and name not in seen:
@@ -80,14 +80,14 @@ def _texts(node: Any, components: Json, seen: set[str]) -> Iterator[Json]:
 
 
 def _without_frameworks_422(operation: Json) -> None:
-    """FastAPI adds its own 422 to every operation with a parameter; ours say themselves when they have one."""
+    """Remove the 422 that FastAPI adds to every operation with a parameter; our operations declare their own."""
     answer = operation.get("responses", {}).get("422")
     if answer is not None and MEDIA_TYPE not in answer.get("content", {}):
         del operation["responses"]["422"]
 
 
 def _with_body(operation: Json, components: Json) -> None:
-    """A body has the media type that its operation says; one that a route reads itself is named."""
+    """Set the body's media type to the declared one, and describe a body that the route reads itself."""
     own = operation.pop(BODY_SCHEMA, None)
     if own is not None:
         schema = {"$ref": COMPONENTS + own["title"]}
@@ -99,7 +99,7 @@ def _with_body(operation: Json, components: Json) -> None:
 
 
 def _with_answers_of_the_edge(operation: Json) -> None:
-    """Any request may be refused before an operation sees it."""
+    """Add the answers of the edge: it may refuse any request."""
     answers = operation["responses"]
     of_bodies = _OF_BODIES if "requestBody" in operation else ()
     for status, answer in responses_of(*_BEFORE_ALL, *of_bodies).items():
@@ -108,7 +108,7 @@ def _with_answers_of_the_edge(operation: Json) -> None:
 
 
 def _with_plain_parameters(operation: Json) -> None:
-    """A parameter cannot be null: an optional one of a hand-written route is just not required.
+    """Remove null from parameters: an optional parameter of a hand-written route is simply not required.
 
     Generators drop operations whose header has an `anyOf`.
     """
@@ -121,7 +121,7 @@ def _with_plain_parameters(operation: Json) -> None:
 
 
 def _with_named_choices(operation: Json, components: Json) -> None:
-    """Parameters refer to the enumeration of the field that they filter, so that clients have one type for both."""
+    """Make parameters refer to the enumeration of the field that they filter, so clients get one type for both."""
     named = {tuple(schema["enum"]): name for name, schema in components.items() if "enum" in schema}
     for parameter in operation.get("parameters", ()):
         place, key = (parameter, "schema")
@@ -133,10 +133,10 @@ def _with_named_choices(operation: Json, components: Json) -> None:
 
 
 def _with_scopes(operation: Json, is_open: IsOpen) -> None:
-    """Scopes stand in `x-required-scopes` and in the description; an open operation says that it is open.
+    """Put scopes into `x-required-scopes` and the description; mark open operations as open.
 
-    A security requirement may name scopes of OAuth flows only; keys and bearer tokens have none (OpenAPI 3.1,
-    section 4.8.30, lets them name roles, which linters refuse).
+    A security requirement may name scopes only for OAuth flows. For keys and bearer tokens OpenAPI 3.1 (section 4.8.30)
+    allows role names, but linters refuse them.
     """
     security: list[dict[str, list[str]]] = operation.setdefault("security", [])
     scopes = list(dict.fromkeys(scope for one in security for named in one.values() for scope in named))

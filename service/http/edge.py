@@ -30,9 +30,7 @@ from service.observability.metrics import RequestMetrics
 
 log = structlog.get_logger(__name__)
 
-_UNREAD = frozenset(
-    {400, 408, 413, 415, 422}
-)  # of a request that is refused before its route asks whose it is
+_UNREAD = frozenset({400, 408, 413, 415, 422})  # to identify the caller of a request refused before its route
 HEALTH = "/health"  # asked by whoever finds the pod by its address
 OK, UNAUTHENTICATED = 200, 401
 CLIENT_GONE = 499  # nginx's number for a client that went away before the answer
@@ -50,13 +48,13 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")  # RFC 6797; seconds,
 
 
 class Callers(Protocol):
-    """Who knows whose a request is."""
+    """Identifies the caller of a request."""
 
     async def identify(self, scope: Scope) -> None:
-        """Write the principal into the request's state. May raise a problem, or what the database raises."""
+        """Write the principal into the request's state. May raise a problem or a database error."""
 
     def known(self, scope: Scope) -> Any:
-        """The principal, if it costs nothing to find out."""
+        """Return the principal if it is cached."""
 
 
 class Edge:
@@ -110,7 +108,7 @@ class Edge:
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
             if (refusal := scope.get(REFUSAL)) is not None:
-                refusal.__traceback__ = None  # whose frames hold what came of the body, and the scope itself
+                refusal.__traceback__ = None  # its frames hold the scope and the received body
             forget(scope)
             self._report(exchange, scope["method"])
 
@@ -128,7 +126,7 @@ class Edge:
         except Problem as problem:
             await exchange.send_problem(problem)
         except ClientDisconnect:
-            pass  # nobody is left to answer
+            pass  # the client is gone
         except asyncio.CancelledError:  # by the end of the process, which could wait no longer
             await exchange.send_problem(problems.Unavailable("The service ends."))
         except Exception:
@@ -196,7 +194,7 @@ class _Exchange:
         self._edge = edge
         self._admission = edge._admission  # noqa: SLF001
         self._entered = False
-        self._gone = False  # the client, before its body had come
+        self._gone = False  # the client disconnected before the body was complete
         self._has_body = False  # the whole of it
 
     def enter(self) -> None:
@@ -246,7 +244,7 @@ class _Exchange:
             chunk = message.get("body", b"")
             self._received += len(chunk)
             self._check_size(self._received)
-            if self._check is None:  # not before the route is known
+            if self._check is None:  # the route is not known yet
                 self._check = BodyCheck(self.scope)
             await self._check.add(chunk, last=self._has_body)
         return message
@@ -265,7 +263,7 @@ class _Exchange:
         await self._send(message)
 
     async def _identify(self) -> None:
-        """Find out whose request it was, for the access line, as far as there is room to ask."""
+        """Identify the caller for the access line, if a slot is free."""
         callers = self._edge._callers  # noqa: SLF001
         if callers is not None:
             with contextlib.suppress(Problem, DatabaseUnavailableError, asyncpg.PostgresError):

@@ -1,4 +1,4 @@
-"""Where a request comes from, and where its client thinks it went, as trusted proxies tell it.
+"""The client's address and the URL that the client used, from the headers of trusted proxies.
 
 Each proxy appends the address that it was called from to `X-Forwarded-For`, so the list is read from its right end, and
 only as far as proxies are trusted: an entry counts when the one who wrote it is a trusted proxy, and no more of them
@@ -31,7 +31,7 @@ class Proxies:
         self._trusts_peer = lru_cache(_KNOWN_PEERS)(lambda peer: self._trusts(_address(peer)))
 
     def unveil(self, scope: Scope) -> None:
-        """Write the client's address, scheme and public path over those of the proxy, as far as proxies are trusted."""
+        """Replace the proxy's address, scheme and public path with the client's, as far as proxies are trusted."""
         peer = scope["client"]
         if peer is None or not self._trusts_peer(peer[0]):
             return

@@ -1,7 +1,7 @@
-"""Hand-written routes keep the promises of generated ones: strict queries, strict bodies, the media types they read.
+"""Hand-written routes are as strict as generated ones on queries, bodies and media types.
 
-What FastAPI leaves open is checked before its own validation: parameters and members that the route does not know,
-those that are given twice, and content of another media type. A route opts out with `any_query` or `any_body`.
+What FastAPI allows is checked before its own validation: unknown and repeated parameters and members, and content of
+another media type. A route opts out with `any_query` or `any_body`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,37 +25,37 @@ _LISTS = {list, set, frozenset, tuple, Sequence}
 
 
 async def any_query() -> None:
-    """A dependency that says: the route reads its query itself, with whatever names come, as often as they come."""
+    """A dependency that allows any query: the route parses all parameters itself, repeated ones included."""
 
 
 async def any_body() -> None:
-    """A dependency that says: the route takes its body as it comes, such as a webhook whose bytes are signed.
+    """A dependency that allows any body: the route needs the raw bytes, such as a signed webhook.
 
-    Bounds of size and time hold all the same.
+    The limits on size and time still apply.
     """
 
 
 @dataclass(frozen=True, eq=False)
 class Rules:
-    """What a hand-written route says of its requests. `query` maps each parameter to whether it may be repeated, and is
-    None for a route that takes any."""
+    """What a hand-written route accepts. `query` maps each parameter to whether it may be repeated; None accepts any
+    query."""
 
     query: dict[str, bool] | None
     any_body: bool
     body: params.Body | None
-    """How FastAPI reads the body; None when it does not."""
+    """How FastAPI reads the body; None if it does not."""
     dependencies: frozenset[Any]
     takes_key: bool
     """Whether the route declares the header Idempotency-Key."""
 
 
 def rules_of(scope: Any) -> Rules | None:
-    """The rules of the route that was chosen; None when it is generated, or none of FastAPI's."""
+    """Return the rules of the matched route; None if the route is generated or not FastAPI's."""
     route = route_of(scope)
     dependant = getattr(route, "dependant", None)
     if dependant is None or getattr(scope["route"], "checks_requests", False):
         return None
-    kept = vars(route)  # for as long as the route is; its kind has no hash
+    kept = vars(route)  # cached on the route, which is not hashable
     if _KEPT not in kept:
         kept[_KEPT] = _rules(dependant, route.body_field)
     rules: Rules = kept[_KEPT]
@@ -80,7 +80,7 @@ def _tree(dependant: Dependant) -> Iterator[Dependant]:
 
 
 def _query(tree: Iterable[Dependant]) -> Iterator[tuple[Any, bool]]:
-    """(name, may be repeated) of every parameter; the name None for a model that takes any name."""
+    """Yield (name, may be repeated) for every parameter; the name is None for a model that accepts any name."""
     for field in (field for dependant in tree for field in dependant.query_params):
         annotation = field.field_info.annotation
         if not is_model(annotation):
@@ -92,7 +92,8 @@ def _query(tree: Iterable[Dependant]) -> Iterator[tuple[Any, bool]]:
 
 
 def fields_of(annotation: Any) -> dict[str, bool] | None:
-    """The names that a model reads, with whether each is a list; None for one that takes any name, or is no model."""
+    """Return the names that a model reads, and whether each is a list; None if it accepts any name or is not a
+    model."""
     if not is_model(annotation) or annotation.model_config.get("extra") in ("allow", "ignore"):
         return None
     return {
@@ -103,7 +104,7 @@ def fields_of(annotation: Any) -> dict[str, bool] | None:
 
 
 def names_of(name: str, info: FieldInfo, model: type[BaseModel]) -> Iterator[str]:
-    """The names under which a field of a model is read."""
+    """Yield the names from which a field of a model is read."""
     alias = info.validation_alias or info.alias
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
     texts = [choice for choice in choices if isinstance(choice, str)]
@@ -128,14 +129,14 @@ def _repeats(annotation: Any) -> bool:
 
 
 def check_key(request: Request, rules: Rules) -> None:
-    """Raises `KeyNotSupported` for an Idempotency-Key that the route does not declare, and so would ignore."""
+    """Raise `KeyNotSupported` for an Idempotency-Key that the route does not declare and so would ignore."""
     if not rules.takes_key:
         refuse_key(request)
 
 
 def check_query(request: Request, rules: Rules) -> None:
-    """Raises `InvalidParameter` for parameters that the route does not know, that come twice, that have NUL or are not
-    UTF-8; and `NotFound` for a NUL in the path, which names nothing."""
+    """Raise `InvalidParameter` for unknown or repeated parameters and for values with NUL or that are not UTF-8; and
+    `NotFound` for a NUL in the path."""
     if "\x00" in request.scope["path"]:
         raise NotFound
     if rules.query is None or not request.scope["query_string"]:

@@ -1,7 +1,6 @@
-"""Problems of `HTTPException`, which the framework raises, and which teams may raise in hand-written routes.
+"""Turns `HTTPException`, raised by the framework or by hand-written routes, into problems.
 
-The status, the text and the headers are the team's and stay as they are. So are those of a 5xx, which was raised on
-purpose.
+The status, text and headers of a team's exception are kept, also for a 5xx, which was raised on purpose.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,12 +21,12 @@ log = structlog.get_logger(__name__)
 LEAST, MOST = 400, 599
 _OF_THE_CONTENT = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
 _WHILE_READING = (
-    "There was an error parsing the body"  # FastAPI's, around whatever reading the body has raised
+    "There was an error parsing the body"  # FastAPI's wrapper around any error while reading the body
 )
 
 
 def problem_of_exception(error: HTTPException, *, allowed: Callable[[], str]) -> Problem:
-    """The problem that says what the exception does. `allowed` is asked for `Allow` where a 405 has none of its own."""
+    """Return the problem for an exception. `allowed` returns the value of `Allow` for a 405 without one."""
     status, cause = error.status_code, error.__cause__
     if error.detail == _WHILE_READING and isinstance(cause, Problem):
         return cause
@@ -45,7 +44,7 @@ def problem_of_exception(error: HTTPException, *, allowed: Callable[[], str]) ->
 
 @contextmanager
 def raised_as_problem() -> Iterator[None]:
-    """Turn an `HTTPException` of the block into its problem, for callers that handle problems one by one."""
+    """Raise an `HTTPException` of the block as its problem, for callers that collect problems."""
     try:
         yield
     except HTTPException as error:
@@ -55,7 +54,7 @@ def raised_as_problem() -> Iterator[None]:
 
 
 def is_frameworks(error: HTTPException, status: int) -> bool:
-    """Whether the exception has this status and says nothing of its own, as the framework's exceptions do."""
+    """Whether the exception has this status and no detail of its own, like the framework's exceptions."""
     return error.status_code == status and error.detail == _phrase(status)
 
 
@@ -67,7 +66,7 @@ def _phrase(status: int) -> str:
 
 
 def _said(error: HTTPException) -> tuple[str | None, bytes | None]:
-    """The detail as text, or anything else as JSON. The status's own phrase says nothing that the title does not."""
+    """Return the detail as text, or any other type as JSON. The status's standard phrase only repeats the title."""
     detail: Any = error.detail
     if detail is None or detail in ("", _phrase(error.status_code)):
         return None, None

@@ -1,4 +1,4 @@
-"""The media type of a request's content (RFC 9110, section 8.3), and which of them an operation reads."""
+"""The media type of a request's content (RFC 9110, section 8.3), and the types an operation accepts."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -10,25 +10,25 @@ from service.http.problems import UnsupportedMediaType
 
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _TYPE = re.compile(rf"({_NAME}/{_NAME})")
-# RFC 9110, 5.6.6; possessive, so that a long value costs no more than its length.
+# RFC 9110, 5.6.6; possessive, so that matching takes linear time.
 _PARAMETER = re.compile(rf'[ \t]*+;[ \t]*+(?:({_NAME})=({_NAME}|"(?:[^"\\]|\\.)*+"))?+')
 
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
-    """`name` in lower case, such as `application/json`; parameters as they came, names in lower case."""
+    """`name` in lower case, such as `application/json`; parameter names in lower case, values as sent."""
 
     name: str
     parameters: Sequence[tuple[str, str]]
 
     @property
     def is_utf_8(self) -> bool:
-        """Whether every `charset` is UTF-8, or there is none. All other parameters have no meaning here."""
+        """Whether every `charset` is UTF-8, or there is none. All other parameters are ignored."""
         return all(value.lower() == "utf-8" for name, value in self.parameters if name == "charset")
 
 
 def media_type(value: str) -> MediaType | None:
-    """The media type that a `Content-Type` field names; None for a value that is malformed."""
+    """Return the media type of a `Content-Type` field; None if it is malformed."""
     match = _TYPE.match(value)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""What is wrong with a value, in this API's words: no name of a library, no type of Python's."""
+"""Messages on wrong values, in this API's own words, without names of libraries or Python types."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _URL = "must be a URL"
 _OTHER = "is of the wrong type"
 UNKNOWN_FIELD = "is not a known field"
 
-# By Pydantic's type of error, with the members of its context in braces.
+# By Pydantic's error type, with members of the context in braces.
 _WORDS: Mapping[str, str] = {
     "missing": "is required",
     "extra_forbidden": UNKNOWN_FIELD,
@@ -95,7 +95,7 @@ _SHOULD = re.compile(r"(Input|Value|String|UUID input|Date|Datetime|Decimal inpu
 
 
 def message_of(error: Mapping[str, Any]) -> str:
-    """The sentence, its subject left out, for one of Pydantic's errors with its context."""
+    """Return the message, without its subject, for one of Pydantic's errors and its context."""
     kind, context = error["type"], error.get("ctx", {})
     if kind in _COUNTED:
         bound, member, unit = _COUNTED[kind]
@@ -103,12 +103,12 @@ def message_of(error: Mapping[str, Any]) -> str:
         return f"must have {bound} {count} {unit}{'' if count == 1 else 's'}"
     if kind in _WORDS:
         return _WORDS[kind].format(**context)
-    if "error" in context:  # what a rule of the model itself has raised
+    if "error" in context:  # raised by the model's own validator
         return str(context["error"])
     return _SHOULD.sub("must ", _PREFIX.sub("", error["msg"]), count=1)
 
 
 def place_of(error: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Where the value is; a name of a member that is wrong has the place of the member."""
+    """Return the path of the value; for a wrong member name, the path of the member."""
     place: tuple[Any, ...] = error["loc"]
     return place[:-1] if place[-1:] == ("[key]",) else place

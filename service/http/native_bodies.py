@@ -1,4 +1,4 @@
-"""Bodies that FastAPI reads for hand-written routes: as strict as those that generated routes read."""
+"""Bodies that FastAPI reads for hand-written routes, checked as strictly as those of generated routes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -24,12 +24,12 @@ from service.http.problems import (
 from service.http.validation import MOST_DESCRIBED, fail_fast, field_errors, many_unknown
 
 MOST_FIELDS = 1000
-"""Fields of a form, as Starlette's parsers have it."""
+"""Most fields in a form, as in Starlette's parsers."""
 URL_ENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 
 
 class BodyCheck:
-    """Judges the body of a hand-written route as it arrives, whoever reads it: FastAPI or the route itself."""
+    """Checks the body of a hand-written route as it arrives, whether FastAPI or the route reads it."""
 
     __slots__ = ("_chunks", "_judge")
 
@@ -40,7 +40,7 @@ class BodyCheck:
         self._chunks: list[bytes] = []
 
     async def add(self, chunk: bytes, *, last: bool) -> None:
-        """Keep a chunk; with the last one, judge the whole. Raises `InvalidJson` or `MalformedRequest`."""
+        """Buffer a chunk; after the last one, check the whole body. Raises `InvalidJson` or `MalformedRequest`."""
         if self._judge is None:
             return
         self._chunks.append(chunk)
@@ -49,7 +49,7 @@ class BodyCheck:
             await self._judge(body)
             if len(body) > LARGE:
                 await asyncio.sleep(0)
-                pause_collector_for_a_turn()  # in which FastAPI reads the document once more
+                pause_collector_for_a_turn()  # in which FastAPI parses the document again
 
 
 def _is_json(kind: MediaType) -> bool:
@@ -65,7 +65,7 @@ def _judge_of(kind: MediaType) -> Callable[[bytes], Awaitable[Any]] | None:
 async def _check_json(body: bytes) -> None:
     with collector_paused(len(body)):
         _ = await strict_json.read(body)
-        del _  # or the collector would walk it
+        del _  # or the collector would traverse it
 
 
 async def _check_url_encoded(body: bytes) -> None:
@@ -80,8 +80,8 @@ async def _check_url_encoded(body: bytes) -> None:
 
 
 async def check_body(request: Request, rules: Rules) -> None:
-    """Raises `UnsupportedMediaType` for content of another type than FastAPI reads here, and `ValidationFailed` for
-    members that the body's model does not know. A model that sets `extra` itself has chosen what to do with them."""
+    """Raise `UnsupportedMediaType` for a type that FastAPI does not read here, and `ValidationFailed` for members
+    unknown to the body's model, unless the model sets `extra` itself."""
     declared = rules.body
     if declared is None or rules.any_body:
         return
@@ -116,15 +116,15 @@ def _errors(adapter: TypeAdapter[Any], document: Any) -> int:
 
 @cache
 def _has_choosers(annotation: Any) -> bool:
-    """Whether a model in it sets `extra` itself, by what Pydantic made of it."""
+    """Whether a model in the type sets `extra` itself, according to Pydantic's schema."""
     return "extra_fields_behavior" in repr(_adapter(annotation).core_schema)
 
 
 def _unknown_members(annotation: Any, document: Any, *, large: bool) -> list[FieldError]:
-    """What is wrong with the document, if anything in it is unknown; nothing else is worth a second validation.
+    """Return the errors of a document with unknown members; otherwise FastAPI's own validation reports the errors.
 
-    Whatever is wrong with a large one is told from here, since FastAPI would describe every wrong value of it.
-    Raises `ValidationFailed` for more errors than are worth naming.
+    All errors of a large document are returned here, since FastAPI would describe every wrong value. Raises
+    `ValidationFailed` for too many errors to list.
     """
     adapter = _adapter(annotation)
     if large:
@@ -149,7 +149,7 @@ def _unknown_members(annotation: Any, document: Any, *, large: bool) -> list[Fie
     try:
         value = adapter.validate_python(document)
     except ValidationError:
-        return []  # FastAPI names what is wrong
+        return []  # FastAPI reports the errors
     return [
         FieldError("There is no such member.", pointer=pointer(item["loc"]))
         for item in unknown
@@ -161,7 +161,7 @@ def _chosen(value: Any, path: Sequence[Any]) -> bool:
     """Whether the model at `path` of a valid value sets `extra` itself."""
     for part in path:
         if isinstance(value, BaseModel):
-            value = next(_named(value, part), value)  # without such a field: the tag of a union
+            value = next(_named(value, part), value)  # without this field: the tag of a union
         elif isinstance(value, Mapping):
             value = value.get(part, value)
         elif isinstance(value, Sequence) and isinstance(part, int):
@@ -176,7 +176,7 @@ def _named(model: BaseModel, part: Any) -> Iterator[Any]:
 
 
 async def _check_form(request: Request, declared: params.Form) -> None:
-    """As for JSON: known fields only, once each unless they are lists, and no NUL in a text."""
+    """As for JSON: known fields only, each once unless it is a list, and no NUL in texts."""
     allowed = (MULTIPART,) if isinstance(declared, params.File) else (URL_ENCODED, MULTIPART)
     kind = media_type(request.headers.get("content-type", ""))
     if kind is None or kind.name not in allowed:
@@ -202,7 +202,7 @@ async def _check_form(request: Request, declared: params.Form) -> None:
 
 
 async def check_request(request: Request) -> None:
-    """Hold a request of a hand-written route to the route's rules. Raises `InvalidParameter`, `NotFound`,
+    """Check a request against the rules of its hand-written route. Raises `InvalidParameter`, `NotFound`,
     `UnsupportedMediaType` or `ValidationFailed`."""
     if (rules := rules_of(request.scope)) is not None:
         check_query(request, rules)

@@ -1,4 +1,4 @@
-"""Content negotiation (RFC 9110, section 12.5.1): of an operation's media types, the client takes one or none."""
+"""Content negotiation (RFC 9110, section 12.5.1) among an operation's media types."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from service.http.problems import NotAcceptable
 
 
 def require_acceptable(request: Request, *media_types: str) -> str:
-    """The media type that `Accept` prefers, the first of equals. Raises `NotAcceptable` when it excludes all."""
+    """Return the media type that `Accept` prefers, the first on a tie. Raises `NotAcceptable` if it excludes all."""
     accept = ",".join(request.headers.getlist("accept")).lower()
     if accept in ("", "*/*", media_types[0]):
         return media_types[0]
@@ -20,7 +20,7 @@ def require_acceptable(request: Request, *media_types: str) -> str:
 
 
 def _quality(media_type: str, qualities: Mapping[str, float]) -> float:
-    """The quality of the most specific range that fits, 0 when none does."""
+    """Return the quality of the most specific matching range, or 0."""
     kind = media_type.partition("/")[0]
     fitting = (range_ for range_ in (media_type, f"{kind}/*", "*/*") if range_ in qualities)
     return next((qualities[range_] for range_ in fitting), 0.0)

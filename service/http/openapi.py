@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, completed to what clients, generators and linters need."""
+"""The OpenAPI document: FastAPI's, completed for clients, generators and linters."""
 
 from importlib.metadata import metadata
 from typing import Any
@@ -37,12 +37,12 @@ class Problem(BaseModel):
 
 
 def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """`openapi_extra=` of a hand-written route that reads its body itself, by `read_body`."""
+    """Return `openapi_extra=` for a hand-written route that reads its body with `read_body`."""
     return {BODY_SCHEMA: model.model_json_schema(ref_template=COMPONENTS + "{model}")}
 
 
 def install(app: FastAPI, is_open: IsOpen) -> None:
-    """Replace the application's OpenAPI document. `is_open` tells whether anybody has these scopes."""
+    """Replace the application's OpenAPI document. `is_open` tells whether anonymous callers have these scopes."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -79,7 +79,7 @@ def _document(app: FastAPI, is_open: IsOpen) -> dict[str, Any]:
 
 
 def _describe_tags(schema: dict[str, Any]) -> None:
-    """List every tag that an operation has; those of hand-written routers may come without a description."""
+    """List the tags of all operations; tags of hand-written routers may lack a description."""
     described = {tag["name"]: tag for tag in schema.get("tags", ())}
     used = (tag for path in schema["paths"].values() for one in path.values() for tag in one.get("tags", ()))
     for name in used:

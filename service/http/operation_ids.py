@@ -1,4 +1,4 @@
-"""Operation ids of hand-written routes: the function's name, without FastAPI's path and method behind it."""
+"""Operation ids of hand-written routes: the function's name, without the path and method that FastAPI appends."""
 
 import re
 from collections import Counter
@@ -13,7 +13,7 @@ def provisional_id(route: APIRoute) -> str:
 
 
 def settle(paths: dict[str, Any]) -> None:
-    """Give every operation its final id. A name that several operations have is told apart by method and path."""
+    """Give every operation its final id. If several operations share a name, method and path are appended."""
     operations = [
         (method, path, operation) for path, methods in paths.items() for method, operation in methods.items()
     ]

@@ -32,8 +32,8 @@ class FieldError:
 
 
 class Problem(Exception):  # noqa: N818  # the RFC's own term
-    """Base of all problems. `detail` is shown to the client: no SQL, no stack, no secret; so is `context`, a JSON text
-    of what a hand-written route says beyond words."""
+    """Base of all problems. `detail` is shown to the client: no SQL, no stack, no secret; so is `context`, JSON text
+    from the detail of a hand-written route's exception."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -87,7 +87,7 @@ class MalformedRequest(Problem):
 
 
 class KeyNotSupported(MalformedRequest):
-    """The operation keeps no answer for an Idempotency-Key. Send none; repeats are guarded by `If-Match`."""
+    """The operation does not keep answers for an Idempotency-Key. Send no key; `If-Match` guards repeats."""
 
     code, title = "idempotency_key_not_supported", "This operation takes no Idempotency-Key."
 
@@ -179,7 +179,7 @@ class NotAcceptable(Problem):
 
 
 class PreconditionFailed(Problem):
-    """`If-Match` or `If-None-Match` does not hold: mostly, the item has changed since the client read it
+    """`If-Match` or `If-None-Match` fails, usually because the item has changed since the client read it
     (RFC 9110, 15.5.13)."""
 
     status, code, title = 412, "precondition_failed", "A precondition of the request does not hold."

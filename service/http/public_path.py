@@ -1,7 +1,7 @@
-"""Paths as clients see them, where a proxy serves the service below the root of a host.
+"""Paths as clients see them, if a proxy serves the service under a public path.
 
-ASGI's `root_path` is that public path, and `path` begins with it, whether the proxy strips it or not. So every link
-that is made of the request's own path is right for the client, and routes know nothing of it.
+ASGI's `root_path` is the public path, and `path` begins with it, whether or not the proxy strips it. So every link made
+from the request's path is right for the client, and routes need not know the public path.
 """
 
 from collections.abc import MutableMapping
@@ -11,9 +11,9 @@ from service.config.public_path import clean_path
 
 
 def forwarded_path(values: list[bytes]) -> str:
-    """The public path that the nearest proxy names in `X-Forwarded-Prefix`; empty for none, or one that is not clean.
+    """Return the public path from the nearest proxy's `X-Forwarded-Prefix`; empty if it is missing or not clean.
 
-    A proxy in front of that one may have sent an entry of its own, but so may the client: only the last entry counts.
+    Earlier entries may come from other proxies or from the client: only the last entry counts.
     """
     if not values:
         return ""
@@ -24,7 +24,7 @@ def forwarded_path(values: list[bytes]) -> str:
 
 
 def place_under(scope: MutableMapping[str, Any], public_path: str) -> None:
-    """Let the request have come to its path under `public_path`, as the client sees it."""
+    """Rewrite the request's path to the one under `public_path`, as the client sees it."""
     path, raw = scope["path"], scope.get("raw_path", b"")
     if not public_path or raw == b"*":
         return
@@ -34,7 +34,7 @@ def place_under(scope: MutableMapping[str, Any], public_path: str) -> None:
 
 
 def own_path(scope: MutableMapping[str, Any]) -> str:
-    """The path below the public path, which routes match."""
+    """Return the path without the public path, which routes match."""
     path: str = scope["path"]
-    # A mounted application has a root of its own; Starlette keeps the outermost one.
+    # A mounted application has its own root path; Starlette keeps the outermost one.
     return path.removeprefix(scope.get("app_root_path", scope.get("root_path", "")))

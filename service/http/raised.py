@@ -1,4 +1,4 @@
-"""Problems for the statuses that only hand-written routes answer with, by raising `HTTPException`."""
+"""Problems for statuses that only hand-written routes return, by raising `HTTPException`."""
 
 from functools import cache
 from http import HTTPStatus
@@ -121,7 +121,8 @@ _BY_STATUS: dict[int, type[Problem]] = {cls.status: cls for cls in (*_OWN, *_ONL
 
 @cache
 def problem_of_status(status: int) -> type[Problem]:
-    """The problem class of a status from 400 to 599; the code of one without a class here is `status_<number>`."""
+    """Return the problem class of a status from 400 to 599; a status without a class gets the code
+    `status_<number>`."""
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     try:

@@ -21,14 +21,14 @@ class RequestState:
     span_id: str | None = None
     principal: Any = None
     admitted: Any = None
-    """The principal, once it has been counted and let in."""
+    """The principal, once it has passed authentication and rate limits."""
     head: bool = False
     """HEAD: handlers may skip building an expensive body."""
     extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     @property
     def actor(self) -> str:
-        """Who changes rows: the principal. A route that asks for none serves anybody."""
+        """The actor of changes: the principal. Routes without scopes have an anonymous actor."""
         return ANYBODY if self.principal is None else str(self.principal.id)
 
 
@@ -49,7 +49,7 @@ def new_state(headers: list[tuple[bytes, bytes]]) -> RequestState:
 
 
 def route_of(scope: MutableMapping[str, Any]) -> Any:
-    """The route that was chosen, as its routers include it; None when there was none.
+    """Return the matched route, as included by its routers; None if none matched.
 
     FastAPI keeps an included route's context in a private place; this is the only reader of it.
     """
@@ -60,5 +60,5 @@ def route_of(scope: MutableMapping[str, Any]) -> Any:
 
 
 def template_of(scope: MutableMapping[str, Any]) -> str | None:
-    """The template of the route that was chosen, `/api/v1/orders/{id}`; None when there was none."""
+    """Return the template of the matched route, such as `/api/v1/orders/{id}`; None if none matched."""
     return getattr(route_of(scope), "path_format", None)

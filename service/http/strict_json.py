@@ -3,8 +3,8 @@
 Refused: bytes that are not UTF-8, a byte order mark, duplicate names, NaN and Infinity, lone surrogates, NUL in
 text, numbers that neither 64 bits nor a double can hold as they are, and deep nesting.
 
-orjson parses, and refuses what RFC 8259 does. It says nothing of the rest, and a look at each value from Python
-would cost ten times the parsing: each check below works on the whole text, and looks closer only where it must.
+orjson enforces RFC 8259 only, and checking each value in Python would take ten times as long as parsing. So each check
+below works on the whole text, and inspects single values only if necessary.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from service.http.problems import InvalidJson
 from service.http.strict_numbers import check_numbers, may_be_inexact
 
 MAX_DEPTH = 32
-MAX_CONTAINERS = 131_072  # 8 bytes of a megabyte for each; they cost the parser and the collector most
+MAX_CONTAINERS = 131_072  # 8 bytes of a megabyte for each; containers cost the parser and the collector most
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _TOO_DEEP = f"Nested deeper than {MAX_DEPTH} levels."
@@ -34,7 +34,7 @@ def parse(body: bytes) -> Any:
 
 
 async def read(body: bytes) -> Any:
-    """As `parse`. Gives the event loop back between the checks of a large body."""
+    """As `parse`, but yields to the event loop between the checks of a large body."""
     if len(body) <= LARGE:
         return parse(body)
     with collector_paused(len(body)):
@@ -59,7 +59,7 @@ def _opened(text: bytes) -> int:
 
 
 def _judge(body: bytes, document: Any) -> Iterator[None]:
-    """Check what goes beyond RFC 8259, and yield after each piece of work. Raises `InvalidJson`."""
+    """Check the rules beyond RFC 8259, and yield after each step. Raises `InvalidJson`."""
     deep = _opened(body) > MAX_DEPTH
     inexact = may_be_inexact(body)
     if deep or inexact:
@@ -77,7 +77,7 @@ def _judge(body: bytes, document: Any) -> Iterator[None]:
 
 
 def _check_depth(text: bytes) -> Iterator[None]:
-    """Take away the innermost pairs of brackets, level by level."""
+    """Remove the innermost pairs of brackets, level by level."""
     brackets = text.translate(_BRACKETS, _NO_BRACKETS)
     for _ in range(MAX_DEPTH):
         yield
@@ -88,10 +88,10 @@ def _check_depth(text: bytes) -> Iterator[None]:
 
 
 def _check_names(body: bytes, document: Any) -> None:
-    """Raise when an object has a name twice.
+    """Raise `InvalidJson` if an object has a duplicate name.
 
-    Of two members with one name the parser keeps one. The colons of the text are those of its members and those in
-    its strings; when there are more than in the document written again, a member is missing.
+    Of two members with the same name, the parser keeps one. So the text then has more colons than the document when
+    serialised again.
     """
     sent = body.count(b":")
     if b"\\u003" in body:
@@ -102,14 +102,14 @@ def _check_names(body: bytes, document: Any) -> None:
 
 
 def _without_strings(body: bytes) -> bytes:
-    """What stands outside of the strings of a valid JSON text."""
+    """Return a valid JSON text without its strings."""
     if b'"' not in body:
         return body
     return b"".join(_without_backslashes(body).replace(b'\\"', b"").split(b'"')[::2])
 
 
 def _without_backslashes(body: bytes) -> bytes:
-    """The text without escaped backslashes: each backslash that is left begins another escape."""
+    """Return the text without escaped backslashes, so that each remaining backslash begins another escape."""
     return body.replace(b"\\\\", b"")
 
 

@@ -1,7 +1,7 @@
-"""Numbers of a JSON text that a double or 64 bits cannot hold as they are written.
+"""Numbers in a JSON text that neither a double nor 64 bits can hold exactly.
 
-Up to 15 significant digits survive a double and come out as they went in (C11 5.2.4.2.2, `DBL_DIG`), unless the
-exponent leads out of its normal range. So only longer numbers, and exponents of three digits, have to be looked at.
+Up to 15 significant digits survive a double unchanged (C11 5.2.4.2.2, `DBL_DIG`), unless the exponent is outside the
+normal range. So only longer numbers and three-digit exponents need a check.
 """
 
 import re
@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 
 from service.http.problems import InvalidJson
 
-SLICE = 2_000  # numbers that are judged in one go
+SLICE = 2_000  # numbers checked in one step
 _MAX_INTEGER = 2**63 - 1
 _SAFE_INTEGER = 18  # digits that always fit into 64 bits
 _LONGEST_INTEGER = 20  # characters
@@ -23,7 +23,7 @@ _FAR_NUMBER = re.compile(rb"[-.0-9]+[eE][-+]?[0-9]{3,}")
 
 
 def may_be_inexact(body: bytes) -> bool:
-    """Whether a number of the text has to be looked at. Strings may look as if."""
+    """Whether the text may have a number to check; text in strings can match too."""
     shape = body.translate(_SHAPE, b".")
     return _LONG in shape or (b"0e" in shape and _is_far(shape))
 
@@ -33,7 +33,7 @@ def _is_far(shape: bytes) -> bool:
 
 
 def check_numbers(text: bytes) -> Iterator[None]:
-    """Judge the numbers of a valid JSON text without its strings, and yield after each piece of work.
+    """Check the numbers of a valid JSON text without its strings, and yield after each step.
 
     Raises `InvalidJson`.
     """
@@ -58,7 +58,7 @@ def _check(digits: str) -> None:
 
 
 def _fits(digits: str) -> bool:
-    """PostgreSQL writes 1e22 as digits; what it says must be good enough to be sent back."""
+    """Accept 1e22 as digits too: PostgreSQL prints it like that, and clients may send back what they got."""
     if len(digits) <= _LONGEST_INTEGER and -_MAX_INTEGER - 1 <= int(digits) <= _MAX_INTEGER:
         return True
     return len(digits) <= _LONGEST_DOUBLE and _is_exact(digits)
@@ -74,8 +74,8 @@ def _is_exact(digits: str) -> bool:
         if abs(value) == float("inf"):
             return False
         exact = Decimal(digits)
-        # Of large integers PostgreSQL writes a digit more than Python; what it says must be good enough, too.
+        # PostgreSQL prints large integers with one more digit than Python; accept that form too.
         forms = (written, *((f"{value:.15e}", f"{value:.16e}") if value.is_integer() else ()))
         return any(exact == Decimal(form) for form in forms)
-    except InvalidOperation:  # an exponent beyond all that can be computed with
+    except InvalidOperation:  # the exponent is too large for Decimal
         return False

@@ -1,7 +1,7 @@
-"""Validation by Pydantic at a bounded cost, however many values of a body are wrong.
+"""Pydantic validation at bounded cost, however many values of a body are wrong.
 
-Pydantic has no bound on the errors that it collects. For half a million wrong elements it takes 160 ms to find them
-and 230 ms to describe them.
+Pydantic collects errors without limit. For half a million wrong elements, it takes 160 ms to find the errors and 230 ms
+to describe them.
 """
 
 from collections.abc import Collection, Container
@@ -21,13 +21,13 @@ _NO_SCHEMAS = {"config", "default", "expected", "metadata", "serialization"}
 
 @cache
 def fail_fast(annotation: Any) -> SchemaValidator:
-    """A validator of the type, and of all types within it, whose lists stop at their first wrong element."""
+    """Return a validator of the type whose lists, nested ones included, stop at the first wrong element."""
     return validator_of(TypeAdapter(annotation).core_schema)
 
 
 def validator_of(schema: CoreSchema) -> SchemaValidator:
-    """As `fail_fast`, of a schema of Pydantic's."""
-    # Not the validators that models within have made already.
+    """As `fail_fast`, for a Pydantic schema."""
+    # Without the prebuilt validators of nested models.
     return SchemaValidator(cast("CoreSchema", _stopping(schema)), _use_prebuilt=False)
 
 
@@ -41,14 +41,14 @@ def _stopping(schema: Any) -> Any:
 
 
 def too_many(error: ValidationError) -> list[FieldError]:
-    """One error for the whole body when there are too many to describe each, otherwise none."""
+    """Return one error for the whole body if there are too many to list, otherwise none."""
     if error.error_count() <= MOST_DESCRIBED:
         return []
     return [FieldError(f"has more than {MOST_DESCRIBED} values that are wrong or unknown", pointer="")]
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:
-    """What Pydantic found, as pointers into the body (RFC 6901)."""
+    """Return Pydantic's errors with pointers into the body (RFC 6901)."""
     return too_many(error) or [
         FieldError(message_of(item), pointer=pointer(place_of(item)))
         for item in error.errors(include_url=False, include_input=False)
@@ -56,9 +56,9 @@ def field_errors(error: ValidationError) -> list[FieldError]:
 
 
 def many_unknown(document: Any, *, known: Container[str], at: Collection[Any] = ()) -> list[FieldError]:
-    """The unknown members of an object, as many as one answer lists, when there are more; otherwise none.
+    """Return errors for the unknown members of an object if there are more than one answer lists; otherwise none.
 
-    Pydantic describes each of them, which for a megabyte of short names takes a third of a second.
+    Pydantic would describe each member, which takes a third of a second for a megabyte of short names.
     """
     if not isinstance(document, dict) or len(document) <= MOST_ERRORS:
         return []

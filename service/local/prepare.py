@@ -20,7 +20,7 @@ SERVER_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Prepared:
-    """An API key that opens everything, and requests to try with it."""
+    """An API key with all scopes, and example requests."""
 
     api_key: str
     examples: Sequence[Example]

@@ -1,4 +1,4 @@
-"""What a running `slipway dev` tells the other commands of its checkout: the database that it uses."""
+"""The database of a running `slipway dev`, for other commands in the same checkout."""
 
 import fcntl
 import json
@@ -15,13 +15,13 @@ from service.config import Settings
 from service.local.leftover import noted_pid
 from service.local.secret import noted_secret, write_private
 
-FOLDER = Path(".local")  # that `slipway dev` uses unless told
+FOLDER = Path(".local")  # the default folder of `slipway dev`
 FILE = "running.json"
 
 
 @dataclass(frozen=True)
 class Running:
-    """A `slipway dev` that runs now: its process, its data, and its settings of the group `database`."""
+    """A running `slipway dev`: its process, its folder, and its `database` settings."""
 
     pid: int | None
     folder: Path
@@ -30,7 +30,7 @@ class Running:
 
 @contextmanager
 def announced(folder: Path, settings: Settings) -> Iterator[None]:
-    """Keep what `find` finds, with passwords, in a file that only its owner can read."""
+    """Write the record for `find`, with passwords, to a file that only its owner can read."""
     file = folder / FILE
     given = {name: _plain(getattr(settings.database, name)) for name in settings.database.model_fields_set}
     write_private(file, json.dumps({"database": given}) + "\n")
@@ -41,7 +41,7 @@ def announced(folder: Path, settings: Settings) -> Iterator[None]:
 
 
 def find(folder: Path) -> Running | None:
-    """The `slipway dev` that uses this folder now; None when there is none. What a killed one left is not one."""
+    """Return the `slipway dev` running in this folder, or None. Ignores the file of a killed one."""
     folder = folder.absolute()
     told = noted_secret(folder / FILE)
     if told is None or not _held(folder / "lock"):
@@ -50,7 +50,7 @@ def find(folder: Path) -> Running | None:
 
 
 def database_address(settings: Settings) -> str:
-    """The URL of the database without the password."""
+    """Return the URL of the database without the password."""
     database = settings.database
     if database.url is None:
         return f"postgresql://{database.user}@{database.host}:{database.port}/{database.name}"

@@ -26,11 +26,11 @@ class BackwardsError(Exception):
 
 
 class ScriptsError(Exception):
-    """The migrations of this version contradict each other: two heads, or one revision id twice."""
+    """The migrations of this version contradict each other: two heads, or a duplicate revision id."""
 
 
 class SeveralHeadsError(Exception):
-    """The database says that it is at several revisions at once."""
+    """The database is marked with several revisions at once."""
 
 
 class EncodingError(Exception):

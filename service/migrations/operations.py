@@ -43,7 +43,7 @@ BEGIN
 END $$
 """
 
-# As PostgreSQL says it of its own foreign keys, which tells the two sides of a table that refers to itself apart.
+# PostgreSQL's wording for foreign keys, which tells the two sides of a self-reference apart.
 STILL_REFERENCED = "The row is still referenced."
 HISTORY_FUNCTION = "slipway_history()"
 CONCURRENT_WAIT = "10min"
@@ -68,7 +68,7 @@ BEGIN
 END $$
 """
 
-# Marks that PostgreSQL takes for letters where the database has the locale C.
+# Punctuation that PostgreSQL treats as letters in the C locale.
 _MARKS = "«»¡¿·、。「」『』" + "".join(map(chr, (*range(0x2010, 0x2028), *range(0x2030, 0x205F))))
 SEARCH = f"""
 CREATE OR REPLACE FUNCTION {SEARCH_TEXT}(given text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -170,7 +170,7 @@ def unguard_reference(table: str, column: str, target: str) -> None:
 
 
 def _guards(table: str, column: str) -> tuple[str, str]:
-    """The names of the two functions, and of their triggers, in quotes where they need them."""
+    """Return the names of the two functions and their triggers, quoted if necessary."""
     alive, unused = (quoted(shortened(f"{table}_{column}_{what}")) for what in ("alive", "unused"))
     return alive, unused
 
@@ -206,7 +206,7 @@ def _unhurried() -> Iterator[None]:
 
 
 def install_search_text() -> None:
-    """The function that search indexes apply to their texts."""
+    """Create the function that search indexes apply to their texts."""
     op.execute(SEARCH)
 
 
@@ -216,9 +216,9 @@ def remove_search_text() -> None:
 
 
 def renew_search(table: str, *columns: str) -> None:
-    """Build the search index and its statistics again on a table in use, when their expression has changed.
+    """Rebuild the search index and its statistics on a table in use, after their expression has changed.
 
-    What was committed before a failure is done once more by the next attempt.
+    Safe to run again after a failure: steps already committed are repeated.
     """
     name, new = shortened(f"ix_{table}_search"), shortened(f"ix_{table}_search_new")
     vector = text(f"({search_vector(*columns)})")

@@ -14,7 +14,7 @@ LOCATION = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What one file of `versions` says of itself: its revision, and the one that it follows (None: the first)."""
+    """One file of `versions`: its revision, and the revision it follows (None: it is the first)."""
 
     file: str
     revision: str
@@ -23,8 +23,8 @@ class Script:
 
 @cache
 def revisions() -> tuple[str, ...]:
-    """All revisions that this version knows, oldest first. Raises `ScriptsError` unless they are a single line."""
-    # Every file that Alembic itself would read.
+    """Return all revisions of this version, oldest first. Raises `ScriptsError` unless they form a single line."""
+    # Every file that Alembic would read.
     files = sorted(
         f for f in (LOCATION / "versions").glob("*.py") if not f.name.startswith((".#", "__init__"))
     )
@@ -34,8 +34,8 @@ def revisions() -> tuple[str, ...]:
 def in_line(scripts: Iterable[Script]) -> list[Script]:
     """The scripts of one branch, oldest first.
 
-    Raises `ScriptsError`, which names the files, when one revision id is used twice, when two files follow the same
-    revision (the branch has two heads then), or when a file follows a revision that leads to no first one.
+    Raises `ScriptsError`, naming the files, for a duplicate revision id, for two files that follow the same revision
+    (two heads), and for a file whose chain has no first revision.
     """
     by_revision: dict[str, Script] = {}
     following: dict[str | None, Script] = {}

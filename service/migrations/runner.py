@@ -147,7 +147,7 @@ async def current(connection: AsyncConnection) -> str | None:
     if len(heads) > 1:
         raise SeveralHeadsError(
             f"the database is at several revisions at once: {', '.join(sorted(heads))}; "
-            "delete from the table alembic_version all but the one that it is at"
+            "delete all but the right one from the table alembic_version"
         )
     return heads[0] if heads else None
 

@@ -1,4 +1,4 @@
-"""Whether this version can serve a database: its encoding, its revision, and the tables that are declared."""
+"""Whether this version can serve a database: its encoding, its revision, and the declared tables."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from service.models.identifiers import quoted
 log = structlog.get_logger(__name__)
 
 STATE = f"SELECT version_num, {encoding.QUERY} AS encoding FROM alembic_version"
-# One row for each thing that is missing, tables before columns before triggers. `to_regclass` looks where the
-# engine's own statements look. Bits of tgtype (pg_trigger.h): 4 INSERT, 8 DELETE, 16 UPDATE.
+# One row for each missing object: tables, then columns, then triggers. `to_regclass` resolves names as the
+# engine's own statements do. Bits of tgtype (pg_trigger.h): 4 INSERT, 8 DELETE, 16 UPDATE.
 MISSING = """
 SELECT declared.kind, declared.table, declared.name
 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS declared (kind, "table", name, position),
@@ -42,9 +42,9 @@ OWN = (ApiKey, IdempotencyRecord, RowHistory)
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a look at the database found. `unfit` says why this version cannot serve it; empty when it can.
+    """The state of a database. `unfit` says why this version cannot serve it; empty if it can.
 
-    `pending`: what is missing are migrations.
+    `pending`: migrations are missing.
     """
 
     revision: str | None
@@ -53,13 +53,13 @@ class State:
 
 
 class Schema:
-    """Looks at the database for the probes: one statement, and one more while something is missing.
+    """Checks the database for the probes: one statement, and one more while something is missing.
 
     The tables are compared at the start and after each failure, not at every probe. Raises `ScriptsError`.
     """
 
     def __init__(self, database: Database, tables: Sequence[sa.Table]) -> None:
-        revisions.revisions()  # contradictory migrations are refused before anything is served
+        revisions.revisions()  # refuse contradictory migrations before serving
         self._database = database
         own = [table for model in OWN if isinstance(table := model.__dict__["__table__"], sa.Table)]
         self._declared = list(
@@ -69,7 +69,7 @@ class Schema:
         self._said = ""
 
     async def look(self) -> State:
-        """The state of the database. Raises what `Database.probe` raises when it cannot be asked."""
+        """Return the state of the database. Raises the errors of `Database.probe`."""
         complete, self._complete = self._complete, False
         state = await self._state()
         if not state.unfit and not complete and (missing := await self._missing()):
@@ -85,12 +85,12 @@ class Schema:
             rows = await self._database.probe(STATE)
         except asyncpg.UndefinedTableError:
             return State(None, "not migrated", pending=True)
-        except asyncpg.InsufficientPrivilegeError as error:  # the first migration has not come to its grants
+        except asyncpg.InsufficientPrivilegeError as error:  # the first migration has not run its grants yet
             return State(None, str(error), pending=True)
         return _judged([row["version_num"] for row in rows], rows[0]["encoding"] if rows else encoding.NEEDED)
 
     async def _missing(self) -> str:
-        """What is missing, the first few things by name; empty when nothing is."""
+        """Return what is missing, naming the first few objects; empty if nothing is missing."""
         rows = await self._database.probe(MISSING, *self._declared)
         shown = "; ".join(_told(**row) for row in rows[:SHOWN])
         more = f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
@@ -98,7 +98,7 @@ class Schema:
 
 
 def _judged(at: Sequence[str], encoded: str) -> State:
-    """The state of a database that says that it is at these revisions."""
+    """Return the state of a database marked with these revisions."""
     if not at:
         return State(None, f"at no revision, needs {revisions.head()}", pending=True)
     current = ", ".join(sorted(at))
@@ -112,7 +112,7 @@ def _judged(at: Sequence[str], encoded: str) -> State:
 
 
 def _parts(table: sa.Table, *, tracked: bool) -> Iterator[tuple[str, str, str]]:
-    """(kind, table, name) of what must be there for the engine to serve the table."""
+    """Yield (kind, table, name) of the objects that the engine needs to serve the table."""
     name = quoted(table.name)
     yield "table", name, ""
     yield from (("column", name, column.name) for column in table.columns)

@@ -1,4 +1,4 @@
-"""The tables of the chassis, so that importing this package fills the metadata. Domains bring their own."""
+"""The chassis' tables: importing this package fills the metadata. Domains define their own."""
 
 from service.models.api_key import ApiKey
 from service.models.history import RowHistory

@@ -4,7 +4,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import RESERVED_WORDS
 from sqlalchemy.sql.elements import conv
 
-LONGEST = 63  # bytes of a name; PostgreSQL cuts what is longer (NAMEDATALEN - 1)
+LONGEST = 63  # bytes of a name; PostgreSQL truncates longer ones (NAMEDATALEN - 1)
 _PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
 
 # PostgreSQL reserves these too (appendix "SQL Key Words"); SQLAlchemy 2.1 does not know them.
@@ -17,13 +17,13 @@ def quoted(name: str) -> str:
 
 
 def shortened(name: str) -> str:
-    """A name made of others, within the length that PostgreSQL keeps.
+    """Return a composed name, shortened to the length that PostgreSQL keeps.
 
-    SQLAlchemy shortens the names of constraints in the same way, by a hash of the whole name at the end.
+    SQLAlchemy shortens the names of constraints in the same way, with a hash of the whole name at the end.
     """
     return str(_PREPARER.truncate_and_render_constraint_name(conv(name), _alembic_quote=False))
 
 
 def literal(text: str) -> str:
-    """The text as a constant of SQL, in single quotes."""
+    """Return the text as an SQL literal, in single quotes."""
     return "'" + text.replace("'", "''") + "'"

@@ -7,7 +7,7 @@ from service.models.identifiers import quoted, shortened
 ALIVE = text("deleted_at IS NULL")
 SEARCH_CONFIG = "simple"
 SEARCH_TEXT = "slipway_search_text"
-"""The function that makes texts comparable for a search; migrations install it."""
+"""The function that normalises texts for searching; migrations install it."""
 
 
 def unique_alive(table: str, *columns: str) -> Index:

@@ -20,10 +20,10 @@ SHORT_VALUE = 100
 
 
 def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
-    """Send every log line of this process to `stream` in the format that the settings name.
+    """Send every log line of this process to `stream` in the configured format.
 
-    Without a stream it is standard output, past which nothing waits: see `writer`. Python's warnings and what it can
-    only print are log lines too then.
+    Without a stream, lines go to standard output without ever blocking: see `writer`. Python's warnings and unraisable
+    exceptions then become log lines too.
     """
     json = is_json(settings, stream or sys.stdout)
     handler = (
@@ -59,7 +59,7 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
 
 
 def _take_all(handler: logging.Handler, level: str) -> None:
-    """Send what every logger says to the handler, the libraries' own too."""
+    """Route all loggers, including those of libraries, to the handler."""
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -81,7 +81,7 @@ class _WriterHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
-        except Exception as error:  # noqa: BLE001  # what is logged must not fail the request that logs it
+        except Exception as error:  # noqa: BLE001  # logging must not fail the request
             line = (
                 f'{{"level":"error","event":"a log line cannot be written","error":"{type(error).__name__}"}}'
             )
@@ -89,7 +89,7 @@ class _WriterHandler(logging.Handler):
 
 
 def _stdout_handler(most: int, *, json: bool) -> logging.Handler:
-    """Of standard output. One that is no file is written to as it is."""
+    """Return the writer of standard output; write directly if it is not a file."""
     if (writer := stdout_writer()) is None:
         try:
             descriptor = sys.stdout.fileno()
@@ -102,7 +102,7 @@ def _stdout_handler(most: int, *, json: bool) -> logging.Handler:
 
 
 def stdout_writer() -> LineWriter | None:
-    """What writes to standard output, when `configure` was told to."""
+    """The writer of standard output, if `configure` set one."""
     handlers = logging.getLogger().handlers
     return next((handler.writer for handler in handlers if isinstance(handler, _WriterHandler)), None)
 
@@ -116,7 +116,7 @@ def _notice(missed: int, *, json: bool) -> bytes:
 
 
 def _log_unraisable(error: "sys.UnraisableHookArgs") -> None:
-    """What Python would print to standard error, and wait for whoever reads it."""
+    """Log what Python would print to standard error, which could block."""
     cause = error.exc_value
     where = error.err_msg or "exception ignored"
     logging.getLogger("python").error("%s: %r", where, error.object, exc_info=cause)

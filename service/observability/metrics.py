@@ -34,7 +34,7 @@ cache_requests = Counter(
 )
 hook_failures = Counter(
     "slipway_hook_failures",
-    "Hooks that failed after the commit, by resource. The change was made; what the hook does was not.",
+    "Hooks that failed after the commit, by resource. The change is committed; the hook's work is not done.",
     ["resource"],
 )
 draining = Gauge(

@@ -30,7 +30,7 @@ tasks = Gauge(
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`work` is done every `seconds`, the first time after `first` seconds. Row history says `job:<name>`."""
+    """Runs `work` every `seconds`, first after `first` seconds. Row history shows `job:<name>`."""
 
     name: str
     work: Callable[[], Awaitable[None]]

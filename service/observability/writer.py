@@ -1,8 +1,8 @@
-"""Log lines on their way out: a bounded buffer, and a thread that writes.
+"""Log output: a bounded buffer, and a thread that writes.
 
-A collector that stalls fills its pipe, and the next write waits for it: within the event loop it would stop the whole
-service. So the loop only puts lines into a buffer. When that is full, new lines are dropped and counted, and one line
-says how many once the collector reads again.
+When a log collector stalls, its pipe fills and the next write blocks; in the event loop, that would stop the whole
+service. So the loop only puts lines into a buffer. When the buffer is full, new lines are dropped and counted. Once the
+collector reads again, one line says how many were dropped.
 """
 
 import atexit
@@ -15,20 +15,20 @@ from collections.abc import Callable
 
 from prometheus_client import Counter
 
-GATHER_SECONDS = 0.005  # one write takes what came meanwhile: waking the thread costs more than a line
-FLUSH_SECONDS = 1.0  # that the end of the process waits for what is not written
-ATOMIC_BYTES = 4096  # that a pipe takes whole or not at all (POSIX, PIPE_BUF), whoever else writes to it
+GATHER_SECONDS = 0.005  # lines are batched: waking the thread costs more than a line
+FLUSH_SECONDS = 1.0  # most time that the exit of a process waits for unwritten lines
+ATOMIC_BYTES = 4096  # written atomically to a pipe, even with other writers (POSIX, PIPE_BUF)
 
 _dropped = Counter(
-    "slipway_log_lines_dropped", "Log lines dropped, because whoever reads standard output does not keep up."
+    "slipway_log_lines_dropped", "Log lines dropped because the reader of standard output does not keep up."
 )
 
 
 class LineWriter:
-    """Writes lines to a file descriptor, in their order and each of them whole, from a thread of its own.
+    """Writes whole lines to a file descriptor, in order, from a separate thread.
 
-    The thread starts with the first line, and again with the first line of a forked process. At most `most` bytes wait
-    to be written. `notice` makes the line that says how many lines were dropped.
+    The thread starts with the first line, and again with the first line of a forked process. At most `most` bytes are
+    buffered. `notice` makes the line that says how many lines were dropped.
     """
 
     def __init__(self, descriptor: int, *, most: int, notice: Callable[[int], bytes]) -> None:
@@ -40,11 +40,11 @@ class LineWriter:
         atexit.register(self.flush)
 
     def _reset(self) -> None:
-        """Begin with an empty buffer: what a parent process has not written is the parent's."""
+        """Start with an empty buffer: a parent process writes its own lines."""
         self._lines: deque[bytes] = deque()
         self._size = 0  # bytes in the buffer
-        self._missed = 0  # lines dropped and not told of
-        # A signal handler or a finalizer that logs may interrupt the thread that holds it.
+        self._missed = 0  # dropped lines not reported yet
+        # Reentrant: a signal handler or finalizer that logs may interrupt the thread that holds it.
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._idle = threading.Event()
@@ -53,9 +53,9 @@ class LineWriter:
         self._thread: threading.Thread | None = None
 
     def write(self, line: bytes) -> None:
-        """Take the line, or drop it when too many wait. Never blocks."""
+        """Buffer the line, or drop it if the buffer is full. Never blocks."""
         with self._lock:
-            # Once it is full, half has to go before it takes lines again: one notice tells of many.
+            # A full buffer must drain by half before it takes lines again, so that one notice covers many lines.
             room = self._most // 2 if self._missed else self._most
             if self._size + len(line) > room:
                 self._missed += 1
@@ -83,7 +83,7 @@ class LineWriter:
             self._thread.start()
 
     def flush(self, seconds: float = FLUSH_SECONDS) -> None:
-        """Wait until all is written, and no longer than `seconds`."""
+        """Wait until everything is written, at most `seconds`."""
         self._hurry = True
         self._idle.wait(seconds)
         self._hurry = False
@@ -98,7 +98,7 @@ class LineWriter:
                 self._send(chunk)
 
     def _next(self) -> bytes:
-        """Whole lines, of as many bytes as a pipe takes at once; a longer line by itself."""
+        """Return whole lines, up to the atomic size of a pipe; a longer line alone."""
         with self._lock:
             if not self._lines:
                 self._take_notice()
@@ -116,8 +116,8 @@ class LineWriter:
         while chunk:
             try:
                 chunk = chunk[os.write(self._descriptor, chunk) :]
-            except BlockingIOError:  # another process has made the pipe they share so
+            except BlockingIOError:  # another process made the shared pipe non-blocking
                 select.select((), (self._descriptor,), ())
-            except OSError:  # nobody will ever read it
+            except OSError:  # the reader is gone
                 _dropped.inc(chunk.count(b"\n"))
                 return

@@ -77,7 +77,7 @@ def test_memory_of_a_full_house_is_within_the_limit_of_the_chart(start: Start, d
 @pytest.mark.long
 @pytest.mark.usefixtures("descriptors")
 def test_bodies_of_refused_requests_are_given_up(start: Start) -> None:
-    """One after the other fills the room for bodies, is refused with its next bytes, and leaves the room to the next."""
+    """Each request fills the body budget, is refused on its next bytes, and frees the budget for the next one."""
     slow = {"server__header_timeout": 60, "server__body_timeout": 60}
     with start(**slow, **allocator()) as server, ExitStack() as stack:
         clients = [stack.enter_context(wire(server.port)) for _ in range(CLIENTS)]

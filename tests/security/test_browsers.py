@@ -133,5 +133,5 @@ def test_route_without_a_scope_cannot_start(settings: Settings) -> None:
 def test_origin_must_be_one(settings: Settings, origin: str) -> None:
     changed = settings.model_dump()
     changed["security"]["cors_origins"] = [origin]
-    with pytest.raises(ValueError, match="is no origin"):
+    with pytest.raises(ValueError, match="is not an origin"):
         Settings(**changed)

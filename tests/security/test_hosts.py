@@ -67,7 +67,7 @@ async def test_other_names_are_refused_before_anything_else(named: AsyncClient, 
 def test_setting_takes_names_only(settings: Settings, name: str) -> None:
     changed = settings.model_dump()
     changed["security"]["trusted_hosts"] = [name]
-    with pytest.raises(ValueError, match="is no host name"):
+    with pytest.raises(ValueError, match="is not a host name"):
         Settings(**changed)
 
 

@@ -49,9 +49,9 @@ REASONS = {
     "SECURITY__ISSUERS entry 2, audince: there is no such member",
     f"SECURITY__ISSUERS entry 2, algorithms.1: must be one of {ALGORITHMS}",
     "SECURITY__ISSUERS entry 3: must be an object",
-    "SECURITY__TRUSTED_HOSTS: entry 2 is no host name such as api.example or *.example, without a port",
+    "SECURITY__TRUSTED_HOSTS: entry 2 is not a host name such as api.example or *.example, without a port",
     "SECRETS_DIR: directory /not/there does not exist",
-    "SERVER__TRUSTED_PROXIES: entry 2 is no address or network such as 10.0.0.0/8",
+    "SERVER__TRUSTED_PROXIES: entry 2 is not an address or network such as 10.0.0.0/8",
 }
 
 

@@ -1,4 +1,4 @@
-"""A hand-written route: what a category holds, counted by the ORM."""
+"""A hand-written route: counts the products of a category with the ORM."""
 
 from decimal import Decimal
 from typing import Annotated

@@ -68,7 +68,8 @@ async def _load(session: AsyncSession) -> str:
 
 
 async def _examples(session: AsyncSession) -> Sequence[Example]:
-    """The newest products, and a create: of a product in the first category, or of a category when there is none."""
+    """Example requests: list the newest products; create a product in the first category, or a category if none
+    exists."""
     first = select(Category.id).where(col(Category.deleted_at).is_(None)).order_by(col(Category.id))
     category = (await session.exec(first.limit(1))).first()
     listed = Example("products?status=active&sort=-created_at&limit=3")

@@ -201,7 +201,7 @@ class Connection(HttpToolsProtocol):
             return  # a trailer, which must not pass for a header (RFC 9110, 6.5.1)
         if len(headers) >= self._most:
             self._object(problems.HeadersTooLarge())
-        name, value = name.lower(), value.strip(b" \t")  # RFC 9110, 5.5; the parser leaves what stands behind
+        name, value = name.lower(), value.strip(b" \t")  # RFC 9110, 5.5; the parser keeps trailing whitespace
         headers.append((name, value))
         if name in SINGLE:
             if name in self._noted:
@@ -295,7 +295,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _refused(self, problem: Problem, data: bytes) -> RequestResponseCycle:
-        """An exchange for a request of which nothing is passed on but its method and origin, if they are known."""
+        """Return an exchange for a refused request; only its method and origin are passed on, if known."""
         origin = framing.origin(self.headers if self._phase == HEAD else (), data or self._start)
         method = self.parser.get_method().decode("ascii") if self._phase == HEAD and self.url else "OTHER"
         HttpToolsProtocol.on_message_begin(self)

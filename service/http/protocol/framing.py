@@ -42,9 +42,9 @@ def authority(target: bytes) -> bytes | None:
 
 
 def origin(headers: Iterable[tuple[bytes, bytes]], rest: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the `Origin` of a refused request, from its header or from bytes that the parser never saw.
+    """Return the `Origin` of a refused request, from its header or from unparsed bytes; empty if it has not arrived.
 
-    A page can then read why. Empty when it has not arrived yet.
+    With it, the page can read why the request was refused.
     """
     if found := [value for name, value in headers if name == b"origin"] or _ORIGIN.findall(rest):
         return [(b"origin", found[-1])]

@@ -9,10 +9,10 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
 def unchunked(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-    """`app`, whose answers without a length end with the connection (RFC 9112, 6.3, rule 8).
+    """Wrap `app` so that answers without a length end when the connection closes (RFC 9112, 6.3, rule 8).
 
-    uvicorn sends such answers in chunks. An answer that breaks off resets the connection, because closing it would
-    make the part that was sent look like the whole.
+    uvicorn would send them in chunks. An incomplete answer resets the connection: a plain close would make it look
+    complete.
     """
 
     async def answering(scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +40,7 @@ def unchunked(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
 
 
 def _reset(transport: asyncio.Transport) -> None:
-    """Close without the end of the stream: a socket that lingers for no time sends RST instead of FIN (socket(7))."""
+    """Reset the connection: with a linger time of zero, the socket sends RST instead of FIN (socket(7))."""
     connection = transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()

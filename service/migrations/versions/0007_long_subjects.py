@@ -1,4 +1,4 @@
-"""Authors have room for a subject of 255 characters and its issuer (OpenID Connect Core 1.0, section 2).
+"""Widens author columns for a subject of 255 characters and its issuer (OpenID Connect Core 1.0, section 2).
 
 Revises: 0006
 """
@@ -10,8 +10,8 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-# A longer varchar is a change of the catalog alone: no rewrite, no check of the rows. The tables are those that keep
-# history, whoever's they are; one whose columns are wide enough already is not locked.
+# Widening a varchar changes only the catalog: no rewrite, no check of the rows. Covers every table with history,
+# including the team's; a table whose columns are wide enough is not locked.
 WIDEN = """
 DO $$ DECLARE found record; BEGIN
   FOR found IN
@@ -32,4 +32,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Nothing: the version before writes shorter authors, and rows may hold longer ones by now."""
+    """Do nothing: the previous version writes shorter authors, and rows may already hold longer ones."""

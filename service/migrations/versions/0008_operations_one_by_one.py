@@ -1,4 +1,4 @@
-"""Adds the function that applies the operations of a refused bulk request one by one, within the server.
+"""Adds the function that applies the operations of a refused bulk request one by one, inside the server.
 
 Revises: 0007
 """

@@ -1,4 +1,4 @@
-"""Row history names who acts in the transaction, whatever the statement writes into the row.
+"""Row history records the transaction's actor, whatever the statement writes into the row.
 
 Revises: 0008
 """
@@ -28,4 +28,4 @@ def downgrade() -> None:
 
 def _replace(source: str) -> None:
     op.execute(source.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
-    guard_history()  # replacing a function takes its rights and its path away
+    guard_history()  # replacing a function resets its rights and search_path

@@ -1,4 +1,4 @@
-"""Searches find words whatever their accents are composed of, and words inside typographic quotes.
+"""Searches find words with composed or decomposed accents, and words inside typographic quotes.
 
 Revises: 0009
 """

@@ -1,4 +1,4 @@
-"""Guards of references in older databases get the functions that new databases have.
+"""Updates the reference guards of older databases to the functions of new databases.
 
 Revises: 0010
 """
@@ -12,8 +12,8 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-# Only functions that `guard_reference` wrote as it was up to 0006. The new texts cannot take a column for a variable,
-# and say which side of a reference was refused. Replacing a function locks no table.
+# Only functions written by `guard_reference` up to 0006. The new bodies cannot confuse a column with a variable,
+# and report which side of a reference was refused. Replacing a function locks no table.
 REPLACE = f"""
 DO $$ DECLARE found record; BEGIN
   FOR found IN
@@ -37,4 +37,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Nothing: the version before works with either text."""
+    """Do nothing: the previous version works with either body."""

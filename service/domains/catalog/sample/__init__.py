@@ -1,1 +1,1 @@
-"""The rows of the sample catalogue, made up from words and numbers."""
+"""Generated rows of the sample catalogue."""

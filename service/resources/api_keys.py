@@ -96,7 +96,7 @@ async def create_api_key(request: Request, session: SessionDep, _: Admin) -> Key
     """The key itself is in this answer and nowhere else."""
     wanted = await read_body(request, KeyCreate)
     known: frozenset[str] = request.app.state.scopes
-    # Others may be of a service that shares the database; one that looks like ours is a slip.
+    # Unknown scopes may belong to a service that shares the database; one close to a known scope is a typing error.
     errors = [
         FieldError(unknown_scope(scope, known) or "", pointer=f"/scopes/{number}")
         for number, scope in enumerate(wanted.scopes)

@@ -1,4 +1,4 @@
-"""The operations of a bulk request: reading them, and what became of each."""
+"""The operations of a bulk request: parsing and outcomes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -51,15 +51,12 @@ class Done:
 
 
 Outcome = Done | Problem
-SLICE = 20  # operations that are read in one go
+SLICE = 20  # operations parsed in one step
 _KINDS = {(kind,) for kind in BULK_KINDS}
 
 
 async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[Entry], dict[int, Outcome]]:
-    """The operations that make sense, and the problems of those that do not.
-
-    Gives the event loop back between some operations and the next.
-    """
+    """Return the valid operations, and the problems of the others. Yields to the event loop between slices."""
     entries: list[Entry] = []
     outcomes: dict[int, Outcome] = {}
     seen: set[UUID] = set()
@@ -88,7 +85,7 @@ async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[
 
 
 def _validated(engine: Engine, raw: Any) -> Any:
-    """One operation as its model. Raises `ValidationError`."""
+    """Parse one operation into its model. Raises `ValidationError`."""
     text = orjson.dumps(raw)
     schemas = engine.schemas
     if len(text) <= LARGE:

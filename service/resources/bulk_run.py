@@ -1,4 +1,4 @@
-"""Applying the operations of a bulk request in one transaction, in a number of statements that errors do not raise."""
+"""Applies the operations of a bulk request in one transaction; errors do not increase the number of statements."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,9 +23,9 @@ _REFUSED = (problems.Conflict, problems.ValidationFailed)
 class BulkRun:
     """Applies entries on one connection, in its transaction.
 
-    One statement for each kind of operation. When the database refuses one, a second statement applies the operations
-    of that kind one by one within the server. `most_errors` ends a run early that its first errors undo anyway; the
-    operations that are left then have no outcome.
+    Sends one statement for each kind of operation. If the database refuses it, a second statement applies the
+    operations of that kind one by one inside the server. After `most_errors` errors an atomic run, which is rolled back
+    anyway, stops; the remaining operations then have no outcome.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class BulkRun:
         self._wrong = 0
 
     async def apply(self, entries: Sequence[Entry]) -> dict[int, Outcome]:
-        """What became of each entry: creations first, then patches, then deletions."""
+        """Return the outcome of each entry: creates first, then patches, then deletes."""
         outcomes: dict[int, Outcome] = {}
         batches = self._engine.batches
         doomed = [entry.id for entry in entries if entry.kind == "delete"]
@@ -70,13 +70,13 @@ class BulkRun:
         self._wrong += sum(isinstance(outcome, Problem) for outcome in found.values())
 
     def _order(self, entry: Entry) -> tuple[Any, ...]:
-        """The order of locks: by unique values for new rows, the first of equals first; by id for the others."""
+        """The order of locks: new rows by unique values, on a tie in request order; others by id."""
         if entry.kind != "create":
             return (entry.id,)
         return tuple(str(entry.values.get(name)) for name in self._engine.unique_fields)
 
     async def _prepared(self, entries: list[Entry], outcomes: dict[int, Outcome]) -> list[Entry]:
-        """The entries that their hooks let through."""
+        """Return the entries that pass their hooks."""
         hooks = self._engine.hooks
         passed = []
         for entry in entries:
@@ -86,7 +86,7 @@ class BulkRun:
                 break
             change = self.change(entry)
             try:
-                async with self._connection.transaction():  # a savepoint: a failure is its entry's alone
+                async with self._connection.transaction():  # a savepoint: a failure affects only its entry
                     await hooks.before(change)
             except Problem as problem:
                 self._note(outcomes, {entry.index: problem})
@@ -96,7 +96,7 @@ class BulkRun:
         return passed
 
     def changes(self, entries: Sequence[Entry], outcomes: Mapping[int, Outcome]) -> list[Change]:
-        """The entries that made a change, as hooks see them."""
+        """Return the entries that made a change, as hooks see them."""
         made = (
             entry for entry in entries if isinstance(done := outcomes[entry.index], Done) and done.changed
         )
@@ -109,9 +109,9 @@ class BulkRun:
     async def _batch(
         self, statement: Statement, strict: Statement, entries: Sequence[Entry], also_locked: Sequence[UUID]
     ) -> dict[int, Outcome]:
-        """Run one statement for all entries; when the database refuses it, run it for one after the other.
+        """Run one statement for all entries; if the database refuses it, apply them one by one.
 
-        `also_locked` are items that a later statement changes: all locks are taken in the order of ids at once.
+        `also_locked` are items that a later statement changes: all locks are taken together, in the order of ids.
         """
         try:
             async with self._connection.transaction():  # a savepoint
@@ -122,7 +122,7 @@ class BulkRun:
         found = {row["id"]: row for row in rows}
         taken = [entry for entry in entries if entry.kind == "create" and entry.id not in found]
         outcomes = {entry.index: self._outcome(entry, found.get(entry.id)) for entry in entries}
-        if taken and self._engine.unique_keys > 1:  # which of them is taken, only an error tells
+        if taken and self._engine.unique_keys > 1:  # only an error tells which of them is taken
             outcomes |= await self._one_by_one(strict, taken, [])
         return outcomes
 
@@ -149,19 +149,19 @@ class BulkRun:
         return outcomes
 
     def _document(self, entries: Sequence[Entry], also_locked: Sequence[UUID]) -> str:
-        """The entries as the statements take them, in the order of their locks."""
+        """Return the entries as statement parameters, in lock order."""
         rows: list[dict[str, Any]]
         if entries[0].kind == "create":
             rows = [{"id": entry.id, **self._in_json(entry)} for entry in entries]
         else:
             rows = [{"_id": e.id, "_versions": e.versions, "_patch": self._in_json(e)} for e in entries]
-            # No version at all fits, so these are locked and stay as they are.
+            # No version matches, so these rows are locked but not changed.
             rows += [{"_id": item_id, "_versions": [], "_patch": {}} for item_id in also_locked]
             rows.sort(key=lambda row: row["_id"])
         return orjson.dumps(rows, default=to_jsonable_python).decode()
 
     def _in_json(self, entry: Entry) -> dict[str, Any]:
-        """The values as members of a document: what PostgreSQL reads as text is written by its kind."""
+        """Return the values as document members; kinds that travel as text are converted."""
         kinds = self._engine.resource.kinds
         return {
             name: value if (kind := kinds[name]).native else kind.wire(value)
@@ -169,7 +169,7 @@ class BulkRun:
         }
 
     def _problem(self, error: str) -> Problem:
-        """The problem of an error that the server has kept as an object of its protocol's fields."""
+        """Return the problem for an error recorded by the server, an object with the fields of the wire protocol."""
         problem = self._engine.problem(asyncpg.PostgresError.new(orjson.loads(error)))
         if not isinstance(problem, Problem):
             raise problem

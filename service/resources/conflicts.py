@@ -1,4 +1,4 @@
-"""Resources that are in each other's way, or in the way of other routes, do not start."""
+"""Detects conflicts between resources, and with other routes, at start-up."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +16,14 @@ from service.resources.names import snake
 
 Model = type[BaseModel | Enum]
 _OPERATION_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
-# Parameters of a path that take one segment, whatever it is; those of other kinds may stand beside them.
+# Path parameters that match any single segment; parameters with other converters do not conflict with them.
 _SEGMENT = re.compile(r"\{[^}:]*(:(str|item))?\}")
 
 
 def refuse_conflicts(app: FastAPI, engines: Sequence[Engine], taken: Mapping[str, str]) -> None:
-    """Raises `DeclarationError` for a path, schema, singular or route that two resources have.
+    """Raise `DeclarationError` for a path, schema, singular or route shared by two resources.
 
-    `taken` says which paths and tags other routes have, and what these routes are for.
+    `taken` maps the paths and tags of other routes to their purpose.
     """
     resources = [engine.resource for engine in engines]
     for resource in resources:
@@ -51,7 +51,7 @@ def _refuse_twin_paths(resources: Sequence[RestResource]) -> None:
 
 
 def _refuse_twin_schemas(app: FastAPI, engines: Sequence[Engine]) -> None:
-    """Of two models with one name, FastAPI would write both under mangled names."""
+    """Refuse two models with the same name: FastAPI would mangle both names."""
     found: dict[str, tuple[object, str]] = {}
     roots = [(Problem, "the service"), *_models_of_routes(app)]
     roots += [(root, engine.resource.path) for engine in engines for root in engine.schemas.roots]
@@ -67,7 +67,7 @@ def _refuse_twin_schemas(app: FastAPI, engines: Sequence[Engine]) -> None:
 
 
 def _within(model: Any, seen: set[Model]) -> Iterator[tuple[str, object]]:
-    """The names of the models and enumerations in a type, with those of their fields, and which class each is."""
+    """Yield the name and class of the models and enumerations in a type, including those of their fields."""
     for part in get_args(model):
         yield from _within(part, seen)
     if isinstance(model, str):
@@ -80,7 +80,7 @@ def _within(model: Any, seen: set[Model]) -> Iterator[tuple[str, object]]:
 
 
 def _models_of_routes(app: FastAPI) -> Iterator[tuple[Any, str]]:
-    """The models of hand-written routes; those of generated ones are in the engines' schemas."""
+    """Yield the models of hand-written routes; the engines' schemas cover the generated ones."""
     for context in iter_route_contexts(app.routes):
         if getattr(context, "operation_id", None) is None:
             name = str(getattr(context, "name", ""))
@@ -101,7 +101,7 @@ def _refuse_twin_singulars(resources: Sequence[RestResource]) -> None:
 
 
 def _refuse_twin_routes(app: FastAPI) -> None:
-    """Of two routes with the same method and path, the second gets no call. What parameters are called is no matter."""
+    """Refuse two routes with the same method and path: the second is never called. Parameter names do not count."""
     found: dict[tuple[str, str], tuple[int, str]] = {}
     for number, context in enumerate(iter_route_contexts(app.routes)):
         path, name = getattr(context, "path_format", None), str(getattr(context, "name", ""))
@@ -116,7 +116,7 @@ def _refuse_twin_routes(app: FastAPI) -> None:
 
 
 def _refuse_odd_ids(app: FastAPI) -> None:
-    """Generators make names of functions out of operation ids that routes name themselves."""
+    """Check explicit operation ids: generators turn them into function names."""
     found: dict[str, str] = {}
     for context in iter_route_contexts(app.routes):
         operation, name = getattr(context, "operation_id", None), str(getattr(context, "name", ""))

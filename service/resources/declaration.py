@@ -31,7 +31,7 @@ MAX_SORT_FIELDS = 3
 BULK_KINDS = ("create", "patch", "delete")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 SINGULAR = re.compile(r"[A-Za-z][A-Za-z0-9]*([ -][A-Za-z0-9]+)*\Z")
-# No name of the engine's own in a statement begins with a letter, so no table can hide behind one.
+# The engine's own names in statements never begin with a letter, so they cannot hide a table.
 TABLE = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{LONGEST - 1}}}\Z")
 PATH = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 
@@ -248,7 +248,7 @@ class RestResource:
 
     @cached_property
     def kinds(self) -> Mapping[str, Kind]:
-        """The kind of each column, by its name. Raises `DeclarationError` for one that cannot be served."""
+        """Return the kind of each column by name. Raises `DeclarationError` for an unsupported column."""
         found = {}
         for name, info in self.model.model_fields.items():
             try:
@@ -264,7 +264,7 @@ class RestResource:
 
     @cached_property
     def generated_fields(self) -> tuple[str, ...]:
-        """The fields that the database alone writes: computed columns and identities."""
+        """Fields that only the database sets: computed columns and identities."""
         return tuple(name for name in self._fields if is_generated(self.table.c[name]))
 
     @cached_property

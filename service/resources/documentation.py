@@ -111,7 +111,7 @@ def list_parameters(engine: Engine, *, paged: bool = True) -> list[dict[str, Any
                 "items": {
                     "type": "string",
                     "enum": [f"{sign}{f}" for f in resource.sortable for sign in ("", "-")],
-                    # What generators call the choices, which would be VALUE_1 for one that begins with a hyphen.
+                    # Names of the choices for generators; a choice with a hyphen would become VALUE_1.
                     "x-enum-varnames": [
                         f"{f}{way}".upper() for f in resource.sortable for way in ("", "_desc")
                     ],

@@ -1,4 +1,4 @@
-"""A domain: what a part of a team's code brings to the service. `service.domains.DOMAINS` lists them."""
+"""A domain: a part of a team's code. `service.domains.DOMAINS` lists all domains."""
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +17,7 @@ NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
 
 
 class DomainError(Exception):
-    """A domain that cannot be part of the service; raised at start-up, naming the domain."""
+    """A domain that conflicts with the service; raised at start-up, naming the domain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def _no_jobs(_: Database, __: Settings) -> Sequence[Job]:
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """What a domain brings. Every field but the name is optional.
+    """The parts of a domain. All fields except the name are optional.
 
     `routers` are served under `/api/v1`; each of their routes asks for a scope. Those without a tag get the domain's
     name. `jobs` makes the periodic work of each process. `settings` is a class whose fields all have defaults:
@@ -85,7 +85,7 @@ class Domain:
 
 
 def resources_of(domains: Sequence[Domain]) -> tuple[RestResource, ...]:
-    """The resources of all domains. Raises `DomainError` when two domains have one name."""
+    """Return the resources of all domains. Raises `DomainError` if two domains have the same name."""
     names = [domain.name for domain in domains]
     if twins := sorted({name for name in names if names.count(name) > 1}):
         raise DomainError(f"{twins[0]}: two domains have this name")
@@ -95,8 +95,8 @@ def resources_of(domains: Sequence[Domain]) -> tuple[RestResource, ...]:
 def jobs_of(
     domains: Sequence[Domain], database: Database, settings: Settings, *, taken: Sequence[Job]
 ) -> list[Job]:
-    """The jobs of all domains. Raises `DomainError` for a name that another job, or one of `taken`, has: row history
-    and logs tell jobs apart by it."""
+    """Return the jobs of all domains. Raises `DomainError` for a job name used twice or in `taken`: row history and
+    logs identify jobs by name."""
     names = {job.name for job in taken}
     found = []
     for domain in domains:
@@ -109,8 +109,8 @@ def jobs_of(
 
 
 def settings_of(domains: Sequence[Domain]) -> type[Settings]:
-    """The settings of the service with a group for each domain that has one. Raises `DomainError` for a domain whose
-    name the service's own settings have."""
+    """Return the service's settings with a group for each domain that has one. Raises `DomainError` if the service's
+    own settings use the domain's name."""
     groups = {domain.name: domain.settings for domain in domains if domain.settings is not None}
     for name in groups:
         if name in Settings.model_fields or hasattr(Settings, name):

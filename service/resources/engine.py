@@ -117,8 +117,8 @@ class Engine:
     ) -> AsyncIterator[tuple[Run, dict[str, Any]]]:
         """The way to run the statement of one change, and its parameters: wire values, id, principal, request id.
 
-        With hooks in its transaction, the block runs in a transaction between them; otherwise the statement is the
-        transaction. Hooks after the change hear only of one that was made.
+        If hooks run in the transaction, the block runs between them; otherwise the statement is its own transaction.
+        Hooks after the change run only if a change was made.
         """
         if not self.hooks.exist:
             yield self.run, self.parameters(request, principal, item_id, values)
@@ -148,14 +148,14 @@ class Engine:
     def parameters(
         self, request: Request, principal: Principal, item_id: UUID, values: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The parameters of a change of one item, values as the driver takes them."""
+        """Return the parameters of a change to one item, as driver values."""
         kinds = self.resource.kinds
         wire = {own_field(name): kinds[name].wire(value) for name, value in values.items()}
         request_id = state_of(request.scope).request_id
         return {**wire, "id": item_id, "principal": principal.id, "request_id": request_id}
 
     def fields_in(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
-        """The fields that a change sets: those that the client named, as the hooks have left them."""
+        """Return the fields that a change sets: the client's, as modified by hooks."""
         return tuple(name for name in self.resource.own_fields if own_field(name) in arguments)
 
     def item_id(self, request: Request) -> UUID:

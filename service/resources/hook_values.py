@@ -1,4 +1,4 @@
-"""What a hook may leave in `change.values`, checked before it reaches a statement."""
+"""Checks `change.values` after a hook, before the values reach a statement."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from service.http.validation import field_errors
 from service.resources.declaration import Change, RestResource
 from service.resources.schemas.items import Schemas
 
-# Prefixes of Pydantic's types of errors that mean a value of the right type that breaks a rule of its field.
+# Prefixes of Pydantic's error types for a value of the right type that breaks a rule of its field.
 _RULES = (
     "decimal_max",
     "decimal_whole",
@@ -27,18 +27,18 @@ _RULES = (
 
 
 class HookError(Exception):
-    """A hook left values that cannot be stored: a defect of the hook, named in the log and not in the answer."""
+    """A hook left values that cannot be stored: a bug in the hook, reported in the log but not to the client."""
 
 
 class HookValues:
-    """Checks the values of one resource by the rules of its fields."""
+    """Checks the values of one resource against the rules of its fields."""
 
     def __init__(self, resource: RestResource, schemas: Schemas) -> None:
         self._resource = resource
         self._model = schemas.values
 
     def check(self, change: Change, given: Mapping[str, Any], *, hook: str) -> None:
-        """Convert what differs from the `given` values to the fields' types. A new item gets its defaults.
+        """Convert values that differ from `given` to the fields' types. A new item gets its defaults.
 
         Raises `ValidationFailed` for a value that breaks a rule, and `HookError` for an unknown name, a value of
         another type, and a required field that is not set.
@@ -47,7 +47,7 @@ class HookValues:
         if not isinstance(left, dict):
             raise HookError(f"{hook} must leave change.values a dictionary, not {type(left).__name__}")
         if unknown := sorted(str(name) for name in left if name not in self._resource.own_fields):
-            raise HookError(f"{hook} sets {', '.join(unknown)}: no field that can be set")
+            raise HookError(f"{hook} sets {', '.join(unknown)}, which cannot be set")
         if change.operation == "delete" and left:
             raise HookError(f"{hook} sets {', '.join(sorted(left))}: a deletion sets no field")
         set_by_hook = {n: v for n, v in left.items() if n not in given or not _same(v, given[n])}
@@ -77,7 +77,7 @@ class HookValues:
             return value
         column = self._resource.table.c[name]
         if column.nullable or column.server_default is not None:
-            return None  # the statement puts the column's own default in its place
+            return None  # the statement uses the column's default instead
         raise HookError(f"{hook} removes {name}, which has no default")
 
 

@@ -1,4 +1,4 @@
-"""Running the hooks of a resource: only those that it overrides, and without letting one undo what is committed."""
+"""Runs the hooks that a resource overrides. No hook can undo a commit."""
 
 import asyncio
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ _BEFORE = {"create": "before_create", "update": "before_update", "delete": "befo
 
 
 class _NoConnection:
-    """Stands for the connection of a change that has none. Every use raises `RuntimeError`."""
+    """Placeholder for the connection after the commit. Every use raises `RuntimeError`."""
 
     def __getattr__(self, name: str) -> NoReturn:
         raise RuntimeError(
@@ -74,10 +74,10 @@ class HookRunner:
                     await self._before_commit(change)
 
     async def after_commit(self, changes: Iterable[Change], *, cancellable: bool = False) -> None:
-        """Run the hook after the commit. What it raises is logged and counted: the change is made, whatever happens.
+        """Run the hook after the commit. Its errors are logged and counted: the change stays committed.
 
-        A request that is cancelled here still gets its answer, which is true; the hooks that are left do not run.
-        `cancellable` work, such as a command, ends instead.
+        A request cancelled here still gets its answer; the remaining hooks do not run. `cancellable` work, such as a
+        command, ends instead.
         """
         if self._after_commit is None:
             return
@@ -90,7 +90,7 @@ class HookRunner:
                 if not isinstance(error, asyncio.CancelledError):
                     continue
                 task = asyncio.current_task()
-                if task is not None and task.cancelling():  # else the hook has awaited something cancelled
+                if task is not None and task.cancelling():  # otherwise the hook awaited something cancelled
                     if cancellable:
                         raise
                     return

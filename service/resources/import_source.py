@@ -1,4 +1,4 @@
-"""What a file to import turns out to be: read what can be read, and name the rest."""
+"""Opens a file to import, or says what kind of file it is instead."""
 
 import gzip
 import io
@@ -6,7 +6,7 @@ import zlib
 from typing import Any, BinaryIO
 
 BUFFER = 65_536  # bytes
-LOOK = 4096  # bytes of the beginning that are judged
+LOOK = 4096  # bytes at the beginning that are checked
 EXPECTED = "expected one JSON object a line, in UTF-8, plain or gzip"
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
@@ -25,15 +25,15 @@ _KINDS = {
     _GZIP: "gzip within gzip",
 }
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
-"""What reading a gzip file that is cut off or changed raises."""
+"""Errors raised for a truncated or corrupt gzip file."""
 
 
 class ImportFormatError(Exception):
-    """The file is not newline-delimited JSON. The message says what it looks like."""
+    """The file is not newline-delimited JSON. The message names the likely format."""
 
 
 def open_lines(source: BinaryIO) -> BinaryIO:
-    """The file without a byte order mark and compression. Raises `ImportFormatError`."""
+    """Return the file without byte order mark and compression. Raises `ImportFormatError`."""
     lines = _buffered(source)
     if lines.peek(LOOK).startswith(_GZIP):
         lines = _buffered(gzip.GzipFile(fileobj=lines))
@@ -54,7 +54,7 @@ def _buffered(source: Any) -> io.BufferedReader:
 
 
 def _other_kind(head: bytes) -> str | None:
-    """The name of what begins like this. None for objects, and for what nobody can tell."""
+    """Return the format that begins like this; None for JSON objects and unknown formats."""
     for magic, kind in _KINDS.items():
         if head.startswith(magic):
             return kind

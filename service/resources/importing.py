@@ -36,7 +36,7 @@ REPORTED = {
     "detail",
     "errors",
     "item",
-}  # members of a line in an error report, no more and no less
+}  # the exact members of a line in an error report
 LONGEST_SAMPLE = 2000  # bytes of a line that is no JSON, in the report
 
 
@@ -83,8 +83,8 @@ class Importer:
     async def run(self, source: BinaryIO, *, from_line: int = 1) -> Tally:
         """Import every line from `from_line` on. What was added stays, also when this raises.
 
-        Raises `DatabaseUnavailableError`, the `Problem` of a batch that others did not let through in time, or
-        `ImportFormatError` for a file that is something else.
+        Raises `DatabaseUnavailableError`, the `Problem` of a batch that timed out behind others, or `ImportFormatError`
+        for a file in another format.
         """
         numbered = _lines(open_lines(source), from_line)
         while batch := list(islice(numbered, BATCH)):
@@ -119,7 +119,7 @@ class Importer:
         item_id = uuid7() if given is None else is_text_id(str(given))
         if item_id is None:
             raise problems.ValidationFailed(errors=[FieldError("must be a UUID", pointer="/id")])
-        # An export has these too, and the database gives them anew.
+        # An export has these too; the database sets them again.
         skipped = {*SYSTEM_FIELDS, *self._engine.resource.generated_fields}
         own = {name: value for name, value in item.items() if name not in skipped}
         try:
@@ -143,7 +143,7 @@ class Importer:
                 self.tally.added += 1
 
     async def _apply(self, lines: list[_Line]) -> tuple[set[UUID], dict[int, Outcome], list[Change]]:
-        """The ids that are there already, what became of the other lines, and the changes, in one transaction."""
+        """Return the existing ids, the outcomes of the other lines, and the changes, all in one transaction."""
         engine = self._engine
         async with engine.transaction() as connection:
             ids = [line.entry.id for line in lines]

@@ -3,7 +3,7 @@
 import re
 
 _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+")
-# By sound, as far as names of resources go: a user, a unit, a European; an hour, an honest one.
+# By sound, for common resource names: a user, a unit, a European; an hour, an honest person.
 _A = re.compile(r"(?:uni(?![mn])|us[aeu]|eu|one\b|ut[ei]|ubi)", re.IGNORECASE)
 _AN = re.compile(r"(?:[aeiou]|hour|honest|honou?r|heir)", re.IGNORECASE)
 
@@ -27,7 +27,7 @@ def words(class_name: str) -> str:
 
 
 def with_article(noun: str) -> str:
-    """The noun behind its indefinite article: "an order", "a user"."""
+    """Return the noun with its indefinite article: "an order", "a user"."""
     return f"an {noun}" if _AN.match(noun) and not _A.match(noun) else f"a {noun}"
 
 

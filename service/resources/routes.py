@@ -28,7 +28,7 @@ from service.security.principals import Principal
 
 
 class _ItemId(Convertor[str]):
-    """Ids in paths: nothing else is one, so `/orders/bulk` is no item and has no methods of items."""
+    """Matches only UUIDs in paths, so `/orders/bulk` is not an item and has no item methods."""
 
     regex = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
@@ -81,7 +81,7 @@ def _add(router: APIRouter, engine: Engine, operation: Operation, path: str, gat
 
 
 def _answering(media_type: str) -> type[Response]:
-    """A class of responses that OpenAPI takes the media type from; the operation makes the response."""
+    """Return a response class that gives OpenAPI the media type; the operation makes the response."""
     return (
         JSONResponse
         if media_type == JSONResponse.media_type

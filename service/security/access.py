@@ -39,7 +39,7 @@ class Verifier(Protocol):
         """The principal of a credential that was good not long ago: enough to count by, not to let in."""
 
     async def verify(self, presented: str) -> Principal | None:
-        """The principal of a credential; None for one of another kind. Raises `RefusedError`."""
+        """Return the principal of a credential; None for another kind of credential. Raises `RefusedError`."""
 
 
 class Gate:
@@ -88,23 +88,23 @@ class Gate:
         return principal
 
     async def identify(self, scope: Scope) -> None:
-        """Find out whose request it is that is refused without its route asking; it counts like any other.
+        """Identify the caller of a request refused before its route; it counts like any other.
 
-        Raises what `admit` does. A request without a credential is nobody's, at no cost.
+        Raises the errors of `admit`. A request without a credential stays anonymous, at no cost.
         """
         request = Request(scope)
         if _credential(request) is not None:
             await self._admit(request, ())
 
     def known(self, scope: Scope) -> Principal | None:
-        """The principal of a request whose credential was found good a moment ago, at no cost."""
+        """Return the cached principal of a recently verified credential, at no cost."""
         return self._find(lambda v, c: v.known(c), _credential(Request(scope)))
 
     async def _admit(self, request: Request, scopes: Sequence[str]) -> Principal:
         state, credential = state_of(request.scope), _credential(request)
         principal = self._find(lambda v, c: v.known(c), credential)
         if principal is not None:
-            state.principal = principal  # for the access line, also when the limit is used up
+            state.principal = principal  # for the access line, even if the rate limit is exceeded
             await self._count(request, self._default, principal.id)
         else:
             principal = state.principal = await self._identify(request, credential, scopes)
@@ -118,7 +118,7 @@ class Gate:
         raise Unauthenticated
 
     def is_open(self, scopes: Sequence[str]) -> bool:
-        """Whether a request without credentials has all of these scopes; never without any."""
+        """Whether anonymous callers have all of these scopes; False for an empty list."""
         return bool(scopes) and all(scope.rpartition(":")[2] in self._anonymous_may for scope in scopes)
 
     def _find(
@@ -208,8 +208,8 @@ async def current_principal(
 ) -> Principal:
     """The dependency of hand-written routes: `Annotated[Principal, Security(current_principal, scopes=["…"])]`.
 
-    Asks for every scope on its way up the tree of dependencies, as FastAPI's `SecurityScopes` does; where a route
-    has it on several branches, each asks for its own, so that the route needs the union.
+    Requires every scope on its path up the tree of dependencies, as FastAPI's `SecurityScopes` does. If a route has it
+    on several branches, the route needs the union of their scopes.
     """
     gate: Gate = request.app.state.gate
     principal = await gate.admit(request, scopes.scopes)
@@ -218,7 +218,7 @@ async def current_principal(
 
 
 async def check_ungated(request: Request) -> None:
-    """The dependency of every hand-written route: one without a principal is checked here, others behind the gate."""
+    """Dependency of every hand-written route: checks a route without a principal here, others after authentication."""
     rules = rules_of(request.scope)
     if rules is not None and current_principal not in rules.dependencies:
         await check_request(request)

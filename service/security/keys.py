@@ -63,12 +63,12 @@ def _hash(secret: str) -> bytes:
 
 
 def near_scopes(scope: str, known: Collection[str]) -> list[str]:
-    """Known scopes that may be meant by one that is not known, the nearest first."""
+    """Return known scopes similar to an unknown one, the closest first."""
     return [] if scope in known else difflib.get_close_matches(scope, known, n=3, cutoff=0.85)
 
 
 def unknown_scope(scope: str, known: Collection[str]) -> str | None:
-    """What to say of a scope that no route asks for, with those that may be meant; None for a known one."""
+    """Return the message for an unknown scope, with similar known ones; None for a known scope."""
     if scope in known:
         return None
     near = near_scopes(scope, known)
@@ -134,7 +134,7 @@ class KeyRing:
         self._database = database
         self._cache_seconds = cache_seconds
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
-        # A key that is revoked while a look-up runs must not outlive its bound through those who join late.
+        # Callers that join a look-up late must not extend the life of a key revoked meanwhile.
         self._look_ups: SingleFlight[bytes, Principal] = SingleFlight(join_within=cache_seconds)
         self.last_use = LastUse(database)
 
@@ -154,7 +154,7 @@ class KeyRing:
         )
 
     async def verify(self, presented: str) -> Principal | None:
-        """The principal of a key; None for what is not shaped like one.
+        """Return the principal of a key; None for text without the form of a key.
 
         Raises `RefusedError` for a key that is unknown, expired or revoked. Callers with the same key share a look-up.
         """
@@ -169,7 +169,7 @@ class KeyRing:
         try:
             return await self._look_ups.do(digest, lambda: self._look_up(prefix, secret, digest))
         except RefusedError:
-            self._verified.pop(digest, None)  # it no longer counts for its principal
+            self._verified.pop(digest, None)  # the key is no longer valid
             raise
 
     async def _look_up(self, prefix: str, secret: str, digest: bytes) -> Principal:

@@ -1,4 +1,4 @@
-"""Why a credential is refused: said in the log and counted, never told to the caller."""
+"""Why a credential is refused: logged and counted, never shown to the caller."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from service import clock
 
 log = structlog.get_logger(__name__)
 
-LINE_SECONDS = 10.0  # between two lines on one caller's refusals for one reason
-LINES = 20  # most lines within those seconds, whoever is refused
+LINE_SECONDS = 10.0  # between two lines for the same caller and reason
+LINES = 20  # most lines within that time, for all callers
 _CALLERS = 1000
 _LONGEST_DETAIL = 200
 
@@ -21,7 +21,7 @@ class Reason(StrEnum):
     """Reasons, as the log and the metric name them. Clients get the same answer for all of them."""
 
     MALFORMED = "malformed"
-    """Neither an API key nor a signed JWT (RFC 7515), or one that is not read the same by everybody."""
+    """Neither an API key nor a signed JWT (RFC 7515), or a JWT that libraries parse differently."""
     TOO_LARGE = "too_large"
     HEADER = "header"
     """A header parameter that would change how the token is verified (`jwk`, `crit`, `zip`…)."""
@@ -29,7 +29,7 @@ class Reason(StrEnum):
     """`typ` is not one that the issuer's `token_types` name."""
     ALGORITHM = "algorithm"
     ISSUER = "issuer"
-    """`iss` is missing, or no configured issuer."""
+    """`iss` is missing, or is not a configured issuer."""
     KEY_ID = "key_id"
     """The issuer has no key with this `kid`, or none that fits the algorithm."""
     SIGNATURE = "signature"
@@ -50,11 +50,11 @@ class Reason(StrEnum):
 
 _refused = Counter("slipway_credentials_refused", "Credentials that were refused, by reason.", ["reason"])
 for _reason in Reason:
-    _refused.labels(_reason)  # from 0 on, so that the first refusal is seen as a growth
+    _refused.labels(_reason)  # starts at 0, so that the first refusal shows as an increase
 
 
 class RefusedError(Exception):
-    """A credential that admits nobody. `detail` is for the log: never the credential, nor a part of it."""
+    """A refused credential. `detail` is for the log: never the credential or a part of it."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(reason)
@@ -69,14 +69,14 @@ class _Line:
 
 
 class RefusalLog:
-    """Counts every refusal, and writes lines that a flood of them cannot multiply."""
+    """Counts every refusal, and logs at a limited rate."""
 
     def __init__(self) -> None:
         self._lines: OrderedDict[tuple[str, Reason], _Line] = OrderedDict()
         self._window, self._written = float("-inf"), 0
 
     def note(self, caller: str, refused: RefusedError) -> None:
-        """Take down that a credential of `caller`, an address, was refused."""
+        """Record that a credential of `caller`, an address, was refused."""
         _refused.labels(refused.reason).inc()
         now = clock.monotonic()
         line = self._lines.get((caller, refused.reason))

@@ -12,14 +12,14 @@ from service.security.principals import ADMIN
 
 
 class ScopelessRouteError(Exception):
-    """A route that anybody could call, or that names a scope nobody asks for; the message names it."""
+    """A route that anyone could call, or a scope that nothing checks; the message names it."""
 
 
 def require_scopes(app: FastAPI, prefix: str) -> None:
     """Raise `ScopelessRouteError` unless every route under `prefix` admits only principals with a scope.
 
-    A scope counts wherever the tree of dependencies names it: on a parameter, the route, its router, or a dependency
-    between. Under any path, a scope that leads to no `current_principal` is refused: it would look like a guard.
+    A scope counts anywhere in the tree of dependencies: on a parameter, the route, its router, or a dependency in
+    between. Under any path, a scope that no `current_principal` checks is refused: it would only look like a guard.
     """
     for context in iter_route_contexts(app.routes):
         path = getattr(context, "path_format", None) or getattr(context, "path", None) or ""

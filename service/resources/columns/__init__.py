@@ -1,1 +1,1 @@
-"""What the engine knows of column types: one place for their bounds, their SQL and their JSON."""
+"""The supported column types: their bounds, SQL and JSON."""

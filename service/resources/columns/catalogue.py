@@ -1,4 +1,4 @@
-"""Which type of column is of which kind. What is not listed here does not start."""
+"""Maps column types to kinds. The service refuses to start with any other type."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +18,7 @@ ACCEPTED = (
 _MICROSECONDS = (None, 6)  # digits of a second's fraction; with fewer, PostgreSQL rounds
 
 _DIALECT = pg.dialect()  # type: ignore[no-untyped-call]
-# By the very class: what derives from one, such as CITEXT from TEXT or CHAR from String, compares in another way.
+# Exact classes: subclasses, such as CITEXT of TEXT or CHAR of String, compare differently.
 _SIMPLE: Mapping[type[Any], Kind] = {
     **dict.fromkeys((sa.Boolean, sa.BOOLEAN), scalars.BOOLEAN),
     **dict.fromkeys((sa.SmallInteger, sa.SMALLINT), scalars.SMALLINT),
@@ -33,7 +33,7 @@ _SIMPLE: Mapping[type[Any], Kind] = {
 
 
 def kind_of(type_: sa.types.TypeEngine[Any]) -> Kind:
-    """The kind of a column's type. Raises `ColumnError` for a type that is not served."""
+    """Return the kind of a column's type. Raises `ColumnError` for an unsupported type."""
     type_ = _unwrapped(type_)
     cls = type(type_)
     if cls in _SIMPLE:
@@ -45,7 +45,7 @@ def kind_of(type_: sa.types.TypeEngine[Any]) -> Kind:
 
 
 def _unwrapped(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    """The type without what SQLModel wraps around it. The engine would pass by the code of any other wrapper."""
+    """Return the type without SQLModel's wrapper. Other wrappers are refused: the engine would bypass their code."""
     if isinstance(type_, sa.types.TypeDecorator) and not isinstance(type_, sa.Interval):
         if not isinstance(type_, AutoString | UTCDateTime):
             raise ColumnError(

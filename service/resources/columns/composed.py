@@ -1,4 +1,4 @@
-"""The kinds that are made for a column: of so many digits, of these words, of that element."""
+"""Kinds built for a column: numbers with digits, enums, and arrays."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from service.resources.columns.rules import MOST_DIGITS, DecimalRule
 from service.resources.columns.scalars import word
 
 _WHOLE, _PLACES = 30, 20
-"""Digits that a filter may have even where the column has fewer: a bound need not fit."""
+"""Digits allowed in a filter, even if the column has fewer: a bound need not fit the column."""
 
 
 def numeric_kind(precision: int | None, scale: int | None) -> Kind:
-    """NUMERIC(precision, scale), or without both the one that stores every value as it is sent."""
+    """NUMERIC(precision, scale), or without both, which stores every value as sent."""
     places = MOST_DIGITS if scale is None else scale
     whole = MOST_DIGITS if precision is None else precision - places
     filter_whole, filter_places = max(whole, _WHOLE), max(places, _PLACES)
@@ -33,14 +33,15 @@ def numeric_kind(precision: int | None, scale: int | None) -> Kind:
         {"type": "string", "pattern": DecimalRule(filter_whole, filter_places).pattern()},
         width=(whole + places) // 2 + 16,
         member=lambda column: sa.cast(column, sa.Text),
-        # What runs before makes Pydantic forget that the value was JSON; strict, it would want a Decimal.
+        # A before-validator makes Pydantic forget that the value came from JSON; in strict mode it would require a
+        # Decimal.
         rules=(Field(strict=False),),
         before=(DecimalRule(whole, places),),
     )
 
 
 def enum_kind(type_: sa.Enum) -> Kind:
-    """Words out of a list: a type of PostgreSQL's own, or text under a CHECK."""
+    """An enum: a native PostgreSQL type, or text with a CHECK."""
     words: list[str] = list(type_.enums)
 
     def parse(given: str) -> str:
@@ -68,14 +69,14 @@ class _JsonKind(Kind):
 
 
 def json_kind() -> Kind:
-    """JSON documents, which are neither compared nor sorted by."""
+    """JSON documents, without filters or sorting."""
     return _JsonKind(
         "JSONB", (object,), pg.JSONB(), str, {}, width=None, native=True, operators=(), sortable=False
     )
 
 
 def array_of(element: Kind) -> Kind:
-    """An array, which is filtered by what it contains."""
+    """An array, filtered by the elements it contains."""
     return ArrayKind(
         f"{element.name}[]",
         (list,),
@@ -95,7 +96,7 @@ def _members(
     member: Callable[[sa.ColumnElement[Any]], sa.ColumnElement[Any]],
     column: sa.ColumnElement[Any],
 ) -> sa.ColumnElement[Any]:
-    """The array as JSON whose elements look as they would alone."""
+    """Return the array as JSON, with elements formatted like single values."""
     unnested = sa.func.unnest(column).table_valued(sa.column("part", sql), with_ordinality="place")
     parts = unnested.render_derived(name="_parts")
     shown = pg.aggregate_order_by(member(parts.c.part), parts.c.place)

@@ -1,4 +1,4 @@
-"""A field of a model and its column together: whether they agree, and the field's types in schemas."""
+"""A model's field and its column: whether they agree, and the field's types in schemas."""
 
 import types
 from collections.abc import Iterable
@@ -15,11 +15,11 @@ from service.resources.columns.catalogue import kind_of
 from service.resources.columns.kind import ColumnError, Kind
 
 LONGEST_LIST = 1000
-"""Elements of an array whose field has no `max_length`."""
+"""Most elements of an array whose field has no `max_length`."""
 
 
 def checked_kind(info: FieldInfo, column: sa.Column[Any]) -> Kind:
-    """The kind of the column. Raises `ColumnError` when the field would be shown or stored as something else."""
+    """Return the kind of the column. Raises `ColumnError` if the field and the column disagree."""
     kind = kind_of(column.type)
     annotation, _ = without_none(info.annotation)
     if kind.element is not None:
@@ -37,12 +37,12 @@ def checked_kind(info: FieldInfo, column: sa.Column[Any]) -> Kind:
 
 
 def is_generated(column: sa.Column[Any]) -> bool:
-    """Whether the database alone gives the value."""
+    """Whether only the database sets the value."""
     return column.computed is not None or column.identity is not None
 
 
 def without_none(annotation: Any) -> tuple[Any, bool]:
-    """The annotation without `None`, and whether it had it."""
+    """Return the annotation without `None`, and whether it allowed `None`."""
     if get_origin(annotation) in (Union, types.UnionType):
         parts = [part for part in get_args(annotation) if part is not types.NoneType]
         if len(parts) == 1:
@@ -63,7 +63,7 @@ def _fits(annotation: Any, kind: Kind) -> bool:
     if not isinstance(annotation, type):
         return annotation in kind.annotations
     if kind is scalars.TEXT:
-        # Whatever has a text: URLs, addresses, paths.
+        # Types with a text form: URLs, addresses, paths.
         return not issubclass(annotation, _NO_TEXT)
     if bool in (annotation, *kind.annotations):
         return kind.annotations == (annotation,)
@@ -84,7 +84,7 @@ _NO_TEXT = (
 
 
 def _plain(annotation: Any) -> Any:
-    """The annotation without rules and aliases."""
+    """Return the annotation without constraints and aliases."""
     while True:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]
@@ -115,7 +115,7 @@ def input_type(info: FieldInfo, column: sa.Column[Any], kind: Kind) -> Any:
 
 
 def _checked(annotation: Any, kind: Kind, own: Iterable[Any]) -> Any:
-    """The annotation with its `own` rules between those of its kind."""
+    """Return the annotation with its `own` rules between those of its kind."""
     if kind.grammar is not None:
         inner, optional = without_none(annotation)
         inner = Annotated[inner, kind.grammar]
@@ -125,7 +125,7 @@ def _checked(annotation: Any, kind: Kind, own: Iterable[Any]) -> Any:
 
 
 def output_type(info: FieldInfo, kind: Kind) -> Any:
-    """The field's type for answers. Rules for what comes in do not bind what was stored under earlier rules."""
+    """Return the field's type for answers, without input rules: stored values may predate them."""
     inner, optional = without_none(info.annotation)
     if kind.shown is not None:
         inner = kind.shown
@@ -135,7 +135,8 @@ def output_type(info: FieldInfo, kind: Kind) -> Any:
 
 
 def max_length(info: FieldInfo, annotation: Any = None) -> int | None:
-    """The most characters of a text field, or with an `annotation` of an array's elements; None without a bound."""
+    """Return the maximum length of a text field, or of an array's elements given their `annotation`; None if
+    unbounded."""
     rules = info.metadata if annotation is None else get_args(annotation)[1:]
     bounds = [getattr(rule, "max_length", None) for rule in rules]
     return min((bound for bound in bounds if bound is not None), default=None)

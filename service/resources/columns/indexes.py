@@ -1,4 +1,4 @@
-"""Whether every value that a field takes fits into the indexes of its column. PostgreSQL tells at the insert only."""
+"""Checks that every valid value fits the indexes of its column. PostgreSQL would fail only at the insert."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
@@ -12,12 +12,12 @@ from service.resources.columns.kind import ColumnError, Kind
 ENTRY = 2704
 """Bytes of an index entry: a third of a page (BTMaxItemSize; for GIN it is a few more)."""
 SEARCHED = 100_000
-"""Characters that a search index takes of one row; a tsvector has at most 1 MB (section 12.11)."""
+"""Characters of one row that fit a search index; a tsvector has at most 1 MB (section 12.11)."""
 _HEADER, _ALIGNMENT, _CHARACTER = 24, 8, 4
 
 
 def check_indexes(table: sa.Table, fields: Mapping[str, FieldInfo], kinds: Mapping[str, Kind]) -> None:
-    """Raises `ColumnError`, its first word the field, for an index whose entry could grow too long."""
+    """Raise `ColumnError`, starting with the field, for an index whose entry could grow too long."""
     for name, columns, of_elements in _indexes(table):
         widths = {c.name: _width(fields[c.name], c, kinds[c.name], of_elements=of_elements) for c in columns}
         for field, width in widths.items():
@@ -30,7 +30,7 @@ def check_indexes(table: sa.Table, fields: Mapping[str, FieldInfo], kinds: Mappi
 
 
 def check_search(searchable: tuple[str, ...], table: sa.Table, fields: Mapping[str, FieldInfo]) -> None:
-    """Raises `ColumnError`, its first word the field, for texts that a search index may not hold."""
+    """Raise `ColumnError`, starting with the field, for texts that may not fit a search index."""
     total = 0
     for name in searchable:
         length = _length(fields[name], table.c[name])
@@ -46,7 +46,7 @@ def check_search(searchable: tuple[str, ...], table: sa.Table, fields: Mapping[s
 
 
 def _indexes(table: sa.Table) -> Iterator[tuple[str, list[sa.Column[Any]], bool]]:
-    """The name and columns of each B-tree, and of each GIN index of arrays; those over expressions left out."""
+    """Yield the name and columns of each B-tree and each GIN index on arrays, except indexes on expressions."""
     for index in table.indexes:
         using = index.dialect_options["postgresql"]["using"] or "btree"
         arrays = using == "gin" and all(isinstance(column.type, sa.ARRAY) for column in index.columns)
@@ -62,7 +62,7 @@ def _indexes(table: sa.Table) -> Iterator[tuple[str, list[sa.Column[Any]], bool]
 
 
 def _width(info: FieldInfo, column: sa.Column[Any], kind: Kind, *, of_elements: bool) -> int | None:
-    """The most bytes of the column in an entry."""
+    """Return the most bytes that the column takes in an entry."""
     length = _length(info, column)
     if of_elements and kind.element is not None:
         if kind.element.width is not None:

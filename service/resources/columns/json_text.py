@@ -1,4 +1,4 @@
-"""JSON that PostgreSQL stores, as Python values and back. Its numbers are of any size; orjson's are doubles."""
+"""Converts PostgreSQL's JSON to Python values and back. Its numbers have any size; orjson's are doubles."""
 
 import json
 from decimal import Decimal
@@ -9,7 +9,7 @@ from pydantic_core import to_jsonable_python
 
 
 def read(text: str) -> Any:
-    """The values of a text that PostgreSQL wrote. A number beyond a double becomes an integer of any length."""
+    """Parse JSON text from PostgreSQL. A number too large for a double becomes an integer of any length."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -17,7 +17,7 @@ def read(text: str) -> Any:
 
 
 def write(value: Any) -> str:
-    """The text of values, integers of any length among them."""
+    """Serialise values, including integers of any length."""
     try:
         return orjson.dumps(value, default=to_jsonable_python).decode()
     except orjson.JSONEncodeError:

@@ -1,4 +1,4 @@
-"""One type of column, as every part of the engine sees it."""
+"""A column type, as all parts of the engine use it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ ORDER = (*EQUALITY, "lt", "lte", "gt", "gte")
 
 
 class ColumnError(Exception):
-    """A column that the engine cannot serve as it was promised. The message names the column and the way out."""
+    """A column that the engine cannot serve. The message names the column and the fix."""
 
 
 def as_it_is(value: Any) -> Any:
@@ -53,34 +53,34 @@ class Kind:
     element: "Kind | None" = field(default=None)
 
     def wire(self, value: Any) -> Any:
-        """A Python value as the driver takes it for `bound`."""
+        """Convert a Python value to the driver's value for `bound`."""
         if value is None or self.native:
             return value
         return self.text(value)
 
     def wire_list(self, values: list[Any]) -> list[Any]:
-        """The values of an `in` filter as the driver takes them for `bound_list`."""
+        """Convert the values of an `in` filter to the driver's value for `bound_list`."""
         return [self.wire(value) for value in values]
 
     def wire_shown(self, value: Any) -> Any:
-        """A member of an item, which the service has made itself, as the driver takes it for `bound`."""
+        """Convert a member of an item, as the service shows it, to the driver's value for `bound`."""
         return value if self.native or value is None or isinstance(value, str) else str(value)
 
     def bound(self, name: str) -> sa.ColumnElement[Any]:
-        """A parameter of this kind."""
+        """Return an SQL parameter of this kind."""
         if self.native:
             return parameter(name, self.sql)
         return sa.cast(parameter(name, sa.Text()), self.sql)
 
     def bound_list(self, name: str) -> sa.ColumnElement[Any]:
-        """A parameter that is a list of this kind."""
+        """Return an SQL parameter that is a list of this kind."""
         if self.native:
             return parameter(name, sa.ARRAY(self.sql))
         return sa.cast(parameter(name, sa.ARRAY(sa.Text())), sa.ARRAY(self.sql))
 
     @cached_property
     def is_json(self) -> bool:
-        """Whether it holds JSON documents, which a merge patch reaches into."""
+        """Whether it holds JSON documents, which a merge patch changes in place."""
         return isinstance(self.sql, sa.JSON)
 
 

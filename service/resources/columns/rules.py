@@ -1,4 +1,4 @@
-"""What Pydantic checks of a value on its way in, beside the field's own rules: the grammar and range of its column."""
+"""Pydantic checks on input in addition to the field's own rules: the grammar and range of the column."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from service.resources.columns.text import in_real
 Json = Mapping[str, Any]
 
 MOST_DIGITS = 1000
-"""Digits before the point, and behind it, of a NUMERIC that names no precision. PostgreSQL takes more, but an entry of
-an index holds no more than a few thousand."""
+"""Digits before the point, and after it, of a NUMERIC without precision. PostgreSQL allows more, but an index entry
+holds only a few thousand."""
 
 
 def refusal(message: str) -> PydanticCustomError:
@@ -37,7 +37,7 @@ class Text:
 
     def _read(self, value: Any) -> Any:
         try:
-            # A text that is none gets the message that says what a text should look like.
+            # Values of other types get the message that shows the expected text.
             return self.parse(value if isinstance(value, str) else "")
         except ValueError as error:
             raise refusal(str(error)) from None
@@ -51,7 +51,7 @@ class DecimalRule:
     places: int
 
     def pattern(self, *, sign: bool = True) -> str:
-        """What the text looks like; without a `sign` for what is never negative."""
+        """Return the pattern of the text; without `sign` for values that are never negative."""
         whole = f"{'-?' if sign else ''}[0-9]{{1,{max(self.whole, 1)}}}"
         return f"^{whole}(\\.[0-9]{{1,{self.places}}})?$" if self.places else f"^{whole}$"
 
@@ -68,7 +68,7 @@ class DecimalRule:
             if choice.get("type") == "string":
                 choice["pattern"] = self.pattern(sign=low < 0)
             elif choice.get("type") == "number" and self.whole < MOST_DIGITS:
-                # No multipleOf: most validators compute it in binary, and then refuse 19.99.
+                # No multipleOf: most validators compute it in binary and refuse 19.99.
                 choice.setdefault("exclusiveMaximum", 10**self.whole)
                 if "minimum" not in choice:
                     choice.setdefault("exclusiveMinimum", -(10**self.whole))

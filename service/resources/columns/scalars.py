@@ -1,4 +1,4 @@
-"""The kinds that are the same in every table."""
+"""Kinds without parameters, the same in every table."""
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
@@ -18,24 +18,24 @@ _RFC3339: sa.ColumnElement[str] = sa.literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.
 _UTC: sa.ColumnElement[str] = sa.literal_column("'UTC'")
 _FIRST: sa.ColumnElement[Any] = sa.literal_column("'0001-01-01 00:00:00+00'::timestamptz")
 _BEYOND: sa.ColumnElement[Any] = sa.literal_column("'10000-01-01 00:00:00+00'::timestamptz")
-# How much longer PostgreSQL takes a year to be when it converts an interval than when it compares it: 5.25 days.
+# Converting an interval, PostgreSQL counts a year 5.25 days longer than when comparing.
 _YEAR_EXCESS = 453_600
 
 _INSTANT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
 _DAY: Mapping[str, Any] = {"type": "string", "format": "date"}
-# The formats time and duration (RFC 3339) want a zone, and know no sign and no fraction.
+# The formats time and duration (RFC 3339) require a zone, and allow no sign and no fraction.
 _CLOCK: Mapping[str, Any] = {"type": "string", "pattern": text.TIME_PATTERN}
 _SPAN: Mapping[str, Any] = {"type": "string", "pattern": text.DURATION_PATTERN}
 
 
 def _rfc3339(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """In UTC with six digits. What SQL may have written and RFC 3339 cannot say stays as PostgreSQL writes it."""
+    """In UTC with six digits. Values that RFC 3339 cannot express, written by SQL, stay as PostgreSQL prints them."""
     shown = sa.func.to_char(sa.func.timezone(_UTC, column), _RFC3339)
     return sa.case((sa.and_(column >= _FIRST, column < _BEYOND), shown), else_=sa.cast(column, sa.Text))
 
 
 def _seconds(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """An ISO 8601 duration in seconds, of the length by which PostgreSQL compares: a month has 30 days."""
+    """An ISO 8601 duration in seconds, as long as PostgreSQL compares it: a month has 30 days."""
     length = sa.extract("epoch", column) - sa.literal_column(str(_YEAR_EXCESS)) * sa.extract("year", column)
     size = sa.cast(sa.func.trim_scale(sa.func.abs(length)), sa.Text)
     sign = sa.case(
@@ -51,12 +51,12 @@ def _seconds_text(value: timedelta) -> str:
     return f"{'-' if micros < 0 else ''}{seconds}.{rest:06} seconds"
 
 
-def _truth(value: bool) -> str:  # noqa: FBT001  # one value, as of every other kind
+def _truth(value: bool) -> str:  # noqa: FBT001  # same signature as the other kinds
     return "true" if value else "false"
 
 
 def word(value: Any) -> str:
-    """The text of an enum's member, a URL, a path."""
+    """Return the text of an enum member, a URL or a path."""
     return str(value.value if isinstance(value, Enum) else value)
 
 
@@ -67,7 +67,7 @@ class _TextKind(Kind):
 
 class _IntervalKind(Kind):
     def wire_shown(self, value: Any) -> Any:
-        # PostgreSQL reads no sign in front of an ISO 8601 duration.
+        # PostgreSQL does not parse a sign before an ISO 8601 duration.
         return f"PT-{value.removeprefix('-PT')}" if value and value.startswith("-PT") else value
 
 

@@ -1,4 +1,4 @@
-"""The grammar of values that travel as text, in query parameters and in bodies alike. All raise `ValueError`."""
+"""The grammar of values sent as text, in query parameters and bodies. All functions raise `ValueError`."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
@@ -6,12 +6,12 @@ from decimal import Decimal
 from uuid import UUID
 
 INTEGER_BITS = 31
-SMALLEST_REAL = 1e-45  # what PostgreSQL writes for the smallest REAL that is not 0
+SMALLEST_REAL = 1e-45  # how PostgreSQL prints the smallest REAL that is not 0
 LARGEST_REAL = 3.4028235e38
 LONGEST_DURATION = timedelta(days=3_652_500)
-"""Ten thousand years, which PostgreSQL's interval holds to the microsecond."""
+"""Ten thousand years, which PostgreSQL's interval stores to the microsecond."""
 
-# What PostgreSQL can store and Python cannot name is refused, and so are times beyond the years 1 to 9999.
+# Refuses values that PostgreSQL can store but Python cannot represent, and times outside the years 1 to 9999.
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})\Z")
 _FLOAT = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
@@ -32,14 +32,14 @@ _DURATION = re.compile(
 
 
 def integer(text: str, bits: int = INTEGER_BITS) -> int:
-    """Plain decimal digits: no underscore, sign or space that Python would take."""
+    """Parse plain decimal digits, without the underscores, signs and spaces that Python accepts."""
     if not _INTEGER.match(text) or not -(2**bits) <= (value := int(text)) < 2**bits:
         raise ValueError(f"must be an integer from {-(2**bits)} to {2**bits - 1}")
     return value
 
 
 def timestamp(text: str) -> datetime:
-    """RFC 3339 with a zone, as UTC. Digits behind the sixth of a second's fraction are cut off."""
+    """Parse RFC 3339 with a zone, as UTC. Fractions are cut off after six digits."""
     found = _TIMESTAMP.match(text)
     if not found:
         raise ValueError("must be a time as in RFC 3339, such as 2026-01-31T09:30:00Z")
@@ -54,7 +54,7 @@ def timestamp(text: str) -> datetime:
 
 
 def clock_time(text: str) -> time:
-    """A time of day without a zone. Digits behind the sixth of a second's fraction are cut off."""
+    """Parse a time of day without a zone. Fractions are cut off after six digits."""
     found = _TIME.match(text)
     try:
         return time.fromisoformat(f"{found[1]}{_micros(found[2])}" if found else "")
@@ -74,7 +74,7 @@ def calendar_date(text: str) -> date:
 
 
 def duration(text: str) -> timedelta:
-    """An ISO 8601 duration in days, hours, minutes and seconds; years and months have no fixed length."""
+    """Parse an ISO 8601 duration in days, hours, minutes and seconds; years and months have no fixed length."""
     found = _DURATION.match(text)
     if not found:
         raise ValueError("must be a duration in days, hours, minutes and seconds, such as P1DT2H30M")
@@ -86,7 +86,7 @@ def duration(text: str) -> timedelta:
 
 
 def decimal(text: str, whole: int, places: int) -> Decimal:
-    """A plain number of so many digits before the point and behind it at most."""
+    """Parse a plain number with at most `whole` digits before the point and `places` after it."""
     if not re.match(rf"-?[0-9]{{1,{whole}}}(\.[0-9]{{1,{places}}})?\Z", text):
         raise ValueError(f"must be a number with up to {whole} digits before the point and {places} after it")
     return Decimal(text)
@@ -99,12 +99,12 @@ def number(text: str) -> float:
 
 
 def real(text: str) -> float:
-    """A number within the range of REAL, which is rounded to its six to nine digits by the database."""
+    """Parse a number within the range of REAL; the database rounds it to six to nine digits."""
     return in_real(number(text))
 
 
 def in_real(value: float) -> float:
-    """The value, if REAL has its size."""
+    """Return the value if its size fits REAL."""
     if value and not SMALLEST_REAL <= abs(value) <= LARGEST_REAL:
         raise ValueError(f"must be 0, or from {SMALLEST_REAL} to {LARGEST_REAL} in size")
     return value

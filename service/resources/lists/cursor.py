@@ -29,8 +29,8 @@ class Cursor:
 class CursorCodec:
     """Writes and reads cursors.
 
-    `current` gives the keys as they are now: the first signs, all are accepted. The keys of before are accepted until
-    the process ends, so that clients of a process that has read a rotated key go on.
+    `current` returns the current keys: the first signs, all are accepted. Earlier keys are accepted until the process
+    ends, so that clients can keep paging after a rotation.
     """
 
     def __init__(self, secret_key: str, *, current: Callable[[], Sequence[str]] | None = None) -> None:
@@ -39,7 +39,7 @@ class CursorCodec:
         self._read_at = float("-inf")
 
     def _accepted(self) -> list[bytes]:
-        """The keys, newest first, looked up again after a second."""
+        """Return the keys, newest first, refreshed every second."""
         now = clock.monotonic()
         if self._current is not None and now - self._read_at >= KEY_SECONDS:
             self._read_at = now

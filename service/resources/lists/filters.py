@@ -46,7 +46,7 @@ _MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One filter that a resource offers: the parameter `name` compares `column`, of a `kind`, by `operator`."""
+    """A filter: the parameter `name` compares `column`, of a `kind`, by `operator`."""
 
     name: str
     column: sa.Column[Any]
@@ -59,7 +59,7 @@ class Filter:
 
     @property
     def splitter(self) -> Splitter | None:
-        """How the parameter becomes several values; None where it has one."""
+        """How the parameter is split into values; None if it has a single value."""
         if self.operator != "in":
             return None
         choices = self.kind.schema.get("enum", ())
@@ -67,13 +67,13 @@ class Filter:
         return split_texts if has_commas else split_words
 
     def values(self, texts: Sequence[str]) -> list[Any]:
-        """The values of a list as the driver takes them. Raises `ValueError`."""
+        """Parse the values of a list into driver values. Raises `ValueError`."""
         if len(texts) > MAX_IN:
             raise ValueError(f"must be at most {MAX_IN} values")
         return self.kind.wire_list([self.kind.parse(text) for text in texts])
 
     def value(self, text: str) -> Any:
-        """The value of a parameter that is no list, as the driver takes it. Raises `ValueError`."""
+        """Parse the value of a single-valued parameter into a driver value. Raises `ValueError`."""
         kind = self.kind
         if self.operator == "isnull":
             return boolean(text)
@@ -98,7 +98,7 @@ def _literal(text: str) -> str:
 
 
 def _operators(column: sa.Column[Any], kind: Kind) -> list[str]:
-    """What a column can be compared by. Texts and arrays only by what one of the model's indexes serves."""
+    """Return the operators of a column. Texts and arrays get only those that one of the model's indexes supports."""
     if kind.element is not None:
         return ["contains"] if _has_index(column, None, using="gin") else []
     operators = [*kind.operators]
@@ -121,9 +121,9 @@ def _has_index(column: sa.Column[Any], operator_class: str | None, *, using: str
 
 
 def filters_of(resource: RestResource) -> dict[str, Filter]:
-    """Every filter that the resource offers, by the name of its parameter. Raises `DeclarationError`.
+    """Return all filters of the resource by parameter name. Raises `DeclarationError`.
 
-    `id__in` is always there: clients fetch by it what other items refer to.
+    `id__in` is always included: clients use it to fetch referenced items.
     """
     found: dict[str, Filter] = {}
     for name in dict.fromkeys((*resource.filterable, "id")):

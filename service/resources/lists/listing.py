@@ -18,7 +18,7 @@ from service.resources.lists.statements import ListStatements, Shape
 from service.resources.requests.parameters import Query, Splitter, page_limit, split_words
 
 LONGEST_SEARCH = 200
-# Typographic quotes make a phrase as plain ones do.
+# Typographic quotes mark a phrase like plain ones.
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»″＂", '"'))  # noqa: RUF001
 COUNTS = ("exact", "estimated")
 
@@ -106,7 +106,7 @@ class Lister:
         if words is not None and (len(words) > LONGEST_SEARCH or "\x00" in words):
             message = f"The value must have at most {LONGEST_SEARCH} characters, and no NUL."
             raise InvalidParameter(errors=[FieldError(message, parameter="q")])
-        # Without a word there is nothing to look for.
+        # Without a word there is nothing to search for.
         return words.translate(_QUOTES) if words and words.strip() else None
 
     def _bounds(self, keys: Sequence[SortKey], cursor: Cursor) -> dict[str, Any]:

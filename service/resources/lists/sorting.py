@@ -24,7 +24,7 @@ class SortKey:
 
 
 def read_sort(resource: RestResource, parts: Sequence[str]) -> tuple[SortKey, ...]:
-    """The keys of `-price` and `name`, the id added as tie-break. Raises `InvalidParameter`."""
+    """Return the keys of, for example, `-price` and `name`, with the id as tie-breaker. Raises `InvalidParameter`."""
     if len(parts) > MAX_SORT_FIELDS:
         raise _wrong(f"At most {MAX_SORT_FIELDS} fields.")
     keys: list[SortKey] = []
@@ -45,7 +45,7 @@ def _wrong(message: str) -> InvalidParameter:
 
 
 class Keyset:
-    """The SQL of sorting and paging one table, of parts that are compiled once."""
+    """The SQL for sorting and paging one table, from parts compiled once."""
 
     def __init__(self, table: sa.Table) -> None:
         self._table = table
@@ -70,10 +70,11 @@ class Keyset:
         start = self._part(_at_or_beyond, first.field, descending=first.descending)
         if len({key.descending for key in keys}) == 1 and not nullable:
             beyond = self._row_comparison(keys)
-            # Of a filter's bound and a row comparison, an index scan may begin at the filter's, however far that is.
+            # Given a filter's bound and a row comparison, an index scan may start at the filter's bound, far from the
+            # cursor.
             return every((start, beyond)) if filtered else beyond
         rungs = either(self._rung(keys[: place + 1], nulls) for place in range(len(keys)))
-        # The first field's own bound, once more for all, is what lets an index skip what lies before the cursor.
+        # The bound on the first field, repeated here, lets an index skip the rows before the cursor.
         return rungs if first.field in nullable else every((start, rungs))
 
     def _row_comparison(self, keys: Sequence[SortKey]) -> Fragment:

@@ -1,4 +1,4 @@
-"""The SQL of lists: each shape is put together of parts that are compiled once."""
+"""The SQL of lists: each shape is assembled from parts compiled once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from service.resources.statements.columns import representation
 from service.resources.statements.fragment import Fragment, compile_fragment, concatenate, every
 from service.resources.statements.statement import Statement, parameter
 
-SHAPES = 128  # statements kept of each kind; one has some kilobytes
+SHAPES = 128  # cached statements of each kind, a few kilobytes each
 _WHERE, _ORDER = "/*where*/", "/*order*/"
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What makes two lists need the same SQL; everything else about them is a parameter."""
+    """Cache key: lists of the same shape share their SQL; everything else is a parameter."""
 
     filters: tuple[str, ...]
     keys: tuple[SortKey, ...]
@@ -47,7 +47,7 @@ class ListStatements:
         self.estimate = lru_cache(SHAPES)(self._estimate)
 
     def _rows(self) -> sa.Select[Any]:
-        """A page of any shape, with marks in place of its conditions and its order."""
+        """Return a page of any shape, with placeholders for conditions and order."""
         table = self._resource.table
         names = dict.fromkeys(("id", "version", *self._resource.shown_fields))
         rows = (
@@ -68,7 +68,7 @@ class ListStatements:
         return [*found, self._condition("")] if shape.search else found
 
     def _condition(self, name: str) -> Fragment:
-        """Of a filter by its name, of the search by none."""
+        """Return the condition of a filter by name; without a name, of the search."""
         if (found := self._conditions.get(name)) is None:
             condition = self._filters[name].condition() if name else self._matches()
             found = self._conditions[name] = compile_fragment(condition)
@@ -94,7 +94,7 @@ class ListStatements:
         return concatenate(head, every(self._where(shape)), tail).statement(reads=True)
 
     def _estimate(self, shape: Shape) -> Statement:
-        """The planner's own guess at the number of rows, in a plan as JSON."""
+        """Return the statement for the planner's row estimate, as a JSON plan."""
         head, tail = self._planned
         rows = concatenate(head, every(self._where(shape)), tail)
         return rows.statement(prefix="EXPLAIN (FORMAT JSON) ", reads=True)

@@ -1,4 +1,4 @@
-"""`POST /orders/bulk`: up to a thousand changes, all or nothing, or each for itself."""
+"""`POST /orders/bulk`: up to a thousand changes, all or nothing, or each on its own."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -37,7 +37,7 @@ from service.resources.requests.parameters import query_of, refuse_others
 from service.resources.schemas.bulk import Envelope
 from service.security.principals import Principal
 
-SLOT_SECONDS = 5.0  # that a bulk request waits for those before it; meanwhile it holds no connection
+SLOT_SECONDS = 5.0  # most time that a bulk request waits for earlier ones, without holding a connection
 _MEMBERS = {"create": "/item", "patch": "/changes", "delete": ""}  # of an operation, with its values
 
 
@@ -59,7 +59,7 @@ async def bulk(engine: Engine, request: Request, principal: Principal) -> Respon
 
     async def effect() -> Response:
         request_id = state_of(request.scope).request_id
-        own = deepcopy(entries) if engine.hooks.exist else entries  # they may alter them, and be run again
+        own = deepcopy(entries) if engine.hooks.exist else entries  # retries need the originals
         async with _slot(engine.services.database.long_slots), engine.transaction() as connection:
             run = BulkRun(
                 engine, connection, principal, request_id, most_errors=MOST_ERRORS if atomic else None
@@ -76,7 +76,7 @@ async def bulk(engine: Engine, request: Request, principal: Principal) -> Respon
 
     async def attempts() -> Response:
         response = await again_after_rollback(effect)
-        await engine.hooks.after_commit(made)  # behind the attempts: nothing here is cause for another one
+        await engine.hooks.after_commit(made)  # outside the retries
         return response
 
     return await attempts() if keyed is None else await once(engine, keyed, attempts)

@@ -23,7 +23,7 @@ from service.resources.operations.operation import Operation
 from service.resources.requests.parameters import parse_query
 from service.security.principals import Principal
 
-# Generators of clients know how to read the second.
+# Client generators can read the second.
 MEDIA_TYPES = ("application/x-ndjson", "text/plain")
 ROWS = 500
 _STALL = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
@@ -90,7 +90,7 @@ def _document(engine: Engine) -> Documented:
     plural = engine.resource.plural
     return {
         "summary": f"Export {plural}",
-        "description": f"All {plural} that pass every filter, one JSON object a line. "
+        "description": f"All {plural} that pass every filter, one JSON object per line. "
         "With `Accept: text/plain`, the same lines as plain text.",
         "status_code": 200,
         "response_model": None,

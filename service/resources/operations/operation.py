@@ -16,9 +16,9 @@ Handle = Callable[[Engine, Request, Principal], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: how it is reached under the resource's path, who answers, what OpenAPI says of it.
+    """One operation: its route under the resource's path, its handler, and its OpenAPI description.
 
-    `media_type` is the body's, and the answer's is one of those that it `produces`, mostly the first.
+    `media_type` is the body's; the answer has one of the types in `produces`, usually the first.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Operation:
     media_type: str = "application/json"
     produces: tuple[str, ...] = ("application/json",)
     takes_key: bool = False
-    """Whether an Idempotency-Key is honoured; elsewhere one is refused."""
+    """Whether an Idempotency-Key is honoured; other operations refuse it."""
     operation_id: Callable[[RestResource], str] | None = None
 
     def id_in(self, resource: RestResource) -> str:

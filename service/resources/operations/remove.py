@@ -1,4 +1,4 @@
-"""`DELETE /orders/{id}` and `POST /orders/{id}/restore`: out of sight, and back."""
+"""`DELETE /orders/{id}` and `POST /orders/{id}/restore`: soft delete and restore."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,7 +36,7 @@ async def restore(engine: Engine, request: Request, principal: Principal) -> Res
             rows = await settle(run, statement, arguments, guard)
             return changed(engine, rows, guard)
     except problems.NotFound:
-        # A hook that raises it says so of something else.
+        # A hook may raise it about something else.
         if rows == [] and await engine.run(engine.read_one, {"id": item_id}):
             raise problems.NotDeleted from None
         raise

@@ -38,14 +38,14 @@ async def read_body(request: Request, model: type[M], media_types: Collection[st
                 return validate_in_outline(model, document)
         except ValidationError as error:
             wrong = field_errors(error)
-        del document  # a problem on its way would keep it alive, and the collector would walk it
+        del document  # a problem being raised would keep it alive, and the collector would traverse it
     raise problems.ValidationFailed(errors=wrong)
 
 
 def told_fixed(
     errors: Sequence[FieldError], fixed: Iterable[str], at: Sequence[Any] = ()
 ) -> list[FieldError]:
-    """The errors of a patch `at` a place of the body. A field that is set at creation only is known, but not there."""
+    """Return the errors of a patch `at` a place in the body. Fields set only at creation are reported as immutable."""
     places = {pointer((*at, name)) for name in fixed}
     return [
         replace(error, message=FIXED) if error.message == UNKNOWN_FIELD and error.pointer in places else error

@@ -131,5 +131,5 @@ def parameters(keyed: KeyedRequest, status: int, headers: dict[str, str]) -> dic
 
 
 def answer(status: int, headers: dict[str, str], body: bytes) -> Response:
-    """The one way to make a response that may be stored, so that a replay has the same content and fields."""
+    """Build a response that may be stored; all are built here, so that a replay has the same content and fields."""
     return Response(body, status, headers, media_type="application/json")

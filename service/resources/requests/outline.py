@@ -1,7 +1,7 @@
-"""Large bodies in outline: without what a schema takes as it is, and without what it refuses whatever is inside.
+"""Reduces large bodies to an outline, without the parts whose content cannot change the result of validation.
 
-Pydantic parses the text a second time, in one go. For a megabyte of small values that takes up to 180 ms, which is
-four times what orjson needs. In outline it is short.
+Pydantic parses the text a second time, in one go. For a megabyte of small values that takes up to 180 ms, four times as
+long as orjson. The outline is short.
 """
 
 import types
@@ -21,7 +21,7 @@ _ONE_VALUE, _LIST, _DOCUMENT, _OTHER = "one value", "list", "document", "other"
 
 
 def validate_in_outline(model: type[M], document: Any) -> M:
-    """The body as `model`. Raises `ValidationError`, as for the text of the whole document."""
+    """Validate the body as `model`. Raises the same `ValidationError` as for the whole document."""
     outline, documents = outlined(model, document)
     item: M = fail_fast(model).validate_json(orjson.dumps(outline))
     put_back(item, documents)
@@ -29,7 +29,7 @@ def validate_in_outline(model: type[M], document: Any) -> M:
 
 
 def outlined(model: type[BaseModel], document: Any) -> tuple[Any, dict[str, Any]]:
-    """The document in outline, and the JSON documents that were taken out of it, by their field."""
+    """Return the outline, and the JSON documents removed from it, by field."""
     if not isinstance(document, dict):
         return hollow(document), {}
     shapes = _shapes(model)
@@ -43,12 +43,12 @@ def outlined(model: type[BaseModel], document: Any) -> tuple[Any, dict[str, Any]
 
 
 def put_back(item: BaseModel, documents: Mapping[str, Any]) -> None:
-    """Give the validated item the JSON documents that were taken out."""
+    """Put the removed JSON documents back into the validated item."""
     vars(item).update(documents)
 
 
 def hollow(value: Any) -> Any:
-    """An empty container in place of one, since its kind is wrong or all that counts; other values as they are."""
+    """Replace a container by an empty one, if its type is wrong or only its type matters; keep other values."""
     return type(value)() if isinstance(value, dict | list) else value
 
 
@@ -56,14 +56,14 @@ def _outline(value: Any, shape: str, most: int | None) -> Any:
     if shape is _OTHER:
         return value
     if shape is _LIST and isinstance(value, list):
-        # One more than is allowed is refused as any number would be.
+        # One element too many is refused just like any larger number.
         return [hollow(part) for part in (value if most is None else value[: most + 1])]
     return hollow(value)
 
 
 @cache
 def _shapes(model: type[BaseModel]) -> Mapping[str, tuple[str, int | None]]:
-    """What the values of each field look like, and the most elements of a list."""
+    """Return the shape of each field's values, and the most elements of a list."""
     found = {}
     for name, info in model.model_fields.items():
         shape = _shape(info.annotation)

@@ -1,4 +1,4 @@
-"""Query parameters, strictly: UTF-8, none that the operation does not know, and only lists more than once."""
+"""Strict query parameters: UTF-8, no unknown names, and only lists repeated."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ def split_words(raw: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The parameters of a request: those with one value, and the values of those that are lists."""
+    """The parameters of a request: single values, and the values of lists."""
 
     single: dict[str, str] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)
@@ -74,7 +74,7 @@ def parse_query(raw: bytes, lists: Mapping[str, Splitter]) -> Query:
 
 
 def _pairs(raw: bytes) -> Iterator[tuple[str, str]]:
-    """The names, decoded, and the values as they were sent."""
+    """Yield the decoded names and the raw values."""
     if raw.count(b"&") >= MAX_IN_QUERY:
         raise _too_many()
     for part in raw.decode("ascii").split("&"):

@@ -40,7 +40,7 @@ class Tags:
 
     @property
     def advice(self) -> str:
-        """What to tell a client none of whose tags match."""
+        """Return the advice for a client when no tag matches."""
         if self.strong != self.all:
             return _WEAK
         return _RENAMED if any(map(_COMPRESSED.search, self.strong)) else STALE
@@ -134,6 +134,6 @@ def guard_of(request: Request, tags: TagMaker, *, required: bool) -> Guard:
     if unless is None:
         return Guard(versions, None, advice)
     if unless.any:
-        return Guard([], None, advice)  # there is an item, or else nothing to change: it can only fail
+        return Guard([], None, advice)  # can only fail: either the item exists, or there is nothing to change
     all_of_them = Tags(any=False, strong=unless.all, all=unless.all)
     return Guard(versions, tags.versions(all_of_them), advice)

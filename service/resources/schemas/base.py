@@ -12,7 +12,7 @@ class Input(BaseModel):
 
 
 class Values(BaseModel):
-    """Base of what Python code sets: values may need the usual conversions, such as from text to an enum."""
+    """Base of values set by Python code, which may need conversion, such as from text to an enum."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -60,7 +60,7 @@ class Schemas:
             f"{name}Patch",
             Input,
             {f: _optional(resource, f) for f in resource.own_fields if f not in resource.immutable},
-            f"Changes to {resource.a_singular}, as a JSON merge patch (RFC 7396): what is absent stays.",
+            f"Changes to {resource.a_singular}, as a JSON merge patch (RFC 7396): absent fields stay unchanged.",
         )
         self.values = make_model(
             f"{name}Values", Values, {f: _optional(resource, f) for f in resource.own_fields}
@@ -83,7 +83,7 @@ class Schemas:
 
     @property
     def roots(self) -> tuple[type[BaseModel], ...]:
-        """The models that operations name; all others are within them."""
+        """Return the models that operations use; all others are nested in them."""
         return self.create, self.patch, self.page, self.history, self.bulk.request, self.bulk.results
 
 

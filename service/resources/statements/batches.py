@@ -80,7 +80,7 @@ class BatchWriter:
         )
 
     def _record(self, source: sa.ColumnElement[Any]) -> Any:
-        """A row of the table's type out of JSON."""
+        """Return a row of the table's type from JSON."""
         columns = [sa.column(column.name, column.type) for column in self._table.columns]
         null: sa.ColumnElement[Any] = null_row(self._table)
         return sa.func.jsonb_populate_record(null, source).table_valued(*columns, name="_record")
@@ -126,10 +126,10 @@ class BatchWriter:
         return self._all(changed, current, wanted)
 
     def _current(self) -> sa.CTE:
-        """The named rows, locked, each with what is wanted of it.
+        """Return the requested rows, locked, each with its requested change.
 
-        Deleted ones are locked too: another request may restore one while this waits for a lock, and a later statement
-        that locked it then would do so out of order.
+        Deleted rows are locked too: another request may restore one while this one waits, and a later statement would
+        then lock it out of order.
         """
         table = self._table
         asked = (

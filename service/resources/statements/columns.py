@@ -1,4 +1,4 @@
-"""How columns become members of a JSON representation."""
+"""Converts columns to members of a JSON representation."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,9 +14,9 @@ def member(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 
 
 def null_row(table: sa.Table) -> sa.ColumnElement[Any]:
-    """No row of the table, of the type of its rows.
+    """Return NULL with the row type of the table.
 
-    `NULL::point` would be of another type: PostgreSQL finds its own types before that of a table of the same name.
+    `NULL::point` would have another type: PostgreSQL resolves its own types before a table of the same name.
     """
     return (
         sa.select(sa.literal_column("_row"))

@@ -1,7 +1,7 @@
-"""Parts of statements, compiled once and put together as text.
+"""Parts of statements, compiled once and joined as text.
 
-SQLAlchemy takes milliseconds to compile a statement, and a client can ask for a new shape of a list with every request.
-The parts that shapes are made of are few.
+SQLAlchemy takes milliseconds to compile a statement, and a client can request a new list shape every time. All shapes
+consist of a few parts.
 """
 
 import re
@@ -18,13 +18,13 @@ _PLACE = re.compile(r"\$(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """SQL in pieces, with the name of a parameter between each two of them."""
+    """Pieces of SQL, with a parameter name between each two."""
 
     texts: tuple[str, ...]
     names: tuple[str, ...]
 
     def statement(self, *, prefix: str = "", reads: bool = False) -> Statement:
-        """The whole as a statement; a parameter that comes several times is sent once."""
+        """Return the statement; a repeated parameter is sent once."""
         numbers: dict[str, int] = {}
         sql = [prefix, self.texts[0]]
         for name, text in zip(self.names, self.texts[1:], strict=True):
@@ -32,7 +32,7 @@ class Fragment:
         return Statement("".join(sql), tuple(numbers), _NO_CONSTANTS, reads)
 
     def split(self, *marks: str) -> "list[Fragment]":
-        """The fragments around these texts, each of which comes once, in this order."""
+        """Split at these texts, each of which occurs once, in this order."""
         parts, rest = [], self
         for mark in marks:
             place = next(number for number, text in enumerate(rest.texts) if mark in text)
@@ -46,7 +46,7 @@ _NO_CONSTANTS: Mapping[str, Any] = {}
 
 
 def compile_fragment(part: sa.sql.ClauseElement) -> Fragment:
-    """Compile for asyncpg. Every parameter must be one that gets its value at each run."""
+    """Compile for asyncpg. Every parameter must get its value at run time."""
     compiled = compile_statement(part)
     if compiled.constants:
         raise ValueError(f"write these values as literals: {', '.join(compiled.constants)}")
@@ -56,7 +56,7 @@ def compile_fragment(part: sa.sql.ClauseElement) -> Fragment:
 
 
 def concatenate(*parts: Fragment | str) -> Fragment:
-    """The parts one after the other."""
+    """Join the parts."""
     texts, names = [""], list[str]()
     for part in parts:
         if isinstance(part, str):
@@ -69,12 +69,12 @@ def concatenate(*parts: Fragment | str) -> Fragment:
 
 
 def every(conditions: Iterable[Fragment]) -> Fragment:
-    """All of the conditions, of which there is at least one."""
+    """Join at least one condition with AND."""
     return _joined(" AND ", conditions)
 
 
 def either(conditions: Iterable[Fragment]) -> Fragment:
-    """One of the conditions, of which there is at least one."""
+    """Join at least one condition with OR."""
     return _joined(" OR ", conditions)
 
 

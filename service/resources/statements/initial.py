@@ -1,4 +1,4 @@
-"""What a new row has in the fields that the client left out."""
+"""Values of a new row for fields that the client left out."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from service.resources.declaration import RestResource
 
 
 def initial_value(resource: RestResource, name: str, given: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """The `given` value; where it is NULL and the column takes no NULL, the default that the column has."""
+    """Return the `given` value, or the column's default if the value is NULL and the column is NOT NULL."""
     column = resource.table.c[name]
     if column.nullable or not isinstance(column.server_default, sa.DefaultClause):
         return given

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.sql.compiler import SQLCompiler
 
-# SQLAlchemy shortens names that are within 6 of the length, and names of columns may have 63 bytes.
+# SQLAlchemy shortens names within 6 characters of the limit, and column names may have 63 bytes.
 _DIALECT = asyncpg.dialect(label_length=63 + 6)  # type: ignore[no-untyped-call]
-# Begins every name of the engine's own that stands beside columns. No column's name does: Python fields of a model
+# Prefix of the engine's own names next to columns. No column name has it: Python fields of a model
 # cannot begin with an underscore. SQLAlchemy derives the names of constants from columns, so they do not either.
 OWN = "_"
 
@@ -19,7 +19,7 @@ OWN = "_"
 class Statement:
     """SQL with `$1 …`, and the names of its parameters in that order; `constants` are those known at build time.
 
-    Names of constants begin with a colon, which no other name does.
+    Only names of constants begin with a colon.
 
     One that `reads` does nothing else, so that no harm is done when it is run twice.
     """
@@ -57,12 +57,12 @@ def parameter(name: str, kind: sa.types.TypeEngine[Any]) -> sa.BindParameter[Any
 
 
 def own_field(name: str) -> str:
-    """The name of the parameter that holds a field's new value. The engine's other parameters have no such prefix."""
+    """Return the parameter name of a field's new value. The engine's other parameters do not have this prefix."""
     return f"field_{name}"
 
 
 def request_context() -> sa.CTE:
-    """`WITH _ctx`: principal and request id, set for this transaction only, so that the history trigger sees them.
+    """`WITH _ctx`: sets principal and request id for this transaction, for the history trigger.
 
     A change must read `_ctx`, or PostgreSQL does not evaluate it.
     """

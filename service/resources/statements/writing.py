@@ -88,7 +88,7 @@ class Writer:
         return self._change(fields, merge=False)
 
     def _change(self, fields: Sequence[str], *, merge: bool) -> Statement:
-        """`changes` tells a request for nothing new from one that lost a race."""
+        """`changes` distinguishes a request without changes from one that lost a race."""
         context = request_context()
         table = self._table
         mutable = [name for name in fields if name not in self._resource.immutable]
@@ -177,7 +177,7 @@ def _any_differs(table: sa.Table, values: dict[str, sa.ColumnElement[object]]) -
 
 
 def _names_that_differ(table: sa.Table, values: dict[str, sa.ColumnElement[object]]) -> sa.ColumnElement[str]:
-    """The names of the columns that have another value, with commas. Text, since arrays cost the driver a look-up."""
+    """Return the names of changed columns, separated by commas. Text, since arrays cost the driver a look-up."""
 
     def text(value: str) -> sa.ColumnElement[str]:
         return sa.literal_column(f"'{value}'", sa.Text())

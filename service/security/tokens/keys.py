@@ -117,7 +117,7 @@ class KeySet:
             await asyncio.shield(fetching)
 
     def _start_fetch(self) -> asyncio.Task[None] | None:
-        """The fetch that runs, started now unless one was tried within the cool-down; None when none runs."""
+        """Return the running fetch; start one unless one was tried within the cool-down. None if none runs."""
         running, now = self._fetches.running(_KEYS), clock.monotonic()
         if running is not None:
             return running

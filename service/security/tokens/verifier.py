@@ -1,4 +1,4 @@
-"""From a bearer token to a principal, or to the reason it is refused: for the log, never for the caller."""
+"""Turns a bearer token into a principal, or a reason for refusal: for the log, never for the caller."""
 
 import base64
 import binascii
@@ -39,7 +39,7 @@ _REFUSED_HEADERS = frozenset({"crit", "b64", "enc", "zip", "jwk", "jku", "x5u", 
 _hits, _misses = cache_requests.labels("tokens", "hit"), cache_requests.labels("tokens", "miss")
 
 
-# The first that fits; each is also a ground that the library names by a base class of others.
+# The first match counts: some of the library's errors are base classes of others.
 _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (jwt.ExpiredSignatureError, Reason.EXPIRED),
     (jwt.ImmatureSignatureError, Reason.NOT_YET_VALID),
@@ -101,7 +101,7 @@ class TokenVerifier:
     async def verify(self, presented: str) -> Principal:
         """The principal of a token.
 
-        Raises `RefusedError` for one that is no good, and `Unavailable` without an issuer's keys. Callers with the
+        Raises `RefusedError` for an invalid token, and `Unavailable` if the issuer's keys are missing. Callers with the
         same token share its verification.
         """
         if len(presented) > LONGEST_TOKEN:
@@ -159,7 +159,7 @@ def _digest(token: str) -> bytes:
 
 
 def _refused(error: Exception) -> RefusedError:
-    """What the library found. Its texts name claims, not what they hold, except an algorithm's or a key's."""
+    """Return the library's message. It names claims, not their values, except for an algorithm or a key."""
     reason = next(reason for kind, reason in _REASONS if isinstance(error, kind))
     if isinstance(error, jwt.MissingRequiredClaimError):
         reason = _MISSING.get(error.claim, Reason.CLAIMS)
@@ -167,7 +167,7 @@ def _refused(error: Exception) -> RefusedError:
 
 
 def _printable(value: Any) -> str:
-    """A value of a token that nobody has vouched for, so that it stays short and in its line."""
+    """Return an unverified value of a token, shortened and without line breaks."""
     return ascii(value)[:100]
 
 

@@ -1,6 +1,7 @@
 """The way to Redis: quick to fail, then left alone for a while. No caller ever waits long or sees an error."""
 
 import asyncio
+import contextvars
 import hashlib
 import math
 import random
@@ -207,7 +208,8 @@ class Redis:
         self._tell(error)
         self._up = False
         _open.set(1)
-        self._trial = asyncio.create_task(self._try())
+        # Without the context of the request that found Redis away: the lines of the trial are not about it.
+        self._trial = asyncio.create_task(self._try(), context=contextvars.Context())
 
     def _tell(self, error: Exception) -> None:
         """Log one line for each reason of an outage: a later attempt may fail for another reason than the first."""

@@ -115,6 +115,10 @@ def _uid(cluster: Cluster, pod: str) -> str:
 
 
 def _restarts(release: Release) -> dict[str, int]:
+    # A pod that the test before has made may not have started its container yet.
+    wait_until(
+        "containers run", lambda: all("containerStatuses" in p["status"] for p in release.pods()), seconds=60
+    )
     return {
         pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"]
         for pod in release.pods()

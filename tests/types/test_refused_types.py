@@ -18,6 +18,7 @@ from service.models.base import Resource
 from service.models.indexes import array_index, plain_index, search_index, sort_index, unique_alive
 from service.models.types import text_enum
 from service.resources.declaration import DeclarationError, RestResource
+from service.resources.schemas.items import Schemas
 from tests.engine.tables import new_metadata
 from tests.types.table import SCOPES
 
@@ -150,3 +151,30 @@ def test_an_index_that_every_value_fits_starts() -> None:
     words = list[Annotated[str, StringConstraints(max_length=600)]]
     declare(words, sa.ARRAY(sa.Text), array_index("zz_refused", "value"))
     declare(str, sa.Text(collation="C"), sort_index("zz_refused", "value"), **_short(600))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "column", "field", "told"),
+    [
+        (str, None, {"default": "four", "max_length": 3}, "must have at most 3 characters"),
+        (int, None, {"default": "x"}, "must be an integer"),
+        (int, None, {"default": 2**31}, "must be"),
+        (int, None, {"default": None}, "must be an integer"),
+        (
+            Decimal,
+            None,
+            {"default": Decimal("0.001"), "max_digits": 8, "decimal_places": 2},
+            "decimal places",
+        ),
+        (list[str], sa.ARRAY(sa.Text), {"default_factory": lambda: [1]}, "must be"),
+        (Size, text_enum(Size), {"default": "xl"}, "must be"),
+    ],
+)
+def test_a_default_that_breaks_the_rules_of_its_field_is_refused(
+    annotation: Any, column: Any, field: dict[str, Any], told: str
+) -> None:
+    resource = declare(annotation, column, field=field)
+    with pytest.raises(
+        DeclarationError, match=f"the default of value breaks the field's own rules: .*{told}"
+    ):
+        Schemas(resource, bulk_operations=1)

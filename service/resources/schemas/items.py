@@ -6,12 +6,13 @@ Table classes themselves are never request or response schemas: validating one c
 from typing import Annotated, Any, ClassVar, Literal, cast
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from service.http.messages import message_of
 from service.resources.columns.fields import input_type, output_type
-from service.resources.declaration import RestResource
+from service.resources.declaration import DeclarationError, RestResource
 from service.resources.schemas.base import Input, Output, Values, make_model
 from service.resources.schemas.bulk import BulkSchemas
 
@@ -65,6 +66,7 @@ class Schemas:
         self.values = make_model(
             f"{name}Values", Values, {f: _optional(resource, f) for f in resource.own_fields}
         )
+        _check_defaults(resource, self.values)
         self.read = make_model(
             f"{name}Read",
             Output,
@@ -115,6 +117,22 @@ def _writable(resource: RestResource, name: str) -> tuple[Any, Any]:
         return _annotated(resource, name), Field(default_factory=cast("Any", info.default_factory))
     default = ... if info.default is PydanticUndefined else info.default
     return _annotated(resource, name), default
+
+
+def _check_defaults(resource: RestResource, values: type[BaseModel]) -> None:
+    """Raise `DeclarationError` for a default that breaks the rules of its own field: clients would get the blame."""
+    for name in resource.own_fields:
+        column = resource.table.c[name]
+        default = resource.model.model_fields[name].get_default(call_default_factory=True, validated_data={})
+        if default is PydanticUndefined or (default is None and (column.nullable or column.server_default)):
+            continue
+        try:
+            values.model_validate({name: default})
+        except ValidationError as error:
+            reason = message_of(error.errors(include_url=False, include_input=False)[0])
+            raise DeclarationError(
+                f"{resource.path}: the default of {name} breaks the field's own rules: {reason}; change one of them"
+            ) from None
 
 
 def _optional(resource: RestResource, name: str) -> tuple[Any, Any]:

@@ -47,7 +47,7 @@ class HookValues:
         if not isinstance(left, dict):
             raise HookError(f"{hook} must leave change.values a dictionary, not {type(left).__name__}")
         if unknown := sorted(str(name) for name in left if name not in self._resource.own_fields):
-            raise HookError(f"{hook} sets {', '.join(unknown)}, which is not a writable field")
+            raise HookError(f"{hook} sets {', '.join(unknown)}, which is not writable")
         if change.operation == "delete" and left:
             raise HookError(f"{hook} sets {', '.join(sorted(left))}: a deletion sets no field")
         set_by_hook = {n: v for n, v in left.items() if n not in given or not _same(v, given[n])}

@@ -101,8 +101,8 @@ async def test_restore_sets_what_its_hook_sets(api: Api, hooks: Meddler) -> None
 
 
 DEFECTS: list[tuple[Callable[[Json], Any], tuple[str, ...], str]] = [
-        (lambda v: v.update(colour="red"), ("create", "patch", "put", "bulk", "delete"), "sets colour, which is not a writable field"),
-        (lambda v: v.update(created_by="eve"), ("create", "patch", "bulk"), "sets created_by, which is not a writable field"),
+        (lambda v: v.update(colour="red"), ("create", "patch", "put", "bulk", "delete"), "colour, which is not"),
+        (lambda v: v.update(created_by="eve"), ("create", "patch", "bulk"), "sets created_by, which is not writable"),
         (lambda v: v.update(rank=object()), ("create", "patch", "put", "bulk"), "rank: Input should be a valid"),
         (lambda v: v.update(title=None), ("create", "patch", "bulk"), "title: Input should be a valid string"),
         (lambda v: v.pop("code", None), ("create", "bulk"), "removes code, which has no default"),

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from prometheus_client import Counter
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
@@ -13,6 +14,11 @@ from service.cache.single_flight import SingleFlight
 
 LOST = (RedisError, OSError)
 END_SECONDS = 0.5
+
+failures = Counter(
+    "slipway_redis_failures",
+    "Commands that Redis did not answer, or with an error, and connections that could not be opened.",
+)
 
 
 class NotConnectedError(Exception):
@@ -141,11 +147,13 @@ class Connections:
             async with asyncio.timeout(self._seconds):
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
         except TimeoutError:
+            failures.inc()
             await _end(connection)
             raise ConnectError from None
         except BaseException as error:
             await _end(connection)
             if isinstance(error, Exception):
+                failures.inc()
                 raise ConnectError from error
             raise
         return connection

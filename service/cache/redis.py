@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge, Histogram
 from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from service import clock
-from service.cache.connections import ConnectError, Connections, NotConnectedError
+from service.cache.connections import ConnectError, Connections, NotConnectedError, failures
 from service.config import RedisSettings
 
 log = structlog.get_logger(__name__)
@@ -55,7 +55,6 @@ _seconds = Histogram(
     "Time of a command of Redis, answered or not, in seconds.",
     buckets=(0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
 )
-_failures = Counter("slipway_redis_failures", "Commands that Redis did not answer, or with an error.")
 
 
 class _Login(CredentialProvider):
@@ -186,10 +185,10 @@ class Redis:
         except NoScriptError:
             raise
         except NotConnectedError:
-            _failures.inc()
+            failures.inc()
             raise
         except FAILED as error:
-            _failures.inc()
+            failures.inc()
             if isinstance(error, TimeoutError) and not 0.8 * limit < clock.monotonic() - asked < 2 * limit:
                 raise LateError from error
             raise

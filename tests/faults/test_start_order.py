@@ -98,7 +98,7 @@ async def test_redis_that_lets_nobody_in_is_one_line_without_the_secret(trial: T
         await until(tried, "Redis is not tried again", seconds=30)
     served = trial.replicas[0].served
     [line] = served.lines(event="redis unreachable, each process counts for itself")
-    assert line["reason"] == "AuthenticationError"
+    assert line["reason"] == "connecting failed: AuthenticationError"
     assert WRONG not in served.output
     assert WRONG not in (await aside(served.admin.get, "/readyz")).text
     trial.only(lambda _: False, "Redis is not needed to answer")

@@ -39,7 +39,9 @@ async def test_migrate_refuses_and_changes_nothing(command: Command, other: tupl
     ):
         done = await asyncio.to_thread(command, *arguments, database__url=url)
         assert done.exit_code == 6, (arguments, done.output)
-        assert done.stderr.startswith(f"slipway: the database's encoding is {encoding}, but UTF8 is needed: ")
+        assert done.stderr.startswith(
+            f"slipway: the database's encoding is {encoding}, but UTF8 is required: "
+        )
     connection = await asyncpg.connect(url)
     assert (
         await connection.fetchval("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")

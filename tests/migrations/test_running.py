@@ -30,7 +30,12 @@ BEGIN PERFORM count(*) FROM product; RETURN extract(epoch FROM clock_timestamp()
 """
 TRIED = """
 SELECT pid FROM pg_stat_activity
-WHERE query LIKE 'SELECT pg_try_advisory_lock%' AND pid <> pg_backend_pid() AND datname = current_database()
+WHERE (query LIKE 'SELECT pg_try_advisory_lock%' OR query = 'ROLLBACK;')  -- between two attempts
+AND pid <> pg_backend_pid() AND datname = current_database()
+"""
+ADVISORY_LOCKS = """
+SELECT count(*) FROM pg_locks
+WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 SLEEPING = """
 SELECT pid FROM pg_stat_activity
@@ -195,7 +200,7 @@ async def test_revision_that_fails_twice_leaves_the_one_before_it_and_no_lock(
         ):
             await upgrade(settings_for(url))
         assert await schema(connection, EVERYTHING) == before
-        assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+        assert await connection.fetchval(ADVISORY_LOCKS) == 0
 
 
 async def test_lost_connection_leaves_the_revision_before_and_the_next_attempt_works(

@@ -7,42 +7,45 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import Depends, FastAPI
 
-from service import __version__, admin, docs
+from service import __version__
 from service.cache.redis import Redis
 from service.config import Settings
 from service.database import Database
 from service.domains import DOMAINS
-from service.health import Health
-from service.http import answers, openapi
-from service.http.admission import Admission
-from service.http.cors import Cors
-from service.http.edge import Edge
-from service.http.forwarded import Proxies
-from service.http.hosts import TrustedHosts
-from service.http.lifecycle import Lifecycle
-from service.http.operation_ids import provisional_id
+from service.health import admin_port
+from service.health.probes import Health
+from service.http import openapi
+from service.http.middleware.admission import Admission
+from service.http.middleware.cors import Cors
+from service.http.middleware.edge import Edge
+from service.http.middleware.forwarded import TrustedProxies
+from service.http.middleware.trusted_hosts import TrustedHosts
+from service.http.openapi import docs_page
+from service.http.openapi.operation_ids import provisional_id
+from service.http.problems import handlers
+from service.http.server.lifecycle import Lifecycle
+from service.jobs.periodic import Job, periodically
 from service.migrations.schema import Schema
-from service.observability.access import AccessLog
+from service.observability.access_log import AccessLog
 from service.observability.metrics import RequestMetrics
-from service.observability.periodic import Job, periodically
-from service.resources import api_keys
 from service.resources.conflicts import refuse_conflicts
 from service.resources.declaration import RestResource
 from service.resources.domain import Domain, jobs_of, resources_of
 from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
-from service.resources.requests.idempotency import Records
+from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.routes import routers_of
 from service.security.access import Gate, check_ungated
-from service.security.keys import KeyRing
-from service.security.last_use import WRITE_SECONDS
-from service.security.limits import COUNT_SECONDS, RateLimiter
-from service.security.scoped import known_scopes, require_scopes
+from service.security.api_keys import routes as api_keys
+from service.security.api_keys.last_use import WRITE_SECONDS
+from service.security.api_keys.verifier import ApiKeyVerifier
+from service.security.rate_limits.limiter import COUNT_SECONDS, RateLimiter
+from service.security.scopes import known_scopes, require_scopes
 from service.security.tokens.verifier import TokenVerifier
 
 API = "/api/v1"
 # The chassis' own routes.
-TAGS = (api_keys.TAG, admin.TAG)
+TAGS = (api_keys.TAG, admin_port.TAG)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 Step = Callable[[], Awaitable[None]]
@@ -55,7 +58,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     database = Database(settings)
     redis = Redis(settings.redis) if settings.redis.enabled else None
     tokens = TokenVerifier(settings.security)
-    keys = KeyRing(database, settings.security.key_cache_seconds)
+    keys = ApiKeyVerifier(database, settings.security.key_cache_seconds)
     limiter = RateLimiter(redis) if settings.rate_limit.enabled else None
     gate = Gate([keys, tokens], limiter=limiter, security=settings.security, rates=settings.rate_limit)
     schema = Schema(database, [resource.table for resource in resources])
@@ -76,9 +79,9 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
 
     _route(app, domains, [Engine(resource, services) for resource in resources], gate)
     if settings.feature.docs:
-        docs.install(app)
+        docs_page.install(app)
     openapi.install(app, gate.is_open)
-    answers.install(app)
+    handlers.install(app)
     require_scopes(app, API)
     app.state.scopes = frozenset(known_scopes(app))
     _surround(app, settings, lifecycle, gate)
@@ -105,7 +108,7 @@ def _route(app: FastAPI, domains: Sequence[Domain], engines: Sequence[Engine], g
     for router in routers_of(engines, gate):
         app.include_router(router, prefix=API)
     app.include_router(api_keys.router, prefix=API)
-    app.include_router(admin.public)
+    app.include_router(admin_port.public)
     for domain in domains:  # last, so that their paths cannot hide the service's own
         for router in domain.routers:
             app.include_router(router, prefix=API, tags=None if router.tags else [domain.name])
@@ -113,7 +116,11 @@ def _route(app: FastAPI, domains: Sequence[Domain], engines: Sequence[Engine], g
 
 
 def _jobs(
-    health: Health, database: Database, keys: KeyRing, tokens: TokenVerifier, limiter: RateLimiter | None
+    health: Health,
+    database: Database,
+    keys: ApiKeyVerifier,
+    tokens: TokenVerifier,
+    limiter: RateLimiter | None,
 ) -> list[Job]:
     """What each process does beside its requests, and how often."""
     jobs = [
@@ -137,7 +144,7 @@ def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle, gate: Gate
         metrics=RequestMetrics(settings) if settings.monitoring.metrics else None,
         admission=Admission(settings.server.max_concurrency),
         max_body_bytes=settings.server.max_body_bytes,
-        proxies=Proxies(settings.server),
+        proxies=TrustedProxies(settings.server),
         hosts=TrustedHosts(settings.security.trusted_hosts) if settings.security.trusted_hosts else None,
         cors=Cors(settings.security.cors_origins) if settings.security.cors_origins else None,
         callers=gate,
@@ -148,7 +155,7 @@ def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle, gate: Gate
 def _services(settings: Settings, database: Database) -> Services:
     return Services(
         database=database,
-        records=Records(database, settings.app.idempotency_hours),
+        records=IdempotencyStore(database, settings.app.idempotency_hours),
         cursors=CursorCodec(
             settings.security.secret_key.get_secret_value(), current=settings.security.current_keys
         ),

@@ -1,7 +1,7 @@
 """The process that holds the servers of a test run. See tests/services.py.
 
 Where the servers come from:
-- by default out of wheels (service.local)
+- by default out of wheels (service.dev)
 - SLIPWAY_TEST_SERVICES=testcontainers: containers postgres:18 and redis:8
 - SLIPWAY_TEST_DATABASE_URL, SLIPWAY_TEST_REDIS_URL: servers that run already. The role must be allowed to
   create databases; the run's own are dropped at its end.
@@ -22,9 +22,9 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from service.config import Settings
-from service.local.databases import create_database, drop_database
-from service.local.postgres import Postgres
-from service.local.redis import Redis
+from service.dev.databases import create_database, drop_database
+from service.dev.postgres import Postgres
+from service.dev.redis import Redis
 from service.migrations.runner import upgrade
 from tests.ports import placed
 from tests.services import ServicesError

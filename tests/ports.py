@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from service.local.ports import is_free
+from service.dev.ports import is_free
 
 FIRST, BEYOND = 10_000, 30_000  # from there on a cluster on this machine has its NodePorts
 RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")

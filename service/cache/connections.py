@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from service.cache.single_flight import SingleFlight
 
-LOST = (RedisError, OSError)
+CONNECTION_ERRORS = (RedisError, OSError)
 END_SECONDS = 0.5
 
 failures = Counter(
@@ -172,18 +172,18 @@ async def _usable(connection: AbstractConnection) -> bool:
     """Whether the server has neither closed the connection nor sent unrequested data."""
     try:
         return connection.is_connected and not await connection.can_read()
-    except LOST:
+    except CONNECTION_ERRORS:
         return False
 
 
 async def _abandon(connection: AbstractConnection) -> None:
     """Close a connection without waiting: a request is in progress."""
-    with contextlib.suppress(*LOST):
+    with contextlib.suppress(*CONNECTION_ERRORS):
         await connection.disconnect(nowait=True)
 
 
 async def _end(connection: AbstractConnection) -> None:
     """Close a connection, without waiting for the server's TLS close."""
-    with contextlib.suppress(TimeoutError, *LOST):
+    with contextlib.suppress(TimeoutError, *CONNECTION_ERRORS):
         async with asyncio.timeout(END_SECONDS):
             await connection.disconnect()

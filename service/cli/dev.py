@@ -11,21 +11,21 @@ from typing import Annotated
 import typer
 import uvloop
 
-from service.admin import create_admin_app
 from service.cli.errors import CommandError, Exit
 from service.cli.runtime import clear_errors
 from service.cli.settings import SETTINGS
 from service.config import Settings
 from service.config.check import load
+from service.dev.banner import banner
+from service.dev.errors import LocalServerError, PortInUseError
+from service.dev.folder import used_alone
+from service.dev.prepare import prepare
+from service.dev.running import FOLDER, announced
+from service.dev.stack import check_ports, development_arguments, local_servers
 from service.domains import DOMAINS
-from service.http.lifecycle import Lifecycle
-from service.http.server import serve as serve_both
-from service.local.banner import banner
-from service.local.errors import LocalServerError, PortInUseError
-from service.local.folder import used_alone
-from service.local.prepare import prepare
-from service.local.running import FOLDER, announced
-from service.local.stack import check_ports, development_arguments, local_servers
+from service.health.admin_port import create_admin_app
+from service.http.server.lifecycle import Lifecycle
+from service.http.server.run import serve as serve_both
 from service.main import create_app
 from service.observability import logs
 

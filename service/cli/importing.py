@@ -18,10 +18,10 @@ from service.http.problems import Problem
 from service.migrations import runner
 from service.resources.domain import resources_of
 from service.resources.engine import Engine, Services
-from service.resources.import_source import ImportFormatError
-from service.resources.importing import Importer, Tally
+from service.resources.imports.run import Importer, Tally
+from service.resources.imports.source import ImportFormatError
 from service.resources.lists.cursor import CursorCodec
-from service.resources.requests.idempotency import Records
+from service.resources.requests.idempotency import IdempotencyStore
 
 
 @clear_errors
@@ -60,7 +60,7 @@ async def _import(settings: Settings, path: str, file: Path, errors: Path | None
     await database.start()
     services = Services(
         database=database,
-        records=Records(database, settings.app.idempotency_hours),
+        records=IdempotencyStore(database, settings.app.idempotency_hours),
         cursors=CursorCodec(""),
         sizes=settings.performance,
         exports=asyncio.Semaphore(1),

@@ -12,7 +12,14 @@ from service.cli.settings import load_settings
 from service.config import Settings
 from service.main import create_app
 from service.models.api_key import ApiKey
-from service.security.keys import SCOPE, NoSuchKeyError, create_key, list_keys, revoke_key, unknown_scope
+from service.security.api_keys.verifier import (
+    SCOPE,
+    NoSuchKeyError,
+    create_key,
+    list_keys,
+    revoke_key,
+    unknown_scope,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 

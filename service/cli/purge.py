@@ -7,7 +7,7 @@ from service.cli.settings import load_settings
 from service.config import Settings
 from service.database import Database
 from service.migrations import runner
-from service.resources.requests.idempotency import Records
+from service.resources.requests.idempotency import IdempotencyStore
 
 
 @clear_errors
@@ -25,6 +25,6 @@ async def _purge(settings: Settings) -> int:
     database = Database(settings)
     await database.start()
     try:
-        return await Records(database, settings.app.idempotency_hours).purge()
+        return await IdempotencyStore(database, settings.app.idempotency_hours).purge()
     finally:
         await database.stop()

@@ -2,13 +2,13 @@
 
 import uvloop
 
-from service.admin import create_admin_app
 from service.cli.runtime import clear_errors
 from service.cli.settings import SETTINGS
 from service.config import Settings
 from service.config.check import load
-from service.http.server import Applications
-from service.http.server import serve as serve_both
+from service.health.admin_port import create_admin_app
+from service.http.server.run import Applications
+from service.http.server.run import serve as serve_both
 from service.main import create_app
 from service.migrations import revisions
 from service.observability import logs
@@ -29,7 +29,7 @@ def run_server(settings: Settings) -> None:
     logs.configure(settings.logging)
     revisions.revisions()  # or each worker would fail separately
     if settings.server.workers > 1:
-        from service.http import workers  # noqa: PLC0415  # a single process does without gunicorn
+        from service.http.server import workers  # noqa: PLC0415  # a single process does without gunicorn
 
         workers.run(lambda: _applications(settings), settings.server)
         return

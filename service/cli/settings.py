@@ -9,8 +9,8 @@ from service.config import Environment, Settings
 from service.config.check import SettingsError, load
 from service.config.reasons import variable
 from service.config.sources import UnreadableSourceError
+from service.dev.running import FOLDER, Running, database_address, find
 from service.domains import DOMAINS
-from service.local.running import FOLDER, Running, database_address, find
 from service.observability import logs
 from service.resources.domain import settings_of
 

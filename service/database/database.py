@@ -12,9 +12,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.config import Settings
 from service.database.connector import Connector
 from service.database.errors import ConnectionLostError, DatabaseUnavailableError
+from service.database.exhaustion import is_out_of_resources, out_of_resources
 from service.database.pool import FastPool
 from service.database.probe import Probe
-from service.database.resources import is_out_of_resources, out_of_resources
 from service.database.session import Sessions
 
 

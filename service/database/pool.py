@@ -21,8 +21,8 @@ from service.database.errors import (
     DatabaseUnavailableError,
     describe,
 )
-from service.database.resources import is_out_of_resources, out_of_resources
-from service.observability import database as metrics
+from service.database.exhaustion import is_out_of_resources, out_of_resources
+from service.observability import database_metrics as metrics
 
 log = structlog.get_logger(__name__)
 

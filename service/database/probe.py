@@ -6,7 +6,7 @@ import asyncpg
 
 from service.database.connector import Connector
 from service.database.errors import CONNECTION_ERRORS, DatabaseUnavailableError, describe
-from service.database.resources import is_out_of_resources, out_of_resources
+from service.database.exhaustion import is_out_of_resources, out_of_resources
 
 
 class Probe:

@@ -226,10 +226,10 @@ def renew_search(table: str, *columns: str) -> None:
     drop_index_concurrently(name, table)
     op.execute(f"ALTER INDEX {quoted(new)} RENAME TO {quoted(name)}")
     op.execute(f"DROP STATISTICS IF EXISTS {_statistics(table)}")
-    know_search(table, *columns)
+    create_search_statistics(table, *columns)
 
 
-def know_search(table: str, *columns: str) -> None:
+def create_search_statistics(table: str, *columns: str) -> None:
     """Let the planner know how frequent which word is, beside `search_index` over the same columns.
 
     It does not take that from the index; without it, it takes each word for one in 200 rows, and looks for rare ones
@@ -239,7 +239,7 @@ def know_search(table: str, *columns: str) -> None:
 
 
 def forget_search(table: str) -> None:
-    """Undo `know_search`."""
+    """Undo `create_search_statistics`."""
     op.execute(f"DROP STATISTICS {_statistics(table)}")
 
 

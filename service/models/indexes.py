@@ -48,7 +48,7 @@ def trigram_index(table: str, column: str) -> Index:
 def search_index(table: str, *columns: str) -> Index:
     """Serves `q=` over these columns: full-text search on an expression, so that the row stores nothing twice.
 
-    Its migration calls `know_search` too.
+    Its migration calls `create_search_statistics` too.
     """
     return Index(
         shortened(f"ix_{table}_search"),

@@ -4,7 +4,6 @@ from typing import Any, TypedDict
 
 from service.http import problems
 from service.http.openapi import NO_NUL, responses_of
-from service.http.problems import Problem
 from service.resources.declaration import MAX_SORT_FIELDS
 from service.resources.engine import Engine
 from service.resources.lists.filters import MAX_IN, Filter
@@ -27,22 +26,6 @@ REPLAYED = {
 }
 LINK = {"Link": _always("first, next and prev (RFC 8288).", "^<")}
 
-ALWAYS: tuple[type[Problem], ...] = (
-    problems.MalformedRequest,
-    problems.Unauthenticated,
-    problems.Forbidden,
-    problems.NotAcceptable,
-    problems.TooManyRequests,
-    problems.InternalError,
-    problems.Unavailable,
-    problems.Overtime,
-)
-WITH_BODY = (
-    problems.BodyTooLarge,
-    problems.UnsupportedMediaType,
-    problems.ValidationFailed,
-    problems.Conflict,
-)
 ON_ONE = (problems.NotFound, problems.PreconditionFailed, problems.PreconditionRequired)
 
 ID = {
@@ -146,6 +129,6 @@ def _schema(filter_: Filter) -> dict[str, Any]:
 
 
 __all__ = [
-    "ALWAYS", "CURSOR", "ETAG", "ID", "IDEMPOTENCY_KEY", "LINK", "LOCATION", "ON_ONE", "REPLAYED", "WITH_BODY",
+    "CURSOR", "ETAG", "ID", "IDEMPOTENCY_KEY", "LINK", "LOCATION", "ON_ONE", "REPLAYED",
     "Documented", "limit_parameter", "list_parameters", "query", "responses_of", "tags_header",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.config import Group, Settings
 from service.database import Database
-from service.observability.periodic import Job
+from service.jobs.periodic import Job
 from service.resources.declaration import RestResource
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")

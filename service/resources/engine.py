@@ -17,18 +17,18 @@ from starlette.requests import Request
 from service.config import PerformanceSettings
 from service.database import Database
 from service.http import problems
-from service.http.database_errors import UNDONE, columns_of_constraints, problem_of
-from service.http.state import state_of
+from service.http.middleware.state import state_of
+from service.http.problems.database import UNDONE, columns_of_constraints, problem_of
 from service.resources.declaration import Change, RestResource
 from service.resources.hooks import NO_CONNECTION, HookRunner
 from service.resources.lists.cursor import CursorCodec
 from service.resources.lists.listing import Lister
-from service.resources.requests.idempotency import Records
+from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.requests.preconditions import TagMaker
 from service.resources.schemas.items import Schemas, is_text_id
 from service.resources.statements.batches import BatchWriter, unique_fields
 from service.resources.statements.columns import representation
-from service.resources.statements.history import Historian
+from service.resources.statements.history import HistoryStatements
 from service.resources.statements.statement import Statement, compile_statement, own_field, parameter
 from service.resources.statements.writing import Writer
 from service.security.principals import Principal
@@ -45,7 +45,7 @@ class Services:
     """What the engines of all resources share."""
 
     database: Database
-    records: Records
+    records: IdempotencyStore
     cursors: CursorCodec
     sizes: PerformanceSettings
     exports: asyncio.Semaphore
@@ -60,7 +60,7 @@ class Engine:
         self.schemas = Schemas(resource, bulk_operations=services.sizes.bulk_operations)
         self.hooks = HookRunner(resource, self.schemas)
         self.lister = Lister(resource, services.sizes, services.cursors)
-        self.historian = Historian(resource)
+        self.historian = HistoryStatements(resource)
         self.tags = TagMaker(resource.shown_fields)
         self.writer = Writer(resource)
         self.batches = BatchWriter(resource)

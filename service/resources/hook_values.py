@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 
 from service.http import problems
-from service.http.validation import field_errors
+from service.http.content.validation import field_errors
 from service.resources.declaration import Change, RestResource
 from service.resources.schemas.items import Schemas
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import structlog
 
-from service.http.http_exceptions import raised_as_problem
+from service.http.problems.http_exceptions import raised_as_problem
 from service.observability.metrics import hook_failures
 from service.resources.declaration import Change, Hooks, RestResource
 from service.resources.hook_values import HookValues

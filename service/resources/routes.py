@@ -14,11 +14,11 @@ from fastapi.routing import APIRoute
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import JSONResponse
 
-from service.http.answers import problem_response
-from service.http.document import BODY_MEDIA_TYPE
-from service.http.idempotency import refuse_key
-from service.http.negotiation import require_acceptable
+from service.http.content.negotiation import require_acceptable
+from service.http.handwritten.idempotency import refuse_key
+from service.http.openapi.operations import BODY_MEDIA_TYPE
 from service.http.problems import Problem
+from service.http.problems.handlers import problem_response
 from service.resources.engine import Engine, again_after_rollback
 from service.resources.operations import ALL
 from service.resources.operations.lists import list_under

@@ -10,12 +10,12 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from starlette.types import Scope
 
 from service.config import RateLimitSettings, SecuritySettings
-from service.http.handwritten import rules_of
-from service.http.native_bodies import check_request
+from service.http.handwritten.bodies import check_request
+from service.http.handwritten.strictness import rules_of
+from service.http.middleware.state import state_of
 from service.http.problems import Forbidden, TooManyRequests, Unauthenticated
-from service.http.state import state_of
-from service.security.limits import Policy, RateLimiter, count_from_zero
 from service.security.principals import ANONYMOUS, Principal, anonymous
+from service.security.rate_limits.limiter import Policy, RateLimiter, count_from_zero
 from service.security.refusals import Reason, RefusalLog, RefusedError
 
 # These two only document themselves in OpenAPI; `Gate` reads the headers.

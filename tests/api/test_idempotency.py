@@ -8,7 +8,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from service.database import Database
-from service.resources.requests.idempotency import Records
+from service.resources.requests.idempotency import IdempotencyStore
 from tests.api.conftest import Json, MakeClient
 from tests.api.test_items import problem
 
@@ -151,7 +151,7 @@ async def test_purge_removes_only_what_has_expired(
     await database.fetch(
         "UPDATE idempotency_record SET created_at = now() - interval '25 hours' WHERE key = $1", [old]
     )
-    assert await Records(database, 24).purge(batch=1) >= 1
+    assert await IdempotencyStore(database, 24).purge(batch=1) >= 1
     left = {row["key"] for row in await database.fetch("SELECT key FROM idempotency_record")}
     assert fresh in left
     assert old not in left

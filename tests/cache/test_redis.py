@@ -14,8 +14,8 @@ from redis.asyncio import Redis as Client
 from service.cache import redis as cache
 from service.cache.redis import Redis
 from service.config import RedisSettings
-from service.local import redis as local
-from service.local.ports import LOOPBACK
+from service.dev import redis as local
+from service.dev.ports import LOOPBACK
 from tests.faults.proxy import Endpoint, Proxy
 from tests.ports import placed
 

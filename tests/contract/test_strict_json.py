@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.http import strict_json
-from service.http.collector import collector_paused
+from service.http.content import strict_json
+from service.http.content.gc_pause import collector_paused
+from service.http.content.strict_json import MAX_CONTAINERS, MAX_DEPTH, parse
 from service.http.problems import InvalidJson
-from service.http.strict_json import MAX_CONTAINERS, MAX_DEPTH, parse
 from tests.contract.conftest import examples
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)

@@ -18,8 +18,8 @@ from service.resources.declaration import RestResource
 from service.resources.domain import Domain, settings_of
 from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
-from service.resources.requests.idempotency import Records
-from service.security.keys import create_key
+from service.resources.requests.idempotency import IdempotencyStore
+from service.security.api_keys.verifier import create_key
 from tests.asgi import lifespan
 
 Json = dict[str, Any]
@@ -76,7 +76,7 @@ def engine_of(api: Api, resource: RestResource) -> Engine:
     settings: Settings = api.app.state.settings
     services = Services(
         database=api.database,
-        records=Records(api.database, settings.app.idempotency_hours),
+        records=IdempotencyStore(api.database, settings.app.idempotency_hours),
         cursors=CursorCodec(""),
         sizes=settings.performance,
         exports=asyncio.Semaphore(1),

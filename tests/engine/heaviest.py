@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from service.domains.catalog import DOMAIN
 from service.domains.catalog.resources import categories, products
-from service.http.strict_json import MAX_CONTAINERS
+from service.http.content.strict_json import MAX_CONTAINERS
 from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.engine.api import CATEGORIES, PRODUCTS, Json

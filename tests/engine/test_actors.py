@@ -13,8 +13,8 @@ from starlette.responses import StreamingResponse
 
 from service.actor import Actor, acting_as
 from service.database import Database
-from service.http.session import SessionDep
-from service.observability.periodic import Job, periodically
+from service.http.handwritten.session import SessionDep
+from service.jobs.periodic import Job, periodically
 from service.resources.declaration import Change, Hooks
 from service.security.access import require_scope
 from service.security.principals import Principal

@@ -8,13 +8,13 @@ from fastapi import APIRouter
 
 from service.config import Group, Settings
 from service.database import Database
+from service.jobs.periodic import Job
 from service.main import create_app
-from service.observability.periodic import Job
 from service.resources.declaration import DeclarationError
 from service.resources.domain import Domain, DomainError, settings_of
 from service.security.access import require_scope
 from service.security.principals import Principal
-from service.security.scoped import ScopelessRouteError
+from service.security.scopes import ScopelessRouteError
 from tests.engine.api import settings_for
 from tests.engine.tables import groups
 

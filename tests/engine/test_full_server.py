@@ -18,9 +18,9 @@ from service.database.errors import OutOfResourcesError
 from service.domains.catalog.models import Category
 from service.domains.catalog.resources import RESOURCES
 from service.resources.engine import Engine, Services
-from service.resources.importing import Importer
+from service.resources.imports.run import Importer
 from service.resources.lists.cursor import CursorCodec
-from service.resources.requests.idempotency import Records
+from service.resources.requests.idempotency import IdempotencyStore
 from tests.conftest import DatabaseFactory
 from tests.engine.api import CATEGORIES, Api, Json, problem, running, settings_for, unique
 
@@ -159,7 +159,7 @@ async def test_session_and_import_without_room_are_told_so(full: Api) -> None:
 def _services(api: Api) -> Services:
     sizes = Settings().performance
     return Services(
-        api.database, Records(api.database, 24), CursorCodec(""), sizes, exports=asyncio.Semaphore(1)
+        api.database, IdempotencyStore(api.database, 24), CursorCodec(""), sizes, exports=asyncio.Semaphore(1)
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from service.http.collector import LARGE
+from service.http.content.gc_pause import LARGE
 from tests.engine.api import BASE, Api, Json, problem, unique
 from tests.engine.conftest import Shop
 

@@ -12,9 +12,9 @@ from sqlmodel import func, select
 from service.config import Settings
 from service.database import ConnectionLostError, Database, DatabaseUnavailableError
 from service.database.connect import connect
-from service.local.ports import LOOPBACK
+from service.dev.ports import LOOPBACK
 from service.resources.declaration import Change, Hooks
-from service.security.keys import create_key
+from service.security.api_keys.verifier import create_key
 from tests.conftest import DatabaseFactory
 from tests.engine.api import BASE, filled, running, settings_for, unique
 from tests.engine.conftest import Shop

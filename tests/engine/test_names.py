@@ -16,7 +16,7 @@ from service.models.idempotency import IdempotencyRecord
 from service.models.indexes import sort_index, unique_alive
 from service.resources.declaration import RESERVED, Change, Hooks, RestResource
 from service.resources.engine import Engine
-from service.resources.importing import Importer
+from service.resources.imports.run import Importer
 from service.resources.lists.sorting import SortKey
 from service.resources.lists.statements import Shape
 from tests.conftest import DatabaseFactory

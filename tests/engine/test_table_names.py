@@ -15,16 +15,21 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlmodel import Field
 
-from service.migrations.operations import guard_reference, know_search, track_history, unguard_reference
+from service.migrations.operations import (
+    create_search_statistics,
+    guard_reference,
+    track_history,
+    unguard_reference,
+)
 from service.migrations.runner import upgrade
 from service.models.base import Resource
 from service.models.indexes import search_index, sort_index, unique_alive
 from service.models.table import Table
 from service.resources.declaration import DeclarationError, RestResource
 from service.resources.engine import Engine, Services
-from service.resources.importing import Importer
+from service.resources.imports.run import Importer
 from service.resources.lists.cursor import CursorCodec
-from service.resources.requests.idempotency import Records
+from service.resources.requests.idempotency import IdempotencyStore
 from tests.engine.api import BASE, Api, Json, problem, running
 from tests.engine.tables import SCOPES, new_metadata
 from tests.migrations.conftest import in_database, settings_for
@@ -96,7 +101,7 @@ def migrate(connection: sa.Connection) -> None:
             guard_reference(name, "parent_id", name)
             unguard_reference(name, "parent_id", name)
             guard_reference(name, "parent_id", name)
-            know_search(name, "order", "Select")
+            create_search_statistics(name, "order", "Select")
 
 
 async def test_every_operation_works_whatever_the_table_is_called(roles: Roles) -> None:
@@ -117,7 +122,7 @@ def services_of(api: Api) -> Services:
     settings = api.app.state.settings
     return Services(
         database=api.database,
-        records=Records(api.database, 1),
+        records=IdempotencyStore(api.database, 1),
         cursors=CursorCodec(""),
         sizes=settings.performance,
         exports=asyncio.Semaphore(1),

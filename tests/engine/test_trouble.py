@@ -13,10 +13,10 @@ from sqlalchemy import make_url
 
 from service.config import Settings
 from service.database import Database, DatabaseUnavailableError
-from service.health import CACHE_SECONDS
-from service.local.ports import LOOPBACK
+from service.dev.ports import LOOPBACK
+from service.health.probes import CACHE_SECONDS
 from service.main import create_app
-from service.security.keys import create_key
+from service.security.api_keys.verifier import create_key
 from tests.asgi import lifespan
 from tests.faults.proxy import Endpoint, Proxy
 

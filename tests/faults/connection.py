@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import orjson
 
-from service.local.ports import LOOPBACK
+from service.dev.ports import LOOPBACK
 
 HEAD_END = b"\r\n\r\n"
 

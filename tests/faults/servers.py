@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from service.local import postgres, redis
-from service.local.account import unprivileged_account
-from service.local.child import Child
-from service.local.databases import create_database, drop_database
-from service.local.postgres import START_SECONDS, STOP
-from service.local.programs import postgres_programs
+from service.dev import postgres, redis
+from service.dev.account import unprivileged_account
+from service.dev.child import Child
+from service.dev.databases import create_database, drop_database
+from service.dev.postgres import START_SECONDS, STOP
+from service.dev.programs import postgres_programs
 from tests.keeper import POSTGRES_SETTINGS, migrate
 from tests.ports import placed
 

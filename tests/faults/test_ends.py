@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.local.ports import LOOPBACK
+from service.dev.ports import LOOPBACK
 from tests.faults.aside import aside
 from tests.faults.connection import Answer, Connection
 from tests.faults.figures import FULL, Figures

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from service.local.ports import LOOPBACK
+from service.dev.ports import LOOPBACK
 from tests.faults.aside import aside
 from tests.faults.figures import Figures
 from tests.faults.proxy import Endpoint, Proxy

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.local.ports import LOOPBACK
+from service.dev.ports import LOOPBACK
 from tests.faults import verdicts
 from tests.faults.connection import Answer, Connection, NoAnswerError
 from tests.faults.figures import Figures

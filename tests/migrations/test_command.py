@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from service.local.programs import postgres_programs
+from service.dev.programs import postgres_programs
 from service.migrations import revisions, runner
 from tests.conftest import DatabaseFactory
 from tests.migrations.conftest import settings_for

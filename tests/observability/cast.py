@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
-from service.local.redis import Redis
+from service.dev.redis import Redis
 from tests.process.served import Served
 from tests.security.issuer import Issuer
 

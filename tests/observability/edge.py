@@ -8,8 +8,8 @@ from signal import SIGKILL, SIGTERM
 
 import httpx2
 
-from service.local.child import Child
-from service.local.ports import LOOPBACK
+from service.dev.child import Child
+from service.dev.ports import LOOPBACK
 from tests.observability.rules import HOST
 from tests.ports import next_port
 from tests.tls.terminator import Authority

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.local.redis import Redis
+from service.dev.redis import Redis
 from tests.observability import rules
 from tests.observability.cast import Cast
 from tests.observability.edge import edge

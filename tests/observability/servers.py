@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import httpx2
 import yaml
 
-from service.local.child import Child
-from service.local.ports import LOOPBACK
+from service.dev.child import Child
+from service.dev.ports import LOOPBACK
 from tests.observability.programs import program
 from tests.ports import next_port
 

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, TypeVar
 
 import httpx2
 
-from service.local.child import command_line
-from service.local.ports import LOOPBACK
+from service.dev.child import command_line
+from service.dev.ports import LOOPBACK
 from tests.ports import next_port
 
 SLIPWAY = str(Path(sys.executable).with_name("slipway"))

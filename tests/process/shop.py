@@ -15,8 +15,8 @@ from service.cli import main
 from service.config import Group as SettingsGroup
 from service.config import Settings
 from service.database import Database
-from service.http.settings import SettingsDep
-from service.observability.periodic import Job
+from service.http.handwritten.settings import SettingsDep
+from service.jobs.periodic import Job
 from service.resources.domain import Domain, Seed
 from service.security.access import require_scope
 from service.security.principals import Principal

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.local.ports import LOOPBACK
+from service.dev.ports import LOOPBACK
 from tests.process.conftest import Serve
 from tests.process.served import Served, eventually
 

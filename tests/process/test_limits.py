@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from service.local.redis import Redis
+from service.dev.redis import Redis
 from tests.ports import placed
 from tests.process.conftest import Serve
 from tests.process.served import Served, eventually

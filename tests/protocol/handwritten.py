@@ -10,10 +10,10 @@ import httpx2
 import uvicorn
 from fastapi import FastAPI
 
+from service.dev.ports import LOOPBACK
 from service.http.protocol.connection import limited
 from service.http.protocol.limits import Limits
-from service.http.server import listen
-from service.local.ports import LOOPBACK
+from service.http.server.run import listen
 from tests.process.served import eventually
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.http.descriptors import make_room
+from service.http.server.descriptors import make_room
 from tests.protocol.case import get, headers, post
 from tests.protocol.conftest import Start
 from tests.protocol.test_memory import forget, peak

@@ -10,7 +10,7 @@ from redis.asyncio import Redis as Client
 from service import clock
 from service.cache.redis import Redis
 from service.config import RedisSettings
-from service.security.limits import COUNT_SECONDS, Decision, Policy, RateLimiter
+from service.security.rate_limits.limiter import COUNT_SECONDS, Decision, Policy, RateLimiter
 
 CALLER = "caller"
 HOUR = 3600

@@ -11,7 +11,7 @@ from service.config import Settings
 from service.domains.catalog.resources import categories
 from service.main import create_app
 from service.resources.declaration import RestResource
-from service.security.scoped import ScopelessRouteError
+from service.security.scopes import ScopelessRouteError
 from tests.api.conftest import MakeClient
 from tests.api.test_items import problem
 from tests.asgi import lifespan

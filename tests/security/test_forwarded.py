@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service.config.server import ServerSettings
-from service.http.forwarded import Proxies
+from service.http.middleware.forwarded import TrustedProxies
 
 INGRESS, BALANCER, CLIENT, LIE = "10.1.0.1", "192.0.2.10", "203.0.113.7", "198.51.100.66"
 
@@ -22,7 +22,7 @@ def seen(peer: str, *forwarded: str | bytes, hops: int = 1, **more: str) -> str:
 def _unveiled(
     peer: str, forwarded: tuple[str | bytes, ...], hops: int, more: dict[str, str]
 ) -> dict[str, Any]:
-    proxies = Proxies(
+    proxies = TrustedProxies(
         ServerSettings(trusted_proxies=f"10.0.0.0/8, {BALANCER},2001:db8:aa::/48", trusted_hops=hops)
     )
     values = [v if isinstance(v, bytes) else v.encode() for v in forwarded]
@@ -126,7 +126,7 @@ def test_scheme_is_the_one_that_a_trusted_proxy_says(peer: str, value: str, sche
 
 def test_everyone_may_be_trusted() -> None:
     scope: dict[str, Any] = {"client": (LIE, 1), "headers": [(b"x-forwarded-for", CLIENT.encode())]}
-    Proxies(ServerSettings(trusted_proxies="*")).unveil(scope)
+    TrustedProxies(ServerSettings(trusted_proxies="*")).unveil(scope)
     assert scope["client"][0] == CLIENT
 
 

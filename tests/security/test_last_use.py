@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 import structlog
 
-from service.security import last_use
-from service.security.last_use import LastUse
+from service.security.api_keys import last_use
+from service.security.api_keys.last_use import LastUse
 from tests.conftest import DatabaseFactory
 from tests.engine.api import PRODUCTS, Api, running
 

@@ -11,7 +11,7 @@ from redis.asyncio import Redis as Client
 
 from service.cache.redis import Redis
 from service.config import RedisSettings
-from service.security.limits import Policy, RateLimiter
+from service.security.rate_limits.limiter import Policy, RateLimiter
 from tests.api.conftest import unique
 from tests.security.limiting import Clock, Reference, hands
 

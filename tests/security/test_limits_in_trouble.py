@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from service.local.redis import Redis as Server
-from service.security.limits import Policy
+from service.dev.redis import Redis as Server
+from service.security.rate_limits.limiter import Policy
 from tests.api.conftest import unique
 from tests.ports import placed
 from tests.security.limiting import CALLER, HOUR, Clock, Reference, Trio, hands

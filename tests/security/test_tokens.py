@@ -13,7 +13,7 @@ from service import clock
 from service.config import SecuritySettings
 from service.http.problems import Unavailable
 from service.security.refusals import Reason, RefusedError
-from service.security.tokens import keys
+from service.security.tokens import jwks
 from service.security.tokens.verifier import TokenVerifier
 from tests.security.attacks import ATTACKS, reason_of
 from tests.security.issuer import (
@@ -203,14 +203,14 @@ async def test_fetch_ends_in_time_however_slowly_the_answer_drips(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client's own time-outs begin anew with each byte."""
-    monkeypatch.setattr(keys, "FETCH_SECONDS", 0.5)
+    monkeypatch.setattr(jwks, "FETCH_SECONDS", 0.5)
     verifier = TokenVerifier(settings_for(issuer, jwks_cooldown=0.1))
     issuer.dripping = True
     async with asyncio.timeout(10):
         with pytest.raises(Unavailable):
             await verifier.verify(issuer.token())
     issuer.dripping = False
-    monkeypatch.setattr(keys, "FETCH_SECONDS", 20)
+    monkeypatch.setattr(jwks, "FETCH_SECONDS", 20)
     await asyncio.sleep(0.3)
     assert await verifier.verify(issuer.token())
     await verifier.close()

@@ -13,8 +13,8 @@ from structlog.typing import EventDict
 
 from service.cache.redis import Redis
 from service.config import RedisSettings
-from service.local.ports import LOOPBACK
-from service.security.limits import Policy, RateLimiter
+from service.dev.ports import LOOPBACK
+from service.security.rate_limits.limiter import Policy, RateLimiter
 from tests.api.conftest import unique
 from tests.faults.proxy import Endpoint, Proxy
 from tests.services import Client

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_core import PydanticKnownError
 from pydantic_core._pydantic_core import list_all_errors
 
-from service.http.messages import message_of, place_of
+from service.http.problems.messages import message_of, place_of
 from tests.engine.api import BASE, Api, problem
 
 LIST = f"{BASE}/zz-probes"

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 
 from service.config import PerformanceSettings
 from service.resources.engine import Engine, Services
-from service.resources.importing import Importer
+from service.resources.imports.run import Importer
 from service.resources.lists.cursor import CursorCodec
-from service.resources.requests.idempotency import Records
+from service.resources.requests.idempotency import IdempotencyStore
 from tests.engine.api import BASE, Api, Json
 from tests.types.table import ARRAYS, PROBES, SCALARS
 from tests.types.values import differences, items
@@ -91,7 +91,7 @@ _OTHERS = {"id", "serial", "created_at", "updated_at", "created_by", "updated_by
 def _engine(api: Api) -> Engine:
     services = Services(
         database=api.database,
-        records=Records(api.database, 1),
+        records=IdempotencyStore(api.database, 1),
         cursors=CursorCodec(""),
         sizes=PerformanceSettings(),
         exports=asyncio.Semaphore(1),

@@ -10,11 +10,10 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from service.domains.catalog.models import Category, Product, ProductStatus
-from service.http.openapi import responses_of
+from service.http.handwritten.session import SessionDep
+from service.http.handwritten.strictness import plain_request
+from service.http.openapi import ALWAYS, responses_of
 from service.http.problems import NotFound
-from service.http.session import SessionDep
-from service.resources.documentation import ALWAYS
-from service.resources.requests.parameters import plain_request
 from service.security.access import require_scope
 from service.security.principals import Principal
 

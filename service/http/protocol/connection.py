@@ -13,8 +13,9 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.http import problems
-from service.http.admission import turned_away
-from service.http.bodies import Bodies, forget
+from service.http.middleware.admission import turned_away
+from service.http.middleware.body_budget import BodyBudget, forget
+from service.http.middleware.state import REFUSAL
 from service.http.problems import Problem
 from service.http.protocol import framing
 from service.http.protocol.closing import ClosingTransport
@@ -30,7 +31,6 @@ from service.http.protocol.limits import (
     Unread,
 )
 from service.http.protocol.unchunked import unchunked
-from service.http.state import REFUSAL
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ class Connection(HttpToolsProtocol):
 
     limits: ClassVar[Limits]
     unread: ClassVar[Unread]
-    bodies: ClassVar[Bodies]
+    bodies: ClassVar[BodyBudget]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -388,5 +388,5 @@ class Connection(HttpToolsProtocol):
 
 def limited(limits: Limits) -> type[Connection]:
     """The protocol class for a server with these limits."""
-    room = {"unread": Unread(limits.buffered_bytes), "bodies": Bodies(limits.buffered_bytes)}
+    room = {"unread": Unread(limits.buffered_bytes), "bodies": BodyBudget(limits.buffered_bytes)}
     return type("LimitedConnection", (Connection,), {"limits": limits, **room})

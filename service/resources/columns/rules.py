@@ -102,10 +102,6 @@ def _is_digits(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def _integral(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _exact(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and int(float(value)) != value:
         raise refusal("must be a number that a double holds without loss")
@@ -119,7 +115,5 @@ def _real(value: float | None) -> float | None:
         raise refusal(str(error)) from None
 
 
-INTEGRAL = BeforeValidator(_integral)
-"""JSON has one kind of number, so 5.0 is the integer 5, as JSON Schema says too."""
 EXACT = BeforeValidator(_exact)
 REAL = AfterValidator(_real)

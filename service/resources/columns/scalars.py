@@ -10,6 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import AwareDatetime, Field, WithJsonSchema
 
+from service.http.content.schemas import INTEGRAL
 from service.http.openapi import NO_NUL
 from service.resources.columns import rules, text
 from service.resources.columns.kind import EQUALITY, ORDER, Kind
@@ -82,7 +83,7 @@ def _integer(name: str, sql: sa.types.TypeEngine[Any], bits: int) -> Kind:
         width=bits // 8,
         native=True,
         rules=(Field(ge=low, le=high),),
-        before=(rules.INTEGRAL,),
+        before=(INTEGRAL,),
     )
 
 

@@ -11,30 +11,25 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.http import problems, strict_json
-from service.http.admission import turned_away
-from service.http.media_types import require_media_type
+from service.http import problems
+from service.http.content import strict_json
+from service.http.content.body import JSON
+from service.http.content.media_types import require_media_type
+from service.http.content.validation import field_errors
+from service.http.middleware.admission import turned_away
+from service.http.middleware.state import state_of
+from service.http.openapi import ALWAYS, WITH_BODY, responses_of
 from service.http.problems import MOST_ERRORS, FieldError, Problem, pointer
-from service.http.state import state_of
-from service.http.validation import field_errors
-from service.resources.bulk import SLICE, Done, Outcome, read_entries
-from service.resources.bulk_run import BulkRun
+from service.resources.bulk.parsing import SLICE, Done, Outcome, read_entries
+from service.resources.bulk.run import BulkRun
 from service.resources.declaration import Change
-from service.resources.documentation import (
-    ALWAYS,
-    IDEMPOTENCY_KEY,
-    REPLAYED,
-    WITH_BODY,
-    Documented,
-    responses_of,
-)
+from service.resources.documentation import IDEMPOTENCY_KEY, REPLAYED, Documented
 from service.resources.engine import Engine, again_after_rollback
 from service.resources.once import once
 from service.resources.operations.operation import Operation
-from service.resources.requests.bodies import JSON
 from service.resources.requests.idempotency import answer, keyed_request
 from service.resources.requests.parameters import query_of, refuse_others
-from service.resources.schemas.bulk import Envelope
+from service.resources.schemas.bulk_bodies import Envelope
 from service.security.principals import Principal
 
 SLOT_SECONDS = 5.0  # most time that a bulk request waits for earlier ones, without holding a connection

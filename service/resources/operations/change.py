@@ -9,24 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.http import problems
+from service.http.content.body import read_body
+from service.http.openapi import ALWAYS, WITH_BODY, responses_of
 from service.http.problems import FieldError, Problem
-from service.resources.documentation import (
-    ALWAYS,
-    ETAG,
-    ID,
-    LOCATION,
-    ON_ONE,
-    WITH_BODY,
-    Documented,
-    responses_of,
-    tags_header,
-)
+from service.resources.documentation import ETAG, ID, LOCATION, ON_ONE, Documented, tags_header
 from service.resources.engine import Engine, Run, values_of
 from service.resources.operations.create import FIRST_VERSION
 from service.resources.operations.operation import Operation
 from service.resources.requests import preconditions
-from service.resources.requests.bodies import FIXED, MERGE_PATCH, read_body, told_fixed
 from service.resources.requests.idempotency import answer
+from service.resources.requests.merge_patch import FIXED, MERGE_PATCH, told_fixed
 from service.resources.requests.parameters import query_of, refuse_others
 from service.resources.requests.preconditions import Guard
 from service.resources.schemas.links import links_of_item

@@ -3,21 +3,13 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.http.content.body import read_body
+from service.http.openapi import ALWAYS, WITH_BODY, responses_of
 from service.models.ids import uuid7
-from service.resources.documentation import (
-    ALWAYS,
-    ETAG,
-    IDEMPOTENCY_KEY,
-    LOCATION,
-    REPLAYED,
-    WITH_BODY,
-    Documented,
-    responses_of,
-)
+from service.resources.documentation import ETAG, IDEMPOTENCY_KEY, LOCATION, REPLAYED, Documented
 from service.resources.engine import Engine, values_of
 from service.resources.once import once
 from service.resources.operations.operation import Operation
-from service.resources.requests.bodies import read_body
 from service.resources.requests.idempotency import answer, keyed_request, parameters
 from service.resources.requests.parameters import query_of, refuse_others
 from service.resources.schemas.links import links_of_item

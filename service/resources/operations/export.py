@@ -13,10 +13,11 @@ from service import clock
 from service.database import DatabaseUnavailableError
 from service.database.errors import CONNECTION_ERRORS, describe
 from service.http import problems
-from service.http.negotiation import require_acceptable
-from service.http.state import state_of
+from service.http.content.negotiation import require_acceptable
+from service.http.middleware.state import state_of
+from service.http.openapi import ALWAYS, responses_of
 from service.ndjson import escape_separators
-from service.resources.documentation import ALWAYS, Documented, list_parameters, responses_of
+from service.resources.documentation import Documented, list_parameters
 from service.resources.engine import Engine
 from service.resources.lists.listing import ListQuery
 from service.resources.operations.operation import Operation

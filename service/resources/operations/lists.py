@@ -5,7 +5,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.http import problems
-from service.resources.documentation import ALWAYS, ID, LINK, Documented, list_parameters, responses_of
+from service.http.openapi import ALWAYS, responses_of
+from service.resources.documentation import ID, LINK, Documented, list_parameters
 from service.resources.engine import Engine
 from service.resources.lists.listing import ListQuery, Page, links
 from service.resources.names import id_of_list_under

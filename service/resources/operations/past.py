@@ -6,16 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.http import problems
+from service.http.openapi import ALWAYS, responses_of
 from service.resources.columns import json_text
-from service.resources.documentation import (
-    ALWAYS,
-    CURSOR,
-    ID,
-    Documented,
-    limit_parameter,
-    query,
-    responses_of,
-)
+from service.resources.documentation import CURSOR, ID, Documented, limit_parameter, query
 from service.resources.engine import Engine
 from service.resources.lists.cursor import Cursor
 from service.resources.operations.operation import Operation

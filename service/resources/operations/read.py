@@ -4,9 +4,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.http import problems
+from service.http.openapi import ALWAYS, responses_of
 from service.resources.columns.scalars import TIMESTAMP
 from service.resources.columns.text import timestamp
-from service.resources.documentation import ALWAYS, ETAG, ID, Documented, query, responses_of, tags_header
+from service.resources.documentation import ETAG, ID, Documented, query, tags_header
 from service.resources.engine import Engine
 from service.resources.operations.operation import Operation
 from service.resources.requests import preconditions

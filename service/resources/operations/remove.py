@@ -4,7 +4,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.http import problems
-from service.resources.documentation import ALWAYS, ETAG, ID, ON_ONE, Documented, responses_of, tags_header
+from service.http.openapi import ALWAYS, responses_of
+from service.resources.documentation import ETAG, ID, ON_ONE, Documented, tags_header
 from service.resources.engine import Engine
 from service.resources.operations.change import changed, settle
 from service.resources.operations.operation import Operation

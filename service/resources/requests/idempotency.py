@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.database import Database
-from service.http.idempotency import HEADER, REPLAYED
+from service.http.handwritten.idempotency import HEADER, REPLAYED
+from service.http.middleware.public_path import own_path
 from service.http.problems import Duplicate, FieldError, KeyReused, MalformedRequest
-from service.http.public_path import own_path
 from service.security.principals import Principal
 
 _KEY = re.compile(r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"\Z|([\x21\x23-\x7e]{1,255})\Z')
@@ -69,7 +69,7 @@ def keyed_request(request: Request, principal: Principal, body: bytes) -> KeyedR
     return KeyedRequest(principal.id, key, digest)
 
 
-class Records:
+class IdempotencyStore:
     """The stored answers, kept for `hours`."""
 
     def __init__(self, database: Database, hours: float) -> None:

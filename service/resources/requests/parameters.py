@@ -7,7 +7,6 @@ from urllib.parse import unquote_plus
 
 from starlette.requests import Request
 
-from service.http.negotiation import require_acceptable
 from service.http.problems import FieldError, InvalidParameter
 from service.resources.columns.text import integer
 
@@ -118,8 +117,3 @@ def page_limit(given: Mapping[str, str], *, default: int, most: int) -> int:
     if not 1 <= limit <= most:
         raise InvalidParameter(errors=[FieldError(f"The value must be from 1 to {most}.", parameter="limit")])
     return limit
-
-
-async def plain_request(request: Request) -> None:
-    """The dependency of hand-written routes that answer in JSON. Raises `NotAcceptable`."""
-    require_acceptable(request, "application/json")

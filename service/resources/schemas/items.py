@@ -10,11 +10,11 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from service.http.messages import message_of
+from service.http.content.schemas import Input, Output, Values, make_model
+from service.http.problems.messages import message_of
 from service.resources.columns.fields import input_type, output_type
 from service.resources.declaration import DeclarationError, RestResource
-from service.resources.schemas.base import Input, Output, Values, make_model
-from service.resources.schemas.bulk import BulkSchemas
+from service.resources.schemas.bulk_bodies import BulkSchemas
 
 
 class FieldChange(Output):

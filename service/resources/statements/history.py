@@ -20,7 +20,7 @@ from service.resources.statements.statement import Statement, compile_statement,
 _HISTORY: sa.Table = RowHistory.__table__  # type: ignore[attr-defined]
 
 
-class Historian:
+class HistoryStatements:
     """The history statements of one resource. Rows are (body, version, action, actor, request_id, at, gone).
 
     They come newest first; `gone` tells a version in which the item was deleted.

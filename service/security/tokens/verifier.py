@@ -16,12 +16,12 @@ from service import clock
 from service.cache.single_flight import SingleFlight
 from service.config import SecuritySettings
 from service.config.issuer import IssuerSettings
-from service.http import strict_json
+from service.http.content import strict_json
 from service.http.problems import InvalidJson
 from service.observability.metrics import cache_requests
 from service.security.principals import Principal
 from service.security.refusals import Reason, RefusedError
-from service.security.tokens.keys import KeySet
+from service.security.tokens.jwks import JwksClient
 
 LONGEST_TOKEN = 8192
 LONGEST_KID = 200
@@ -66,14 +66,14 @@ class TokenVerifier:
 
     def __init__(self, settings: SecuritySettings) -> None:
         self._leeway = settings.token_leeway
-        self._issuers: dict[str, tuple[IssuerSettings, KeySet]] = {}
+        self._issuers: dict[str, tuple[IssuerSettings, JwksClient]] = {}
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         self._verifications: SingleFlight[bytes, Principal] = SingleFlight(join_within=_JOIN_SECONDS)
         self._client: httpx2.AsyncClient | None = None
         if settings.issuers:  # a client reads the system's certificates, which takes a while
             self._client = httpx2.AsyncClient(timeout=TIMEOUT, follow_redirects=False, trust_env=False)
             for issuer in settings.issuers:
-                self._issuers[issuer.issuer] = issuer, KeySet(issuer, settings, self._client)
+                self._issuers[issuer.issuer] = issuer, JwksClient(issuer, settings, self._client)
 
     async def close(self) -> None:
         for _, keys in self._issuers.values():

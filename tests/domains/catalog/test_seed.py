@@ -18,7 +18,7 @@ from service.domains.catalog.sample.rows import categories, products
 from service.domains.catalog.seed import SEED, Loaded, is_empty, load_sample
 from service.models.history import RowHistory
 from tests.conftest import DatabaseFactory
-from tests.local.test_seed import seed
+from tests.dev.test_seed import seed
 
 
 @pytest.fixture

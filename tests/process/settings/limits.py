@@ -2,7 +2,7 @@
 
 import redis
 
-from service.local.redis import Redis
+from service.dev.redis import Redis
 from tests.ports import placed
 from tests.process.served import eventually
 from tests.process.settings.table import Given, Place, Running, process, setting

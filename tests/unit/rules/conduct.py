@@ -36,7 +36,7 @@ def _names(source: Source, wanted: str) -> Iterator[int]:
 
 def _framework_exception(source: Source) -> Iterator[Finding]:
     for line in _names(source, "HTTPException"):
-        yield line, "raise a class of service/http/problems.py, so that the answer has a code"
+        yield line, "raise a class of service/http/problems/catalogue.py, so that the answer has a code"
 
 
 def _environment(source: Source) -> Iterator[Finding]:
@@ -68,7 +68,7 @@ def _clock(source: Source) -> Iterator[Finding]:
 
 
 def _middleware(source: Source) -> Iterator[Finding]:
-    reason = "write a pure ASGI class, or do it in service/http/edge.py: this one costs more than the request"
+    reason = "write a pure ASGI class, or extend service/http/middleware/edge.py: this one costs more than the request"
     for wanted in ("BaseHTTPMiddleware", "middleware"):
         for line in _names(source, wanted):
             if wanted == "BaseHTTPMiddleware" or "middleware(" in source.lines[line - 1]:
@@ -105,7 +105,7 @@ def _layer(first: str) -> str:
 RULES = (
     Rule(
         "commit-at-the-edge",
-        service_but("service/database/", "service/migrations/", "service/http/edge"),
+        service_but("service/database/", "service/migrations/", "service/http/middleware/edge"),
         _commit,
         bad=(*_files("service/x.py", "await session.commit()\n", "c.execute('COMMIT;')\n"),),
         good=(
@@ -124,7 +124,9 @@ RULES = (
                 "raise fastapi.HTTPException(404)\n",
             ),
         ),
-        good=(Source("service/http/answers.py", "from starlette.exceptions import HTTPException\n"),),
+        good=(
+            Source("service/http/problems/handlers.py", "from starlette.exceptions import HTTPException\n"),
+        ),
     ),
     Rule(
         "environment-in-config",

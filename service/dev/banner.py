@@ -1,0 +1,47 @@
+"""What `slipway dev` shows when the service is ready."""
+
+from pathlib import Path
+
+from service.config import Settings
+from service.dev.prepare import Prepared
+from service.dev.running import database_address
+from service.resources.domain import Example
+
+
+def banner(settings: Settings, prepared: Prepared, folder: Path) -> str:
+    """Return the addresses, the key, and commands that work when pasted into a shell."""
+    base = _address(settings.server.host, settings.server.port)
+    admin = _address(settings.server.admin_host, settings.server.admin_port)
+    key = f"-H 'X-API-Key: {prepared.api_key}'"
+    lines = [
+        "",
+        f"  API       {base}/api/v1",
+        f"  Docs      {base}/docs",
+        f"  Admin     {admin}/readyz and {admin}/metrics",
+        f"  Database  {database_address(settings)}",
+        f"  API key   {prepared.api_key}",
+        "",
+        *(["  To try:", ""] if prepared.examples else []),
+        *(line for example in prepared.examples for line in _curl(example, key, f"{base}/api/v1")),
+        f"  Ctrl-C stops everything. The data stays in {folder}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _curl(example: Example, key: str, base: str) -> list[str]:
+    """Return the lines of a command that makes the request."""
+    if not example.body:
+        return [f"  curl {key} \\", f"    '{base}/{example.path}'", ""]
+    return [
+        f"  curl {key} \\",
+        f"    -H 'Content-Type: application/json' {base}/{example.path} \\",
+        f"    -d '{example.body}'",
+        "",
+    ]
+
+
+def _address(host: str, port: int) -> str:
+    """Return the URL to reach a listener by, from this machine."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{reachable}:{port}"

@@ -1,0 +1,117 @@
+"""One server as a child process: it dies with this process, and never hears the terminal's Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO
+
+from service import clock
+from service.dev.account import Account
+from service.dev.errors import LocalServerError, last_lines
+
+POLL_SECONDS = 0.02
+# Nothing of the caller's environment: no secret reaches a server, no locale or PG* variable changes one.
+ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
+
+
+def command_line(
+    program: Path, arguments: Sequence[str], *, account: Account | None, on_parent_death: signal.Signals
+) -> list[str]:
+    """Return the command that runs a program through launch.py."""
+    options = {
+        "parent": os.getpid(),
+        "signal": int(on_parent_death),
+        "uid": account.uid if account else None,
+        "gid": account.gid if account else None,
+        "see_all": account.see_all if account else False,
+    }
+    launcher = str(Path(__file__).with_name("launch.py"))
+    return [sys.executable, "-I", "-S", launcher, json.dumps(options), str(program), *arguments]
+
+
+class Child:
+    """A running server. To be started in the main thread: the kernel ends it with the thread that started it.
+
+    stop_signals: what to send, and how many seconds to give it each time; SIGKILL comes last by itself.
+    """
+
+    def __init__(
+        self,
+        program: Path,
+        log: Path,
+        *,
+        stop_signals: Sequence[tuple[signal.Signals, float]],
+        account: Account | None,
+    ) -> None:
+        self._program = program
+        self._log = log
+        self._stop_signals = stop_signals
+        self._account = account
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, or None when it does not run."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def start(self, *arguments: str) -> None:
+        """Start the program in a session of its own; its output goes to the log, which begins anew."""
+        command = command_line(
+            self._program, arguments, account=self._account, on_parent_death=self._stop_signals[0][0]
+        )
+        with self._log.open("wb") as log:
+            self._process = spawn(command, log)
+
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
+        """Return when `ready`. Raises LocalServerError when the program ends first or takes too long."""
+        deadline = clock.monotonic() + seconds
+        while not ready():
+            if self.pid is None:
+                raise LocalServerError(f"{self._program.name} did not start: {last_lines(self._log)}")
+            if clock.monotonic() > deadline:
+                self.stop()
+                raise LocalServerError(
+                    f"{self._program.name} was not ready after {seconds:g} s: {last_lines(self._log)}"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def wait_end(self, *, seconds: float) -> None:
+        """Wait for the end of a program that ends by itself. Raises LocalServerError unless it ended well."""
+        assert self._process is not None
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise LocalServerError(f"{self._program.name} did not end within {seconds:g} s") from None
+        if code:
+            raise LocalServerError(f"{self._program.name} failed: {last_lines(self._log)}")
+
+    def stop(self) -> None:
+        """End the program in order, by force if it takes too long. Does nothing when it does not run."""
+        if self._process is None:
+            return
+        for number, seconds in (*self._stop_signals, (signal.SIGKILL, None)):
+            if self._process.poll() is None:
+                self._process.send_signal(number)
+                try:
+                    self._process.wait(seconds)
+                except subprocess.TimeoutExpired:
+                    continue
+        self._process = None
+
+
+def spawn(command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a command with no terminal, no input and a small environment."""
+    return subprocess.Popen(  # noqa: S603 the command is ours
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=ENVIRONMENT,
+        cwd="/",
+        start_new_session=True,
+    )

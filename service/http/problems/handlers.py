@@ -1,0 +1,96 @@
+"""Making responses of problems, and problems of the framework's exceptions."""
+
+import asyncpg
+from fastapi import FastAPI, Request
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from service.database import DatabaseUnavailableError
+from service.database.errors import OutOfResourcesError
+from service.http import problems
+from service.http.middleware.public_path import own_path
+from service.http.middleware.state import state_of
+from service.http.problems import FieldError, Problem, pointer
+from service.http.problems.database import problem_of
+from service.http.problems.http_exceptions import is_frameworks, problem_of_exception
+from service.http.problems.messages import message_of, place_of
+
+HTTP_OK, BAD_REQUEST = 200, 400
+
+
+def problem_response(request: Request, problem: Problem) -> Response:
+    """The problem as a response to this request."""
+    body = problem.as_bytes(instance=request.url.path, request_id=state_of(request.scope).request_id)
+    return Response(body, problem.status, problem.all_headers, media_type=problems.MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let nothing leave the application but its own answers and problems."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(DatabaseUnavailableError, _unavailable)
+    app.add_exception_handler(asyncpg.PostgresError, _postgres)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(request, error)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    lacking = isinstance(error, OutOfResourcesError)
+    detail = "The database lacks resources." if lacking else "The database cannot be reached."
+    return problem_response(request, problems.Unavailable(detail))
+
+
+async def _postgres(request: Request, error: Exception) -> Response:
+    assert isinstance(error, asyncpg.PostgresError)
+    problem = problem_of(error, {})
+    if problem is None:
+        raise error
+    return problem_response(request, problem)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """Return the answer to an exception of the framework or of a hand-written route."""
+    assert isinstance(error, HTTPException)
+    if request.method == "OPTIONS" and is_frameworks(error, 405):
+        return Response(status_code=204, headers={"Allow": _allowed(request)})
+    if HTTP_OK <= error.status_code < BAD_REQUEST:
+        return await http_exception_handler(request, error)
+    return problem_response(request, problem_of_exception(error, allowed=lambda: _allowed(request)))
+
+
+def _allowed(request: Request) -> str:
+    """The methods of every route that fits the path; the framework names those of the first one only."""
+    path = own_path(request.scope)
+    methods: set[str] = set()
+    for context in iter_route_contexts(request.app.routes):
+        regex = getattr(context, "path_regex", None)
+        if regex is not None and regex.match(path):
+            methods |= context.methods or set()
+    # The edge answers HEAD by GET, and this module OPTIONS.
+    methods |= {"OPTIONS", "HEAD"} if "GET" in methods else {"OPTIONS"}
+    return ", ".join(sorted(methods))
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    if any(item["type"] == "json_invalid" for item in error.errors()):
+        return problem_response(request, problems.InvalidJson())
+    wrong, in_body = [], False
+    for item in error.errors():
+        place, *rest = place_of(item)
+        in_body = in_body or place == "body"
+        path = pointer(rest)
+        wrong.append(
+            FieldError(message_of(item), pointer=path)
+            if place == "body"
+            else FieldError(message_of(item), **{"header" if place == "header" else "parameter": path[1:]})
+        )
+    kind = problems.ValidationFailed if in_body else problems.InvalidParameter
+    return problem_response(request, kind(errors=wrong))

@@ -1,0 +1,1 @@
+"""The server processes: two ports, workers, start and stop."""

@@ -1,0 +1,1 @@
+"""Bulk requests: many operations in one transaction."""

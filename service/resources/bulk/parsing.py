@@ -1,0 +1,147 @@
+"""The operations of a bulk request: parsing and outcomes."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from service.http import problems
+from service.http.content.gc_pause import LARGE
+from service.http.content.outline import hollow, outlined, put_back
+from service.http.content.validation import many_unknown, too_many
+from service.http.problems import FieldError, Problem, pointer
+from service.http.problems.messages import message_of, place_of
+from service.models.ids import uuid7
+from service.resources.declaration import BULK_KINDS
+from service.resources.engine import Engine, values_of
+from service.resources.requests.merge_patch import told_fixed
+from service.resources.requests.preconditions import STALE, parse_tags
+
+
+@dataclass(slots=True)
+class Entry:
+    """One operation of a bulk request, by its place; `values` are what a hook may alter."""
+
+    index: int
+    kind: str
+    id: UUID
+    values: dict[str, Any]
+    versions: list[int] | None = None
+    advice: str = STALE
+    """For a client whose tags do not match."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of an operation that went through: its status and the item after it, and whether that is new."""
+
+    status: int
+    id: UUID
+    etag: str | None = None
+    body: str | None = None
+    changed: bool = True
+
+    def as_bytes(self) -> bytes:
+        head = orjson.dumps({"status": self.status, "id": self.id, "etag": self.etag})
+        return head if self.body is None else head[:-1] + b',"item":' + self.body.encode() + b"}"
+
+
+Outcome = Done | Problem
+SLICE = 20  # operations parsed in one step
+_KINDS = {(kind,) for kind in BULK_KINDS}
+
+
+async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[Entry], dict[int, Outcome]]:
+    """Return the valid operations, and the problems of the others. Yields to the event loop between slices."""
+    entries: list[Entry] = []
+    outcomes: dict[int, Outcome] = {}
+    seen: set[UUID] = set()
+    for index, raw in enumerate(operations):
+        if index % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
+        try:
+            _refuse_many_unknown(engine, index, raw)
+            entry = _entry(engine, index, _validated(engine, raw))
+        except ValidationError as error:
+            at = ("operations", index, "changes")
+            wrong = told_fixed(_errors(index, error), engine.resource.immutable, at=at)
+            outcomes[index] = problems.ValidationFailed(errors=wrong)
+            continue
+        except (problems.MalformedRequest, problems.ValidationFailed) as error:
+            outcomes[index] = error
+            continue
+        if entry.id in seen:
+            here = pointer(("operations", index, "id"))
+            outcomes[index] = problems.ValidationFailed(errors=[FieldError("is named twice", pointer=here)])
+            continue
+        seen.add(entry.id)
+        entries.append(entry)
+    _rise([entry for entry in entries if entry.kind == "create"])
+    return entries, outcomes
+
+
+def _validated(engine: Engine, raw: Any) -> Any:
+    """Parse one operation into its model. Raises `ValidationError`."""
+    text = orjson.dumps(raw)
+    schemas = engine.schemas
+    if len(text) <= LARGE:
+        return schemas.bulk.operation.validate_json(text)
+    if not isinstance(raw, dict):
+        return schemas.bulk.operation.validate_json(orjson.dumps(hollow(raw)))
+    outline, taken = {name: hollow(value) for name, value in raw.items()}, {}
+    for member, schema in {"item": schemas.create, "changes": schemas.patch}.items():
+        if member in raw:
+            outline[member], taken[member] = outlined(schema, raw[member])
+    operation = schemas.bulk.large_operation.validate_json(orjson.dumps(outline))
+    for member, documents in taken.items():
+        put_back(getattr(operation, member), documents)
+    return operation
+
+
+def _refuse_many_unknown(engine: Engine, index: int, operation: Any) -> None:
+    if isinstance(operation, dict):
+        here = ("operations", index)
+        schemas = {"item": engine.schemas.create, "changes": engine.schemas.patch}
+        wrong = many_unknown(operation, known={"op", "id", "if_match", *schemas}, at=here)
+        for member, schema in schemas.items():
+            wrong = wrong or many_unknown(
+                operation.get(member), known=schema.model_fields, at=(*here, member)
+            )
+        if wrong:
+            raise problems.ValidationFailed(errors=wrong)
+
+
+def _rise(created: Sequence[Entry]) -> None:
+    """Give new items ids that rise in the order of the request, so that lists by creation show that order."""
+    for entry, rising in zip(created, sorted(entry.id for entry in created), strict=True):
+        entry.id = rising
+
+
+def _errors(index: int, error: ValidationError) -> list[FieldError]:
+    found = too_many(error)
+    for item in () if found else error.errors(include_url=False, include_input=False):
+        # Where there are several kinds of operation, a location begins with the kind, which is no member of the body.
+        place = place_of(item)
+        path = place[1:] if place[:1] in _KINDS else place
+        found.append(FieldError(message_of(item), pointer=pointer(("operations", index, *path))))
+    return found
+
+
+def _entry(engine: Engine, index: int, operation: Any) -> Entry:
+    if operation.op == "create":
+        return Entry(index, "create", uuid7(), values_of(operation.item, engine.resource.own_fields))
+    tags = parse_tags(operation.if_match)
+    if tags is None:
+        here = pointer(("operations", index, "if_match"))
+        raise problems.MalformedRequest(errors=[FieldError("must be an entity tag or *", pointer=here)])
+    versions = None if tags.any else engine.tags.versions(tags)
+    changes: BaseModel | None = getattr(operation, "changes", None)
+    fields = tuple(
+        name for name in engine.resource.own_fields if changes and name in changes.model_fields_set
+    )
+    values = values_of(changes, fields) if changes else {}
+    return Entry(index, operation.op, operation.id, values, versions, tags.advice)

@@ -1,0 +1,1 @@
+"""Import of newline-delimited JSON."""

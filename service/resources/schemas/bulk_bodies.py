@@ -1,0 +1,82 @@
+"""The schemas of bulk requests and their results."""
+
+from functools import cached_property
+from typing import Annotated, Any, Literal, Union
+from uuid import UUID
+
+from pydantic import BaseModel, Field, TypeAdapter
+from pydantic_core import SchemaValidator
+
+from service.http.content.schemas import Input, Output, make_model
+from service.http.content.validation import validator_of
+from service.http.openapi import Problem as ProblemDocument
+from service.resources.declaration import BULK_KINDS
+from service.resources.requests.preconditions import TAGS_PATTERN
+
+Schema = type[BaseModel]
+
+_TAG = Annotated[
+    str,
+    Field(
+        description="ETag of the item, or `*`.", max_length=1000, json_schema_extra={"pattern": TAGS_PATTERN}
+    ),
+]
+_ONE = Annotated[UUID, Field(description="Id of the item.")]
+_MODE = (
+    Literal["atomic", "partial"],
+    Field(default="atomic", description="All or nothing, or each for itself."),
+)
+
+
+class Envelope(Input):
+    """A bulk request whose operations are still to be judged one by one."""
+
+    mode: Literal["atomic", "partial"] = "atomic"
+    operations: list[Any] = Field(min_length=1)
+
+
+class BulkSchemas:
+    """`request` and `results` as documented; `operation` judges one operation of a request.
+
+    What a resource does without, its bulk requests do without.
+    """
+
+    def __init__(
+        self, name: str, *, create: Schema, patch: Schema, read: Schema, most: int, without: frozenset[str]
+    ) -> None:
+        target = {"id": (_ONE, ...), "if_match": (_TAG, ...)}
+        fields: dict[str, dict[str, Any]] = {
+            "create": {"item": (create, ...)},
+            "patch": {**target, "changes": (patch, ...)},
+            "delete": target,
+        }
+        kinds = tuple(_operation(name, kind, fields[kind]) for kind in BULK_KINDS if kind not in without)
+        operation: Any = kinds[0] if kinds else BaseModel
+        if len(kinds) > 1:
+            operation = Annotated[Union[kinds], Field(discriminator="op")]  # noqa: UP007  # made at run time
+        self.operation: TypeAdapter[Any] = TypeAdapter(operation)
+        operations = (list[operation], Field(min_length=1, max_length=most))
+        self.request = make_model(f"{name}Bulk", Input, {"mode": _MODE, "operations": operations})
+        result: Any = make_model(f"{name}Result", Output, _result(read))
+        self.results = make_model(f"{name}Results", Output, {"results": (list[result], ...)})
+
+    @cached_property
+    def large_operation(self) -> SchemaValidator:
+        """As `operation`, and lists stop at their first wrong element."""
+        return validator_of(self.operation.core_schema)
+
+
+def _operation(name: str, kind: str, fields: dict[str, Any]) -> Schema:
+    tag: Any = Literal[kind]
+    return make_model(f"{name}{kind.capitalize()}Operation", Input, {"op": (tag, ...), **fields})
+
+
+def _result(read: Schema) -> dict[str, Any]:
+    status = Field(description="What the status of a request for this operation alone would be.")
+    return {
+        "status": (int, status),
+        "id": (UUID, Field(default=None)),
+        "etag": (str | None, Field(default=None)),
+        "item": (read, Field(default=None)),
+        "problem": (ProblemDocument, Field(default=None)),
+    }

@@ -1,0 +1,1 @@
+"""Rate limits for each caller and policy."""

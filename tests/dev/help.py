@@ -1,0 +1,46 @@
+"""Help for the tests of the local servers."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+
+from service.dev.ports import LOOPBACK
+
+
+@contextmanager
+def listening(port: int = 0) -> Iterator[int]:
+    """Hold a port as another program would."""
+    with socket.create_server((LOOPBACK, port)) as holder:
+        yield int(holder.getsockname()[1])
+
+
+def eventually(what: Callable[[], bool], *, seconds: float = 15) -> bool:
+    """Whether something becomes true in time."""
+    deadline = time.monotonic() + seconds
+    while not what():  # once true is enough: some things pass
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def processes() -> list[int]:
+    """Return the ids of all processes of this machine."""
+    if Path("/proc/self").exists():
+        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    listing = subprocess.run(["ps", "-axo", "pid="], capture_output=True, text=True, check=True)
+    return [int(pid) for pid in listing.stdout.split()]
+
+
+async def ask(url: str, sql: str) -> object:
+    """Run one statement and return its first value."""
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(sql)
+    finally:
+        await connection.close()

@@ -1,0 +1,71 @@
+"""What becomes of the servers when the process that started them is killed, or its terminal says stop."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.dev.leftover import is_running
+from service.dev.postgres import Postgres
+from tests.dev.conftest import Run
+from tests.dev.help import ask, eventually
+
+PARENT = """
+import signal, sys, time
+from pathlib import Path
+from service.dev.postgres import Postgres
+from service.dev.redis import Redis
+signal.signal(signal.SIGINT, lambda *_: print("interrupted", flush=True))
+servers = [Postgres(Path(sys.argv[1]) / "postgres"), Redis(Path(sys.argv[1]) / "redis")]
+for server in servers:
+    server.start()
+print(*[server.pid for server in servers], servers[0].url, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process of its own session that has started both servers."""
+    command = [sys.executable, "-c", PARENT, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+def started(parent: subprocess.Popen[str]) -> tuple[list[int], str]:
+    assert parent.stdout
+    *pids, url = parent.stdout.readline().split()
+    return [int(pid) for pid in pids], url
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
+def test_they_end_in_order_when_their_parent_is_killed(
+    parent: subprocess.Popen[str], tmp_path: Path, run: Run
+) -> None:
+    pids, url = started(parent)
+    run(ask(url, "CREATE TABLE kept AS SELECT 42 AS answer"))
+    parent.kill()
+    assert eventually(lambda: not any(is_running(pid) for pid in pids))
+    assert "database system is shut down" in (tmp_path / "postgres" / "log").read_text()
+    again = Postgres(tmp_path / "postgres")
+    try:
+        again.start()
+        assert run(ask(again.url, "SELECT answer FROM kept")) == 42
+    finally:
+        again.stop()
+
+
+def test_an_interrupt_of_the_terminal_reaches_the_parent_only(
+    parent: subprocess.Popen[str], run: Run
+) -> None:
+    pids, url = started(parent)
+    os.killpg(parent.pid, signal.SIGINT)
+    assert parent.stdout
+    assert parent.stdout.readline() == "interrupted\n"
+    assert all(is_running(pid) for pid in pids)
+    assert run(ask(url, "SELECT 1")) == 1

@@ -1,0 +1,272 @@
+"""`slipway dev` as its user meets it: a process, its output, its signals, its data folder."""
+
+import json
+import os
+import queue
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from service.dev.leftover import command_of, is_running, noted_pid
+from service.dev.ports import is_free, noted_port
+from tests.conftest import DatabaseFactory
+from tests.dev.help import eventually, listening, processes
+from tests.ports import next_port, placed
+
+START_SECONDS = 60
+READY = "Ctrl-C stops everything"
+SLIPWAY = str(Path(sys.executable).with_name("slipway"))
+
+
+class Dev:
+    """One run of the command."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
+        self.home = home
+        ports = {"PORT": str(next_port()), "ADMIN_PORT": str(next_port())}
+        self.process = subprocess.Popen(
+            [SLIPWAY, "dev"],
+            cwd=home,
+            env=clean | ports | {"PYTHONWARNINGS": "error"} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.output = ""
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put("")
+
+    def ready(self) -> "Dev":
+        """Return when the banner is there."""
+        while READY not in self.output:
+            line = self._lines.get(timeout=START_SECONDS)
+            assert line, f"it ended: {self.output}"
+            self.output += line
+        return self
+
+    def ended(self, number: signal.Signals | None = None) -> int:
+        """Send a signal, if one is named, to the whole group as a terminal does; return the exit code."""
+        if number:
+            os.killpg(self.process.pid, number)
+        code = self.process.wait(START_SECONDS)
+        self._reader.join(START_SECONDS)
+        while not self._lines.empty():
+            self.output += self._lines.get()
+        return code
+
+    def close(self) -> None:
+        """Kill what is left of it."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._reader.join(START_SECONDS)
+        if self.process.stdout:
+            self.process.stdout.close()
+
+    def printed(self, name: str) -> str:
+        """Return what stands behind a name of the banner."""
+        found = re.search(rf"^  {name} +(\S+)", self.output, re.MULTILINE)
+        assert found, self.output
+        return found[1]
+
+    def curl(self, number: int) -> tuple[int, dict[str, object]]:
+        """Paste one of the printed commands into a shell; return the status and the body."""
+        commands = re.findall(r"^  curl (.*?[^\\])$", self.output, re.MULTILINE | re.DOTALL)
+        pasted = f"curl -s -w '\\n%{{http_code}}' {commands[number]}"
+        shell = subprocess.run(["bash", "-c", pasted], capture_output=True, text=True, timeout=30, check=True)
+        body, _, status = shell.stdout.rpartition("\n")
+        return int(status), json.loads(body)
+
+
+@pytest.fixture
+def dev(tmp_path: Path) -> Iterator[Callable[..., Dev]]:
+    """Runs the command in one and the same empty folder, and kills what is left of it."""
+    runs: list[Dev] = []
+
+    def start(**environment: str) -> Dev:
+        runs.append(Dev(tmp_path, **environment))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.close()
+    assert eventually(lambda: nothing_runs(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """One run for the tests that leave it as it is."""
+    home = tmp_path_factory.mktemp("dev")
+    placed(home / ".local" / "postgres")
+    run = Dev(home)
+    try:
+        yield run.ready()
+    finally:
+        run.close()
+
+
+def slipway(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run another command in the same folder."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
+    return subprocess.run(
+        [SLIPWAY, *arguments],
+        cwd=home, env=clean | {"PYTHONWARNINGS": "error"} | environment,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def servers(home: Path) -> list[int]:
+    """Return the process ids of PostgreSQL, and of what makes its data, in this folder."""
+    return [pid for pid in processes() if str(home) in command_of(pid)]
+
+
+def nothing_runs(home: Path) -> bool:
+    """Whether neither PostgreSQL nor Redis of this folder is there."""
+    redis = noted_port(home / ".local" / "redis" / "port")
+    return not servers(home) and (redis is None or is_free(redis))
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="the printed commands need curl")
+def test_what_it_prints_works_and_stays(dev: Callable[..., Dev], tmp_path: Path) -> None:
+    placed(tmp_path / ".local" / "postgres")
+    first = dev().ready()
+    status, listed = first.curl(0)
+    assert status == 200
+    assert isinstance(listed["items"], list)
+    assert len(listed["items"]) == 3
+    status, created = first.curl(1)
+    assert (status, created["name"]) == (201, "Paper lantern")
+    assert first.ended(signal.SIGINT) == 0
+    assert nothing_runs(tmp_path)
+
+    second = dev().ready()
+    assert second.printed("API key") == first.printed("API key")
+    assert second.printed("Database") == first.printed("Database")
+    key, base = second.printed("API key"), second.printed("API")
+    found = subprocess.run(
+        ["curl", "-sf", "-H", f"X-API-Key: {key}", f"{base}/products/{created['id']}"],
+        capture_output=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert json.loads(found.stdout)["sku"] == created["sku"]
+    docs = ["curl", "-sf", second.printed("Docs")]
+    assert subprocess.run(docs, capture_output=True, timeout=30, check=False).returncode == 0
+
+
+def test_secrets_are_for_the_owner_only_and_in_no_process_list(running: Dev) -> None:
+    folder = running.home / ".local"
+    names = ("api_key", "secret_key", "running.json", "postgres/password", "redis/password")
+    secrets = [folder / name for name in names]
+    assert [file.stat().st_mode & 0o777 for file in secrets] == [0o600] * 5
+    commands = " ".join(command_of(pid) for pid in [running.process.pid, *servers(running.home)])
+    assert not [file for file in secrets if file.read_text().strip() in commands]
+
+
+@pytest.mark.parametrize("arguments", ["migrate --check", "keys list", "purge"])
+def test_other_commands_take_its_database_and_say_so(running: Dev, arguments: str) -> None:
+    done = slipway(running.home, *arguments.split())
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == (
+        f"slipway: using the development database {running.printed('Database')} of `slipway dev` "
+        f"(process {running.process.pid}, {running.home / '.local'}); set SLIPWAY_DATABASE__URL to use another\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code"),
+    [
+        ("serve", {}, 3),
+        ("migrate", {"SLIPWAY_APP__ENVIRONMENT": "production"}, 3),
+        ("migrate", {"SLIPWAY_DATABASE__HOST": "127.0.0.1"}, 3),
+        (
+            "migrate",
+            {"SLIPWAY_DATABASE__URL": "postgresql://u@127.0.0.1:1/x", "SLIPWAY_APP__ENVIRONMENT": "test"},
+            4,
+        ),
+    ],
+)
+def test_nothing_falls_onto_its_database_that_serves_or_names_another(
+    running: Dev, arguments: str, environment: dict[str, str], code: int
+) -> None:
+    done = slipway(running.home, arguments, **environment)
+    assert done.returncode == code
+    assert "development database" not in done.stderr
+
+
+def test_after_a_kill_it_starts_again_with_the_data(dev: Callable[..., Dev], tmp_path: Path) -> None:
+    killed = dev().ready()
+    postmaster = noted_pid(tmp_path / ".local" / "postgres" / "data" / "postmaster.pid")
+    assert postmaster
+    assert killed.ended(signal.SIGKILL) == -signal.SIGKILL
+    told = slipway(tmp_path, "migrate", "--check")
+    assert (told.returncode, "start `make run` in this folder" in told.stderr) == (3, True), told.stderr
+    again = dev().ready()
+    assert not is_running(postmaster)
+    assert again.printed("API key") == killed.printed("API key")
+    assert "sample catalogue" not in again.output
+    assert again.ended(signal.SIGHUP) == 0
+    assert "Traceback" not in again.output
+
+
+def test_an_interrupt_while_it_starts_leaves_nothing_running(dev: Callable[..., Dev], tmp_path: Path) -> None:
+    run = dev()
+    assert eventually(lambda: bool(servers(tmp_path)), seconds=START_SECONDS)
+    assert run.ended(signal.SIGINT) in {0, 130}
+    assert eventually(lambda: nothing_runs(tmp_path))
+    assert "Traceback" not in run.output
+    assert dev().ready().ended(signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize("name", ["PORT", "ADMIN_PORT"])
+def test_a_busy_port_is_one_line_and_exit_code_5(dev: Callable[..., Dev], name: str) -> None:
+    with listening() as port:
+        run = dev(**{name: str(port)})
+        assert run.ended() == 5
+    lines = run.output.splitlines()
+    assert len(lines) == 1
+    assert f"port {port} " in lines[0]
+    assert f" {name}=" in lines[0]
+
+
+def test_two_at_once_on_the_same_data_are_one_too_many(running: Dev) -> None:
+    done = slipway(running.home, "dev")
+    assert done.returncode == 4
+    assert f"process {running.process.pid}" in done.stderr
+
+
+def test_servers_that_are_given_are_used(
+    dev: Callable[..., Dev], fresh_database: DatabaseFactory, redis_url: str, tmp_path: Path
+) -> None:
+    given = {
+        "SLIPWAY_DATABASE__URL": fresh_database(migrated=False),
+        "SLIPWAY_REDIS__URL": redis_url,
+    }
+    run = dev(**given).ready()
+    assert nothing_runs(tmp_path)
+    assert sorted(path.name for path in (tmp_path / ".local").iterdir()) == [
+        "api_key", "lock", "running.json", "secret_key",
+    ]  # fmt: skip
+    assert shlex.quote(given["SLIPWAY_DATABASE__URL"]) not in run.output
+    assert run.ended(signal.SIGINT) == 0
+
+
+def test_wrong_settings_are_named(dev: Callable[..., Dev]) -> None:
+    run = dev(SLIPWAY_DATABASE__POOL_MAX="many")
+    assert run.ended() == 3
+    assert "SLIPWAY_DATABASE__POOL_MAX" in run.output

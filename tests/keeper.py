@@ -23,8 +23,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from service.config import Settings
 from service.dev.databases import create_database, drop_database
-from service.dev.postgres import Postgres
-from service.dev.redis import Redis
+from service.dev.postgres import PostgresServer
+from service.dev.redis import RedisServer
 from service.migrations.runner import upgrade
 from tests.ports import placed
 from tests.services import ServicesError
@@ -133,7 +133,7 @@ def containers() -> bool:
 @contextmanager
 def embedded_postgres(folder: Path) -> Iterator[str]:
     folder.chmod(0o711)  # PostgreSQL runs as another user when the tests run as root
-    server = Postgres(placed(folder / "postgres"), durable=False, settings=POSTGRES_SETTINGS)
+    server = PostgresServer(placed(folder / "postgres"), durable=False, settings=POSTGRES_SETTINGS)
     try:
         server.start()
         yield server.url
@@ -143,7 +143,7 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def embedded_redis(folder: Path) -> Iterator[tuple[str, int]]:
-    server = Redis(placed(folder / "redis"), databases=EMBEDDED_REDIS_DATABASES)
+    server = RedisServer(placed(folder / "redis"), databases=EMBEDDED_REDIS_DATABASES)
     try:
         server.start()
         yield server.url, EMBEDDED_REDIS_DATABASES

@@ -17,11 +17,11 @@ from service.cli.settings import SETTINGS
 from service.config import Settings
 from service.config.check import load
 from service.dev.banner import banner
+from service.dev.data_folder import locked
+from service.dev.database_setup import set_up_database
 from service.dev.errors import LocalServerError, PortInUseError
-from service.dev.folder import used_alone
-from service.dev.prepare import prepare
-from service.dev.running import FOLDER, announced
-from service.dev.stack import check_ports, development_arguments, local_servers
+from service.dev.instance import FOLDER, published
+from service.dev.servers import check_ports, development_arguments, embedded_servers
 from service.domains import DOMAINS
 from service.health.admin_port import create_admin_app
 from service.http.server.lifecycle import Lifecycle
@@ -49,7 +49,7 @@ def dev(*, port: Port = None, admin_port: AdminPort = None, data: Data = FOLDER)
     Ctrl-C stops everything.
     """
     try:
-        with _ended_by_signals(), used_alone(data.absolute()) as folder:
+        with _ended_by_signals(), locked(data.absolute()) as folder:
             _run(folder, port, admin_port)
     except PortInUseError as error:
         raise CommandError(str(error), Exit.PORT_TAKEN) from None
@@ -64,12 +64,12 @@ def _run(folder: Path, port: int | None, admin_port: int | None) -> None:
     settings = load(SETTINGS, **arguments)
     logs.configure(settings.logging)
     check_ports(settings)
-    with local_servers(SETTINGS, folder, arguments, _say) as settings:
+    with embedded_servers(SETTINGS, folder, arguments, _say) as settings:
         try:
             seeds = [domain.seed for domain in DOMAINS if domain.seed is not None]
-            prepared = asyncio.run(prepare(settings, folder, seeds, _say))
-            with announced(folder, settings):
-                uvloop.run(_serve(settings, banner(settings, prepared, folder)))
+            quick_start = asyncio.run(set_up_database(settings, folder, seeds, _say))
+            with published(folder, settings):
+                uvloop.run(_serve(settings, banner(settings, quick_start, folder)))
         finally:
             _say("stopping")
             _ignore_signals()

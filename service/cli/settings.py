@@ -9,7 +9,7 @@ from service.config import Environment, Settings
 from service.config.check import SettingsError, load
 from service.config.reasons import variable
 from service.config.sources import UnreadableSourceError
-from service.dev.running import FOLDER, Running, database_address, find
+from service.dev.instance import FOLDER, Instance, database_address, find
 from service.domains import DOMAINS
 from service.observability import logs
 from service.resources.domain import settings_of
@@ -60,7 +60,7 @@ def _merged(found: dict[str, dict[str, Any]], arguments: dict[str, Any]) -> dict
     return {name: {**found.get(name, {}), **arguments.get(name, {})} for name in found | arguments}
 
 
-def _told(settings: Settings, running: Running) -> str:
+def _told(settings: Settings, running: Instance) -> str:
     return (
         f"using the development database {database_address(settings)} of `slipway dev` (process {running.pid}, "
         f"{running.folder}); set {URL} to use another"

@@ -3,26 +3,26 @@
 from pathlib import Path
 
 from service.config import Settings
-from service.dev.prepare import Prepared
-from service.dev.running import database_address
+from service.dev.database_setup import QuickStart
+from service.dev.instance import database_address
 from service.resources.domain import Example
 
 
-def banner(settings: Settings, prepared: Prepared, folder: Path) -> str:
+def banner(settings: Settings, quick_start: QuickStart, folder: Path) -> str:
     """Return the addresses, the key, and commands that work when pasted into a shell."""
     base = _address(settings.server.host, settings.server.port)
     admin = _address(settings.server.admin_host, settings.server.admin_port)
-    key = f"-H 'X-API-Key: {prepared.api_key}'"
+    key = f"-H 'X-API-Key: {quick_start.api_key}'"
     lines = [
         "",
         f"  API       {base}/api/v1",
         f"  Docs      {base}/docs",
         f"  Admin     {admin}/readyz and {admin}/metrics",
         f"  Database  {database_address(settings)}",
-        f"  API key   {prepared.api_key}",
+        f"  API key   {quick_start.api_key}",
         "",
-        *(["  To try:", ""] if prepared.examples else []),
-        *(line for example in prepared.examples for line in _curl(example, key, f"{base}/api/v1")),
+        *(["  To try:", ""] if quick_start.examples else []),
+        *(line for example in quick_start.examples for line in _curl(example, key, f"{base}/api/v1")),
         f"  Ctrl-C stops everything. The data stays in {folder}.",
         "",
     ]

@@ -26,12 +26,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def kept_port(file: Path) -> int:
+def stable_port(file: Path) -> int:
     """Return the port noted in `file` if it is free, else a free one, which is noted.
 
     So a server keeps its address over restarts, for the tools that people have pointed at it.
     """
-    noted = noted_port(file)
+    noted = read_port(file)
     if noted is not None and is_free(noted):
         return noted
     port = free_port()
@@ -39,7 +39,7 @@ def kept_port(file: Path) -> int:
     return port
 
 
-def noted_port(file: Path) -> int | None:
+def read_port(file: Path) -> int | None:
     """Return the port in `file`, or None when there is no usable one."""
     try:
         port = int(file.read_text())

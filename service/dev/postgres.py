@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from service.dev.account import Account, unprivileged_account
-from service.dev.child import Child
+from service.dev.binaries import postgres_binaries
 from service.dev.databases import create_database
 from service.dev.errors import LocalServerError
-from service.dev.leftover import end_leftover_postgres
-from service.dev.ports import LOOPBACK, kept_port
-from service.dev.programs import postgres_programs
-from service.dev.secret import kept_secret, write_private
+from service.dev.ports import LOOPBACK, stable_port
+from service.dev.private_files import read_or_create_secret, write_private_file
+from service.dev.processes import stop_orphaned_postgres
+from service.dev.server_process import ServerProcess
+from service.dev.server_user import ServerUser, unprivileged_user
 
 USER: Final = "slipway"
 START_SECONDS: Final = 30.0
@@ -37,7 +37,7 @@ INITDB: Final = (
 VOLATILE: Final = {"fsync": "off", "full_page_writes": "off"}
 
 
-class Postgres:
+class PostgresServer:
     """A PostgreSQL on a port of 127.0.0.1, with a generated password.
 
     folder: made when it does not exist; the data in it outlives `stop`.
@@ -59,7 +59,7 @@ class Postgres:
         self._database = database
         self._durable = durable
         self._settings = {**(settings or {}), **({} if durable else VOLATILE)}
-        self._child: Child | None = None
+        self._server: ServerProcess | None = None
         self._port = 0
 
     @property
@@ -75,7 +75,7 @@ class Postgres:
     @property
     def pid(self) -> int | None:
         """The process id of the server, or None when it does not run."""
-        return self._child.pid if self._child else None
+        return self._server.pid if self._server else None
 
     def start(self) -> None:
         """Make the data if there is none, end what an earlier run left, start, and return when it answers.
@@ -83,16 +83,16 @@ class Postgres:
         Raises LocalServerError with the reason when it does not come up.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        programs = postgres_programs()
-        account = unprivileged_account(self._data, programs)
-        if account:
+        programs = postgres_binaries()
+        user = unprivileged_user(self._data, programs)
+        if user:
             self._folder.chmod(0o711)
-        end_leftover_postgres(self._data)
+        stop_orphaned_postgres(self._data)
         if not self._data.exists():
-            self._initialise(programs / "initdb", account)
+            self._initialise(programs / "initdb", user)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                self._serve(programs / "postgres", account)
+                self._serve(programs / "postgres", user)
                 break
             except LocalServerError:
                 if attempt == ATTEMPTS:
@@ -101,31 +101,31 @@ class Postgres:
 
     def stop(self) -> None:
         """Shut down in order: sessions end, a checkpoint is written. Does nothing when it does not run."""
-        if self._child:
-            self._child.stop()
+        if self._server:
+            self._server.stop()
 
-    def _initialise(self, initdb: Path, account: Account | None) -> None:
+    def _initialise(self, initdb: Path, user: ServerUser | None) -> None:
         """Make the data folder, under another name until it is whole."""
         draft, password = self._folder / "data.new", self._folder / "initdb.password"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        write_private(password, kept_secret(self._folder / "password"))
-        if account:
-            account.own(draft)
-            account.own(password)
+        write_private_file(password, read_or_create_secret(self._folder / "password"))
+        if user:
+            user.chown(draft)
+            user.chown(password)
         options = [*INITDB, f"--pgdata={draft}", f"--pwfile={password}"]
-        child = Child(initdb, self._log, stop_signals=((signal.SIGTERM, 5.0),), account=account)
+        process = ServerProcess(initdb, self._log, stop_signals=((signal.SIGTERM, 5.0),), user=user)
         try:
-            child.start(*options, *([] if self._durable else ["--no-sync"]))
-            child.wait_end(seconds=START_SECONDS)
+            process.start(*options, *([] if self._durable else ["--no-sync"]))
+            process.wait_until_exit(seconds=START_SECONDS)
         finally:
-            child.stop()
+            process.stop()
             password.unlink()
         draft.rename(self._data)
 
-    def _serve(self, postgres: Path, account: Account | None) -> None:
+    def _serve(self, postgres: Path, user: ServerUser | None) -> None:
         """Start the server and wait until it accepts connections."""
-        self._port = kept_port(self._folder / "port")
+        self._port = stable_port(self._folder / "port")
         settings = {
             "listen_addresses": LOOPBACK,
             "port": str(self._port),
@@ -133,10 +133,10 @@ class Postgres:
             "log_checkpoints": "off",
             **self._settings,
         }
-        self._child = Child(postgres, self._log, stop_signals=STOP, account=account)
+        self._server = ServerProcess(postgres, self._log, stop_signals=STOP, user=user)
         arguments = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        self._child.start("-D", str(self._data), *arguments)
-        self._child.wait_until(self._ready, seconds=START_SECONDS)
+        self._server.start("-D", str(self._data), *arguments)
+        self._server.wait_until(self._ready, seconds=START_SECONDS)
 
     def _ready(self) -> bool:
         """Whether the server says so in the last line of its pid file, as pg_ctl reads it."""
@@ -153,5 +153,5 @@ class Postgres:
             noted.touch()
 
     def _url(self, database: str) -> str:
-        password = kept_secret(self._folder / "password")
+        password = read_or_create_secret(self._folder / "password")
         return f"postgresql://{USER}:{password}@{LOOPBACK}:{self._port}/{database}"

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from service import clock
-from service.dev.child import POLL_SECONDS, Child
+from service.dev.binaries import redis_binary
 from service.dev.errors import LocalServerError
-from service.dev.ports import LOOPBACK, is_free, kept_port, noted_port
-from service.dev.programs import redis_program
-from service.dev.secret import kept_secret, write_private
+from service.dev.ports import LOOPBACK, is_free, read_port, stable_port
+from service.dev.private_files import read_or_create_secret, write_private_file
+from service.dev.server_process import POLL_SECONDS, ServerProcess
 
 START_SECONDS: Final = 15.0
 ATTEMPTS: Final = 3
@@ -19,7 +19,7 @@ ANSWER_SECONDS: Final = 1.0
 STOP: Final = ((signal.SIGTERM, 5.0),)
 
 
-class Redis:
+class RedisServer:
     """A Redis on a port of 127.0.0.1, with a generated password. It keeps nothing over a restart.
 
     folder: made when it does not exist.
@@ -29,7 +29,7 @@ class Redis:
     def __init__(self, folder: Path, *, databases: int = 16) -> None:
         self._folder = folder
         self._databases = databases
-        self._child: Child | None = None
+        self._server: ServerProcess | None = None
         self._port = 0
 
     @property
@@ -40,7 +40,7 @@ class Redis:
     @property
     def pid(self) -> int | None:
         """The process id of the server, or None when it does not run."""
-        return self._child.pid if self._child else None
+        return self._server.pid if self._server else None
 
     def start(self) -> None:
         """End what an earlier run left, start, and return when it answers.
@@ -48,7 +48,7 @@ class Redis:
         Raises LocalServerError with the reason when it does not come up.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._end_leftover()
+        self._stop_orphan()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 self._serve()
@@ -59,21 +59,21 @@ class Redis:
 
     def stop(self) -> None:
         """Stop it. Does nothing when it does not run."""
-        if self._child:
-            self._child.stop()
+        if self._server:
+            self._server.stop()
 
     @property
     def _password(self) -> str:
-        return kept_secret(self._folder / "password")
+        return read_or_create_secret(self._folder / "password")
 
     def _serve(self) -> None:
-        self._port = kept_port(self._folder / "port")
+        self._port = stable_port(self._folder / "port")
         configuration = self._folder / "redis.conf"
         # In a file, because an argument would show the password to everyone who lists processes.
-        write_private(configuration, self._configuration())
-        self._child = Child(redis_program(), self._folder / "log", stop_signals=STOP, account=None)
-        self._child.start(str(configuration))
-        self._child.wait_until(lambda: self._answers("PING", "+PONG"), seconds=START_SECONDS)
+        write_private_file(configuration, self._configuration())
+        self._server = ServerProcess(redis_binary(), self._folder / "log", stop_signals=STOP, user=None)
+        self._server.start(str(configuration))
+        self._server.wait_until(lambda: self._answers("PING", "+PONG"), seconds=START_SECONDS)
 
     def _configuration(self) -> str:
         return (
@@ -81,9 +81,9 @@ class Redis:
             f'dir "{self._folder}"\nsave ""\nappendonly no\n'
         )
 
-    def _end_leftover(self) -> None:
+    def _stop_orphan(self) -> None:
         """Shut down a Redis on the noted port if it takes our password: then it is ours."""
-        port = noted_port(self._folder / "port")
+        port = read_port(self._folder / "port")
         if port is None or is_free(port):
             return
         self._port = port

@@ -154,8 +154,8 @@ async def test_trial_that_fails_in_an_odd_way_is_not_the_last(
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[local.Redis]:
-    server = local.Redis(placed(tmp_path / "redis"))
+def own(tmp_path: Path) -> Iterator[local.RedisServer]:
+    server = local.RedisServer(placed(tmp_path / "redis"))
     server.start()
     yield server
     server.stop()
@@ -163,7 +163,7 @@ def own(tmp_path: Path) -> Iterator[local.Redis]:
 
 @pytest.mark.parametrize("between", [None, b"\xff\xfe of no encoding"])
 async def test_rotated_password_needs_no_restart(
-    own: local.Redis,
+    own: local.RedisServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,

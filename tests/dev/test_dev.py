@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from service.dev.leftover import command_of, is_running, noted_pid
-from service.dev.ports import is_free, noted_port
+from service.dev.ports import is_free, read_port
+from service.dev.processes import command_of, is_running, read_pid
 from tests.conftest import DatabaseFactory
 from tests.dev.help import eventually, listening, processes
 from tests.ports import next_port, placed
@@ -139,7 +139,7 @@ def servers(home: Path) -> list[int]:
 
 def nothing_runs(home: Path) -> bool:
     """Whether neither PostgreSQL nor Redis of this folder is there."""
-    redis = noted_port(home / ".local" / "redis" / "port")
+    redis = read_port(home / ".local" / "redis" / "port")
     return not servers(home) and (redis is None or is_free(redis))
 
 
@@ -211,7 +211,7 @@ def test_nothing_falls_onto_its_database_that_serves_or_names_another(
 
 def test_after_a_kill_it_starts_again_with_the_data(dev: Callable[..., Dev], tmp_path: Path) -> None:
     killed = dev().ready()
-    postmaster = noted_pid(tmp_path / ".local" / "postgres" / "data" / "postmaster.pid")
+    postmaster = read_pid(tmp_path / ".local" / "postgres" / "data" / "postmaster.pid")
     assert postmaster
     assert killed.ended(signal.SIGKILL) == -signal.SIGKILL
     told = slipway(tmp_path, "migrate", "--check")

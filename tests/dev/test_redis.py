@@ -6,23 +6,23 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.dev.leftover import command_of, is_running
-from service.dev.redis import Redis
-from service.dev.secret import kept_secret
+from service.dev.private_files import read_or_create_secret
+from service.dev.processes import command_of, is_running
+from service.dev.redis import RedisServer
 from tests.dev.help import listening
 from tests.ports import placed
 
-Maker = Callable[[], Redis]
+Maker = Callable[[], RedisServer]
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Maker]:
     """Makes servers on one and the same folder, as one run of the service after the other does."""
     folder = placed(tmp_path / "redis")
-    made: list[Redis] = []
+    made: list[RedisServer] = []
 
-    def make() -> Redis:
-        made.append(Redis(folder, databases=20))
+    def make() -> RedisServer:
+        made.append(RedisServer(folder, databases=20))
         return made[-1]
 
     yield make
@@ -30,7 +30,7 @@ def server(tmp_path: Path) -> Iterator[Maker]:
         one.stop()
 
 
-def pid_of(server: Redis) -> int:
+def pid_of(server: RedisServer) -> int:
     assert server.pid
     return server.pid
 
@@ -47,7 +47,7 @@ def test_it_answers_and_has_as_many_databases_as_asked(server: Maker) -> None:
 def test_only_the_password_opens_it_and_no_process_list_shows_it(server: Maker, tmp_path: Path) -> None:
     one = server()
     one.start()
-    password = kept_secret(tmp_path / "redis" / "password")
+    password = read_or_create_secret(tmp_path / "redis" / "password")
     for name in ("password", "redis.conf"):
         assert (tmp_path / "redis" / name).stat().st_mode & 0o777 == 0o600
     assert password not in command_of(pid_of(one))

@@ -1,6 +1,6 @@
 """One thread for what blocks: starting and stopping servers, while the loop carries on with clients.
 
-A server ends with the thread that started it (service/dev/child.py), so the thread must outlive every server.
+A server ends with the thread that started it (service/dev/server_process.py), so the thread must outlive every server.
 """
 
 import asyncio

@@ -10,11 +10,11 @@ from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from service.dev import postgres, redis
-from service.dev.account import unprivileged_account
-from service.dev.child import Child
+from service.dev.binaries import postgres_binaries
 from service.dev.databases import create_database, drop_database
 from service.dev.postgres import START_SECONDS, STOP
-from service.dev.programs import postgres_programs
+from service.dev.server_process import ServerProcess
+from service.dev.server_user import unprivileged_user
 from tests.keeper import POSTGRES_SETTINGS, migrate
 from tests.ports import placed
 
@@ -22,7 +22,7 @@ Mode = Literal["fast", "immediate"]
 TEMPLATE = "template_of_faults"
 
 
-class Postgres(postgres.Postgres):
+class Postgres(postgres.PostgresServer):
     """Not durable against a power cut, and yet losing nothing when it is killed."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
@@ -51,14 +51,16 @@ class Postgres(postgres.Postgres):
         shutil.copy2(self._folder / "password", folder / "password")
         (folder / "database").touch()
         data = folder / "data"
-        account = unprivileged_account(self._data, postgres_programs())
-        if account:
-            account.own(folder)
-        child = Child(
-            postgres_programs() / "pg_basebackup", folder / "log", stop_signals=STOP, account=account
+        user = unprivileged_user(self._data, postgres_binaries())
+        if user:
+            user.chown(folder)
+        process = ServerProcess(
+            postgres_binaries() / "pg_basebackup", folder / "log", stop_signals=STOP, user=user
         )
-        child.start("--dbname", self.url, "--pgdata", str(data), "--write-recovery-conf", "--checkpoint=fast")
-        child.wait_end(seconds=START_SECONDS)
+        process.start(
+            "--dbname", self.url, "--pgdata", str(data), "--write-recovery-conf", "--checkpoint=fast"
+        )
+        process.wait_until_exit(seconds=START_SECONDS)
         return Postgres(folder)
 
     def drop(self, name: str) -> None:
@@ -84,7 +86,7 @@ class Postgres(postgres.Postgres):
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
 
-class Redis(redis.Redis):
+class Redis(redis.RedisServer):
     """One that can be frozen."""
 
     def __init__(self, folder: Path) -> None:

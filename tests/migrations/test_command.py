@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from service.dev.programs import postgres_programs
+from service.dev.binaries import postgres_binaries
 from service.migrations import revisions, runner
 from tests.conftest import DatabaseFactory
 from tests.migrations.conftest import settings_for
@@ -23,7 +23,7 @@ EMPTY = ("migrate", "--sql", "--from", "none")
 
 def psql(url: str, script: str) -> subprocess.CompletedProcess[str]:
     """Run a script as psql does when it is told nothing else."""
-    program = postgres_programs() / "psql"
+    program = postgres_binaries() / "psql"
     return subprocess.run(
         [program, "--no-psqlrc", "--quiet", url],
         input=script, capture_output=True, text=True, timeout=60, check=False,
@@ -32,7 +32,7 @@ def psql(url: str, script: str) -> subprocess.CompletedProcess[str]:
 
 def dump(url: str) -> list[str]:
     """The schema as pg_dump writes it, and the revision."""
-    command = [str(postgres_programs() / "pg_dump"), "--schema-only", "--no-owner", url]
+    command = [str(postgres_binaries() / "pg_dump"), "--schema-only", "--no-owner", url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if "server version mismatch" in done.stderr:
         pytest.skip("the server of this run is newer than the pg_dump at hand")

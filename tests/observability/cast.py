@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
-from service.dev.redis import Redis
+from service.dev.redis import RedisServer
 from tests.process.served import Served
 from tests.security.issuer import Issuer
 
@@ -14,7 +14,7 @@ class Cast:
 
     pods: list[Served]
     unmigrated: Served
-    redis: Redis
+    redis: RedisServer
     database_url: str
     keys: list[str]
     admin_key: str

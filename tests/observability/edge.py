@@ -8,8 +8,8 @@ from signal import SIGKILL, SIGTERM
 
 import httpx2
 
-from service.dev.child import Child
 from service.dev.ports import LOOPBACK
+from service.dev.server_process import ServerProcess
 from tests.observability.rules import HOST
 from tests.ports import next_port
 from tests.tls.terminator import Authority
@@ -27,8 +27,10 @@ def edge(program: str, folder: Path) -> Iterator[int]:
     routes = folder / "routes.yml"
     routes.write_text(json.dumps({"tls": {"certificates": [{"certFile": file, "keyFile": file}]}}), "utf-8")
     port = next_port()
-    child = Child(Path(program), folder / "log", stop_signals=((SIGTERM, 10.0), (SIGKILL, 5.0)), account=None)
-    child.start(
+    process = ServerProcess(
+        Path(program), folder / "log", stop_signals=((SIGTERM, 10.0), (SIGKILL, 5.0)), user=None
+    )
+    process.start(
         f"--entrypoints.metrics.address={LOOPBACK}:{port}",
         f"--entrypoints.websecure.address={LOOPBACK}:{next_port()}",
         "--entrypoints.websecure.http.tls=true",
@@ -38,10 +40,10 @@ def edge(program: str, folder: Path) -> Iterator[int]:
         "--global.sendanonymoususage=false",
     )
     try:
-        child.wait_until(lambda: _tells(port), seconds=START_SECONDS)
+        process.wait_until(lambda: _tells(port), seconds=START_SECONDS)
         yield port
     finally:
-        child.stop()
+        process.stop()
 
 
 def _tells(port: int) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.dev.redis import Redis
+from service.dev.redis import RedisServer
 from tests.observability import rules
 from tests.observability.cast import Cast
 from tests.observability.edge import edge
@@ -65,7 +65,7 @@ def evidence(folder: Path, services: Client) -> Iterator[Evidence]:
     with ExitStack() as stack:
         found = loki_program(folder)
         lines = stack.enter_context(loki(found, folder / "loki")) if found else None
-        redis = Redis(folder / "redis")
+        redis = RedisServer(folder / "redis")
         redis.start()
         stack.callback(redis.stop)
         url = services.create_database("observed", migrated=True)
@@ -77,7 +77,7 @@ def evidence(folder: Path, services: Client) -> Iterator[Evidence]:
 
 
 async def _run(
-    stack: ExitStack, folder: Path, services: Client, redis: Redis, url: str
+    stack: ExitStack, folder: Path, services: Client, redis: RedisServer, url: str
 ) -> tuple[Prometheus, tuple[float, float, float]]:
     scopes = ("catalog:read", "catalog:write")
     migration = asyncio.create_task(_migrate(_made(folder / "migration"), url))

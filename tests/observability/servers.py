@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import httpx2
 import yaml
 
-from service.dev.child import Child
 from service.dev.ports import LOOPBACK
+from service.dev.server_process import ServerProcess
 from tests.observability.programs import program
 from tests.ports import next_port
 
@@ -174,11 +174,11 @@ Server = Any  # one of the two
 
 @contextmanager
 def _running(path: str, log: Path, api: Server, *arguments: str) -> Iterator[Server]:
-    child = Child(Path(path), log, stop_signals=((SIGTERM, 10.0), (SIGKILL, 5.0)), account=None)
-    child.start(*arguments)
+    process = ServerProcess(Path(path), log, stop_signals=((SIGTERM, 10.0), (SIGKILL, 5.0)), user=None)
+    process.start(*arguments)
     try:
-        child.wait_until(api.ready, seconds=START_SECONDS)
+        process.wait_until(api.ready, seconds=START_SECONDS)
         yield api
     finally:
         api.close()
-        child.stop()
+        process.stop()

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, TypeVar
 
 import httpx2
 
-from service.dev.child import command_line
 from service.dev.ports import LOOPBACK
+from service.dev.server_process import command_line
 from tests.ports import next_port
 
 SLIPWAY = str(Path(sys.executable).with_name("slipway"))
@@ -94,7 +94,7 @@ class Served:
                 command_line(
                     Path(self.program[0]),
                     [*self.program[1:], "serve"],
-                    account=None,
+                    user=None,
                     on_parent_death=signal.SIGKILL,
                 ),
                 cwd=home,

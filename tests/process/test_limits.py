@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from service.dev.redis import Redis
+from service.dev.redis import RedisServer
 from tests.ports import placed
 from tests.process.conftest import Serve
 from tests.process.served import Served, eventually
@@ -20,9 +20,9 @@ LIMIT = 10
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[Redis]:
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis of this test's own, to fill and to stop."""
-    server = Redis(placed(tmp_path / "redis"))
+    server = RedisServer(placed(tmp_path / "redis"))
     server.start()
     yield server
     server.stop()
@@ -34,7 +34,7 @@ def strict(serve: Serve, **settings: object) -> Served:
     return serve(**{**given, **settings}).ready()
 
 
-def test_two_processes_count_together_through_redis(serve: Serve, own_redis: Redis) -> None:
+def test_two_processes_count_together_through_redis(serve: Serve, own_redis: RedisServer) -> None:
     # With patience: whoever is given up on a busy machine is not counted together.
     pair = [strict(serve, redis__url=own_redis.url, redis__timeout=5) for _ in range(2)]
     answers = [pair[n % 2].api.get(LIST) for n in range(LIMIT + 6)]
@@ -47,7 +47,9 @@ def test_two_processes_count_together_through_redis(serve: Serve, own_redis: Red
     assert pair[0].api.get("/health").status_code == 200
 
 
-def test_three_processes_admit_the_limit_through_a_restart_of_redis(serve: Serve, own_redis: Redis) -> None:
+def test_three_processes_admit_the_limit_through_a_restart_of_redis(
+    serve: Serve, own_redis: RedisServer
+) -> None:
     given = {"rate_limit__requests": 600, "rate_limit__window": 3600, "security__anonymous": "read"}
     trio = [
         serve(redis__url=own_redis.url, redis__retry_after=0.3, redis__timeout=1, **given) for _ in range(3)

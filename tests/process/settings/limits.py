@@ -2,7 +2,7 @@
 
 import redis
 
-from service.dev.redis import Redis
+from service.dev.redis import RedisServer
 from tests.ports import placed
 from tests.process.served import eventually
 from tests.process.settings.table import Given, Place, Running, process, setting
@@ -11,9 +11,9 @@ LIST = "/api/v1/categories"
 WRONG = {"X-API-Key": f"slw_{'0' * 12}_{'x' * 43}"}
 
 
-def own_redis(place: Place) -> Redis:
+def own_redis(place: Place) -> RedisServer:
     """A Redis that stops with the test."""
-    server = Redis(placed(place.home / "redis"))
+    server = RedisServer(placed(place.home / "redis"))
     place.closing.append(server.stop)
     server.start()
     place.servers["redis"] = server

@@ -10,29 +10,29 @@ import time
 from pathlib import Path
 
 from service import clock
-from service.dev.child import POLL_SECONDS
 from service.dev.errors import LocalServerError
+from service.dev.server_process import POLL_SECONDS
 
 ORDERLY_SECONDS = 15.0
 FORCED_SECONDS = 5.0
 
 
-def end_leftover_postgres(data: Path) -> None:
+def stop_orphaned_postgres(data: Path) -> None:
     """End a postgres that still serves `data`, and remove a pid file whose process is none.
 
     PostgreSQL refuses to start when the number in its pid file belongs to any living process. In a container,
     where numbers are few and start again from 1, that is usually another program.
     """
     file = data / "postmaster.pid"
-    pid = noted_pid(file)
+    pid = read_pid(file)
     if pid is None:
         return
     if is_running(pid) and str(data) in command_of(pid):
-        end_process(pid, orderly=signal.SIGINT, forced=signal.SIGQUIT)
+        stop_process(pid, orderly=signal.SIGINT, forced=signal.SIGQUIT)
     file.unlink(missing_ok=True)
 
 
-def noted_pid(file: Path) -> int | None:
+def read_pid(file: Path) -> int | None:
     """Return the process id in the first line of a pid file, or None when there is none."""
     try:
         return int(file.read_text().split(maxsplit=1)[0])
@@ -40,7 +40,7 @@ def noted_pid(file: Path) -> int | None:
         return None
 
 
-def end_process(pid: int, *, orderly: signal.Signals, forced: signal.Signals) -> None:
+def stop_process(pid: int, *, orderly: signal.Signals, forced: signal.Signals) -> None:
     """End a process that is not a child of this one, and wait until it is gone."""
     for number, seconds in (
         (orderly, ORDERLY_SECONDS),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from service.config import Settings
 from service.database import Database
-from service.dev.secret import noted_secret, write_private
-from service.dev.stack import Say
+from service.dev.private_files import read_secret, write_private_file
+from service.dev.servers import Report
 from service.migrations.runner import upgrade
 from service.resources.domain import Example, Seed
 from service.security.api_keys.verifier import ApiKeyVerifier, create_key
@@ -19,14 +19,14 @@ SERVER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Prepared:
+class QuickStart:
     """An API key with all scopes, and example requests."""
 
     api_key: str
     examples: Sequence[Example]
 
 
-async def prepare(settings: Settings, folder: Path, seeds: Sequence[Seed], say: Say) -> Prepared:
+async def set_up_database(settings: Settings, folder: Path, seeds: Sequence[Seed], say: Report) -> QuickStart:
     """Migrate, load the sample data of each domain that has no rows yet, and find or make the API key.
 
     Raises DatabaseUnavailableError or MigrationFailedError.
@@ -40,18 +40,18 @@ async def prepare(settings: Settings, folder: Path, seeds: Sequence[Seed], say: 
                 if await seed.is_empty(session):
                     say(await seed.load(session))
             examples = [example for seed in seeds for example in await seed.examples(session)]
-        return Prepared(await _api_key(database, folder / "api_key"), examples)
+        return QuickStart(await _api_key(database, folder / "api_key"), examples)
     finally:
         await database.stop()
 
 
 async def _api_key(database: Database, file: Path) -> str:
     """Return the key in `file` if it still opens this database, else a new one, which is kept there."""
-    kept = noted_secret(file)
+    kept = read_secret(file)
     with contextlib.suppress(RefusedError):
         if kept and await ApiKeyVerifier(database, cache_seconds=0).verify(kept):
             return kept
     async with database.session() as session:
         _, made = await create_key(session, name="slipway dev", scopes=[ADMIN])
-    write_private(file, made + "\n")
+    write_private_file(file, made + "\n")
     return made

@@ -12,15 +12,15 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import SecretStr
 
 from service.config import Settings
-from service.dev.leftover import noted_pid
-from service.dev.secret import noted_secret, write_private
+from service.dev.private_files import read_secret, write_private_file
+from service.dev.processes import read_pid
 
 FOLDER = Path(".local")  # the default folder of `slipway dev`
 FILE = "running.json"
 
 
 @dataclass(frozen=True)
-class Running:
+class Instance:
     """A running `slipway dev`: its process, its folder, and its `database` settings."""
 
     pid: int | None
@@ -29,24 +29,24 @@ class Running:
 
 
 @contextmanager
-def announced(folder: Path, settings: Settings) -> Iterator[None]:
+def published(folder: Path, settings: Settings) -> Iterator[None]:
     """Write the record for `find`, with passwords, to a file that only its owner can read."""
     file = folder / FILE
     given = {name: _plain(getattr(settings.database, name)) for name in settings.database.model_fields_set}
-    write_private(file, json.dumps({"database": given}) + "\n")
+    write_private_file(file, json.dumps({"database": given}) + "\n")
     try:
         yield
     finally:
         file.unlink(missing_ok=True)
 
 
-def find(folder: Path) -> Running | None:
+def find(folder: Path) -> Instance | None:
     """Return the `slipway dev` running in this folder, or None. Ignores the file of a killed one."""
     folder = folder.absolute()
-    told = noted_secret(folder / FILE)
+    told = read_secret(folder / FILE)
     if told is None or not _held(folder / "lock"):
         return None
-    return Running(noted_pid(folder / "lock"), folder, json.loads(told)["database"])
+    return Instance(read_pid(folder / "lock"), folder, json.loads(told)["database"])
 
 
 def database_address(settings: Settings) -> str:
@@ -60,7 +60,7 @@ def database_address(settings: Settings) -> str:
 
 
 def _held(file: Path) -> bool:
-    """Whether a process holds the lock of `used_alone`."""
+    """Whether a process holds the lock of `locked`."""
     with file.open() as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

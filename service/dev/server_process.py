@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from service import clock
-from service.dev.account import Account
 from service.dev.errors import LocalServerError, last_lines
+from service.dev.server_user import ServerUser
 
 POLL_SECONDS = 0.02
 # Nothing of the caller's environment: no secret reaches a server, no locale or PG* variable changes one.
@@ -20,21 +20,21 @@ ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
 
 
 def command_line(
-    program: Path, arguments: Sequence[str], *, account: Account | None, on_parent_death: signal.Signals
+    program: Path, arguments: Sequence[str], *, user: ServerUser | None, on_parent_death: signal.Signals
 ) -> list[str]:
     """Return the command that runs a program through launch.py."""
     options = {
         "parent": os.getpid(),
         "signal": int(on_parent_death),
-        "uid": account.uid if account else None,
-        "gid": account.gid if account else None,
-        "see_all": account.see_all if account else False,
+        "uid": user.uid if user else None,
+        "gid": user.gid if user else None,
+        "bypass_permissions": user.bypass_permissions if user else False,
     }
     launcher = str(Path(__file__).with_name("launch.py"))
     return [sys.executable, "-I", "-S", launcher, json.dumps(options), str(program), *arguments]
 
 
-class Child:
+class ServerProcess:
     """A running server. To be started in the main thread: the kernel ends it with the thread that started it.
 
     stop_signals: what to send, and how many seconds to give it each time; SIGKILL comes last by itself.
@@ -46,12 +46,12 @@ class Child:
         log: Path,
         *,
         stop_signals: Sequence[tuple[signal.Signals, float]],
-        account: Account | None,
+        user: ServerUser | None,
     ) -> None:
         self._program = program
         self._log = log
         self._stop_signals = stop_signals
-        self._account = account
+        self._user = user
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -62,7 +62,7 @@ class Child:
     def start(self, *arguments: str) -> None:
         """Start the program in a session of its own; its output goes to the log, which begins anew."""
         command = command_line(
-            self._program, arguments, account=self._account, on_parent_death=self._stop_signals[0][0]
+            self._program, arguments, user=self._user, on_parent_death=self._stop_signals[0][0]
         )
         with self._log.open("wb") as log:
             self._process = spawn(command, log)
@@ -80,7 +80,7 @@ class Child:
                 )
             time.sleep(POLL_SECONDS)
 
-    def wait_end(self, *, seconds: float) -> None:
+    def wait_until_exit(self, *, seconds: float) -> None:
         """Wait for the end of a program that ends by itself. Raises LocalServerError unless it ended well."""
         assert self._process is not None
         try:

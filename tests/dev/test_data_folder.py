@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from service.dev.ports import free_port, is_free, kept_port, noted_port
-from service.dev.secret import kept_secret
+from service.dev.ports import free_port, is_free, read_port, stable_port
+from service.dev.private_files import read_or_create_secret
 from tests.dev.help import listening
 
 
@@ -15,34 +15,34 @@ def test_a_port_is_free_until_someone_listens() -> None:
 
 def test_a_port_is_kept_while_it_is_free(tmp_path: Path) -> None:
     file = tmp_path / "port"
-    port = kept_port(file)
-    assert kept_port(file) == port == noted_port(file)
+    port = stable_port(file)
+    assert stable_port(file) == port == read_port(file)
     with listening(port):
-        other = kept_port(file)
+        other = stable_port(file)
     assert other != port
-    assert noted_port(file) == other
+    assert read_port(file) == other
 
 
 def test_a_spoilt_note_is_as_good_as_none(tmp_path: Path) -> None:
     file = tmp_path / "port"
     for text in ("", "x", "0", "70000", "-1"):
         file.write_text(text)
-        assert noted_port(file) is None
-    assert 0 < kept_port(file) == noted_port(file)
+        assert read_port(file) is None
+    assert 0 < stable_port(file) == read_port(file)
     assert free_port() > 0
 
 
 def test_a_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     file = tmp_path / "secret"
-    secret = kept_secret(file)
+    secret = read_or_create_secret(file)
     assert len(secret) >= 43
-    assert kept_secret(file) == secret
+    assert read_or_create_secret(file) == secret
     assert file.stat().st_mode & 0o777 == 0o600
-    assert kept_secret(tmp_path / "other") != secret
+    assert read_or_create_secret(tmp_path / "other") != secret
 
 
 def test_an_empty_secret_is_made_anew(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.touch()
-    assert kept_secret(file)
+    assert read_or_create_secret(file)
     assert file.stat().st_mode & 0o777 == 0o600

@@ -9,11 +9,11 @@ from service.config import Environment, Settings
 from service.config.check import load
 from service.dev.errors import PortInUseError
 from service.dev.ports import is_free
-from service.dev.postgres import Postgres
-from service.dev.redis import Redis
-from service.dev.secret import kept_secret
+from service.dev.postgres import PostgresServer
+from service.dev.private_files import read_or_create_secret
+from service.dev.redis import RedisServer
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 Arguments = dict[str, dict[str, Any]]
 
 
@@ -30,7 +30,7 @@ def development_arguments(
     if "drain_delay" not in given.server.model_fields_set:
         development["server"] = {"drain_delay": 0.0}  # no load balancer has to notice
     if "secret_key" not in given.security.model_fields_set:
-        development["security"] = {"secret_key": kept_secret(folder / "secret_key")}
+        development["security"] = {"secret_key": read_or_create_secret(folder / "secret_key")}
     ports = {"port": port, "admin_port": admin_port}
     development.setdefault("server", {}).update({name: n for name, n in ports.items() if n is not None})
     return development
@@ -52,7 +52,9 @@ def check_ports(settings: Settings) -> None:
 
 
 @contextmanager
-def local_servers(kind: type[Settings], folder: Path, arguments: Arguments, say: Say) -> Iterator[Settings]:
+def embedded_servers(
+    kind: type[Settings], folder: Path, arguments: Arguments, say: Report
+) -> Iterator[Settings]:
     """Start what was not given, yield the settings to use it, and stop it in order.
 
     PostgreSQL is given by SLIPWAY_DATABASE__URL or …__HOST, Redis likewise; Redis may also be disabled.
@@ -61,14 +63,14 @@ def local_servers(kind: type[Settings], folder: Path, arguments: Arguments, say:
     arguments = dict(arguments)
     with ExitStack() as running:
         if not {"url", "host"} & given.database.model_fields_set:
-            postgres = Postgres(folder / "postgres")
+            postgres = PostgresServer(folder / "postgres")
             say("starting PostgreSQL" if postgres.exists else "making a PostgreSQL database, this once")
             running.callback(postgres.stop)
             postgres.start()
             arguments["database"] = {"url": postgres.url}
         if given.redis.enabled and not {"url", "host"} & given.redis.model_fields_set:
             say("starting Redis")
-            redis = Redis(folder / "redis")
+            redis = RedisServer(folder / "redis")
             running.callback(redis.stop)
             redis.start()
             arguments["redis"] = {"url": redis.url}

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.dev.errors import FolderInUseError
-from service.dev.leftover import noted_pid
+from service.dev.processes import read_pid
 
 
 @contextmanager
-def used_alone(folder: Path) -> Iterator[Path]:
+def locked(folder: Path) -> Iterator[Path]:
     """Make the folder if needed and hold it. Raises FolderInUseError while another process does.
 
     The kernel lets go of the lock with the process, however it ends: a lock is never left behind.
@@ -22,7 +22,7 @@ def used_alone(folder: Path) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FolderInUseError(
-                f"the data in {folder} is in use by process {noted_pid(folder / 'lock')}: stop that one first"
+                f"the data in {folder} is in use by process {read_pid(folder / 'lock')}: stop that one first"
             ) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")

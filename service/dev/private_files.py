@@ -5,17 +5,17 @@ import secrets
 from pathlib import Path
 
 
-def kept_secret(file: Path) -> str:
+def read_or_create_secret(file: Path) -> str:
     """Return the secret in `file`; make one (256 bits, URL-safe) when there is none. Its mode is 0600."""
-    found = noted_secret(file)
+    found = read_secret(file)
     if found is not None:
         return found
     made = secrets.token_urlsafe(32)
-    write_private(file, made + "\n")
+    write_private_file(file, made + "\n")
     return made
 
 
-def noted_secret(file: Path) -> str | None:
+def read_secret(file: Path) -> str | None:
     """Return the secret in `file`, or None when there is none."""
     try:
         return file.read_text().strip() or None
@@ -23,7 +23,7 @@ def noted_secret(file: Path) -> str | None:
         return None
 
 
-def write_private(file: Path, text: str) -> None:
+def write_private_file(file: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     draft = file.with_name(file.name + ".new")
     draft.unlink(missing_ok=True)

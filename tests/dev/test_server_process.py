@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from service.dev.leftover import is_running
-from service.dev.postgres import Postgres
+from service.dev.postgres import PostgresServer
+from service.dev.processes import is_running
 from tests.dev.conftest import Run
 from tests.dev.help import ask, eventually
 
 PARENT = """
 import signal, sys, time
 from pathlib import Path
-from service.dev.postgres import Postgres
-from service.dev.redis import Redis
+from service.dev.postgres import PostgresServer
+from service.dev.redis import RedisServer
 signal.signal(signal.SIGINT, lambda *_: print("interrupted", flush=True))
-servers = [Postgres(Path(sys.argv[1]) / "postgres"), Redis(Path(sys.argv[1]) / "redis")]
+servers = [PostgresServer(Path(sys.argv[1]) / "postgres"), RedisServer(Path(sys.argv[1]) / "redis")]
 for server in servers:
     server.start()
 print(*[server.pid for server in servers], servers[0].url, flush=True)
@@ -52,7 +52,7 @@ def test_they_end_in_order_when_their_parent_is_killed(
     parent.kill()
     assert eventually(lambda: not any(is_running(pid) for pid in pids))
     assert "database system is shut down" in (tmp_path / "postgres" / "log").read_text()
-    again = Postgres(tmp_path / "postgres")
+    again = PostgresServer(tmp_path / "postgres")
     try:
         again.start()
         assert run(ask(again.url, "SELECT answer FROM kept")) == 42

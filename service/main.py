@@ -37,6 +37,7 @@ from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.routes import routers_of
 from service.security.access import Gate, check_ungated
 from service.security.api_keys import routes as api_keys
+from service.security.api_keys.expiry import REPORT_SECONDS, KeyExpiry
 from service.security.api_keys.last_use import WRITE_SECONDS
 from service.security.api_keys.verifier import ApiKeyVerifier
 from service.security.rate_limits.limiter import COUNT_SECONDS, RateLimiter
@@ -126,7 +127,7 @@ def _jobs(
     jobs = [
         Job("health", health.refresh, 2),
         Job("pools", database.report, 1),
-        Job("key-expiry", keys.report, 120, first=5),
+        Job("key-expiry", KeyExpiry(database).report, REPORT_SECONDS, first=5),
         Job("key-last-used", keys.last_use.write, WRITE_SECONDS, first=WRITE_SECONDS),
         Job("token-keys", tokens.renew, 30, first=5),
     ]

@@ -12,14 +12,8 @@ from service.cli.settings import load_settings
 from service.config import Settings
 from service.main import create_app
 from service.models.api_key import ApiKey
-from service.security.api_keys.verifier import (
-    SCOPE,
-    NoSuchKeyError,
-    create_key,
-    list_keys,
-    revoke_key,
-    unknown_scope,
-)
+from service.security.api_keys.commands import NoSuchKeyError, create_key, list_keys, revoke_key
+from service.security.scope_names import SCOPE, describe_unknown
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
@@ -37,7 +31,7 @@ def create(
     settings = load_settings()
     known = create_app(settings).state.scopes
     shaped = [one for one in scope if SCOPE.fullmatch(one)]  # `create_key` reports the others
-    if unknown := [text for one in shaped if (text := unknown_scope(one, known))]:
+    if unknown := [text for one in shaped if (text := describe_unknown(one, known))]:
         raise CommandError("\n".join(unknown), Exit.USAGE)
     expires_at = clock.now() + timedelta(days=days) if days is not None else None
     key, text = run(_create(settings, name=name, scopes=scope, expires_at=expires_at))

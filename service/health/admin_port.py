@@ -11,8 +11,7 @@ from starlette_exporter import handle_metrics
 
 from service import __version__
 from service.health.probes import Health
-from service.http.handwritten.strictness import any_query
-from service.http.openapi import responses_of
+from service.http.handwritten import any_query, responses_of
 from service.http.problems import Unavailable
 from service.migrations import revisions
 

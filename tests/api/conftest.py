@@ -11,7 +11,7 @@ from httpx2 import ASGITransport, AsyncClient
 from service.config import Settings
 from service.database import Database
 from service.main import create_app
-from service.security.api_keys.verifier import create_key
+from service.security.api_keys.commands import create_key
 from tests.asgi import lifespan
 
 Json = dict[str, Any]

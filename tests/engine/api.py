@@ -19,7 +19,7 @@ from service.resources.domain import Domain, settings_of
 from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
-from service.security.api_keys.verifier import create_key
+from service.security.api_keys.commands import create_key
 from tests.asgi import lifespan
 
 Json = dict[str, Any]

@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 
 from service.actor import Actor, acting_as
 from service.database import Database
-from service.http.handwritten.session import SessionDep
+from service.http.handwritten import SessionDep
 from service.jobs.periodic import Job, periodically
 from service.resources.declaration import Change, Hooks
 from service.security.access import require_scope

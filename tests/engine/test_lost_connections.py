@@ -14,7 +14,7 @@ from service.database import ConnectionLostError, Database, DatabaseUnavailableE
 from service.database.connect import connect
 from service.dev.ports import LOOPBACK
 from service.resources.declaration import Change, Hooks
-from service.security.api_keys.verifier import create_key
+from service.security.api_keys.commands import create_key
 from tests.conftest import DatabaseFactory
 from tests.engine.api import BASE, filled, running, settings_for, unique
 from tests.engine.conftest import Shop

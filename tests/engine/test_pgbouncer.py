@@ -9,7 +9,7 @@ from httpx2 import ASGITransport, AsyncClient
 
 from service.config import Settings
 from service.main import create_app
-from service.security.api_keys.verifier import create_key
+from service.security.api_keys.commands import create_key
 from tests.api.conftest import unique
 from tests.asgi import lifespan
 from tests.bouncer import bounced, needs_pgbouncer

@@ -16,7 +16,7 @@ from service.database import Database, DatabaseUnavailableError
 from service.dev.ports import LOOPBACK
 from service.health.probes import CACHE_SECONDS
 from service.main import create_app
-from service.security.api_keys.verifier import create_key
+from service.security.api_keys.commands import create_key
 from tests.asgi import lifespan
 from tests.faults.proxy import Endpoint, Proxy
 

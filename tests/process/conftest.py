@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from service.cli import application
 from service.config import Settings
 from service.database import Database
-from service.security.api_keys.verifier import create_key
+from service.security.api_keys.commands import create_key
 from tests.isolation import log_plainly
 from tests.process.served import Served, command_environment
 

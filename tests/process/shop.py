@@ -15,7 +15,7 @@ from service.cli import main
 from service.config import Group as SettingsGroup
 from service.config import Settings
 from service.database import Database
-from service.http.handwritten.settings import SettingsDep
+from service.http.handwritten import SettingsDep
 from service.jobs.periodic import Job
 from service.resources.domain import Domain, Seed
 from service.security.access import require_scope

@@ -9,7 +9,8 @@ from prometheus_client import REGISTRY
 from service import clock
 from service.config import Settings
 from service.database import Database
-from service.security.api_keys.verifier import ApiKeyVerifier, revoke_key
+from service.security.api_keys.commands import revoke_key
+from service.security.api_keys.expiry import KeyExpiry
 from tests.conftest import DatabaseFactory
 from tests.process.conftest import Serve, age_keys, new_key
 from tests.process.served import Served, eventually
@@ -126,10 +127,10 @@ async def test_next_end_is_of_a_key_that_works_and_was_made_for_more_than_two_we
     url = fresh_database()
     database = Database(Settings.model_validate({"database": {"url": url}}))
     await database.start()
-    keys = ApiKeyVerifier(database, cache_seconds=0)
+    expiry = KeyExpiry(database)
 
     async def told() -> float:
-        await keys.report()
+        await expiry.report()
         return REGISTRY.get_sample_value(EXPIRY) or 0
 
     try:

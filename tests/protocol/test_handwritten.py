@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.domains.catalog.resources import categories
-from service.http.handwritten.strictness import any_body, any_query
+from service.http.handwritten import any_body, any_query
 from service.main import create_app
 from service.security.access import require_scope
 from service.security.principals import Principal

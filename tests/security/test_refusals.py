@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from service import clock
 from service.database import Database
 from service.security import refusals
-from service.security.api_keys.verifier import create_key, revoke_key
+from service.security.api_keys.commands import create_key, revoke_key
 from service.security.refusals import Reason, RefusalLog, RefusedError
 from tests.api.conftest import unique
 from tests.security.attacks import body, claims, head

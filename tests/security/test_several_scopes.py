@@ -13,7 +13,7 @@ from service.domains.catalog.models import Category
 from service.main import create_app
 from service.resources.declaration import RestResource, Scopes
 from service.security.access import current_principal, require_scope
-from service.security.api_keys.verifier import create_key
+from service.security.api_keys.commands import create_key
 from service.security.principals import Principal
 from service.security.scopes import ScopelessRouteError, known_scopes
 from tests.asgi import lifespan

@@ -10,9 +10,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from service.domains.catalog.models import Category, Product, ProductStatus
-from service.http.handwritten.session import SessionDep
-from service.http.handwritten.strictness import plain_request
-from service.http.openapi import ALWAYS, responses_of
+from service.http.handwritten import ALWAYS, SessionDep, plain_request, responses_of
 from service.http.problems import NotFound
 from service.security.access import require_scope
 from service.security.principals import Principal

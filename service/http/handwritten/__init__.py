@@ -1,1 +1,27 @@
-"""Hand-written routes: their dependencies, and checks as strict as those of generated routes."""
+"""The one import for hand-written routes: dependencies, opt-outs, bodies, and what their documentation needs.
+
+The principal comes from `service.security.access`: `Annotated[Principal, require_scope("orders:write")]`.
+"""
+
+from service.http.content.body import read_body
+from service.http.content.schemas import INTEGRAL, Input, Output
+from service.http.handwritten.session import SessionDep
+from service.http.handwritten.settings import SettingsDep
+from service.http.handwritten.strictness import any_body, any_query, plain_request
+from service.http.openapi import ALWAYS, WITH_BODY, body_of, responses_of
+
+__all__ = [
+    "ALWAYS",
+    "INTEGRAL",
+    "WITH_BODY",
+    "Input",
+    "Output",
+    "SessionDep",
+    "SettingsDep",
+    "any_body",
+    "any_query",
+    "body_of",
+    "plain_request",
+    "read_body",
+    "responses_of",
+]

@@ -7,25 +7,24 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
 from service import clock
-from service.http.content.body import read_body
-from service.http.content.schemas import INTEGRAL, Input, Output
-from service.http.handwritten.session import SessionDep
-from service.http.handwritten.strictness import plain_request
-from service.http.openapi import ALWAYS, WITH_BODY, body_of, responses_of
+from service.http.handwritten import (
+    ALWAYS,
+    INTEGRAL,
+    WITH_BODY,
+    Input,
+    Output,
+    SessionDep,
+    body_of,
+    plain_request,
+    read_body,
+    responses_of,
+)
 from service.http.problems import FieldError, NotFound, ValidationFailed
 from service.models.api_key import ApiKey
 from service.security.access import require_scope
-from service.security.api_keys.verifier import (
-    NAME,
-    SCOPE,
-    NoSuchKeyError,
-    create_key,
-    list_keys,
-    near_scopes,
-    revoke_key,
-    unknown_scope,
-)
+from service.security.api_keys.commands import NAME, NoSuchKeyError, create_key, list_keys, revoke_key
 from service.security.principals import ADMIN, Principal
+from service.security.scope_names import SCOPE, describe_unknown, similar_scopes
 
 TAG = {"name": "keys", "description": "API keys, for administrators."}
 router = APIRouter(prefix="/keys", tags=[TAG["name"]], dependencies=[Depends(plain_request)])
@@ -96,9 +95,9 @@ async def create_api_key(request: Request, session: SessionDep, _: Admin) -> Key
     known: frozenset[str] = request.app.state.scopes
     # Unknown scopes may belong to a service that shares the database; one close to a known scope is a typing error.
     errors = [
-        FieldError(unknown_scope(scope, known) or "", pointer=f"/scopes/{number}")
+        FieldError(describe_unknown(scope, known) or "", pointer=f"/scopes/{number}")
         for number, scope in enumerate(wanted.scopes)
-        if near_scopes(scope, known)
+        if similar_scopes(scope, known)
     ]
     if errors:
         raise ValidationFailed(errors=errors)

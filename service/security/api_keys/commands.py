@@ -1,0 +1,63 @@
+"""Create, list and revoke API keys, for the routes under `/api/v1/keys` and the command `slipway keys`."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from service import clock
+from service.models.api_key import ApiKey
+from service.security.api_keys import key_format
+from service.security.scope_names import SCOPE
+
+NAME = re.compile(r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")
+_NAME_LENGTH = 100  # the column's
+
+
+class NoSuchKeyError(Exception):
+    """No key has this prefix."""
+
+
+async def create_key(
+    session: AsyncSession, *, name: str, scopes: Sequence[str], expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """Create a key. Returns its row, and its text, which is not stored and cannot be shown again.
+
+    Raises `ValueError` for an invalid name or scope.
+    """
+    if not 1 <= len(name) <= _NAME_LENGTH:
+        raise ValueError(f"a key's name has 1 to {_NAME_LENGTH} characters")
+    if not NAME.fullmatch(name):
+        raise ValueError("a key's name has no line breaks or control characters")
+    if wrong := [scope for scope in scopes if not SCOPE.fullmatch(scope)]:
+        raise ValueError(f"not a scope: {', '.join(wrong)}")
+    if not scopes:
+        raise ValueError("a key needs at least one scope")
+    parts = key_format.generate()
+    key = ApiKey(
+        name=name,
+        prefix=parts.prefix,
+        secret_hash=key_format.digest(parts.secret),
+        scopes=sorted(set(scopes)),
+        created_at=clock.now(),
+        expires_at=expires_at,
+    )
+    session.add(key)
+    await session.flush()
+    return key, parts.text
+
+
+async def list_keys(session: AsyncSession) -> Sequence[ApiKey]:
+    """Return all keys, oldest first, including expired and revoked ones."""
+    return (await session.exec(select(ApiKey).order_by(col(ApiKey.id)))).all()
+
+
+async def revoke_key(session: AsyncSession, prefix: str) -> ApiKey:
+    """Revoke a key; revoking it again keeps the first time. Raises `NoSuchKeyError`."""
+    key = (await session.exec(select(ApiKey).where(ApiKey.prefix == prefix))).one_or_none()
+    if key is None:
+        raise NoSuchKeyError(prefix)
+    key.revoked_at = key.revoked_at or clock.now()
+    return key

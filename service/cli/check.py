@@ -2,12 +2,12 @@
 
 import typer
 
-from service.cli.runtime import clear_errors
-from service.cli.settings import load_settings
+from service.cli.command_settings import load_settings
+from service.cli.runtime import exit_with_message
 from service.config.check import effective
 
 
-@clear_errors
+@exit_with_message
 def check() -> None:
     """Print the effective settings, secrets masked; refuse wrong and unsafe ones, all reasons at once.
 

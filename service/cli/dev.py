@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 import uvloop
 
+from service.cli.command_settings import SETTINGS
 from service.cli.errors import CommandError, Exit
-from service.cli.runtime import clear_errors
-from service.cli.settings import SETTINGS
+from service.cli.runtime import exit_with_message
 from service.config import Settings
 from service.config.check import load
 from service.dev.banner import banner
@@ -41,7 +41,7 @@ AdminPort = Annotated[
 Data = Annotated[Path, typer.Option(help="Folder for the data, the keys and the logs of the servers.")]
 
 
-@clear_errors
+@exit_with_message
 def dev(*, port: Port = None, admin_port: AdminPort = None, data: Data = FOLDER) -> None:
     """Serve on this machine with an embedded PostgreSQL and Redis and sample data.
 

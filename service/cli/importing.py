@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from service.cli.command_settings import load_settings
 from service.cli.errors import CommandError, Exit
-from service.cli.runtime import clear_errors, run
-from service.cli.settings import load_settings
+from service.cli.runtime import exit_with_message, run
 from service.config import Settings
 from service.database import Database, DatabaseUnavailableError
 from service.domains import DOMAINS
@@ -24,7 +24,7 @@ from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
 
 
-@clear_errors
+@exit_with_message
 def import_(
     resource: Annotated[str, typer.Argument(help="Path of the resource, such as orders.")],
     file: Annotated[Path, typer.Argument(help="The file; - for standard input.", allow_dash=True)],

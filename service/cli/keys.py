@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from service import clock
+from service.cli.command_settings import load_settings
 from service.cli.errors import CommandError, Exit
-from service.cli.runtime import clear_errors, run, session_of
-from service.cli.settings import load_settings
+from service.cli.runtime import exit_with_message, run, session_of
 from service.config import Settings
 from service.main import create_app
 from service.models.api_key import ApiKey
@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
 
 @app.command()
-@clear_errors
+@exit_with_message
 def create(
     name: Annotated[str, typer.Option(help="What the key is for.")],
     scope: Annotated[list[str], typer.Option(help="A scope, such as orders:read; may be repeated.")],
@@ -41,7 +41,7 @@ def create(
 
 
 @app.command("list")
-@clear_errors
+@exit_with_message
 def list_() -> None:
     """List all keys, oldest first, without their secrets: when they end and, to a minute, were last used."""
     for key in run(_list(load_settings())):
@@ -50,7 +50,7 @@ def list_() -> None:
 
 
 @app.command()
-@clear_errors
+@exit_with_message
 def revoke(
     prefix: Annotated[str, typer.Argument(help="Prefix of the key, as `keys list` shows it.")],
 ) -> None:

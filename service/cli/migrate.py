@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
+from service.cli.command_settings import load_settings
 from service.cli.errors import CommandError, Exit
-from service.cli.runtime import clear_errors, run
-from service.cli.settings import load_settings
+from service.cli.runtime import exit_with_message, run
 from service.config import Environment, Settings
 from service.migrations import rendering, revisions, runner
 
@@ -27,7 +27,7 @@ Wait = Annotated[
 ]
 
 
-@clear_errors
+@exit_with_message
 def migrate(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; succeed only if the database is at the head.")

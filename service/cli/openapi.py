@@ -4,14 +4,14 @@ import json
 
 import typer
 
-from service.cli.runtime import clear_errors
-from service.cli.settings import SETTINGS
+from service.cli.command_settings import SETTINGS
+from service.cli.runtime import exit_with_message
 from service.config import Environment
 from service.config.check import load
 from service.main import create_app
 
 
-@clear_errors
+@exit_with_message
 def openapi() -> None:
     """Print the OpenAPI document as JSON. It needs no database."""
     app = create_app(load(SETTINGS, app={"environment": Environment.TEST}, redis={"enabled": False}))

@@ -2,15 +2,15 @@
 
 import typer
 
-from service.cli.runtime import clear_errors, run
-from service.cli.settings import load_settings
+from service.cli.command_settings import load_settings
+from service.cli.runtime import exit_with_message, run
 from service.config import Settings
 from service.database import Database
 from service.migrations import runner
 from service.resources.requests.idempotency import IdempotencyStore
 
 
-@clear_errors
+@exit_with_message
 def purge() -> None:
     """Remove stored answers to requests with an Idempotency-Key that are older than they are kept for.
 

@@ -48,7 +48,7 @@ _CODES: dict[type[Exception], Exit] = {
 _PREFIXES: dict[type[Exception], str] = {DatabaseUnavailableError: "the database cannot be reached: "}
 
 
-def clear_errors(command: Callable[P, T]) -> Callable[P, T]:
+def exit_with_message(command: Callable[P, T]) -> Callable[P, T]:
     """End the process with a line on standard error and a documented exit code, instead of a traceback."""
 
     @functools.wraps(command)

@@ -2,14 +2,14 @@
 
 import typer
 
-from service.cli.runtime import clear_errors, run, session_of
-from service.cli.settings import load_settings
+from service.cli.command_settings import load_settings
+from service.cli.runtime import exit_with_message, run, session_of
 from service.config import Settings
 from service.domains import DOMAINS
 from service.migrations import runner
 
 
-@clear_errors
+@exit_with_message
 def seed() -> None:
     """Load the sample data of each domain that has some. Running it again adds nothing.
 

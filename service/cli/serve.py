@@ -2,8 +2,8 @@
 
 import uvloop
 
-from service.cli.runtime import clear_errors
-from service.cli.settings import SETTINGS
+from service.cli.command_settings import SETTINGS
+from service.cli.runtime import exit_with_message
 from service.config import Settings
 from service.config.check import load
 from service.health.admin_port import create_admin_app
@@ -14,7 +14,7 @@ from service.migrations import revisions
 from service.observability import logs
 
 
-@clear_errors
+@exit_with_message
 def serve() -> None:
     """Serve the API and the admin port until SIGTERM.
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from service.config.text import decode
+from service.config.decoding import decode
 
 PREFIX = "SLIPWAY_"
 

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from service.config.decoding import words
 from service.config.group import Group
-from service.config.text import words
 
 
 def is_loopback(url: str) -> bool:

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from service.config.decoding import is_list
 from service.config.group import PREFIX, Group
 from service.config.settings import Settings
-from service.config.text import is_list
 
 _BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"}
 _WORDS = {Ge: "at least", Gt: "over", Le: "at most", Lt: "under"}

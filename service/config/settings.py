@@ -59,7 +59,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        given = [TextSource(settings_cls, texts) for texts in sources.every()]
+        given = [TextSource(settings_cls, texts) for texts in sources.all_sources()]
         faults = [fault for source in given for fault in source.faults]
         if faults and not cls.tolerant:
             raise UnreadableSourceError(faults)
@@ -96,5 +96,5 @@ class Settings(BaseSettings):
             if isinstance(info.default, Group)
             for field in type(info.default).model_fields
         }
-        given = {name for texts in sources.every() for name in texts.values if "__" in name}
+        given = {name for texts in sources.all_sources() for name in texts.values if "__" in name}
         return sorted(f"{PREFIX}{name}".upper() for name in given - known)

@@ -39,7 +39,7 @@ class UnreadableSourceError(Exception):
         self.reasons = reasons
 
 
-def every() -> tuple[Texts, ...]:
+def all_sources() -> tuple[Texts, ...]:
     """Return the values of each source, in order of precedence."""
     return environment(), secret_files(), dotenv()
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from service.config import Settings
 from service.database import tls
-from service.database.context import Stamp, current_stamp, stamping
+from service.database.actor_context import ActorContext, current_context, set_context_sql
 from service.database.errors import CONNECTION_ERRORS, CommandTimeoutError
 
 # How asyncpg ends a transaction or a savepoint. The actor is set before a savepoint: its rollback would undo it.
@@ -38,10 +38,10 @@ def _for_actor(method: Method) -> Method:
 
     @functools.wraps(method)
     async def ask(self: "Connection", *args: Any, **kwargs: Any) -> Any:
-        if current_stamp() is None:
+        if current_context() is None:
             return await in_time(self, *args, **kwargs)
         if self.begins or self.is_in_transaction():
-            await self.stamp()
+            await self.set_actor()
             return await in_time(self, *args, **kwargs)
         async with self.transaction():
             return await in_time(self, *args, **kwargs)
@@ -56,7 +56,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     in one, except through `fetch_alone`.
     """
 
-    __slots__ = ("_stamp",)
+    __slots__ = ("_context",)
 
     executemany = _for_actor(asyncpg.Connection.executemany)
     fetch = _for_actor(asyncpg.Connection.fetch)
@@ -71,7 +71,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._stamp: Stamp | None = None
+        self._context: ActorContext | None = None
 
     @property
     def begins(self) -> bool:
@@ -81,25 +81,25 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     async def execute(self, query: str, *args: Any, **kwargs: Any) -> Any:
         """As in asyncpg; BEGIN also sets the actor."""
         if self.begins:
-            self._stamp = current_stamp()
-            begin = query if self._stamp is None else f"{query} {stamping(self._stamp)}"
+            self._context = current_context()
+            begin = query if self._context is None else f"{query} {set_context_sql(self._context)}"
             return await self._execute_alone(begin, *args, **kwargs)
         if self.is_in_transaction() and query.startswith(_ENDS):
             return await self._execute_alone(query, *args, **kwargs)
         return await self._execute_for_actor(query, *args, **kwargs)
 
-    async def stamp(self) -> None:
+    async def set_actor(self) -> None:
         """Set the actor of the transaction, if it was set or has changed since BEGIN."""
-        stamp = current_stamp()
-        if stamp is not None and stamp != self._stamp:
-            self._stamp = stamp
-            await self._execute_alone(stamping(stamp))
+        context = current_context()
+        if context is not None and context != self._context:
+            self._context = context
+            await self._execute_alone(set_context_sql(context))
 
     def get_reset_query(self) -> str:
         return ""
 
 
-def is_gone(connection: asyncpg.Connection) -> bool:
+def is_closed(connection: asyncpg.Connection) -> bool:
     """Whether the connection is closed. If it is open, an `InterfaceError` is the caller's error."""
     try:
         return bool(connection.is_closed())
@@ -135,7 +135,7 @@ def connect_options(settings: Settings) -> dict[str, Any]:
         if len(hosts) > 1:
             options["target_session_attrs"] = "read-write"
         if not db.host.startswith("/"):
-            options["ssl"] = tls.of_database(db)
+            options["ssl"] = tls.ssl_argument(db)
     if db.pgbouncer:
         return options | {"statement_cache_size": 0}
     return options | {

@@ -16,23 +16,23 @@ EXPIRE_SECONDS = 1.0  # between two expirations of all connections
 class Connector:
     """Opens connections.
 
-    `away` is the reason why the last attempt failed, or None; each failure sets `missed`. `age` increases whenever all
-    connections expire.
+    `outage` is the reason why the last attempt failed, or None; each failure sets `failed`. `generation` increases
+    whenever all connections expire.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._expired_at = -EXPIRE_SECONDS
-        self.away: str | None = None
-        self.missed = asyncio.Event()
-        self.age = 0
+        self.outage: str | None = None
+        self.failed = asyncio.Event()
+        self.generation = 0
 
     async def connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
         """Return a new connection for a request. While the server is unreachable, only one attempt runs at a time, so
         that a recovering server is not flooded."""
-        if self.away is not None:
-            raise DatabaseUnavailableError(self.away)
-        return await self.knock()
+        if self.outage is not None:
+            raise DatabaseUnavailableError(self.outage)
+        return await self.attempt()
 
     async def connect_or_refuse(self, *_: Any, **__: Any) -> asyncpg.Connection:
         """As `connect`, but every failure is a `DatabaseUnavailableError`."""
@@ -41,17 +41,17 @@ class Connector:
         except CONNECTION_ERRORS as error:
             raise DatabaseUnavailableError(describe(error)) from error
 
-    async def knock(self) -> asyncpg.Connection:
-        """Try to connect, regardless of `away`. Raises one of `CONNECTION_ERRORS` or `DatabaseUnavailableError`."""
+    async def attempt(self) -> asyncpg.Connection:
+        """Try to connect, regardless of `outage`. Raises one of `CONNECTION_ERRORS` or `DatabaseUnavailableError`."""
         try:
             connection = await connect(self._settings)
         except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
-            self.away = describe(error)
-            self.missed.set()
+            self.outage = describe(error)
+            self.failed.set()
             if isinstance(error, CONNECTION_ERRORS):
                 raise
-            raise DatabaseUnavailableError(self.away) from error  # for example, the server refuses the login
-        self.away = None
+            raise DatabaseUnavailableError(self.outage) from error  # such as a refused login
+        self.outage = None
         return connection
 
     def expire(self) -> bool:
@@ -63,5 +63,5 @@ class Connector:
         if now - self._expired_at < EXPIRE_SECONDS:
             return False
         self._expired_at = now
-        self.age += 1
+        self.generation += 1
         return True

@@ -12,10 +12,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.config import Settings
 from service.database.connector import Connector
 from service.database.errors import ConnectionLostError, DatabaseUnavailableError
-from service.database.exhaustion import is_out_of_resources, out_of_resources
-from service.database.pool import FastPool
+from service.database.fast_pool import FastPool
+from service.database.out_of_resources import is_out_of_resources, out_of_resources
 from service.database.probe import Probe
-from service.database.session import Sessions
+from service.database.session_pool import SessionPool
 
 
 class Database:
@@ -25,7 +25,7 @@ class Database:
         self._limits = settings.database
         self._connector = Connector(settings)
         self._fast = FastPool(settings, self._connector)
-        self._sessions = Sessions(settings, self._connector, expire=self._fast.expire)
+        self._sessions = SessionPool(settings, self._connector, expire=self._fast.expire)
         self._probe = Probe(self._connector)
         # Half of the fast pool, for long transactions: short ones can still get a connection.
         self.long_slots = asyncio.Semaphore(max(1, settings.database.pool_max // 2))

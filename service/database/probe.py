@@ -6,7 +6,7 @@ import asyncpg
 
 from service.database.connector import Connector
 from service.database.errors import CONNECTION_ERRORS, DatabaseUnavailableError, describe
-from service.database.exhaustion import is_out_of_resources, out_of_resources
+from service.database.out_of_resources import is_out_of_resources, out_of_resources
 
 
 class Probe:
@@ -29,7 +29,7 @@ class Probe:
     async def _fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         try:
             if self._connection is None or self._connection.is_closed():
-                self._connection = await self._connector.knock()
+                self._connection = await self._connector.attempt()
             async with self._connection.transaction():
                 rows: list[asyncpg.Record] = await self._connection.fetch(sql, *arguments)
                 return rows

@@ -7,7 +7,7 @@ from service.config import DatabaseSettings
 VERIFIED = ("verify-ca", "verify-full")
 
 
-def of_database(settings: DatabaseSettings) -> ssl.SSLContext | str:
+def ssl_argument(settings: DatabaseSettings) -> ssl.SSLContext | str:
     """asyncpg's argument `ssl`: a mode by its name, or a context that verifies.
 
     As with libpq, `require` verifies too once a root certificate is named. Unlike it, `verify-ca` and `verify-full`

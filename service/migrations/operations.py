@@ -7,8 +7,8 @@ from typing import Any
 from alembic import op
 from sqlalchemy import TextClause, text
 
-from service.models.identifiers import literal, quoted, shortened
-from service.models.indexes import ALIVE, SEARCH_TEXT, search_vector
+from service.models.indexes import NOT_DELETED, SEARCH_TEXT, search_vector
+from service.models.sql_identifiers import literal, quoted, shortened
 
 TOUCH = """
 CREATE FUNCTION slipway_touch() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -222,7 +222,7 @@ def renew_search(table: str, *columns: str) -> None:
     """
     name, new = shortened(f"ix_{table}_search"), shortened(f"ix_{table}_search_new")
     vector = text(f"({search_vector(*columns)})")
-    create_index_concurrently(new, table, [vector], postgresql_using="gin", postgresql_where=ALIVE)
+    create_index_concurrently(new, table, [vector], postgresql_using="gin", postgresql_where=NOT_DELETED)
     drop_index_concurrently(name, table)
     op.execute(f"ALTER INDEX {quoted(new)} RENAME TO {quoted(name)}")
     op.execute(f"DROP STATISTICS IF EXISTS {_statistics(table)}")

@@ -12,7 +12,7 @@ from service.migrations import encoding, revisions
 from service.models.api_key import ApiKey
 from service.models.history import RowHistory
 from service.models.idempotency import IdempotencyRecord
-from service.models.identifiers import quoted
+from service.models.sql_identifiers import quoted
 
 log = structlog.get_logger(__name__)
 

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import ARRAY, DateTime, LargeBinary, Text, func
 from sqlmodel import Field
 
-from service.models.ids import uuid7
 from service.models.table import Table
+from service.models.uuid7 import uuid7
 
 
 class ApiKey(Table, table=True):

@@ -7,8 +7,8 @@ from sqlalchemy import DateTime, func
 from sqlmodel import Field
 
 from service import actor
-from service.models.ids import uuid7
 from service.models.table import Table
+from service.models.uuid7 import uuid7
 
 PRINCIPAL_LENGTH = 512  # "token:", a subject of 255, "@", an issuer of 250
 _ACTOR = {"examples": ["key:gse3ndxsezxn"]}

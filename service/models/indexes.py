@@ -2,29 +2,29 @@
 
 from sqlalchemy import Index, text
 
-from service.models.identifiers import quoted, shortened
+from service.models.sql_identifiers import quoted, shortened
 
-ALIVE = text("deleted_at IS NULL")
+NOT_DELETED = text("deleted_at IS NULL")
 SEARCH_CONFIG = "simple"
 SEARCH_TEXT = "slipway_search_text"
 """The function that normalises texts for searching; migrations install it."""
 
 
-def unique_alive(table: str, *columns: str) -> Index:
+def unique_index(table: str, *columns: str) -> Index:
     """No two rows that are not deleted share these values; a deleted row keeps its values without harm."""
     name = shortened(f"uq_{table}_{'_'.join(columns)}")
-    return Index(name, *columns, unique=True, postgresql_where=ALIVE)
+    return Index(name, *columns, unique=True, postgresql_where=NOT_DELETED)
 
 
 def sort_index(table: str, *columns: str) -> Index:
     """Serves `sort=` by these columns in both directions, with the id as tie-break, and filters by the first."""
-    return Index(shortened(f"ix_{table}_{'_'.join(columns)}"), *columns, "id", postgresql_where=ALIVE)
+    return Index(shortened(f"ix_{table}_{'_'.join(columns)}"), *columns, "id", postgresql_where=NOT_DELETED)
 
 
 def prefix_index(table: str, column: str) -> Index:
     """Serves `column__startswith=`, whatever the collation of the database."""
     name = shortened(f"ix_{table}_{column}_prefix")
-    return Index(name, column, postgresql_ops={column: "text_pattern_ops"}, postgresql_where=ALIVE)
+    return Index(name, column, postgresql_ops={column: "text_pattern_ops"}, postgresql_where=NOT_DELETED)
 
 
 def plain_index(table: str, *columns: str) -> Index:
@@ -35,14 +35,14 @@ def plain_index(table: str, *columns: str) -> Index:
 def array_index(table: str, column: str) -> Index:
     """Serves `column__contains=` for a column that holds an array."""
     name = shortened(f"ix_{table}_{column}_elements")
-    return Index(name, column, postgresql_using="gin", postgresql_where=ALIVE)
+    return Index(name, column, postgresql_using="gin", postgresql_where=NOT_DELETED)
 
 
 def trigram_index(table: str, column: str) -> Index:
     """Serves `column__contains=` for a text. The migration must create the extension pg_trgm before."""
     name = shortened(f"ix_{table}_{column}_trigrams")
     ops = {column: "gin_trgm_ops"}
-    return Index(name, column, postgresql_using="gin", postgresql_ops=ops, postgresql_where=ALIVE)
+    return Index(name, column, postgresql_using="gin", postgresql_ops=ops, postgresql_where=NOT_DELETED)
 
 
 def search_index(table: str, *columns: str) -> Index:
@@ -54,7 +54,7 @@ def search_index(table: str, *columns: str) -> Index:
         shortened(f"ix_{table}_search"),
         text(f"({search_vector(*columns)})"),
         postgresql_using="gin",
-        postgresql_where=ALIVE,
+        postgresql_where=NOT_DELETED,
     )
 
 

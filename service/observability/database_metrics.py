@@ -39,13 +39,13 @@ _statements = Histogram(
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 
-waited = _acquire.observe
+observe_wait = _acquire.observe
 _fast_ok, _fast_error = _statements.labels(FAST, "ok"), _statements.labels(FAST, "error")
 _session_ok, _session_error = _statements.labels(SESSION, "ok"), _statements.labels(SESSION, "error")
 _timed_out = {pool: _timeouts.labels(pool) for pool in (FAST, SESSION)}
 
 
-def timed_out(pool: str) -> None:
+def count_timeout(pool: str) -> None:
     """A wait for a connection was given up."""
     _timed_out[pool].inc()
 
@@ -77,7 +77,7 @@ def _end(connection: Connection | None, histogram: Histogram) -> None:
         histogram.observe(clock.monotonic() - began)
 
 
-def pool_is(pool: str, *, used: int, idle: int, limit: int) -> None:
+def set_pool_usage(pool: str, *, used: int, idle: int, limit: int) -> None:
     """How a pool is used now."""
     _connections.labels(pool, "used").set(used)
     _connections.labels(pool, "idle").set(idle)

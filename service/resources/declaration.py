@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter
 
 from service.models.base import SYSTEM_FIELDS, Resource
-from service.models.identifiers import LONGEST
 from service.models.indexes import search_vector
+from service.models.sql_identifiers import LONGEST
 from service.resources.columns.fields import checked_kind, is_generated
 from service.resources.columns.indexes import check_indexes, check_search
 from service.resources.columns.kind import ColumnError, Kind

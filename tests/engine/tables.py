@@ -19,7 +19,7 @@ from sqlmodel import Field
 
 from service.migrations.operations import guard_reference, track_history
 from service.models.base import Resource
-from service.models.indexes import search_index, sort_index, unique_alive
+from service.models.indexes import search_index, sort_index, unique_index
 from service.models.table import Table
 from service.resources.declaration import RestResource, Scopes
 
@@ -45,7 +45,7 @@ class Group(ShopTable, table=True):
 
     __tablename__ = "group"
     __table_args__ = (
-        unique_alive("group", "order"),
+        unique_index("group", "order"),
         sort_index("group", "order"),
         sort_index("group", "created_at"),
         search_index("group", "order", "select"),
@@ -59,7 +59,7 @@ class Gadget(ShopTable, table=True):
     """A bit of everything that products do not have."""
 
     __table_args__ = (
-        unique_alive("gadget", "code"),
+        unique_index("gadget", "code"),
         sort_index("gadget", "created_at"),
         sort_index("gadget", "rank"),
         sort_index("gadget", "built"),

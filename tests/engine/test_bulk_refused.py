@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import CheckConstraint, String, Table
 from sqlmodel import Field
 
-from service.models.indexes import sort_index, unique_alive
+from service.models.indexes import sort_index, unique_index
 from service.resources.declaration import RestResource
 from tests.engine.api import BASE, Api, Json, running, unique
 from tests.engine.tables import SCOPES, ShopTable, create_tables, groups
@@ -33,8 +33,8 @@ class Slot(ShopTable, table=True):
     """What only the database refuses: two unique keys, a rule over two fields, a column tighter than its field."""
 
     __table_args__ = (
-        unique_alive("slot", "a"),
-        unique_alive("slot", "b"),
+        unique_index("slot", "a"),
+        unique_index("slot", "b"),
         sort_index("slot", "created_at"),
         CheckConstraint("low <= high", name="order"),
     )

@@ -12,7 +12,7 @@ from sqlmodel import Field
 from service.domains.catalog.resources import categories, products
 from service.main import create_app
 from service.models.base import Resource
-from service.models.indexes import array_index, prefix_index, sort_index, unique_alive
+from service.models.indexes import array_index, prefix_index, sort_index, unique_index
 from service.resources.declaration import DeclarationError, RestResource
 from service.resources.names import with_article, words
 from service.security.access import require_scope
@@ -27,7 +27,7 @@ class Shelf(Resource, table=True):
     metadata = OTHERS
     __table_args__ = (
         sort_index("shelf", "created_at"),
-        unique_alive("shelf", "code"),
+        unique_index("shelf", "code"),
         prefix_index("shelf", "label"),
         array_index("shelf", "words"),
     )

@@ -13,7 +13,7 @@ from sqlmodel import Field, SQLModel
 
 from service.models.base import SYSTEM_FIELDS
 from service.models.idempotency import IdempotencyRecord
-from service.models.indexes import sort_index, unique_alive
+from service.models.indexes import sort_index, unique_index
 from service.resources.declaration import RESERVED, Change, Hooks, RestResource
 from service.resources.engine import Engine
 from service.resources.imports.run import Importer
@@ -64,7 +64,7 @@ def table_of(fields: list[str]) -> type[ShopTable]:
         "__table_args__": (
             sort_index("oddity", "created_at"),
             sort_index("oddity", "item"),
-            unique_alive("oddity", "ordinality"),
+            unique_index("oddity", "ordinality"),
         ),
     }
     namespace |= {name: Field(default="", max_length=40) for name in fields}

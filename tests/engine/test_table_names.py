@@ -23,7 +23,7 @@ from service.migrations.operations import (
 )
 from service.migrations.runner import upgrade
 from service.models.base import Resource
-from service.models.indexes import search_index, sort_index, unique_alive
+from service.models.indexes import search_index, sort_index, unique_index
 from service.models.table import Table
 from service.resources.declaration import DeclarationError, RestResource
 from service.resources.engine import Engine, Services
@@ -63,7 +63,7 @@ def declared(name: str) -> RestResource:
         "__qualname__": f"Model{NAMES.index(name)}",
         "__tablename__": name,
         "__table_args__": (
-            unique_alive(name, "order"),
+            unique_index(name, "order"),
             sort_index(name, "created_at"),
             sort_index(name, "end"),
             sort_index(name, "order"),

@@ -10,7 +10,7 @@ from httpx2 import AsyncClient
 
 from service.domains.catalog.resources import RESOURCES
 from service.models.base import SYSTEM_FIELDS
-from service.models.ids import uuid7
+from service.models.uuid7 import uuid7
 from tests.api.conftest import Json, MakeClient, unique
 from tests.api.test_items import problem
 from tests.security.test_scopes import PRINCIPALS, TABLE, _operations

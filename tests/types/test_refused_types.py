@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlmodel import Field
 
 from service.models.base import Resource
-from service.models.indexes import array_index, plain_index, search_index, sort_index, unique_alive
+from service.models.indexes import array_index, plain_index, search_index, sort_index, unique_index
 from service.models.types import text_enum
 from service.resources.declaration import DeclarationError, RestResource
 from service.resources.schemas.items import Schemas
@@ -125,7 +125,7 @@ def _short(length: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("annotation", "column", "index", "more", "told"),
     [
-        (str, None, unique_alive("zz_refused", "value"), {}, "is in uq_zz_refused_value without a max_length"),
+        (str, None, unique_index("zz_refused", "value"), {}, "is in uq_zz_refused_value without a max_length"),
         (str, None, sort_index("zz_refused", "value"), {}, "name a max_length of up to 66"),
         (str, sa.Text, plain_index("zz_refused", "value"), {}, "without a max_length"),
         (str, None, sort_index("zz_refused", "value"), _short(700), "name a max_length of up to 662"),

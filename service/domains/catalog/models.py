@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from service.models.base import Resource
-from service.models.indexes import array_index, prefix_index, search_index, sort_index, unique_alive
+from service.models.indexes import array_index, prefix_index, search_index, sort_index, unique_index
 from service.models.types import text_enum
 
 
@@ -19,7 +19,7 @@ class Category(Resource, table=True):
     """A group of products."""
 
     __table_args__ = (
-        unique_alive("category", "slug"),
+        unique_index("category", "slug"),
         sort_index("category", "name"),
         sort_index("category", "created_at"),
         search_index("category", "name", "description"),
@@ -53,7 +53,7 @@ class Product(Resource, table=True):
     """Something that is sold."""
 
     __table_args__ = (
-        unique_alive("product", "sku"),
+        unique_index("product", "sku"),
         sort_index("product", "created_at"),
         sort_index("product", "name"),
         sort_index("product", "price"),

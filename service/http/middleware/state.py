@@ -5,7 +5,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from service.models.ids import uuid7
+from service.models.uuid7 import uuid7
 
 KEY = "slipway"
 ANYBODY = "anonymous"

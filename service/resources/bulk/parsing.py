@@ -15,7 +15,7 @@ from service.http.content.outline import hollow, outlined, put_back
 from service.http.content.validation import many_unknown, too_many
 from service.http.problems import FieldError, Problem, pointer
 from service.http.problems.messages import message_of, place_of
-from service.models.ids import uuid7
+from service.models.uuid7 import uuid7
 from service.resources.declaration import BULK_KINDS
 from service.resources.engine import Engine, values_of
 from service.resources.requests.merge_patch import told_fixed

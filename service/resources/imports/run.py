@@ -18,7 +18,7 @@ from service.http.content import strict_json
 from service.http.content.validation import field_errors
 from service.http.problems import FieldError, Problem
 from service.models.base import SYSTEM_FIELDS
-from service.models.ids import uuid7
+from service.models.uuid7 import uuid7
 from service.ndjson import escape_separators
 from service.resources.bulk.parsing import Entry, Outcome
 from service.resources.bulk.run import BulkRun

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from service.http.content.body import read_body
 from service.http.openapi import ALWAYS, WITH_BODY, responses_of
-from service.models.ids import uuid7
+from service.models.uuid7 import uuid7
 from service.resources.documentation import ETAG, IDEMPOTENCY_KEY, LOCATION, REPLAYED, Documented
 from service.resources.engine import Engine, values_of
 from service.resources.once import once

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from service.models.identifiers import quoted
+from service.models.sql_identifiers import quoted
 from service.resources.declaration import RestResource
 from service.resources.statements.columns import null_row, representation
 from service.resources.statements.initial import initial_value

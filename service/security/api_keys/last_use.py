@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from service import clock
-from service.database import Database, DatabaseUnavailableError, is_gone
+from service.database import Database, DatabaseUnavailableError, is_closed
 from service.database.errors import CONNECTION_ERRORS, describe
 
 log = structlog.get_logger(__name__)
@@ -73,7 +73,7 @@ class LastUse:
             try:
                 await connection.execute(_USED, list(used), list(used.values()))
             except asyncpg.PostgresError as error:
-                if isinstance(error, CONNECTION_ERRORS) and is_gone(connection):
+                if isinstance(error, CONNECTION_ERRORS) and is_closed(connection):
                     raise
                 return describe(error)
         return None

@@ -12,7 +12,7 @@ import structlog
 
 from service import clock
 from service.config import Settings
-from service.database.connect import Connection, is_gone, terminate
+from service.database.connect import Connection, is_closed, terminate
 from service.database.connector import Connector
 from service.database.errors import (
     CONNECTION_ERRORS,
@@ -21,7 +21,7 @@ from service.database.errors import (
     DatabaseUnavailableError,
     describe,
 )
-from service.database.exhaustion import is_out_of_resources, out_of_resources
+from service.database.out_of_resources import is_out_of_resources, out_of_resources
 from service.observability import database_metrics as metrics
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 RETRY_FIRST, RETRY_MOST = 0.1, 1.0
 REFILL_SECONDS = 1.0
 START_SECONDS = 2.0  # most time that a start waits for the first connections
-FREED_SECONDS = 0.01  # between two checks for a returned connection
+CHECK_SECONDS = 0.01  # between two checks for a returned connection
 
 
 class FastPool:
@@ -39,10 +39,10 @@ class FastPool:
         self._limits = settings.database
         self._connector = connector
         self._pool: asyncpg.Pool | None = None
-        self._keeper: asyncio.Task[None] | None = None
-        self._late: set[asyncio.Task[None]] = set()
+        self._refill: asyncio.Task[None] | None = None
+        self._late_connects: set[asyncio.Task[None]] = set()
         self._waiters: deque[asyncio.Future[None]] = deque()  # for a returned connection
-        self._tried = asyncio.Event()  # the first attempt to fill it is over
+        self._first_attempt = asyncio.Event()  # the first attempt to fill it is over
         self.warm = False  # the pool was filled once: the first requests find connections
 
     @property
@@ -64,16 +64,16 @@ class FastPool:
             max_inactive_connection_lifetime=self._limits.idle_lifetime,
             init=metrics.time_fast_statements,
         )
-        self._keeper = asyncio.create_task(self._keep_filled())
+        self._refill = asyncio.create_task(self._keep_filled())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._tried.wait(), START_SECONDS)
+            await asyncio.wait_for(self._first_attempt.wait(), START_SECONDS)
 
     async def stop(self) -> None:
         """Close every connection, without waiting for running statements."""
-        if self._keeper is not None:
-            for task in (self._keeper, *self._late):
+        if self._refill is not None:
+            for task in (self._refill, *self._late_connects):
                 task.cancel()
-            await asyncio.gather(self._keeper, *self._late, return_exceptions=True)
+            await asyncio.gather(self._refill, *self._late_connects, return_exceptions=True)
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), 2)
@@ -89,26 +89,26 @@ class FastPool:
         """Keep `pool_min` connections open; back off while the server is unreachable."""
         connector, pause = self._connector, RETRY_FIRST
         while True:
-            connector.missed.clear()
+            connector.failed.clear()
             try:
-                if connector.away is not None:
-                    (await connector.knock()).terminate()
+                if connector.outage is not None:
+                    (await connector.attempt()).terminate()
                 await self._fill()
                 self.warm = True
             except (DatabaseUnavailableError, *CONNECTION_ERRORS) as error:
-                reason = connector.away or describe(error)
+                reason = connector.outage or describe(error)
                 event = (
                     "database takes no more connections" if self.pool.get_size() else "database unreachable"
                 )
                 log.warning(event, reason=reason, retry_in=round(pause, 1))
-                self._tried.set()
+                self._first_attempt.set()
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret
                 pause = min(pause * 2, RETRY_MOST)
             else:
-                self._tried.set()
+                self._first_attempt.set()
                 pause = RETRY_FIRST
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(connector.missed.wait(), REFILL_SECONDS)
+                    await asyncio.wait_for(connector.failed.wait(), REFILL_SECONDS)
 
     async def _fill(self) -> None:
         least = min(self._limits.pool_min, self._limits.pool_max)
@@ -128,35 +128,35 @@ class FastPool:
         if pool.get_idle_size() > len(self._waiters) or pool.get_size() >= pool.get_max_size():
             return await pool.acquire(timeout=self._limits.acquire_timeout)
         # Counts checks instead of seconds: time in which the process did not run is not waiting time.
-        looks = max(1, round(self._limits.acquire_timeout / FREED_SECONDS))
-        if self._connector.away is not None and pool.get_size() > 0:
-            return await self._freed(looks)
+        checks = max(1, round(self._limits.acquire_timeout / CHECK_SECONDS))
+        if self._connector.outage is not None and pool.get_size() > 0:
+            return await self._wait_for_returned(checks)
         connecting = asyncio.ensure_future(pool.acquire(timeout=self._limits.connect_timeout))
         mine = False
         try:
-            for look in range(looks):
+            for check in range(checks):
                 if pool.get_idle_size() > 0:
-                    return await pool.acquire(timeout=(looks - look) * FREED_SECONDS)
-                mine = bool((await asyncio.wait({connecting}, timeout=FREED_SECONDS))[0])
+                    return await pool.acquire(timeout=(checks - check) * CHECK_SECONDS)
+                mine = bool((await asyncio.wait({connecting}, timeout=CHECK_SECONDS))[0])
                 if mine and connecting.exception() is not None and pool.get_size() > 0:
-                    return await self._freed(looks - look)
+                    return await self._wait_for_returned(checks - check)
                 if mine:
                     return connecting.result()
             raise TimeoutError
         finally:
             if not mine:
                 late = asyncio.create_task(self._give_back(connecting))
-                self._late.add(late)
-                late.add_done_callback(self._late.discard)
+                self._late_connects.add(late)
+                late.add_done_callback(self._late_connects.discard)
 
-    async def _freed(self, looks: int) -> asyncpg.Connection:
+    async def _wait_for_returned(self, checks: int) -> asyncpg.Connection:
         """Return a connection that others give back, within that many checks; the longest waiting request comes
         first."""
         pool, loop = self.pool, asyncio.get_running_loop()
-        for look in range(looks):
+        for check in range(checks):
             waiter: asyncio.Future[None] = loop.create_future()
             self._waiters.append(waiter)
-            timer = loop.call_later(FREED_SECONDS, self._wake, waiter)
+            timer = loop.call_later(CHECK_SECONDS, self._wake, waiter)
             try:
                 await waiter
             finally:
@@ -165,7 +165,7 @@ class FastPool:
             if pool.get_idle_size() > 0:
                 # Another request may take it first, and the pool then tries to connect.
                 with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError, OSError):
-                    return await pool.acquire(timeout=(looks - look) * FREED_SECONDS)
+                    return await pool.acquire(timeout=(checks - check) * CHECK_SECONDS)
         raise TimeoutError
 
     def _wake(self, waiter: "asyncio.Future[None]") -> None:
@@ -182,7 +182,7 @@ class FastPool:
         """Update the metrics on pool use."""
         if self._pool is not None:
             size, idle = self._pool.get_size(), self._pool.get_idle_size()
-            metrics.pool_is(metrics.FAST, used=size - idle, idle=idle, limit=self._pool.get_max_size())
+            metrics.set_pool_usage(metrics.FAST, used=size - idle, idle=idle, limit=self._pool.get_max_size())
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -192,11 +192,11 @@ class FastPool:
             connection = await self._acquire()
         except CONNECTION_ERRORS as error:
             if isinstance(error, TimeoutError):
-                metrics.timed_out(metrics.FAST)
+                metrics.count_timeout(metrics.FAST)
             raise DatabaseUnavailableError(describe(error)) from error
         finally:
-            metrics.waited(clock.monotonic() - began)
-        age = self._connector.age
+            metrics.observe_wait(clock.monotonic() - began)
+        generation = self._connector.generation
         try:
             yield connection
         except CommandTimeoutError as error:
@@ -205,7 +205,7 @@ class FastPool:
             await self.expire()
             raise DatabaseUnavailableError(describe(error)) from error
         except CONNECTION_ERRORS as error:
-            if isinstance(error, OSError | asyncpg.InterfaceError) and not is_gone(connection):
+            if isinstance(error, OSError | asyncpg.InterfaceError) and not is_closed(connection):
                 raise  # from other code in the block, or from a call that asyncpg refuses to send
             terminate(connection)
             await self.expire()
@@ -215,7 +215,7 @@ class FastPool:
                 raise out_of_resources(error) from error
             raise
         finally:
-            if age != self._connector.age:  # expired meanwhile: an orderly close may take long
+            if generation != self._connector.generation:  # expired meanwhile: an orderly close may take long
                 terminate(connection)
             with contextlib.suppress(*CONNECTION_ERRORS):  # a failed release does not undo the block's work
                 await self.pool.release(connection, timeout=self._limits.acquire_timeout)

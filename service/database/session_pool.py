@@ -16,7 +16,7 @@ from sqlalchemy.util import await_only
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.config import Settings
-from service.database.connect import Connection, is_gone
+from service.database.connect import Connection, is_closed
 from service.database.connector import Connector
 from service.database.errors import (
     CONNECTION_ERRORS,
@@ -24,15 +24,15 @@ from service.database.errors import (
     DatabaseUnavailableError,
     describe,
 )
-from service.database.exhaustion import is_out_of_resources, out_of_resources
+from service.database.out_of_resources import is_out_of_resources, out_of_resources
 from service.observability import database_metrics as metrics
 
-FREED_SECONDS = 0.01  # between two checks for a returned connection
+CHECK_SECONDS = 0.01  # between two checks for a returned connection
 
 
-def _is_gone_from(context: ExceptionContext) -> bool:
+def _connection_is_closed(context: ExceptionContext) -> bool:
     driver = context.connection and context.connection.connection.driver_connection
-    return driver is None or is_gone(driver)
+    return driver is None or is_closed(driver)
 
 
 def _lost_in_session(context: ExceptionContext) -> ConnectionLostError | None:
@@ -47,21 +47,21 @@ def _lost_in_session(context: ExceptionContext) -> ConnectionLostError | None:
     context.is_disconnect = True  # so that the pool does not reuse it
     # The driver raises the same for a call that it refuses to send: check the connection.
     callers = isinstance(cause, OSError | asyncpg.InterfaceError) and not isinstance(cause, TimeoutError)
-    if callers and not _is_gone_from(context):
+    if callers and not _connection_is_closed(context):
         context.invalidate_pool_on_disconnect = False
         return None
     return ConnectionLostError(describe(cause))
 
 
-def _stamp(connection: sa.Connection, *_: Any) -> None:
+def _set_actor(connection: sa.Connection, *_: Any) -> None:
     """Set the actor of a transaction that began before the actor was known. BEGIN sets it for the others."""
     driver = connection.connection.driver_connection
     assert isinstance(driver, Connection)
     if driver.is_in_transaction():
-        await_only(driver.stamp())
+        await_only(driver.set_actor())
 
 
-class Sessions:
+class SessionPool:
     """Creates ORM sessions. `expire` is called if the server turns out to be gone."""
 
     def __init__(
@@ -85,16 +85,16 @@ class Sessions:
         )
         metrics.time_session_statements(self.engine)
         event.listen(self.engine.sync_engine, "handle_error", _lost_in_session)
-        event.listen(self.engine.sync_engine, "before_cursor_execute", _stamp)
-        event.listen(self.engine.sync_engine, "connect", self._note_age)
-        event.listen(self.engine.sync_engine, "checkout", self._refuse_old)
+        event.listen(self.engine.sync_engine, "before_cursor_execute", _set_actor)
+        event.listen(self.engine.sync_engine, "connect", self._record_generation)
+        event.listen(self.engine.sync_engine, "checkout", self._discard_expired)
 
-    def _note_age(self, _: Any, record: ConnectionPoolEntry) -> None:
-        record.info["age"] = self._connector.age
+    def _record_generation(self, _: Any, record: ConnectionPoolEntry) -> None:
+        record.info["generation"] = self._connector.generation
 
-    def _refuse_old(self, _: Any, record: ConnectionPoolEntry, __: Any) -> None:
+    def _discard_expired(self, _: Any, record: ConnectionPoolEntry, __: Any) -> None:
         """Discard a pooled connection that was closed or has expired."""
-        if record.info["age"] != self._connector.age or record.driver_connection.is_closed():  # type: ignore[union-attr]
+        if record.info["generation"] != self._connector.generation or record.driver_connection.is_closed():  # type: ignore[union-attr]
             raise DisconnectionError
 
     def report(self) -> None:
@@ -102,7 +102,7 @@ class Sessions:
         pool = self.engine.pool
         assert isinstance(pool, QueuePool)
         used, idle = pool.checkedout(), pool.checkedin()
-        metrics.pool_is(metrics.SESSION, used=used, idle=idle, limit=pool.size())
+        metrics.set_pool_usage(metrics.SESSION, used=used, idle=idle, limit=pool.size())
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncSession]:
@@ -112,7 +112,7 @@ class Sessions:
                 await self._connect_session(session)
                 yield session
         except SessionPoolTimeoutError as error:
-            metrics.timed_out(metrics.SESSION)
+            metrics.count_timeout(metrics.SESSION)
             raise DatabaseUnavailableError(describe(error)) from error
         except ConnectionLostError:
             await self._expire()
@@ -137,13 +137,13 @@ class Sessions:
 
     async def _checkout(self, session: AsyncSession) -> None:
         """If no connection can be opened, wait for one that another session returns, if there are any."""
-        for _ in range(round(self._acquire_timeout / FREED_SECONDS)):
+        for _ in range(round(self._acquire_timeout / CHECK_SECONDS)):
             try:
                 await session.connection()
             except (DatabaseUnavailableError, *CONNECTION_ERRORS):
                 if self._used() == 0:
                     raise
-                await asyncio.sleep(FREED_SECONDS)
+                await asyncio.sleep(CHECK_SECONDS)
             else:
                 return
         await session.connection()

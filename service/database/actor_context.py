@@ -2,19 +2,19 @@
 
 from service import actor
 
-Stamp = tuple[str, str]
-"""Return the actor and the request id, which is empty outside requests."""
+ActorContext = tuple[str, str]
+"""The actor, and the request id; the id is empty outside requests."""
 
 
-def current_stamp() -> Stamp | None:
+def current_context() -> ActorContext | None:
     """Return the context of a transaction that begins now, or None if no actor is set."""
     acting = actor.current()
     return None if acting is None else (acting.actor, acting.request_id or "")
 
 
-def stamping(stamp: Stamp) -> str:
+def set_context_sql(context: ActorContext) -> str:
     """Return a statement without parameters, sent along with BEGIN; its effect ends with the transaction."""
-    principal, request_id = (_literal(text) for text in stamp)
+    principal, request_id = (_literal(text) for text in context)
     return (
         f"SELECT set_config('slipway.principal', {principal}, true), "
         f"set_config('slipway.request_id', {request_id}, true)"

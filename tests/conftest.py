@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import pytest
 
 from tests.isolation import forget_settings, log_plainly
-from tests.services import Client, Keeper
+from tests.services import Client, ServersProcess
 
-KEEPER = pytest.StashKey[Keeper]()
+SERVERS = pytest.StashKey[ServersProcess]()
 ADDRESS = "slipway_services"
 
 
@@ -23,12 +23,12 @@ def pytest_configure(config: pytest.Config) -> None:
     forget_settings()
     log_plainly()
     if not hasattr(config, "workerinput"):
-        config.stash[KEEPER] = Keeper()
+        config.stash[SERVERS] = ServersProcess()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    node.workerinput[ADDRESS] = node.config.stash[KEEPER].address
+    node.workerinput[ADDRESS] = node.config.stash[SERVERS].address
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -43,15 +43,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if keeper := config.stash.get(KEEPER, None):
-        keeper.stop()
+    if servers := config.stash.get(SERVERS, None):
+        servers.stop()
 
 
 @pytest.fixture(scope="session")
 def services(pytestconfig: pytest.Config) -> Client:
     """The way to ask for databases and for Redis."""
     worker: dict[str, str] | None = getattr(pytestconfig, "workerinput", None)
-    return Client(worker[ADDRESS] if worker else pytestconfig.stash[KEEPER].address)
+    return Client(worker[ADDRESS] if worker else pytestconfig.stash[SERVERS].address)
 
 
 @pytest.fixture(scope="session")

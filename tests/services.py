@@ -1,9 +1,9 @@
-"""The real PostgreSQL and Redis of a test run: one pair for all its workers, started when a test asks first.
+"""The PostgreSQL and Redis of a test run: one pair for all its workers, started when a test first needs them.
 
-A keeper process (tests/keeper.py) holds the servers. The process that runs pytest (under xdist, the
-controller) starts the keeper and holds a pipe to it. When the pipe closes, for whatever reason, the keeper
-stops the servers and removes their folder: a run that is interrupted or killed leaves nothing behind.
-Tests ask it through a socket.
+A separate process (tests/servers_process.py) owns the servers. The process that runs pytest (under xdist, the
+controller) starts it and holds a pipe to it. When the pipe closes, for whatever reason, that process stops the
+servers and removes their folder, so a run that is interrupted or killed leaves nothing behind. Tests talk to it
+through a socket.
 """
 
 import json
@@ -22,31 +22,31 @@ STOP_SECONDS = 60
 
 
 class ServicesError(Exception):
-    """The servers of the test run cannot do what was asked. The message says why."""
+    """A request to the servers' process failed. The message says why."""
 
 
-class Keeper:
-    """The keeper process, as the process that runs pytest sees it."""
+class ServersProcess:
+    """Starts the servers' process and stops it."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="slipway-tests-"))
-        self.address = str(self.folder / "keeper")
+        self.address = str(self.folder / "socket")
         environment = {n: v for n, v in os.environ.items() if not n.startswith("SLIPWAY_") or "_TEST_" in n}
-        # testcontainers' own reaper is one more image to fetch; the keeper does its work.
+        # The servers' process cleans up, so testcontainers' reaper image is not needed.
         environment.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.keeper", str(self.folder)],
+                [sys.executable, "-m", "tests.servers_process", str(self.folder)],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # the terminal's Ctrl-C is for pytest; the keeper ends after it
+                start_new_session=True,  # Ctrl-C in the terminal reaches pytest only
             )
 
     def stop(self) -> None:
-        """Return when the servers are gone."""
+        """Stop the servers and wait until they have exited."""
         assert self._process.stdin
         self._process.stdin.close()
         try:
@@ -58,7 +58,7 @@ class Keeper:
 
 
 class Client:
-    """What a test process asks of the keeper. Raises ServicesError with the keeper's reason."""
+    """Sends requests to the servers' process. Raises ServicesError with its reason."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -72,15 +72,15 @@ class Client:
         self._ask(do="drop", name=name)
 
     def redis(self, number: int) -> str:
-        """Return the URL of a logical database of Redis; numbers beyond what there is start again at 0."""
+        """Return the URL of a logical database of Redis; numbers past the last one wrap around."""
         return str(self._ask(do="redis", number=number))
 
     def _ask(self, **request: object) -> object:
         with self._connect() as connection:
             connection.sendall(json.dumps(request).encode() + b"\n")
-            answer = json.loads(connection.makefile().readline() or '{"error": "the keeper ended"}')
+            answer = json.loads(connection.makefile().readline() or '{"error": "it has exited"}')
         if "error" in answer:
-            raise ServicesError(f"the servers of the tests: {answer['error']}")
+            raise ServicesError(f"the servers' process: {answer['error']}")
         return answer["ok"]
 
     def _connect(self) -> socket.socket:
@@ -95,11 +95,11 @@ class Client:
                 time.sleep(0.05)
             else:
                 return connection
-        raise ServicesError(f"no answer from the keeper in {ANSWER_SECONDS} s")
+        raise ServicesError(f"no answer from the servers' process within {ANSWER_SECONDS} s")
 
     def _fail_if_it_ended(self) -> None:
-        """Its log is empty until it listens, unless Python cannot even import it."""
+        """Raise if the log has a traceback: it stays empty until the process listens."""
         log = Path(self._address).with_name("log")
         text = log.read_text() if log.exists() else ""
         if "Traceback" in text:
-            raise ServicesError(f"the keeper did not start: {text.splitlines()[-1]}")
+            raise ServicesError(f"the servers' process did not start: {text.splitlines()[-1]}")

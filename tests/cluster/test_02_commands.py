@@ -27,8 +27,8 @@ NOTHING_FOUND = {
 }
 
 
-class Place:
-    """Where a command is typed: what stands for its words in capitals, and the files that it names."""
+class Placeholders:
+    """Fills in the placeholders of a command, such as `POD`, and provides the files that it names."""
 
     def __init__(self, release: Release, folder: Path, public: str, admin: str) -> None:
         self._release, self.folder = release, folder
@@ -75,7 +75,9 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(release: Release, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def placeholders(
+    release: Release, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Placeholders]:
     folder = tmp_path_factory.mktemp("runbook")
     Authority(folder).server(HOST)
     (folder / "any.txt").write_text("anything", "utf-8")
@@ -103,7 +105,7 @@ def place(release: Release, cluster: Cluster, tmp_path_factory: pytest.TempPathF
             cluster.forward(f"service/{NAME}", 80) as public,
             cluster.forward(f"deploy/{NAME}", 9000) as admin,
         ):
-            yield Place(release, folder, public, admin)
+            yield Placeholders(release, folder, public, admin)
     finally:
         cluster.delete("Secret", TLS_SECRET)
         cluster.delete("Ingress", INGRESS)
@@ -130,8 +132,8 @@ def _found_nothing(line: str, done: subprocess.CompletedProcess[str]) -> bool:
 
 
 @pytest.mark.parametrize("command", tried(How.RUN, How.PART), ids=lambda command: command.id)
-def test_it_does_what_it_is_for(command: Command, place: Place, cluster: Cluster) -> None:
-    line = place.fill(command.harmless)
+def test_it_does_what_it_is_for(command: Command, placeholders: Placeholders, cluster: Cluster) -> None:
+    line = placeholders.fill(command.harmless)
     assert not re.search(r"\b[A-Z]{3,}-?[A-Z]*\b(?=\s|$)", re.sub(r"\"[^\"]*\"|'[^']*'", "", line)), line
     if line.endswith("&"):
         target, port = line.split()[-3:-1]
@@ -142,10 +144,12 @@ def test_it_does_what_it_is_for(command: Command, place: Place, cluster: Cluster
     assert done.returncode == 0 or _found_nothing(line, done), f"{line}\n{done.stderr}{done.stdout}"
 
 
-def test_what_is_tried_only_changes_nothing(place: Place, release: Release, cluster: Cluster) -> None:
+def test_what_is_tried_only_changes_nothing(
+    placeholders: Placeholders, release: Release, cluster: Cluster
+) -> None:
     before = (release.revision(), cluster.everything(), release.deployment()["metadata"]["generation"])
     for command in tried(How.PART):
-        _type(place.fill(command.harmless))
+        _type(placeholders.fill(command.harmless))
     assert (
         release.revision(),
         cluster.everything(),
@@ -164,5 +168,5 @@ def test_a_named_command_is_there(command: Command, release: Release) -> None:
 
 
 @pytest.mark.parametrize("command", tried(How.SQL), ids=lambda command: command.id)
-def test_a_statement_is_one(command: Command, place: Place, release: Release) -> None:
-    release.sql(place.fill(command.text))
+def test_a_statement_is_one(command: Command, placeholders: Placeholders, release: Release) -> None:
+    release.sql(placeholders.fill(command.text))

@@ -1,4 +1,4 @@
-"""Servers of our own for each worker, and the trial of each test."""
+"""Servers for each worker, and the system under test of each test."""
 
 import itertools
 import os
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.aside import aside
-from tests.faults.figures import SHARED, Figures
+from tests.faults.measurements import SHARED, Measurements
+from tests.faults.server_thread import in_server_thread
 from tests.faults.servers import Postgres, Redis
-from tests.faults.trial import Trial, aside_start
+from tests.faults.system import System, start_in_thread
 
 SEED = "SLIPWAY_FAULT_SEED"
 PASSED = pytest.StashKey[bool]()
@@ -39,19 +39,19 @@ def servers_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 async def postgres(servers_folder: Path) -> AsyncIterator[Postgres]:
     server = Postgres(servers_folder / "postgres")
-    await aside(server.start)
+    await in_server_thread(server.start)
     yield server
     server.resume()
-    await aside(server.stop)
+    await in_server_thread(server.stop)
 
 
 @pytest.fixture(scope="session")
 async def redis(servers_folder: Path) -> AsyncIterator[Redis]:
     server = Redis(servers_folder / "redis")
-    await aside(server.start)
+    await in_server_thread(server.start)
     yield server
     server.resume()
-    await aside(server.stop)
+    await in_server_thread(server.stop)
 
 
 @pytest.fixture
@@ -63,13 +63,13 @@ def seed() -> int:
 
 
 @pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Iterator[Figures]:
-    """Notes what the test has measured, beside its bound: `figure("healed", 1.2, 2.0, unit="s")`."""
+def measure(request: pytest.FixtureRequest) -> Iterator[Measurements]:
+    """Notes what the test has measured, beside its bound: `measure("healed", 1.2, 2.0, unit="s")`."""
     alone = request.node.get_closest_marker("alone") is not None
-    figures = Figures(request.node.nodeid, patience=alone and SHARED)
-    yield figures
+    measurements = Measurements(request.node.nodeid, patience=alone and SHARED)
+    yield measurements
     if request.node.stash.get(PASSED, False):
-        figures.keep()
+        measurements.keep()
 
 
 @pytest.fixture(scope="session")
@@ -78,15 +78,15 @@ def _trials() -> Callable[[], int]:
 
 
 @pytest.fixture
-async def trial(
+async def system(
     tmp_path: Path, seed: int, postgres: Postgres, redis: Redis, _trials: Callable[[], int]
-) -> AsyncIterator[Trial]:
-    """A trial on a database of its own; its processes are ended after it, and its servers run again."""
+) -> AsyncIterator[System]:
+    """A system on a separate database. Afterwards its processes are stopped and its servers restarted."""
     name = f"trial_{_trials()}"
-    url = await aside(postgres.database, name)
-    made = Trial(tmp_path, seed=seed, postgres=postgres, redis=redis, database_url=url)
+    url = await in_server_thread(postgres.database, name)
+    made = System(tmp_path, seed=seed, postgres=postgres, redis=redis, database_url=url)
     yield made
     await made.close()
-    await aside_start(redis)
-    await aside_start(postgres)
-    await aside(postgres.drop, name)
+    await start_in_thread(redis)
+    await start_in_thread(postgres)
+    await in_server_thread(postgres.drop, name)

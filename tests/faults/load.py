@@ -93,7 +93,7 @@ class Load:
         await getattr(self, f"_{operation}")(fresh=fresh)
 
     async def slow(self, seconds: float) -> Event:
-        """A creation that takes so long, where `Trial.slow_down` has been called."""
+        """A creation that takes so long, where `System.slow_down` has been called."""
         return await self._create(fresh=True, beginning=f"Slow {seconds:g}")
 
     async def again(self, event: Event) -> Event:

@@ -6,8 +6,8 @@ import signal
 import time
 from pathlib import Path
 
-from tests.faults.aside import aside
 from tests.faults.connection import get
+from tests.faults.server_thread import in_server_thread
 from tests.ports import next_port
 from tests.process.served import Served
 
@@ -46,13 +46,13 @@ class Replica:
     async def start(self) -> None:
         """Return when it is ready."""
         await self.launch()
-        await aside(self.served.ready)
+        await in_server_thread(self.served.ready)
         self._watching = asyncio.create_task(self._watch())
 
     async def launch(self) -> None:
         """Start the process and wait for nothing."""
         await self.close()
-        self._served = await aside(Served, self._home, **self._settings)
+        self._served = await in_server_thread(Served, self._home, **self._settings)
 
     async def kill(self) -> None:
         """Send SIGKILL, and return when it is gone."""
@@ -76,7 +76,7 @@ class Replica:
         """End what is left of it."""
         self._unwatch()
         if self._served is not None:
-            await aside(self._served.close)
+            await in_server_thread(self._served.close)
             self._served = None
 
     async def _ended(self, seconds: float) -> int:

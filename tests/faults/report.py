@@ -1,6 +1,6 @@
 """Writes what the fault tests have measured into docs/reliability.md: `make reliability`.
 
-Figures that the last run has not measured stay as they are.
+Measurements that the last run has not measured stay as they are.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.faults.figures import FILE, FULL, ROOT
+from tests.faults.measurements import FILE, FULL, ROOT
 
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- figures: written by `make reliability` -->", "<!-- end of figures -->"

@@ -1,4 +1,7 @@
-"""A PostgreSQL and a Redis of our own, to be stopped, frozen and started again. What is here blocks: run it `aside`."""
+"""A PostgreSQL and a Redis for the fault tests to stop, freeze and restart.
+
+These calls block: run them with `in_server_thread`.
+"""
 
 import asyncio
 import contextlib
@@ -15,8 +18,8 @@ from service.dev.databases import create_database, drop_database
 from service.dev.postgres import START_SECONDS, STOP
 from service.dev.server_process import ServerProcess
 from service.dev.server_user import unprivileged_user
-from tests.keeper import POSTGRES_SETTINGS, migrate
 from tests.ports import placed
+from tests.servers_process import POSTGRES_SETTINGS, migrate
 
 Mode = Literal["fast", "immediate"]
 TEMPLATE = "template_of_faults"

@@ -4,28 +4,28 @@ import asyncio
 import time
 
 from tests.faults.connection import Connection, get
-from tests.faults.figures import Figures
-from tests.faults.trial import PATIENT, Trial
+from tests.faults.measurements import Measurements
+from tests.faults.system import PATIENT, System
 from tests.process.conftest import new_key
 
 LIST = "/api/v1/products?limit=1"
 REVOKED_SECONDS = 1.0
 
 
-async def test_versions_never_go_back_for_a_client(trial: Trial) -> None:
-    await trial.serve(2, PATIENT)
-    began = len(trial.history.events)
-    async with trial.load(rate=60, mix={"create": 1, "read": 12, "update": 8}).running():
+async def test_versions_never_go_back_for_a_client(system: System) -> None:
+    await system.serve(2, PATIENT)
+    began = len(system.history.events)
+    async with system.load(rate=60, mix={"create": 1, "read": 12, "update": 8}).running():
         await asyncio.sleep(6)
-    events = trial.history.events[began:]
+    events = system.history.events[began:]
     assert sum(event.operation == "read" and event.version > 1 for event in events) > 20
-    trial.only(lambda _: False, "nothing is wrong")
-    await trial.judge()
+    system.only(lambda _: False, "nothing is wrong")
+    await system.judge()
 
 
-async def test_revoked_key_ends_everywhere_within_a_second(trial: Trial, figure: Figures) -> None:
-    await trial.serve(2, PATIENT)
-    key = await new_key(trial.database_url, "catalog:read")
+async def test_revoked_key_ends_everywhere_within_a_second(system: System, measure: Measurements) -> None:
+    await system.serve(2, PATIENT)
+    key = await new_key(system.database_url, "catalog:read")
     done = asyncio.Event()
 
     async def use(port: int) -> tuple[float, int]:
@@ -41,15 +41,17 @@ async def test_revoked_key_ends_everywhere_within_a_second(trial: Trial, figure:
         connection.close()
         return last, status
 
-    using = [asyncio.create_task(use(replica.port)) for replica in trial.replicas]
+    using = [asyncio.create_task(use(replica.port)) for replica in system.replicas]
     await asyncio.sleep(1)
-    way = await Connection.open(trial.replicas[0].port)
-    answer = await way.ask("DELETE", f"/api/v1/keys/{key.split('_')[1]}", trial.headers)
+    way = await Connection.open(system.replicas[0].port)
+    answer = await way.ask("DELETE", f"/api/v1/keys/{key.split('_')[1]}", system.headers)
     revoked = time.monotonic()
     way.close()
     assert answer.status == 204, answer.body
     done.set()
     used = await asyncio.wait_for(asyncio.gather(*using), 20)
-    figure("revoked-key-good-for", max(0.0, *(last - revoked for last, _ in used)), REVOKED_SECONDS, unit="s")
-    assert (await get(trial.replicas[0].admin_port, "/livez")) is not None
-    await trial.judge()
+    measure(
+        "revoked-key-good-for", max(0.0, *(last - revoked for last, _ in used)), REVOKED_SECONDS, unit="s"
+    )
+    assert (await get(system.replicas[0].admin_port, "/livez")) is not None
+    await system.judge()

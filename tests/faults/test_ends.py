@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from service.dev.ports import LOOPBACK
-from tests.faults.aside import aside
 from tests.faults.connection import Answer, Connection
-from tests.faults.figures import FULL, Figures
+from tests.faults.measurements import FULL, Measurements
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.replica import Replica
-from tests.faults.trial import Trial
+from tests.faults.server_thread import in_server_thread
+from tests.faults.system import System
 from tests.process.conftest import new_key
 from tests.security.issuer import AUDIENCE, Issuer, local_issuer
 
@@ -43,7 +43,7 @@ FROM c, generate_series(1, 20000) n
 class Scene:
     """A replica whose servers and issuer can be made silent, and its clients."""
 
-    trial: Trial
+    system: System
     replica: Replica
     postgres: Proxy
     redis: Proxy
@@ -52,7 +52,7 @@ class Scene:
 
     async def ask(self, path: str = LIST, *, count: int = 10, token: str = "") -> None:
         """Send requests, and wait for nothing."""
-        headers = {"Authorization": f"Bearer {token}"} if token else self.trial.headers
+        headers = {"Authorization": f"Bearer {token}"} if token else self.system.headers
         for _ in range(count):
             self.connections.append(await Connection.open(self.replica.port))
             self.connections[-1].send("GET", path, headers)
@@ -71,23 +71,23 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(trial: Trial) -> AsyncIterator[Scene]:
+async def scene(system: System) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as stack:
-        redis = urlsplit(trial.redis.url)
+        redis = urlsplit(system.redis.url)
         issuer = await stack.enter_async_context(local_issuer())
-        to_postgres = await stack.enter_async_context(Proxy(trial.database_endpoint))
+        to_postgres = await stack.enter_async_context(Proxy(system.database_endpoint))
         to_redis = await stack.enter_async_context(Proxy(Endpoint(LOOPBACK, redis.port or 0)))
         settings: dict[str, object] = {
             "app__environment": "test",  # the issuer has no TLS
-            "database__url": trial.database_by(to_postgres),
+            "database__url": system.database_by(to_postgres),
             "redis__url": redis._replace(netloc=f":{redis.password}@{LOOPBACK}:{to_redis.port}").geturl(),
             "security__issuers": json.dumps([{"issuer": issuer.url, "audience": AUDIENCE}]),
             "server__drain_delay": DRAIN,
             "server__shutdown_timeout": SHUTDOWN,
         }
-        trial.make(1, settings)
-        trial.headers = {"Authorization": f"Bearer {await new_key(trial.database_url, 'admin')}"}
-        made = Scene(trial, trial.replicas[0], to_postgres, to_redis, issuer)
+        system.make(1, settings)
+        system.headers = {"Authorization": f"Bearer {await new_key(system.database_url, 'admin')}"}
+        made = Scene(system, system.replicas[0], to_postgres, to_redis, issuer)
         yield made
         made.reset()
 
@@ -102,7 +102,7 @@ async def half(scene: Scene) -> None:
     """Clients have sent half of a request."""
     for _ in range(10):
         scene.connections.append(await Connection.open(scene.replica.port))
-        scene.connections[-1].send_part(0.5, "GET", LIST, scene.trial.headers, b"")
+        scene.connections[-1].send_part(0.5, "GET", LIST, scene.system.headers, b"")
     await asyncio.sleep(0.2)
 
 
@@ -147,11 +147,11 @@ ONCE, TWICE = [signal.SIGTERM], [signal.SIGTERM, signal.SIGINT]
     ],
 )
 async def test_signal_ends_it_in_time(
-    scene: Scene, figure: Figures, state: State, signals: list[signal.Signals]
+    scene: Scene, measure: Measurements, state: State, signals: list[signal.Signals]
 ) -> None:
     longest = 0.0
     if state is unread:
-        await scene.trial.execute(_PRODUCTS)
+        await scene.system.execute(_PRODUCTS)
     for _ in range(ROUNDS):
         await scene.replica.start()
         await state(scene)
@@ -161,15 +161,15 @@ async def test_signal_ends_it_in_time(
             assert statuses == {503} or state is not fetching
         scene.reset()
     name = f"ends-{state.__name__}{'-twice' if signals == TWICE else ''}"
-    figure(name, longest, DRAIN + SHUTDOWN + SPARE, unit="s")
+    measure(name, longest, DRAIN + SHUTDOWN + SPARE, unit="s")
 
 
 @pytest.mark.fault
-async def test_signal_ends_one_that_was_never_ready(scene: Scene, figure: Figures) -> None:
+async def test_signal_ends_one_that_was_never_ready(scene: Scene, measure: Measurements) -> None:
     scene.postgres.swallow()
     await scene.replica.launch()
-    await aside(scene.replica.served.listening)
-    figure("ends-never-ready", await _ended(scene, ONCE), DRAIN + SHUTDOWN + SPARE, unit="s")
+    await in_server_thread(scene.replica.served.listening)
+    measure("ends-never-ready", await _ended(scene, ONCE), DRAIN + SHUTDOWN + SPARE, unit="s")
 
 
 async def _ended(scene: Scene, signals: list[signal.Signals]) -> float:
@@ -177,7 +177,7 @@ async def _ended(scene: Scene, signals: list[signal.Signals]) -> float:
     process, began = scene.replica.served.process, time.monotonic()
     for number in signals:
         process.send_signal(number)
-        await asyncio.sleep(scene.trial.dice.uniform(0.05, 0.5))
+        await asyncio.sleep(scene.system.dice.uniform(0.05, 0.5))
     while process.poll() is None:
         assert time.monotonic() < began + 30, scene.replica.served.output[-2000:]
         await asyncio.sleep(0.01)

@@ -13,11 +13,11 @@ import asyncpg
 import pytest
 
 from service.dev.ports import LOOPBACK
-from tests.faults.aside import aside
-from tests.faults.figures import Figures
+from tests.faults.measurements import Measurements
 from tests.faults.proxy import Endpoint, Proxy
+from tests.faults.server_thread import in_server_thread
 from tests.faults.servers import Postgres
-from tests.faults.trial import KINDS, UNHURRIED, Kind, Trial, refused_in
+from tests.faults.system import KINDS, UNHURRIED, Kind, System, refused_in
 
 RATE = 30
 WRITABLE_SECONDS = 5.0
@@ -28,30 +28,30 @@ WRITES = {"create", "update"}
 
 @KINDS
 async def test_read_only_primary_refuses_writes_alone_and_heals(
-    trial: Trial, figure: Figures, kind: Kind
+    system: System, measure: Measurements, kind: Kind
 ) -> None:
-    await trial.serve(1, {**UNHURRIED, **kind})
-    name = urlsplit(trial.database_url).path[1:]
-    async with trial.load(rate=RATE).running():
+    await system.serve(1, {**UNHURRIED, **kind})
+    name = urlsplit(system.database_url).path[1:]
+    async with system.load(rate=RATE).running():
         await asyncio.sleep(0.5)
         began = time.monotonic()
-        await trial.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-        await trial.execute(_END_OTHERS)
+        await system.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        await system.execute(_END_OTHERS)
         await asyncio.sleep(2)
-        await _as_writer(trial, f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+        await _as_writer(system, f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
         writable = time.monotonic()
         await asyncio.sleep(WRITABLE_SECONDS + 0.5)
-    trial.only(
+    system.only(
         lambda event: refused_in(event, began, writable + WRITABLE_SECONDS, within=ANSWERED_SECONDS),
         "the primary took no writes",
     )
-    failed = [event for event in trial.history.failures() if event.operation in WRITES]
+    failed = [event for event in system.history.failures() if event.operation in WRITES]
     assert failed, "the outage was not felt"
     healed = max(0, max(event.end for event in failed) - writable)
-    figure(f"read-only-{'workers-' if kind else ''}healed", healed, WRITABLE_SECONDS, unit="s")
-    reads = [e for e in trial.history.events if e.operation == "read" and began + 1 < e.start < writable]
-    assert all(event.good for event in reads), trial.history.around([e for e in reads if not e.good])
-    await trial.judge()
+    measure(f"read-only-{'workers-' if kind else ''}healed", healed, WRITABLE_SECONDS, unit="s")
+    reads = [e for e in system.history.events if e.operation == "read" and began + 1 < e.start < writable]
+    assert all(event.good for event in reads), system.history.around([e for e in reads if not e.good])
+    await system.judge()
 
 
 _END_OTHERS = """
@@ -60,8 +60,8 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 
 
-async def _as_writer(trial: Trial, statement: str) -> None:
-    await trial.execute("SET default_transaction_read_only = off", statement)
+async def _as_writer(system: System, statement: str) -> None:
+    await system.execute("SET default_transaction_read_only = off", statement)
 
 
 @dataclass
@@ -84,9 +84,9 @@ def pair_folder(servers_folder: Path) -> Path:
 @pytest.fixture
 async def pair(pair_folder: Path) -> AsyncIterator[Pair]:
     primary = Postgres(pair_folder / "primary")
-    await aside(primary.start)
-    standby = await aside(primary.standby, pair_folder / "standby")
-    await aside(standby.start)
+    await in_server_thread(primary.start)
+    standby = await in_server_thread(primary.standby, pair_folder / "standby")
+    await in_server_thread(standby.start)
     try:
         async with (
             Proxy(_of(primary)) as first,
@@ -96,7 +96,7 @@ async def pair(pair_folder: Path) -> AsyncIterator[Pair]:
     finally:
         for server in (primary, standby):
             server.resume()
-            await aside(server.end, "immediate")
+            await in_server_thread(server.end, "immediate")
 
 
 def _of(server: Postgres) -> Endpoint:
@@ -109,34 +109,34 @@ def _of(server: Postgres) -> Endpoint:
 @pytest.mark.fault
 @pytest.mark.parametrize("how", ["crash", "silent"])
 async def test_standby_takes_over_without_a_restart(
-    pair: Pair, trial: Trial, figure: Figures, how: Literal["crash", "silent"]
+    pair: Pair, system: System, measure: Measurements, how: Literal["crash", "silent"]
 ) -> None:
-    trial.database_url = await aside(pair.primary.database, "failover")
+    system.database_url = await in_server_thread(pair.primary.database, "failover")
     await _replicate_synchronously(pair.primary)
-    await trial.serve(1, _both_hosts(trial.database_url, pair.ways[0].port))
-    process = trial.replicas[0].pid
-    async with trial.load(rate=RATE).running():
+    await system.serve(1, _both_hosts(system.database_url, pair.ways[0].port))
+    process = system.replicas[0].pid
+    async with system.load(rate=RATE).running():
         await asyncio.sleep(0.5)
         began = time.monotonic()
         if how == "crash":
-            await aside(pair.primary.end, "immediate")
+            await in_server_thread(pair.primary.end, "immediate")
         else:
             pair.ways[0].swallow()
-            await aside(pair.primary.pause)
+            await in_server_thread(pair.primary.pause)
         await asyncio.sleep(1)
         await _promote(pair.standby)
         writable = time.monotonic()
         await asyncio.sleep(WRITABLE_SECONDS + 1)
-    assert trial.replicas[0].pid == process
-    trial.database_url = pair.standby.url.rpartition("/")[0] + "/failover"
+    assert system.replicas[0].pid == process
+    system.database_url = pair.standby.url.rpartition("/")[0] + "/failover"
     slowest = 3.0 + ANSWERED_SECONDS if how == "silent" else ANSWERED_SECONDS
-    trial.only(
+    system.only(
         lambda event: refused_in(event, began, writable + WRITABLE_SECONDS, within=slowest),
         "the primary was gone",
     )
-    healed = max(0, max(event.end for event in trial.history.failures()) - writable)
-    figure(f"failover-{how}-healed", healed, WRITABLE_SECONDS, unit="s")
-    await trial.judge()
+    healed = max(0, max(event.end for event in system.history.failures()) - writable)
+    measure(f"failover-{how}-healed", healed, WRITABLE_SECONDS, unit="s")
+    await system.judge()
 
 
 def _both_hosts(url: str, port: int) -> dict[str, object]:

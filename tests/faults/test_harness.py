@@ -10,8 +10,8 @@ import pytest
 from service.dev.ports import LOOPBACK
 from tests.faults import verdicts
 from tests.faults.connection import Answer, Connection, NoAnswerError
-from tests.faults.figures import Figures
 from tests.faults.history import Event, History
+from tests.faults.measurements import Measurements
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.report import BEGIN, END, written
 
@@ -103,22 +103,22 @@ async def test_proxy_delays_swallows_cuts_and_heals() -> None:
 
 
 def test_figure_over_its_bound_fails() -> None:
-    figures = Figures("tests/faults/test_harness.py::test", patience=False)
-    figures("healed", 1.5, 2, unit="s")
+    measurements = Measurements("tests/faults/test_harness.py::test", patience=False)
+    measurements("healed", 1.5, 2, unit="s")
     with pytest.raises(AssertionError, match="healed"):
-        figures("healed", 2.5, 2, unit="s")
+        measurements("healed", 2.5, 2, unit="s")
 
 
 def test_figure_may_with_patience_be_over_its_bound_in_time_alone_and_is_not_told(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
-    figures = Figures("tests/faults/test_harness.py::test", patience=True)
-    figures("quick", 1.5, 2, unit="s")
-    figures("late", 2.5, 2, unit="s")
-    figures.keep(file)
+    measurements = Measurements("tests/faults/test_harness.py::test", patience=True)
+    measurements("quick", 1.5, 2, unit="s")
+    measurements("late", 2.5, 2, unit="s")
+    measurements.keep(file)
     assert [*json.loads(file.read_text())] == ["quick"]
     for name, value, unit in (("stuck", 6.5, "s"), ("many", 3, "writes")):
         with pytest.raises(AssertionError, match=name):
-            figures(name, value, 2, unit=unit)
+            measurements(name, value, 2, unit=unit)
 
 
 def test_page_keeps_the_figures_that_were_not_measured_anew() -> None:

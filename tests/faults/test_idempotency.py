@@ -8,10 +8,10 @@ import orjson
 import pytest
 
 from tests.faults.connection import Answer, Connection
-from tests.faults.figures import FULL
 from tests.faults.load import PRODUCTS
+from tests.faults.measurements import FULL
 from tests.faults.proxy import Proxy
-from tests.faults.trial import PATIENT, Trial
+from tests.faults.system import PATIENT, System
 from tests.process.conftest import new_key
 
 CLIENTS = 50
@@ -25,8 +25,8 @@ async def _post(port: int, headers: dict[str, str], body: bytes) -> Answer:
         connection.close()
 
 
-async def _times(trial: Trial, sku: str) -> int:
-    connection = await asyncpg.connect(trial.database_url)
+async def _times(system: System, sku: str) -> int:
+    connection = await asyncpg.connect(system.database_url)
     try:
         return int(await connection.fetchval("SELECT count(*) FROM product WHERE sku = $1", sku))
     finally:
@@ -34,65 +34,65 @@ async def _times(trial: Trial, sku: str) -> int:
 
 
 @pytest.mark.fault
-async def test_one_key_has_one_effect_however_many_send_it_at_once(trial: Trial) -> None:
-    await trial.serve(2, PATIENT)
-    ports = [replica.port for replica in trial.replicas]
-    headers = {**trial.headers, "Content-Type": "application/json", "Idempotency-Key": f"k-{trial.seed}"}
-    body = trial.product("ONCE")
+async def test_one_key_has_one_effect_however_many_send_it_at_once(system: System) -> None:
+    await system.serve(2, PATIENT)
+    ports = [replica.port for replica in system.replicas]
+    headers = {**system.headers, "Content-Type": "application/json", "Idempotency-Key": f"k-{system.seed}"}
+    body = system.product("ONCE")
     answers = await asyncio.gather(*(_post(ports[n % 2], headers, body) for n in range(CLIENTS)))
     made = [answer for answer in answers if answer.status == 201]
     assert {answer.status for answer in answers} <= {201, 409}
     assert len({(answer.body, answer.headers["location"], answer.headers["etag"]) for answer in made}) == 1
-    assert await _times(trial, "ONCE") == 1
+    assert await _times(system, "ONCE") == 1
     for port in ports:
         assert (await _post(port, headers, body)).body == made[0].body
-        assert (await _post(port, headers, trial.product("OTHER"))).status == 422
-    other = {"Authorization": f"Bearer {await new_key(trial.database_url, 'admin')}"}
-    theirs = await _post(ports[0], {**headers, **other}, trial.product("THEIRS"))
+        assert (await _post(port, headers, system.product("OTHER"))).status == 422
+    other = {"Authorization": f"Bearer {await new_key(system.database_url, 'admin')}"}
+    theirs = await _post(ports[0], {**headers, **other}, system.product("THEIRS"))
     assert (theirs.status, theirs.json["sku"]) == (201, "THEIRS")
-    await trial.judge()
+    await system.judge()
 
 
-async def test_retry_gets_the_answer_of_a_process_that_died_between_commit_and_answer(trial: Trial) -> None:
-    await trial.serve(2, PATIENT)
-    first, second = trial.replicas
-    async with Proxy(trial.database_endpoint) as way:
+async def test_retry_gets_the_answer_of_a_process_that_died_between_commit_and_answer(system: System) -> None:
+    await system.serve(2, PATIENT)
+    first, second = system.replicas
+    async with Proxy(system.database_endpoint) as way:
         await first.close()
         # It waits for the answer that is swallowed until it is killed.
-        first.change(database__url=trial.database_by(way), database__statement_timeout=60)
+        first.change(database__url=system.database_by(way), database__statement_timeout=60)
         await first.start()
-        headers = {**trial.headers, "Content-Type": "application/json", "Idempotency-Key": str(uuid4())}
-        body = trial.product("KILLED")
-        await _post(first.port, {**headers, "Idempotency-Key": str(uuid4())}, trial.product("WARM"))
+        headers = {**system.headers, "Content-Type": "application/json", "Idempotency-Key": str(uuid4())}
+        body = system.product("KILLED")
+        await _post(first.port, {**headers, "Idempotency-Key": str(uuid4())}, system.product("WARM"))
         way.swallow(answers_only=True)
         lost = asyncio.create_task(_post(first.port, headers, body))
         async with asyncio.timeout(15):
-            while not await _times(trial, "KILLED"):  # noqa: ASYNC110  # the database tells nobody
+            while not await _times(system, "KILLED"):  # noqa: ASYNC110  # the database tells nobody
                 await asyncio.sleep(0.02)
         await first.kill()
         assert isinstance((await asyncio.gather(lost, return_exceptions=True))[0], Exception)
         answer = await _post(second.port, headers, body)
     assert answer.status == 201
     assert orjson.loads(answer.body)["sku"] == "KILLED"
-    assert await _times(trial, "KILLED") == 1
+    assert await _times(system, "KILLED") == 1
 
 
 @pytest.mark.fault
-async def test_no_update_is_lost(trial: Trial) -> None:
+async def test_no_update_is_lost(system: System) -> None:
     count = 1000 if FULL else 300
-    await trial.serve(2, PATIENT)
-    headers = {**trial.headers, "Content-Type": "application/json"}
-    made = await _post(trial.replicas[0].port, headers, trial.product("COUNT"))
+    await system.serve(2, PATIENT)
+    headers = {**system.headers, "Content-Type": "application/json"}
+    made = await _post(system.replicas[0].port, headers, system.product("COUNT"))
     path = made.headers["location"]
-    statuses = [await asyncio.gather(*(_increment(r.port, headers, path, count) for r in trial.replicas))]
+    statuses = [await asyncio.gather(*(_increment(r.port, headers, path, count) for r in system.replicas))]
     acknowledged = sum(given.count(200) for given in statuses[0])
     assert {status for given in statuses[0] for status in given} <= {200, 412}
-    connection = await Connection.open(trial.replicas[0].port)
+    connection = await Connection.open(system.replicas[0].port)
     now = await connection.ask("GET", path, headers)
     connection.close()
     assert now.json["stock"] == acknowledged
     assert now.json["version"] == acknowledged + 1
-    await trial.judge()
+    await system.judge()
 
 
 async def _increment(port: int, headers: dict[str, str], path: str, count: int) -> list[int]:

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.faults.connection import Answer, Connection
-from tests.faults.figures import Figures
 from tests.faults.history import percentile
-from tests.faults.trial import PATIENT, Trial
+from tests.faults.measurements import Measurements
+from tests.faults.system import PATIENT, System
 from tests.security.issuer import (
     AUDIENCE,
     PRIVATE,
@@ -38,10 +38,10 @@ async def issuer() -> AsyncIterator[Issuer]:
         yield issuer
 
 
-async def serve(trial: Trial, issuer: Issuer, **settings: object) -> None:
+async def serve(system: System, issuer: Issuer, **settings: object) -> None:
     """A service that looks at the issuer's keys anew as often as it may, and at every wrong token."""
     trusted = [{"issuer": issuer.url, "audience": AUDIENCE}]
-    await trial.serve(
+    await system.serve(
         1,
         {
             "app__environment": "test",  # the issuer has no TLS
@@ -55,9 +55,9 @@ async def serve(trial: Trial, issuer: Issuer, **settings: object) -> None:
     )
 
 
-async def present(trial: Trial, token: str) -> Answer:
+async def present(system: System, token: str) -> Answer:
     """The answer to a request with that token, on a connection of its own."""
-    connection = await Connection.open(trial.replicas[0].port)
+    connection = await Connection.open(system.replicas[0].port)
     try:
         return await connection.ask("GET", LIST, {"Authorization": f"Bearer {token}"})
     finally:
@@ -83,80 +83,80 @@ def make(issuer: Issuer, trouble: str) -> None:
 
 @pytest.mark.fault
 async def test_known_keys_work_whatever_the_issuer_does(
-    trial: Trial, issuer: Issuer, figure: Figures
+    system: System, issuer: Issuer, measure: Measurements
 ) -> None:
-    await serve(trial, issuer)
-    assert (await present(trial, issuer.token())).status == 200
-    async with trial.load(rate=20).running():
-        calm = min([await _served(trial, issuer) for _ in range(WINDOWS)])
-        stall = max([await _stall(trial, issuer, trouble, calm) for trouble in TROUBLES])
-    figure("issuer-trouble-liveness-p99-more", stall, STALL_SECONDS, unit="s")
+    await serve(system, issuer)
+    assert (await present(system, issuer.token())).status == 200
+    async with system.load(rate=20).running():
+        calm = min([await _served(system, issuer) for _ in range(WINDOWS)])
+        stall = max([await _stall(system, issuer, trouble, calm) for trouble in TROUBLES])
+    measure("issuer-trouble-liveness-p99-more", stall, STALL_SECONDS, unit="s")
     assert "/elsewhere" not in issuer.fetches
-    metric = trial.replicas[0].served.metric
+    metric = system.replicas[0].served.metric
     assert metric(f'slipway_token_keys_fetches_total{{issuer="{issuer.url}",result="failed"}}')
     assert metric(f'slipway_token_keys_fetched_timestamp_seconds{{issuer="{issuer.url}"}}')
-    trial.only(lambda _: False, "the issuer is not asked")
-    await trial.judge()
+    system.only(lambda _: False, "the issuer is not asked")
+    await system.judge()
 
 
 @pytest.mark.fault
 async def test_keys_are_trusted_up_to_the_stale_limit_and_again_once_the_issuer_is_back(
-    trial: Trial, issuer: Issuer, figure: Figures
+    system: System, issuer: Issuer, measure: Measurements
 ) -> None:
-    await serve(trial, issuer, security__jwks_max_age=STALE)
-    assert (await present(trial, issuer.token())).status == 200
+    await serve(system, issuer, security__jwks_max_age=STALE)
+    assert (await present(system, issuer.token())).status == 200
     make(issuer, "down")
     began, trusted = time.monotonic(), 0.0
-    while (answer := await present(trial, issuer.token(sub=f"user-{next(SUBJECTS)}"))).status == 200:
+    while (answer := await present(system, issuer.token(sub=f"user-{next(SUBJECTS)}"))).status == 200:
         trusted = time.monotonic() - began
         assert trusted < 10 * STALE
         await asyncio.sleep(0.05)
     assert trusted >= STALE / 2
-    figure("keys-trusted-without-their-issuer", trusted, STALE + 1.0, unit="s")
+    measure("keys-trusted-without-their-issuer", trusted, STALE + 1.0, unit="s")
     assert (answer.status, answer.json["code"]) == (503, "unavailable")
     assert answer.headers["retry-after"]
     make(issuer, "none")
     began = time.monotonic()
-    while (await present(trial, issuer.token(sub="back"))).status != 200:
+    while (await present(system, issuer.token(sub="back"))).status != 200:
         assert time.monotonic() < began + 10
         await asyncio.sleep(0.05)
-    await trial.judge()
+    await system.judge()
 
 
 async def test_rotated_keys_are_found_and_old_ones_forgotten(
-    trial: Trial, issuer: Issuer, figure: Figures
+    system: System, issuer: Issuer, measure: Measurements
 ) -> None:
-    await serve(trial, issuer)
-    assert (await present(trial, issuer.token())).status == 200
+    await serve(system, issuer)
+    assert (await present(system, issuer.token())).status == 200
     issuer.documents["/jwks"] = json.dumps(
         {"keys": [public_jwk("ES256", PRIVATE["ES256"], kid="new")]}
     ).encode()
     began = time.monotonic()
-    while (await present(trial, issuer.token("ES256", headers={"kid": "new"}))).status != 200:
+    while (await present(system, issuer.token("ES256", headers={"kid": "new"}))).status != 200:
         assert time.monotonic() < began + 10
         await asyncio.sleep(0.02)
-    figure("rotated-token-key-found", time.monotonic() - began, 2 * COOLDOWN, unit="s")
-    assert (await present(trial, issuer.token(sub="another"))).status == 401
-    await trial.judge()
+    measure("rotated-token-key-found", time.monotonic() - began, 2 * COOLDOWN, unit="s")
+    assert (await present(system, issuer.token(sub="another"))).status == 401
+    await system.judge()
 
 
-async def _stall(trial: Trial, issuer: Issuer, trouble: str, calm: float) -> float:
+async def _stall(system: System, issuer: Issuer, trouble: str, calm: float) -> float:
     """The seconds that the trouble adds to the 99th percentile of liveness, in the quietest of a few windows."""
     least = float("inf")
     for _ in range(WINDOWS):
         make(issuer, trouble)
-        least = min(least, max(0.0, await _served(trial, issuer) - calm))
+        least = min(least, max(0.0, await _served(system, issuer) - calm))
         if least <= STALL_SECONDS / 2:
             break
     return least
 
 
-async def _served(trial: Trial, issuer: Issuer) -> float:
+async def _served(system: System, issuer: Issuer) -> float:
     """The 99th percentile of liveness in a time in which there is a fetch, while new tokens are let in."""
     seconds, ended = list[float](), time.monotonic() + 1.5 * COOLDOWN
-    probe = await Connection.open(trial.replicas[0].admin_port)
+    probe = await Connection.open(system.replicas[0].admin_port)
     while time.monotonic() < ended:
-        answer = await present(trial, issuer.token(sub=f"user-{next(SUBJECTS)}"))
+        answer = await present(system, issuer.token(sub=f"user-{next(SUBJECTS)}"))
         assert answer.status == 200, answer.body
         for _ in range(4):
             began = time.monotonic()
@@ -169,27 +169,27 @@ async def _served(trial: Trial, issuer: Issuer) -> float:
 
 @pytest.mark.fault
 async def test_keys_that_nobody_has_cause_one_fetch_a_cooldown(
-    trial: Trial, issuer: Issuer, figure: Figures
+    system: System, issuer: Issuer, measure: Measurements
 ) -> None:
-    await serve(trial, issuer)
-    assert (await present(trial, issuer.token())).status == 200
+    await serve(system, issuer)
+    assert (await present(system, issuer.token())).status == 200
     body = signed("RS256", {"alg": "RS256", "kid": "x"}, {"iss": issuer.url}).split(".")[1]
     numbers = itertools.count()
     before, began = issuer.fetches["/jwks"], time.monotonic()
 
     async def flood() -> None:
-        connection = await Connection.open(trial.replicas[0].port)
+        connection = await Connection.open(system.replicas[0].port)
         while (number := next(numbers)) < KEY_IDS or time.monotonic() < began + 5 * COOLDOWN:
             kid = segment({"alg": "RS256", "kid": f"kid-{number}"})
             answer = await connection.ask("GET", LIST, {"Authorization": f"Bearer {kid}.{body}.AAAA"})
             assert answer.status == 401, answer.body
         connection.close()
 
-    async with trial.load(rate=10).running():
+    async with system.load(rate=10).running():
         await asyncio.gather(*(flood() for _ in range(10)))
     cooldowns = (time.monotonic() - began) / COOLDOWN
     fetches = issuer.fetches["/jwks"] - before
     assert fetches >= 2, "nobody looked whether the issuer has these keys"
-    figure("fetches-by-unknown-key-ids-a-cooldown", fetches / (1 + cooldowns), 1.0)
-    trial.only(lambda _: False, "strangers cost others nothing")
-    await trial.judge()
+    measure("fetches-by-unknown-key-ids-a-cooldown", fetches / (1 + cooldowns), 1.0)
+    system.only(lambda _: False, "strangers cost others nothing")
+    await system.judge()

@@ -10,12 +10,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.faults.aside import aside
 from tests.faults.connection import get
-from tests.faults.figures import Figures
 from tests.faults.history import Event
+from tests.faults.measurements import Measurements
 from tests.faults.replica import Replica
-from tests.faults.trial import PATIENT, Trial
+from tests.faults.server_thread import in_server_thread
+from tests.faults.system import PATIENT, System
 from tests.faults.versions import Version, contracted, expanded
 
 RATE = 40
@@ -39,8 +39,8 @@ slow = pytest.mark.timeout(400)
 
 
 @pytest.fixture
-async def db(trial: Trial) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(trial.database_url)
+async def db(system: System) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(system.database_url)
     yield connection
     await connection.close()
 
@@ -60,18 +60,18 @@ async def until(true: Callable[[], Awaitable[Any]], *, seconds: float = 100) -> 
             await asyncio.sleep(0.02)
 
 
-async def join(trial: Trial, name: str, folder: Path, **settings: object) -> Replica:
+async def join(system: System, name: str, folder: Path, **settings: object) -> Replica:
     """One more replica behind the balancer, which has time to notice when it is to go."""
     given: dict[str, object] = {
-        "database__url": trial.database_url,
-        "redis__url": trial.redis.url,
+        "database__url": system.database_url,
+        "redis__url": system.redis.url,
         "rate_limit__enabled": "false",
         "server__drain_delay": "1",
         **PATIENT,
     }
     replica = Replica(folder / name, **given, **settings)
     await replica.start()
-    trial.replicas.append(replica)
+    system.replicas.append(replica)
     return replica
 
 
@@ -83,31 +83,31 @@ def refused_as_of_another_version(event: Event) -> bool:
 @pytest.mark.fault
 @slow
 async def test_old_and_new_version_serve_from_expand_to_contract(
-    trial: Trial, tmp_path: Path, figure: Figures, db: asyncpg.Connection
+    system: System, tmp_path: Path, measure: Measurements, db: asyncpg.Connection
 ) -> None:
     second = expanded(tmp_path / "second")
     third = contracted(tmp_path / "third", second)
     home = tmp_path / "command"
-    await trial.serve()
-    old = [await join(trial, f"old-{n}", tmp_path) for n in range(2)]
-    await trial.replicas[0].terminate()
+    await system.serve()
+    old = [await join(system, f"old-{n}", tmp_path) for n in range(2)]
+    await system.replicas[0].terminate()
     try:
-        async with trial.load(rate=RATE).running():
-            assert (await ended(second.migrate(home, trial.database_url, *PATIENCE)))[0] == 0
+        async with system.load(rate=RATE).running():
+            assert (await ended(second.migrate(home, system.database_url, *PATIENCE)))[0] == 0
             new: list[Replica] = []
             for replica in old:
-                new.append(await join(trial, f"new-{len(new)}", tmp_path, **second.settings))
+                new.append(await join(system, f"new-{len(new)}", tmp_path, **second.settings))
                 await asyncio.sleep(2)
                 assert (await replica.terminate())[0] == 0
-            assert (await ended(third.migrate(home, trial.database_url, *PATIENCE)))[0] == 0
+            assert (await ended(third.migrate(home, system.database_url, *PATIENCE)))[0] == 0
             await asyncio.sleep(2)
-            await join(trial, "newest", tmp_path, **third.settings)
+            await join(system, "newest", tmp_path, **third.settings)
             assert (await new[0].terminate())[0] == 0
             await asyncio.sleep(1)
-        trial.only(refused_as_of_another_version, "both versions serve from expand to contract")
-        await trial.judge(memory=False)
+        system.only(refused_as_of_another_version, "both versions serve from expand to contract")
+        await system.judge(memory=False)
     finally:
-        for replica in trial.replicas[1:]:
+        for replica in system.replicas[1:]:
             await replica.close()
     assert await db.fetchval(HEAD) == "contract"
     columns = {
@@ -117,39 +117,39 @@ async def test_old_and_new_version_serve_from_expand_to_contract(
     assert "gift" in columns
     assert "attributes" not in columns
     assert await db.fetchval("SELECT count(*) FROM product WHERE updated_at > created_at AND NOT gift") > 0
-    server_errors = sum(event.status >= 500 or event.status == 0 for event in trial.history.events)
-    figure("rolling-upgrade-failures", server_errors, 0)
+    server_errors = sum(event.status >= 500 or event.status == 0 for event in system.history.events)
+    measure("rolling-upgrade-failures", server_errors, 0)
 
 
 @pytest.mark.fault
 @slow
 async def test_long_lock_lets_the_service_go_on_and_the_migration_waits(
-    trial: Trial, tmp_path: Path, figure: Figures, db: asyncpg.Connection
+    system: System, tmp_path: Path, measure: Measurements, db: asyncpg.Connection
 ) -> None:
     version = Version(tmp_path / "next").migration(
         "altering", "op.execute('ALTER TABLE product ADD COLUMN x integer')"
     )
-    await trial.serve(settings=PATIENT)
+    await system.serve(settings=PATIENT)
     transaction = db.transaction()
     await transaction.start()
     await db.execute("LOCK TABLE product IN ACCESS SHARE MODE")
-    migration = version.migrate(tmp_path / "command", trial.database_url, *PATIENCE)
+    migration = version.migrate(tmp_path / "command", system.database_url, *PATIENCE)
     try:
-        async with trial.load(rate=RATE).running():
+        async with system.load(rate=RATE).running():
             await until(lambda: db.fetchval(WAITING))
-            figure("queue-behind-a-waiting-migration", await longest_queue(db, seconds=6), 1, unit="s")
+            measure("queue-behind-a-waiting-migration", await longest_queue(db, seconds=6), 1, unit="s")
             assert migration.poll() is None
             await transaction.rollback()
             released = time.monotonic()
             await until(lambda: db.fetchval(f"SELECT version_num = 'altering' FROM ({HEAD}) head"))
-            figure("migration-after-a-long-lock", time.monotonic() - released, 5, unit="s")
+            measure("migration-after-a-long-lock", time.monotonic() - released, 5, unit="s")
         code, output = await ended(migration)
     finally:
         migration.kill()
         migration.communicate()
     assert (code, "waiting for a lock" in output) == (0, True), output
-    trial.only(lambda _: False, "a migration waits for a lock")
-    await trial.judge()
+    system.only(lambda _: False, "a migration waits for a lock")
+    await system.judge()
 
 
 async def longest_queue(db: asyncpg.Connection, *, seconds: float) -> float:
@@ -164,22 +164,22 @@ async def longest_queue(db: asyncpg.Connection, *, seconds: float) -> float:
 
 
 async def test_columns_change_their_type_under_prepared_statements(
-    trial: Trial, db: asyncpg.Connection
+    system: System, db: asyncpg.Connection
 ) -> None:
-    await trial.serve(settings=PATIENT)
-    async with trial.load(rate=RATE).running():
+    await system.serve(settings=PATIENT)
+    async with system.load(rate=RATE).running():
         for length in (220, 240, 260, 280):
             await asyncio.sleep(0.5)
             await db.execute(f"ALTER TABLE product ALTER COLUMN name TYPE varchar({length})")
         await asyncio.sleep(1)
-    trial.only(lambda _: False, "a column was widened")
-    await trial.judge()
+    system.only(lambda _: False, "a column was widened")
+    await system.judge()
 
 
 @pytest.mark.fault
 @slow
 async def test_killed_migration_frees_its_lock_and_the_next_one_goes_through(
-    trial: Trial, tmp_path: Path, figure: Figures, db: asyncpg.Connection
+    system: System, tmp_path: Path, measure: Measurements, db: asyncpg.Connection
 ) -> None:
     slow = Version(tmp_path / "slow").migration(
         "slow",
@@ -189,25 +189,27 @@ async def test_killed_migration_frees_its_lock_and_the_next_one_goes_through(
 """,
     )
     home, before = tmp_path / "command", await db.fetchval(HEAD)
-    first = slow.migrate(home, trial.database_url)
+    first = slow.migrate(home, system.database_url)
     await until(lambda: db.fetchval(SLEEPING))
     first.kill()
     await ended(first)
     killed = time.monotonic()
     await until(lambda: db.fetchval("SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'"))
-    figure("migration-killed-lock-freed", time.monotonic() - killed, 5, unit="s")
+    measure("migration-killed-lock-freed", time.monotonic() - killed, 5, unit="s")
     assert await db.fetchval(HEAD) == before
     assert await db.fetchval("SELECT to_regclass('half')") is None
     await db.execute("CREATE TABLE hurry (id integer)")
-    assert (await ended(slow.migrate(home, trial.database_url)))[0] == 0
+    assert (await ended(slow.migrate(home, system.database_url)))[0] == 0
     assert await db.fetchval(HEAD) == "slow"
 
 
 @pytest.mark.fault
 @slow
-async def test_several_at_once_migrate_once(trial: Trial, tmp_path: Path, db: asyncpg.Connection) -> None:
+async def test_several_at_once_migrate_once(system: System, tmp_path: Path, db: asyncpg.Connection) -> None:
     version = Version(tmp_path / "next").migration("slow", "op.execute('SELECT pg_sleep(2)')")
-    runs = [version.migrate(tmp_path / f"command-{n}", trial.database_url, *PATIENCE) for n in range(AT_ONCE)]
+    runs = [
+        version.migrate(tmp_path / f"command-{n}", system.database_url, *PATIENCE) for n in range(AT_ONCE)
+    ]
     results = [await ended(run) for run in runs]
     assert [code for code, _ in results] == [0] * AT_ONCE, results
     assert sum("migrated to revision slow" in output for _, output in results) == 1, results
@@ -216,15 +218,15 @@ async def test_several_at_once_migrate_once(trial: Trial, tmp_path: Path, db: as
 
 
 async def test_version_ahead_of_its_database_is_not_ready_and_lives(
-    trial: Trial, tmp_path: Path, db: asyncpg.Connection
+    system: System, tmp_path: Path, db: asyncpg.Connection
 ) -> None:
     version = expanded(tmp_path / "next")
     replica = Replica(
-        tmp_path / "ahead", database__url=trial.database_url, redis__url=trial.redis.url, **version.settings
+        tmp_path / "ahead", database__url=system.database_url, redis__url=system.redis.url, **version.settings
     )
     await replica.launch()
     try:
-        await aside(replica.served.listening)
+        await in_server_thread(replica.served.listening)
         answer = await get(replica.admin_port, "/readyz")
         assert answer is not None
         assert (answer.status, answer.json["checks"]["database"]["detail"].startswith("at revision ")) == (
@@ -234,8 +236,8 @@ async def test_version_ahead_of_its_database_is_not_ready_and_lives(
         alive = await get(replica.admin_port, "/livez")
         assert alive is not None
         assert alive.status == 200
-        assert (await ended(version.migrate(tmp_path / "command", trial.database_url)))[0] == 0
-        await aside(replica.served.ready)
+        assert (await ended(version.migrate(tmp_path / "command", system.database_url)))[0] == 0
+        await in_server_thread(replica.served.ready)
         assert replica.served.process.poll() is None
     finally:
         await replica.close()

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from tests.faults.aside import aside
 from tests.faults.connection import get
-from tests.faults.figures import Figures, patient
+from tests.faults.measurements import Measurements, patient
+from tests.faults.server_thread import in_server_thread
 from tests.faults.servers import Mode
-from tests.faults.trial import KINDS, UNHURRIED, Kind, Trial, refused_in
+from tests.faults.system import KINDS, UNHURRIED, Kind, System, refused_in
 
 RATE = 30
 AWAY_SECONDS = 1.0
@@ -21,44 +21,46 @@ ANSWERED_SECONDS = 1.0
 @KINDS
 @pytest.mark.parametrize("mode", ["fast", pytest.param("immediate", marks=pytest.mark.fault)])
 async def test_restart_costs_only_503_and_heals(
-    trial: Trial, figure: Figures, mode: Mode, kind: Kind
+    system: System, measure: Measurements, mode: Mode, kind: Kind
 ) -> None:
-    await trial.serve(1, {**UNHURRIED, **kind})
-    processes = trial.replicas[0].processes
-    async with trial.load(rate=RATE).running():
+    await system.serve(1, {**UNHURRIED, **kind})
+    processes = system.replicas[0].processes
+    async with system.load(rate=RATE).running():
         await asyncio.sleep(1)
         began = time.monotonic()
-        await aside(trial.postgres.end, mode)
-        unready = await _until_ready_is(trial, expected=503)
+        await in_server_thread(system.postgres.end, mode)
+        unready = await _until_ready_is(system, expected=503)
         await asyncio.sleep(AWAY_SECONDS)
-        await aside(trial.postgres.start)
+        await in_server_thread(system.postgres.start)
         back = time.monotonic()
-        ready = await _until_ready_is(trial, expected=200)
+        ready = await _until_ready_is(system, expected=200)
         await asyncio.sleep(patient(HEALED_SECONDS) + 1)
-    assert trial.replicas[0].processes == processes
-    trial.only(
+    assert system.replicas[0].processes == processes
+    system.only(
         lambda event: refused_in(
             event, began, back + patient(HEALED_SECONDS), within=patient(ANSWERED_SECONDS)
         ),
         f"PostgreSQL was away for {back - began:.1f} s",
     )
-    failed = trial.history.failures()
+    failed = system.history.failures()
     assert failed, "the outage was not felt"
     name = "workers-" if kind else ""
     healed = max(0, max(event.end for event in failed) - back)
-    figure(f"postgres-{mode}-{name}healed", healed, HEALED_SECONDS, unit="s")
-    figure(
+    measure(f"postgres-{mode}-{name}healed", healed, HEALED_SECONDS, unit="s")
+    measure(
         f"postgres-{mode}-{name}refusal", max(event.seconds for event in failed), ANSWERED_SECONDS, unit="s"
     )
-    figure(f"postgres-{mode}-{name}unready", unready, HEALED_SECONDS, unit="s")
-    figure(f"postgres-{mode}-{name}ready", ready, HEALED_SECONDS, unit="s")
-    await trial.judge()
+    measure(f"postgres-{mode}-{name}unready", unready, HEALED_SECONDS, unit="s")
+    measure(f"postgres-{mode}-{name}ready", ready, HEALED_SECONDS, unit="s")
+    await system.judge()
 
 
-async def _until_ready_is(trial: Trial, *, expected: int) -> float:
+async def _until_ready_is(system: System, *, expected: int) -> float:
     """The seconds until readiness says so."""
     began = time.monotonic()
-    while (answer := await get(trial.replicas[0].admin_port, "/readyz")) is None or answer.status != expected:
+    while (
+        answer := await get(system.replicas[0].admin_port, "/readyz")
+    ) is None or answer.status != expected:
         await asyncio.sleep(0.02)
         assert time.monotonic() < began + 20, f"readiness is not {expected}"
     return time.monotonic() - began

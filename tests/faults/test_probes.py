@@ -3,22 +3,22 @@
 import asyncio
 import time
 
-from tests.faults.aside import aside
 from tests.faults.connection import get
-from tests.faults.figures import Figures
 from tests.faults.history import Event, percentile
-from tests.faults.trial import KINDS, UNHURRIED, Kind, Trial
+from tests.faults.measurements import Measurements
+from tests.faults.server_thread import in_server_thread
+from tests.faults.system import KINDS, UNHURRIED, Kind, System
 
 LIVE_SECONDS, READY_SECONDS = 0.05, 2.0
 PROBES, ROUNDS = 100, 3
 
 
-async def live(trial: Trial) -> float:
+async def live(system: System) -> float:
     """The 99th percentile of liveness."""
     seconds: list[float] = []
     for _ in range(PROBES):
         began = time.monotonic()
-        answer = await get(trial.replicas[0].admin_port, "/livez")
+        answer = await get(system.replicas[0].admin_port, "/livez")
         seconds.append(time.monotonic() - began)
         assert answer is not None
         assert answer.status == 200
@@ -26,10 +26,10 @@ async def live(trial: Trial) -> float:
     return percentile(seconds, 0.99)
 
 
-async def until_ready_is(trial: Trial, status: int) -> float:
+async def until_ready_is(system: System, status: int) -> float:
     began = time.monotonic()
     while (
-        answer := await get(trial.replicas[0].admin_port, "/readyz", seconds=5)
+        answer := await get(system.replicas[0].admin_port, "/readyz", seconds=5)
     ) is None or answer.status != status:
         assert time.monotonic() < began + 20, answer
         await asyncio.sleep(0.02)
@@ -42,24 +42,24 @@ def told(event: Event) -> bool:
 
 @KINDS
 async def test_liveness_depends_on_nothing_and_readiness_names_what_lacks(
-    trial: Trial, figure: Figures, kind: Kind
+    system: System, measure: Measurements, kind: Kind
 ) -> None:
-    await trial.serve(1, {"database__statement_timeout": 1, **UNHURRIED, **kind})
-    async with trial.load(rate=20).running():
+    await system.serve(1, {"database__statement_timeout": 1, **UNHURRIED, **kind})
+    async with system.load(rate=20).running():
         await asyncio.sleep(1)
-        await aside(trial.postgres.pause)
-        trial.redis.pause()
-        unready = await until_ready_is(trial, 503)
-        alive = min([await live(trial) for _ in range(ROUNDS)])
-        answer = await get(trial.replicas[0].admin_port, "/readyz", seconds=5)
-        metric = trial.replicas[0].served.metric
+        await in_server_thread(system.postgres.pause)
+        system.redis.pause()
+        unready = await until_ready_is(system, 503)
+        alive = min([await live(system) for _ in range(ROUNDS)])
+        answer = await get(system.replicas[0].admin_port, "/readyz", seconds=5)
+        metric = system.replicas[0].served.metric
         up = [
-            await aside(metric, f'slipway_dependency_up{{dependency="{name}"}}')
+            await in_server_thread(metric, f'slipway_dependency_up{{dependency="{name}"}}')
             for name in ("database", "redis")
         ]
-        await aside(trial.postgres.resume)
-        trial.redis.resume()
-        ready = await until_ready_is(trial, 200)
+        await in_server_thread(system.postgres.resume)
+        system.redis.resume()
+        ready = await until_ready_is(system, 200)
         await asyncio.sleep(2)
     assert answer is not None
     checks = answer.json["checks"]
@@ -67,9 +67,9 @@ async def test_liveness_depends_on_nothing_and_readiness_names_what_lacks(
     assert checks["database"]["detail"] == "no answer in 1 s"
     assert checks["redis"] == {"ok": False, "critical": False}
     assert up == [0, 0]
-    trial.only(told, "PostgreSQL was silent")
+    system.only(told, "PostgreSQL was silent")
     name = "workers-" if kind else ""
-    figure(f"silent-servers-{name}liveness-p99", alive, LIVE_SECONDS, unit="s")
-    figure(f"silent-servers-{name}unready", unready, READY_SECONDS, unit="s")
-    figure(f"silent-servers-{name}ready", ready, READY_SECONDS, unit="s")
-    await trial.judge()
+    measure(f"silent-servers-{name}liveness-p99", alive, LIVE_SECONDS, unit="s")
+    measure(f"silent-servers-{name}unready", unready, READY_SECONDS, unit="s")
+    measure(f"silent-servers-{name}ready", ready, READY_SECONDS, unit="s")
+    await system.judge()

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from redis.asyncio import Redis as Client
 
-from tests.faults.aside import aside
 from tests.faults.connection import get
-from tests.faults.figures import Figures
+from tests.faults.measurements import Measurements
 from tests.faults.proxy import Endpoint, Proxy
-from tests.faults.trial import KINDS, PATIENT, Kind, Trial
+from tests.faults.server_thread import in_server_thread
+from tests.faults.system import KINDS, PATIENT, Kind, System
 
 RATE = 50
 WATCH_SECONDS = 4.0
@@ -31,8 +31,8 @@ ASKING: dict[str, object] = {
 OPEN = "slipway_redis_breaker_open"
 
 
-async def metric(trial: Trial, name: str) -> float:
-    return await aside(trial.replicas[0].served.metric, name) or 0.0
+async def metric(system: System, name: str) -> float:
+    return await in_server_thread(system.replicas[0].served.metric, name) or 0.0
 
 
 async def until(what: Callable[[], Awaitable[bool]], why: str, *, seconds: float = 15) -> None:
@@ -42,34 +42,34 @@ async def until(what: Callable[[], Awaitable[bool]], why: str, *, seconds: float
         await asyncio.sleep(0.05)
 
 
-async def breaker_is(trial: Trial, state: float) -> None:
+async def breaker_is(system: System, state: float) -> None:
     async def so() -> bool:
-        return await metric(trial, OPEN) == state
+        return await metric(system, OPEN) == state
 
     await until(so, f"the breaker is not {state}")
 
 
-async def watched(trial: Trial) -> float:
+async def watched(system: System) -> float:
     """The 99th percentile of the next seconds, while readiness is 200."""
     began = time.monotonic()
     while time.monotonic() < began + WATCH_SECONDS:
-        answer = await get(trial.replicas[0].admin_port, "/readyz")
+        answer = await get(system.replicas[0].admin_port, "/readyz")
         assert answer is not None
         assert answer.status == 200, answer.body
         await asyncio.sleep(0.2)
-    return p99_since(trial, began)
+    return p99_since(system, began)
 
 
-def p99_since(trial: Trial, began: float) -> float:
-    return trial.history.latency(0.99, lambda event: event.start >= began)
+def p99_since(system: System, began: float) -> float:
+    return system.history.latency(0.99, lambda event: event.start >= began)
 
 
-def nothing_failed(trial: Trial) -> None:
-    trial.only(lambda _: False, "Redis is not needed to answer")
+def nothing_failed(system: System) -> None:
+    system.only(lambda _: False, "Redis is not needed to answer")
 
 
 async def added(
-    trial: Trial,
+    system: System,
     bound: float,
     harm: Callable[[], Awaitable[None]],
     heal: Callable[[], Awaitable[None]],
@@ -78,65 +78,66 @@ async def added(
     """The seconds that the harm adds to the 99th percentile, of the quietest rounds with it and without."""
     before, during = list[float](), list[float]()
     while len(during) < ROUNDS and (not during or min(during) - min(before) > bound):
-        await breaker_is(trial, 0)
-        before.append(await watched(trial))
+        await breaker_is(system, 0)
+        before.append(await watched(system))
         began = time.monotonic()
         await harm()
         if settled is not None:
             await settled()
             began = time.monotonic()
-        await watched(trial)
-        during.append(p99_since(trial, began))
+        await watched(system)
+        during.append(p99_since(system, began))
         await heal()
-    await breaker_is(trial, 0)
+    await breaker_is(system, 0)
     return max(0.0, min(during) - min(before))
 
 
 @pytest.mark.alone
 @KINDS
-async def test_redis_that_is_gone_costs_nothing(trial: Trial, figure: Figures, kind: Kind) -> None:
-    await trial.serve(1, {**ASKING, **kind})
+async def test_redis_that_is_gone_costs_nothing(system: System, measure: Measurements, kind: Kind) -> None:
+    await system.serve(1, {**ASKING, **kind})
 
     async def noticed() -> None:
-        await breaker_is(trial, 1)
+        await breaker_is(system, 1)
         await until(told, "neither readiness nor a metric says that Redis is gone")
 
     async def told() -> bool:
-        answer = await get(trial.replicas[0].admin_port, "/readyz")
+        answer = await get(system.replicas[0].admin_port, "/readyz")
         gone = answer is not None and answer.json["checks"]["redis"]["ok"] is False
-        return gone and await metric(trial, 'slipway_dependency_up{dependency="redis"}') == 0
+        return gone and await metric(system, 'slipway_dependency_up{dependency="redis"}') == 0
 
-    async with trial.load(rate=RATE).running():
+    async with system.load(rate=RATE).running():
         cost = await added(
-            trial,
+            system,
             GONE_COSTS,
-            lambda: aside(trial.redis.stop),
-            lambda: aside(trial.redis.start),
+            lambda: in_server_thread(system.redis.stop),
+            lambda: in_server_thread(system.redis.start),
             settled=noticed,
         )
-    nothing_failed(trial)
-    served = trial.replicas[0].served
+    nothing_failed(system)
+    served = system.replicas[0].served
     lost = len(served.lines(event="redis unreachable, each process counts for itself"))
     assert lost == len(served.lines(event="redis is back")) >= 1
-    assert await metric(trial, "slipway_redis_failures_total") > 0
+    assert await metric(system, "slipway_redis_failures_total") > 0
     assert (
         await metric(
-            trial, 'slipway_limiter_decisions_total{counted_by="process",decision="allowed",policy="default"}'
+            system,
+            'slipway_limiter_decisions_total{counted_by="process",decision="allowed",policy="default"}',
         )
         > 0
     )
-    figure(f"redis-gone-{'workers-' if kind else ''}added-p99", cost, GONE_COSTS, unit="s")
-    await trial.judge()
+    measure(f"redis-gone-{'workers-' if kind else ''}added-p99", cost, GONE_COSTS, unit="s")
+    await system.judge()
 
 
 @asynccontextmanager
-async def through_a_proxy(trial: Trial) -> AsyncIterator[Proxy]:
+async def through_a_proxy(system: System) -> AsyncIterator[Proxy]:
     """A service that reaches Redis through a proxy."""
-    url = urlsplit(trial.redis.url)
+    url = urlsplit(system.redis.url)
     assert url.port
     async with Proxy(Endpoint("127.0.0.1", url.port)) as proxy:
         there = url._replace(netloc=f":{url.password}@127.0.0.1:{proxy.port}")
-        await trial.serve(1, {"redis__url": urlunsplit(there), **ASKING})
+        await system.serve(1, {"redis__url": urlunsplit(there), **ASKING})
         yield proxy
 
 
@@ -149,13 +150,15 @@ async def through_a_proxy(trial: Trial) -> AsyncIterator[Proxy]:
         pytest.param("slowish", marks=pytest.mark.fault),
     ],
 )
-async def test_redis_that_does_not_answer_stalls_nobody(trial: Trial, figure: Figures, trouble: str) -> None:
-    async with through_a_proxy(trial) as proxy:
+async def test_redis_that_does_not_answer_stalls_nobody(
+    system: System, measure: Measurements, trouble: str
+) -> None:
+    async with through_a_proxy(system) as proxy:
 
         async def harm() -> None:
             match trouble:
                 case "frozen":
-                    trial.redis.pause()
+                    system.redis.pause()
                 case "silent":
                     proxy.swallow()
                 case "slow":
@@ -164,15 +167,15 @@ async def test_redis_that_does_not_answer_stalls_nobody(trial: Trial, figure: Fi
                     proxy.delay = 0.008
 
         async def heal() -> None:
-            trial.redis.resume()
+            system.redis.resume()
             proxy.heal()
             proxy.delay = 0
 
-        async with trial.load(rate=RATE).running():
-            cost = await added(trial, SLOW_COSTS, harm, heal)
-        nothing_failed(trial)
-        figure(f"redis-{trouble}-added-p99", cost, SLOW_COSTS, unit="s")
-        await trial.judge()
+        async with system.load(rate=RATE).running():
+            cost = await added(system, SLOW_COSTS, harm, heal)
+        nothing_failed(system)
+        measure(f"redis-{trouble}-added-p99", cost, SLOW_COSTS, unit="s")
+        await system.judge()
 
 
 Harm = Callable[[Client], Awaitable[Any]]
@@ -204,22 +207,22 @@ async def evicting(client: Client) -> None:
     await client.config_set("maxmemory-policy", "allkeys-lru")
 
 
-async def test_redis_that_is_tampered_with_is_no_use_and_no_harm(trial: Trial) -> None:
-    await trial.serve(1, ASKING)
-    async with Client.from_url(trial.redis.url) as client, trial.load(rate=RATE).running():
+async def test_redis_that_is_tampered_with_is_no_use_and_no_harm(system: System) -> None:
+    await system.serve(1, ASKING)
+    async with Client.from_url(system.redis.url) as client, system.load(rate=RATE).running():
         began = time.monotonic()
         for harm in (emptied, of_another_type, garbled, full, evicting):
             ended = time.monotonic() + HARM_SECONDS
             while time.monotonic() < ended:
                 await harm(client)
                 await asyncio.sleep(0.02)
-            answer = await get(trial.replicas[0].admin_port, "/readyz")
+            answer = await get(system.replicas[0].admin_port, "/readyz")
             assert answer is not None
             assert answer.status == 200, f"{harm.__name__}: {answer.body!r}"
         await client.config_set("maxmemory", 0)
         await client.config_set("maxmemory-policy", "noeviction")
-        await breaker_is(trial, 0)
-    nothing_failed(trial)
-    refused = trial.replicas[0].served.lines(event="redis refuses commands")
+        await breaker_is(system, 0)
+    nothing_failed(system)
+    refused = system.replicas[0].served.lines(event="redis refuses commands")
     assert 1 <= len(refused) <= 1 + (time.monotonic() - began) // 60, "one line a minute"
-    await trial.judge()
+    await system.judge()

@@ -6,13 +6,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.faults.aside import aside
 from tests.faults.connection import get
-from tests.faults.figures import Figures
+from tests.faults.measurements import Measurements
 from tests.faults.proxy import Proxy
+from tests.faults.server_thread import in_server_thread
+from tests.faults.system import KINDS, Kind, System
 from tests.faults.test_probes import until_ready_is
 from tests.faults.test_redis import metric, until
-from tests.faults.trial import KINDS, Kind, Trial
 
 TRIALS = 3  # of a Redis that refuses
 WRONG = "wr0ng-passw0rd"
@@ -23,32 +23,34 @@ READY_SECONDS = 5.0  # the longest pause between two attempts, with its jitter, 
 
 
 @KINDS
-async def test_service_that_comes_first_waits_for_both(trial: Trial, figure: Figures, kind: Kind) -> None:
-    await aside(trial.redis.stop)
-    await aside(trial.postgres.end, "fast")
-    trial.make(1, kind)
-    replica = trial.replicas[0]
+async def test_service_that_comes_first_waits_for_both(
+    system: System, measure: Measurements, kind: Kind
+) -> None:
+    await in_server_thread(system.redis.stop)
+    await in_server_thread(system.postgres.end, "fast")
+    system.make(1, kind)
+    replica = system.replicas[0]
     await replica.launch()
-    await aside(replica.served.listening)
+    await in_server_thread(replica.served.listening)
     for path, status in (("/livez", 200), ("/startupz", 200), ("/readyz", 503)):
         answer = await get(replica.admin_port, path)
         assert answer is not None
         assert answer.status == status
     await asyncio.sleep(4)
-    await aside(trial.postgres.start)
-    await aside(trial.redis.start)
-    ready = await until_ready_is(trial, 200)
+    await in_server_thread(system.postgres.start)
+    await in_server_thread(system.redis.start)
+    ready = await until_ready_is(system, 200)
     processes = len(replica.workers) or 1
     pauses = [line["retry_in"] for line in replica.served.lines(event="database unreachable")]
     assert kind or pauses == sorted(pauses), "they grow"
     assert 2 * processes <= len(pauses) <= 20 * processes
     assert len(replica.served.lines(event="redis unreachable, each process counts for itself")) == processes
-    password = urlsplit(trial.database_url).password
+    password = urlsplit(system.database_url).password
     assert password
     assert password not in replica.served.output
-    figure(f"servers-come-late-{'workers-' if kind else ''}ready", ready, READY_SECONDS, unit="s")
+    measure(f"servers-come-late-{'workers-' if kind else ''}ready", ready, READY_SECONDS, unit="s")
     began = time.monotonic()
-    while await aside(replica.served.metric, "slipway_redis_breaker_open") != 0:
+    while await in_server_thread(replica.served.metric, "slipway_redis_breaker_open") != 0:
         assert time.monotonic() < began + 10
         await asyncio.sleep(0.1)
 
@@ -61,19 +63,19 @@ async def _ask(port: int, answers: list[int]) -> None:
 
 
 @KINDS
-async def test_who_asks_first_finds_connections(trial: Trial, kind: Kind) -> None:
+async def test_who_asks_first_finds_connections(system: System, kind: Kind) -> None:
     """Whichever worker it comes to: readiness speaks for one of them."""
     answers: list[int] = []
-    async with Proxy(trial.database_endpoint) as far:
+    async with Proxy(system.database_endpoint) as far:
         far.delay = FAR_SECONDS
-        url = trial.database_by(far)
-        trial.make(1, {"database__url": url, "database__pool_min": MINIMUM, **kind})
-        await trial.replicas[0].launch()
-        asking = asyncio.create_task(_ask(trial.replicas[0].port, answers))
-        served = trial.replicas[0].served
-        await aside(served.listening)
+        url = system.database_by(far)
+        system.make(1, {"database__url": url, "database__pool_min": MINIMUM, **kind})
+        await system.replicas[0].launch()
+        asking = asyncio.create_task(_ask(system.replicas[0].port, answers))
+        served = system.replicas[0].served
+        await in_server_thread(served.listening)
         idle = MINIMUM * (2 if kind else 1)
-        while (await aside(served.metric, IDLE) or 0) < idle:
+        while (await in_server_thread(served.metric, IDLE) or 0) < idle:
             assert not asking.done(), answers
             await asyncio.sleep(0.05)
         async with asyncio.timeout(20):
@@ -82,24 +84,24 @@ async def test_who_asks_first_finds_connections(trial: Trial, kind: Kind) -> Non
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)
         asking.cancel()
-        await trial.close()
+        await system.close()
     assert set(answers) == {200}
 
 
 @pytest.mark.fault
-async def test_redis_that_lets_nobody_in_is_one_line_without_the_secret(trial: Trial) -> None:
-    port = urlsplit(trial.redis.url).port
-    await trial.serve(1, {"redis__url": f"redis://:{WRONG}@127.0.0.1:{port}/0"})
-    async with trial.load(rate=20).running():
+async def test_redis_that_lets_nobody_in_is_one_line_without_the_secret(system: System) -> None:
+    port = urlsplit(system.redis.url).port
+    await system.serve(1, {"redis__url": f"redis://:{WRONG}@127.0.0.1:{port}/0"})
+    async with system.load(rate=20).running():
 
         async def tried() -> bool:
-            return await metric(trial, "slipway_redis_failures_total") >= TRIALS
+            return await metric(system, "slipway_redis_failures_total") >= TRIALS
 
         await until(tried, "Redis is not tried again", seconds=30)
-    served = trial.replicas[0].served
+    served = system.replicas[0].served
     [line] = served.lines(event="redis unreachable, each process counts for itself")
     assert line["reason"] == "connecting failed: AuthenticationError"
     assert WRONG not in served.output
-    assert WRONG not in (await aside(served.admin.get, "/readyz")).text
-    trial.only(lambda _: False, "Redis is not needed to answer")
-    await trial.judge()
+    assert WRONG not in (await in_server_thread(served.admin.get, "/readyz")).text
+    system.only(lambda _: False, "Redis is not needed to answer")
+    await system.judge()

@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from tests.faults.connection import Connection
-from tests.faults.figures import FULL, Figures
+from tests.faults.measurements import FULL, Measurements
 from tests.faults.replica import Replica
-from tests.faults.trial import CROWDED, GUNICORN, KINDS, PATIENT, Kind, Trial
+from tests.faults.system import CROWDED, GUNICORN, KINDS, PATIENT, Kind, System
 
 EXIT_SECONDS = 10.0
 SLOW_SECONDS = 3.0
@@ -17,9 +17,9 @@ DRAIN = {"server__drain_delay": 1, "server__shutdown_timeout": 8}
 RATE = int(os.environ.get("SLIPWAY_FAULT_RATE", "300" if FULL else "60"))
 
 
-async def _end_and_start(trial: Trial, replica: Replica, *, slow: bool) -> float:
+async def _end_and_start(system: System, replica: Replica, *, slow: bool) -> float:
     """End a replica while a slow request runs on it, and start it again; the seconds that the end took."""
-    running = asyncio.create_task(trial.load(rate=1, port=replica.port).slow(SLOW_SECONDS)) if slow else None
+    running = asyncio.create_task(system.load(rate=1, port=replica.port).slow(SLOW_SECONDS)) if slow else None
     await asyncio.sleep(0.3)
     code, seconds = await replica.terminate()
     assert code == 0
@@ -29,47 +29,47 @@ async def _end_and_start(trial: Trial, replica: Replica, *, slow: bool) -> float
     return seconds
 
 
-async def _rounds(trial: Trial, count: int, *, rate: float) -> float:
+async def _rounds(system: System, count: int, *, rate: float) -> float:
     """The longest end of so many replicas, one after the other."""
-    await trial.slow_down()
+    await system.slow_down()
     longest = 0.0
-    async with trial.load(rate=rate, fresh=0.5).running():
+    async with system.load(rate=rate, fresh=0.5).running():
         for number in range(count):
-            seconds = await _end_and_start(trial, trial.replicas[number % 2], slow=True)
+            seconds = await _end_and_start(system, system.replicas[number % 2], slow=True)
             longest = max(longest, seconds)
             await asyncio.sleep(0.5)
-    trial.only(lambda _: False, "SIGTERM costs none")
+    system.only(lambda _: False, "SIGTERM costs none")
     return longest
 
 
 @pytest.mark.fault
-async def test_sigterm_fails_no_request(trial: Trial, figure: Figures) -> None:
-    await trial.serve(2, {**DRAIN, **PATIENT})
-    seconds = await _rounds(trial, 1, rate=30)
-    figure("sigterm-exit-once", seconds, EXIT_SECONDS, unit="s")
-    await trial.judge()
+async def test_sigterm_fails_no_request(system: System, measure: Measurements) -> None:
+    await system.serve(2, {**DRAIN, **PATIENT})
+    seconds = await _rounds(system, 1, rate=30)
+    measure("sigterm-exit-once", seconds, EXIT_SECONDS, unit="s")
+    await system.judge()
 
 
 @pytest.mark.fault
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_sigterm_fails_no_request_round_after_round(
-    trial: Trial, figure: Figures, workers: int
+    system: System, measure: Measurements, workers: int
 ) -> None:
     rounds = (20 if workers == 1 else 6) if FULL else 4 - workers
     # Four workers, the balancer and the clients share few processors.
     more = {**CROWDED, **GUNICORN} if workers > 1 else PATIENT
-    await trial.serve(2, {**DRAIN, **more})
-    seconds = await _rounds(trial, rounds, rate=RATE)
-    figure(f"sigterm-failed-workers-{workers}", len(trial.history.failures()), 0, unit="requests")
-    figure(f"sigterm-exit-workers-{workers}", seconds, EXIT_SECONDS, unit="s")
-    await trial.judge()
+    await system.serve(2, {**DRAIN, **more})
+    seconds = await _rounds(system, rounds, rate=RATE)
+    measure(f"sigterm-failed-workers-{workers}", len(system.history.failures()), 0, unit="requests")
+    measure(f"sigterm-exit-workers-{workers}", seconds, EXIT_SECONDS, unit="s")
+    await system.judge()
 
 
 @KINDS
-async def test_what_the_kernel_holds_at_sigterm_is_answered(trial: Trial, kind: Kind) -> None:
-    await trial.serve(1, {"server__drain_delay": 0, **kind})
-    replica = trial.replicas[0]
+async def test_what_the_kernel_holds_at_sigterm_is_answered(system: System, kind: Kind) -> None:
+    await system.serve(1, {"server__drain_delay": 0, **kind})
+    replica = system.replicas[0]
     silent = [await Connection.open(replica.port) for _ in range(20)]
     used = [await Connection.open(replica.port) for _ in range(20)]
     for connection in used:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.migrations.runner import upgrade
-from tests.faults.aside import aside
+from tests.faults.server_thread import in_server_thread
 from tests.migrations.conftest import settings_for
 from tests.migrations.roles import Roles, execute
 from tests.process.conftest import Command, new_key
@@ -28,15 +28,17 @@ async def granted(roles: Roles) -> Roles:
 
 @pytest.fixture
 async def service(granted: Roles, redis_url: str, tmp_path: Path) -> AsyncIterator[Served]:
-    made = await aside(Served, tmp_path / "service", database__url=granted.app_url, redis__url=redis_url)
-    await aside(made.ready)
+    made = await in_server_thread(
+        Served, tmp_path / "service", database__url=granted.app_url, redis__url=redis_url
+    )
+    await in_server_thread(made.ready)
     yield made
-    await aside(made.close)
+    await in_server_thread(made.close)
 
 
 async def test_api_works_from_creation_to_export(service: Served, granted: Roles) -> None:
     key = await new_key(granted.app_url, "admin")
-    await aside(_walk, service, {"Authorization": f"Bearer {key}"})
+    await in_server_thread(_walk, service, {"Authorization": f"Bearer {key}"})
 
 
 def _walk(service: Served, headers: dict[str, str]) -> None:
@@ -78,16 +80,18 @@ def _walk(service: Served, headers: dict[str, str]) -> None:
 
 async def test_service_waits_for_its_grants(roles: Roles, redis_url: str, tmp_path: Path) -> None:
     await upgrade(settings_for(roles.owner_url))
-    service = await aside(Served, tmp_path / "early", database__url=roles.app_url, redis__url=redis_url)
+    service = await in_server_thread(
+        Served, tmp_path / "early", database__url=roles.app_url, redis__url=redis_url
+    )
     try:
-        await aside(service.listening)
+        await in_server_thread(service.listening)
         answer = service.admin.get("/readyz")
         assert answer.status_code == 503, answer.text
         assert answer.json()["checks"]["database"]["detail"] == "permission denied for table alembic_version"
         await upgrade(settings_for(roles.owner_url, app_role=roles.app))
-        await aside(service.ready)
+        await in_server_thread(service.ready)
     finally:
-        await aside(service.close)
+        await in_server_thread(service.close)
 
 
 @pytest.mark.parametrize(
@@ -108,12 +112,12 @@ async def test_command_works_as_that_role(
     granted: Roles, command: Command, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     (tmp_path / "lines").write_text(json.dumps({"slug": "imported", "name": "Imported"}) + "\n")
-    done = await aside(command, *arguments, database__url=granted.app_url)
+    done = await in_server_thread(command, *arguments, database__url=granted.app_url)
     assert done.exit_code == 0, done.output
 
 
 async def test_that_role_cannot_migrate(granted: Roles, command: Command) -> None:
     await execute(granted.owner_url, "UPDATE alembic_version SET version_num = '0005'")
-    done = await aside(command, "migrate", database__url=granted.app_url)
+    done = await in_server_thread(command, "migrate", database__url=granted.app_url)
     said = "migration 0006 failed, the database is at revision 0005: must be owner of table row_history"
     assert (done.exit_code, done.stderr) == (6, f"slipway: {said}\n")

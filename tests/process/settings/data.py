@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from uuid import uuid4
 
 from tests.process.served import eventually
-from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.process.settings.table import Given, Running, Setup, process, setting
 from tests.protocol.case import get, post
 from tests.protocol.wire import Wire, wire
 
@@ -23,9 +23,9 @@ AND datname = current_database()
 
 
 @process("data")
-def data(place: Place) -> Given:
+def data(setup: Setup) -> Given:
     return {
-        "database__url": place.database_url,
+        "database__url": setup.database_url,
         "redis__enabled": "false",
         "security__anonymous": "write",
         "server__write_timeout": 60,

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from tests.ports import next_port
 from tests.process.served import eventually
-from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.process.settings.table import Given, Running, Setup, process, setting
 from tests.protocol.case import get, many, post
 from tests.protocol.test_deadlines import BIG, established
 from tests.protocol.wire import Answer, wire
@@ -16,9 +16,9 @@ LIST = "/api/v1/categories"
 
 
 @process("edge")
-def edge(place: Place) -> Given:
+def edge(setup: Setup) -> Given:
     return {
-        "database__url": place.database_url,
+        "database__url": setup.database_url,
         "redis__enabled": "false",
         "rate_limit__enabled": "false",
         "database__acquire_timeout": 10,
@@ -36,15 +36,15 @@ def answer(run: Running, data: bytes) -> Answer:
         return found
 
 
-@setting("server__port", lambda place: place.servers.setdefault("port", next_port()), process="edge")
+@setting("server__port", lambda setup: setup.servers.setdefault("port", next_port()), process="edge")
 def public_port(run: Running) -> None:
-    assert run.service.port == run.place.servers["port"]
+    assert run.service.port == run.setup.servers["port"]
     assert run.service.api.get("/health").status_code == 200
 
 
-@setting("server__admin_port", lambda place: place.servers.setdefault("admin", next_port()), process="edge")
+@setting("server__admin_port", lambda setup: setup.servers.setdefault("admin", next_port()), process="edge")
 def admin_port(run: Running) -> None:
-    assert run.service.admin_port == run.place.servers["admin"]
+    assert run.service.admin_port == run.setup.servers["admin"]
     assert run.service.admin.get("/livez").status_code == 200
 
 

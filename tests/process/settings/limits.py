@@ -5,31 +5,31 @@ import redis
 from service.dev.redis import RedisServer
 from tests.ports import placed
 from tests.process.served import eventually
-from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.process.settings.table import Given, Running, Setup, process, setting
 
 LIST = "/api/v1/categories"
 WRONG = {"X-API-Key": f"slw_{'0' * 12}_{'x' * 43}"}
 
 
-def own_redis(place: Place) -> RedisServer:
+def own_redis(setup: Setup) -> RedisServer:
     """A Redis that stops with the test."""
-    server = RedisServer(placed(place.home / "redis"))
-    place.closing.append(server.stop)
+    server = RedisServer(placed(setup.home / "redis"))
+    setup.closing.append(server.stop)
     server.start()
-    place.servers["redis"] = server
+    setup.servers["redis"] = server
     return server
 
 
 @process("limits")
-def limits(place: Place) -> Given:
-    own_redis(place)
-    return {"database__url": place.database_url, "server__trusted_proxies": "127.0.0.0/8"}
+def limits(setup: Setup) -> Given:
+    own_redis(setup)
+    return {"database__url": setup.database_url, "server__trusted_proxies": "127.0.0.0/8"}
 
 
-@setting("redis__url", lambda place: place.servers["redis"].url, process="limits")
+@setting("redis__url", lambda setup: setup.servers["redis"].url, process="limits")
 def limits_are_counted_there(run: Running) -> None:
     assert run.service.api.get(LIST, headers=run.key()).status_code == 200
-    with redis.Redis.from_url(run.place.servers["redis"].url) as client:
+    with redis.Redis.from_url(run.setup.servers["redis"].url) as client:
         assert client.dbsize() > 0
 
 
@@ -73,7 +73,7 @@ def slow_redis_is_waited_for(run: Running) -> None:
     keys = [run.key() for _ in range(3)]
     run.service.api.get(LIST, headers=keys[0])
     failures = run.service.metric("slipway_redis_failures_total")
-    with redis.Redis.from_url(run.place.servers["redis"].url) as client:
+    with redis.Redis.from_url(run.setup.servers["redis"].url) as client:
         client.execute_command("CLIENT", "PAUSE", "400", "ALL")
     for key in keys:  # a caller that is new needs Redis
         assert run.service.api.get(LIST, headers=key).status_code == 200
@@ -82,7 +82,7 @@ def slow_redis_is_waited_for(run: Running) -> None:
 
 @setting("redis__retry_after", 30, process="limits")
 def lost_redis_is_left_alone(run: Running) -> None:
-    server = run.place.servers["redis"]
+    server = run.setup.servers["redis"]
     server.stop()
     assert eventually(lambda: _limited_alone(run))
     server.start()

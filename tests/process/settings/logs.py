@@ -6,7 +6,7 @@ from service.dev.ports import is_free
 from tests.engine.wire import wire_to
 from tests.ports import next_port
 from tests.process.served import eventually
-from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.process.settings.table import Given, Running, Setup, process, setting
 
 PUBLIC, ADMIN = "127.0.0.2", "127.0.0.3"
 # Told by the process itself: nothing else shows from outside what the garbage collector looks at.
@@ -16,14 +16,14 @@ TELLING = (
 
 
 @process("quiet")
-def quiet(place: Place) -> Given:
+def quiet(setup: Setup) -> Given:
     if not is_free(next_port(), PUBLIC):
         pytest.skip("this system has one loopback address only")
-    place.servers["wire"] = place.background.enter(wire_to(place.database_url))
-    told = place.home / "told"
+    setup.servers["wire"] = setup.background.enter(wire_to(setup.database_url))
+    told = setup.home / "told"
     told.mkdir()
     (told / "sitecustomize.py").write_text(TELLING)
-    return {"database__url": place.servers["wire"].url, "PYTHONPATH": told}
+    return {"database__url": setup.servers["wire"].url, "PYTHONPATH": told}
 
 
 @setting("server__host", PUBLIC, process="quiet")
@@ -69,7 +69,7 @@ def nothing_is_limited(run: Running) -> None:
 
 @setting("database__pgbouncer", "true", process="quiet")
 def every_statement_is_a_transaction(run: Running) -> None:
-    with run.place.servers["wire"].counted() as statements:
+    with run.setup.servers["wire"].counted() as statements:
         assert run.service.api.get("/api/v1/categories", headers=run.key()).status_code == 200
     assert any(statement.startswith("BEGIN") for statement in statements)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.process.served import Served, eventually
-from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.process.settings.table import Given, Running, Setup, process, setting
 
 
 class Silent:
@@ -39,17 +39,17 @@ async def silent() -> AsyncIterator[Silent]:
         server.close()
 
 
-def listening(place: Place, given: Given) -> Served:
+def listening(setup: Setup, given: Given) -> Served:
     """A process that answers its probes, though it is never ready."""
-    service = Served(place.home / "service", **given)
-    place.closing.append(service.close)
+    service = Served(setup.home / "service", **given)
+    setup.closing.append(service.close)
     return service.listening()
 
 
 @process("lost", listening)
-def lost(place: Place) -> Given:
-    database, redis = (place.background.enter(silent()) for _ in range(2))
-    place.servers |= {"database": database, "redis": redis}
+def lost(setup: Setup) -> Given:
+    database, redis = (setup.background.enter(silent()) for _ in range(2))
+    setup.servers |= {"database": database, "redis": redis}
     return {
         "database__url": f"postgresql://slipway:x@127.0.0.1:{database.port}/slipway",
         "redis__url": f"redis://127.0.0.1:{redis.port}/0",
@@ -58,7 +58,7 @@ def lost(place: Place) -> Given:
 
 def shortest(run: Running, name: str) -> float:
     """The seconds of the shortest attempt to connect."""
-    server: Silent = run.place.servers[name]
+    server: Silent = run.setup.servers[name]
     assert eventually(lambda: server.seconds)
     return min(server.seconds)
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import redis
 
 from tests.process.settings.limits import own_redis
-from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.process.settings.table import Given, Running, Setup, process, setting
 from tests.tls.terminator import Authority, terminator
 
 HOST = "localhost"  # what the certificates are made out to
@@ -20,30 +20,30 @@ SELECT usename, datname FROM pg_stat_activity WHERE application_name = $1 AND da
 
 
 @process("parts")
-def parts(place: Place) -> Given:
-    folder = place.home / "authority"
+def parts(setup: Setup) -> Given:
+    folder = setup.home / "authority"
     folder.mkdir()
     authority = Authority(folder)
     context = authority.server(HOST)
-    database, server = urlsplit(place.database_url), urlsplit(own_redis(place).url)
-    enter = place.background.enter
-    place.servers |= {
+    database, server = urlsplit(setup.database_url), urlsplit(own_redis(setup).url)
+    enter = setup.background.enter
+    setup.servers |= {
         "root": authority.root,
         "database_port": enter(terminator(context, "127.0.0.1", database.port or 5432, postgres=True)),
         "redis_port": enter(terminator(context, "127.0.0.1", server.port or 6379)),
         "redis_password": server.password,
         "role": f"parts_{uuid4().hex[:8]}",
     }
-    _role(place)
+    _role(setup)
     return {"redis__timeout": 2}
 
 
-def _role(place: Place) -> None:
+def _role(setup: Setup) -> None:
     """A role that can log in and read what the service needs; it is gone after the test."""
-    run, role = Running(place, None), place.servers["role"]  # type: ignore[arg-type]  # no process yet
+    run, role = Running(setup, None), setup.servers["role"]  # type: ignore[arg-type]  # no process yet
     run.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{ROLE_PASSWORD}'")
     run.sql(f"GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role}")
-    place.closing += [lambda: run.sql(f"DROP ROLE {role}"), lambda: run.sql(f"DROP OWNED BY {role}")]
+    setup.closing += [lambda: run.sql(f"DROP ROLE {role}"), lambda: run.sql(f"DROP OWNED BY {role}")]
 
 
 def _served(run: Running) -> None:
@@ -62,21 +62,21 @@ def service_has_another_name(run: Running) -> None:
     assert 'app_name="orders"' in run.service.admin.get("/metrics").text
 
 
-@setting("database__name", lambda place: urlsplit(place.database_url).path[1:], process="parts")
+@setting("database__name", lambda setup: urlsplit(setup.database_url).path[1:], process="parts")
 def database_is_that_one(run: Running) -> None:
-    assert {name for _, name in _sessions(run)} == {urlsplit(run.place.database_url).path[1:]}
+    assert {name for _, name in _sessions(run)} == {urlsplit(run.setup.database_url).path[1:]}
 
 
-@setting("database__user", lambda place: place.servers["role"], process="parts")
+@setting("database__user", lambda setup: setup.servers["role"], process="parts")
 def role_is_that_one(run: Running) -> None:
-    assert {role for role, _ in _sessions(run)} == {run.place.servers["role"]}
+    assert {role for role, _ in _sessions(run)} == {run.setup.servers["role"]}
 
 
 setting("database__password", ROLE_PASSWORD, process="parts")(_served)
 setting("database__host", HOST, process="parts")(_served)
-setting("database__port", lambda place: place.servers["database_port"], process="parts")(_served)
+setting("database__port", lambda setup: setup.servers["database_port"], process="parts")(_served)
 setting("database__ssl", "verify-full", process="parts")(_served)
-setting("database__ssl_root_cert", lambda place: place.servers["root"], process="parts")(_served)
+setting("database__ssl_root_cert", lambda setup: setup.servers["root"], process="parts")(_served)
 
 
 def _redis_answers(run: Running) -> None:
@@ -84,15 +84,15 @@ def _redis_answers(run: Running) -> None:
 
 
 setting("redis__host", HOST, process="parts")(_redis_answers)
-setting("redis__port", lambda place: place.servers["redis_port"], process="parts")(_redis_answers)
-setting("redis__password", lambda place: place.servers["redis_password"], process="parts")(_redis_answers)
+setting("redis__port", lambda setup: setup.servers["redis_port"], process="parts")(_redis_answers)
+setting("redis__password", lambda setup: setup.servers["redis_password"], process="parts")(_redis_answers)
 setting("redis__tls", "true", process="parts")(_redis_answers)
-setting("redis__root_cert", lambda place: place.servers["root"], process="parts")(_redis_answers)
+setting("redis__root_cert", lambda setup: setup.servers["root"], process="parts")(_redis_answers)
 
 
 @setting("redis__database", REDIS_DATABASE, process="parts")
 def logical_database_is_that_one(run: Running) -> None:
     _served(run)
-    with closing(redis.Redis.from_url(run.place.servers["redis"].url)) as client:
+    with closing(redis.Redis.from_url(run.setup.servers["redis"].url)) as client:
         clients: list[dict[str, Any]] = client.client_list()
     assert str(REDIS_DATABASE) in {one["db"] for one in clients}

@@ -8,7 +8,7 @@ import httpx2
 
 from tests.engine.wire import wire_to
 from tests.process.served import eventually
-from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.process.settings.table import Given, Running, Setup, process, setting
 
 LIST = "/api/v1/categories"
 WAITING = """
@@ -18,8 +18,8 @@ AND datname = current_database()
 
 
 @process("pool")
-def pool(place: Place) -> Given:
-    place.servers["wire"] = place.background.enter(wire_to(place.database_url))
+def pool(setup: Setup) -> Given:
+    setup.servers["wire"] = setup.background.enter(wire_to(setup.database_url))
     return {"redis__enabled": "false", "security__anonymous": "read"}
 
 
@@ -47,9 +47,9 @@ def open_connections(run: Running) -> float:
     return sum(number or 0 for number in states)
 
 
-@setting("database__url", lambda place: place.servers["wire"].url, process="pool")
+@setting("database__url", lambda setup: setup.servers["wire"].url, process="pool")
 def database_is_that_of_the_url(run: Running) -> None:
-    with run.place.servers["wire"].counted() as statements:
+    with run.setup.servers["wire"].counted() as statements:
         assert run.service.api.get(LIST).status_code == 200
     assert statements
 
@@ -104,21 +104,21 @@ def idle_connection_is_closed(run: Running) -> None:
 
 @setting("database__idle_in_transaction_timeout", 7, process="pool")
 def idle_transaction_is_ended(run: Running) -> None:
-    assert run.place.servers["wire"].parameters["idle_in_transaction_session_timeout"] in ("7000", "7s")
+    assert run.setup.servers["wire"].parameters["idle_in_transaction_session_timeout"] in ("7000", "7s")
 
 
 @setting("performance__statement_cache", 0, process="pool")
 def no_statement_is_kept(run: Running) -> None:
-    before = run.place.servers["wire"].named
+    before = run.setup.servers["wire"].named
     for _ in range(3):
         assert run.service.api.get(LIST).status_code == 200
-    assert run.place.servers["wire"].named == before
+    assert run.setup.servers["wire"].named == before
 
 
 @process("locks")
-def locks(place: Place) -> Given:
+def locks(setup: Setup) -> Given:
     return {
-        "database__url": place.database_url,
+        "database__url": setup.database_url,
         "redis__enabled": "false",
         "security__anonymous": "read",
         "database__statement_timeout": 1.2,

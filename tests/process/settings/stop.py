@@ -10,15 +10,15 @@ from contextlib import ExitStack
 import httpx2
 
 from tests.process.served import eventually
-from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.process.settings.table import Given, Running, Setup, process, setting
 
 LIST = "/api/v1/categories"
 
 
-def slow(place: Place) -> Given:
+def slow(setup: Setup) -> Given:
     """Settings of a process in which a request may wait for long."""
     return {
-        "database__url": place.database_url,
+        "database__url": setup.database_url,
         "database__lock_timeout": 60,
         "database__statement_timeout": 60,
         "redis__enabled": "false",
@@ -30,14 +30,14 @@ process("stop")(slow)
 
 
 @process("end")
-def unread(place: Place) -> Given:
-    """Nobody reads the output: a pipe stands in the place of the log file."""
-    pipe = place.home / "service" / "log"
+def unread(setup: Setup) -> Given:
+    """Nobody reads the output: a pipe replaces the log file."""
+    pipe = setup.home / "service" / "log"
     pipe.parent.mkdir()
     os.mkfifo(pipe)
     end = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    place.closing.append(lambda: os.close(end))
-    return slow(place)
+    setup.closing.append(lambda: os.close(end))
+    return slow(setup)
 
 
 @setting("logging__buffer_bytes", 16_384, process="end")

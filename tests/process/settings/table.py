@@ -7,7 +7,7 @@ A new setting gets a row in the file of the process that fits it:
         assert ...
 
 The value differs from the default, and the probe fails with the default: `make test-long` starts the process without
-the setting and sees the probe fail. A value may be a function of the `Place`, for what is known only then. Rows of a
+the setting and sees the probe fail. A value may be a function of the `Setup`, for what is known only then. Rows of a
 process run in the order in which they are written.
 """
 
@@ -29,8 +29,8 @@ from tests.process.settings.background import Background
 Given = dict[str, object]
 
 
-class Place:
-    """What a process finds around it. `servers` holds what `prepare` started, by name."""
+class Setup:
+    """What a process needs to run. `servers` holds what `prepare` started, by name."""
 
     def __init__(self, home: Path, background: Background, database_url: str) -> None:
         self.home = home
@@ -44,17 +44,17 @@ class Place:
 class Running:
     """A process under test, and how to look at it from outside."""
 
-    place: Place
+    setup: Setup
     service: Served
 
     def sql(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
         """Ask the database, as its administrator."""
-        return self.place.background.run(_ask(self.place.database_url, statement, *arguments))
+        return self.setup.background.run(_ask(self.setup.database_url, statement, *arguments))
 
     def key(self, *scopes: str) -> dict[str, str]:
         """The header of a new key."""
         scopes = scopes or ("catalog:read", "catalog:write")
-        return {"X-API-Key": self.place.background.run(new_key(self.place.database_url, *scopes))}
+        return {"X-API-Key": self.setup.background.run(new_key(self.setup.database_url, *scopes))}
 
     @contextmanager
     def locked(self, table: str) -> Iterator[None]:
@@ -63,7 +63,7 @@ class Running:
         held = threading.Event()
 
         async def hold() -> None:
-            connection = await asyncpg.connect(self.place.database_url)
+            connection = await asyncpg.connect(self.setup.database_url)
             try:
                 await connection.execute(f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
                 held.set()
@@ -72,7 +72,7 @@ class Running:
                 await connection.close()
 
         with ThreadPoolExecutor(1) as pool:
-            holding = pool.submit(self.place.background.run, hold())
+            holding = pool.submit(self.setup.background.run, hold())
             try:
                 assert held.wait(20)
                 yield
@@ -102,35 +102,35 @@ class Row:
     process: str
     probe: Probe
 
-    def value_at(self, place: Place) -> object:
-        return self.value(place) if callable(self.value) else self.value
+    def value_at(self, setup: Setup) -> object:
+        return self.value(setup) if callable(self.value) else self.value
 
 
 @dataclass(frozen=True)
 class Process:
     """`prepare` starts what it needs and returns settings that are no rows; `start` starts it."""
 
-    prepare: Callable[[Place], Given]
-    start: Callable[[Place, Given], Served]
+    prepare: Callable[[Setup], Given]
+    start: Callable[[Setup, Given], Served]
 
 
 ROWS: dict[str, Row] = {}
 PROCESSES: dict[str, Process] = {}
 
 
-def serve(place: Place, given: Given) -> Served:
+def serve(setup: Setup, given: Given) -> Served:
     """A ready `slipway serve`."""
-    service = Served(place.home / "service", **given)
-    place.closing.append(service.close)
+    service = Served(setup.home / "service", **given)
+    setup.closing.append(service.close)
     return service.ready()
 
 
 def process(
-    name: str, start: Callable[[Place, Given], Served] = serve
-) -> Callable[[Callable[[Place], Given]], None]:
+    name: str, start: Callable[[Setup, Given], Served] = serve
+) -> Callable[[Callable[[Setup], Given]], None]:
     """Name a process; the function prepares it."""
 
-    def add(prepare: Callable[[Place], Given]) -> None:
+    def add(prepare: Callable[[Setup], Given]) -> None:
         assert name not in PROCESSES
         PROCESSES[name] = Process(prepare, start)
 
@@ -148,13 +148,13 @@ def setting(name: str, value: object, *, process: str) -> Callable[[Probe], Prob
     return add
 
 
-def started(name: str, place: Place, *, without: str = "") -> Running:
+def started(name: str, setup: Setup, *, without: str = "") -> Running:
     """The process with the values of all its rows, but for one."""
     found = PROCESSES[name]
-    given = found.prepare(place)
+    given = found.prepare(setup)
     given |= {
-        row.setting: row.value_at(place)
+        row.setting: row.value_at(setup)
         for row in ROWS.values()
         if row.process == name and row.setting != without
     }
-    return Running(place, found.start(place, given))
+    return Running(setup, found.start(setup, given))

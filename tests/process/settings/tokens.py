@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 
 from tests.engine.api import running
-from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.process.settings.table import Given, Running, Setup, process, setting
 from tests.security.issuer import AUDIENCE, Issuer, local_issuer
 
 LIST = "/api/v1/categories"
@@ -12,11 +12,11 @@ SECRET, OTHER_SECRET = "of-the-settings-table-" * 2, "of-another-replica-" * 2
 
 
 @process("tokens")
-def tokens(place: Place) -> Given:
-    place.servers["issuer"] = place.background.enter(local_issuer())
+def tokens(setup: Setup) -> Given:
+    setup.servers["issuer"] = setup.background.enter(local_issuer())
     return {
         "app__environment": "test",  # production takes tokens over https only
-        "database__url": place.database_url,
+        "database__url": setup.database_url,
         "redis__enabled": "false",
     }
 
@@ -26,7 +26,7 @@ def status(run: Running, token: str) -> int:
 
 
 def issuer_of(run: Running) -> Issuer:
-    issuer: Issuer = run.place.servers["issuer"]
+    issuer: Issuer = run.setup.servers["issuer"]
     return issuer
 
 
@@ -36,7 +36,7 @@ def fetches(run: Running) -> int:
 
 @setting(
     "security__issuers",
-    lambda place: f'[{{"issuer": "{place.servers["issuer"].url}", "audience": "{AUDIENCE}"}}]',
+    lambda setup: f'[{{"issuer": "{setup.servers["issuer"].url}", "audience": "{AUDIENCE}"}}]',
     process="tokens",
 )
 def token_of_the_issuer_is_accepted(run: Running) -> None:
@@ -85,9 +85,9 @@ def cursor_is_signed_with_it(run: Running) -> None:
         assert run.service.api.post(LIST, json=body, headers=key).status_code == 201
     cursor = run.service.api.get(f"{LIST}?limit=1", headers=key).json()["next_cursor"]
     for secret, expected in ((SECRET, 200), (SECRET[1:], 400)):
-        place = run.place
+        setup = run.setup
         assert (
-            place.background.run(replica(place.database_url, secret, f"{LIST}?limit=1&cursor={cursor}"))
+            setup.background.run(replica(setup.database_url, secret, f"{LIST}?limit=1&cursor={cursor}"))
             == expected
         )
 
@@ -105,7 +105,7 @@ def cursor_of_the_other_key_is_accepted(run: Running) -> None:
     for number in range(2):
         body = {"slug": f"rotated-{number}", "name": "Rotated"}
         assert run.service.api.post(LIST, json=body, headers=key).status_code == 201
-    cursor = run.place.background.run(cursor_of_replica(run.place.database_url, OTHER_SECRET))
+    cursor = run.setup.background.run(cursor_of_replica(run.setup.database_url, OTHER_SECRET))
     assert run.service.api.get(f"{LIST}?limit=1&cursor={cursor}", headers=key).status_code == 200
 
 

@@ -1,16 +1,16 @@
 """Several processes behind the same ports."""
 
-from tests.process.settings.table import Given, Place, Running, process, setting
+from tests.process.settings.table import Given, Running, Setup, process, setting
 from tests.process.test_workers import workers_of
 
 
 @process("workers")
-def workers(place: Place) -> Given:
+def workers(setup: Setup) -> Given:
     # gunicorn leaves a socket object to the garbage collector.
     return {
-        "database__url": place.database_url,
+        "database__url": setup.database_url,
         "redis__enabled": "false",
-        "TMPDIR": place.home,
+        "TMPDIR": setup.home,
         "PYTHONWARNINGS": "error,ignore::ResourceWarning",
     }
 

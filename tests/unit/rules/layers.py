@@ -120,7 +120,7 @@ RULES = (
         "service-without-tests",
         is_service,
         _no_tests,
-        bad=(Source("service/x.py", "from tests.services import Keeper\n"),),
+        bad=(Source("service/x.py", "from tests.services import ServersProcess\n"),),
         good=(Source("service/x.py", "import testsuite\n"),),
     ),
     Rule(

@@ -1,4 +1,4 @@
-"""What a run has measured: each figure beside its bound, kept for docs/reliability.md."""
+"""Measurements of a run, each with its bound, saved for docs/reliability.md."""
 
 import fcntl
 import json
@@ -10,20 +10,20 @@ FILE = ROOT / ".local" / "fault-figures.json"
 
 
 SHARED = "PYTEST_XDIST_WORKER" in os.environ
-"""Whether other tests work on the same processors, as in `make test`."""
+"""Whether other tests share the processors, as in `make test`."""
 PATIENCE = 3
 
 
 def patient(seconds: float, *, shared: bool = SHARED) -> float:
-    """A bound, and where the processors are shared what waiting for one may make of it: three times as much.
+    """Return the bound, tripled where other tests share the processors.
 
-    Only for tests that are marked `alone`: `make fault-test` runs these too, and there the bound is as it is promised.
+    Only for tests marked `alone`: `make fault-test` runs them too, and checks the bound that is documented.
     """
     return seconds * PATIENCE if shared else seconds
 
 
-class Figures:
-    """The figures of one test. They are kept when the test has passed."""
+class Measurements:
+    """The measurements of one test. They are saved if the test passes."""
 
     def __init__(self, test: str, *, patience: bool = False) -> None:
         self._test = test
@@ -31,9 +31,9 @@ class Figures:
         self._made: dict[str, dict[str, object]] = {}
 
     def __call__(self, name: str, value: float, bound: float, *, unit: str = "") -> None:
-        """Note a figure. Fails when the value is over its bound; with a bound of 0, when there is any.
+        """Record a measurement. Fails if the value exceeds its bound.
 
-        With patience a bound in seconds is a patient one, and what is over the promise is not noted.
+        With patience, a bound in seconds is tripled, and a value over the documented bound is not recorded.
         """
         most = patient(bound, shared=self._patience) if unit == "s" else bound
         assert value <= most, f"{name}: {value:g} {unit}, at most {most:g} {unit} here"
@@ -41,7 +41,7 @@ class Figures:
             self._made[name] = {"test": self._test, "value": round(value, 4), "bound": bound, "unit": unit}
 
     def keep(self, file: Path = FILE) -> None:
-        """Merge into the file of figures; another process may do so at the same time."""
+        """Merge into the file of measurements; safe with other processes."""
         if not self._made:
             return
         file.parent.mkdir(exist_ok=True)
@@ -54,4 +54,4 @@ class Figures:
 
 
 FULL = bool(os.environ.get("SLIPWAY_FAULT_FULL"))
-"""Whether the tests run in full size: as many rounds and minutes as the promises name."""
+"""Whether the tests run at full size: with the documented rounds and minutes."""

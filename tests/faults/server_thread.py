@@ -1,4 +1,4 @@
-"""One thread for what blocks: starting and stopping servers, while the loop carries on with clients.
+"""A thread for blocking calls that start and stop servers, so that the event loop keeps serving clients.
 
 A server ends with the thread that started it (service/dev/server_process.py), so the thread must outlive every server.
 """
@@ -14,6 +14,6 @@ T = TypeVar("T")
 _THREAD = ThreadPoolExecutor(1, thread_name_prefix="servers")
 
 
-async def aside(what: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What it returns, run in the thread of the servers."""
+async def in_server_thread(what: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a blocking function in the servers' thread and return its result."""
     return await asyncio.wrap_future(_THREAD.submit(what, *args, **kwargs))

@@ -1,4 +1,4 @@
-"""One fault test: replicas behind a balancer, clients, and at the end the verdicts."""
+"""The system under test: replicas behind a load balancer, clients, and the checks at the end."""
 
 import asyncio
 import random
@@ -15,13 +15,13 @@ import pytest
 from httpx2 import AsyncClient
 
 from tests.faults import verdicts
-from tests.faults.aside import aside
 from tests.faults.balancer import Balancer
-from tests.faults.figures import SHARED
 from tests.faults.history import Event, History
 from tests.faults.load import CATEGORIES, Load
+from tests.faults.measurements import SHARED
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.replica import Replica
+from tests.faults.server_thread import in_server_thread
 from tests.faults.servers import Postgres, Redis
 from tests.process.conftest import new_key
 
@@ -56,8 +56,8 @@ EXECUTE FUNCTION public.sleep_by_name()
 """
 
 
-class Trial:
-    """Everything of one test. `seed` decides what the clients send."""
+class System:
+    """The system under test. `seed` decides what the clients send."""
 
     def __init__(self, home: Path, *, seed: int, postgres: Postgres, redis: Redis, database_url: str) -> None:
         self.seed = seed
@@ -125,7 +125,7 @@ class Trial:
         return Endpoint(parts.hostname, parts.port)
 
     def database_by(self, way: Proxy) -> str:
-        """The URL of the trial's database through a proxy."""
+        """The URL of the system's database through a proxy."""
         return (
             self.database_url.replace(f":{self.database_endpoint.port}/", f":{way.port}/")
             + "?sslmode=disable"
@@ -136,7 +136,7 @@ class Trial:
         self._last.append(what)
 
     async def execute(self, *statements: str) -> None:
-        """Run statements in the trial's database, past the service."""
+        """Run statements in the system's database, past the service."""
         connection = await asyncpg.connect(self.database_url)
         try:
             for statement in statements:
@@ -220,8 +220,8 @@ def refused_in(event: Event, began: float, ended: float, *, within: float) -> bo
     )
 
 
-async def aside_start(server: Postgres | Redis) -> None:
+async def start_in_thread(server: Postgres | Redis) -> None:
     """Bring a server back that a test may have left stopped or frozen."""
     server.resume()
     if server.pid is None:
-        await aside(server.start)
+        await in_server_thread(server.start)

@@ -1,10 +1,10 @@
-"""The process that holds the servers of a test run. See tests/services.py.
+"""The process that owns the servers of a test run. See tests/services.py.
 
 Where the servers come from:
-- by default out of wheels (service.dev)
+- by default: from wheels (service.dev)
 - SLIPWAY_TEST_SERVICES=testcontainers: containers postgres:18 and redis:8
-- SLIPWAY_TEST_DATABASE_URL, SLIPWAY_TEST_REDIS_URL: servers that run already. The role must be allowed to
-  create databases; the run's own are dropped at its end.
+- SLIPWAY_TEST_DATABASE_URL, SLIPWAY_TEST_REDIS_URL: running servers. The role must be allowed to create
+  databases; those of the run are dropped at its end.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ POSTGRES_SETTINGS = {"max_connections": "300", "shared_buffers": "64MB"}
 
 
 class Servers:
-    """What the keeper keeps: both servers, started at the first need, and the databases of this run."""
+    """Both servers, started on first use, and the databases of this run."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -47,7 +47,7 @@ class Servers:
         self._databases: set[str] = set()
 
     def answer(self, request: dict[str, Any]) -> str:
-        """Do what a client asks."""
+        """Handle the request of a client."""
         match request["do"]:
             case "create":
                 return self._create(
@@ -63,19 +63,19 @@ class Servers:
                 raise ServicesError(f"unknown request {other}")
 
     def postgres(self) -> str:
-        """Return the URL of a database to give orders from."""
+        """Return the URL of a database for administrative statements."""
         if self._postgres is None:
             self._postgres = self._started.enter_context(postgres_source(self._folder))
         return self._postgres
 
     def redis(self) -> tuple[str, int]:
-        """Return a URL, and how many logical databases there are."""
+        """Return a URL and the number of logical databases."""
         if self._redis is None:
             self._redis = self._started.enter_context(redis_source(self._folder))
         return self._redis
 
     def template(self) -> str:
-        """Return the name of the database that the migrations made, once for all copies."""
+        """Return the name of the migrated template database; the first call creates it."""
         if self._template is None:
             url = self._create("template", template=None)
             migrate(url)
@@ -83,7 +83,7 @@ class Servers:
         return self._template
 
     def stop(self) -> None:
-        """Drop what this run made, and stop what it started."""
+        """Drop the databases of this run and stop the servers that it started."""
         try:
             for name in [*self._databases]:
                 self._drop(name)
@@ -109,24 +109,24 @@ def migrate(url: str) -> None:
 
 
 def postgres_source(folder: Path) -> AbstractContextManager[str]:
-    """Return where PostgreSQL comes from, as a context that yields a URL."""
+    """Return a context that provides PostgreSQL and yields its URL."""
     if given := os.environ.get("SLIPWAY_TEST_DATABASE_URL"):
         return contextlib.nullcontext(given)
     return container_postgres() if containers() else embedded_postgres(folder)
 
 
 def redis_source(folder: Path) -> AbstractContextManager[tuple[str, int]]:
-    """Return where Redis comes from, as a context that yields a URL and the number of logical databases."""
+    """Return a context that provides Redis and yields its URL and the number of logical databases."""
     if given := os.environ.get("SLIPWAY_TEST_REDIS_URL"):
         return contextlib.nullcontext((given, OTHER_REDIS_DATABASES))
     return container_redis() if containers() else embedded_redis(folder)
 
 
 def containers() -> bool:
-    """Whether the servers run in containers. Raises ServicesError for a word that means nothing."""
+    """Whether the servers run in containers. Raises ServicesError for an unknown choice."""
     choice = os.environ.get("SLIPWAY_TEST_SERVICES") or "embedded"
     if choice not in {"embedded", "testcontainers"}:
-        raise ServicesError(f"SLIPWAY_TEST_SERVICES is embedded or testcontainers, not {choice}")
+        raise ServicesError(f"SLIPWAY_TEST_SERVICES must be embedded or testcontainers, not {choice}")
     return choice == "testcontainers"
 
 
@@ -173,7 +173,7 @@ def keep(folder: Path) -> None:
     """Answer clients, one at a time, until standard input ends; then stop everything."""
     servers = Servers(folder)
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
-        listener.bind(str(folder / "keeper"))
+        listener.bind(str(folder / "socket"))
         listener.listen(256)
         selector.register(listener, selectors.EVENT_READ)
         selector.register(sys.stdin, selectors.EVENT_READ)
@@ -187,11 +187,11 @@ def keep(folder: Path) -> None:
 
 
 def reply(connection: socket.socket, servers: Servers) -> None:
-    """Read one request and answer it. What goes wrong is the answer, not the end of the keeper."""
+    """Read one request and answer it. An error becomes the answer; the process keeps running."""
     with connection, contextlib.suppress(OSError):
         try:
             answer = {"ok": servers.answer(json.loads(connection.makefile().readline()))}
-        except Exception as error:  # noqa: BLE001 the test that asked shows it
+        except Exception as error:  # noqa: BLE001 the test that sent the request shows it
             answer = {"error": f"{type(error).__name__}: {error}"}
         connection.sendall(json.dumps(answer).encode() + b"\n")
 

@@ -1,14 +1,14 @@
-"""What OpenAPI says of a resource's operations: the pieces that they share."""
+"""Descriptions in OpenAPI that operations share: parameters, headers and answers."""
 
-from typing import Any, TypedDict
+from typing import Any
 
-from service.http import problems
-from service.http.openapi import NO_NUL, responses_of
+from service.http.openapi import NO_NUL
 from service.resources.declaration import MAX_SORT_FIELDS
 from service.resources.engine import Engine
 from service.resources.lists.filters import MAX_IN, Filter
-from service.resources.lists.listing import COUNTS, LONGEST_SEARCH
+from service.resources.lists.parser import COUNTS, LONGEST_SEARCH
 from service.resources.requests.preconditions import TAGS_PATTERN
+from service.resources.schemas.links import links_of_item
 
 
 def _always(description: str, pattern: str) -> dict[str, Any]:
@@ -25,8 +25,6 @@ REPLAYED = {
     }
 }
 LINK = {"Link": _always("first, next and prev (RFC 8288).", "^<")}
-
-ON_ONE = (problems.NotFound, problems.PreconditionFailed, problems.PreconditionRequired)
 
 ID = {
     "name": "id",
@@ -51,15 +49,14 @@ IDEMPOTENCY_KEY = {
 CURSOR = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}
 
 
-class Documented(TypedDict):
-    """Arguments of `add_api_route`."""
+def item_response(engine: Engine) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer with the item that the path names."""
+    return {200: {"headers": ETAG, **links_of_item(engine.resource, in_body=False)}}
 
-    summary: str
-    description: str
-    status_code: int
-    response_model: Any
-    responses: dict[int | str, dict[str, Any]]
-    openapi_extra: dict[str, Any]
+
+def created_response(engine: Engine) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer with a new item."""
+    return {201: {"headers": {**LOCATION, **ETAG}, **links_of_item(engine.resource, in_body=True)}}
 
 
 def tags_header(name: str, *, required: bool) -> dict[str, Any]:
@@ -109,7 +106,7 @@ def list_parameters(engine: Engine, *, paged: bool = True) -> list[dict[str, Any
     ]
     if paged:
         parameters += [
-            limit_parameter(engine.lister.sizes.page_size_max),
+            limit_parameter(engine.services.sizes.page_size_max),
             query("cursor", CURSOR, "`next_cursor` of the page before; only with the same list."),
             query("count", {"type": "string", "enum": list(COUNTS)}, "Adds `total` to the page."),
         ]
@@ -126,9 +123,3 @@ def _schema(filter_: Filter) -> dict[str, Any]:
     if filter_.operator == "in":
         return {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_IN}
     return one
-
-
-__all__ = [
-    "CURSOR", "ETAG", "ID", "IDEMPOTENCY_KEY", "LINK", "LOCATION", "ON_ONE", "REPLAYED",
-    "Documented", "limit_parameter", "list_parameters", "query", "responses_of", "tags_header",
-]  # fmt: skip

@@ -16,13 +16,13 @@ from starlette.responses import JSONResponse
 
 from service.http.content.negotiation import require_acceptable
 from service.http.handwritten.idempotency import refuse_key
-from service.http.openapi.operations import BODY_MEDIA_TYPE
 from service.http.problems import Problem
 from service.http.problems.handlers import problem_response
-from service.resources.engine import Engine, again_after_rollback
+from service.resources.engine import Engine
 from service.resources.operations import ALL
 from service.resources.operations.lists import list_under
-from service.resources.operations.operation import Operation
+from service.resources.operations.operation import Call, Operation
+from service.resources.requests.parameters import query_of, refuse_others
 from service.security.access import Gate, require_scope
 from service.security.principals import Principal
 
@@ -53,30 +53,26 @@ def routers_of(engines: Sequence[Engine], gate: Gate) -> list[APIRouter]:
             router.include_router(resource.extra, prefix=f"/{resource.path}")
         for operation in ALL:
             if operation.name not in resource.without:
-                _add(router, engine, operation, f"/{resource.path}{operation.suffix}", gate)
+                _add(router, engine, operation, gate)
         for parent, field in resource.parents(tuple(by_resource)) if "list" not in resource.without else ():
-            path = f"/{parent.path}/{{id}}/{resource.path}"
-            _add(router, engine, list_under(by_resource[parent], field), path, gate)
+            _add(router, engine, list_under(by_resource[parent], field), gate)
         routers.append(router)
     return routers
 
 
-def _add(router: APIRouter, engine: Engine, operation: Operation, path: str, gate: Gate) -> None:
-    scopes = engine.resource.scopes
-    scope = scopes.write if operation.writes else scopes.read
-    documented = operation.document(engine)
-    if operation.body is not None:
-        documented["openapi_extra"][BODY_MEDIA_TYPE] = operation.media_type
-    name = operation.id_in(engine.resource)
+def _add(router: APIRouter, engine: Engine, operation: Operation, gate: Gate) -> None:
+    resource = engine.resource
+    scope = resource.scopes.write if operation.writes else resource.scopes.read
+    name = operation.id_in(resource)
     router.add_api_route(
-        path.replace("{id}", "{id:item}"),
+        operation.path_of(resource).replace("{id}", "{id:item}"),
         _endpoint(scope, operation.body(engine) if operation.body else None),
         methods=[operation.method],
         name=name,
         operation_id=name,
         route_class_override=_route_class(engine, operation, gate, scope),
         response_class=_answering(operation.produces[0]),
-        **documented,
+        **operation.route_arguments(engine),
     )
 
 
@@ -109,10 +105,9 @@ async def _handle(engine: Engine, operation: Operation, gate: Gate, scope: str, 
         require_acceptable(request, *operation.produces)
         if not operation.takes_key:
             refuse_key(request)
-        if engine.resource.hooks is None or not operation.writes:
-            return await operation.handle(engine, request, principal)
-        # A change with hooks is a transaction of several statements, which are all tried again together.
-        return await again_after_rollback(lambda: operation.handle(engine, request, principal))
+        known = operation.query
+        query = {} if known is None else refuse_others(query_of(request), *known)
+        return await operation.handle(Call(engine, request, principal, query))
     except Problem as problem:
         return problem_response(request, problem)
 

@@ -13,8 +13,8 @@ import pytest
 from service.config import PerformanceSettings
 from service.domains.catalog.resources import products
 from service.resources.lists.cursor import CursorCodec
-from service.resources.lists.listing import Lister
-from service.resources.lists.statements import Shape
+from service.resources.lists.lister import Lister
+from service.resources.lists.sql import Shape
 from service.resources.requests.parameters import Query
 from tests.engine.api import CATEGORIES, PRODUCTS, SCOPES, Api, running
 from tests.engine.heaviest import (
@@ -151,19 +151,19 @@ async def test_heaviest_request_is_bounded(
 def test_new_shapes_of_lists_cost_little_and_few_are_kept() -> None:
     """In CPU time. To compile one by SQLAlchemy takes some milliseconds."""
     lister = Lister(products, PerformanceSettings(), CursorCodec(""))
-    keys = lister.read(Query({}, {})).shape.keys
+    keys = lister.parser.parse(Query({}, {})).shape.keys
     shapes = [
         Shape(pair, keys, search=True, cursor=True)
         for pair in itertools.combinations(sorted(lister.filters), 2)
     ]
     for shape in shapes:  # compiles every part once
-        lister.statement(shape)
+        lister.statements.page(shape)
     costs = []
     for _ in range(3):
-        lister.statement.cache_clear()
+        lister.statements.page.cache_clear()
         began = time.thread_time()
         for shape in shapes:
-            lister.statement(shape)
+            lister.statements.page(shape)
         costs.append((time.thread_time() - began) / len(shapes))
     assert min(costs) < 0.0005
-    assert lister.statement.cache_info().currsize <= 128
+    assert lister.statements.page.cache_info().currsize <= 128

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from service.resources.declaration import Change, Hooks
-from service.resources.operations import bulk
+from service.resources.bulk import slots
 from tests.engine.api import BASE, problem, running
 from tests.engine.tables import create_tables, gadgets, groups
 
@@ -42,7 +42,7 @@ async def test_bulk_requests_leave_connections_to_others(
         await asyncio.wait_for(hooks.begun.wait(), 10)
         await asyncio.sleep(0.3)  # in which all others would have begun, too
         assert (await api.client.get(GADGETS)).status_code == 200
-        monkeypatch.setattr(bulk, "SLOT_SECONDS", 0.1)
+        monkeypatch.setattr(slots, "SLOT_SECONDS", 0.1)
         late = await api.client.post(
             f"{GADGETS}/bulk", json={"operations": [{"op": "create", "item": {"code": "a"}}]}
         )

@@ -198,5 +198,5 @@ def test_export_that_takes_too_long_is_cut_off(exporting: Exporting, hasty: Serv
         time.sleep(2)
         with pytest.raises(httpx2.RemoteProtocolError):
             list(rest)
-    assert eventually(lambda: "longer than it may" in hasty.output)
+    assert eventually(lambda: "longer than allowed" in hasty.output)
     assert hasty.api.get(PRODUCTS, headers=exporting.headers).status_code == 200

@@ -18,7 +18,7 @@ from service.resources.declaration import RESERVED, Change, Hooks, RestResource
 from service.resources.engine import Engine
 from service.resources.imports.run import Importer
 from service.resources.lists.sorting import SortKey
-from service.resources.lists.statements import Shape
+from service.resources.lists.sql import Shape
 from tests.conftest import DatabaseFactory
 from tests.engine.api import BASE, Api, Json, engine_of, running
 from tests.engine.tables import SCOPES, ShopTable, create_tables, gadgets
@@ -43,8 +43,8 @@ def statements_of(engine: Engine) -> str:
     made = [
         writer.create, writer.create_once, writer.delete, writer.restore(fields), writer.patch(fields),
         writer.replace(fields), batches.create, batches.create_strictly, batches.patch, batches.delete,
-        engine.read_one, engine.historian.as_of, engine.historian.page,
-        engine.lister.statement(Shape(filters, keys, search=False, cursor=True)),
+        engine.read_one, engine.history.as_of, engine.history.page,
+        engine.lister.statements.page(Shape(filters, keys, search=False, cursor=True)),
     ]  # fmt: skip
     return " ".join(f"{statement.sql} {' '.join(statement.parameters)}" for statement in made)
 

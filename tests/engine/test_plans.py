@@ -18,8 +18,8 @@ from service.config import PerformanceSettings
 from service.database import Database
 from service.domains.catalog.resources import products
 from service.resources.lists.cursor import Cursor, CursorCodec
-from service.resources.lists.listing import Lister, ListQuery
-from service.resources.requests.parameters import parse_query
+from service.resources.lists.lister import Lister
+from service.resources.lists.parser import ListQuery
 from tests.engine.api import Json, settings_for
 from tests.engine.rows import load_products
 from tests.services import Client
@@ -41,7 +41,7 @@ SEARCHES = ("brass", "rare77", "nothing", "brass rare78", '"brass lamp"', "chair
 
 def read(lister: Lister, given: Mapping[str, str]) -> ListQuery:
     """The query of a request with these parameters."""
-    return lister.read(parse_query(urlencode(given).encode(), lister.lists))
+    return lister.parser.parse(lister.parser.split(urlencode(given).encode()))
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Library:
             values = tuple(self.middle[key.field] for key in query.shape.keys)
             cursor = self.codec.write(Cursor(values, way == "prev"), bound_to=query.bound_to)
             query = read(self.lister, {**given, "cursor": cursor})
-        statement = self.lister.statement(query.shape)
+        statement = self.lister.statements.page(query.shape)
         rows = await self.database.fetch(
             f"EXPLAIN (FORMAT JSON{how}) {statement.sql}", statement.arguments(query.arguments)
         )
@@ -99,7 +99,7 @@ async def library(services: Client, worker: int) -> AsyncIterator[Library]:
         codec = CursorCodec("plans")
         lister = Lister(products, PerformanceSettings(), codec)
         one = read(lister, {"sku": f"ROW-{ROWS // 2:08}"})
-        statement = lister.statement(one.shape)
+        statement = lister.statements.page(one.shape)
         (row,) = await database.fetch(statement.sql, statement.arguments(one.arguments))
         yield Library(database, lister, codec, json.loads(row["body"]))
     finally:

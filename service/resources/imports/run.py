@@ -20,11 +20,13 @@ from service.http.problems import FieldError, Problem
 from service.models.base import SYSTEM_FIELDS
 from service.models.uuid7 import uuid7
 from service.ndjson import escape_separators
-from service.resources.bulk.parsing import Entry, Outcome
-from service.resources.bulk.run import BulkRun
+from service.resources.bulk.apply import BulkRun
+from service.resources.bulk.entries import Entry
+from service.resources.bulk.results import Outcome
 from service.resources.declaration import Change
-from service.resources.engine import Engine, again_after_rollback, values_of
+from service.resources.engine import Engine, values_of
 from service.resources.imports.source import DAMAGED, ImportFormatError, open_lines
+from service.resources.retries import retry_rolled_back
 from service.resources.schemas.items import is_text_id
 from service.resources.statements.statement import compile_statement, parameter
 from service.security.principals import Principal
@@ -132,7 +134,7 @@ class Importer:
     async def _batch(self, lines: list[_Line]) -> None:
         if not lines:
             return
-        known, outcomes, changes = await again_after_rollback(lambda: self._apply(lines))
+        known, outcomes, changes = await retry_rolled_back(lambda: self._apply(lines))
         await self._engine.hooks.after_commit(changes, cancellable=True)
         new = [line for line in lines if line.entry.id not in known]
         self.tally.known += len(known)

@@ -143,7 +143,7 @@ def filters_of(resource: RestResource) -> dict[str, Filter]:
     return found
 
 
-def read_filters(offered: Mapping[str, Filter], query: Query) -> dict[str, Any]:
+def parse_filters(offered: Mapping[str, Filter], query: Query) -> dict[str, Any]:
     """Typed values by parameter. Raises `InvalidParameter` naming each that is wrong."""
     values: dict[str, Any] = {}
     errors = []

@@ -23,7 +23,7 @@ class SortKey:
         return SortKey(self.field, not self.descending)
 
 
-def read_sort(resource: RestResource, parts: Sequence[str]) -> tuple[SortKey, ...]:
+def parse_sort(resource: RestResource, parts: Sequence[str]) -> tuple[SortKey, ...]:
     """Return the keys of, for example, `-price` and `name`, with the id as tie-breaker. Raises `InvalidParameter`."""
     if len(parts) > MAX_SORT_FIELDS:
         raise _wrong(f"At most {MAX_SORT_FIELDS} fields.")

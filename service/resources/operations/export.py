@@ -1,11 +1,12 @@
-"""`GET /orders/export`: the whole filtered list as newline-delimited JSON, in constant memory."""
+"""`GET /orders/export`: the filtered list as newline-delimited JSON, in constant memory."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
+from typing import Any
 
 import asyncpg
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
@@ -15,39 +16,38 @@ from service.database.errors import CONNECTION_ERRORS, describe
 from service.http import problems
 from service.http.content.negotiation import require_acceptable
 from service.http.middleware.state import state_of
-from service.http.openapi import ALWAYS, responses_of
 from service.ndjson import escape_separators
-from service.resources.documentation import Documented, list_parameters
+from service.resources.documentation import list_parameters
 from service.resources.engine import Engine
-from service.resources.lists.listing import ListQuery
-from service.resources.operations.operation import Operation
-from service.resources.requests.parameters import parse_query
-from service.security.principals import Principal
+from service.resources.lists.parser import ListQuery
+from service.resources.operations.operation import Call, Operation
 
-# Client generators can read the second.
+# Client generators support the second.
 MEDIA_TYPES = ("application/x-ndjson", "text/plain")
 ROWS = 500
 _STALL = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
 
 
-async def export(engine: Engine, request: Request, _principal: Principal) -> Response:
-    """One item a line, in the order of `sort`, out of one snapshot of the database."""
-    query = engine.lister.read_all(parse_query(request.scope["query_string"], engine.lister.lists))
+async def _export(call: Call) -> Response:
+    """Stream one item a line, in the order of `sort`, from one snapshot of the database."""
+    engine, request = call.engine, call.request
+    parser = engine.lister.parser
+    query = parser.parse_all(parser.split(request.scope["query_string"]))
     media_type = require_acceptable(request, *MEDIA_TYPES)
     slots = engine.services.exports
     if slots.locked():
         raise problems.Unavailable("Too many exports are running.", headers={"Retry-After": "5"})
     if state_of(request.scope).head:
-        answer = Response(media_type=media_type)
-        del answer.headers["content-length"]  # which without reading the rows nobody knows
-        return answer
+        response = Response(media_type=media_type)
+        del response.headers["content-length"]  # unknown without reading the rows
+        return response
     lines = _lines(engine, query, slots)
-    first = await anext(lines, b"")  # what goes wrong before the first line is still answered as a problem
+    first = await anext(lines, b"")  # an error before the first line is answered as a problem
     return _Lines(first, lines, media_type)
 
 
 class _Lines(StreamingResponse):
-    """Ends the connection and the slot with the answer, also when the client goes away or the process ends."""
+    """Releases the connection and the slot at the end, also if the client disconnects or the process stops."""
 
     def __init__(self, first: bytes, rest: AsyncGenerator[bytes], media_type: str) -> None:
         self._rest, self._all = rest, _chain(first, rest)
@@ -65,8 +65,8 @@ async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[by
 
 
 async def _lines(engine: Engine, query: ListQuery, slots: asyncio.Semaphore) -> AsyncGenerator[bytes]:
-    """Items of a server-side cursor, some hundred at a time, on a connection of its own."""
-    statement = engine.lister.statement(query.shape)
+    """Yield the items in batches, from a server-side cursor on a dedicated connection."""
+    statement = engine.lister.statements.page(query.shape)
     stall = f"{engine.services.sizes.export_stall * 1000:.0f}"
     deadline = clock.monotonic() + engine.services.sizes.export_timeout
     async with slots:
@@ -79,7 +79,7 @@ async def _lines(engine: Engine, query: ListQuery, slots: asyncio.Semaphore) -> 
                 cursor = await connection.cursor(statement.sql, *statement.arguments(query.arguments))
                 while rows := await cursor.fetch(ROWS):
                     if clock.monotonic() > deadline:
-                        raise problems.Overtime("The export took longer than it may.")
+                        raise problems.Overtime("The export took longer than allowed.")
                     yield escape_separators(b"".join(row["body"].encode() + b"\n" for row in rows))
         except asyncpg.PostgresError as error:
             raise engine.problem(error) from error
@@ -87,25 +87,22 @@ async def _lines(engine: Engine, query: ListQuery, slots: asyncio.Semaphore) -> 
             raise DatabaseUnavailableError(describe(error)) from error
 
 
-def _document(engine: Engine) -> Documented:
-    plural = engine.resource.plural
-    return {
-        "summary": f"Export {plural}",
-        "description": f"All {plural} that pass every filter, one JSON object per line. "
-        "With `Accept: text/plain`, the same lines as plain text.",
-        "status_code": 200,
-        "response_model": None,
-        "responses": {
-            200: {
-                "description": "One item a line.",
-                "content": {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES},
-            },
-            **responses_of(*ALWAYS),
-        },
-        "openapi_extra": {"parameters": list_parameters(engine, paged=False)},
-    }
+def _responses(_: Engine) -> dict[int | str, dict[str, Any]]:
+    content = {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES}
+    return {200: {"description": "One item a line.", "content": content}}
 
 
 EXPORT = Operation(
-    "export", "GET", "/export", writes=False, handle=export, document=_document, produces=MEDIA_TYPES
+    name="export",
+    method="GET",
+    suffix="/export",
+    handle=_export,
+    summary="Export {plural}",
+    description="All {plural} that pass every filter, one JSON object per line. With `Accept: text/plain`, the same "
+    "lines as plain text.",
+    query=None,
+    answer=lambda _: None,
+    produces=MEDIA_TYPES,
+    responses=_responses,
+    parameters=partial(list_parameters, paged=False),
 )

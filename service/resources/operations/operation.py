@@ -1,39 +1,128 @@
-"""What an operation of a resource is."""
+"""An operation of a resource: its route, its handler, and what OpenAPI says about it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
+from uuid import UUID
 
 from fastapi import Request, Response
 
+from service.http.openapi import ALWAYS, WITH_BODY, responses_of
+from service.http.openapi.operations import BODY_MEDIA_TYPE
+from service.http.problems import NotFound, Problem
 from service.resources.declaration import RestResource
-from service.resources.documentation import Documented
+from service.resources.documentation import ID, IDEMPOTENCY_KEY, REPLAYED, item_response
 from service.resources.engine import Engine
 from service.security.principals import Principal
 
-Handle = Callable[[Engine, Request, Principal], Awaitable[Response]]
-
 
 @dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation: its route under the resource's path, its handler, and its OpenAPI description.
+class Call:
+    """A request for an operation. `query` has its parameters, unless the operation parses them itself."""
 
-    `media_type` is the body's; the answer has one of the types in `produces`, usually the first.
+    engine: Engine
+    request: Request
+    principal: Principal
+    query: Mapping[str, str]
+
+    @property
+    def item_id(self) -> UUID:
+        """The id in the path. Raises `NotFound` if no item can have it."""
+        return self.engine.item_id(self.request)
+
+
+class RouteArguments(TypedDict):
+    """Arguments of `add_api_route` that describe the operation."""
+
+    summary: str
+    description: str
+    status_code: int
+    response_model: Any
+    responses: dict[int | str, dict[str, Any]]
+    openapi_extra: dict[str, Any]
+
+
+def _no_parameters(_: Engine) -> Sequence[dict[str, Any]]:
+    return ()
+
+
+def _item(engine: Engine) -> Any:
+    return engine.schemas.read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation. The defaults are those of an operation that answers 200 with one item.
+
+    The route is `prefix`, the resource's path, then `suffix`. `summary` and `description` may contain `{singular}`,
+    `{a_singular}` and `{plural}`. `query` names the query parameters; None if the handler parses them. `body` is the
+    schema of the body, and `media_type` its type; `answer` is the schema of the answer, which has one of the types in
+    `produces`, usually the first. `responses` adds to the answers; `problems` are those beyond what every operation
+    has, what every body has, and `NotFound` where there is an id in the path. `parameters` describes parameters other
+    than that id and the Idempotency-Key; an operation without `takes_key` refuses the key.
     """
 
     name: str
     method: str
-    suffix: str
-    writes: bool
-    handle: Handle
-    document: Callable[[Engine], Documented]
+    handle: Callable[[Call], Awaitable[Response]]
+    summary: str
+    description: str
+    prefix: str = ""
+    suffix: str = ""
+    query: tuple[str, ...] | None = ()
+    takes_key: bool = False
     body: Callable[[Engine], type[Any]] | None = None
     media_type: str = "application/json"
+    status: int = 200
+    answer: Callable[[Engine], Any] = _item
     produces: tuple[str, ...] = ("application/json",)
-    takes_key: bool = False
-    """Whether an Idempotency-Key is honoured; other operations refuse it."""
+    responses: Callable[[Engine], dict[int | str, dict[str, Any]]] = item_response
+    problems: tuple[type[Problem], ...] = ()
+    parameters: Callable[[Engine], Sequence[dict[str, Any]]] = _no_parameters
     operation_id: Callable[[RestResource], str] | None = None
 
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET"
+
+    def path_of(self, resource: RestResource) -> str:
+        return f"{self.prefix}/{resource.path}{self.suffix}"
+
     def id_in(self, resource: RestResource) -> str:
-        """The operation id in OpenAPI, when it is an operation of this resource."""
+        """Return the operation id in OpenAPI."""
         return resource.operation_id(self.name) if self.operation_id is None else self.operation_id(resource)
+
+    def route_arguments(self, engine: Engine) -> RouteArguments:
+        """Return the description of the route."""
+        resource = engine.resource
+        words = {
+            "singular": resource.singular,
+            "a_singular": resource.a_singular,
+            "plural": resource.plural,
+        }
+        has_id = "{id}" in f"{self.prefix}{self.suffix}"
+        answers = self.responses(engine)
+        if self.takes_key:
+            answers[self.status] = {
+                **answers[self.status],
+                "headers": {**answers[self.status].get("headers", {}), **REPLAYED},
+            }
+        extra: dict[str, Any] = {
+            "parameters": [
+                *([ID] if has_id else []),
+                *([IDEMPOTENCY_KEY] if self.takes_key else []),
+                *self.parameters(engine),
+            ]
+        }
+        if self.body is not None:
+            extra[BODY_MEDIA_TYPE] = self.media_type
+        with_id = (NotFound,) if has_id else ()
+        with_body = WITH_BODY if self.body is not None else ()
+        return {
+            "summary": self.summary.format(**words),
+            "description": self.description.format(**words),
+            "status_code": self.status,
+            "response_model": self.answer(engine),
+            "responses": {**answers, **responses_of(*ALWAYS, *with_id, *with_body, *self.problems)},
+            "openapi_extra": extra,
+        }

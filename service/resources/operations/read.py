@@ -1,31 +1,28 @@
-"""`GET /orders/{id}`: one item, as it is or as it was."""
+"""`GET /orders/{id}`: one item, current or as of a time."""
 
-from starlette.requests import Request
+from typing import Any
+
 from starlette.responses import Response
 
 from service.http import problems
-from service.http.openapi import ALWAYS, responses_of
 from service.resources.columns.scalars import TIMESTAMP
 from service.resources.columns.text import timestamp
-from service.resources.documentation import ETAG, ID, Documented, query, tags_header
+from service.resources.documentation import ETAG, item_response, query, tags_header
 from service.resources.engine import Engine
-from service.resources.operations.operation import Operation
-from service.resources.requests import preconditions
-from service.resources.requests.idempotency import answer
-from service.resources.requests.parameters import query_of, refuse_others, typed
-from service.resources.schemas.links import links_of_item
-from service.security.principals import Principal
+from service.resources.operations.operation import Call, Operation
+from service.resources.requests.answer import answer
+from service.resources.requests.parameters import typed
+from service.resources.requests.preconditions import tags_of
 
 
-async def read(engine: Engine, request: Request, _principal: Principal) -> Response:
-    """The item with its tag; 304 when `If-None-Match` has it already (RFC 9110, 13.2.2 gives the order)."""
-    given = refuse_others(query_of(request), "as_of")
-    item_id = engine.item_id(request)
-    matching = preconditions.tags_of(request, "If-Match")
-    unless = preconditions.tags_of(request, "If-None-Match")
-    if "as_of" in given:
-        at = typed(given, "as_of", timestamp)
-        rows = await engine.run(engine.historian.as_of, {"id": item_id, "at": TIMESTAMP.wire(at)})
+async def _read(call: Call) -> Response:
+    engine, request, item_id = call.engine, call.request, call.item_id
+    # RFC 9110, section 13.2.2, gives the order: If-Match first, then If-None-Match.
+    matching = tags_of(request, "If-Match")
+    unless = tags_of(request, "If-None-Match")
+    if "as_of" in call.query:
+        at = typed(call.query, "as_of", timestamp)
+        rows = await engine.run(engine.history.as_of, {"id": item_id, "at": TIMESTAMP.wire(at)})
         rows = [row for row in rows if not row["gone"]]
     else:
         rows = await engine.run(engine.read_one, {"id": item_id})
@@ -40,26 +37,26 @@ async def read(engine: Engine, request: Request, _principal: Principal) -> Respo
     return answer(200, headers, body.encode())
 
 
-def _document(engine: Engine) -> Documented:
+def _responses(engine: Engine) -> dict[int | str, dict[str, Any]]:
     return {
-        "summary": f"Read {engine.resource.a_singular}",
-        "description": "With `If-None-Match`, 304 when the client's copy is still good.",
-        "status_code": 200,
-        "response_model": engine.schemas.read,
-        "responses": {
-            200: {"headers": ETAG, **links_of_item(engine.resource, in_body=False)},
-            304: {"description": "The client's copy is still good.", "headers": ETAG},
-            **responses_of(*ALWAYS, problems.NotFound, problems.PreconditionFailed),
-        },
-        "openapi_extra": {
-            "parameters": [
-                ID,
-                query("as_of", {"type": "string", "format": "date-time"}, "The item as it was at this time."),
-                tags_header("If-Match", required=False),
-                tags_header("If-None-Match", required=False),
-            ]
-        },
+        **item_response(engine),
+        304: {"description": "The client's copy is still good.", "headers": ETAG},
     }
 
 
-READ = Operation("read", "GET", "/{id}", writes=False, handle=read, document=_document)
+READ = Operation(
+    name="read",
+    method="GET",
+    suffix="/{id}",
+    handle=_read,
+    summary="Read {a_singular}",
+    description="With `If-None-Match`, 304 when the client's copy is still good.",
+    query=("as_of",),
+    responses=_responses,
+    problems=(problems.PreconditionFailed,),
+    parameters=lambda _: [
+        query("as_of", {"type": "string", "format": "date-time"}, "The item as it was at this time."),
+        tags_header("If-Match", required=False),
+        tags_header("If-None-Match", required=False),
+    ],
+)

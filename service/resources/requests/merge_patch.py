@@ -7,16 +7,21 @@ from typing import Any
 from service.http.problems import FieldError, pointer
 from service.http.problems.messages import UNKNOWN_FIELD
 
-FIXED = "cannot be changed"
+IMMUTABLE = "cannot be changed"
 MERGE_PATCH = ("application/merge-patch+json", "application/json")
 
 
-def told_fixed(
-    errors: Sequence[FieldError], fixed: Iterable[str], at: Sequence[Any] = ()
+def report_immutable(
+    errors: Sequence[FieldError], immutable: Iterable[str], at: Sequence[Any] = ()
 ) -> list[FieldError]:
-    """Return the errors of a patch `at` a place in the body. Fields set only at creation are reported as immutable."""
-    places = {pointer((*at, name)) for name in fixed}
+    """Return the errors of a patch, which is `at` this path of the body, with immutable fields reported as such.
+
+    The schema of patches lacks these fields, so validation reports them as unknown.
+    """
+    pointers = {pointer((*at, name)) for name in immutable}
     return [
-        replace(error, message=FIXED) if error.message == UNKNOWN_FIELD and error.pointer in places else error
+        replace(error, message=IMMUTABLE)
+        if error.message == UNKNOWN_FIELD and error.pointer in pointers
+        else error
         for error in errors
     ]

@@ -1,4 +1,4 @@
-"""The operations of a bulk request: parsing and outcomes."""
+"""Parses the operations of a bulk request."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,18 +13,19 @@ from service.http import problems
 from service.http.content.gc_pause import LARGE
 from service.http.content.outline import hollow, outlined, put_back
 from service.http.content.validation import many_unknown, too_many
-from service.http.problems import FieldError, Problem, pointer
+from service.http.problems import FieldError, pointer
 from service.http.problems.messages import message_of, place_of
 from service.models.uuid7 import uuid7
+from service.resources.bulk.results import Outcome
 from service.resources.declaration import BULK_KINDS
 from service.resources.engine import Engine, values_of
-from service.resources.requests.merge_patch import told_fixed
+from service.resources.requests.merge_patch import report_immutable
 from service.resources.requests.preconditions import STALE, parse_tags
 
 
 @dataclass(slots=True)
 class Entry:
-    """One operation of a bulk request, by its place; `values` are what a hook may alter."""
+    """One operation of a bulk request. `index` is its position; hooks may change `values`."""
 
     index: int
     kind: str
@@ -32,26 +33,10 @@ class Entry:
     values: dict[str, Any]
     versions: list[int] | None = None
     advice: str = STALE
-    """For a client whose tags do not match."""
+    """What to do if no tag matches."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of an operation that went through: its status and the item after it, and whether that is new."""
-
-    status: int
-    id: UUID
-    etag: str | None = None
-    body: str | None = None
-    changed: bool = True
-
-    def as_bytes(self) -> bytes:
-        head = orjson.dumps({"status": self.status, "id": self.id, "etag": self.etag})
-        return head if self.body is None else head[:-1] + b',"item":' + self.body.encode() + b"}"
-
-
-Outcome = Done | Problem
-SLICE = 20  # operations parsed in one step
+_SLICE = 20  # operations parsed in one step
 _KINDS = {(kind,) for kind in BULK_KINDS}
 
 
@@ -61,14 +46,14 @@ async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[
     outcomes: dict[int, Outcome] = {}
     seen: set[UUID] = set()
     for index, raw in enumerate(operations):
-        if index % SLICE == SLICE - 1:
+        if index % _SLICE == _SLICE - 1:
             await asyncio.sleep(0)
         try:
             _refuse_many_unknown(engine, index, raw)
             entry = _entry(engine, index, _validated(engine, raw))
         except ValidationError as error:
             at = ("operations", index, "changes")
-            wrong = told_fixed(_errors(index, error), engine.resource.immutable, at=at)
+            wrong = report_immutable(_errors(index, error), engine.resource.immutable, at=at)
             outcomes[index] = problems.ValidationFailed(errors=wrong)
             continue
         except (problems.MalformedRequest, problems.ValidationFailed) as error:
@@ -80,7 +65,7 @@ async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[
             continue
         seen.add(entry.id)
         entries.append(entry)
-    _rise([entry for entry in entries if entry.kind == "create"])
+    _sort_ids([entry for entry in entries if entry.kind == "create"])
     return entries, outcomes
 
 
@@ -115,16 +100,16 @@ def _refuse_many_unknown(engine: Engine, index: int, operation: Any) -> None:
             raise problems.ValidationFailed(errors=wrong)
 
 
-def _rise(created: Sequence[Entry]) -> None:
-    """Give new items ids that rise in the order of the request, so that lists by creation show that order."""
-    for entry, rising in zip(created, sorted(entry.id for entry in created), strict=True):
-        entry.id = rising
+def _sort_ids(created: Sequence[Entry]) -> None:
+    """Give new items ascending ids, so that they sort in the order of the request."""
+    for entry, item_id in zip(created, sorted(entry.id for entry in created), strict=True):
+        entry.id = item_id
 
 
 def _errors(index: int, error: ValidationError) -> list[FieldError]:
     found = too_many(error)
     for item in () if found else error.errors(include_url=False, include_input=False):
-        # Where there are several kinds of operation, a location begins with the kind, which is no member of the body.
+        # With several kinds of operation, a location begins with the kind, which is not in the body.
         place = place_of(item)
         path = place[1:] if place[:1] in _KINDS else place
         found.append(FieldError(message_of(item), pointer=pointer(("operations", index, *path))))

@@ -39,14 +39,14 @@ class ListStatements:
         self._keyset = Keyset(resource.table)
         self._conditions: dict[str, Fragment] = {}
         self._alive = compile_fragment(resource.table.c.deleted_at.is_(None))
-        self._page = compile_fragment(self._rows()).split(_WHERE, _ORDER)
+        self._rows = compile_fragment(self._select()).split(_WHERE, _ORDER)
         self._counted = self._of_all(sa.func.count())
         self._planned = self._of_all(sa.literal_column("1"))
-        self.statement = lru_cache(SHAPES)(self._statement)
+        self.page = lru_cache(SHAPES)(self._page)
         self.count = lru_cache(SHAPES)(self._count)
         self.estimate = lru_cache(SHAPES)(self._estimate)
 
-    def _rows(self) -> sa.Select[Any]:
+    def _select(self) -> sa.Select[Any]:
         """Return a page of any shape, with placeholders for conditions and order."""
         table = self._resource.table
         names = dict.fromkeys(("id", "version", *self._resource.shown_fields))
@@ -80,12 +80,12 @@ class ListStatements:
         query = sa.func.websearch_to_tsquery(sa.literal_column(f"'{SEARCH_CONFIG}'::regconfig"), words)
         return vector.op("@@")(query)
 
-    def _statement(self, shape: Shape) -> Statement:
+    def _page(self, shape: Shape) -> Statement:
         where = self._where(shape)
         if shape.cursor:
             filtered = any(self._filters[name].column.name == shape.keys[0].field for name in shape.filters)
             where.append(self._keyset.after(shape.keys, shape.nulls, filtered=filtered))
-        head, middle, tail = self._page
+        head, middle, tail = self._rows
         rows = concatenate(head, every(where), middle, self._keyset.order_by(shape.keys), tail)
         return rows.statement(reads=True)
 

@@ -10,7 +10,8 @@ from pydantic_core import to_jsonable_python
 
 from service.http import problems
 from service.http.problems import FieldError, Problem
-from service.resources.bulk.parsing import Done, Entry, Outcome
+from service.resources.bulk.entries import Entry
+from service.resources.bulk.results import Done, Outcome
 from service.resources.declaration import Change
 from service.resources.engine import Engine
 from service.resources.statements.batches import EACH, text_for_each

@@ -1,0 +1,55 @@
+"""`PATCH /orders/{id}`: a JSON merge patch (RFC 7396)."""
+
+from starlette.responses import Response
+
+from service.http import problems
+from service.http.content.body import read_body
+from service.resources.documentation import tags_header
+from service.resources.engine import values_of
+from service.resources.operations.guarded import update_item
+from service.resources.operations.operation import Call, Operation
+from service.resources.requests.answer import answer
+from service.resources.requests.merge_patch import MERGE_PATCH, report_immutable
+from service.resources.requests.preconditions import Guard, guard_of
+
+
+async def _patch(call: Call) -> Response:
+    engine = call.engine
+    guard = guard_of(call.request, engine.tags, required=True)
+    try:
+        changes = await read_body(call.request, engine.schemas.patch, MERGE_PATCH)
+    except problems.ValidationFailed as error:
+        errors = report_immutable(error.errors, engine.resource.immutable)
+        raise problems.ValidationFailed(errors=errors) from None
+    fields = tuple(name for name in engine.resource.own_fields if name in changes.model_fields_set)
+    if not fields:
+        return await _unchanged(call, guard)
+    values = values_of(changes, fields)
+    return await update_item(call, engine.writer.patch, values, guard, absent=engine.missing())
+
+
+async def _unchanged(call: Call, guard: Guard) -> Response:
+    """Answer a patch without fields: the current item, if the precondition holds."""
+    engine = call.engine
+    rows = await engine.run(engine.read_one, {"id": call.item_id})
+    if not rows:
+        raise engine.missing()
+    body, version = rows[0]
+    if not guard.allows(version):
+        raise problems.PreconditionFailed(guard.advice)
+    return answer(200, {"ETag": engine.tags.tag(version)}, body.encode())
+
+
+PATCH = Operation(
+    name="patch",
+    method="PATCH",
+    suffix="/{id}",
+    handle=_patch,
+    summary="Change {a_singular}",
+    description="A JSON merge patch (RFC 7396), also accepted as `application/json`. A patch that changes nothing "
+    "makes no new version.",
+    body=lambda engine: engine.schemas.patch,
+    media_type=MERGE_PATCH[0],
+    problems=(problems.PreconditionFailed, problems.PreconditionRequired),
+    parameters=lambda _: [tags_header("If-Match", required=True)],
+)

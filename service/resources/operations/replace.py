@@ -1,0 +1,69 @@
+"""`PUT /orders/{id}`: replaces an item, or creates one under a known id."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from service.http import problems
+from service.http.content.body import read_body
+from service.resources.documentation import created_response, item_response, tags_header
+from service.resources.engine import Engine, values_of
+from service.resources.operations.change import Arguments, Run, apply_change
+from service.resources.operations.create import FIRST_VERSION
+from service.resources.operations.guarded import update_item
+from service.resources.operations.operation import Call, Operation
+from service.resources.requests.answer import answer
+from service.resources.requests.preconditions import guard_of, tags_of
+
+
+async def _replace(call: Call) -> Response:
+    engine, request = call.engine, call.request
+    unless = tags_of(request, "If-None-Match")
+    creates = unless is not None and unless.any and tags_of(request, "If-Match") is None
+    guard = guard_of(request, engine.tags, required=not creates)
+    item = await read_body(request, engine.schemas.create)
+    values = values_of(item, engine.resource.own_fields)
+    if creates:
+        if "create" in engine.resource.without:
+            raise engine.missing()
+        return await _create(call, values)
+    # PUT could have created the item, so the precondition decides (RFC 9110, section 13.2.1).
+    absent = problems.PreconditionFailed("There is no item with this id.")
+    return await update_item(call, engine.writer.replace, values, guard, absent=absent)
+
+
+async def _create(call: Call, values: dict[str, Any]) -> Response:
+    engine, request, item_id = call.engine, call.request, call.item_id
+
+    async def work(run: Run, arguments: Arguments) -> Response:
+        rows = await run(engine.writer.create, arguments)
+        headers = {"Location": request.url.path, "ETag": engine.tags.tag(FIRST_VERSION)}
+        return answer(201, headers, rows[0]["body"].encode())
+
+    try:
+        return await apply_change(call, "create", item_id, values, work)
+    except problems.Duplicate as error:
+        if [e.pointer for e in error.errors] != ["/id"]:
+            raise
+        if await engine.run(engine.read_one, {"id": item_id}):
+            raise problems.PreconditionFailed("There is an item with this id already.") from error
+        raise problems.Conflict("An item with this id was deleted; restore it instead.") from error
+
+
+def _responses(engine: Engine) -> dict[int | str, dict[str, Any]]:
+    created = {"description": "The item was created.", **created_response(engine)[201]}
+    return {**item_response(engine), 201: {**created, "model": engine.schemas.read}}
+
+
+REPLACE = Operation(
+    name="replace",
+    method="PUT",
+    suffix="/{id}",
+    handle=_replace,
+    summary="Replace {a_singular}",
+    description="With `If-Match`, replaces the item; with `If-None-Match: *`, creates it under this id.",
+    body=lambda engine: engine.schemas.create,
+    responses=_responses,
+    problems=(problems.PreconditionFailed, problems.PreconditionRequired),
+    parameters=lambda _: [tags_header(name, required=False) for name in ("If-Match", "If-None-Match")],
+)

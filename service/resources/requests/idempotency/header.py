@@ -1,0 +1,40 @@
+"""Reads the Idempotency-Key of a request."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from service.http.handwritten.idempotency import HEADER
+from service.http.middleware.public_path import own_path
+from service.http.problems import FieldError, MalformedRequest
+from service.security.principals import Principal
+
+_KEY = re.compile(r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"\Z|([\x21\x23-\x7e]{1,255})\Z')
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedRequest:
+    """A request with a key. `fingerprint` tells it from another request with the same key."""
+
+    principal: str
+    key: str
+    fingerprint: bytes
+
+
+def keyed_request(request: Request, principal: Principal, body: bytes) -> KeyedRequest | None:
+    """Return the request's key, quoted or bare; None without one. Raises `MalformedRequest`."""
+    values = request.headers.getlist(HEADER)
+    if not values:
+        return None
+    match = _KEY.match(values[0].strip()) if len(values) == 1 else None
+    if match is None:
+        message = "One key of 1 to 255 visible ASCII characters."
+        raise MalformedRequest(errors=[FieldError(message, header=HEADER)])
+    quoted, bare = match.groups()
+    key = bare if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+    digest = hashlib.sha256(
+        b"\0".join([request.method.encode(), own_path(request.scope).encode(), body])
+    ).digest()
+    return KeyedRequest(principal.id, key, digest)

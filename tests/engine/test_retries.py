@@ -1,0 +1,38 @@
+"""A change that PostgreSQL rolls back is retried a fixed number of times, however many parts handle it."""
+
+import asyncpg
+import pytest
+
+from service.resources.declaration import Change, Hooks
+from service.resources.retries import ATTEMPTS
+from tests.engine.api import BASE, problem
+from tests.engine.conftest import Shop
+from tests.engine.tables import gadgets, groups
+
+GADGETS = f"{BASE}/gadgets"
+ITEM = {"code": "a"}
+
+
+class Deadlocked(Hooks):
+    """Ends every transaction as a deadlock does."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+
+    async def before_commit(self, change: Change) -> None:
+        assert await change.connection.fetchval("SELECT count(*) FROM gadget") == 1
+        self.attempts += 1
+        raise asyncpg.DeadlockDetectedError
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "again"}], ids=["plain", "with a key"])
+async def test_deadlocks_are_retried_by_one_part_alone(shop: Shop, headers: dict[str, str]) -> None:
+    hooks = Deadlocked()
+    api = await shop(groups(), gadgets(hooks=hooks))
+    answer = await api.client.post(GADGETS, json=ITEM, headers=headers)
+    problem(answer, 503, "busy")
+    assert hooks.attempts == ATTEMPTS
+    operations = [{"op": "create", "item": ITEM}]
+    answer = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations}, headers=headers)
+    problem(answer, 503, "busy")
+    assert hooks.attempts == 2 * ATTEMPTS

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from service.resources.declaration import Change, Hooks
 from service.resources.bulk import slots
+from service.resources.declaration import Change, Hooks
 from tests.engine.api import BASE, problem, running
 from tests.engine.tables import create_tables, gadgets, groups
 

@@ -7,6 +7,7 @@ import pytest
 
 import tests.process.settings as _rows  # noqa: F401  # importing it fills the table
 from tests.conftest import DatabaseFactory
+from tests.process import served
 from tests.process.settings.background import Background
 from tests.process.settings.table import PROCESSES, ROWS, Setup, started
 
@@ -32,7 +33,10 @@ def test_effect_of_every_setting_is_seen(process: str, setup: Setup, subtests: p
 
 @pytest.mark.long
 @pytest.mark.parametrize("setting", ROWS)
-def test_probe_sees_when_a_setting_is_left_out(setting: str, setup: Setup) -> None:
+def test_probe_sees_when_a_setting_is_left_out(
+    setting: str, setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "START_SECONDS", 20)  # without its database it never becomes ready
     row = ROWS[setting]
     with pytest.raises(BaseException) as caught:  # it may not even start
         row.probe(started(row.process, setup, without=setting))

@@ -6,17 +6,20 @@ from typing import Any, Protocol
 
 import pytest
 
+from service.migrations import runner
 from tests.isolation import forget_settings, log_plainly
 from tests.services import Client, ServersProcess
+from tests.shop.tables import migrating_with_shop
 
 SERVERS = pytest.StashKey[ServersProcess]()
 ADDRESS = "slipway_services"
 
 
 class DatabaseFactory(Protocol):
-    """Creates a database for one test, at the head of the migrations unless told; returns its URL."""
+    """Creates a database for one test and returns its URL: at the head of the migrations, with the tables of the shop,
+    unless told otherwise."""
 
-    def __call__(self, *, migrated: bool = True) -> str: ...
+    def __call__(self, *, migrated: bool = True, shop: bool = True) -> str: ...
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,7 +66,7 @@ def worker(pytestconfig: pytest.Config) -> int:
 
 @pytest.fixture(scope="session")
 def database_url(services: Client, worker: int) -> str:
-    """The URL of this worker's own database, at the head of the migrations. Its tests share it in turn."""
+    """The URL of this worker's own database, with the tables of the shop. Its tests share it in turn."""
     return services.create_database(f"worker_{worker}", migrated=True)
 
 
@@ -83,10 +86,16 @@ def fresh_database(services: Client, worker: int, _numbers: Callable[[], int]) -
     """Makes databases for one test; they are dropped after it, whoever is still connected."""
     made: list[str] = []
 
-    def create(*, migrated: bool = True) -> str:
+    def create(*, migrated: bool = True, shop: bool = True) -> str:
         made.append(f"extra_{worker}_{_numbers()}")
-        return services.create_database(made[-1], migrated=migrated)
+        return services.create_database(made[-1], migrated=migrated, shop=shop)
 
     yield create
     for name in made:
         services.drop_database(name)
+
+
+@pytest.fixture
+def shop_migrates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Migrations that run in this process create the tables of the shop too."""
+    monkeypatch.setattr(runner, "_run", migrating_with_shop(runner._run))

@@ -27,7 +27,8 @@ from service.dev.postgres import PostgresServer
 from service.dev.redis import RedisServer
 from service.migrations.runner import upgrade
 from tests.ports import placed
-from tests.services import ServicesError
+from tests.services import Schema, ServicesError
+from tests.shop.tables import create_shop, in_database
 
 EMBEDDED_REDIS_DATABASES = 64
 OTHER_REDIS_DATABASES = 16
@@ -43,16 +44,14 @@ class Servers:
         self._prefix = f"slipway_{folder.name[-8:]}_"
         self._postgres: str | None = None
         self._redis: tuple[str, int] | None = None
-        self._template: str | None = None
+        self._templates: dict[Schema, str] = {}
         self._databases: set[str] = set()
 
     def answer(self, request: dict[str, Any]) -> str:
         """Handle the request of a client."""
         match request["do"]:
             case "create":
-                return self._create(
-                    request["name"], template=self.template() if request["migrated"] else None
-                )
+                return self._create(request["name"], template=self.template(request["schema"]))
             case "drop":
                 self._drop(self._prefix + request["name"])
                 return ""
@@ -74,13 +73,19 @@ class Servers:
             self._redis = self._started.enter_context(redis_source(self._folder))
         return self._redis
 
-    def template(self) -> str:
-        """Return the name of the migrated template database; the first call creates it."""
-        if self._template is None:
-            url = self._create("template", template=None)
-            migrate(url)
-            self._template = self._prefix + "template"
-        return self._template
+    def template(self, schema: Schema) -> str | None:
+        """Return the name of a template database with this schema; the first call creates it. None if empty."""
+        if schema == "empty":
+            return None
+        if schema not in self._templates:
+            name = f"template_{schema}"
+            url = self._create(name, template=self.template("head") if schema == "shop" else None)
+            if schema == "shop":
+                asyncio.run(in_database(url, create_shop))
+            else:
+                migrate(url)
+            self._templates[schema] = self._prefix + name
+        return self._templates[schema]
 
     def stop(self) -> None:
         """Drop the databases of this run and stop the servers that it started."""

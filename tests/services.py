@@ -15,6 +15,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Literal
+
+Schema = Literal["empty", "head", "shop"]
 
 ROOT = Path(__file__).parent.parent
 ANSWER_SECONDS = 90
@@ -63,9 +66,11 @@ class Client:
     def __init__(self, address: str) -> None:
         self._address = address
 
-    def create_database(self, name: str, *, migrated: bool) -> str:
-        """Create a database, empty or at the head of the migrations, and return its URL."""
-        return str(self._ask(do="create", name=name, migrated=migrated))
+    def create_database(self, name: str, *, migrated: bool, shop: bool = True) -> str:
+        """Create a database and return its URL: empty, or at the head of the migrations, with or without the tables of
+        the shop."""
+        schema: Schema = ("shop" if shop else "head") if migrated else "empty"
+        return str(self._ask(do="create", name=name, schema=schema))
 
     def drop_database(self, name: str) -> None:
         """Drop a database and end its connections."""

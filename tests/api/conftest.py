@@ -10,9 +10,11 @@ from httpx2 import ASGITransport, AsyncClient
 
 from service.config import Settings
 from service.database import Database
+from service.domains import DOMAINS
 from service.main import create_app
 from service.security.api_keys.commands import create_key
 from tests.asgi import lifespan
+from tests.shop import SHOP
 
 Json = dict[str, Any]
 MakeClient = Callable[..., Awaitable[AsyncClient]]
@@ -39,7 +41,7 @@ def settings(database_url: str, redis_url: str) -> Settings:
 
 @pytest.fixture(scope="session")
 async def app(settings: Settings) -> AsyncIterator[FastAPI]:
-    app = create_app(settings)
+    app = create_app(settings, (*DOMAINS, SHOP))
     async with lifespan(app):
         yield app
 
@@ -72,8 +74,8 @@ async def client_with(app: FastAPI, database: Database) -> AsyncIterator[MakeCli
 
 @pytest.fixture(scope="session")
 async def client(client_with: MakeClient) -> AsyncClient:
-    """A client that may read and write the catalogue."""
-    return await client_with("catalog:read", "catalog:write")
+    """A client that may read and write the shop."""
+    return await client_with("shop:read", "shop:write", "catalog:read", "catalog:write")
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +104,35 @@ def new_product(category: Json) -> Callable[..., Json]:
 async def product(client: AsyncClient, new_product: Callable[..., Json]) -> Json:
     """A product of this test's own."""
     answer = await client.post("/api/v1/products", json=new_product())
+    assert answer.status_code == 201, answer.text
+    made: Json = answer.json()
+    return made
+
+
+@pytest.fixture(scope="session")
+async def shelf(client: AsyncClient) -> Json:
+    """A shelf for articles."""
+    answer = await client.post("/api/v1/shelves", json={"slug": unique("shared").lower(), "name": "Shared"})
+    assert answer.status_code == 201, answer.text
+    made: Json = answer.json()
+    return made
+
+
+@pytest.fixture
+def new_article(shelf: Json) -> Callable[..., Json]:
+    """The body of an article that can be created, with the changes given."""
+
+    def make(**changes: Any) -> Json:
+        body = {"sku": unique("SKU"), "name": "Lamp", "price": "12.50", "shelf_id": shelf["id"]}
+        return {**body, **changes}
+
+    return make
+
+
+@pytest.fixture
+async def article(client: AsyncClient, new_article: Callable[..., Json]) -> Json:
+    """An article of this test's own."""
+    answer = await client.post("/api/v1/articles", json=new_article())
     assert answer.status_code == 201, answer.text
     made: Json = answer.json()
     return made

@@ -21,13 +21,16 @@ from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
 from service.security.api_keys.commands import create_key
 from tests.asgi import lifespan
+from tests.shop import SHOP
 
 Json = dict[str, Any]
 
 BASE = "/api/v1"
 PRODUCTS = f"{BASE}/products"
 CATEGORIES = f"{BASE}/categories"
-SCOPES = ("catalog:read", "catalog:write")
+ARTICLES = f"{BASE}/articles"
+SHELVES = f"{BASE}/shelves"
+SCOPES = ("catalog:read", "catalog:write", "shop:read", "shop:write")
 
 _numbers = itertools.count(1)
 
@@ -70,6 +73,11 @@ class Api:
         made = await self.make("categories", slug=unique("engine").lower(), name="Engine")
         return str(made.json()["id"])
 
+    async def shelf(self) -> str:
+        """The id of a new shelf."""
+        made = await self.make("shelves", slug=unique("engine").lower(), name="Engine")
+        return str(made.json()["id"])
+
 
 def engine_of(api: Api, resource: RestResource) -> Engine:
     """An engine of a resource on the application's database, as commands make one."""
@@ -98,9 +106,9 @@ async def running(
     domains: Sequence[Domain] = (),
     **groups: Json,
 ) -> AsyncIterator[Api]:
-    """An application from its start to its end: of these resources, of these domains, or of the service's own."""
+    """An application from its start to its end: of these resources, of these domains, or the shop."""
     own = domain_of(*resources) if resources else ()
-    every = (*domains, *own) or DOMAINS
+    every = (*domains, *own) or (*DOMAINS, SHOP)
     app = create_app(settings_for(url, settings_of(every), **groups), every)
     async with lifespan(app):
         database: Database = app.state.database

@@ -1,4 +1,4 @@
-"""Tables of the tests' own, in metadata of their own, so that the project's migrations know nothing of them.
+"""Awkward tables beside those of the shop, for tests of the engine. A database has them after `create_tables`.
 
 Their names and fields are the awkward ones: words of SQL, NULLs where lists sort, documents that may be absent.
 """
@@ -8,28 +8,18 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 from sqlalchemy import ARRAY, Date, MetaData, Text, text
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import Field
 
-from service.migrations.operations import guard_reference, track_history
 from service.models.base import Resource
 from service.models.indexes import search_index, sort_index, unique_index
-from service.models.table import Table
-from service.resources.declaration import RestResource, Scopes
-
-SCOPES = Scopes(read="shop:read", write="shop:write")
-
-
-def new_metadata() -> MetaData:
-    """A place for tables beside the project's, with its way to name constraints."""
-    return MetaData(naming_convention=Table.metadata.naming_convention)
-
+from service.resources.declaration import RestResource
+from tests.shop import tables as shop
+from tests.shop.metadata import new_metadata
+from tests.shop.resources import SCOPES
 
 METADATA = new_metadata()
 
@@ -110,21 +100,11 @@ def set_apart(connection: Connection) -> None:
 
 
 async def create_tables(url: str, *more: SqlTable) -> None:
-    """Create the tests' tables with their history in a database at the head; `more` are tables beside the common."""
+    """Create groups and gadgets with their history in a database at the head; `more` are tables beside these."""
     own = [table for table in METADATA.sorted_tables if table.name in ("group", "gadget")]
 
     def create(connection: Connection) -> None:
         set_apart(connection)
-        METADATA.create_all(connection, tables=[*own, *more])
-        with Operations.context(MigrationContext.configure(connection)):
-            for table in (*own, *more):
-                track_history(table.name)
-                for key in table.foreign_keys:
-                    guard_reference(table.name, key.parent.name, key.column.table.name)
+        shop.create_tables(connection, (*own, *more))
 
-    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
-    try:
-        async with engine.begin() as connection:
-            await connection.run_sync(create)
-    finally:
-        await engine.dispose()
+    await shop.in_database(url, create)

@@ -11,9 +11,10 @@ from sqlmodel import Field
 from service.models.indexes import sort_index, unique_index
 from service.resources.declaration import RestResource
 from tests.engine.api import BASE, Api, Json, running, unique
-from tests.engine.tables import SCOPES, ShopTable, create_tables, groups
+from tests.engine.tables import ShopTable, create_tables, groups
 from tests.engine.wire import Wire, wire_to
 from tests.services import Client
+from tests.shop.resources import SCOPES
 
 MANY = 1000
 BUDGET = (

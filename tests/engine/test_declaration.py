@@ -18,7 +18,9 @@ from service.resources.names import with_article, words
 from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.engine.api import domain_of, settings_for
-from tests.engine.tables import SCOPES, Gadget, gadgets, groups, new_metadata
+from tests.engine.tables import Gadget, gadgets, groups
+from tests.shop.metadata import new_metadata
+from tests.shop.resources import SCOPES
 
 OTHERS = new_metadata()
 

@@ -21,7 +21,8 @@ from service.resources.lists.sorting import SortKey
 from service.resources.lists.sql import Shape
 from tests.conftest import DatabaseFactory
 from tests.engine.api import BASE, Api, Json, engine_of, running
-from tests.engine.tables import SCOPES, ShopTable, create_tables, gadgets
+from tests.engine.tables import ShopTable, create_tables, gadgets
+from tests.shop.resources import SCOPES
 
 ANY = {"If-Match": "*"}
 URL = f"{BASE}/oddities"

@@ -7,7 +7,9 @@ from service.models.indexes import sort_index
 from service.resources.declaration import RestResource
 from tests.engine.api import BASE
 from tests.engine.conftest import Shop
-from tests.engine.tables import SCOPES, groups, new_metadata
+from tests.engine.tables import groups
+from tests.shop.metadata import new_metadata
+from tests.shop.resources import SCOPES
 
 ANY = {"If-Match": "*"}
 

@@ -15,7 +15,8 @@ from service.main import API
 from service.resources.domain import Domain
 from tests.conftest import DatabaseFactory
 from tests.engine.api import Api, problem, running
-from tests.engine.tables import new_metadata, set_apart
+from tests.engine.tables import set_apart
+from tests.shop.metadata import new_metadata
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = (DOCS / "resources.md", DOCS / "handwritten.md")

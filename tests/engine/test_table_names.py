@@ -31,9 +31,10 @@ from service.resources.imports.run import Importer
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
 from tests.engine.api import BASE, Api, Json, problem, running
-from tests.engine.tables import SCOPES, new_metadata
 from tests.migrations.conftest import in_database, settings_for
 from tests.migrations.roles import Roles, roles
+from tests.shop.metadata import new_metadata
+from tests.shop.resources import SCOPES
 
 __all__ = ["roles"]
 

@@ -10,7 +10,9 @@ from service.models.indexes import sort_index, trigram_index
 from service.resources.declaration import RestResource
 from tests.conftest import DatabaseFactory
 from tests.engine.api import BASE, running
-from tests.engine.tables import SCOPES, new_metadata, set_apart
+from tests.engine.tables import set_apart
+from tests.shop.metadata import new_metadata
+from tests.shop.resources import SCOPES
 
 METADATA = new_metadata()
 

@@ -20,6 +20,7 @@ from service.dev.server_process import ServerProcess
 from service.dev.server_user import unprivileged_user
 from tests.ports import placed
 from tests.servers_process import POSTGRES_SETTINGS, migrate
+from tests.shop.tables import create_shop, in_database
 
 Mode = Literal["fast", "immediate"]
 TEMPLATE = "template_of_faults"
@@ -39,10 +40,11 @@ class Postgres(postgres.PostgresServer):
         self.stop()
 
     def database(self, name: str) -> str:
-        """The URL of a new database, at the head of the migrations."""
+        """The URL of a new database, at the head of the migrations, with the tables of the shop."""
         if not self._templated:
             asyncio.run(create_database(self.url, TEMPLATE))
             migrate(self._of(TEMPLATE))
+            asyncio.run(in_database(self._of(TEMPLATE), create_shop))
             self._templated = True
         asyncio.run(create_database(self.url, name, template=TEMPLATE))
         return self._of(name)

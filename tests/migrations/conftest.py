@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -59,6 +60,12 @@ async def connect() -> AsyncIterator[Callable[[str], Any]]:
     yield open_one
     for connection in opened:
         await connection.close()
+
+
+@pytest.fixture
+def fresh_database(fresh_database: DatabaseFactory) -> DatabaseFactory:
+    """Creates databases whose migrated schema has nothing beyond the migrations."""
+    return partial(fresh_database, shop=False)
 
 
 @pytest.fixture

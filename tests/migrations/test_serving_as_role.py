@@ -16,6 +16,7 @@ from tests.process.served import Served
 
 Json = dict[str, Any]
 CATEGORIES, PRODUCTS = "/api/v1/categories", "/api/v1/products"
+pytestmark = pytest.mark.usefixtures("shop_migrates")
 MERGE = {"Content-Type": "application/merge-patch+json", "If-Match": "*"}
 
 

@@ -16,8 +16,9 @@ import httpx2
 from service.dev.ports import LOOPBACK
 from service.dev.server_process import command_line
 from tests.ports import next_port
+from tests.shop.door import PROGRAM, ROOT
 
-SLIPWAY = str(Path(sys.executable).with_name("slipway"))
+SLIPWAY = str(Path(sys.executable).with_name("slipway"))  # with the team's domains
 START_SECONDS = 90
 COMMAND_SECONDS = 90
 SECRET_KEY = "process-tests-" * 3
@@ -27,7 +28,8 @@ T = TypeVar("T")
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """This process's environment without settings of its own, and with `settings`: `database__url=…`.
+    """This process's environment without its settings, with the tests' code in reach, and with `settings`:
+    `database__url=…`.
 
     A name in capitals is a variable as it stands.
     """
@@ -35,7 +37,7 @@ def environment(**settings: object) -> dict[str, str]:
     given = {
         name if name.isupper() else f"SLIPWAY_{name.upper()}": str(value) for name, value in settings.items()
     }
-    return {**clean, "PYTHONWARNINGS": "error", **given}
+    return {**clean, "PYTHONWARNINGS": "error", "PYTHONPATH": str(ROOT), **given}
 
 
 def command_environment(**settings: object) -> dict[str, str]:
@@ -44,9 +46,9 @@ def command_environment(**settings: object) -> dict[str, str]:
 
 
 def slipway(home: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, as a process of its own."""
+    """Run a command to its end, as a process of its own, with the shop as its domain."""
     return subprocess.run(
-        [SLIPWAY, *arguments],
+        [*PROGRAM, *arguments],
         cwd=home,
         env=command_environment(**settings),
         capture_output=True,
@@ -70,9 +72,9 @@ def reached(host: str) -> str:
 
 
 class Served:
-    """One run of `slipway serve`, on free ports of this machine unless settings name them, its output in a file."""
+    """One run of `slipway serve` with the shop as its domain, on free ports of this machine unless settings name them, its output in a file."""
 
-    program: ClassVar[Sequence[str]] = (SLIPWAY,)
+    program: ClassVar[Sequence[str]] = PROGRAM
 
     def __init__(self, home: Path, **settings: object) -> None:
         self.port, self.admin_port = (

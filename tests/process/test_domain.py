@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DatabaseFactory
-from tests.engine.tables import create_tables
 from tests.process.conftest import new_key
 from tests.process.served import COMMAND_SECONDS, Served, command_environment, eventually
-from tests.unit.rules.rule import ROOT
 
-PROGRAM = (sys.executable, "-m", "tests.process.shop")
+PROGRAM = (sys.executable, "-m", "tests.process.errands")
 
 
 class Shop(Served):
@@ -21,7 +19,7 @@ class Shop(Served):
 
 
 def shop(home: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
-    environment = command_environment(**settings, PYTHONPATH=ROOT)
+    environment = command_environment(**settings)
     return subprocess.run(
         [*PROGRAM, *arguments],
         cwd=home, env=environment, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
@@ -29,16 +27,14 @@ def shop(home: Path, *arguments: str, **settings: object) -> subprocess.Complete
 
 
 @pytest.fixture
-async def url(fresh_database: DatabaseFactory) -> str:
-    made = fresh_database()
-    await create_tables(made)
-    return made
+def url(fresh_database: DatabaseFactory) -> str:
+    return fresh_database()
 
 
 @pytest.fixture
 def served(url: str, tmp_path: Path) -> Iterator[Served]:
     given = {"redis__enabled": "false", "shop__every": "0.1", "shop__greeting": "good day"}
-    service = Shop(tmp_path / "shop", database__url=url, PYTHONPATH=ROOT, **given)
+    service = Shop(tmp_path / "shop", database__url=url, **given)
     yield service
     service.close()
 
@@ -66,7 +62,7 @@ def test_settings_are_a_group_like_any_other(tmp_path: Path) -> None:
 
 async def test_domain_is_seeded_and_served_and_works(served: Served, url: str, tmp_path: Path) -> None:
     seeded = [shop(tmp_path, "seed", database__url=url).stdout for _ in range(2)]
-    assert seeded == ["shop: added 1 group\n", "shop: nothing to add\n"]
+    assert seeded == ["shop: added 1 shelf and 50 articles\n", "shop: nothing to add\n"]
     service = served.ready()
     headers = {"Authorization": f"Bearer {await new_key(url, 'shop:read')}"}
     assert service.api.get("/api/v1/greeting", headers=headers).status_code == 403
@@ -74,11 +70,11 @@ async def test_domain_is_seeded_and_served_and_works(served: Served, url: str, t
     assert service.api.get("/api/v1/greeting", headers=guest).json() == {"greeting": "good day"}
 
     def listed() -> list[str]:
-        items = service.api.get("/api/v1/groups?sort=order", headers=headers).json()["items"]
-        return [item["order"] for item in items]
+        items = service.api.get("/api/v1/shelves?sort=name", headers=headers).json()["items"]
+        return [item["slug"] for item in items]
 
     assert eventually(lambda: listed() == ["delivered", "seeded"]), listed()
-    (delivered,) = service.api.get("/api/v1/groups?order=delivered", headers=headers).json()["items"]
-    history = service.api.get(f"/api/v1/groups/{delivered['id']}/history", headers=headers).json()["items"]
+    (delivered,) = service.api.get("/api/v1/shelves?slug=delivered", headers=headers).json()["items"]
+    history = service.api.get(f"/api/v1/shelves/{delivered['id']}/history", headers=headers).json()["items"]
     assert [change["actor"] for change in history] == ["job:deliver"]
     assert service.stop() == 0

@@ -41,6 +41,7 @@ def test_taken_port_is_one_line_and_exit_code_5(tmp_path: Path, name: str) -> No
     ]
 
 
+@pytest.mark.usefixtures("shop_migrates")
 def test_service_waits_for_its_database(
     serve: Serve, command: Command, fresh_database: DatabaseFactory, services: Client
 ) -> None:

@@ -8,18 +8,18 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
-from service.domains.catalog.resources import RESOURCES
 from service.models.base import SYSTEM_FIELDS
 from service.models.uuid7 import uuid7
 from tests.api.conftest import Json, MakeClient, unique
 from tests.api.test_items import problem
 from tests.security.test_scopes import PRINCIPALS, TABLE, _operations
+from tests.shop.resources import RESOURCES
 
 # What callers with the scope get, by the end of the path: for an item of their own, of another, and for none.
 ITEMS: dict[str, tuple[int, int, int]] = {
     "get /{id}": (200, 200, 404),
     "get /{id}/history": (200, 200, 404),
-    "get /{id}/products": (200, 200, 404),
+    "get /{id}/articles": (200, 200, 404),
     "get /{id}/summary": (200, 200, 404),
     "put /{id}": (200, 200, 412),  # If-Match: * asks for an item that is there (RFC 9110, 13.1.1)
     "patch /{id}": (200, 200, 404),
@@ -36,17 +36,17 @@ def asked(app: FastAPI) -> Iterator[tuple[str, str, str, str]]:
     """(operation, method, path of the collection, rest) of every operation under /api; what deletes comes last."""
     for name in sorted(_operations(app), key=lambda name: name.startswith("delete")):
         method, path = name.split(" ")
-        if path.startswith("/api/"):
-            collection = "/".join(path.split("/")[:4])
+        collection = "/".join(path.split("/")[:4])
+        if collection in {"/api/v1/articles", "/api/v1/shelves", KEYS}:
             yield name, method, collection, path.removeprefix(collection)
 
 
-def body_for(collection: str, rest: str, category: str) -> Json:
+def body_for(collection: str, rest: str, shelf: str) -> Json:
     """A body that the operation takes."""
     slug = unique("matrix").lower()
     bodies: dict[str, Json] = {
-        "categories": {"slug": slug, "name": "M"},
-        "products": {"sku": slug.upper(), "name": "M", "price": "1.00", "category_id": category},
+        "shelves": {"slug": slug, "name": "M"},
+        "articles": {"sku": slug.upper(), "name": "M", "price": "1.00", "shelf_id": shelf},
         KEYS.rpartition("/")[2]: {"name": "matrix", "scopes": ["other:read"]},
     }
     whole = bodies[collection.rpartition("/")[2]]
@@ -55,9 +55,9 @@ def body_for(collection: str, rest: str, category: str) -> Json:
     return whole
 
 
-async def made(client: AsyncClient, collection: str, category: str) -> str:
+async def made(client: AsyncClient, collection: str, shelf: str) -> str:
     """A new item: its id, or the prefix of a key."""
-    answer = await client.post(collection, json=body_for(collection, "", category))
+    answer = await client.post(collection, json=body_for(collection, "", shelf))
     assert answer.status_code == 201, answer.text
     item: Json = answer.json()
     return str(item["prefix" if collection == KEYS else "id"])
@@ -71,7 +71,7 @@ def expected(name: str, held: set[str], allowed: int) -> int:
 
 @pytest.mark.parametrize("who", PRINCIPALS)
 async def test_every_operation_answers_every_principal_as_the_table_says(
-    app: FastAPI, client_with: MakeClient, category: Json, who: str
+    app: FastAPI, client_with: MakeClient, shelf: Json, who: str
 ) -> None:
     held = set(PRINCIPALS[who])
     client, boss = await client_with(*held), await client_with("admin")
@@ -81,8 +81,8 @@ async def test_every_operation_answers_every_principal_as_the_table_says(
         writes = expected(f"post {collection}", held, 201) == 201
         ids = [""]
         if "{" in rest:
-            own = await made(client if writes else boss, collection, category["id"])
-            ids = [own, await made(boss, collection, category["id"]), absent]
+            own = await made(client if writes else boss, collection, shelf["id"])
+            ids = [own, await made(boss, collection, shelf["id"]), absent]
         statuses = []
         for item in ids:
             url = collection + rest.replace("{id}", item).replace("{prefix}", item)
@@ -90,7 +90,7 @@ async def test_every_operation_answers_every_principal_as_the_table_says(
             if method == "patch":
                 more["json"] = {}
             elif method in {"post", "put"} and "/restore" not in rest:
-                more["json"] = body_for(collection, rest, category["id"])
+                more["json"] = body_for(collection, rest, shelf["id"])
                 if "sku" in more["json"] and item not in {"", absent}:  # which never changes
                     more["json"]["sku"] = (await boss.get(f"{collection}/{item}")).json()["sku"]
             if method in {"put", "patch", "delete"} and collection != KEYS:
@@ -118,14 +118,14 @@ def _server_fields() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("path", "field"), _server_fields())
 async def test_no_client_sets_what_is_the_servers(
-    client_with: MakeClient, category: Json, path: str, field: str
+    client_with: MakeClient, shelf: Json, path: str, field: str
 ) -> None:
     boss = await client_with("admin")
     collection = f"/api/v1/{path}"
-    item = await made(boss, collection, category["id"])
+    item = await made(boss, collection, shelf["id"])
     before = (await boss.get(f"{collection}/{item}")).json()
     value = before.get(field) or "2026-01-01T00:00:00Z"
-    whole = {**body_for(collection, "", category["id"]), field: value}
+    whole = {**body_for(collection, "", shelf["id"]), field: value}
     bulk = {"mode": "atomic", "operations": [{"op": "create", "item": whole}]}
     match = {"If-Match": "*"}
     for answer in (

@@ -6,32 +6,37 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
+from service.domains import DOMAINS
+from service.resources.domain import resources_of
 from tests.api.conftest import MakeClient
+from tests.shop import SHOP
 
 SOME_ID = "01943aa0-bc00-7895-be65-6abfeffbde11"
 
 # What each operation needs, by method and the last parts of its path. A new route must be entered here.
-READS = {"catalog:read"}
-WRITES = {"catalog:write"}
+CATALOG = {"catalog:read"}
+READS = {"shop:read"}
 TABLE: dict[str, set[str]] = {
     **{
-        f"{method} /api/v1/{path}{suffix}": scope
-        for path in ("categories", "products")
+        f"{method} /api/v1/{resource.path}{suffix}": scope
+        for resource in resources_of((*DOMAINS, SHOP))
         for method, suffix, scope in (
-            ("get", "", READS),
-            ("post", "", WRITES),
-            ("post", "/bulk", WRITES),
-            ("get", "/export", READS),
-            ("get", "/{id}", READS),
-            ("put", "/{id}", WRITES),
-            ("patch", "/{id}", WRITES),
-            ("delete", "/{id}", WRITES),
-            ("post", "/{id}/restore", WRITES),
-            ("get", "/{id}/history", READS),
+            ("get", "", {resource.scopes.read}),
+            ("post", "", {resource.scopes.write}),
+            ("post", "/bulk", {resource.scopes.write}),
+            ("get", "/export", {resource.scopes.read}),
+            ("get", "/{id}", {resource.scopes.read}),
+            ("put", "/{id}", {resource.scopes.write}),
+            ("patch", "/{id}", {resource.scopes.write}),
+            ("delete", "/{id}", {resource.scopes.write}),
+            ("post", "/{id}/restore", {resource.scopes.write}),
+            ("get", "/{id}/history", {resource.scopes.read}),
         )
     },
-    "get /api/v1/categories/{id}/products": READS,
-    "get /api/v1/categories/{id}/summary": READS,
+    "get /api/v1/shelves/{id}/articles": READS,
+    "get /api/v1/shelves/{id}/summary": READS,
+    "get /api/v1/categories/{id}/products": CATALOG,
+    "get /api/v1/categories/{id}/summary": CATALOG,
     "get /api/v1/keys": {"admin"},
     "post /api/v1/keys": {"admin"},
     "delete /api/v1/keys/{prefix}": {"admin"},
@@ -39,8 +44,8 @@ TABLE: dict[str, set[str]] = {
 }
 PRINCIPALS: dict[str, tuple[str, ...]] = {
     "nobody": (),
-    "reader": ("catalog:read",),
-    "writer": ("catalog:write",),
+    "reader": ("shop:read", "catalog:read"),
+    "writer": ("shop:write", "catalog:write"),
     "stranger": ("other:read",),
     "admin": ("admin",),
 }

@@ -18,7 +18,7 @@ from service.models.base import Resource
 from service.models.indexes import array_index, prefix_index, search_index, sort_index
 from service.models.types import text_enum
 from service.resources.declaration import RestResource, Scopes
-from tests.engine.tables import new_metadata
+from tests.shop.metadata import new_metadata
 
 NAME = "zz_probe"
 SCOPES = Scopes(read="catalog:read", write="catalog:write")

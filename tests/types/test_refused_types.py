@@ -19,7 +19,7 @@ from service.models.indexes import array_index, plain_index, search_index, sort_
 from service.models.types import text_enum
 from service.resources.declaration import DeclarationError, RestResource
 from service.resources.schemas.items import Schemas
-from tests.engine.tables import new_metadata
+from tests.shop.metadata import new_metadata
 from tests.types.table import SCOPES
 
 _numbers = itertools.count()

@@ -1,0 +1,53 @@
+"""`slipway` with the shop, and beside it settings and a job of a domain: `python -m tests.process.errands serve`."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import Field, SecretStr
+
+from service.config import Group, Settings
+from service.database import Database
+from service.http.handwritten import SettingsDep
+from service.jobs.periodic import Job
+from service.security.access import require_scope
+from service.security.principals import Principal
+from tests.shop import SHOP
+from tests.shop.door import run
+from tests.shop.models import Shelf
+
+
+class ShopSettings(Group):
+    greeting: str = "hello"
+    """What a customer hears."""
+    every: Annotated[float, Field(gt=0, le=60)] = 30.0
+    """Seconds between two deliveries."""
+    token: SecretStr = SecretStr("")
+    """What the supplier asks for."""
+
+
+router = APIRouter()
+
+
+@router.get("/greeting")
+async def read_greeting(
+    settings: SettingsDep, _: Annotated[Principal, require_scope("shop:greet")]
+) -> dict[str, str]:
+    return {"greeting": settings.group(ShopSettings).greeting}
+
+
+async def deliver(database: Database) -> None:
+    async with database.session() as session:
+        session.add(Shelf(slug="delivered", name="Delivered"))  # type: ignore[call-arg]  # the session fills in the rest
+    await asyncio.sleep(3600)  # one delivery is enough: the slug is unique
+
+
+def jobs(database: Database, settings: Settings) -> Sequence[Job]:
+    return [Job("deliver", partial(deliver, database), settings.group(ShopSettings).every)]
+
+
+if __name__ == "__main__":
+    run(replace(SHOP, routers=(*SHOP.routers, router), jobs=jobs, settings=ShopSettings))

@@ -1,0 +1,8 @@
+"""`python -m tests.shop serve`: any command of `slipway`, with the shop in place of the team's domains."""
+
+from service.domains import DOMAINS
+from tests.shop import SHOP
+from tests.shop.door import run
+
+if __name__ == "__main__":
+    run(*DOMAINS, SHOP)

@@ -1,0 +1,26 @@
+"""`slipway` with domains of the tests in place of the team's."""
+
+import sys
+from pathlib import Path
+
+import service.domains
+from service.cli import main
+from service.migrations import runner
+from service.resources.domain import Domain
+from tests.shop.tables import migrating_with_shop
+
+ROOT = Path(__file__).parent.parent.parent
+PROGRAM = (sys.executable, "-m", "tests.shop")
+"""The command line of `slipway` with the shop. Its environment needs PYTHONPATH=ROOT."""
+
+
+def run(*domains: Domain) -> None:
+    """Run the command line of this process as `slipway` does, with these domains.
+
+    `migrate` and `dev` create the shop's tables too. Modules that serve take the domains when they are imported; none
+    may be imported by now.
+    """
+    assert "service.main" not in sys.modules
+    service.domains.DOMAINS = domains  # type: ignore[assignment]
+    runner._run = migrating_with_shop(runner._run)
+    main()

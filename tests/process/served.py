@@ -72,7 +72,10 @@ def reached(host: str) -> str:
 
 
 class Served:
-    """One run of `slipway serve` with the shop as its domain, on free ports of this machine unless settings name them, its output in a file."""
+    """One run of `slipway serve` with the shop as its domain, its output in a file.
+
+    It listens on free ports of this machine unless settings name them.
+    """
 
     program: ClassVar[Sequence[str]] = PROGRAM
 

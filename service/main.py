@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import Depends, FastAPI
 
 from service import __version__
-from service.cache.redis import Redis
+from service.cache.redis import NoRedis, Redis
 from service.config import Settings
 from service.database import Database
 from service.domains import DOMAINS
@@ -16,10 +16,11 @@ from service.health import admin_port
 from service.health.probes import Health
 from service.http import openapi
 from service.http.middleware.admission import Admission
-from service.http.middleware.cors import Cors
+from service.http.middleware.cors import Cors, NoCors
 from service.http.middleware.edge import Edge
 from service.http.middleware.forwarded import TrustedProxies
-from service.http.middleware.trusted_hosts import TrustedHosts
+from service.http.middleware.services import EdgeServices
+from service.http.middleware.trusted_hosts import AnyHost, TrustedHosts
 from service.http.openapi import docs_page
 from service.http.openapi.operation_ids import provisional_id
 from service.http.problems import handlers
@@ -27,7 +28,7 @@ from service.http.server.lifecycle import Lifecycle
 from service.jobs.periodic import Job, periodically
 from service.migrations.schema import Schema
 from service.observability.access_log import AccessLog
-from service.observability.metrics import RequestMetrics
+from service.observability.metrics import NoRequestMetrics, RequestMetrics
 from service.resources.conflicts import refuse_conflicts
 from service.resources.declaration import RestResource
 from service.resources.domain import Domain, jobs_of, resources_of
@@ -35,12 +36,13 @@ from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.routes import routers_of
-from service.security.access import Gate, check_ungated
+from service.security.access import check_ungated
 from service.security.api_keys import routes as api_keys
 from service.security.api_keys.expiry import REPORT_SECONDS, KeyExpiry
 from service.security.api_keys.last_use import WRITE_SECONDS
 from service.security.api_keys.verifier import ApiKeyVerifier
-from service.security.rate_limits.limiter import COUNT_SECONDS, RateLimiter
+from service.security.gate import Gate
+from service.security.rate_limits.request_limits import Limits, limits_of
 from service.security.scopes import known_scopes, require_scopes
 from service.security.tokens.verifier import TokenVerifier
 
@@ -57,22 +59,19 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     resources = resources_of(domains)
     lifecycle = Lifecycle()
     database = Database(settings)
-    redis = Redis(settings.redis) if settings.redis.enabled else None
+    redis = Redis(settings.redis) if settings.redis.enabled else NoRedis()
     tokens = TokenVerifier(settings.security)
     keys = ApiKeyVerifier(database, settings.security.key_cache_seconds)
-    limiter = RateLimiter(redis) if settings.rate_limit.enabled else None
-    gate = Gate([keys, tokens], limiter=limiter, security=settings.security, rates=settings.rate_limit)
+    limits = limits_of(settings.rate_limit, redis)
+    gate = Gate([keys, tokens], limits=limits, anonymous=settings.security.anonymous)
     schema = Schema(database, [resource.table for resource in resources])
-    health = Health(database=database, schema=schema, redis=redis, lifecycle=lifecycle)
+    health = Health(database=database, schema=schema, optional=redis.checks, lifecycle=lifecycle)
     services = _services(settings, database)
-    jobs = _jobs(health, database, keys, tokens, limiter)
+    jobs = _jobs(health, database, keys, tokens, limits)
     jobs += jobs_of(domains, database, settings, taken=jobs)
     # The probes come first: they answer to the end, and would open again what is closed behind them.
-    starting: list[Step] = [database.start]
-    closing: list[Step] = [health.close, keys.last_use.close, database.stop, tokens.close]
-    if redis is not None:
-        starting.append(redis.start)
-        closing.append(redis.close)
+    starting = (database.start, redis.start)
+    closing = (health.close, keys.last_use.close, database.stop, tokens.close, redis.close)
 
     app = _fastapi(settings, resources, _lifespan(settings, lifecycle, starting, jobs, closing))
     app.state.settings, app.state.database, app.state.gate = settings, database, gate
@@ -121,36 +120,35 @@ def _jobs(
     database: Database,
     keys: ApiKeyVerifier,
     tokens: TokenVerifier,
-    limiter: RateLimiter | None,
+    limits: Limits,
 ) -> list[Job]:
     """What each process does beside its requests, and how often."""
-    jobs = [
+    return [
         Job("health", health.refresh, 2),
         Job("pools", database.report, 1),
         Job("key-expiry", KeyExpiry(database).report, REPORT_SECONDS, first=5),
         Job("key-last-used", keys.last_use.write, WRITE_SECONDS, first=WRITE_SECONDS),
         Job("token-keys", tokens.renew, 30, first=5),
+        *limits.jobs,
     ]
-    if limiter is not None and limiter.shares:
-        jobs.append(Job("limiter-processes", limiter.count, COUNT_SECONDS))
-    return jobs
 
 
 def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle, gate: Gate) -> None:
     """The layer around the routes."""
-    app.add_middleware(
-        Edge,
+    server, security = settings.server, settings.security
+    services = EdgeServices(
         lifecycle=lifecycle,
+        max_body_bytes=server.max_body_bytes,
+        public_path=server.public_path,
         access=AccessLog(settings.logging),
-        metrics=RequestMetrics(settings) if settings.monitoring.metrics else None,
-        admission=Admission(settings.server.max_concurrency),
-        max_body_bytes=settings.server.max_body_bytes,
-        proxies=TrustedProxies(settings.server),
-        hosts=TrustedHosts(settings.security.trusted_hosts) if settings.security.trusted_hosts else None,
-        cors=Cors(settings.security.cors_origins) if settings.security.cors_origins else None,
+        metrics=RequestMetrics(settings) if settings.monitoring.metrics else NoRequestMetrics(),
+        admission=Admission(server.max_concurrency),
+        proxies=TrustedProxies(server),
+        hosts=TrustedHosts(security.trusted_hosts) if security.trusted_hosts else AnyHost(),
+        cors=Cors(security.cors_origins) if security.cors_origins else NoCors(),
         callers=gate,
-        public_path=settings.server.public_path,
     )
+    app.add_middleware(Edge, services=services)
 
 
 def _services(settings: Settings, database: Database) -> Services:

@@ -5,7 +5,7 @@ import contextvars
 import hashlib
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -99,6 +99,11 @@ class Redis:
         self._trial: asyncio.Task[None] | None = None  # as long as the breaker is open
         self._told: set[str] = set()  # reasons logged for this outage
         self._quiet_until = 0.0
+
+    @property
+    def checks(self) -> Mapping[str, Callable[[], Awaitable[bool]]]:
+        """What health checks call, by the name of the dependency."""
+        return {"redis": self.ping}
 
     async def start(self) -> None:
         """Open the first connection before it is needed, and check that Redis answers.
@@ -262,6 +267,18 @@ class Redis:
             self._refused(error)  # Redis answers
             return
         await asyncio.sleep(min(int(answer[0]), longest) / 1000)
+
+
+class NoRedis:
+    """For a service without Redis: there is nothing to connect to, and nothing to check."""
+
+    checks: Mapping[str, Callable[[], Awaitable[bool]]] = {}
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
 
 
 def _reason(error: Exception, settings: RedisSettings) -> str:

@@ -1,12 +1,12 @@
 """Probes: liveness depends on nothing, readiness on what a request needs, start-up on the application being up."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from service import clock
-from service.cache.redis import Redis
 from service.database import Database, DatabaseUnavailableError
 from service.database.errors import CONNECTION_ERRORS
 from service.http.server.lifecycle import Lifecycle
@@ -38,14 +38,19 @@ class Health:
     """Answers the probes. Checks run in parallel, bounded in time, and are kept for half a second."""
 
     def __init__(
-        self, *, database: Database, schema: Schema, redis: Redis | None, lifecycle: Lifecycle
+        self,
+        *,
+        database: Database,
+        schema: Schema,
+        optional: Mapping[str, Callable[[], Awaitable[bool]]],
+        lifecycle: Lifecycle,
     ) -> None:
+        """`optional` are dependencies that requests can do without, and whether each works."""
         self._lifecycle = lifecycle
         self._checks: dict[str, Callable[[], Awaitable[Check]]] = {
-            "database": lambda: _database(database, schema)
+            "database": lambda: _database(database, schema),
+            **{name: partial(_optional, works) for name, works in optional.items()},
         }
-        if redis is not None:
-            self._checks["redis"] = lambda: _redis(redis)
         self._last: dict[str, Check] = {}
         self._fresh_until = 0.0
         self._running = asyncio.Lock()
@@ -106,11 +111,11 @@ def _no_database(detail: str) -> Check:
     return Check(ok=False, critical=True, answered=False, detail=detail)
 
 
-async def _redis(redis: Redis) -> Check:
-    """Limit the wait for a connection, so that no probe is delayed."""
+async def _optional(works: Callable[[], Awaitable[bool]]) -> Check:
+    """Check a dependency that requests can do without. The time limit keeps it from delaying the probe."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
-            works = await redis.ping()
+            ok = await works()
     except TimeoutError:
-        works = False
-    return Check(ok=works, critical=False, answered=works)
+        ok = False
+    return Check(ok=ok, critical=False, answered=ok)

@@ -45,6 +45,13 @@ class AccessLog:
             self._put(_as_json(line) if self._json else _for_people(line))
 
 
+class NoAccessLog:
+    """Writes nothing."""
+
+    def write(self, line: AccessLine) -> None:
+        pass
+
+
 def _unbuffered(stream: BinaryIO) -> Callable[[bytes], None]:
     def put(line: bytes) -> None:
         stream.write(line)

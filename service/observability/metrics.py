@@ -86,5 +86,15 @@ class RequestMetrics(PrometheusMiddleware):
         time.observe(seconds)
 
 
+class NoRequestMetrics:
+    """Counts nothing."""
+
+    def began(self, method: str) -> None:
+        pass
+
+    def ended(self, method: str, template: str | None, status: int, seconds: float) -> None:
+        pass
+
+
 def _known(method: str) -> str:
     return method if method in METHODS else "OTHER"

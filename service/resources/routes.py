@@ -23,7 +23,8 @@ from service.resources.operations import ALL
 from service.resources.operations.lists import list_under
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.parameters import query_of, refuse_others
-from service.security.access import Gate, require_scope
+from service.security.access import require_scope
+from service.security.gate import Gate
 from service.security.principals import Principal
 
 

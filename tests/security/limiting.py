@@ -10,7 +10,9 @@ from redis.asyncio import Redis as Client
 from service import clock
 from service.cache.redis import Redis
 from service.config import RedisSettings
-from service.security.rate_limits.limiter import COUNT_SECONDS, Decision, Policy, RateLimiter
+from service.security.rate_limits.policy import Decision, Policy
+from service.security.rate_limits.redis_buckets import COUNT_SECONDS
+from service.security.rate_limits.shared_limiter import SharedRateLimiter
 
 CALLER = "caller"
 HOUR = 3600
@@ -59,7 +61,7 @@ class Trio:
         self.policy = policy
         self.client: Any = Client.from_url(url)
         self.redis = [Redis(settings) for _ in range(3)]
-        self.limiters = [RateLimiter(redis) for redis in self.redis]
+        self.limiters = [SharedRateLimiter(redis) for redis in self.redis]
         self._turns = itertools.cycle(self.limiters)
         self._counted_at = float("-inf")
 

@@ -11,7 +11,9 @@ from redis.asyncio import Redis as Client
 
 from service.cache.redis import Redis
 from service.config import RedisSettings
-from service.security.rate_limits.limiter import Policy, RateLimiter
+from service.security.rate_limits.limiter import RateLimiter
+from service.security.rate_limits.policy import Policy
+from service.security.rate_limits.shared_limiter import SharedRateLimiter
 from tests.api.conftest import unique
 from tests.security.limiting import Clock, Reference, hands
 
@@ -35,7 +37,7 @@ async def test_decides_as_a_bucket_of_tokens_does(
     hands: Clock, requests: int, window: int, pauses: list[float]
 ) -> None:
     policy = Policy("p", requests, window)
-    limiter, reference = RateLimiter(None), Reference(policy, hands.now)
+    limiter, reference = RateLimiter(), Reference(policy, hands.now)
     for pause in pauses:
         hands.now += pause
         decision = await limiter.take(policy, "caller")
@@ -46,7 +48,7 @@ async def test_decides_as_a_bucket_of_tokens_does(
 
 
 async def test_callers_and_policies_do_not_share(hands: Clock) -> None:
-    limiter = RateLimiter(None)
+    limiter = RateLimiter()
     one, other = Policy("one", 1, 60), Policy("other", 1, 60)
     assert (await limiter.take(one, "a")).allowed
     assert not (await limiter.take(one, "a")).allowed
@@ -60,7 +62,7 @@ async def test_callers_and_policies_do_not_share(hands: Clock) -> None:
 async def test_three_processes_admit_the_limit_together(redis: Redis, redis_url: str, requests: int) -> None:
     policy = Policy(unique("shared"), requests, 3600)
     others = [Redis(RedisSettings.model_validate({"url": redis_url, "timeout": 2})) for _ in range(2)]
-    limiters = [RateLimiter(r) for r in (redis, *others)]
+    limiters = [SharedRateLimiter(r) for r in (redis, *others)]
 
     async def flood(limiter: RateLimiter) -> int:
         return sum([(await limiter.take(policy, "caller")).allowed for _ in range(requests)])
@@ -72,7 +74,7 @@ async def test_three_processes_admit_the_limit_together(redis: Redis, redis_url:
 
 
 async def test_requests_at_once_share_a_lease(redis: Redis) -> None:
-    policy, limiter = Policy(unique("burst"), 1000, 3600), RateLimiter(redis)
+    policy, limiter = Policy(unique("burst"), 1000, 3600), SharedRateLimiter(redis)
     admitted = 0
     for _ in range(22):
         decisions = await asyncio.gather(*(limiter.take(policy, "caller") for _ in range(50)))
@@ -81,7 +83,7 @@ async def test_requests_at_once_share_a_lease(redis: Redis) -> None:
 
 
 async def test_requests_at_once_do_not_all_ask_about_a_bucket_that_is_empty(redis: Redis) -> None:
-    policy, limiter = Policy(unique("rush"), 10, 3600), RateLimiter(redis)
+    policy, limiter = Policy(unique("rush"), 10, 3600), SharedRateLimiter(redis)
     before = _commands()
     decisions = await asyncio.gather(*(limiter.take(policy, "caller") for _ in range(300)))
     assert sum(decision.allowed for decision in decisions) == 10
@@ -102,20 +104,20 @@ async def test_what_is_no_bucket_counts_as_a_full_one(
     key = f"slipway:limit:{policy.name}:caller"
     async with Client.from_url(redis_url) as client:
         await (client.rpush(key, *poison) if isinstance(poison, list) else client.set(key, poison))
-    limiters = [RateLimiter(redis) for _ in range(3)]
+    limiters = [SharedRateLimiter(redis) for _ in range(3)]
     assert [(await limiter.take(policy, "caller")).allowed for limiter in limiters] == [True, True, False]
 
 
 async def test_without_redis_the_process_counts_alone() -> None:
     gone = Redis(RedisSettings.model_validate({"url": "redis://127.0.0.1:1/0", "timeout": 0.05}))
-    limiter, policy = RateLimiter(gone), Policy("gone", 3, 3600)
+    limiter, policy = SharedRateLimiter(gone), Policy("gone", 3, 3600)
     allowed = [(await limiter.take(policy, "caller")).allowed for _ in range(5)]
     assert allowed == [True, True, True, False, False]
     await gone.close()
 
 
 async def test_memory_is_bounded(hands: Clock) -> None:
-    limiter, policy = RateLimiter(None), Policy("many", 1, 60)
+    limiter, policy = RateLimiter(), Policy("many", 1, 60)
     for number in range(30_000):
         await limiter.take(policy, str(number))
     assert len(limiter._buckets) <= 20_000

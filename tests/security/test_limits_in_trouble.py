@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from service.dev.redis import RedisServer as Server
-from service.security.rate_limits.limiter import Policy
+from service.security.rate_limits.policy import Policy
 from tests.api.conftest import unique
 from tests.ports import placed
 from tests.security.limiting import CALLER, HOUR, Clock, Reference, Trio, hands

@@ -14,7 +14,8 @@ from structlog.typing import EventDict
 from service.cache.redis import Redis
 from service.config import RedisSettings
 from service.dev.ports import LOOPBACK
-from service.security.rate_limits.limiter import Policy, RateLimiter
+from service.security.rate_limits.policy import Policy
+from service.security.rate_limits.shared_limiter import SharedRateLimiter
 from tests.api.conftest import unique
 from tests.faults.proxy import Endpoint, Proxy
 from tests.services import Client
@@ -66,7 +67,7 @@ async def test_limits_are_counted_by_it_and_come_back_after_a_loss(
     policy = Policy(unique("far"), 1, 60)
     async with far(services, authority) as (redis, proxy):
         await redis.start()
-        limiters = [RateLimiter(redis), RateLimiter(redis)]
+        limiters = [SharedRateLimiter(redis), SharedRateLimiter(redis)]
         assert [(await limiter.take(policy, "caller")).allowed for limiter in limiters] == [True, False]
         assert (breaker(), lines) == (0, [])
         proxy.reset()

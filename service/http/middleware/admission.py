@@ -38,3 +38,15 @@ class Admission:
     def leave(self) -> None:
         """Give a place back."""
         self.running -= 1
+
+
+class NoAdmission:
+    """Admits every request."""
+
+    __slots__ = ()
+
+    def enter(self) -> None:
+        pass
+
+    def leave(self) -> None:
+        pass

@@ -77,5 +77,15 @@ class Cors:
         return origins[0] if len(origins) == 1 and origins[0] in self._origins else None
 
 
+class NoCors:
+    """Allows no cross-origin requests, and tells browsers nothing."""
+
+    def headers(self, scope: Scope) -> RawHeaders:  # noqa: ARG002  # as `Cors`
+        return []
+
+    def preflight(self, scope: Scope) -> None:
+        pass
+
+
 def _values(scope: Scope, wanted: bytes) -> list[bytes]:
     return [value for name, value in scope["headers"] if name == wanted]

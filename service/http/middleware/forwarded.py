@@ -63,6 +63,13 @@ class TrustedProxies:
         return self._anyone or (address is not None and any(address in net for net in self._networks))
 
 
+class NoProxies:
+    """Trusts no proxy: the client is whoever opened the connection."""
+
+    def unveil(self, scope: Scope) -> None:
+        pass
+
+
 def _entry(value: bytes) -> Address | None:
     """An entry of `X-Forwarded-For`: an address, of IPv6 in brackets or bare, and maybe a port."""
     text = value.decode("latin-1").strip().strip('"')

@@ -11,14 +11,13 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from service.config import LoggingSettings
 from service.config.server import ServerSettings
 from service.http.middleware.edge import Edge
+from service.http.middleware.services import EdgeServices
 from service.http.protocol.connection import limited
 from service.http.protocol.limits import Limits
 from service.http.server.descriptors import make_room
 from service.http.server.lifecycle import Lifecycle
-from service.observability.access_log import AccessLog
 from service.observability.metrics import draining
 
 log = structlog.get_logger(__name__)
@@ -100,14 +99,8 @@ def _server(app: ASGIApp, settings: ServerSettings, *, lifespan: bool) -> _Serve
 
 def _admin(applications: Applications, settings: ServerSettings) -> ASGIApp:
     """The admin application behind an edge that neither counts nor logs: probes come every second."""
-    return Edge(
-        applications.admin,
-        lifecycle=applications.lifecycle,
-        access=AccessLog(LoggingSettings(access=False)),
-        metrics=None,
-        admission=None,
-        max_body_bytes=settings.max_body_bytes,
-    )
+    services = EdgeServices(lifecycle=applications.lifecycle, max_body_bytes=settings.max_body_bytes)
+    return Edge(applications.admin, services)
 
 
 def listeners(settings: ServerSettings) -> list[socket.socket]:

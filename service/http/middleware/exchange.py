@@ -1,0 +1,172 @@
+"""One request and its answer on their way through the edge: refusals, admission, body limits, added headers."""
+
+import contextlib
+
+import asyncpg
+from starlette.types import Message, Receive, Scope, Send
+
+from service import clock
+from service.database import DatabaseUnavailableError
+from service.http import problems
+from service.http.handwritten.bodies import BodyCheck
+from service.http.middleware.cors import RawHeaders
+from service.http.middleware.public_path import own_path
+from service.http.middleware.response_headers import edge_headers
+from service.http.middleware.services import EdgeServices
+from service.http.middleware.state import REFUSAL, RequestState
+from service.http.problems import Problem
+
+HEALTH = "/health"  # asked by load balancers that know the pod by its address only
+CLIENT_GONE = 499  # nginx's number for a client that went away before the answer
+_UNREAD = frozenset({400, 408, 413, 415, 422})  # to identify the caller of a request refused before its route
+
+
+class Exchange:
+    """`scope` is what the application gets. The connection may refuse the request at any time, in the scope that it
+    made itself: `_connection_scope`."""
+
+    __slots__ = (
+        "_check",
+        "_connection_scope",
+        "_entered",
+        "_gone",
+        "_has_body",
+        "_receive",
+        "_received",
+        "_send",
+        "_services",
+        "began",
+        "scope",
+        "size",
+        "state",
+        "status",
+    )
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, state: RequestState, services: EdgeServices
+    ) -> None:
+        self.scope = self._connection_scope = scope
+        self.state = state
+        self.status = CLIENT_GONE
+        self.size = 0
+        self.began = clock.monotonic()
+        self._receive = receive
+        self._send = send
+        self._received = 0
+        self._check: BodyCheck | None = None
+        self._services = services
+        self._entered = False
+        self._gone = False  # the client disconnected before the body was complete
+        self._has_body = False  # the body is complete
+
+    def enter(self) -> None:
+        """Take a place among the running requests. Raises `Overloaded`."""
+        if not self._entered:
+            self._services.admission.enter()
+            self._entered = True
+
+    def leave(self) -> None:
+        """Give the place back, if the request holds one."""
+        if self._entered:
+            self._entered = False
+            self._services.admission.leave()
+
+    def refuse(self) -> None:
+        """Raise the problem for which the connection, the host name or the length rules out this request."""
+        self._raise_refusal()
+        host = b""
+        for name, value in self.scope["headers"]:
+            if name == b"content-length":
+                self._check_size(int(value))
+            elif name == b"host":
+                host = value
+        if not self._services.hosts.include(host) and own_path(self.scope) != HEALTH:
+            raise problems.UnknownHost
+
+    def _raise_refusal(self) -> None:
+        if REFUSAL in self._connection_scope:
+            raise self._connection_scope[REFUSAL]
+
+    def _check_size(self, size: int) -> None:
+        """Raise `BodyTooLarge` for a body that is too large, or says that it will be."""
+        most = self._services.max_body_bytes
+        if size > most:
+            raise problems.BodyTooLarge(f"The limit is {most} bytes.")
+
+    async def receive(self) -> Message:
+        if self._has_body:
+            return await self._receive()
+        self.leave()  # waiting for the client is no work
+        message = await self._receive()
+        self._raise_refusal()
+        if message["type"] == "http.disconnect":
+            self._gone = True
+        elif message["type"] == "http.request":
+            if self.status == CLIENT_GONE:
+                self.enter()
+            self._has_body = not message.get("more_body", False)
+            chunk = message.get("body", b"")
+            self._received += len(chunk)
+            self._check_size(self._received)
+            if self._check is None:  # the route is not known earlier
+                self._check = BodyCheck(self.scope)
+            await self._check.add(chunk, last=self._has_body)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self._gone and self.status == CLIENT_GONE:
+            return  # FastAPI answers with a 400 when it cannot read a body
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            if self.status in _UNREAD and self.state.principal is None:
+                await self._identify()
+            self.leave()  # sending the answer depends on the client, too
+            added = edge_headers(self.scope, self.state, self._services, message)
+            message["headers"] = [*message.get("headers", ()), *added]
+        elif message["type"] == "http.response.body":
+            self.size += len(message.get("body", b""))
+        await self._send(message)
+
+    async def _identify(self) -> None:
+        """Identify the caller for the access line, if a place is free."""
+        with contextlib.suppress(Problem, DatabaseUnavailableError, asyncpg.PostgresError):
+            self.enter()
+            await self._services.callers.identify(self.scope)
+
+    async def send_empty(self, status: int, headers: RawHeaders) -> None:
+        """Answer without content."""
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def send_problem(self, problem: Problem) -> None:
+        """Answer with a problem, unless an answer has begun: the server then closes the connection."""
+        if self.status != CLIENT_GONE:
+            return
+        body = problem.as_bytes(instance=self.scope["path"], request_id=self.state.request_id)
+        headers = [(name.lower().encode(), value.encode()) for name, value in problem.all_headers.items()]
+        headers += [
+            (b"content-type", problems.MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+class HeadExchange(Exchange):
+    """HEAD: the application answers a GET, and the content is dropped on the way out."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, state: RequestState, services: EdgeServices
+    ) -> None:
+        super().__init__(scope, receive, send, state, services)
+        self.scope = {
+            **scope,
+            "method": "GET",
+        }  # a copy: the server drops the content of a HEAD by its own scope
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await super().send(message)

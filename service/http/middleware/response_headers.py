@@ -1,0 +1,30 @@
+"""The headers that the edge adds to every answer."""
+
+from starlette.types import Message, Scope
+
+from service.http.middleware.services import EdgeServices
+from service.http.middleware.state import RequestState
+
+SECURITY_HEADERS = [
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-cache"),
+]
+HSTS = (b"strict-transport-security", b"max-age=31536000")  # RFC 6797; seconds, a year
+
+
+def edge_headers(
+    scope: Scope, state: RequestState, services: EdgeServices, start: Message
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers to add to an answer. `start` is its `http.response.start`, whose security headers win."""
+    given = {name.lower() for name, _ in start.get("headers", ())}
+    headers = [(b"x-request-id", state.request_id.encode()), *state.extra_headers]
+    headers += [header for header in SECURITY_HEADERS if header[0] not in given]
+    if scope["scheme"] == "https":  # as the client sees it, if a trusted proxy says so
+        headers.append(HSTS)
+    headers += services.cors.headers(scope)
+    if services.lifecycle.draining:
+        headers.append((b"connection", b"close"))
+    return headers

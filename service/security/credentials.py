@@ -1,0 +1,25 @@
+"""What the gate reads from a request: the credential, and the address that calls."""
+
+from ipaddress import IPv6Address, IPv6Network, ip_address
+
+from fastapi import Request
+
+
+def credential_of(request: Request) -> str | None:
+    """Return the bearer token (RFC 6750, 2.1) or the `X-API-Key` of a request; None without either."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and value:
+        return value.strip()
+    return request.headers.get("x-api-key")
+
+
+def address_of(request: Request) -> str:
+    """Return the client as a caller: its IPv4 address, or the /64 of its IPv6 address, which is one customer's."""
+    host = request.client.host if request.client else "unknown"
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return f"address:{host}"
+    if isinstance(address, IPv6Address):
+        return f"address:{address.ipv4_mapped or IPv6Network((address, 64), strict=False)}"
+    return f"address:{address}"

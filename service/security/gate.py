@@ -1,0 +1,136 @@
+"""Admits requests: rate limit, then authentication, then scopes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
+
+from fastapi import Request
+from starlette.types import Scope
+
+from service.http.middleware.state import state_of
+from service.http.problems import Forbidden, Unauthenticated
+from service.security.credentials import address_of, credential_of
+from service.security.principals import ANONYMOUS, Principal, anonymous
+from service.security.rate_limits.request_limits import Limits
+from service.security.refusals import Reason, RefusalLog, RefusedError
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1
+
+_ANONYMOUS_MAY: Mapping[str, tuple[str, ...]] = {"none": (), "read": ("read",), "write": ("read", "write")}
+
+
+class Verifier(Protocol):
+    """Turns a credential into a principal."""
+
+    def known(self, presented: str) -> Principal | None:
+        """Return the principal of a recently verified credential, at no cost."""
+
+    def seen(self, presented: str) -> Principal | None:
+        """Return the principal of a credential that was valid not long ago: enough to count by, not to admit."""
+
+    async def verify(self, presented: str) -> Principal | None:
+        """Return the principal of a credential; None for another kind of credential. Raises `RefusedError`."""
+
+
+class Gate:
+    """Admits requests to `/api`. Raises `TooManyRequests`, `Unauthenticated` or `Forbidden`.
+
+    A credential that is or was valid counts against its principal's limit, so other callers at the same address cannot
+    use it up. Any other credential counts against the address before the database is asked, and again if it is invalid.
+    """
+
+    def __init__(
+        self, verifiers: Sequence[Verifier], *, limits: Limits, anonymous: Literal["none", "read", "write"]
+    ) -> None:
+        self._verifiers = verifiers
+        self._limits = limits
+        self._refusals = RefusalLog()
+        self._anonymous_may = _ANONYMOUS_MAY[anonymous]
+
+    async def admit(self, request: Request, scopes: Sequence[str]) -> Principal:
+        """Return the principal of the request, which has all of `scopes`.
+
+        A request is authenticated and counted once, however many dependencies of its route ask. Without scopes any
+        credential will do, and no caller is anonymous.
+        """
+        state = state_of(request.scope)
+        if state.admitted is None:
+            state.admitted = await self._admit(request, scopes)
+            state.principal = state.admitted
+        elif state.admitted.id == ANONYMOUS:
+            return self._without_credential(scopes)
+        principal: Principal = state.admitted
+        if missing := [scope for scope in scopes if not principal.may(scope)]:
+            raise Forbidden(_describe_missing(missing))
+        return principal
+
+    async def identify(self, scope: Scope) -> None:
+        """Identify the caller of a request refused before its route; it counts like any other.
+
+        Raises the errors of `admit`. A request without a credential stays anonymous, at no cost.
+        """
+        request = Request(scope)
+        if credential_of(request) is not None:
+            await self._admit(request, ())
+
+    def known(self, scope: Scope) -> Principal | None:
+        """Return the cached principal of a recently verified credential, at no cost."""
+        return self._find(lambda v, c: v.known(c), credential_of(Request(scope)))
+
+    def is_open(self, scopes: Sequence[str]) -> bool:
+        """Whether anonymous callers have all of these scopes; False for an empty list."""
+        return bool(scopes) and all(scope.rpartition(":")[2] in self._anonymous_may for scope in scopes)
+
+    async def _admit(self, request: Request, scopes: Sequence[str]) -> Principal:
+        state, credential = state_of(request.scope), credential_of(request)
+        principal = self._find(lambda v, c: v.known(c), credential)
+        if principal is not None:
+            state.principal = principal  # for the access line, even if the rate limit is exceeded
+            await self._limits.count(request, principal.id)
+        else:
+            principal = state.principal = await self._authenticate(request, credential, scopes)
+        if request.method not in SAFE_METHODS:
+            await self._limits.count_write(request, principal.id)
+        return principal
+
+    async def _authenticate(
+        self, request: Request, credential: str | None, scopes: Sequence[str]
+    ) -> Principal:
+        address = address_of(request)
+        seen = self._find(lambda v, c: v.seen(c), credential)
+        state_of(request.scope).principal = seen
+        await self._limits.count(request, seen.id if seen is not None else address)
+        if credential is None:
+            return self._without_credential(scopes)
+        if seen is None:
+            self._limits.check_failures(request, address)
+        try:
+            return await self._verify(credential)
+        except RefusedError as refused:
+            state_of(request.scope).principal = None
+            self._refusals.note(address, refused)
+        await self._limits.count_failure(address)
+        raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="slipway", error="invalid_token"'})
+
+    async def _verify(self, credential: str) -> Principal:
+        for verifier in self._verifiers:
+            if (principal := await verifier.verify(credential)) is not None:
+                return principal
+        raise RefusedError(Reason.MALFORMED)
+
+    def _without_credential(self, scopes: Sequence[str]) -> Principal:
+        if self.is_open(scopes):
+            return anonymous(scopes)
+        raise Unauthenticated
+
+    def _find(
+        self, look: Callable[[Verifier, str], Principal | None], credential: str | None
+    ) -> Principal | None:
+        if credential is None:
+            return None
+        return next((p for v in self._verifiers if (p := look(v, credential)) is not None), None)
+
+
+def _describe_missing(scopes: Sequence[str]) -> str:
+    if len(scopes) == 1:
+        return f"The scope {scopes[0]} is needed."
+    return f"The scopes {', '.join(scopes[:-1])} and {scopes[-1]} are needed."

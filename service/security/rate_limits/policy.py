@@ -1,0 +1,37 @@
+"""What is allowed, and what was decided."""
+
+from dataclasses import dataclass
+
+LEASES_PER_WINDOW = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`requests` in `window` seconds, in a burst if the caller likes."""
+
+    name: str
+    requests: int
+    window: int
+
+    @property
+    def step(self) -> float:
+        """Seconds until the bucket gains one token."""
+        return self.window / self.requests
+
+    def cost(self, sharers: int) -> float:
+        """Seconds that one token for each of `sharers` processes takes; each process gets at least one a window."""
+        return min(self.step * sharers, float(self.window))
+
+    @property
+    def lease(self) -> int:
+        """Tokens that a process takes from the shared bucket at a time."""
+        return max(1, self.requests // LEASES_PER_WINDOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`remaining` requests are left now; after `retry_after` seconds there is at least one."""
+
+    allowed: bool
+    remaining: int
+    retry_after: float

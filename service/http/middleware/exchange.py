@@ -73,7 +73,8 @@ class Exchange:
 
     def refuse(self) -> None:
         """Raise the problem for which the connection, the host name or the length rules out this request."""
-        self._raise_refusal()
+        if REFUSAL in self._connection_scope:
+            raise self._connection_scope[REFUSAL]
         host = b""
         for name, value in self.scope["headers"]:
             if name == b"content-length":
@@ -82,10 +83,6 @@ class Exchange:
                 host = value
         if not self._services.hosts.include(host) and own_path(self.scope) != HEALTH:
             raise problems.UnknownHost
-
-    def _raise_refusal(self) -> None:
-        if REFUSAL in self._connection_scope:
-            raise self._connection_scope[REFUSAL]
 
     def _check_size(self, size: int) -> None:
         """Raise `BodyTooLarge` for a body that is too large, or says that it will be."""
@@ -98,7 +95,8 @@ class Exchange:
             return await self._receive()
         self.leave()  # waiting for the client is no work
         message = await self._receive()
-        self._raise_refusal()
+        if REFUSAL in self._connection_scope:
+            raise self._connection_scope[REFUSAL]
         if message["type"] == "http.disconnect":
             self._gone = True
         elif message["type"] == "http.request":

@@ -1,6 +1,7 @@
 """The catalogue as REST resources."""
 
 from service.domains.catalog.models import Category, Product
+from service.domains.catalog.rules import CategoryRules
 from service.resources.declaration import RestResource, Scopes
 
 CATALOG = Scopes(read="catalog:read", write="catalog:write")
@@ -13,6 +14,7 @@ categories = RestResource(
     filterable=("slug", "name", "created_at"),
     sortable=("created_at", "name"),
     searchable=("name", "description"),
+    hooks=CategoryRules(),
 )
 
 products = RestResource(

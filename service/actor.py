@@ -1,4 +1,4 @@
-"""Who changes rows: the principal of a request, a job or a command. A task inherits it from its creator."""
+"""The actor who changes rows: the principal of a request, a job or a command. Tasks inherit it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,16 +14,16 @@ class Acting(Protocol):
 
     @property
     def actor(self) -> str:
-        """What `created_by`, `updated_by` and row history say."""
+        """The name for `created_by`, `updated_by` and row history."""
 
     @property
     def request_id(self) -> str | None:
-        """The request's id, None outside of requests."""
+        """The request id, or None outside requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Work outside of requests: `job:<name>` or `cli:<command>`."""
+    """The actor outside requests: `job:<name>` or `cli:<command>`."""
 
     actor: str
     request_id: str | None = None
@@ -45,7 +45,7 @@ def name() -> str:
 
 @contextmanager
 def acting_as(acting: Acting) -> Iterator[None]:
-    """All changes within the block are made by this actor."""
+    """Attribute all changes within the block to this actor."""
     token = _current.set(acting)
     try:
         yield

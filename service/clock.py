@@ -1,19 +1,19 @@
-"""The one clock of the service, so that a test can move time."""
+"""The only clock of the service, so that tests can move time."""
 
 import time
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """This instant, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def unix_ms() -> int:
-    """Milliseconds since 1970-01-01T00:00:00Z."""
+    """Return milliseconds since 1970-01-01T00:00:00Z."""
     return time.time_ns() // 1_000_000
 
 
 def monotonic() -> float:
-    """Seconds of a clock that never goes back; for durations and time-outs."""
+    """Return seconds of a clock that never goes back, for durations and timeouts."""
     return time.perf_counter()

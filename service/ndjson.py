@@ -1,4 +1,4 @@
-"""Newline-delimited JSON, as exports, import reports and log lines use it."""
+"""Newline-delimited JSON, for exports, import reports and log lines."""
 
 # U+0085, U+2028 and U+2029, at which some readers split lines (Unicode, section 5.8; Python's `splitlines`).
 _SEPARATORS = (

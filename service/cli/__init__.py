@@ -1,6 +1,6 @@
-"""The service, its schema and its keys.
+"""Serve the API, migrate its database and manage its keys.
 
-Exit codes: 0 success, 1 failure, 2 usage, 3 settings, 4 database not reached, 5 port taken, 6 migration failed,
+Exit codes: 0 success, 1 failure, 2 usage, 3 settings, 4 database unreachable, 5 port taken, 6 migration failed,
 7 database not at the head.
 """
 
@@ -15,7 +15,7 @@ import typer
 
 from service import __version__
 
-# Each command's module, and what of it. Importing all of them takes longer than most of them run.
+# Module and attribute of each command, imported on demand: importing all takes longer than most commands run.
 COMMANDS = {
     "serve": ("serve", "serve"),
     "dev": ("dev", "dev"),
@@ -30,7 +30,7 @@ COMMANDS = {
 
 
 def application(arguments: Sequence[str] = ()) -> typer.Typer:
-    """The command line; only the command that the arguments begin with, where they begin with one."""
+    """Return the command line. If the arguments name a command, only that command is imported."""
     app = typer.Typer(
         name="slipway",
         help=__doc__.replace("\n7", " 7"),
@@ -50,13 +50,13 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
 
 
 def _imported(module: str, attribute: str) -> Any:
-    """What a command consists of, imported without two things that take a fifth of the time.
+    """Import a command without two steps that take a fifth of the time.
 
-    Garbage is not collected, as what imports make is there to stay. And rich is hidden from structlog, which would
-    import all of it for tracebacks that our logs do not use; Typer's help gets it afterwards.
+    Garbage collection is off, because objects made by imports stay alive. And rich is hidden from structlog, which
+    would import it for tracebacks that our logs do not use; Typer's help gets it afterwards.
     """
     modules: dict[str, Any] = sys.modules
-    modules.setdefault("rich", None)  # how Python marks what must not be imported
+    modules.setdefault("rich", None)  # None makes `import rich` fail
     gc.disable()
     try:
         return getattr(import_module(f"service.cli.{module}"), attribute)
@@ -86,6 +86,6 @@ def _end(number: int, _: object) -> None:
 
 def main() -> None:
     """Entry point of the `slipway` command."""
-    # The first process of a container gets only the signals that it handles.
+    # Process 1 of a container gets only the signals that it handles.
     signal.signal(signal.SIGTERM, _end)
     application(sys.argv[1:])()

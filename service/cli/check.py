@@ -1,4 +1,4 @@
-"""`slipway check`: the settings, as the service would see them."""
+"""`slipway check`: print the effective settings."""
 
 import typer
 
@@ -9,9 +9,9 @@ from service.config.check import effective
 
 @exit_with_message
 def check() -> None:
-    """Print the effective settings, secrets masked; refuse wrong and unsafe ones, all reasons at once.
+    """Print the effective settings with secrets masked, or every reason why they are wrong or unsafe.
 
-    Exit codes: 0 good, 3 wrong or unsafe settings, one line for each on standard error.
+    Exit codes: 0 valid, 3 wrong or unsafe settings, with a line for each on standard error.
     """
     for name, value in effective(load_settings()):
         typer.echo(f"{name}={value}")

@@ -1,4 +1,4 @@
-"""Settings of commands: those of the service, or in a checkout the database of a running `make run`."""
+"""Settings of commands: those of the service, or with the database of a `make run` in the same checkout."""
 
 import sys
 from typing import Any
@@ -16,9 +16,7 @@ from service.resources.domain import settings_of
 
 SETTINGS = settings_of(DOMAINS)
 URL = variable("database", "url")
-HINT = (
-    f"no database is configured: start `make run` in this folder, and commands use its database, or set {URL}"
-)
+HINT = f"no database is configured: start `make run` in this folder to use its database, or set {URL}"
 
 
 def load_settings(**arguments: Any) -> Settings:

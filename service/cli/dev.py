@@ -1,4 +1,4 @@
-"""`slipway dev`: the service with a database, a Redis and sample data, on a machine that has none of them."""
+"""`slipway dev`: the service on a developer's machine, with an embedded PostgreSQL and Redis and sample data."""
 
 import asyncio
 import signal
@@ -38,15 +38,14 @@ Port = Annotated[
 AdminPort = Annotated[
     int | None, typer.Option(envvar="ADMIN_PORT", min=1, max=65535, help="Admin port [default: 9000].")
 ]
-Data = Annotated[Path, typer.Option(help="Folder for the data, the keys and the logs of the servers.")]
+Data = Annotated[Path, typer.Option(help="Folder for the data, keys and logs of the servers.")]
 
 
 @exit_with_message
 def dev(*, port: Port = None, admin_port: AdminPort = None, data: Data = FOLDER) -> None:
     """Serve on this machine with an embedded PostgreSQL and Redis and sample data.
 
-    The data stays in the folder. SLIPWAY_DATABASE__URL and SLIPWAY_REDIS__URL name servers to use instead.
-    Ctrl-C stops everything.
+    Ctrl-C stops everything; the data is kept. To use other servers, set SLIPWAY_DATABASE__URL and SLIPWAY_REDIS__URL.
     """
     try:
         with _ended_by_signals(), locked(data.absolute()) as folder:
@@ -77,7 +76,7 @@ def _run(folder: Path, port: int | None, admin_port: int | None) -> None:
 
 
 async def _serve(settings: Settings, welcome: str) -> None:
-    """Serve until a signal comes; show `welcome` when requests are answered."""
+    """Serve until a signal arrives. Prints `welcome` once the service answers requests."""
     app = create_app(settings)
     admin = create_admin_app(app.state.health, metrics=settings.monitoring.metrics)
     greeting = asyncio.create_task(_greet(app.state.lifecycle, welcome))
@@ -88,7 +87,7 @@ async def _serve(settings: Settings, welcome: str) -> None:
 
 
 async def _greet(lifecycle: Lifecycle, welcome: str) -> None:
-    while not lifecycle.started:  # noqa: ASYNC110  # a flag that the probes read; nobody else waits for it
+    while not lifecycle.started:  # noqa: ASYNC110  # a flag for the probes, without an event to wait for
         await asyncio.sleep(POLL_SECONDS)
     typer.echo(welcome)
 
@@ -99,13 +98,13 @@ def _say(line: str) -> None:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind as Ctrl-C does, so that the servers are stopped in order at any point."""
+    """Make SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that the servers are always stopped."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
     def hang_up(_number: int, _frame: FrameType | None) -> None:
-        signal.raise_signal(signal.SIGTERM)  # which the server drains at, once it serves
+        signal.raise_signal(signal.SIGTERM)  # once the server runs, it drains on SIGTERM
 
     before = {number: signal.getsignal(number) for number in SIGNALS}
     signal.signal(signal.SIGTERM, end)
@@ -118,6 +117,6 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _ignore_signals() -> None:
-    """Nothing interrupts the stopping of the servers; each step of it is bounded in time."""
+    """Ignore signals while the servers stop; each step has a timeout."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -1,10 +1,10 @@
-"""Exit codes of the `slipway` command, and the way to end with one clear line."""
+"""Exit codes of the `slipway` command, and the error that ends it with a message."""
 
 from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """0 is success. Scripts may rely on these."""
+    """Exit codes that scripts may rely on. 0 is success."""
 
     FAILED = 1
     USAGE = 2
@@ -16,7 +16,7 @@ class Exit(IntEnum):
 
 
 class CommandError(Exception):
-    """Ends the command: `message` on standard error, line by line, and the exit code."""
+    """Ends the command with `message` on standard error and the exit code."""
 
     def __init__(self, message: str, exit_code: int = Exit.FAILED) -> None:
         super().__init__(message)

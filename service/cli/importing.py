@@ -1,4 +1,4 @@
-"""`slipway import`: items out of a file of newline-delimited JSON, as the export writes it."""
+"""`slipway import`: import items from newline-delimited JSON, the format of exports."""
 
 import asyncio
 import sys
@@ -30,23 +30,25 @@ def import_(
     file: Annotated[Path, typer.Argument(help="The file; - for standard input.", allow_dash=True)],
     errors: Annotated[
         Path | None,
-        typer.Option(help="Write the lines that went wrong here; mended, the file can be imported."),
+        typer.Option(help="Write rejected lines to this file, to correct and import again."),
     ] = None,
-    from_line: Annotated[int, typer.Option(min=1, help="Start at this line, after an interruption.")] = 1,
+    from_line: Annotated[int, typer.Option(min=1, help="Start at this line, to resume an import.")] = 1,
 ) -> None:
-    """Add items from a file with one JSON object a line, plain or gzip.
+    """Import items from a file with one JSON object per line, plain or gzip.
 
-    Items whose id already exists are skipped, so an import of lines with ids can be repeated.
+    Items whose id already exists are skipped, so an import of items with ids can be repeated.
 
-    Exit codes: 0 all lines are imported, 1 some failed, 2 unknown resource, missing file or wrong format,
+    Exit codes: 0 all lines imported, 1 some rejected, 2 unknown resource, missing file or wrong format,
     4 database unreachable or too busy, 7 database not at the head.
     """
     known = [one.path for one in resources_of(DOMAINS)]
     if resource not in known:
-        names = ", ".join(known) or "none at all"
-        raise CommandError(f"there is no resource {resource}, only {names}", Exit.USAGE)
+        names = ", ".join(known) or "none"
+        raise CommandError(f"there is no resource {resource}; resources: {names}", Exit.USAGE)
     if errors is not None and errors.exists() and file.exists() and errors.samefile(file):
-        raise CommandError(f"--errors would overwrite {file}, which is to be imported", Exit.USAGE)
+        raise CommandError(
+            f"--errors would overwrite {file}, the file to import: name another file", Exit.USAGE
+        )
     settings = load_settings(database={"acquire_timeout": 10.0})
     tally = run(_import(settings, resource, file, errors, from_line))
     typer.echo(f"{tally}")

@@ -1,4 +1,4 @@
-"""`slipway keys`: API keys."""
+"""`slipway keys`: create, list and revoke API keys."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -15,19 +15,19 @@ from service.models.api_key import ApiKey
 from service.security.api_keys.commands import NoSuchKeyError, create_key, list_keys, revoke_key
 from service.security.scope_names import SCOPE, describe_unknown
 
-app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
 
 
 @app.command()
 @exit_with_message
 def create(
     name: Annotated[str, typer.Option(help="What the key is for.")],
-    scope: Annotated[list[str], typer.Option(help="A scope, such as orders:read; may be repeated.")],
+    scope: Annotated[list[str], typer.Option(help="A scope, such as orders:read. Repeat for more.")],
     days: Annotated[
         int | None, typer.Option(min=1, max=3650, help="Days until the key expires; without it, never.")
     ] = None,
 ) -> None:
-    """Make a key. It alone is printed on standard output, this once."""
+    """Create a key and print it on standard output. It cannot be shown again."""
     settings = load_settings()
     known = create_app(settings).state.scopes
     shaped = [one for one in scope if SCOPE.fullmatch(one)]  # `create_key` reports the others
@@ -35,7 +35,7 @@ def create(
         raise CommandError("\n".join(unknown), Exit.USAGE)
     expires_at = clock.now() + timedelta(days=days) if days is not None else None
     key, text = run(_create(settings, name=name, scopes=scope, expires_at=expires_at))
-    until = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "without end"
+    until = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "no expiry"
     typer.echo(f"key {key.prefix} with {', '.join(key.scopes)}, {until}; it is not shown again", err=True)
     typer.echo(text)
 
@@ -43,7 +43,7 @@ def create(
 @app.command("list")
 @exit_with_message
 def list_() -> None:
-    """List all keys, oldest first, without their secrets: when they end and, to a minute, were last used."""
+    """List all keys, oldest first, with expiry and last use (to the minute), without secrets."""
     for key in run(_list(load_settings())):
         times = f"ends {_time(key.expires_at)}", f"used {_time(key.last_used_at)}"
         typer.echo("\t".join([key.prefix, _state(key), ",".join(key.scopes), key.name, *times]))
@@ -52,9 +52,9 @@ def list_() -> None:
 @app.command()
 @exit_with_message
 def revoke(
-    prefix: Annotated[str, typer.Argument(help="Prefix of the key, as `keys list` shows it.")],
+    prefix: Annotated[str, typer.Argument(help="Prefix of the key, from `keys list`.")],
 ) -> None:
-    """End a key. It stops working everywhere within SLIPWAY_SECURITY__KEY_CACHE_SECONDS."""
+    """Revoke a key. It stops working everywhere within SLIPWAY_SECURITY__KEY_CACHE_SECONDS."""
     try:
         run(_revoke(load_settings(), prefix))
     except NoSuchKeyError:

@@ -1,4 +1,4 @@
-"""`slipway migrate`: the schema."""
+"""`slipway migrate`: bring the database schema up to date, or check it."""
 
 from typing import Annotated
 
@@ -16,13 +16,13 @@ Start = Annotated[
     typer.Option(
         "--from",
         metavar="REVISION",
-        help="With --sql: start here, and ask no database. `none` is an empty one.",
+        help="With --sql: start at this revision without connecting; `none` is an empty database.",
     ),
 ]
 Wait = Annotated[
     float,
     typer.Option(
-        min=0, max=3600, help="Seconds to wait for the database and its locks (--check: for the head)."
+        min=0, max=3600, help="Seconds to wait for the database and its locks, or with --check for the head."
     ),
 ]
 
@@ -30,30 +30,30 @@ Wait = Annotated[
 @exit_with_message
 def migrate(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; succeed only if the database is at the head.")
+        bool, typer.Option("--check", help="Change nothing; fail unless the database is at the head.")
     ] = False,
     sql: Annotated[
-        bool, typer.Option("--sql", help="Change nothing; print what would be run, as a script for psql.")
+        bool, typer.Option("--sql", help="Change nothing; print the SQL as a script for psql.")
     ] = False,
-    to: Annotated[str, typer.Option(metavar="REVISION", help="Go to this revision, no further.")] = "head",
+    to: Annotated[str, typer.Option(metavar="REVISION", help="Stop at this revision.")] = "head",
     from_: Start = "",
     wait: Wait = 0,
 ) -> None:
-    """Bring the database to the schema of this version. At the head it does nothing, quickly.
+    """Migrate the database to the schema of this version. Does nothing if it is already there.
 
     Refuses a database whose encoding is not UTF8, and migrations with two heads or a duplicate revision id.
 
-    Exit codes: 0 done, 2 no such revision, 3 wrong settings, 4 database not reached, 6 migration failed or refused,
+    Exit codes: 0 done, 2 unknown revision, 3 wrong settings, 4 database unreachable, 6 migration failed or refused,
     7 not at the head.
     """
     if from_ and not sql:
-        raise CommandError("--from goes with --sql", Exit.USAGE)
+        raise CommandError("--from needs --sql", Exit.USAGE)
     if from_ and wait:
-        raise CommandError("--from asks no database, so there is nothing to --wait for", Exit.USAGE)
+        raise CommandError("--from does not connect to a database: omit --wait", Exit.USAGE)
     if check and (sql or to != "head"):
-        raise CommandError("--check goes with neither --sql nor --to", Exit.USAGE)
+        raise CommandError("--check cannot be combined with --sql or --to", Exit.USAGE)
     revisions.revisions()  # refuse contradictory migrations before connecting
-    # What asks no database needs no password either.
+    # Without a connection, no password is needed.
     settings = load_settings(**({"app": {"environment": Environment.TEST}} if from_ else {}))
     if check:
         typer.echo(f"the database is at revision {run(runner.check(settings, wait=wait))}")

@@ -1,4 +1,4 @@
-"""`slipway openapi`: the API's description."""
+"""`slipway openapi`: print the OpenAPI document."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`slipway purge`: what has outlived its use."""
+"""`slipway purge`: delete expired idempotency records."""
 
 import typer
 
@@ -12,9 +12,9 @@ from service.resources.requests.idempotency import IdempotencyStore
 
 @exit_with_message
 def purge() -> None:
-    """Remove stored answers to requests with an Idempotency-Key that are older than they are kept for.
+    """Delete stored responses to requests with an Idempotency-Key, once older than SLIPWAY_APP__IDEMPOTENCY_HOURS.
 
-    Exit codes: 0 done, 4 database not reached, 7 database not at the head.
+    Exit codes: 0 done, 4 database unreachable, 7 database not at the head.
     """
     count = run(_purge(load_settings(database={"acquire_timeout": 10.0})))
     typer.echo(f"{count} expired idempotency records removed")

@@ -1,4 +1,4 @@
-"""What every command does around its work: settings, logs, and errors as one clear line."""
+"""What all commands share: errors as messages and exit codes, and database sessions."""
 
 import asyncio
 import functools
@@ -49,7 +49,7 @@ _PREFIXES: dict[type[Exception], str] = {DatabaseUnavailableError: "the database
 
 
 def exit_with_message(command: Callable[P, T]) -> Callable[P, T]:
-    """End the process with a line on standard error and a documented exit code, instead of a traceback."""
+    """Decorate a command: its errors become lines on standard error and an exit code, not a traceback."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -76,7 +76,7 @@ def _say(*lines: str) -> None:
 
 @asynccontextmanager
 async def session_of(settings: Settings) -> AsyncIterator[AsyncSession]:
-    """An ORM session in one transaction, on connections that are closed at the end.
+    """Yield an ORM session in one transaction, and close its connections at the end.
 
     Raises `NotAtHeadError` if a table or column is missing because migrations are pending. Other pending migrations are
     ignored.

@@ -1,4 +1,4 @@
-"""`slipway seed`: put the sample data of the domains into a database."""
+"""`slipway seed`: load the sample data of the domains."""
 
 import typer
 
@@ -11,9 +11,9 @@ from service.migrations import runner
 
 @exit_with_message
 def seed() -> None:
-    """Load the sample data of each domain that has some. Running it again adds nothing.
+    """Load the sample data of the domains. Rows that exist stay as they are, even if changed or deleted.
 
-    What exists stays as it is, even if it was changed or deleted. The database must be at the head.
+    The database must be at the head.
     """
     for line in run(_seed(load_settings())) or ["no domain has sample data"]:
         typer.echo(line)

@@ -1,4 +1,4 @@
-"""`slipway serve`: the service itself."""
+"""`slipway serve`: run the service."""
 
 import uvloop
 
@@ -18,7 +18,7 @@ from service.observability import logs
 def serve() -> None:
     """Serve the API and the admin port until SIGTERM.
 
-    A database that cannot be reached does not end it: it is not ready, and goes on trying.
+    While the database is unreachable, the service is not ready and keeps trying to connect.
     """
     run_server(load(SETTINGS))
 
@@ -27,9 +27,9 @@ def run_server(settings: Settings) -> None:
     """Serve until a signal arrives, in this process or in as many workers as configured. Raises `PortTakenError`
     or `ScriptsError`."""
     logs.configure(settings.logging)
-    revisions.revisions()  # or each worker would fail separately
+    revisions.revisions()  # here, so that workers do not fail one by one
     if settings.server.workers > 1:
-        from service.http.server import workers  # noqa: PLC0415  # a single process does without gunicorn
+        from service.http.server import workers  # noqa: PLC0415  # gunicorn is needed for several workers only
 
         workers.run(lambda: _applications(settings), settings.server)
         return

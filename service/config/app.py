@@ -20,4 +20,5 @@ class AppSettings(Group):
     environment: Environment = Environment.PRODUCTION
     """`production` refuses unsafe settings; `development` and `test` allow them."""
     idempotency_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24.0
-    """Hours that the answer to a request with an `Idempotency-Key` is kept."""
+    """Hours that the response to a request with an `Idempotency-Key` is stored. Raise it for clients that retry
+    later."""

@@ -1,4 +1,4 @@
-"""Where PostgreSQL is, and how long the service waits for it."""
+"""Connection to PostgreSQL, pool sizes and timeouts."""
 
 from typing import Annotated, Literal
 
@@ -18,44 +18,48 @@ class DatabaseSettings(Group):
     name: str = "slipway"
     """Name of the database."""
     user: str = "slipway"
-    """Role that the service logs in as; of `slipway migrate`, the role that owns the tables."""
+    """Role that the service logs in as. `slipway migrate` needs the role that owns the tables."""
     app_role: Annotated[str, Field(max_length=63)] = ""
-    """Role of the service, if `slipway migrate` runs as the owner of the tables: the command grants this role what the
-    service needs, and no more. Empty: nothing is granted."""
+    """Role of the service, if `slipway migrate` runs as another role, the owner of the tables. The command grants it
+    the least privileges that the service needs. Empty: no grants."""
     app_password: SecretStr = SecretStr("")
-    """Password of `app_role`, in ASCII: `slipway migrate` then creates the role, or sets its password. Empty: the role
-    must already exist."""
+    """Password of `app_role`, in ASCII. `slipway migrate` creates the role or sets its password. Empty: the role must
+    already exist."""
     password: SecretStr = SecretStr("")
-    """Password of the role. In a secret file it is re-read for every new connection."""
+    """Password of the role. A secret file is re-read for every new connection, so rotation needs no restart."""
     ssl: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
-    """TLS to PostgreSQL, as libpq's `sslmode`; `sslmode` in the URL takes precedence."""
+    """TLS mode, as in libpq's `sslmode`. Use `verify-full` over untrusted networks. `sslmode` in the URL takes
+    precedence."""
     ssl_root_cert: FilePath | None = None
-    """File with the CA certificates that verify PostgreSQL's; without one, the system's. In a URL: `sslrootcert`."""
+    """File with the CA certificates that verify PostgreSQL's certificate; default: the system's. In a URL:
+    `sslrootcert`."""
     pool_min: Annotated[int, Field(ge=0, le=64)] = 2
-    """Connections that each process keeps open."""
+    """Connections that each process keeps open. Raise it if bursts wait for new connections."""
     pool_max: Annotated[int, Field(ge=1, le=64)] = 8
-    """Most connections in each process's fast pool."""
+    """Maximum number of connections in each process's fast pool, which generated routes use."""
     session_pool: Annotated[int, Field(ge=1, le=64)] = 2
-    """Most connections for ORM sessions in each process, in addition to the fast pool."""
+    """Maximum number of connections for ORM sessions in each process, in addition to the fast pool. Raise it if
+    hand-written routes wait for connections."""
     acquire_timeout: Annotated[float, Field(gt=0, le=60)] = 0.25
     """Seconds a request waits for a connection before it gets 503."""
     connect_timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
-    """Seconds that an attempt to connect may take."""
+    """Seconds after which an attempt to connect fails."""
     idle_lifetime: Annotated[float, Field(ge=0, le=86400)] = 300.0
-    """Seconds after which an idle connection of the pool is closed; 0 keeps it open."""
+    """Seconds after which an idle connection of the pool is closed; 0: never. Keep it below idle timeouts of firewalls
+    and proxies."""
     statement_timeout: Annotated[float, Field(gt=0, le=3600)] = 5.0
-    """Seconds a statement may run."""
+    """Seconds after which the server cancels a statement."""
     lock_timeout: Annotated[float, Field(gt=0, le=3600)] = 2.0
-    """Seconds a statement may wait for a lock."""
+    """Seconds after which the server cancels a statement that waits for a lock."""
     idle_in_transaction_timeout: Annotated[float, Field(gt=0, le=3600)] = 10.0
-    """Seconds a transaction may sit idle before the server ends it."""
+    """Seconds after which the server ends a transaction that sits idle."""
     migration_lock_timeout: Annotated[float, Field(gt=0, le=3600)] = 0.2
     """Seconds that a migration waits for a table lock in one attempt. Requests for the table queue behind it meanwhile,
     so keep it below `acquire_timeout`. Above PostgreSQL's `deadlock_timeout` (1 s) it cancels a blocking autovacuum.
     With `slipway migrate --wait`, the migration retries."""
     pgbouncer: bool = False
-    """The server is PgBouncer in transaction mode: each statement runs in a transaction, none is prepared, and the role
-    sets the timeouts (`ALTER ROLE … SET statement_timeout`)."""
+    """Set it if the server is PgBouncer in transaction mode. Each statement then runs in a transaction, nothing is
+    prepared, and the timeouts above are not sent: set them on the role (`ALTER ROLE … SET statement_timeout`)."""
 
     @field_validator("app_password")
     @classmethod

@@ -1,4 +1,4 @@
-"""Values given as text: lists separated by commas, or lists and objects as JSON."""
+"""Decodes values given as text: comma-separated lists, and lists and objects as JSON."""
 
 import types
 from typing import Any, Union, get_args, get_origin
@@ -14,7 +14,7 @@ _NAMES = {tuple: "list", dict: "object"}
 def decode(text: str, field: FieldInfo) -> Any:
     """Return the list or object in the text of a field; for any other field, the text itself.
 
-    Raises `ValueError` for malformed JSON; the message shows the right form, but nothing of the text.
+    Raises `ValueError` for malformed JSON; the message shows the expected form and none of the text.
     """
     kind, items = _container(field.annotation)
     if kind is None:
@@ -41,7 +41,7 @@ def is_list(field: FieldInfo) -> bool:
 
 
 def _container(annotation: Any) -> tuple[Any, Any]:
-    """`(tuple, its items' type)`, `(dict, …)`, or `(None, None)` for a scalar."""
+    """Return `(tuple, type of its items)`, `(dict, …)`, or `(None, None)` for a scalar."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         found = [_container(one) for one in arguments]

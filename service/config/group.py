@@ -1,4 +1,4 @@
-"""What groups of settings are made of."""
+"""The base class of settings groups."""
 
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 
 
 class Group(BaseModel):
-    """One group of settings. A field that does not exist is an error, never ignored."""
+    """One group of settings. An unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 

@@ -10,7 +10,7 @@ from service.config.group import Group
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine only."""
+    """Whether the host of a URL is this machine."""
     return urlsplit(url).hostname in {"127.0.0.1", "::1", "localhost"}
 
 
@@ -18,11 +18,11 @@ class IssuerSettings(Group):
     """One issuer of bearer tokens (OpenID Connect Discovery 1.0, RFC 9068)."""
 
     issuer: Annotated[str, Field(max_length=250)]
-    """URL of the issuer, exactly as in the claim `iss`; at most 250 characters."""
+    """URL of the issuer, exactly as in the claim `iss`; up to 250 characters."""
     audience: str
-    """What the claim `aud` must name: this API."""
+    """Audience of this API, which the claim `aud` must contain."""
     jwks_url: str | None = None
-    """Where its keys are; without it the issuer's discovery document says."""
+    """URL of the issuer's keys (JWKS). Default: the one in its discovery document."""
     algorithms: tuple[
         Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"], ...
     ] = (
@@ -31,15 +31,15 @@ class IssuerSettings(Group):
         "ES256",
         "EdDSA",
     )
-    """Signature algorithms that are accepted; never one with a shared secret."""
+    """Accepted signature algorithms. None with a shared secret is possible."""
     token_types: tuple[str, ...] = ("at+jwt", "JWT", "")
-    """Values of the header `typ` that are accepted, in any case; empty for none."""
+    """Accepted values of the header `typ`, case-insensitive; an empty string accepts tokens without it."""
     scope_claims: tuple[str, ...] = ("scope", "scp")
-    """Claims that hold scopes, as a list or separated by spaces; dots lead into objects."""
+    """Claims that hold scopes, as a list or separated by spaces. Use dots for nested claims."""
     roles_claim: str | None = None
     """Claim that holds roles, such as `realm_access.roles`."""
     role_scopes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Scopes that each role brings."""
+    """Scopes that each role grants."""
 
     @field_validator("role_scopes", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""What the service measures about itself."""
+"""Metrics."""
 
 from typing import Annotated
 
@@ -9,11 +9,11 @@ from service.config.group import Group
 
 class MonitoringSettings(Group):
     metrics: bool = True
-    """Count and time requests, and serve `/metrics` on the admin port."""
+    """Collect metrics of requests, and serve `/metrics` on the admin port."""
     duration_buckets: tuple[Annotated[float, Field(gt=0)], ...] = (
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
     )  # fmt: skip
-    """Upper bounds, in seconds, of the buckets of request durations, separated by commas."""
+    """Upper bounds of the histogram buckets for request durations, in seconds, ascending."""
 
     @field_validator("duration_buckets")
     @classmethod

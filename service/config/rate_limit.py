@@ -1,4 +1,4 @@
-"""How many requests a caller may make."""
+"""Rate limits of each caller."""
 
 from typing import Annotated
 
@@ -9,13 +9,13 @@ from service.config.group import Group
 
 class RateLimitSettings(Group):
     enabled: bool = True
-    """Limit the requests of every caller."""
+    """Limit the number of requests of each caller."""
     requests: Annotated[int, Field(ge=1, le=1_000_000)] = 6000
-    """Requests a caller may make in one window; also the largest burst."""
+    """Requests that a caller may make per window, and the largest burst."""
     writes: Annotated[int, Field(ge=1, le=1_000_000)] = 3000
-    """How many of these requests may change something."""
+    """Requests per window that may be writes (`POST`, `PUT`, `PATCH`, `DELETE`)."""
     auth_failures: Annotated[int, Field(ge=1, le=1_000_000)] = 60
-    """Wrong credentials that a client address may send in one window; after that, none of its credentials are
-    checked."""
+    """Failed authentications that a client address may cause per window. Further requests with credentials are refused
+    unchecked."""
     window: Annotated[int, Field(ge=1, le=86400)] = 60
-    """Length of a window in seconds."""
+    """Length of the window, in seconds."""

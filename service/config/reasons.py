@@ -1,6 +1,6 @@
-"""One line for each wrong setting: the variable, the entry and member of a list, and what the value must be.
+"""Formats errors of settings: one line each, with the variable, the place in a list, and what the value must be.
 
-No line holds a value: it may be a secret that was pasted into the wrong place.
+The lines never show the value, which may be a secret in the wrong place.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ _BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal",
 _WORDS = {Ge: "at least", Gt: "over", Le: "at most", Lt: "under"}
 _FIXED = {
     "missing": "is missing",
-    "extra_forbidden": "there is no such member",
+    "extra_forbidden": "is unknown",
     "bool_parsing": "must be true or false",
     "path_not_file": "must be the path of a file that exists",
     "string_type": "must be text",
@@ -30,7 +30,7 @@ _FIXED = {
 
 
 def variable(*path: str) -> str:
-    """The environment variable of a field: `variable("database", "host")` is `SLIPWAY_DATABASE__HOST`."""
+    """Return the environment variable of a field: `variable("database", "host")` is `SLIPWAY_DATABASE__HOST`."""
     return PREFIX + "__".join(path).upper()
 
 
@@ -47,7 +47,7 @@ def is_unknown(error: ErrorDetails) -> bool:
 def _line(error: ErrorDetails, settings: type[Settings]) -> str:
     group, *path = error["loc"]
     if not path:
-        return f"{variable(str(group))}: must be an object, with the fields of the group"
+        return f"{variable(str(group))}: must be a JSON object with the fields of the group"
     field = _field(settings, str(group), str(path[0]))
     place = variable(str(group), str(path[0])) + _place(field, path[1:])
     return f"{place}: {_message(error, field if len(path) == 1 else None)}"

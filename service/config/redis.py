@@ -1,4 +1,4 @@
-"""Where Redis is, and how long the service waits for it."""
+"""Connection to Redis and timeouts."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from service.config.urls import check_redis_database, checked_url
 
 class RedisSettings(Group):
     enabled: bool = True
-    """Use Redis. Without it, each process counts limits for itself."""
+    """Use Redis. Without it, each process applies rate limits on its own."""
     url: SecretStr | None = None
     """`redis://:password@host:port/0`, `rediss://…` or `unix://…`; overrides the parts below."""
     host: str = "127.0.0.1"
@@ -19,21 +19,22 @@ class RedisSettings(Group):
     port: Port = 6379
     """Port of Redis."""
     tls: bool = False
-    """TLS to Redis, with a verified certificate; in a URL: `rediss`."""
+    """Connect with TLS and verify the certificate. In a URL: `rediss`."""
     root_cert: FilePath | None = None
-    """File with the CA certificates that verify Redis's; without one, the system's."""
+    """File with the CA certificates that verify Redis's certificate; default: the system's."""
     database: Annotated[int, Field(ge=0, le=65535)] = 0
     """Number of the logical database."""
     password: SecretStr = SecretStr("")
-    """Password of Redis. In a secret file it is re-read for every new connection."""
+    """Password of Redis. A secret file is re-read for every new connection, so rotation needs no restart."""
     connect_timeout: Annotated[float, Field(gt=0, le=60)] = 2.0
-    """Seconds that an attempt to connect may take: TCP, TLS and login. No request waits for it; meanwhile each process
-    counts limits for itself."""
+    """Seconds after which an attempt to connect fails: TCP, TLS and login. No request waits for it: until Redis is
+    connected, each process applies rate limits on its own."""
     timeout: Annotated[float, Field(gt=0, le=10)] = 0.05
-    """Seconds that a Redis command may take on an open connection; there is no retry. A write counts towards two
-    limits, so it waits at most twice as long. Raise it if the round trip to Redis takes longer."""
+    """Seconds after which a Redis command fails; there is no retry. A write counts towards two limits, so it waits up
+    to twice as long. Raise it if the round trip to Redis takes longer."""
     retry_after: Annotated[float, Field(gt=0, le=300)] = 2.0
-    """Seconds between two attempts to reach Redis after a failure; meanwhile each process counts limits for itself."""
+    """Seconds between attempts to reach Redis after a failure. Meanwhile each process applies rate limits on its
+    own."""
 
     @field_validator("url")
     @classmethod

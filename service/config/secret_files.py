@@ -16,7 +16,7 @@ def current_password(group: str, setting: SecretStr) -> str:
 
 def current_secret(group: str, name: str, setting: SecretStr) -> str:
     """Return the current content of the secret file, so that rotation needs no restart. Without a file, or if the
-    environment sets the value, return the value from the start."""
+    environment sets the value, return the value read at start-up."""
     folder = os.environ.get(SECRETS_DIR)
     if folder and not environment().values.get(f"{group}__{name}", "").strip():
         with contextlib.suppress(OSError, UnicodeDecodeError):

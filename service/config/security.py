@@ -1,4 +1,4 @@
-"""Who may call the API."""
+"""Authentication, signing keys, CORS and host names."""
 
 import re
 from typing import Annotated, Literal
@@ -28,34 +28,34 @@ def _origin(text: str) -> str | None:
 
 class SecuritySettings(Group):
     secret_key: SecretStr = SecretStr("")
-    """Signs page cursors; at least 32 characters, the same for all replicas. A changed secret file is re-read within
-    a second."""
+    """Key that signs page cursors: at least 32 characters, the same for all replicas. A changed secret file takes
+    effect within a second."""
     previous_secret_key: SecretStr = SecretStr("")
-    """Second key whose signatures are accepted but that signs nothing: the old or the next key during a rotation.
-    Empty: none. A changed secret file is re-read within a second."""
+    """Second key whose signatures are accepted but that signs nothing. Set it to the old or the next key during a
+    rotation. A changed secret file takes effect within a second."""
     anonymous: Literal["none", "read", "write"] = "none"
-    """What a caller without credentials may do. `write` is refused in production."""
+    """What callers without credentials may do. `write` is refused in production."""
     key_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 0.8
-    """Seconds that a verified API key is cached; a revoked key may work for that long."""
+    """Seconds that a verified API key is cached. A revoked key may work for that long."""
     cors_origins: Annotated[
         tuple[str, ...], Field(examples=["https://shop.example,https://desk.example"])
     ] = ()
-    """Origins whose pages may call the API: `https://shop.example,https://desk.example`."""
+    """Origins whose pages may call the API (CORS): `https://shop.example,https://desk.example`."""
     issuers: Annotated[
         tuple[IssuerSettings, ...],
         Field(examples=['[{"issuer": "https://id.example", "audience": "slipway"}]']),
     ] = ()
     """Issuers of bearer tokens, as a JSON list: `[{"issuer": "https://id.example", "audience": "slipway"}]`."""
     trusted_hosts: Annotated[tuple[str, ...], Field(examples=["api.example,*.shop.example"])] = ()
-    """Host names that the public port accepts: `api.example,*.shop.example`; empty: all. `/health` accepts any name."""
+    """Host names that the public port accepts: `api.example,*.shop.example`. Empty: all. `/health` accepts any name."""
     token_leeway: Annotated[float, Field(ge=0, le=300)] = 30.0
-    """Seconds that an issuer's clock may differ."""
+    """Seconds that an issuer's clock may differ from ours when `exp`, `nbf` and `iat` are checked."""
     jwks_refresh: Annotated[float, Field(ge=1, le=86400)] = 300.0
-    """Seconds after which an issuer's keys are refreshed in the background."""
+    """Seconds after which an issuer's keys are fetched again, in the background."""
     jwks_cooldown: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
-    """Least seconds between two fetches of an issuer's keys, even if tokens name unknown keys."""
+    """Minimum seconds between fetches of an issuer's keys, even if tokens name unknown keys."""
     jwks_max_age: Annotated[float, Field(ge=1, le=7 * 86400)] = 86400.0
-    """Seconds that keys stay valid while the issuer is unreachable."""
+    """Seconds that fetched keys stay valid while the issuer is unreachable."""
 
     def current_keys(self) -> tuple[str, ...]:
         """Return the current signing key, then the second accepted key, if any."""

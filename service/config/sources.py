@@ -1,6 +1,6 @@
-"""The sources of values: environment, secret files and `.env`, all as text by name of the setting.
+"""The sources of settings: environment, secret files and `.env`. Each maps names of settings to text.
 
-An empty text counts as unset in every source, so a template may leave a variable empty.
+An empty value counts as unset in every source, so a template may leave a variable empty.
 """
 
 import os
@@ -102,9 +102,9 @@ def _files(folder: Path) -> Iterator[Path]:
 def _secret(file: Path, folder: Path) -> str:
     """Return the text of a secret file, stripped. Raises `ValueError` for a file that cannot be a secret."""
     if not file.resolve().is_relative_to(folder.resolve()):
-        raise ValueError("it leads out of the folder")
+        raise ValueError("the symlink points outside the folder")
     if file.stat().st_size > _LARGEST_FILE:
-        raise ValueError("it is larger than 1 MiB")
+        raise ValueError("the file is larger than 1 MiB")
     return file.read_text("utf-8").strip()
 
 
@@ -136,9 +136,9 @@ class TextSource(PydanticBaseSettingsSource):
         try:
             value = orjson.loads(text or b"{}")
         except orjson.JSONDecodeError:
-            self.faults.append(f"{variable}: is not JSON; set its fields one by one")
+            self.faults.append(f"{variable}: is not JSON: set its fields one by one, as {variable}__<FIELD>")
             return {}
         if not isinstance(value, dict):
-            self.faults.append(f"{variable}: must be an object, with the fields of the group")
+            self.faults.append(f"{variable}: must be a JSON object with the fields of the group")
             return {}
         return value

@@ -1,4 +1,4 @@
-"""URLs of servers."""
+"""Checks URLs of PostgreSQL and Redis."""
 
 from urllib.parse import SplitResult, parse_qs, urlsplit
 

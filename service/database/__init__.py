@@ -1,4 +1,4 @@
-"""Access to PostgreSQL: the fast pool for single statements, and ORM sessions for ordinary code."""
+"""Access to PostgreSQL: a fast pool for single statements, and ORM sessions for ordinary code."""
 
 from service.database.connect import is_closed
 from service.database.database import Database

@@ -15,7 +15,7 @@ from service.database.errors import CONNECTION_ERRORS, CommandTimeoutError
 
 # How asyncpg ends a transaction or a savepoint. The actor is set before a savepoint: its rollback would undo it.
 _ENDS = ("COMMIT", "ROLLBACK", "RELEASE")
-SILENCE_SECONDS = 1.0  # that other hosts get once one has answered
+SILENCE_SECONDS = 1.0  # time for the other hosts once one has answered
 
 
 Method = Callable[..., Awaitable[Any]]
@@ -114,11 +114,11 @@ def terminate(connection: asyncpg.Connection) -> None:
 
 
 def connect_options(settings: Settings) -> dict[str, Any]:
-    """Arguments for `asyncpg.connect`: where, who, time-outs, application name."""
+    """Return the arguments of `asyncpg.connect`: host, role, timeouts and application name."""
     db = settings.database
     options: dict[str, Any] = {
         "timeout": db.connect_timeout,
-        "command_timeout": db.statement_timeout + 1,  # for a server that has gone silent
+        "command_timeout": db.statement_timeout + 1,  # for a server that no longer answers
         "connection_class": Connection,
     }
     if db.url is not None:
@@ -130,7 +130,7 @@ def connect_options(settings: Settings) -> dict[str, Any]:
             "port": [db.port] * len(hosts),
             "database": db.name,
             "user": db.user,
-            "password": settings.database_password,  # called at each connect: a rotated file needs no restart
+            "password": settings.database_password,  # called for every connection, so rotation needs no restart
         }
         if len(hosts) > 1:
             options["target_session_attrs"] = "read-write"
@@ -158,8 +158,7 @@ def _ms(seconds: float) -> str:
 async def connect(settings: Settings) -> asyncpg.Connection:
     """Return a connection; with several hosts, to the one that accepts writes. Raises one of `CONNECTION_ERRORS`.
 
-    All hosts are asked at once. One after the other, a host that has gone silent would use up the time of those
-    behind it.
+    It tries all hosts concurrently: in sequence, a host that does not answer would use up the time of the others.
     """
     options = connect_options(settings)
     hosts = options.get("host", [])
@@ -182,10 +181,10 @@ async def connect(settings: Settings) -> asyncpg.Connection:
 
 
 async def _first(attempts: list[asyncio.Task[asyncpg.Connection]]) -> asyncpg.Connection:
-    """The connection that is made first. Raises the last error when there is none.
+    """Return the first connection that succeeds. Raises the last error if all fail.
 
-    Once a host has answered, the silent ones get a moment only: it may be a standby that is promoted right now, and
-    has to be asked anew.
+    Once a host has answered, the others get only a moment: it may be a standby that is being promoted, which the caller
+    must try again.
     """
     pending, patience = set(attempts), None
     error: BaseException = TimeoutError()

@@ -1,4 +1,4 @@
-"""Errors between this process and PostgreSQL, and the library errors that mean them."""
+"""Errors of database access, and the library errors behind them."""
 
 import asyncpg
 
@@ -20,7 +20,7 @@ CONNECTION_ERRORS = (
 
 
 class DatabaseUnavailableError(Exception):
-    """No connection in time, or the server is gone. The message holds no secret; the caller may try again."""
+    """No connection in time, or the server is unreachable. The message holds no secret; the caller may retry."""
 
 
 class ConnectionLostError(DatabaseUnavailableError):

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_FIRST, RETRY_MOST = 0.1, 1.0
 REFILL_SECONDS = 1.0
-START_SECONDS = 2.0  # most time that a start waits for the first connections
+START_SECONDS = 2.0  # how long `start` waits for the first connections
 CHECK_SECONDS = 0.01  # between two checks for a returned connection
 
 
@@ -43,7 +43,7 @@ class FastPool:
         self._late_connects: set[asyncio.Task[None]] = set()
         self._waiters: deque[asyncio.Future[None]] = deque()  # for a returned connection
         self._first_attempt = asyncio.Event()  # the first attempt to fill it is over
-        self.warm = False  # the pool was filled once: the first requests find connections
+        self.warm = False  # whether the pool has been filled once
 
     @property
     def pool(self) -> asyncpg.Pool:
@@ -102,7 +102,7 @@ class FastPool:
                 )
                 log.warning(event, reason=reason, retry_in=round(pause, 1))
                 self._first_attempt.set()
-                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, not a secret
                 pause = min(pause * 2, RETRY_MOST)
             else:
                 self._first_attempt.set()
@@ -215,7 +215,7 @@ class FastPool:
                 raise out_of_resources(error) from error
             raise
         finally:
-            if generation != self._connector.generation:  # expired meanwhile: an orderly close may take long
+            if generation != self._connector.generation:  # expired meanwhile: a graceful close may take long
                 terminate(connection)
             with contextlib.suppress(*CONNECTION_ERRORS):  # a failed release does not undo the block's work
                 await self.pool.release(connection, timeout=self._limits.acquire_timeout)

@@ -1,6 +1,6 @@
-"""A server that lacks resources: disk, memory, or access to its files.
+"""Errors of a server that lacks disk, memory or access to its files.
 
-PostgreSQL reports it with SQLSTATE classes 53 and 58 (appendix A of its manual). The statement is correct and may
+PostgreSQL reports them with SQLSTATE classes 53 and 58 (appendix A of its manual). The statement is correct and may
 succeed later.
 """
 
@@ -34,7 +34,7 @@ class _Throttle:
         return True
 
     def take(self, sqlstate: str) -> int:
-        """Return the number of errors since the last line, when another is due."""
+        """Return the number of errors since the last log line, and reset it."""
         return self._since.pop(sqlstate)
 
 

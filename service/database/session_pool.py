@@ -36,7 +36,7 @@ def _connection_is_closed(context: ExceptionContext) -> bool:
 
 
 def _lost_in_session(context: ExceptionContext) -> ConnectionLostError | None:
-    """Return the error to raise instead if a database call of an ORM session shows that the connection is gone.
+    """Return the error to raise instead if a database call of an ORM session shows that the connection is lost.
 
     Only this hook can tell: code in the block of a session may raise the same errors for other reasons.
     """
@@ -62,7 +62,7 @@ def _set_actor(connection: sa.Connection, *_: Any) -> None:
 
 
 class SessionPool:
-    """Creates ORM sessions. `expire` is called if the server turns out to be gone."""
+    """Creates ORM sessions. `expire` is called if a connection is lost."""
 
     def __init__(
         self, settings: Settings, connector: Connector, *, expire: Callable[[], Awaitable[None]]

@@ -1,4 +1,4 @@
-"""TLS to servers that this process calls: whom it believes."""
+"""TLS to PostgreSQL: which certificates to trust."""
 
 import ssl
 
@@ -8,10 +8,10 @@ VERIFIED = ("verify-ca", "verify-full")
 
 
 def ssl_argument(settings: DatabaseSettings) -> ssl.SSLContext | str:
-    """asyncpg's argument `ssl`: a mode by its name, or a context that verifies.
+    """Return asyncpg's argument `ssl`: the name of a mode, or a context that verifies certificates.
 
-    As with libpq, `require` verifies too once a root certificate is named. Unlike it, `verify-ca` and `verify-full`
-    believe the system's authorities where none is.
+    As with libpq, `require` also verifies if a root certificate is given. Unlike with libpq, `verify-ca` and
+    `verify-full` trust the system's certificates if none is.
     """
     root = settings.ssl_root_cert
     if root is None and settings.ssl not in VERIFIED:

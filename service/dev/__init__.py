@@ -1,1 +1,1 @@
-"""Servers for a machine that has none: PostgreSQL and Redis out of wheels, for `slipway dev` and tests."""
+"""Embedded PostgreSQL and Redis for `slipway dev` and the tests. Their programs come from wheels."""

@@ -1,4 +1,4 @@
-"""What `slipway dev` shows when the service is ready."""
+"""The text that `slipway dev` prints when the service is ready."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from service.resources.domain import Example
 
 
 def banner(settings: Settings, quick_start: QuickStart, folder: Path) -> str:
-    """Return the addresses, the key, and commands that work when pasted into a shell."""
+    """Return the addresses, the API key, and commands to paste into a shell."""
     base = _address(settings.server.host, settings.server.port)
     admin = _address(settings.server.admin_host, settings.server.admin_port)
     key = f"-H 'X-API-Key: {quick_start.api_key}'"
@@ -30,7 +30,7 @@ def banner(settings: Settings, quick_start: QuickStart, folder: Path) -> str:
 
 
 def _curl(example: Example, key: str, base: str) -> list[str]:
-    """Return the lines of a command that makes the request."""
+    """Return the lines of the curl command for an example request."""
     if not example.body:
         return [f"  curl {key} \\", f"    '{base}/{example.path}'", ""]
     return [
@@ -42,6 +42,6 @@ def _curl(example: Example, key: str, base: str) -> list[str]:
 
 
 def _address(host: str, port: int) -> str:
-    """Return the URL to reach a listener by, from this machine."""
+    """Return the URL of a listener as seen from this machine."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{reachable}:{port}"

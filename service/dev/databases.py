@@ -1,4 +1,4 @@
-"""Databases of a PostgreSQL server: make, drop, list."""
+"""Create and drop databases of a PostgreSQL server."""
 
 import asyncpg
 
@@ -8,7 +8,7 @@ def _quoted(name: str) -> str:
 
 
 async def create_database(server: str, name: str, *, template: str | None = None) -> None:
-    """Create a database, from a template if one is named; one that exists already is left as it is."""
+    """Create a database, from a template if one is named. Does nothing if the database exists."""
     connection = await asyncpg.connect(server)
     try:
         await connection.execute(
@@ -21,7 +21,7 @@ async def create_database(server: str, name: str, *, template: str | None = None
 
 
 async def drop_database(server: str, name: str) -> None:
-    """Drop a database and whoever is connected to it. One that does not exist is no error."""
+    """Drop a database and end its connections. Does nothing if the database does not exist."""
     connection = await asyncpg.connect(server)
     try:
         await connection.execute(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")

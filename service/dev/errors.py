@@ -1,22 +1,22 @@
-"""What goes wrong with a local server. Each message is one line that says what to do."""
+"""Errors of embedded servers. Each message is one line that says what to do."""
 
 from pathlib import Path
 
 
 class LocalServerError(Exception):
-    """A local server cannot run."""
+    """An embedded server cannot run."""
 
 
 class FolderInUseError(LocalServerError):
-    """Another process serves from this folder."""
+    """Another process uses this data folder."""
 
 
 class PortInUseError(LocalServerError):
-    """Another program listens where the service should."""
+    """Another program listens on a port of the service."""
 
 
 def last_lines(log: Path, count: int = 5) -> str:
-    """Return the end of a server's log in one line, to be shown as the reason of a failure."""
+    """Return the last lines of a server's log, joined into one, for an error message."""
     try:
         lines = log.read_text(errors="replace").strip().splitlines()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The database of a running `slipway dev`, for other commands in the same checkout."""
+"""Lets commands find a running `slipway dev` in the same checkout, and use its database."""
 
 import fcntl
 import json
@@ -30,7 +30,7 @@ class Instance:
 
 @contextmanager
 def published(folder: Path, settings: Settings) -> Iterator[None]:
-    """Write the record for `find`, with passwords, to a file that only its owner can read."""
+    """Within the block, `find` finds this instance. The file holds passwords; only its owner can read it."""
     file = folder / FILE
     given = {name: _plain(getattr(settings.database, name)) for name in settings.database.model_fields_set}
     write_private_file(file, json.dumps({"database": given}) + "\n")
@@ -41,7 +41,7 @@ def published(folder: Path, settings: Settings) -> Iterator[None]:
 
 
 def find(folder: Path) -> Instance | None:
-    """Return the `slipway dev` running in this folder, or None. Ignores the file of a killed one."""
+    """Return the `slipway dev` running in this folder, or None. Ignores the file of a killed process."""
     folder = folder.absolute()
     told = read_secret(folder / FILE)
     if told is None or not _held(folder / "lock"):
@@ -50,7 +50,7 @@ def find(folder: Path) -> Instance | None:
 
 
 def database_address(settings: Settings) -> str:
-    """Return the URL of the database without the password."""
+    """Return the URL of the database, without the password."""
     database = settings.database
     if database.url is None:
         return f"postgresql://{database.user}@{database.host}:{database.port}/{database.name}"
@@ -60,7 +60,7 @@ def database_address(settings: Settings) -> str:
 
 
 def _held(file: Path) -> bool:
-    """Whether a process holds the lock of `locked`."""
+    """Whether a process holds the lock that `data_folder.locked` takes."""
     with file.open() as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,9 +1,9 @@
-"""Becomes a server program that does not outlive its parent. Run as a script, it imports none of the package.
+"""Executes a server program that ends with its parent. Runs as a script and imports nothing of the package.
 
     python -I -S launch.py '{"parent": 1, "signal": 2, "uid": null, "gid": null, "bypass_permissions": false}' PROGRAM …
 
-A script of its own, because what it does must happen between fork and exec, where running Python code in the
-parent's copy is unsafe once the parent has threads.
+It is a separate script because its work belongs between fork and exec, where running Python in a copy of a parent with
+threads is unsafe.
 """
 
 import ctypes
@@ -18,15 +18,15 @@ CAPABILITY_VERSION_3 = 0x20080522
 
 
 def drop_privileges(uid: int, gid: int, *, bypass_permissions: bool) -> None:
-    """Become `uid`. With `bypass_permissions`, keep the right to pass folders that are closed to that user.
+    """Become `uid`. With `bypass_permissions`, keep CAP_DAC_OVERRIDE, so that file permissions do not apply.
 
-    A checkout in root's home is such a folder; the other way would be to open every folder on the way to all.
-    Where the kernel does not grant it, nothing happens here, and the server reports what it cannot read.
+    A checkout in root's home needs it; the alternative would be to open its parent folders to all users. If the kernel
+    does not grant it, the server reports the files that it cannot read.
     """
     libc = ctypes.CDLL(None)
     if bypass_permissions:
         libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
-        # Or else access(2), by which PostgreSQL looks at its programs, leaves capabilities out of user.
+        # Without it, access(2) ignores capabilities, and PostgreSQL checks its programs with access(2).
         libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setgid(gid)
@@ -39,17 +39,17 @@ def drop_privileges(uid: int, gid: int, *, bypass_permissions: bool) -> None:
 
 
 def die_with_parent(parent: int, signal: int) -> None:
-    """Have the kernel send `signal` when the parent dies (Linux). Exit when it is dead already.
+    """Have the kernel send `signal` when the parent dies (Linux). Exit if the parent is already dead.
 
-    Must come after every change of identity: the kernel forgets the wish then (prctl(2), PR_SET_PDEATHSIG).
+    Call it after every change of user: that clears the setting (prctl(2), PR_SET_PDEATHSIG).
     """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0)
     if os.getppid() != parent:
-        sys.exit("the parent is gone")
+        sys.exit("the parent process has ended")
 
 
 def main() -> None:
-    """Apply the options of the first argument, then become the program of the others."""
+    """Apply the options of the first argument, then execute the remaining arguments."""
     options = json.loads(sys.argv[1])
     if options["uid"] is not None:
         drop_privileges(options["uid"], options["gid"], bypass_permissions=options["bypass_permissions"])

@@ -1,4 +1,4 @@
-"""TCP ports of this machine."""
+"""Free TCP ports on this machine."""
 
 import socket
 from pathlib import Path
@@ -8,7 +8,7 @@ HIGHEST = 65535
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen there now."""
+    """Whether a server could listen on the port now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -20,16 +20,16 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on. Someone else may take it before its user does."""
+    """Return a free port. Another process may take it before the caller does."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
 def stable_port(file: Path) -> int:
-    """Return the port noted in `file` if it is free, else a free one, which is noted.
+    """Return the port stored in `file` if it is free; otherwise choose a free port and store it.
 
-    So a server keeps its address over restarts, for the tools that people have pointed at it.
+    A server thus keeps its address across restarts, and clients configured with it keep working.
     """
     noted = read_port(file)
     if noted is not None and is_free(noted):
@@ -40,7 +40,7 @@ def stable_port(file: Path) -> int:
 
 
 def read_port(file: Path) -> int | None:
-    """Return the port in `file`, or None when there is no usable one."""
+    """Return the port stored in `file`, or None if there is no valid one."""
     try:
         port = int(file.read_text())
     except (FileNotFoundError, ValueError):

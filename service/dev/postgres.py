@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL: one folder holds its data, its password, its port and its log."""
+"""An embedded PostgreSQL. One folder holds its data, password, port and log."""
 
 import asyncio
 import shutil
@@ -18,11 +18,11 @@ from service.dev.server_user import ServerUser, unprivileged_user
 
 USER: Final = "slipway"
 START_SECONDS: Final = 30.0
-# A port can be taken between the choice and the use, and a killed server's memory needs a moment to be freed.
+# The chosen port may be taken meanwhile, and the memory of a killed server takes a moment to be freed.
 ATTEMPTS: Final = 3
 # Fast shutdown ends sessions and writes a checkpoint; immediate shutdown leaves recovery to the next start.
 STOP: Final = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0))
-# The built-in locale is the same on every system: sorting does not depend on the C library.
+# The built-in locale sorts the same on every system, whatever its C library.
 INITDB: Final = (
     f"--username={USER}",
     "--auth=scram-sha-256",
@@ -33,16 +33,16 @@ INITDB: Final = (
     "--data-checksums",
     "--no-instructions",
 )
-# For data that nobody will miss after a power cut. A killed server still loses nothing.
+# A power failure may lose data; a killed server loses nothing.
 VOLATILE: Final = {"fsync": "off", "full_page_writes": "off"}
 
 
 class PostgresServer:
-    """A PostgreSQL on a port of 127.0.0.1, with a generated password.
+    """A PostgreSQL server on a port of 127.0.0.1, with a generated password.
 
-    folder: made when it does not exist; the data in it outlives `stop`.
-    database: the database that `url` names, made at the first start.
-    durable: False trades the safety of the data for speed (tests).
+    folder: created if it does not exist; its data survives `stop`.
+    database: the database that `url` names, created at the first start.
+    durable: False turns fsync off, which is faster but may lose data in a power failure; for tests.
     """
 
     def __init__(
@@ -74,13 +74,14 @@ class PostgresServer:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the server, or None when it does not run."""
+        """The process id of the server, or None if it is not running."""
         return self._server.pid if self._server else None
 
     def start(self) -> None:
-        """Make the data if there is none, end what an earlier run left, start, and return when it answers.
+        """Start the server and wait until it accepts connections.
 
-        Raises LocalServerError with the reason when it does not come up.
+        Initialises the data folder if needed, and stops a server that an earlier run left behind. Raises
+        LocalServerError with the reason if the server does not start.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         programs = postgres_binaries()
@@ -100,12 +101,12 @@ class PostgresServer:
         self._ensure_database()
 
     def stop(self) -> None:
-        """Shut down in order: sessions end, a checkpoint is written. Does nothing when it does not run."""
+        """Shut down: end sessions and write a checkpoint. Does nothing if the server is not running."""
         if self._server:
             self._server.stop()
 
     def _initialise(self, initdb: Path, user: ServerUser | None) -> None:
-        """Make the data folder, under another name until it is whole."""
+        """Initialise the data folder under a temporary name, and rename it when complete."""
         draft, password = self._folder / "data.new", self._folder / "initdb.password"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -139,7 +140,7 @@ class PostgresServer:
         self._server.wait_until(self._ready, seconds=START_SECONDS)
 
     def _ready(self) -> bool:
-        """Whether the server says so in the last line of its pid file, as pg_ctl reads it."""
+        """Whether the status line of the pid file says `ready`, which is also what pg_ctl checks."""
         try:
             lines = (self._data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Secrets that live in a file of the data folder."""
+"""Files that only their owner can read, for the secrets in the data folder."""
 
 import os
 import secrets
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def read_or_create_secret(file: Path) -> str:
-    """Return the secret in `file`; make one (256 bits, URL-safe) when there is none. Its mode is 0600."""
+    """Return the secret in `file`. If there is none, create one: 256 random bits, URL-safe, file mode 0600."""
     found = read_secret(file)
     if found is not None:
         return found
@@ -16,7 +16,7 @@ def read_or_create_secret(file: Path) -> str:
 
 
 def read_secret(file: Path) -> str | None:
-    """Return the secret in `file`, or None when there is none."""
+    """Return the secret in `file`, or None if there is none."""
     try:
         return file.read_text().strip() or None
     except FileNotFoundError:
@@ -24,7 +24,7 @@ def read_secret(file: Path) -> str | None:
 
 
 def write_private_file(file: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file atomically, readable by its owner only."""
     draft = file.with_name(file.name + ".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:

@@ -1,6 +1,6 @@
-"""Servers that an earlier run left behind, because it was killed: they are ended before new ones start.
+"""Processes other than our children, such as servers that a killed run left behind.
 
-Where the kernel ends children with their parent (Linux) there are none, or they are on their way out.
+On Linux the kernel ends children with their parent, so there are none left, or they are about to exit.
 """
 
 import os
@@ -18,10 +18,10 @@ FORCED_SECONDS = 5.0
 
 
 def stop_orphaned_postgres(data: Path) -> None:
-    """End a postgres that still serves `data`, and remove a pid file whose process is none.
+    """Stop a postgres that still serves `data`, and remove a stale pid file.
 
-    PostgreSQL refuses to start when the number in its pid file belongs to any living process. In a container,
-    where numbers are few and start again from 1, that is usually another program.
+    PostgreSQL refuses to start if its pid file names any running process. In a container, where process ids start from
+    1 again, that is usually another program.
     """
     file = data / "postmaster.pid"
     pid = read_pid(file)
@@ -33,7 +33,7 @@ def stop_orphaned_postgres(data: Path) -> None:
 
 
 def read_pid(file: Path) -> int | None:
-    """Return the process id in the first line of a pid file, or None when there is none."""
+    """Return the process id in the first line of a pid file, or None if there is none."""
     try:
         return int(file.read_text().split(maxsplit=1)[0])
     except (FileNotFoundError, IndexError, ValueError):
@@ -41,7 +41,7 @@ def read_pid(file: Path) -> int | None:
 
 
 def stop_process(pid: int, *, orderly: signal.Signals, forced: signal.Signals) -> None:
-    """End a process that is not a child of this one, and wait until it is gone."""
+    """Stop a process that is not a child, and wait for its exit. Raises LocalServerError if it keeps running."""
     for number, seconds in (
         (orderly, ORDERLY_SECONDS),
         (forced, FORCED_SECONDS),
@@ -56,11 +56,13 @@ def stop_process(pid: int, *, orderly: signal.Signals, forced: signal.Signals) -
             if not is_running(pid):
                 return
             time.sleep(POLL_SECONDS)
-    raise LocalServerError(f"a server of an earlier run (process {pid}) does not end: end it, then try again")
+    raise LocalServerError(
+        f"a server of an earlier run (process {pid}) does not stop: kill it, then try again"
+    )
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process exists and is more than an entry that waits to be collected."""
+    """Whether a process exists and is not a zombie."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -75,7 +77,7 @@ def is_running(pid: int) -> bool:
 
 
 def command_of(pid: int) -> str:
-    """Return a process's command line, "" when it has none or is gone."""
+    """Return the command line of a process, or "" if it has none or has ended."""
     if Path("/proc/self").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")

@@ -1,4 +1,4 @@
-"""An embedded Redis: one folder holds its configuration, its password, its port and its log."""
+"""An embedded Redis. One folder holds its configuration, password, port and log."""
 
 import signal
 import socket
@@ -20,10 +20,10 @@ STOP: Final = ((signal.SIGTERM, 5.0),)
 
 
 class RedisServer:
-    """A Redis on a port of 127.0.0.1, with a generated password. It keeps nothing over a restart.
+    """A Redis server on a port of 127.0.0.1, with a generated password. A restart loses its data.
 
-    folder: made when it does not exist.
-    databases: how many logical databases it has.
+    folder: created if it does not exist.
+    databases: number of logical databases.
     """
 
     def __init__(self, folder: Path, *, databases: int = 16) -> None:
@@ -39,13 +39,13 @@ class RedisServer:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the server, or None when it does not run."""
+        """The process id of the server, or None if it is not running."""
         return self._server.pid if self._server else None
 
     def start(self) -> None:
-        """End what an earlier run left, start, and return when it answers.
+        """Start the server and wait until it answers. Stops a server that an earlier run left behind.
 
-        Raises LocalServerError with the reason when it does not come up.
+        Raises LocalServerError with the reason if the server does not start.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._stop_orphan()
@@ -58,7 +58,7 @@ class RedisServer:
                     raise
 
     def stop(self) -> None:
-        """Stop it. Does nothing when it does not run."""
+        """Stop the server. Does nothing if it is not running."""
         if self._server:
             self._server.stop()
 
@@ -69,7 +69,7 @@ class RedisServer:
     def _serve(self) -> None:
         self._port = stable_port(self._folder / "port")
         configuration = self._folder / "redis.conf"
-        # In a file, because an argument would show the password to everyone who lists processes.
+        # In a file: arguments, and so the password, are visible to every user of the machine.
         write_private_file(configuration, self._configuration())
         self._server = ServerProcess(redis_binary(), self._folder / "log", stop_signals=STOP, user=None)
         self._server.start(str(configuration))
@@ -82,7 +82,7 @@ class RedisServer:
         )
 
     def _stop_orphan(self) -> None:
-        """Shut down a Redis on the noted port if it takes our password: then it is ours."""
+        """Shut down a Redis on the stored port if it accepts our password, which shows that it is ours."""
         port = read_port(self._folder / "port")
         if port is None or is_free(port):
             return
@@ -94,7 +94,7 @@ class RedisServer:
                 time.sleep(POLL_SECONDS)
 
     def _answers(self, command: str, expected: str) -> bool:
-        """Whether the server on the port takes our password and answers the command as expected."""
+        """Whether the server on the port accepts our password and answers the command as expected."""
         try:
             with socket.create_connection((LOOPBACK, self._port), timeout=ANSWER_SECONDS) as connection:
                 connection.sendall(f"AUTH {self._password}\r\n{command}\r\n".encode())

@@ -1,4 +1,4 @@
-"""One server as a child process: it dies with this process, and never hears the terminal's Ctrl-C."""
+"""A server as a child process. It ends when this process ends, and ignores Ctrl-C in the terminal."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from service.dev.errors import LocalServerError, last_lines
 from service.dev.server_user import ServerUser
 
 POLL_SECONDS = 0.02
-# Nothing of the caller's environment: no secret reaches a server, no locale or PG* variable changes one.
+# The caller's environment is not passed on: it may hold secrets, a locale, or PG* variables.
 ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
 
 
@@ -35,9 +35,9 @@ def command_line(
 
 
 class ServerProcess:
-    """A running server. To be started in the main thread: the kernel ends it with the thread that started it.
+    """A server process. Start it in the main thread: the kernel ends it together with the thread that started it.
 
-    stop_signals: what to send, and how many seconds to give it each time; SIGKILL comes last by itself.
+    stop_signals: the signals to send and the seconds to wait after each; SIGKILL follows by default.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class ServerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process id, or None when it does not run."""
+        """The process id, or None if the process is not running."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self, *arguments: str) -> None:
-        """Start the program in a session of its own; its output goes to the log, which begins anew."""
+        """Start the program in a new session. Its output goes to the log, which is truncated first."""
         command = command_line(
             self._program, arguments, user=self._user, on_parent_death=self._stop_signals[0][0]
         )
@@ -68,7 +68,7 @@ class ServerProcess:
             self._process = spawn(command, log)
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
-        """Return when `ready`. Raises LocalServerError when the program ends first or takes too long."""
+        """Wait until `ready` returns true. Raises LocalServerError if the program exits first or takes too long."""
         deadline = clock.monotonic() + seconds
         while not ready():
             if self.pid is None:
@@ -81,17 +81,17 @@ class ServerProcess:
             time.sleep(POLL_SECONDS)
 
     def wait_until_exit(self, *, seconds: float) -> None:
-        """Wait for the end of a program that ends by itself. Raises LocalServerError unless it ended well."""
+        """Wait for a program that exits by itself. Raises LocalServerError if it fails or takes too long."""
         assert self._process is not None
         try:
             code = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise LocalServerError(f"{self._program.name} did not end within {seconds:g} s") from None
+            raise LocalServerError(f"{self._program.name} did not exit within {seconds:g} s") from None
         if code:
             raise LocalServerError(f"{self._program.name} failed: {last_lines(self._log)}")
 
     def stop(self) -> None:
-        """End the program in order, by force if it takes too long. Does nothing when it does not run."""
+        """Stop the program gracefully, or kill it if that takes too long. Does nothing if it is not running."""
         if self._process is None:
             return
         for number, seconds in (*self._stop_signals, (signal.SIGKILL, None)):
@@ -105,7 +105,7 @@ class ServerProcess:
 
 
 def spawn(command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start a command with no terminal, no input and a small environment."""
+    """Start a command without a terminal, with no input and a minimal environment."""
     return subprocess.Popen(  # noqa: S603 the command is ours
         command,
         stdin=subprocess.DEVNULL,

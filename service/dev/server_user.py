@@ -1,4 +1,4 @@
-"""Which user a server runs as. PostgreSQL refuses to run as root."""
+"""The user that PostgreSQL runs as when this process is root: PostgreSQL refuses to run as root."""
 
 import os
 import pwd
@@ -11,9 +11,9 @@ from service.dev.errors import LocalServerError
 
 @dataclass(frozen=True, kw_only=True)
 class ServerUser:
-    """An unprivileged user, chosen because this process is root.
+    """An unprivileged user to run a server as.
 
-    bypass_permissions: a folder on the way to the program or the data is closed to this user.
+    bypass_permissions: the user cannot enter a parent folder of the program or the data.
     """
 
     uid: int
@@ -21,20 +21,21 @@ class ServerUser:
     bypass_permissions: bool = False
 
     def chown(self, path: Path) -> None:
-        """Give a file or folder to this user. Raises LocalServerError where root may not do that."""
+        """Make this user the owner of a file or folder. Raises LocalServerError if that is not permitted."""
         try:
             os.chown(path, self.uid, self.gid)
         except PermissionError:
             raise LocalServerError(
-                "PostgreSQL does not run as root, and here root may not give files to another user: "
+                "PostgreSQL does not run as root, and root may not change the owner of files here: "
                 "run the command as an ordinary user, or set SLIPWAY_DATABASE__URL"
             ) from None
 
 
 def unprivileged_user(data: Path, program: Path) -> ServerUser | None:
-    """Return None unless this process is root; then the owner of `data` if it exists, else `nobody`.
+    """Return None unless this process is root; then the owner of `data`, or `nobody` if there is no data yet.
 
-    The owner comes first, so that data which an ordinary user made keeps working, and keeps its owner.
+    Running as the owner keeps data usable that an ordinary user has created. Raises LocalServerError if there is no
+    user `nobody`.
     """
     if os.geteuid() != 0:
         return None
@@ -52,6 +53,6 @@ def unprivileged_user(data: Path, program: Path) -> ServerUser | None:
 
 
 def open_to_others(*paths: Path) -> bool:
-    """Whether every folder on the way to these paths lets any user pass."""
+    """Whether any user may enter all parent folders of these paths."""
     folders = {folder for path in paths for folder in path.resolve().parents}
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in folders)

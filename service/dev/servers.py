@@ -1,4 +1,4 @@
-"""The servers that a developer was not given, and the settings of a service that uses them."""
+"""Starts the embedded servers that the settings do not replace, and returns settings that use them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,15 +20,15 @@ Arguments = dict[str, dict[str, Any]]
 def development_arguments(
     kind: type[Settings], folder: Path, *, port: int | None, admin_port: int | None
 ) -> Arguments:
-    """Return what development changes of the defaults; what the environment sets stays as it is.
+    """Return the defaults that development changes. Settings that are given keep their values.
 
-    Raises SettingsError with every reason when the settings are wrong.
+    Raises SettingsError with every reason if the settings are wrong.
     """
     development: Arguments = {"app": {"environment": Environment.DEVELOPMENT}}
     load(kind, **development)
     given = Settings()
     if "drain_delay" not in given.server.model_fields_set:
-        development["server"] = {"drain_delay": 0.0}  # no load balancer has to notice
+        development["server"] = {"drain_delay": 0.0}  # there is no load balancer to wait for
     if "secret_key" not in given.security.model_fields_set:
         development["security"] = {"secret_key": read_or_create_secret(folder / "secret_key")}
     ports = {"port": port, "admin_port": admin_port}
@@ -40,36 +40,43 @@ def check_ports(settings: Settings) -> None:
     """Raise PortInUseError, naming the port and how to choose another, if the service cannot listen."""
     server = settings.server
     if server.port == server.admin_port:
-        raise PortInUseError(f"port {server.port} cannot be both: choose another with PORT= or ADMIN_PORT=")
+        raise PortInUseError(
+            f"port {server.port} cannot be both the public and the admin port: set PORT= or ADMIN_PORT= to another"
+        )
     for host, port, name in (
         (server.host, server.port, "PORT"),
         (server.admin_host, server.admin_port, "ADMIN_PORT"),
     ):
         if not is_free(port, host):
             raise PortInUseError(
-                f"port {port} is in use on {host}: stop what listens there, or choose another with {name}="
+                f"port {port} is in use on {host}: stop the program that listens there, or set {name}= to another port"
             )
 
 
 @contextmanager
 def embedded_servers(
-    kind: type[Settings], folder: Path, arguments: Arguments, say: Report
+    kind: type[Settings], folder: Path, arguments: Arguments, report: Report
 ) -> Iterator[Settings]:
-    """Start what was not given, yield the settings to use it, and stop it in order.
+    """Start the servers that the settings do not name, yield settings that use them, and stop them afterwards.
 
-    PostgreSQL is given by SLIPWAY_DATABASE__URL or …__HOST, Redis likewise; Redis may also be disabled.
+    SLIPWAY_DATABASE__URL or SLIPWAY_DATABASE__HOST names another PostgreSQL, and likewise for Redis, which may also be
+    disabled.
     """
     given = Settings()
     arguments = dict(arguments)
     with ExitStack() as running:
         if not {"url", "host"} & given.database.model_fields_set:
             postgres = PostgresServer(folder / "postgres")
-            say("starting PostgreSQL" if postgres.exists else "making a PostgreSQL database, this once")
+            report(
+                "starting PostgreSQL"
+                if postgres.exists
+                else "creating the PostgreSQL data folder (first run only)"
+            )
             running.callback(postgres.stop)
             postgres.start()
             arguments["database"] = {"url": postgres.url}
         if given.redis.enabled and not {"url", "host"} & given.redis.model_fields_set:
-            say("starting Redis")
+            report("starting Redis")
             redis = RedisServer(folder / "redis")
             running.callback(redis.stop)
             redis.start()

@@ -1,4 +1,4 @@
-"""The team's code, and the only place that a team edits. A domain takes effect when it is listed in `DOMAINS`."""
+"""The team's code, the only package that a team edits. List a domain in `DOMAINS` to serve it."""
 
 from service.domains import catalog
 

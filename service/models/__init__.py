@@ -1,4 +1,4 @@
-"""The chassis' tables: importing this package fills the metadata. Domains define their own."""
+"""The tables of the service itself. Importing this package registers them; domains define their own."""
 
 from service.models.api_key import ApiKey
 from service.models.history import RowHistory

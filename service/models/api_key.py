@@ -1,4 +1,4 @@
-"""API keys: a public prefix to find the row by, and a hash of the secret part."""
+"""API keys: a public prefix, which finds the row, and a hash of the secret part."""
 
 from datetime import datetime
 from uuid import UUID

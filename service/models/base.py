@@ -1,4 +1,4 @@
-"""What every resource's table has: id, timestamps, who, version, soft delete, and row history."""
+"""The base class of resource tables: id, timestamps, authors, version, soft delete and row history."""
 
 from datetime import datetime
 from uuid import UUID
@@ -17,9 +17,8 @@ _ACTOR = {"examples": ["key:gse3ndxsezxn"]}
 class Resource(Table):
     """Base of the tables that the REST engine serves.
 
-    `version` starts at 1 and rises by exactly one with each change; a trigger sees to it for statements that do
-    not. `deleted_at` marks a soft-deleted row. The table gets the history triggers by `op.track_history()` in its
-    migration.
+    `version` starts at 1 and increases by one with each change; a trigger ensures it for any statement. `deleted_at`
+    marks a soft-deleted row. `op.track_history()` in the migration creates the history triggers.
     """
 
     id: UUID = Field(default_factory=uuid7, primary_key=True, description="Id of the item, a UUID version 7.")
@@ -46,7 +45,7 @@ class Resource(Table):
         schema_extra=_ACTOR,
     )
     version: int = Field(
-        default=1, sa_column_kwargs={"server_default": "1"}, description="Rises by one with each change."
+        default=1, sa_column_kwargs={"server_default": "1"}, description="Increases by one with each change."
     )
     deleted_at: datetime | None = Field(
         default=None, sa_type=DateTime(timezone=True), description="When the item was deleted."

@@ -1,4 +1,4 @@
-"""Row history: whole images of rows, written by a trigger that no code path can bypass."""
+"""Row history: full images of rows, written by a trigger that no code can bypass."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from service.models.table import Table
 
 
 class RowHistory(Table, table=True):
-    """One version of one row. `row` is the row as it was after the change, column by column."""
+    """One version of a row. `row` holds the columns as they were after the change."""
 
     __tablename__ = "row_history"
 
@@ -28,5 +28,5 @@ class RowHistory(Table, table=True):
         default=None,
         sa_type=Text,
         sa_column_kwargs={"server_default": text("session_user")},
-        description="the role that the session logged in as, whoever the actor claims to be",
+        description="the role that the session logged in as, regardless of the actor",
     )

@@ -1,4 +1,4 @@
-"""Answers kept for clients that repeat a request under an Idempotency-Key."""
+"""Responses stored for clients that repeat a request with the same Idempotency-Key."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from service.models.table import Table
 
 
 class IdempotencyRecord(Table, table=True):
-    """The answer to the first request of `principal` under `key`, written in the transaction of its effect."""
+    """The response to the first request of `principal` with `key`, written in the same transaction as its effect."""
 
     __tablename__ = "idempotency_record"
     __table_args__ = (plain_index("idempotency_record", "created_at"),)

@@ -1,4 +1,4 @@
-"""Names of tables and columns in SQL that is written as text."""
+"""Names of tables and columns for SQL that is written as text."""
 
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import RESERVED_WORDS
@@ -12,14 +12,14 @@ RESERVED_WORDS.update({"collation", "concurrently", "lateral", "system_user", "t
 
 
 def quoted(name: str) -> str:
-    """The name as SQL wants it: in quotes where it is a word of SQL such as `order`, otherwise as it is."""
+    """Return the name for use in SQL, quoted if necessary, as for the keyword `order`."""
     return str(_PREPARER.quote(name))
 
 
 def shortened(name: str) -> str:
-    """Return a composed name, shortened to the length that PostgreSQL keeps.
+    """Return a composed name, shortened to PostgreSQL's limit.
 
-    SQLAlchemy shortens the names of constraints in the same way, with a hash of the whole name at the end.
+    Shortens as SQLAlchemy does for names of constraints: a hash of the full name at the end.
     """
     return str(_PREPARER.truncate_and_render_constraint_name(conv(name), _alembic_quote=False))
 

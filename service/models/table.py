@@ -1,4 +1,4 @@
-"""The root of all tables: one metadata, one way to name constraints."""
+"""The base class of all tables: shared metadata and names of constraints."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from sqlmodel import SQLModel
 
 
 class Table(SQLModel):
-    """Base of every table. The names of constraints are a contract: database errors find fields by them."""
+    """Base of every table. Do not change the naming convention: database errors map constraint names to fields."""
 
     metadata: ClassVar[MetaData] = MetaData(
         naming_convention={

@@ -1,4 +1,4 @@
-"""Column types that the tables share."""
+"""Column types for tables."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from sqlalchemy import Enum
 
 
 def text_enum(kind: type[StrEnum]) -> Enum:
-    """The enum's values as text under a CHECK: a new value is one constraint away, unlike in a native enum."""
+    """Return a text column with a CHECK constraint on the enum's values. Unlike a native enum, it is easy to extend."""
     return Enum(
         kind,
         name=_snake(kind.__name__),

@@ -1,4 +1,4 @@
-"""UUID version 7: unique ids that sort by the time of their making (RFC 9562, section 5.7)."""
+"""UUID version 7: unique ids that sort by creation time (RFC 9562, section 5.7)."""
 
 import os
 from uuid import UUID
@@ -7,7 +7,7 @@ from service import clock
 
 
 def uuid7() -> UUID:
-    """48 bits of Unix milliseconds, then 74 random bits."""
+    """Return a new id: 48 bits of Unix time in milliseconds, and 74 random bits."""
     random = int.from_bytes(os.urandom(10), "big")
     value = (clock.unix_ms() & 0xFFFF_FFFF_FFFF) << 80 | random
     value = value & ~(0xF << 76) | 0x7 << 76  # version

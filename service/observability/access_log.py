@@ -1,4 +1,4 @@
-"""The access line: one a request, made of bytes, past the logging machinery that costs more than the request."""
+"""The access log: one line per request, written as bytes, since logging would cost more than the request."""
 
 import sys
 from collections.abc import Callable
@@ -18,7 +18,7 @@ CLIENT_ERROR, SERVER_ERROR = 400, 500
 
 @dataclass(slots=True)
 class AccessLine:
-    """What is said of one request. `seconds` from its first byte in to its last byte out; `size` in bytes."""
+    """One request. `seconds` runs from the first byte received to the last byte sent; `size` is in bytes."""
 
     method: str
     template: str | None
@@ -32,7 +32,7 @@ class AccessLine:
 
 
 class AccessLog:
-    """Writes access lines to standard output, as JSON or for people."""
+    """Writes access lines to standard output, as JSON or for the console."""
 
     def __init__(self, settings: LoggingSettings, stream: BinaryIO | None = None) -> None:
         self._enabled = settings.access and settings.level in {"debug", "info"}

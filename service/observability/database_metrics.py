@@ -1,4 +1,4 @@
-"""What the connections and statements of the database tell. Pools are `fast`, and `session` for ORM sessions."""
+"""Metrics of database connections and statements. The pools are `fast`, and `session` for ORM sessions."""
 
 from typing import Any
 
@@ -20,21 +20,23 @@ _connections = Gauge(
 )
 _limit = Gauge(
     "slipway_database_connections_limit",
-    "Most connections that a pool may open.",
+    "Maximum number of connections of a pool.",
     ["pool"],
     multiprocess_mode="livesum",
 )
 _acquire = Histogram(
     "slipway_database_acquire_seconds",
-    "Wait for a connection of the fast pool, in seconds, whether it came or not.",
+    "Seconds that requests waited for a connection of the fast pool, successful or not.",
     buckets=(0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
 )
 _timeouts = Counter(
-    "slipway_database_acquire_timeouts", "Waits for a connection that were given up, by pool.", ["pool"]
+    "slipway_database_acquire_timeouts",
+    "Requests that got no connection within the acquire timeout, by pool.",
+    ["pool"],
 )
 _statements = Histogram(
     "slipway_database_statement_seconds",
-    "Time of a statement until its answer was read, in seconds, by pool and outcome (ok, error).",
+    "Seconds from sending a statement to reading its result, by pool and outcome (ok, error).",
     ["pool", "outcome"],
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
@@ -46,12 +48,12 @@ _timed_out = {pool: _timeouts.labels(pool) for pool in (FAST, SESSION)}
 
 
 def count_timeout(pool: str) -> None:
-    """A wait for a connection was given up."""
+    """Count a wait that ended without a connection."""
     _timed_out[pool].inc()
 
 
 async def time_fast_statements(connection: asyncpg.Connection) -> None:
-    """Time what a connection of the fast pool runs; asyncpg calls this for each that it opens."""
+    """Time the statements of a connection of the fast pool. asyncpg calls this for each new connection."""
     connection.add_query_logger(_on_fast_statement)
 
 
@@ -60,7 +62,7 @@ def _on_fast_statement(statement: Any) -> None:
 
 
 def time_session_statements(engine: AsyncEngine) -> None:
-    """Time what ORM sessions run, which asyncpg does not tell of: SQLAlchemy prepares each statement itself."""
+    """Time the statements of ORM sessions. SQLAlchemy prepares them itself, so asyncpg's query logger misses them."""
     event.listen(engine.sync_engine, "before_cursor_execute", _begin)
     event.listen(engine.sync_engine, "after_cursor_execute", lambda c, *_: _end(c, _session_ok))
     event.listen(engine.sync_engine, "handle_error", lambda context: _end(context.connection, _session_error))
@@ -71,14 +73,14 @@ def _begin(connection: Connection, *_: Any) -> None:
 
 
 def _end(connection: Connection | None, histogram: Histogram) -> None:
-    """An error may also come without a statement, or without a connection."""
+    """Record the time of a statement. An error may occur without a statement or a connection."""
     began = None if connection is None else connection.info.pop(_BEGAN, None)
     if began is not None:
         histogram.observe(clock.monotonic() - began)
 
 
 def set_pool_usage(pool: str, *, used: int, idle: int, limit: int) -> None:
-    """How a pool is used now."""
+    """Set the metrics on the use of a pool."""
     _connections.labels(pool, "used").set(used)
     _connections.labels(pool, "idle").set(idle)
     _limit.labels(pool).set(limit)

@@ -1,4 +1,4 @@
-"""Logs: JSON lines for machines, coloured lines for a terminal; one path for ours and the libraries'."""
+"""Logging for the service and its libraries: JSON lines, or coloured lines on a terminal."""
 
 import logging
 import sys
@@ -15,7 +15,7 @@ from service.observability.writer import LineWriter
 
 LONGEST_VALUE = 2000
 LONGEST_LINE = 8192
-"""Bytes of a JSON line; collectors cut or refuse longer ones."""
+"""Maximum length of a JSON line, in bytes; log collectors cut or drop longer ones."""
 SHORT_VALUE = 100
 
 
@@ -72,7 +72,7 @@ def _take_all(handler: logging.Handler, level: str) -> None:
 
 
 class _WriterHandler(logging.Handler):
-    """Hands lines to the writer."""
+    """Passes lines to the writer."""
 
     def __init__(self, writer: LineWriter) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class _WriterHandler(logging.Handler):
 
 
 def _stdout_handler(most: int, *, json: bool) -> logging.Handler:
-    """Return the writer of standard output; write directly if it is not a file."""
+    """Return a handler for standard output; it writes directly if there is no file descriptor."""
     if (writer := stdout_writer()) is None:
         try:
             descriptor = sys.stdout.fileno()
@@ -102,7 +102,7 @@ def _stdout_handler(most: int, *, json: bool) -> logging.Handler:
 
 
 def stdout_writer() -> LineWriter | None:
-    """The writer of standard output, if `configure` set one."""
+    """Return the writer of standard output, if `configure` has set one."""
     handlers = logging.getLogger().handlers
     return next((handler.writer for handler in handlers if isinstance(handler, _WriterHandler)), None)
 
@@ -123,7 +123,7 @@ def _log_unraisable(error: "sys.UnraisableHookArgs") -> None:
 
 
 def is_json(settings: LoggingSettings, stream: TextIO) -> bool:
-    """Whether lines are JSON: as the settings say, and for `auto` when nobody watches a terminal."""
+    """Whether lines are JSON: as configured, or for `auto` if the stream is not a terminal."""
     return settings.format == "json" or (settings.format == "auto" and not stream.isatty())
 
 
@@ -134,14 +134,14 @@ def _renderers(json: bool) -> list[Processor]:  # noqa: FBT001
         structlog.dev.ConsoleRenderer(
             colors=True,
             pad_event_to=0,
-            # The default shows local variables, and with them whatever secrets are in them.
+            # The default formatter shows local variables, which may hold secrets.
             exception_formatter=structlog.dev.plain_traceback,
         )
     ]
 
 
 def _bounded(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """No value floods the log: long texts are cut."""
+    """Cut long values."""
     for key, value in event.items():
         if isinstance(value, str) and len(value) > LONGEST_VALUE and key != "exception":
             event[key] = value[:LONGEST_VALUE] + "…"
@@ -156,7 +156,7 @@ def _json_line(_logger: Any, _method: str, event: EventDict) -> str:
 
 
 def _cut_longest(event: EventDict) -> bool:
-    """Halve the longest text; of a traceback stays the end, where the cause is. False when no text is long."""
+    """Halve the longest text; a traceback keeps its end, where the cause is. Returns False if no text is long."""
     texts = {
         key: value for key, value in event.items() if isinstance(value, str) and len(value) > SHORT_VALUE
     }

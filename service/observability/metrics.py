@@ -1,4 +1,4 @@
-"""Prometheus metrics of requests, by starlette-exporter's names; labels are bounded whatever a client sends."""
+"""Prometheus metrics of requests, with starlette-exporter's names. Clients cannot create new label values."""
 
 from functools import lru_cache
 from typing import Any
@@ -15,34 +15,34 @@ NO_ROUTE = "__unknown__"
 # Drop the `_created` series; nothing queries them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-# Over several workers: the least that any of them says.
+# With several workers, the lowest value of any worker.
 dependency_up = Gauge(
     "slipway_dependency_up",
-    "Whether a dependency answered the last time it was asked.",
+    "1 if the dependency answered the last check, otherwise 0.",
     ["dependency"],
     multiprocess_mode="livemin",
 )
 migration_pending = Gauge(
     "slipway_migration_pending",
-    "1 when the database is behind the migrations that this version needs.",
+    "1 if the database lacks migrations that this version needs.",
     multiprocess_mode="livemax",
 )
 cache_requests = Counter(
     "slipway_cache_requests",
-    "Credentials looked for among those verified a moment ago, by cache (api_keys, tokens) and result (hit, miss).",
+    "Lookups of credentials in the caches of verified ones, by cache (api_keys, tokens) and result (hit, miss).",
     ["cache", "result"],
 )
 hook_failures = Counter(
     "slipway_hook_failures",
-    "Hooks that failed after the commit, by resource. The change is committed; the hook's work is not done.",
+    "after_commit hooks that failed, by resource. The change is committed, but the work of the hook is not done.",
     ["resource"],
 )
 draining = Gauge(
     "slipway_draining",
-    "1 from SIGTERM on, while the process serves on so that balancers notice.",
+    "1 after SIGTERM, while the process keeps serving until load balancers have noticed.",
     multiprocess_mode="livemax",
 )
-# A gauge and no `Info`, which has no way to be the same over several workers.
+# A gauge: `Info` does not work with several workers.
 build_info = Gauge("slipway_build_info", "Version of the service.", ["version"], multiprocess_mode="livemax")
 build_info.labels(__version__).set(1)
 
@@ -54,8 +54,8 @@ async def _nothing(_scope: Any, _receive: Any, _send: Any) -> None:
 class RequestMetrics(PrometheusMiddleware):
     """starlette-exporter's instruments without its middleware.
 
-    The library finds a route's template by matching the whole route table again after each request, which costs
-    more than answering it; here the edge hands in the template that the router has found already.
+    The library matches the whole route table again after each request to find the template, which costs more than the
+    request. Here the caller passes the template that the router has already found.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -75,11 +75,11 @@ class RequestMetrics(PrometheusMiddleware):
         self._gauge, self._instruments = gauge, instruments
 
     def began(self, method: str) -> None:
-        """A request has come in."""
+        """Count a request as in progress."""
         self._gauge(_known(method)).inc()
 
     def ended(self, method: str, template: str | None, status: int, seconds: float) -> None:
-        """The request has been answered after `seconds`."""
+        """Record a finished request."""
         self._gauge(_known(method)).dec()
         count, time = self._instruments(_known(method), template or NO_ROUTE, status)
         count.inc()

@@ -1,4 +1,4 @@
-"""Log output: a bounded buffer, and a thread that writes.
+"""Log output: a bounded buffer and a thread that writes it.
 
 When a log collector stalls, its pipe fills and the next write blocks; in the event loop, that would stop the whole
 service. So the loop only puts lines into a buffer. When the buffer is full, new lines are dropped and counted. Once the
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from prometheus_client import Counter
 
 GATHER_SECONDS = 0.005  # lines are batched: waking the thread costs more than a line
-FLUSH_SECONDS = 1.0  # most time that the exit of a process waits for unwritten lines
+FLUSH_SECONDS = 1.0  # how long the exit of a process waits for unwritten lines
 ATOMIC_BYTES = 4096  # written atomically to a pipe, even with other writers (POSIX, PIPE_BUF)
 
 _dropped = Counter(

@@ -36,17 +36,17 @@ WRONG = {
 ALGORITHMS = "'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384' or 'EdDSA'"
 REASONS = {
     "DATABASE__PORT: must be a whole number, at least 1, at most 65535",
-    "LOGGING: must be an object, with the fields of the group",
+    "LOGGING: must be a JSON object with the fields of the group",
     "LOGGING__LEVEL: must be one of 'debug', 'info', 'warning' or 'error'",
     "MONITORING__DURATION_BUCKETS entry 2: must be a valid number",
-    "REDIS: is not JSON; set its fields one by one",
+    "REDIS: is not JSON: set its fields one by one, as SLIPWAY_REDIS__<FIELD>",
     "REDIS__ENABLED: must be true or false",
     "REDIS__ROOT_CERT: must be the path of a file that exists",
     "REDIS__TIMEOUT: must be a number, over 0, at most 10",
     "SECURITY__CORS_ORIGINS: is not JSON (at character 24); write https://shop.example,https://desk.example",
     "SECURITY__ISSUERS entry 2, issuer: must be an https URL",
     "SECURITY__ISSUERS entry 2, audience: is missing",
-    "SECURITY__ISSUERS entry 2, audince: there is no such member",
+    "SECURITY__ISSUERS entry 2, audince: is unknown",
     f"SECURITY__ISSUERS entry 2, algorithms.1: must be one of {ALGORITHMS}",
     "SECURITY__ISSUERS entry 3: must be an object",
     "SECURITY__TRUSTED_HOSTS: entry 2 is not a host name such as api.example or *.example, without a port",
@@ -177,7 +177,7 @@ def test_unreadable_sources_are_told_beside_what_is_wrong(env: Env, tmp_path: Pa
     assert reasons() == [
         "SLIPWAY_DATABSE__HOST: there is no such setting",
         "SLIPWAY_SECRETS_DIR: a file in it is not text in UTF-8: database/password",
-        "SLIPWAY_SECRETS_DIR: a file in it cannot be read: security/secret_key: it leads out of the folder",
+        "SLIPWAY_SECRETS_DIR: a file in it cannot be read: security/secret_key: the symlink points outside the folder",
         ".env: is not text in UTF-8",
         "SLIPWAY_SERVER__PORT: must be a whole number, at least 1, at most 65535",
     ]

@@ -1,4 +1,4 @@
-"""The tables of the catalogue: products in categories."""
+"""The tables of the catalogue: categories and products."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -37,7 +37,7 @@ class Category(Resource, table=True):
         description="Name of the category.",
         schema_extra={"examples": ["Desk lamps"]},
     )
-    description: str = Field(default="", max_length=2000, description="What belongs into it.")
+    description: str = Field(default="", max_length=2000, description="What belongs in the category.")
 
 
 class ProductStatus(StrEnum):
@@ -50,7 +50,7 @@ Tag = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
 class Product(Resource, table=True):
-    """Something that is sold."""
+    """A product for sale."""
 
     __table_args__ = (
         unique_index("product", "sku"),
@@ -70,21 +70,21 @@ class Product(Resource, table=True):
     sku: str = Field(
         min_length=1,
         max_length=40,
-        description="Stock keeping unit, unique.",
+        description="Stock-keeping unit, unique.",
         schema_extra={"pattern": "^[A-Z0-9][A-Z0-9-]*$", "examples": ["LMP-0042"]},
     )
     name: str = Field(
         min_length=1, max_length=200, description="Name.", schema_extra={"examples": ["Brass desk lamp"]}
     )
-    description: str = Field(default="", max_length=10_000, description="Text for the product's page.")
+    description: str = Field(default="", max_length=10_000, description="Text for the page of the product.")
     price: Decimal = Field(
         ge=0,
         max_digits=12,
         decimal_places=2,
-        description="Price of one, in the catalogue's currency.",
+        description="Unit price, in the currency of the catalogue.",
         schema_extra={"examples": ["49.90"]},
     )
-    stock: int = Field(default=0, ge=0, description="Pieces on stock.")
+    stock: int = Field(default=0, ge=0, description="Number of units in stock.")
     status: ProductStatus = Field(
         default=ProductStatus.DRAFT,
         sa_type=text_enum(ProductStatus),
@@ -94,13 +94,13 @@ class Product(Resource, table=True):
         default_factory=list,
         sa_type=ARRAY(Text),
         max_length=50,
-        description="Words to group by.",
+        description="Words to group products by.",
         schema_extra={"examples": [["brass", "indoor"]]},
     )
     attributes: dict[str, Any] = Field(
         default_factory=dict,
         sa_type=JSONB,
-        description="Whatever else is known, as a JSON object.",
+        description="More facts about the product, as a JSON object.",
         schema_extra={"examples": [{"colour": "brass", "watt": 7}]},
     )
     category_id: UUID = Field(foreign_key="category.id", description="Category that the product belongs to.")

@@ -1,4 +1,4 @@
-"""The catalogue as REST resources."""
+"""The REST resources of the catalogue."""
 
 from service.domains.catalog.models import Category, Product
 from service.domains.catalog.rules import CategoryRules

@@ -1,4 +1,4 @@
-"""A hand-written route: counts the products of a category with the ORM."""
+"""A hand-written route, which sums up the products of a category with the ORM."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -19,12 +19,12 @@ router = APIRouter(prefix="/categories", tags=["categories"], dependencies=[Depe
 
 
 class CategorySummary(BaseModel):
-    """What a category holds."""
+    """Totals of the products in a category."""
 
-    products: int = Field(description="Products that are not deleted.")
-    active: int = Field(description="Products that are for sale.")
-    stock: int = Field(description="Pieces on stock.")
-    value: Decimal = Field(description="Price times stock, summed.")
+    products: int = Field(description="Number of products.")
+    active: int = Field(description="Number of active products.")
+    stock: int = Field(description="Number of units in stock.")
+    value: Decimal = Field(description="Sum of price times stock.")
 
 
 @router.get("/{id}/summary", summary="Sum up a category", responses=responses_of(*ALWAYS, NotFound))
@@ -33,7 +33,7 @@ async def summarise_category(
     session: SessionDep,
     _: Annotated[Principal, require_scope("catalog:read")],
 ) -> CategorySummary:
-    """How many products a category has, and what they are worth."""
+    """Returns the number of products in a category and the value of their stock."""
     category = await session.get(Category, id)
     if category is None or category.deleted_at is not None:
         raise NotFound("There is no such category.")

@@ -1,4 +1,4 @@
-"""Loading the sample catalogue: three statements, and nothing that is there already is touched."""
+"""Loads the sample catalogue, in three statements. Existing rows stay as they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from service.resources.domain import Example, Seed
 
 @dataclass(frozen=True)
 class Loaded:
-    """How many rows a load has added, and how many the sample has."""
+    """The number of rows added, and of all rows of the sample."""
 
     categories: int
     products: int
@@ -27,15 +27,17 @@ class Loaded:
 
     def __str__(self) -> str:
         if not self.categories and not self.products:
-            return f"nothing to add to its {self.all_categories} categories and {self.all_products} products"
+            return (
+                f"nothing to add: all {self.all_categories} categories and {self.all_products} products exist"
+            )
         return f"added {self.categories} categories and {self.products} products"
 
 
 async def load_sample(session: AsyncSession) -> Loaded:
-    """Add what is missing of the sample. What exists stays as it is, even if changed or soft-deleted.
+    """Add the missing rows of the sample. Existing rows stay as they are, even if changed or soft-deleted.
 
-    A category that uses the slug of one of the sample takes the place of that one; the products of a category
-    that was deleted are left out. The caller commits.
+    If a category already has the slug of a sample category, the sample's products go into it. Products of a deleted
+    category are left out. The caller commits.
     """
     some_categories, some_products = categories(), products()
     new_categories = await _add(session, Category, some_categories)

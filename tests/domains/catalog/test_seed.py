@@ -146,7 +146,7 @@ def test_command_says_what_it_added_and_adds_nothing_twice(
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     expected = f"{len(categories())} categories and {len(products())} products"
     assert first.stdout == f"sample catalogue: added {expected}\n"
-    assert second.stdout == f"sample catalogue: nothing to add to its {expected}\n"
+    assert second.stdout == f"sample catalogue: nothing to add: all {expected} exist\n"
 
 
 async def test_examples_without_a_category_make_one_first(database: Database) -> None:

@@ -1,1 +1,1 @@
-"""Generated rows of the sample catalogue."""
+"""Generates the rows of the sample catalogue."""

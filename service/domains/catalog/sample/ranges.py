@@ -1,4 +1,4 @@
-"""The words and numbers of the sample catalogue: fourteen ranges of goods of a shop for house and garden."""
+"""The data of the sample catalogue: fourteen product ranges of a home and garden shop."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ Choices = Sequence[str] | range
 class Range:
     """One category. Its products are the things in each finish.
 
-    things: name and price, in whole units of the currency, in the plainest finish.
-    finishes: in rising price.
-    facts: what the products' attributes say, beside the finish.
+    things: name, and price in the cheapest finish, in whole units of the currency.
+    finishes: by ascending price.
+    facts: attributes of the products, besides the finish.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""A catalogue of over a thousand products in fourteen categories, the same on every machine."""
+"""The rows of the sample: over a thousand products in fourteen categories, the same on every machine."""
 
 import hashlib
 import random
@@ -12,9 +12,9 @@ from service.domains.catalog.sample.ranges import RANGES, Range
 
 FIRST_DAY = datetime(2025, 1, 6, 8, tzinfo=UTC)
 BETWEEN = timedelta(minutes=97)  # from one new product to the next
-ACTIVE, DRAFT = 0.86, 0.94  # shares of the statuses, adding up
+ACTIVE, DRAFT = 0.86, 0.94  # cumulative shares of the statuses
 SOLD_OUT = 0.07
-MARKUP = 0.18  # from one finish to the next dearer one
+MARKUP = 0.18  # from one finish to the next more expensive one
 ENDINGS = (Decimal("0.00"), Decimal("0.50"), Decimal("0.90"), Decimal("0.95"))
 SERIES = (
     "Alder", "Brook", "Cove", "Dale", "Elm", "Fjord", "Grove", "Harbour", "Isle", "Juniper", "Kiln", "Lark",
@@ -51,14 +51,14 @@ def products() -> list[dict[str, Any]]:
     slug of the category.
     """
     kinds = [list(_kinds(goods)) for goods in RANGES]
-    # The ranges grow side by side, so that the newest products are not all of one kind.
+    # Interleave the ranges, so that the newest products are of different kinds.
     longest = max(len(kind) for kind in kinds)
     mixed = [kind[n] for n in range(longest) for kind in kinds if n < len(kind)]
     return [_product(*kind, FIRST_DAY + (n + 1) * BETWEEN) for n, kind in enumerate(mixed)]
 
 
 def stable_id(name: str, at: datetime) -> UUID:
-    """Return an id of the shape of UUID version 7 that depends on nothing but its arguments."""
+    """Return a UUID version 7 that depends only on the arguments."""
     bits = int.from_bytes(hashlib.sha256(name.encode()).digest()[:10], "big")
     value = int(at.timestamp() * 1000) << 80 | bits
     value = value & ~(0xF << 76) | 0x7 << 76
@@ -66,7 +66,7 @@ def stable_id(name: str, at: datetime) -> UUID:
 
 
 def _kinds(goods: Range) -> Iterator[tuple[Range, int, str, int]]:
-    """Return range, number, thing and finish of each product of a range."""
+    """Yield range, number, thing and finish of each product of a range."""
     number = 0
     for finish in range(len(goods.finishes)):
         for thing in goods.things:

@@ -103,7 +103,7 @@ def test_unknown_names_are_found_in_every_source(env: Env, tmp_path: Path, secre
     [
         ("SLIPWAY_SECRETS_DIR", "/not/there", "SLIPWAY_SECRETS_DIR: directory"),
         ("SLIPWAY_DATABASE", "x", "SLIPWAY_DATABASE: is not JSON"),
-        ("SLIPWAY_LOGGING", '"x"', "SLIPWAY_LOGGING: must be an object"),
+        ("SLIPWAY_LOGGING", '"x"', "SLIPWAY_LOGGING: must be a JSON object"),
         ("SLIPWAY_SERVER__PORT", "0", "SLIPWAY_SERVER__PORT: "),
         ("SLIPWAY_SERVER__DRAIN_DELAY", "NaN", "SLIPWAY_SERVER__DRAIN_DELAY: "),
         ("SLIPWAY_APP__NAME", "Two Words", "SLIPWAY_APP__NAME: "),

@@ -12,7 +12,7 @@ from tests.observability.programs import program
 from tests.observability.rules import NAMESPACE, RELEASE, RUNBOOKS, TLS_SECRET, alerts, spec
 
 FILES = sorted(path.stem for path in (CHART / "alerts").glob("*.yaml"))
-SECTIONS = ["## What it means", "## What it does to clients", "## How to look", "## How to mend"]
+SECTIONS = ["## Meaning", "## Impact", "## Diagnosis", "## Mitigation"]
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ REFUSALS = [
     (
         f"{EXTERNAL},externalDatabase.migration.user=slipway,externalDatabase.migration.existingSecret=owner",
         'externalDatabase.migration.user and externalDatabase.user are both "slipway": ',
-        "Name two",
+        "Name two roles",
     ),
     (
         f"{EXTERNAL},externalDatabase.migration.existingSecret=owner",
@@ -73,11 +73,11 @@ REFUSALS = [
     (
         f"{EXTERNAL},migration.hook=true",
         "migration.hook is true and security.existingSecret is empty: ",
-        "Name one of yours",
+        "Name your own",
     ),
     (
         "credentials.generate=false",
-        "credentials.generate is false, and nobody brings database-app-password, database-password, redis-password, ",
+        "credentials.generate is false, and no Secret has database-app-password, database-password, redis-password, ",
         "databaseRole.existingSecret, postgresql.auth.existingSecret, redis.auth.existingSecret, security.",
     ),
     (
@@ -87,38 +87,38 @@ REFUSALS = [
     ),
     (
         "redis.auth.existingSecretPasswordKey=database-password",
-        'postgresql.auth.existingSecret and redis.auth.existingSecret both take key "database-password" of ',
-        "Name another key, or a Secret of yours",
+        'postgresql.auth.existingSecret and redis.auth.existingSecret both use key "database-password" of ',
+        "Name another key, or your own Secret",
     ),
     (
         "postgresql.auth.secretKeys.adminPasswordKey=database-app-password",
-        "postgresql.auth.existingSecret and databaseRole.existingSecret both take key ",
+        "postgresql.auth.existingSecret and databaseRole.existingSecret both use key ",
         "Name another key",
     ),
     (
         "postgresql.auth.secretKeys.adminPasswordKey=secret-key",
-        "security.existingSecret and postgresql.auth.existingSecret both take key ",
+        "security.existingSecret and postgresql.auth.existingSecret both use key ",
         "Name another key",
     ),
     (
         "databaseRole.existingSecret=slipway-credentials",
         'databaseRole.existingSecret is "slipway-credentials", the Secret that this chart generates: ',
-        "or leave it empty and have it generated",
+        "or leave this empty to generate it",
     ),
     (
         "security.existingSecret=slipway-credentials",
         'security.existingSecret is "slipway-credentials", the Secret that this chart generates: ',
-        "or leave it empty and have it generated",
+        "or leave this empty to generate it",
     ),
     (
         "postgresql.enabled=false,externalDatabase.host=db,externalDatabase.existingSecret=slipway-credentials",
         'externalDatabase.existingSecret is "slipway-credentials", the Secret that this chart generates: ',
-        "Give yours another name",
+        "Give your Secret another name",
     ),
     (
         "redis.enabled=false,externalRedis.host=cache,externalRedis.existingSecret=slipway-credentials",
         'externalRedis.existingSecret is "slipway-credentials", the Secret that this chart generates: ',
-        "Give yours another name",
+        "Give your Secret another name",
     ),
     (
         "service.nodePort=30080",
@@ -148,7 +148,7 @@ REFUSALS = [
     ),
     (
         r"podLabels.app\.kubernetes\.io/component=api",
-        "podLabels has app.kubernetes.io/component, by which Services and policies find the pods: ",
+        "podLabels has app.kubernetes.io/component, by which Services and policies select the pods: ",
         "Leave it out",
     ),
     (
@@ -208,11 +208,11 @@ REFUSALS = [
         '"1st" cannot be the name of a Service, ',
         "or set redis.fullnameOverride",
     ),
-    ("ingress.enabled=true", "ingress.enabled is true and ingress.hosts is empty: ", "Set ingress.hosts[0]="),
+    ("ingress.enabled=true", "ingress.enabled is true and ingress.hosts is empty: ", "Set ingress.hosts[0] to"),
     (
         "config.security.issuers[0].issuer=https://id.example.com",
         "config.security.issuers names issuers of tokens while networkPolicy.egress is empty: ",
-        "Allow it with a rule such as",
+        "Add a rule such as",
     ),
     (
         "httpRoute.enabled=true,httpRoute.hosts[0]=a.example.com",
@@ -222,7 +222,7 @@ REFUSALS = [
     (
         "httpRoute.enabled=true,httpRoute.parentRefs[0].name=gateway",
         "httpRoute.enabled is true and httpRoute.hosts is empty: ",
-        "Set httpRoute.hosts[0]=",
+        "Set httpRoute.hosts[0] to",
     ),
     (
         "autoscaling.enabled=true,keda.enabled=true,keda.triggers[0].type=cpu",
@@ -243,12 +243,12 @@ REFUSALS = [
     ),
     (
         "config.server.drain_delay=3",
-        "config.server.drain_delay is set by the chart itself (SLIPWAY_SERVER__DRAIN_DELAY). ",
-        "Use the value for it: listen, publicPath, drain",
+        "config.server.drain_delay is set by the chart (SLIPWAY_SERVER__DRAIN_DELAY). ",
+        "Use the chart's value for it: listen, publicPath, drain",
     ),
     (
         "config.database.password=x",
-        "config.database.password is set by the chart itself (SLIPWAY_DATABASE__PASSWORD). ",
+        "config.database.password is set by the chart (SLIPWAY_DATABASE__PASSWORD). ",
         "or a Secret",
     ),
 ]
@@ -294,7 +294,7 @@ def test_it_refuses_a_release_name_with_a_dot() -> None:
 
 def test_it_refuses_a_cluster_that_is_too_old() -> None:
     (reason,) = _reasons("--kube-version", "1.29.0")
-    assert reason.startswith("Kubernetes is v1.29.0: pods end by preStop.sleep")
+    assert reason.startswith("Kubernetes is v1.29.0: pods need preStop.sleep")
 
 
 def test_it_refuses_to_generate_nothing_when_every_secret_is_brought() -> None:
@@ -318,6 +318,6 @@ def test_alerts_alone_are_made_for_whoever_has_the_pods_scraped_otherwise() -> N
 def test_a_release_is_not_called_as_a_bundled_server_is() -> None:
     done = render(release="slipway-redis")
     assert (
-        '- The release\'s name does not fit: the service and redis would both have a Service "slipway-redis"'
+        '- The release\'s name does not work: the service and redis would both have a Service "slipway-redis"'
         in done.stderr
     )

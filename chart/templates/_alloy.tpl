@@ -1,6 +1,6 @@
 {{/*
-What the bundled Alloy does: lines of the pods of its namespace to the bundled Loki. The chart `alloy` calls it, so it
-sees that chart's values and not this one's; Loki's name is by the rule of its own chart.
+Configuration of the bundled Alloy: sends the log lines of its namespace's pods to the bundled Loki. The chart `alloy`
+includes it, so it sees that chart's values, not this one's. Loki's name follows the rule of its own chart.
 */}}
 {{- define "slipway.alloy" -}}
 {{- $loki := ternary .Release.Name (printf "%s-loki" .Release.Name) (contains "loki" .Release.Name) | trunc 63 | trimSuffix "-" -}}

@@ -1,4 +1,4 @@
-{{/* The edges that NetworkPolicies name, each as the rules of one direction. */}}
+{{/* The allowed connections, each as NetworkPolicy rules of one direction. */}}
 
 {{- define "slipway.edge.dns" -}}
 {{- with .Values.networkPolicy.dns -}}
@@ -25,7 +25,7 @@
 {{- end }}
 {{- end }}
 
-{{/* To or from pods of this namespace. Called with (list "to" LABELS PORTS); no ports: all. */}}
+{{/* To or from pods of this namespace. Called with (list "to" LABELS PORTS); without ports: all. */}}
 {{- define "slipway.edge" -}}
 - {{ first . }}:
     - podSelector:
@@ -43,7 +43,7 @@
 {{- include "slipway.edge.server" (list . "postgresql" (include "slipway.database" .) .Values.networkPolicy.database) }}
 {{- end }}
 
-{{/* To PostgreSQL itself, where the service goes through a pooler. */}}
+{{/* To PostgreSQL itself, if the service goes through a pooler. */}}
 {{- define "slipway.edge.direct" -}}
 {{- with (include "slipway.database" . | fromYaml).direct -}}
 - ports:
@@ -55,7 +55,7 @@
 {{- end }}
 {{- end }}
 
-{{/* What jobs may call, as rules of egress. */}}
+{{/* Egress rules of jobs. */}}
 {{- define "slipway.edge.jobs" -}}
 {{ include "slipway.edge.dns" . }}
 {{ include "slipway.edge.database" . }}
@@ -95,7 +95,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Who may reach a bundled server. Called with (list . "redis" COMPONENTS EXPORTER_PORT). */}}
+{{/* Ingress rules of a bundled server. Called with (list . "redis" COMPONENTS EXPORTER_PORT). */}}
 {{- define "slipway.bundled.policy" }}
 {{- $root := index . 0 }}
 {{- $name := index . 1 }}

@@ -1,10 +1,10 @@
-{{/* Names and labels. No helper of a subchart is used anywhere: the chart renders without them. */}}
+{{/* Names and labels. Templates use no helpers of subcharts, so the chart renders without them. */}}
 
 {{- define "slipway.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Short enough for the longest suffix (`-migrate-` and a hash) to fit into a label. */}}
+{{/* Short enough for a label with the longest suffix (`-migrate-` and a hash). */}}
 {{- define "slipway.fullname" -}}
 {{- $name := include "slipway.name" . }}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
@@ -22,19 +22,19 @@
 {{- end }}
 {{- end }}
 
-{{/* What selects all pods of the service, and none of a bundled server. Never changes between versions. */}}
+{{/* Selector of all pods of the service, and none of a bundled server. Must not change between versions. */}}
 {{- define "slipway.selector.all" -}}
 app.kubernetes.io/name: {{ include "slipway.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{/* What selects the pods of one component. Called with (list . "server"). Never changes between versions. */}}
+{{/* Selector of one component's pods. Called with (list . "server"). Must not change between versions. */}}
 {{- define "slipway.selector" -}}
 {{ include "slipway.selector.all" (first .) }}
 app.kubernetes.io/component: {{ last . }}
 {{- end }}
 
-{{/* The components that run to their end. They know the database and nothing else. */}}
+{{/* The components that run to completion. They use only the database. */}}
 {{- define "slipway.jobs" -}}
 {{- $jobs := list }}
 {{- if .Values.migration.enabled }}{{ $jobs = append $jobs "migration" }}{{ end }}
@@ -42,7 +42,7 @@ app.kubernetes.io/component: {{ last . }}
 {{- join ", " $jobs }}
 {{- end }}
 
-{{/* Whether something else than this chart decides how many pods there are, and how few there may be. */}}
+{{/* Whether an autoscaler sets the number of pods, and the minimum number. */}}
 {{- define "slipway.autoscaled" -}}
 {{- if or .Values.autoscaling.enabled .Values.keda.enabled }}true{{ end }}
 {{- end }}
@@ -60,12 +60,12 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* The Secret that this chart generates. By the release alone, so that the subcharts' values can name it too. */}}
+{{/* The Secret that this chart generates. Named after the release only, so that subcharts' values can name it too. */}}
 {{- define "slipway.credentials" -}}
 {{- printf "%s-credentials" .Release.Name }}
 {{- end }}
 
-{{/* The main Service of a bundled subchart, by the rule of its own full name. Called with (list . "postgresql"). */}}
+{{/* The main Service of a bundled subchart, by the subchart's rule for full names. Called with (list . "postgresql"). */}}
 {{- define "slipway.bundled.host" -}}
 {{- $root := first . }}
 {{- $values := index $root.Values (last .) }}
@@ -74,19 +74,19 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- dig "fullnameOverride" "" $values | default $full | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* What selects the pods of a bundled subchart, by its rule. Called with (list . "postgresql"). */}}
+{{/* Selector of a bundled subchart's pods, by the subchart's rule. Called with (list . "postgresql"). */}}
 {{- define "slipway.bundled.selector" -}}
 app.kubernetes.io/name: {{ dig "nameOverride" "" (index (first .).Values (last .)) | default (last .) | trunc 63 | trimSuffix "-" | quote }}
 app.kubernetes.io/instance: {{ (first .).Release.Name | quote }}
 {{- end }}
 
-{{/* The port that its pods listen on, which its Service may call otherwise. Called with (list . "postgresql"). */}}
+{{/* The port that a bundled subchart's pods listen on, which may differ from its Service's. Called with (list . "postgresql"). */}}
 {{- define "slipway.bundled.port" -}}
 {{- $service := dig "service" dict (index (first .).Values (last .)) }}
 {{- if eq (last .) "postgresql" }}{{ $service.targetPort | default 5432 }}{{ else }}{{ $service.port | default 6379 }}{{ end }}
 {{- end }}
 
-{{/* The bundled Grafana, by the rule of its own chart, which is a part of kube-prometheus-stack. */}}
+{{/* Name of the bundled Grafana, by the rule of its chart, a part of kube-prometheus-stack. */}}
 {{- define "slipway.grafana" -}}
 {{- $values := dig "grafana" dict (index .Values "kube-prometheus-stack") }}
 {{- $name := dig "nameOverride" "" $values | default "grafana" }}

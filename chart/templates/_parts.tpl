@@ -1,7 +1,7 @@
 {{/*
-The bundled programs that watch, collect and serve, those that run here: by which labels their charts mark the pods, at
-which ports metrics are, whether they ask the API server, which others they call and at which ports (none: at all), and
-what else they may. networkpolicy-observability.yaml makes their policies of it.
+The enabled bundled programs for monitoring, logs and ingress: the labels of their pods, the ports of their metrics, whether
+they use the API server, which others they call and at which ports (empty: all), and other allowed connections.
+networkpolicy-observability.yaml makes their policies from this.
 */}}
 {{- define "slipway.parts" -}}
 {{- $stack := index .Values "kube-prometheus-stack" }}
@@ -19,7 +19,7 @@ prometheus:
   metrics: [9090, 8080]
   api: true
   calls: {alertmanager: [9093]}
-  # Where any monitor sends it: to pods of all namespaces, and to the kubelet of each node.
+  # Whatever monitors select: pods of all namespaces, and the kubelet of each node.
   egress:
     - to: [{namespaceSelector: {}}]
     - ports: [{port: 10250}]
@@ -41,7 +41,7 @@ alertmanager:
   pods: {app.kubernetes.io/name: alertmanager, app.kubernetes.io/managed-by: prometheus-operator}
   metrics: [9093, 8080]
   calls: {alertmanager: []}
-  # To wherever somebody reads alerts.
+  # Any receiver of notifications.
   egress: [{}]
 {{- end }}
 {{- end }}
@@ -60,7 +60,7 @@ alloy:
   api: true
   calls: {loki: [3100]}
   {{- if not .Values.loki.enabled }}
-  # To wherever its user's own configuration sends logs.
+  # Wherever a custom configuration sends logs.
   egress: [{}]
   {{- end }}
 {{- end }}

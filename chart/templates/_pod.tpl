@@ -1,11 +1,11 @@
-{{/* What all pods of the service's image share. Called with (list . ACCOUNT). */}}
+{{/* The part that all pods of the service's image share. Called with (list . ACCOUNT). */}}
 {{- define "slipway.pod.common" -}}
 serviceAccountName: {{ last . | quote }}
 {{- with first . }}
 automountServiceAccountToken: false
-# A Service named slipway would put SLIPWAY_PORT and more into the environment.
+# A Service named slipway would add SLIPWAY_PORT and other variables to the environment.
 enableServiceLinks: false
-# Names outside of the cluster are asked for once, and not first in each of its search domains.
+# Resolve external names with one query, instead of trying each of the cluster's search domains first.
 dnsConfig:
   options:
     - name: ndots
@@ -37,10 +37,10 @@ tolerations:
 {{- end }}
 {{- end }}
 
-{{/* A pod that does the service's work. Called with (list . "server") or another component. */}}
+{{/* A pod of the service. Called with (list . "server") or another component. */}}
 {{- define "slipway.pod" -}}
 {{- $root := first . -}}
-{{- /* A hook runs before the account of the release is there. No token is mounted, so it makes no difference. */ -}}
+{{- /* A hook runs before the release's ServiceAccount exists. No token is mounted, so the account does not matter. */ -}}
 {{- $early := and (eq (last .) "migration") $root.Values.serviceAccount.create $root.Values.migration.hook -}}
 {{ include "slipway.pod.common" (list $root (ternary "default" (include "slipway.serviceAccountName" $root) (not (empty $early)))) }}
 volumes:
@@ -63,7 +63,7 @@ resources:
   {{- toYaml .Values.resources | nindent 2 }}
 {{- end }}
 
-{{/* A container of such a pod, called as slipway.pod is. */}}
+{{/* A container of such a pod. Called like slipway.pod. */}}
 {{- define "slipway.container" -}}
 {{ include "slipway.container.common" (first .) }}
 env:
@@ -81,7 +81,7 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
-{{/* Labels and annotations of a pod. Nothing here changes with the chart's version. */}}
+{{/* Labels and annotations of a pod. Must not change with the chart's version. */}}
 {{- define "slipway.pod.metadata" -}}
 {{- $root := first . -}}
 labels:

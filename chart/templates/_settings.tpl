@@ -1,9 +1,9 @@
-{{/* What the service is told: environment variables, and secrets as files. */}}
+{{/* The service's settings: environment variables, and secrets as files. */}}
 
 {{/*
-Where the database is, bundled or external: host, port, name; who owns it and migrates (`owner`), and who the service
-logs in as (`app`), each with user, secret and key. They are the same where nobody asked for two. `direct` is where to
-migrate, if not there.
+The database, bundled or external: host, port, name; the role that owns it and migrates (`owner`), and the role of the
+service (`app`), each with user, secret and key. Both are the same unless there are two. `direct` is the host for
+migrations, if it differs.
 */}}
 {{- define "slipway.database" -}}
 {{- if .Values.postgresql.enabled }}
@@ -40,7 +40,7 @@ direct: {host: {{ . | quote }}, port: {{ $.Values.externalDatabase.migration.por
 {{- end }}
 {{- end }}
 
-{{/* Where Redis is; no host: there is none. No secret: no password. */}}
+{{/* Address and Secret of Redis. Without a host, there is no Redis; without a Secret, no password. */}}
 {{- define "slipway.redis" -}}
 {{- if .Values.redis.enabled }}
 host: {{ include "slipway.bundled.host" (list . "redis") | quote }}
@@ -62,8 +62,8 @@ key: {{ $.Values.externalRedis.existingSecretKey | quote }}
 {{- end }}
 
 {{/*
-The settings that the chart decides, as GROUP__FIELD to value; validate.yaml refuses them in `config`. Called with
-(list . "server"). The component `migration` logs in as the owner of the database, every other as the service.
+The settings that the chart sets, as GROUP__FIELD to value; validate.yaml refuses them in `config`. Called with
+(list . "server"). The component `migration` logs in as the owner of the database, all others as the service.
 */}}
 {{- define "slipway.settings.own" -}}
 {{- $component := last . }}
@@ -109,7 +109,7 @@ REDIS__ROOT_CERT: /run/authorities/redis.crt
 {{- end }}
 {{- end }}
 
-{{/* Certificates of authorities that a server's is verified by, as a source of a volume; nothing where none are named. */}}
+{{/* Certificates of authorities to verify a server, as a volume source. Empty if none are named. */}}
 {{- define "slipway.authorities" -}}
 {{- if .caConfigMap -}}
 configMap: {name: {{ .caConfigMap | quote }}}
@@ -119,8 +119,8 @@ secret: {name: {{ .caSecret | quote }}}
 {{- end }}
 
 {{/*
-Environment of a container, sorted, so that nothing but a change changes it. Called with (list . "server") or another
-component: all but the server are told of the database alone, so that no other setting runs a migration again.
+Environment of a container, sorted, so that equal values render equally. Called with (list . "server") or another component.
+All except the server get only the database's settings, so that other settings do not run the migration again.
 */}}
 {{- define "slipway.env" -}}
 {{- $root := first . }}
@@ -128,7 +128,7 @@ component: all but the server are told of the database alone, so that no other s
 {{- $settings := dict }}
 {{- range $group, $fields := $root.Values.config }}
 {{- range $field, $value := $fields }}
-{{- /* As JSON, numbers of a values file too: they are floats, and 1000000 would print as 1e+06. */}}
+{{- /* Numbers as JSON too: Helm reads them as floats, and 1000000 would print as 1e+06. */}}
 {{- $text := ternary $value (toJson $value) (kindIs "string" $value) }}
 {{- $_ := set $settings (printf "%s__%s" $group $field | upper) $text }}
 {{- end }}
@@ -151,7 +151,7 @@ component: all but the server are told of the database alone, so that no other s
 
 {{/*
 Secrets as files under /run/secrets/slipway/GROUP/FIELD. The service re-reads a changed secret without a restart.
-Called as slipway.env is.
+Called like slipway.env.
 */}}
 {{- define "slipway.secrets.volume" -}}
 {{- $call := . }}
@@ -182,7 +182,7 @@ Called as slipway.env is.
           items:
             - key: {{ $login.key | quote }}
               path: database/password
-      {{- /* The owner of a bundled database makes the service's role; of another, its administrator has. */}}
+      {{- /* In a bundled database, the owner creates the service's role; in an external one, its administrator has. */}}
       {{- if and (eq $component "migration") .Values.postgresql.enabled .Values.databaseRole.name }}
       - secret:
           name: {{ $database.app.secret | quote }}

@@ -1,7 +1,7 @@
 {{/*
-A program to look into a bundled server with: one small pod, its Service, and the policy that lets it reach that server
-alone. Called with (dict "root" . "name" "pgadmin" "server" "postgresql" "values" VALUES "port" PORT "probe" PATH
-"secrets" SOURCES "volumes" NAME-TO-PATH "container" YAML), and with "user" where the image wants another one than ours.
+A web interface for a bundled server: one small pod, its Service, and a policy that allows it to reach only that server.
+Called with (dict "root" . "name" "pgadmin" "server" "postgresql" "values" VALUES "port" PORT "probe" PATH
+"secrets" SOURCES "volumes" NAME-TO-PATH "container" YAML), and with "user" if the image needs a different one.
 */}}
 {{- define "slipway.tool" }}
 {{- $call := . }}

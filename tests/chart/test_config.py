@@ -39,4 +39,4 @@ def test_settings_pass_as_their_type_and_as_text() -> None:
 def test_other_signing_key_is_a_secret() -> None:
     helm_or_skip("helm")
     done = render("--set", "config.security.previous_secret_key=x")
-    assert "config.security.previous_secret_key is set by the chart itself" in done.stderr
+    assert "config.security.previous_secret_key is set by the chart" in done.stderr

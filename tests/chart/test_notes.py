@@ -44,11 +44,11 @@ def _stays(text: str) -> list[str]:
 def test_what_stays_is_said_of_hooks_too() -> None:
     hooked = notes(*profile("04-ha-values.yaml"))
     jobs, command = _stays(hooked)
-    assert jobs == "the Jobs of migrations, which are hooks, for 604800 s after their end, and their policy:"
+    assert jobs == "the migration hooks' Jobs, for 604800 s after they finish, and their NetworkPolicy:"
     labels = "app.kubernetes.io/instance=slipway,app.kubernetes.io/component=migration"
     assert command == f"kubectl -n shop delete job,networkpolicy -l {labels}"
     alone, _ = _stays(notes(*profile("04-ha-values.yaml"), "--set", "networkPolicy.enabled=false"))
-    assert alone == "the Jobs of migrations, which are hooks, for 604800 s after their end:"
+    assert alone == "the migration hooks' Jobs, for 604800 s after they finish:"
     assert _stays(notes(*profile("04-ha-values.yaml"), "--set", "migration.hook=false")) == [
         "nothing of this release"
     ]

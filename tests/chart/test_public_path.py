@@ -39,5 +39,5 @@ def test_path_that_the_service_would_refuse_is_refused(value: str) -> None:
 
 def test_it_is_no_setting_under_config() -> None:
     done = render("--set", "config.server.public_path=/shop")
-    assert "config.server.public_path is set by the chart itself" in done.stderr
+    assert "config.server.public_path is set by the chart" in done.stderr
     assert "publicPath" in done.stderr

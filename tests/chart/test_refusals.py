@@ -208,7 +208,11 @@ REFUSALS = [
         '"1st" cannot be the name of a Service, ',
         "or set redis.fullnameOverride",
     ),
-    ("ingress.enabled=true", "ingress.enabled is true and ingress.hosts is empty: ", "Set ingress.hosts[0] to"),
+    (
+        "ingress.enabled=true",
+        "ingress.enabled is true and ingress.hosts is empty: ",
+        "Set ingress.hosts[0] to",
+    ),
     (
         "config.security.issuers[0].issuer=https://id.example.com",
         "config.security.issuers names issuers of tokens while networkPolicy.egress is empty: ",

@@ -1,0 +1,47 @@
+"""What the chart relies on in the image: its user, ports, addresses and command."""
+
+import json
+import re
+
+from tests.chart.rendering import CHART, one, own, pods, template
+
+DOCKERFILE = (CHART.parent / "Dockerfile").read_text("utf-8")
+LAST_STAGE = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :].replace("\\\n", " ")
+
+
+def instruction(name: str) -> list[str]:
+    """The arguments of each instruction of this name in the last stage."""
+    return re.findall(rf"^{name} +(.+?) *$", LAST_STAGE, re.MULTILINE)
+
+
+def test_image_runs_as_the_user_of_the_pods() -> None:
+    """By numbers: with `runAsNonRoot` the kubelet refuses an image whose user is a name."""
+    [user] = instruction("USER")
+    assert re.fullmatch(r"\d+:\d+", user)
+    uid, gid = map(int, user.split(":"))
+    assert min(uid, gid) > 10_000
+    assert f"groupadd --gid {gid} " in LAST_STAGE
+    assert f"useradd --uid {uid} --gid {gid} " in LAST_STAGE
+    for name, pod in pods(own()).items():
+        security = pod["securityContext"]
+        assert (security["runAsUser"], security["runAsGroup"]) == (uid, gid), name
+
+
+def test_image_needs_no_writable_root() -> None:
+    given = dict(re.findall(r"(\w+)=(\S+)", " ".join(instruction("ENV"))))
+    assert given["HOME"] == "/tmp"
+    assert given["PYTHONDONTWRITEBYTECODE"] == "1"
+    assert instruction("WORKDIR") == ["/tmp"]
+
+
+def test_image_listens_where_the_chart_looks() -> None:
+    given = dict(re.findall(r"(\w+)=(\S+)", " ".join(instruction("ENV"))))
+    assert (given["SLIPWAY_SERVER__HOST"], given["SLIPWAY_SERVER__ADMIN_HOST"]) == ("0.0.0.0", "0.0.0.0")
+    [server] = template(one(own(), "Deployment"))["spec"]["containers"]
+    ports = [str(port["containerPort"]) for port in server["ports"]]
+    assert instruction("EXPOSE") == [" ".join(ports)]
+
+
+def test_image_serves_unless_told_otherwise() -> None:
+    assert [json.loads(text) for text in instruction("ENTRYPOINT")] == [["slipway"]]
+    assert [json.loads(text) for text in instruction("CMD")] == [["serve"]]

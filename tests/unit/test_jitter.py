@@ -1,0 +1,96 @@
+"""Pauses between attempts are jittered: processes that lost a server together do not come back to it together."""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from service.cache import redis as cache
+from service.config import RedisSettings, Settings
+from service.database import Database, fast_pool
+from service.jobs import periodic
+from service.jobs.periodic import Job
+
+NOBODY = "127.0.0.1:1"
+ENOUGH = 8  # pauses of a process
+Pauses = list[float]
+Record = Callable[[ModuleType], Pauses]
+
+
+class Sleepless:
+    """asyncio for one module, whose pauses are noted and take no time. The last one takes for ever."""
+
+    def __init__(self, pauses: Pauses) -> None:
+        self._pauses = pauses
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds: float) -> None:
+        self._pauses.append(seconds)
+        await asyncio.sleep(0 if len(self._pauses) < ENOUGH else 3600)
+
+
+@pytest.fixture
+def record(monkeypatch: pytest.MonkeyPatch) -> Record:
+    """`record(module)` is the list of pauses that the module makes from now on."""
+
+    def recorded(module: ModuleType) -> Pauses:
+        pauses: Pauses = []
+        monkeypatch.setattr(module, "asyncio", Sleepless(pauses))
+        return pauses
+
+    return recorded
+
+
+async def enough(pauses: Pauses) -> None:
+    async with asyncio.timeout(10):
+        while len(pauses) < ENOUGH:  # noqa: ASYNC110  # a list tells of no change
+            await asyncio.sleep(0.001)
+
+
+def jittered(pauses: Pauses, expected: Pauses, spread: float) -> bool:
+    """Whether each pause is the expected one, more or less, and no two are off by the same."""
+    factors = [pause / usual for pause, usual in zip(pauses, expected, strict=True)]
+    assert all(1 - spread <= factor <= 1 + spread for factor in factors), factors
+    return len(set(factors)) == len(factors) and max(factors) - min(factors) > spread / 10
+
+
+async def test_attempts_to_reach_redis(record: Record) -> None:
+    pauses = record(cache)
+    redis = cache.Redis(
+        RedisSettings.model_validate({"url": f"redis://{NOBODY}/0", "retry_after": 5, "connect_timeout": 1})
+    )
+    await redis.start()
+    await enough(pauses)
+    await redis.close()
+    assert jittered(pauses, [5.0] * ENOUGH, 0.2)
+
+
+async def test_attempts_to_reach_the_database_back_off(record: Record) -> None:
+    pauses = record(fast_pool)
+    database = Database(Settings.model_validate({"database": {"url": f"postgresql://a:b@{NOBODY}/c"}}))
+    await database.start()
+    await enough(pauses)
+    await database.stop()
+    doubled = (fast_pool.RETRY_FIRST * 2**n for n in itertools.count())
+    usual = [min(pause, fast_pool.RETRY_MOST) for pause in itertools.islice(doubled, ENOUGH)]
+    assert usual[-1] == fast_pool.RETRY_MOST
+    assert jittered(pauses, usual, 0.5)
+
+
+async def test_periodic_jobs(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def probe_nothing() -> None:
+        """The probe of the loop sleeps too."""
+
+    async def work() -> None:
+        """Takes no time."""
+
+    pauses = record(periodic)
+    monkeypatch.setattr(periodic, "_probe_loop", probe_nothing)
+    async with periodic.periodically(Job("count", work, seconds=60, first=10)):
+        await enough(pauses)
+    assert jittered(pauses, [10.0, *[60.0] * (ENOUGH - 1)], 0.1)

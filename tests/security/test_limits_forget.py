@@ -1,0 +1,99 @@
+"""What the limiter forgets in time: leases that were not used, processes that ended, buckets that are full again."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from prometheus_client import REGISTRY
+from redis.asyncio import Redis as Client
+
+from service.security.rate_limits.limiter import COUNT_SECONDS, Policy, RateLimiter
+from tests.api.conftest import unique
+from tests.security.limiting import CALLER, HOUR, Clock, Trio, hands
+from tests.services import Client as Services
+
+__all__ = ["hands"]
+
+OWN = 8  # number of the first logical database that no worker uses
+
+
+@pytest.fixture
+async def trio(services: Services, worker: int) -> AsyncIterator[Trio]:
+    """Three processes with a limit of 1000 an hour, so with leases of five, and no other on their Redis."""
+    url = services.redis(OWN + worker)
+    async with Client.from_url(url) as client:
+        await client.flushdb()
+    three = Trio(url, Policy(unique("forget"), 1000, HOUR))
+    yield three
+    await three.close()
+
+
+def counted(policy: Policy, by: str) -> float:
+    labels = {"policy": policy.name, "decision": "allowed", "counted_by": by}
+    return REGISTRY.get_sample_value("slipway_limiter_decisions_total", labels) or 0.0
+
+
+def known_processes() -> float | None:
+    return REGISTRY.get_sample_value("slipway_limiter_processes")
+
+
+async def test_lease_ends_after_its_time(trio: Trio, hands: Clock) -> None:
+    one, policy = trio.limiters[0], trio.policy
+    for pause, by_redis, by_lease in (
+        (0.0, 1, 0),
+        (0.99, 1, 1),  # of five
+        (0.02, 2, 1),
+        (0.0, 2, 2),
+        (1.01, 3, 2),
+    ):
+        hands.now += pause
+        assert (await one.take(policy, CALLER)).allowed
+        assert (counted(policy, "redis"), counted(policy, "lease")) == (by_redis, by_lease)
+    assert counted(policy, "process") == 0
+
+
+async def test_lease_is_of_a_few_requests(trio: Trio, hands: Clock) -> None:
+    for _ in range(11):
+        await trio.limiters[0].take(trio.policy, CALLER)
+    assert (counted(trio.policy, "redis"), counted(trio.policy, "lease")) == (3, 8)
+
+
+async def share(limiter: RateLimiter, three: Trio) -> int:
+    """What one process lets in of a limit that nobody has used, while Redis is away."""
+    policy = Policy(unique("share"), 600, HOUR)
+    three.lose(lost=True)
+    allowed = sum([(await limiter.take(policy, CALLER)).allowed for _ in range(700)])
+    three.lose(lost=False)
+    return allowed
+
+
+async def test_ended_process_has_no_share_after_a_while(trio: Trio, hands: Clock) -> None:
+    await trio.meet()
+    one, ended = trio.limiters[0], trio.limiters.pop()
+    assert await share(one, trio) == 200
+    await trio.set_clock(COUNT_SECONDS)
+    await trio.count()  # it may only be slow
+    assert known_processes() == 3
+    for _ in range(4):
+        await trio.set_clock(COUNT_SECONDS)
+        await trio.meet()
+    assert known_processes() == 2
+    assert await share(one, trio) == 300
+    await ended.count()
+    await one.count()
+    assert known_processes() == 3
+    assert await share(one, trio) == 200
+
+
+async def test_last_process_leaves_nothing_behind(trio: Trio, hands: Clock) -> None:
+    """Neither its count nor a bucket outlives what it is good for."""
+    await trio.meet()
+    await trio.flood(3)
+    assert 0 < await trio.client.pttl("slipway:limiters") <= 3000
+    assert 0 < await trio.client.pttl(trio.key) <= 15 * trio.policy.step * 1000
+
+
+async def test_emptied_redis_makes_no_process_forget_the_others(trio: Trio, hands: Clock) -> None:
+    await trio.meet()
+    await trio.client.flushdb()
+    await trio.limiters[0].count()  # the first to come finds itself alone
+    assert known_processes() == 3

@@ -8,8 +8,10 @@ import yaml
 
 from tests.chart.rendering import CHART, helm_or_skip, run
 from tests.observability.cases import CASES, EVALUATED
+from tests.observability.edges import EDGES, variants
 from tests.observability.programs import program
-from tests.observability.rules import NAMESPACE, RELEASE, RUNBOOKS, TLS_SECRET, alerts, spec
+from tests.observability.rules import NAMESPACE, RELEASE, RUNBOOKS, TLS_SECRET, Rule, alerts, spec
+from tests.observability.thresholds import THRESHOLDS, threshold
 
 FILES = sorted(path.stem for path in (CHART / "alerts").glob("*.yaml"))
 SECTIONS = ["## Meaning", "## Impact", "## Diagnosis", "## Mitigation"]
@@ -43,6 +45,41 @@ def test_an_alert_goes_off_when_it_should_and_not_otherwise(alert: str, tmp_path
     path.write_text(yaml.safe_dump(tests), "utf-8")
     done = run(program("promtool"), "test", "rules", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("alert", FILES)
+def test_threshold_is_the_one_agreed_on(alert: str) -> None:
+    assert threshold(alerts()[alert]) == THRESHOLDS[alert]
+
+
+def test_no_threshold_is_of_an_alert_that_is_gone() -> None:
+    assert sorted(THRESHOLDS) == FILES
+
+
+@pytest.mark.parametrize("alert", EDGES)
+def test_cases_lie_on_both_sides_of_every_threshold(alert: str, tmp_path: Path) -> None:
+    """They hold for the rule as it is; for each one with a threshold moved by a quarter one of them fails."""
+    rule = alerts()[alert]
+    failed = {name: _failed(moved, tmp_path) for name, moved in variants(rule).items()}
+    assert _failed(rule, tmp_path) is None
+    assert failed
+    assert not [name for name, said in failed.items() if said is None]
+
+
+def _failed(rule: Rule, folder: Path) -> str | None:
+    """What promtool says against the edges of an alert when this is its rule; None when they hold."""
+    alert = rule["alert"]
+    recorded = [found for group in spec()["groups"] for found in group["rules"] if "record" in found]
+    rules, test = folder / "rules.yaml", folder / "test.yaml"
+    rules.write_text(yaml.safe_dump({"groups": [{"name": alert, "rules": [*recorded, rule]}]}), "utf-8")
+    cases = {
+        "rule_files": [str(rules)],
+        "evaluation_interval": EVALUATED.get(alert, "1m"),
+        "tests": [case.as_promtool(alert) for case in EDGES[alert]],
+    }
+    test.write_text(yaml.safe_dump(cases), "utf-8")
+    done = run(program("promtool"), "test", "rules", str(test))
+    return None if done.returncode == 0 else done.stdout + done.stderr
 
 
 def test_a_file_is_named_after_its_alert() -> None:

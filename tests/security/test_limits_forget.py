@@ -6,7 +6,9 @@ import pytest
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis as Client
 
-from service.security.rate_limits.limiter import COUNT_SECONDS, Policy, RateLimiter
+from service.security.rate_limits.policy import Policy
+from service.security.rate_limits.redis_buckets import COUNT_SECONDS
+from service.security.rate_limits.shared_limiter import SharedRateLimiter
 from tests.api.conftest import unique
 from tests.security.limiting import CALLER, HOUR, Clock, Trio, hands
 from tests.services import Client as Services
@@ -57,7 +59,7 @@ async def test_lease_is_of_a_few_requests(trio: Trio, hands: Clock) -> None:
     assert (counted(trio.policy, "redis"), counted(trio.policy, "lease")) == (3, 8)
 
 
-async def share(limiter: RateLimiter, three: Trio) -> int:
+async def share(limiter: SharedRateLimiter, three: Trio) -> int:
     """What one process lets in of a limit that nobody has used, while Redis is away."""
     policy = Policy(unique("share"), 600, HOUR)
     three.lose(lost=True)

@@ -78,12 +78,9 @@ def test_every_target_named_exists() -> None:
     assert named <= existing
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/README.md"])
-def test_every_link_leads_somewhere(page: str) -> None:
-    text = (ROOT / page).read_text("utf-8")
-    targets = [t for t in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if not t.startswith("https://")]
-    assert targets
-    assert [t for t in targets if not (ROOT / page).parent.joinpath(t).exists()] == []
+def test_declaration_shown_is_the_samples() -> None:
+    (shown,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert shown in (ROOT / "service" / "domains" / "catalog" / "resources.py").read_text("utf-8")
 
 
 def test_every_folder_of_the_map_exists() -> None:

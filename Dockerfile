@@ -1,7 +1,7 @@
-# The image of Slipway: the locked packages and the service, nothing that builds them.
-#   packages  the virtual environment out of requirements.txt
-#   wheel     the service as a wheel; hatchling comes by its hash out of requirements-dev.txt
-#   (last)    what runs
+# The image of Slipway: the locked packages and the service, without build tools.
+#   packages  the virtual environment, from requirements.txt
+#   wheel     the service as a wheel; the build backend is pinned by hash in requirements-dev.txt
+#   (last)    the runtime image
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS packages
@@ -21,20 +21,20 @@ COPY service ./service
 RUN uv build --quiet --wheel --require-hashes --build-constraints requirements-dev.txt --out-dir /wheels
 
 FROM ${PYTHON_IMAGE}
-# A name for the numeric user, for what asks the system who it is; a home that exists and can be written.
+# A name for the numeric user, which some libraries look up, and a writable home.
 RUN groupadd --gid 10001 slipway \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin slipway
-# With a read-only root Python cannot keep its bytecode: without this every start would compile the standard library.
+# With a read-only root, Python cannot write bytecode, and every start would compile the standard library.
 RUN python -m compileall -q -j 0 -x '/(test|tests|idlelib|ensurepip|lib2to3|turtledemo|site-packages)/' \
     "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 COPY --from=packages /opt/slipway /opt/slipway
-# pip comes with the base. It installs the one wheel and leaves: nothing installs packages in a running container.
+# pip is part of the base image. Remove it after use: a running container must not install packages.
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     python -m pip --python /opt/slipway/bin/python install --quiet --no-cache-dir --disable-pip-version-check \
     --root-user-action=ignore --no-index --no-deps /wheels/*.whl \
  && python -m pip uninstall --quiet --yes --root-user-action=ignore pip
 
-# glibc would raise the threshold by itself, and large reads of bodies would leave holes between what stays.
+# A fixed threshold, because glibc's dynamic one lets buffers of large bodies fragment the heap.
 ENV PATH=/opt/slipway/bin:$PATH \
     MALLOC_MMAP_THRESHOLD_=131072 \
     HOME=/tmp \
@@ -53,7 +53,7 @@ ARG VERSION=0.0.0
 ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.title="slipway" \
-      org.opencontainers.image.description="An observable, audited, zero-downtime API on Kubernetes out of SQLModel classes." \
+      org.opencontainers.image.description="From a SQLModel class to an observable, audited, zero-downtime API on Kubernetes." \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \

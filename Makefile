@@ -1,4 +1,4 @@
-# The workshop of Slipway. `make help` lists what it can do.
+# Tasks of the project. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 export PORT ADMIN_PORT
 
 .PHONY: help
-help: ## List every target
+help: ## List the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | sort | awk -F'\t' '{printf "  %-16s %s\n", $$1, $$2}'
 
 $(STAMP): requirements-dev.txt pyproject.toml
@@ -16,7 +16,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 		--requirement requirements-uv.txt
-	@# Compiled now, for those too who keep Python from writing beside its files: a start takes half the time.
+	@# Compile bytecode now, which halves start-up time even where PYTHONDONTWRITEBYTECODE is set.
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --requirement requirements-dev.txt
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -24,27 +24,27 @@ $(STAMP): requirements-dev.txt pyproject.toml
 .PHONY: env run test test-long fault-test client-test reliability check format reference lock clean
 env: $(STAMP) ## Build the Python environment in .venv
 
-run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis and sample data (PORT=, ADMIN_PORT=)
+run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis, and sample data (PORT=, ADMIN_PORT=)
 	@exec $(BIN)/slipway dev
 
-test: $(STAMP) ## Run the tests that this machine can run, except the long ones (ARGS=)
+test: $(STAMP) ## Run the tests, except those of test-long, fault-test and observability-test (ARGS=)
 	@$(BIN)/pytest -n auto -m "not long and not fault and not observability" $(ARGS)
 
-test-long: $(STAMP) ## Run the long tests: the whole API by its document, plans over a million rows, a large crowd
+test-long: $(STAMP) ## Run the long tests: the API against its OpenAPI document, query plans on a million rows, many clients
 	@$(BIN)/pytest -n auto -m long
 	@SLIPWAY_TEST_PLAN_ROWS=1000000 $(BIN)/pytest -q tests/engine/test_plans.py
 
-fault-test: $(STAMP) ## Run the fault tests, which want the machine to themselves (SLIPWAY_FAULT_SEED=, SLIPWAY_FAULT_FULL=1)
+fault-test: $(STAMP) ## Run the fault tests; nothing else should use the machine (SLIPWAY_FAULT_SEED=, SLIPWAY_FAULT_FULL=1)
 	@$(BIN)/pytest -m "fault or alone" --durations=15 tests/faults
 
-client-test: $(STAMP) ## Generate clients from the OpenAPI document, call every operation with them, lint the document
+client-test: $(STAMP) ## Generate clients from the OpenAPI document, call every operation, and lint the document
 	@tests/clients/tools .local/client-tools
 	@SLIPWAY_CLIENT_TOOLS=$(CURDIR)/.local/client-tools $(BIN)/pytest tests/clients
 
-reliability: $(STAMP) ## Write what the last `make fault-test` has measured into docs/reliability.md
+reliability: $(STAMP) ## Update docs/reliability.md with the measurements of the last `make fault-test`
 	@$(BIN)/python -m tests.faults.report
 
-check: $(STAMP) ## Formatting, lint (of migrations too), types, import rules and generated files
+check: $(STAMP) ## Check formatting, lint, types, migrations, import rules and generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -58,15 +58,15 @@ format: $(STAMP) ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-reference: $(STAMP) ## Write docs/reference out of the code
+reference: $(STAMP) ## Generate docs/reference from the code
 	@$(BIN)/python docs/reference/generate.py
 
-lock: $(STAMP) ## Compile the hashed requirements*.txt anew
+lock: $(STAMP) ## Update requirements*.txt, with hashes, from pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(LOCK) pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(LOCK) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	@grep -A99 '^uv==' requirements-dev.txt | awk 'NR==1 || /--hash/ {print; next} {exit}' | sed '$$ s/ \\$$//' > requirements-uv.txt
 
-clean: ## Remove the environment and the data of `make run`
+clean: ## Delete the environment and the data of `make run`
 	rm -rf $(VENV) .local
 
 # --- Image, chart and cluster ---
@@ -76,7 +76,7 @@ DOCKER_BUILD ?= docker build
 export IMAGE SLIPWAY_CHARTS_DIR SLIPWAY_KIND_IMAGE SLIPWAY_NAMESPACE
 
 .PHONY: image chart-deps chart-reference dashboards chart-test observability-test cluster-up cluster-test cluster-down
-image: ## Build the container image, print how long it took and how large it is (IMAGE=, PYTHON_IMAGE=, DOCKER_BUILD=)
+image: ## Build the container image and print its size (IMAGE=, PYTHON_IMAGE=, DOCKER_BUILD=)
 	@start=$$(date +%s); \
 	DOCKER_BUILDKIT=1 $(DOCKER_BUILD) --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
 		--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
@@ -84,32 +84,32 @@ image: ## Build the container image, print how long it took and how large it is 
 		--build-arg CREATED=$$(git log -1 --format=%cI 2>/dev/null || echo unknown) . && \
 	size() { docker image inspect --format '{{.Size}}' "$$1"; } && \
 	awk -v all=$$(size $(IMAGE)) -v base=$$(size $(PYTHON_IMAGE)) -v seconds=$$(($$(date +%s) - start)) 'BEGIN { \
-		printf "image: $(IMAGE) in %d s, %.0f MB, of which %.0f MB are not of $(PYTHON_IMAGE)\n", \
+		printf "image: $(IMAGE) in %d s, %.0f MB, %.0f MB more than $(PYTHON_IMAGE)\n", \
 		seconds, all / 1e6, (all - base) / 1e6; \
-		if (all - base > 200e6) { print "image: that is over its budget of 200 MB"; exit 1 } }'
+		if (all - base > 200e6) { print "image: exceeds its budget of 200 MB on top of $(PYTHON_IMAGE)"; exit 1 } }'
 
-chart-deps: ## Fetch the chart's dependencies, or take them from the folder SLIPWAY_CHARTS_DIR=
+chart-deps: ## Fetch the chart's dependencies, or copy them from the folder SLIPWAY_CHARTS_DIR=
 	@chart/deps
 
-chart-reference: $(STAMP) ## Write chart/values.schema.json and the table of values in chart/README.md from chart/values.yaml
+chart-reference: $(STAMP) ## Generate chart/values.schema.json and the table in chart/README.md from chart/values.yaml
 	@$(BIN)/python chart/reference.py
 
-dashboards: $(STAMP) ## Write chart/dashboards/*.json out of the code beside them
+dashboards: $(STAMP) ## Generate chart/dashboards/*.json from the code in chart/dashboards
 	@$(BIN)/python -m chart.dashboards
 
-chart-test: $(STAMP) ## Test the chart without a cluster, by reviewers' programs too, which are fetched (SLIPWAY_CHARTS_DIR=)
-	@chart/deps || echo "chart-test: chart/charts stays as it is, and what needs the dependencies is skipped"
+chart-test: $(STAMP) ## Test the chart without a cluster; fetches linters (SLIPWAY_CHARTS_DIR=)
+	@chart/deps || echo "chart-test: the dependencies are not available; tests that need them will be skipped"
 	@tests/chart/tools .local/chart-tools
 	@SLIPWAY_CHART_TOOLS=$(CURDIR)/.local/chart-tools $(BIN)/pytest -n 2 -m "not observability" tests/chart tests/observability
 
-observability-test: $(STAMP) ## Run every query of dashboards and alerts on a real Prometheus, and on a real Loki if there is one (PICTURES=1: draw docs/pictures)
+observability-test: $(STAMP) ## Run every query of dashboards and alerts on a real Prometheus, and on Loki if installed (PICTURES=1 draws docs/pictures)
 	@SLIPWAY_PICTURES=$(if $(PICTURES),$(CURDIR)/docs/pictures) $(BIN)/pytest -m observability tests/observability
 
-cluster-up: image chart-deps ## Make a cluster for tests: KUBECONFIG's, or kind's (SLIPWAY_KIND_IMAGE=), with the image in it
+cluster-up: image chart-deps ## Create a kind cluster for the tests, or use KUBECONFIG's, and load the image (SLIPWAY_KIND_IMAGE=)
 	@k8s/cluster up
 
-cluster-test: $(STAMP) ## Install the chart into that cluster and test it
+cluster-test: $(STAMP) ## Install the chart in that cluster and test it
 	@k8s/cluster test
 
-cluster-down: ## Remove that cluster, or from KUBECONFIG's what the tests put there
+cluster-down: ## Delete that cluster, or from KUBECONFIG's cluster what the tests created
 	@k8s/cluster down

@@ -1,7 +1,7 @@
-"""Run a command of the service, and `serve` anew whenever its code under /tmp/live changes.
+"""Run a command of the service, and restart `serve` whenever the code under /tmp/live changes.
 
-The image's file system is read-only, so changed files arrive in /tmp, a volume. There they lie on top of a copy of the
-installed package, which comes before it on PYTHONPATH. Everything but `serve` runs as it is.
+The image's file system is read-only, so changed files are synced to a volume, /tmp. It holds a copy of the installed
+package, which precedes the original on PYTHONPATH. Commands other than `serve` run unchanged.
 """
 
 import importlib.util
@@ -19,7 +19,7 @@ POLL_SECONDS = 0.5
 
 
 def unpack() -> None:
-    """A copy of the installed package, once in a pod's life: what was changed since outlives a restart."""
+    """Copy the installed package once per pod, so that changes survive a restart of the container."""
     if not (LIVE / "service").exists():
         found = importlib.util.find_spec("service")
         assert found is not None
@@ -30,7 +30,7 @@ def unpack() -> None:
 
 
 def state() -> dict[str, int]:
-    """When each file was changed."""
+    """Return the modification time of each file."""
     return {
         str(path): path.stat().st_mtime_ns
         for path in LIVE.rglob("*")
@@ -39,7 +39,7 @@ def state() -> dict[str, int]:
 
 
 class Reloader:
-    """One server at a time. SIGTERM ends it, and then this."""
+    """Runs the server and restarts it. SIGTERM stops the server, then the reloader."""
 
     def __init__(self, command: list[str]) -> None:
         self._command = command
@@ -53,7 +53,7 @@ class Reloader:
             self._server.terminate()
 
     def run(self) -> int:
-        """Returns the exit code of the last server."""
+        """Return the exit code of the last server."""
         while not self._ending:
             before = state()
             self._server = subprocess.Popen(self._command)  # noqa: S603  # the container's own command
@@ -63,9 +63,9 @@ class Reloader:
         return self._server.returncode if self._server else 0
 
     def _wait_for_change(self, before: dict[str, int]) -> None:
-        """Returns when the code has changed, all of it, or when all ends.
+        """Return once the code has changed and the changes are complete, or on SIGTERM.
 
-        A server that ended by itself, as changed code may not even start, waits here for the next change.
+        If the server has exited, for example because the changed code does not start, this waits for the next change.
         """
         now = before
         while not self._ending and now == before:

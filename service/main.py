@@ -41,9 +41,11 @@ from service.security.api_keys import routes as api_keys
 from service.security.api_keys.expiry import REPORT_SECONDS, KeyExpiry
 from service.security.api_keys.last_use import WRITE_SECONDS
 from service.security.api_keys.verifier import ApiKeyVerifier
+from service.security.callers import Callers
 from service.security.gate import Gate
 from service.security.rate_limits.request_limits import Limits, limits_of
 from service.security.scopes import known_scopes, require_scopes
+from service.security.signing_keys import SigningKeys
 from service.security.tokens.verifier import TokenVerifier
 
 API = "/api/v1"
@@ -146,7 +148,7 @@ def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle, gate: Gate
         proxies=TrustedProxies(server),
         hosts=TrustedHosts(security.trusted_hosts) if security.trusted_hosts else AnyHost(),
         cors=Cors(security.cors_origins) if security.cors_origins else NoCors(),
-        callers=gate,
+        callers=Callers(gate),
     )
     app.add_middleware(Edge, services=services)
 
@@ -156,7 +158,7 @@ def _services(settings: Settings, database: Database) -> Services:
         database=database,
         records=IdempotencyStore(database, settings.app.idempotency_hours),
         cursors=CursorCodec(
-            settings.security.secret_key.get_secret_value(), current=settings.security.current_keys
+            settings.security.secret_key.get_secret_value(), current=SigningKeys(settings).current
         ),
         sizes=settings.performance,
         exports=asyncio.Semaphore(settings.performance.exports),

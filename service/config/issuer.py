@@ -48,6 +48,13 @@ class IssuerSettings(Group):
             return value
         return {role: words(scopes) if isinstance(scopes, str) else scopes for role, scopes in value.items()}
 
+    @field_validator("audience")
+    @classmethod
+    def _is_named(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("must name this API, as the issuer does in `aud`")
+        return value
+
     @field_validator("issuer", "jwks_url")
     @classmethod
     def _is_safe(cls, value: str | None) -> str | None:

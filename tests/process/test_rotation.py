@@ -38,5 +38,9 @@ async def test_cursors_of_both_keys_are_accepted_by_old_and_new_replicas(
     assert eventually(lambda: page(old, of_new).status_code == 200), "a running one reads the new key"
     assert page(old, of_old).status_code == 200
     assert page(old).json()["next_cursor"] == of_new
+    (secrets / "secret_key").write_text("short")
+    assert eventually(lambda: page(old).is_success and "SLIPWAY_SECURITY__SECRET_KEY" in old.output)
+    assert page(old).json()["next_cursor"] == of_new, "a key too short for production signs nothing"
+    (secrets / "secret_key").write_text(NEW)
     (secrets / "previous_secret_key").unlink()
     assert page(serve(**given).ready(), of_old).status_code == 400

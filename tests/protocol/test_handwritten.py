@@ -78,6 +78,11 @@ async def own_bytes(request: Request, _: Writer) -> Any:
     return len(await request.body())
 
 
+@router.get("/content")
+async def content_of_a_get(request: Request, _: Writer) -> Any:
+    return len(await request.body())
+
+
 @router.post("/stream")
 async def own_stream(request: Request, _: Writer) -> Any:
     return sum([len(chunk) async for chunk in request.stream()])
@@ -332,6 +337,41 @@ def test_body_that_comes_when_every_place_is_taken_is_turned_away(running: Runni
 
 def test_who_asks_comes_before_what_is_asked(running: Running) -> None:
     problem(running.api.post(f"{CATEGORIES}/administration?x=1", json={"y": 1}), 401, "unauthenticated")
+
+
+UNREADABLE = {
+    "malformed": b"1\r\n{\r\n0\r\n\r\n",
+    "too large": (b"400\r\n" + b"a" * 1024 + b"\r\n") * 5,
+    "too slow": b"1\r\n{\r\n",
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+def test_credentials_are_checked_before_the_body_is_read(running: Running, body: bytes) -> None:
+    answer = sent(running, "administration", body)
+    assert (answer.status, answer.problem["code"]) == (401, "unauthenticated")
+    assert "www-authenticate" in answer.headers
+
+
+def test_stranger_is_not_asked_to_send_the_body(running: Running) -> None:
+    """RFC 9110, 10.1.1: the answer comes instead of a 100."""
+    with wire(running.port) as client:
+        fields = (
+            "Host: a\r\nContent-Type: application/json\r\nContent-Length: 64\r\nExpect: 100-continue\r\n\r\n"
+        )
+        client.send(f"POST {CATEGORIES}/administration HTTP/1.1\r\n{fields}".encode())
+        answer = client.answer()
+    assert answer is not None
+    assert answer.status == 401
+
+
+def test_head_with_a_body_that_does_not_come_is_refused_in_time(running: Running) -> None:
+    with wire(running.port) as client:
+        fields = "Host: a\r\nContent-Length: 64\r\n\r\n"
+        client.send(f"HEAD {CATEGORIES}/content HTTP/1.1\r\n{fields}".encode() + b"a")
+        answer = client.answer(head=True)
+    assert answer is not None
+    assert answer.status == 408
 
 
 @pytest.mark.parametrize("name", ["", "/model", "/json", "/stream", "/form", "/upload"])

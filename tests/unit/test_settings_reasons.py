@@ -17,6 +17,7 @@ ISSUERS = [
     {"issuer": "https://id.example", "audience": "slipway"},
     {"issuer": "http://id.example", "audince": "slipway", "algorithms": ["RS256", "HS256"]},
     "https://id.example",
+    {"issuer": "https://id.example", "audience": " "},
 ]
 WRONG = {
     "SLIPWAY_DATABASE__PORT": "70000",
@@ -49,6 +50,7 @@ REASONS = {
     "SECURITY__ISSUERS entry 2, audince: is unknown",
     f"SECURITY__ISSUERS entry 2, algorithms.1: must be one of {ALGORITHMS}",
     "SECURITY__ISSUERS entry 3: must be an object",
+    "SECURITY__ISSUERS entry 4, audience: must name this API, as the issuer does in `aud`",
     "SECURITY__TRUSTED_HOSTS: entry 2 is not a host name such as api.example or *.example, without a port",
     "SECRETS_DIR: directory /not/there does not exist",
     "SERVER__TRUSTED_PROXIES: entry 2 is not an address or network such as 10.0.0.0/8",

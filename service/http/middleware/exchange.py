@@ -93,6 +93,9 @@ class Exchange:
     async def receive(self) -> Message:
         if self._has_body:
             return await self._receive()
+        if self._check is None:  # the route is not known earlier
+            self._check = BodyCheck(self.scope)
+            await self._services.callers.admit_early(self.scope)
         self.leave()  # waiting for the client is no work
         message = await self._receive()
         if REFUSAL in self._connection_scope:
@@ -106,8 +109,6 @@ class Exchange:
             chunk = message.get("body", b"")
             self._received += len(chunk)
             self._check_size(self._received)
-            if self._check is None:  # the route is not known earlier
-                self._check = BodyCheck(self.scope)
             await self._check.add(chunk, last=self._has_body)
         return message
 

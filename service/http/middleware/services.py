@@ -15,7 +15,10 @@ from service.observability.metrics import NoRequestMetrics, RequestMetrics
 
 
 class Callers(Protocol):
-    """Identifies the caller of a request."""
+    """Identifies and admits the caller of a request."""
+
+    async def admit_early(self, scope: Scope) -> None:
+        """Admit the caller of a route whose body is about to be read by FastAPI. Raises a problem."""
 
     async def identify(self, scope: Scope) -> None:
         """Write the principal into the request's state. May raise a problem or a database error."""
@@ -26,6 +29,9 @@ class Callers(Protocol):
 
 class NoCallers:
     """For an application without principals."""
+
+    async def admit_early(self, scope: Scope) -> None:
+        pass
 
     async def identify(self, scope: Scope) -> None:
         pass

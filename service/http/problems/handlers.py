@@ -32,8 +32,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(DatabaseUnavailableError, _unavailable)
-    app.add_exception_handler(asyncpg.PostgresError, _postgres)
+    app.add_exception_handler(DatabaseUnavailableError, _database)
+    app.add_exception_handler(asyncpg.PostgresError, _database)
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -41,18 +41,21 @@ async def _problem(request: Request, error: Exception) -> Response:
     return problem_response(request, error)
 
 
-async def _unavailable(request: Request, error: Exception) -> Response:
-    lacking = isinstance(error, OutOfResourcesError)
-    detail = "The database lacks resources." if lacking else "The database cannot be reached."
-    return problem_response(request, problems.Unavailable(detail))
-
-
-async def _postgres(request: Request, error: Exception) -> Response:
-    assert isinstance(error, asyncpg.PostgresError)
-    problem = problem_of(error, {})
-    if problem is None:
-        raise error
+async def _database(request: Request, error: Exception) -> Response:
+    problem = problem_of_error(error)
+    if isinstance(problem, problems.InternalError):
+        raise error  # the edge logs it
     return problem_response(request, problem)
+
+
+def problem_of_error(error: Exception) -> Problem:
+    """Return the problem for an error of the database; `InternalError` for any error that is a defect."""
+    if isinstance(error, OutOfResourcesError):
+        return problems.Unavailable("The database lacks resources.")
+    if isinstance(error, DatabaseUnavailableError):
+        return problems.Unavailable("The database cannot be reached.")
+    found = problem_of(error, {}) if isinstance(error, asyncpg.PostgresError) else None
+    return found or problems.InternalError()
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -12,8 +12,8 @@ from service.resources.declaration import RestResource
 from service.resources.lists.filters import Filter
 from service.resources.lists.sorting import Keyset, SortKey
 from service.resources.statements.columns import representation
-from service.resources.statements.fragment import Fragment, compile_fragment, concatenate, every
-from service.resources.statements.statement import Statement, parameter
+from service.resources.statements.fragment import Fragment, concatenate, every
+from service.resources.statements.statement import Statement, compile_fragment, parameter, statement_of
 
 SHAPES = 128  # cached statements of each kind, a few kilobytes each
 _WHERE, _ORDER = "/*where*/", "/*order*/"
@@ -87,14 +87,14 @@ class ListStatements:
             where.append(self._keyset.after(shape.keys, shape.nulls, filtered=filtered))
         head, middle, tail = self._rows
         rows = concatenate(head, every(where), middle, self._keyset.order_by(shape.keys), tail)
-        return rows.statement(reads=True)
+        return statement_of(rows, reads=True)
 
     def _count(self, shape: Shape) -> Statement:
         head, tail = self._counted
-        return concatenate(head, every(self._where(shape)), tail).statement(reads=True)
+        return statement_of(concatenate(head, every(self._where(shape)), tail), reads=True)
 
     def _estimate(self, shape: Shape) -> Statement:
         """Return the statement for the planner's row estimate, as a JSON plan."""
         head, tail = self._planned
-        rows = concatenate(head, every(self._where(shape)), tail)
-        return rows.statement(prefix="EXPLAIN (FORMAT JSON) ", reads=True)
+        rows = concatenate("EXPLAIN (FORMAT JSON) ", head, every(self._where(shape)), tail)
+        return statement_of(rows, reads=True)

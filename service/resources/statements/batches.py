@@ -1,6 +1,5 @@
 """The statements that change many items: one for each kind of operation, all values in one JSON document."""
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,24 +9,31 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from service.models.sql_identifiers import quoted
 from service.resources.declaration import RestResource
 from service.resources.statements.columns import null_row, representation
+from service.resources.statements.fragment import Fragment
 from service.resources.statements.initial import initial_value
-from service.resources.statements.statement import Statement, compile_statement, parameter, request_context
+from service.resources.statements.statement import (
+    Statement,
+    compile_statement,
+    parameter,
+    request_context,
+    statement_of,
+)
 
 _NOW = sa.func.clock_timestamp()
 
-EACH = Statement(
-    "SELECT * FROM slipway_each($1, $2, $3, $4, $5)",
-    ("statement", "principal", "document", "request_id", "most"),
-    {},
+EACH = statement_of(
+    Fragment(
+        ("SELECT * FROM slipway_each(", ", ", ", ", ", ", ", ", ")"),
+        ("statement", "principal", "document", "request_id", "most"),
+    )
 )
-"""Runs a batch statement for one element of the document after the other, each in a subtransaction, until `most` have
+"""Runs a batch statement for each element of the document, one after the other in subtransactions, until `most` have
 failed. Rows are (id, matched, body, version, done, allowed, error). `text_for_each` makes the parameter `statement`."""
 
 
 def text_for_each(statement: Statement) -> str:
-    """The SQL of a batch statement with its parameters in the order of `slipway_each`."""
-    places = {f"${n}": f"${EACH.parameters.index(name)}" for n, name in enumerate(statement.parameters, 1)}
-    return re.sub(r"\$[0-9]+", lambda match: places[match[0]], statement.sql)
+    """Return the SQL of a batch statement with the parameter numbers that `slipway_each` uses."""
+    return statement.fragment.sql({name: number for number, name in enumerate(EACH.parameters)})
 
 
 def unique_fields(table: sa.Table) -> tuple[str, ...]:

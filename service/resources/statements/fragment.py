@@ -4,16 +4,8 @@ SQLAlchemy takes milliseconds to compile a statement, and a client can request a
 consist of a few parts.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import sqlalchemy as sa
-
-from service.resources.statements.statement import Statement, compile_statement
-
-_PLACE = re.compile(r"\$(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +15,12 @@ class Fragment:
     texts: tuple[str, ...]
     names: tuple[str, ...]
 
-    def statement(self, *, prefix: str = "", reads: bool = False) -> Statement:
-        """Return the statement; a repeated parameter is sent once."""
-        numbers: dict[str, int] = {}
-        sql = [prefix, self.texts[0]]
+    def sql(self, numbers: Mapping[str, int]) -> str:
+        """Return the SQL with these parameter numbers, as `$1`."""
+        sql = [self.texts[0]]
         for name, text in zip(self.names, self.texts[1:], strict=True):
-            sql += [f"${numbers.setdefault(name, len(numbers) + 1)}", text]
-        return Statement("".join(sql), tuple(numbers), _NO_CONSTANTS, reads)
+            sql += [f"${numbers[name]}", text]
+        return "".join(sql)
 
     def split(self, *marks: str) -> "list[Fragment]":
         """Split at these texts, each of which occurs once, in this order."""
@@ -40,19 +31,6 @@ class Fragment:
             parts.append(Fragment((*rest.texts[:place], before), rest.names[:place]))
             rest = Fragment((after, *rest.texts[place + 1 :]), rest.names[place:])
         return [*parts, rest]
-
-
-_NO_CONSTANTS: Mapping[str, Any] = {}
-
-
-def compile_fragment(part: sa.sql.ClauseElement) -> Fragment:
-    """Compile for asyncpg. Every parameter must get its value at run time."""
-    compiled = compile_statement(part)
-    if compiled.constants:
-        raise ValueError(f"write these values as literals: {', '.join(compiled.constants)}")
-    pieces = _PLACE.split(compiled.sql)
-    names = tuple(compiled.parameters[int(number) - 1] for number in pieces[1::2])
-    return Fragment(tuple(pieces[::2]), names)
 
 
 def concatenate(*parts: Fragment | str) -> Fragment:

@@ -1,42 +1,80 @@
 """Statements: built and compiled once by SQLAlchemy, run many times by asyncpg."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import PGCompiler_asyncpg, PGDialect_asyncpg
 from sqlalchemy.sql.compiler import SQLCompiler
 
-# SQLAlchemy shortens names within 6 characters of the limit, and column names may have 63 bytes.
-_DIALECT = asyncpg.dialect(label_length=63 + 6)  # type: ignore[no-untyped-call]
+from service.resources.statements.fragment import Fragment
+
 # Prefix of the engine's own names next to columns. No column name has it: Python fields of a model
 # cannot begin with an underscore. SQLAlchemy derives the names of constants from columns, so they do not either.
 OWN = "_"
+# Stands before each parameter in compiled SQL. Names and literals can contain text such as $1, but no NUL.
+_MARK = "\0"
+_PARAMETER = re.compile(rf"{_MARK}\$(\d+)")
+
+
+class _Compiler(PGCompiler_asyncpg):
+    def bindparam_string(self, *arguments: Any, **options: Any) -> str:
+        return f"{_MARK}{super().bindparam_string(*arguments, **options)}"
+
+
+class _Dialect(PGDialect_asyncpg):
+    statement_compiler = _Compiler
+
+
+# SQLAlchemy shortens names within 6 characters of the limit, and column names may have 63 bytes.
+_DIALECT = _Dialect(label_length=63 + 6)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """SQL with `$1 …`, and the names of its parameters in that order; `constants` are those known at build time.
 
-    Only names of constants begin with a colon.
-
-    One that `reads` does nothing else, so that no harm is done when it is run twice.
+    Only names of constants begin with a colon. `fragment` is the same SQL before numbering. A statement that `reads`
+    does nothing else, so it can safely run twice.
     """
 
     sql: str
     parameters: tuple[str, ...]
     constants: Mapping[str, Any]
-    reads: bool = False
+    reads: bool
+    fragment: Fragment
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
-        """The arguments in order. Raises `KeyError` for a parameter that has no value."""
+        """Return the arguments in order. Raises `KeyError` for a parameter without a value."""
         constants = self.constants
         return [values[name] if name in values else constants[name] for name in self.parameters]
 
 
+def statement_of(
+    fragment: Fragment, constants: Mapping[str, Any] | None = None, *, reads: bool = False
+) -> Statement:
+    """Return the fragment as a statement. A repeated parameter is sent once."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(fragment.names), 1)}
+    return Statement(fragment.sql(numbers), tuple(numbers), constants or {}, reads, fragment)
+
+
 def compile_statement(query: sa.sql.ClauseElement, *, reads: bool = False) -> Statement:
     """Compile for asyncpg. Parameters made by `parameter()` are bound at each run, others now."""
+    return statement_of(*_compiled(query), reads=reads)
+
+
+def compile_fragment(part: sa.sql.ClauseElement) -> Fragment:
+    """Compile a part of a statement. All its parameters must be made by `parameter()`."""
+    fragment, constants = _compiled(part)
+    if constants:
+        raise ValueError(f"write these values as literals: {', '.join(constants)}")
+    return fragment
+
+
+def _compiled(query: sa.sql.ClauseElement) -> tuple[Fragment, Mapping[str, Any]]:
+    """Return the SQL, and the values of its constants by parameter name."""
     compiled = query.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
     assert isinstance(compiled, SQLCompiler)
     names: list[str] = []
@@ -48,11 +86,13 @@ def compile_statement(query: sa.sql.ClauseElement, *, reads: bool = False) -> St
         else:
             names.append(f":{key}")
             constants[names[-1]] = bind.value
-    return Statement(str(compiled), tuple(names), constants, reads)
+    pieces = _PARAMETER.split(str(compiled))
+    used = tuple(names[int(number) - 1] for number in pieces[1::2])
+    return Fragment(tuple(pieces[::2]), used), constants
 
 
 def parameter(name: str, kind: sa.types.TypeEngine[Any]) -> sa.BindParameter[Any]:
-    """A parameter that gets its value at each run."""
+    """Return a parameter that gets its value at each run."""
     return sa.bindparam(f"{OWN}{name}", type_=kind, required=True)
 
 
@@ -62,9 +102,9 @@ def own_field(name: str) -> str:
 
 
 def request_context() -> sa.CTE:
-    """`WITH _ctx`: sets principal and request id for this transaction, for the history trigger.
+    """Return `WITH _ctx`, which sets principal and request id for the history trigger in this transaction.
 
-    A change must read `_ctx`, or PostgreSQL does not evaluate it.
+    A change must read `_ctx`; otherwise PostgreSQL does not evaluate it.
     """
 
     def setting(name: str, value: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:

@@ -5,12 +5,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import sqlalchemy as sa
 from pydantic import BaseModel
-from starlette.requests import Request
 
 from service.config import PerformanceSettings
 from service.database import Database
@@ -23,9 +21,9 @@ from service.resources.lists.lister import Lister
 from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.requests.preconditions import TagMaker
 from service.resources.retries import retry_rolled_back
-from service.resources.schemas.items import Schemas, is_text_id
+from service.resources.schemas.items import Schemas
 from service.resources.statements.batches import BatchWriter, unique_fields
-from service.resources.statements.columns import representation
+from service.resources.statements.columns import not_deleted, representation
 from service.resources.statements.history import HistoryStatements
 from service.resources.statements.statement import Statement, compile_statement, parameter
 from service.resources.statements.writing import Writer
@@ -99,13 +97,6 @@ class Engine:
         except asyncpg.PostgresError as error:
             raise self.problem(error) from error
 
-    def item_id(self, request: Request) -> UUID:
-        """Return the id in the path. Raises `NotFound` if no item can have it."""
-        found = is_text_id(request.path_params["id"])
-        if found is None:
-            raise self.missing()
-        return found
-
     def missing(self) -> problems.NotFound:
         return problems.NotFound(f"There is no such {self.resource.singular}.")
 
@@ -120,7 +111,7 @@ def _read_one(resource: RestResource) -> Statement:
     names = dict.fromkeys(("version", *resource.shown_fields))
     row = (
         sa.select(*(table.c[name] for name in names))
-        .where(table.c.id == parameter("id", sa.Uuid()), table.c.deleted_at.is_(None))
+        .where(table.c.id == parameter("id", sa.Uuid()), not_deleted(table))
         .subquery("_rows")
     )
     return compile_statement(representation(row, resource.shown_fields), reads=True)

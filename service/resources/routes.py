@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
@@ -18,6 +19,7 @@ from service.http.content.negotiation import require_acceptable
 from service.http.handwritten.idempotency import refuse_key
 from service.http.problems import Problem
 from service.http.problems.handlers import problem_response
+from service.resources.columns.text import UUID_PATTERN
 from service.resources.engine import Engine
 from service.resources.operations import ALL
 from service.resources.operations.lists import list_under
@@ -28,16 +30,16 @@ from service.security.gate import Gate
 from service.security.principals import Principal
 
 
-class _ItemId(Convertor[str]):
+class _ItemId(Convertor[UUID]):
     """Matches only UUIDs in paths, so `/orders/bulk` is not an item and has no item methods."""
 
-    regex = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    regex = UUID_PATTERN
 
-    def convert(self, value: str) -> str:
-        return value
+    def convert(self, value: str) -> UUID:
+        return UUID(value)
 
-    def to_string(self, value: str) -> str:
-        return value
+    def to_string(self, value: UUID) -> str:
+        return str(value)
 
 
 register_url_convertor("item", _ItemId())

@@ -1,6 +1,5 @@
 """Why a credential is refused: logged and counted, never shown to the caller."""
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,6 +7,7 @@ import structlog
 from prometheus_client import Counter
 
 from service import clock
+from service.cache.bounded_dict import BoundedDict
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +72,7 @@ class RefusalLog:
     """Counts every refusal, and logs at a limited rate."""
 
     def __init__(self) -> None:
-        self._lines: OrderedDict[tuple[str, Reason], _Line] = OrderedDict()
+        self._lines: BoundedDict[tuple[str, Reason], _Line] = BoundedDict(_CALLERS)
         self._window, self._written = float("-inf"), 0
 
     def note(self, caller: str, refused: RefusedError) -> None:
@@ -89,9 +89,6 @@ class RefusalLog:
             more["unlogged"] = str(line.unwritten)
         log.warning("credentials refused", caller=caller, reason=refused.reason.value, **more)
         self._lines[caller, refused.reason] = _Line(now)
-        self._lines.move_to_end((caller, refused.reason))
-        while len(self._lines) > _CALLERS:
-            self._lines.popitem(last=False)
 
     def _may_write(self, now: float) -> bool:
         if now - self._window >= LINE_SECONDS:

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
+from service.http.content.integers import INT64
 from service.http.problems import InvalidJson
 
 SLICE = 2_000  # numbers checked in one step
-_MAX_INTEGER = 2**63 - 1
 _SAFE_INTEGER = 18  # digits that always fit into 64 bits
 _LONGEST_INTEGER = 20  # characters
 _LONGEST_DOUBLE = 310
@@ -59,7 +59,7 @@ def _check(digits: str) -> None:
 
 def _fits(digits: str) -> bool:
     """Accept 1e22 as digits too: PostgreSQL prints it like that, and clients may send back what they got."""
-    if len(digits) <= _LONGEST_INTEGER and -_MAX_INTEGER - 1 <= int(digits) <= _MAX_INTEGER:
+    if len(digits) <= _LONGEST_INTEGER and int(digits) in INT64:
         return True
     return len(digits) <= _LONGEST_DOUBLE and _is_exact(digits)
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from service.http import problems
-from service.http.problems import FieldError, Problem
+from service.http.problems import FieldError, Problem, pointer
 
 STALE = asyncpg.InvalidCachedStatementError
 """A column changed its type under a prepared statement; asyncpg has thrown it away, so the next try prepares anew."""
@@ -102,4 +102,4 @@ def _of_statement(error: asyncpg.PostgresError) -> Problem | None:
 
 
 def _errors(fields: tuple[str, ...], message: str) -> list[FieldError]:
-    return [FieldError(message, pointer=f"/{field}") for field in fields]
+    return [FieldError(message, pointer=pointer((field,))) for field in fields]

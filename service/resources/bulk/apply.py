@@ -9,7 +9,7 @@ import orjson
 from pydantic_core import to_jsonable_python
 
 from service.http import problems
-from service.http.problems import FieldError, Problem
+from service.http.problems import FieldError, Problem, pointer
 from service.resources.bulk.entries import Entry
 from service.resources.bulk.results import Done, Outcome
 from service.resources.declaration import Change
@@ -181,7 +181,8 @@ class BulkRun:
         if entry.kind == "create":
             if row is None:
                 errors = [
-                    FieldError("is taken by another item", pointer=f"/{n}") for n in engine.unique_fields
+                    FieldError("is taken by another item", pointer=pointer((n,)))
+                    for n in engine.unique_fields
                 ]
                 return problems.Duplicate(errors=errors)
             return Done(201, entry.id, engine.tags.tag(row["version"]), row["body"])

@@ -10,10 +10,11 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import AwareDatetime, Field, WithJsonSchema
 
+from service.http.content.integers import INT16, INT32, INT64
 from service.http.content.schemas import INTEGRAL
 from service.http.openapi import NO_NUL
 from service.resources.columns import rules, text
-from service.resources.columns.kind import EQUALITY, ORDER, Kind
+from service.resources.columns.kind import EQUALITY, Kind
 
 _RFC3339: sa.ColumnElement[str] = sa.literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
 _UTC: sa.ColumnElement[str] = sa.literal_column("'UTC'")
@@ -22,11 +23,10 @@ _BEYOND: sa.ColumnElement[Any] = sa.literal_column("'10000-01-01 00:00:00+00'::t
 # Converting an interval, PostgreSQL counts a year 5.25 days longer than when comparing.
 _YEAR_EXCESS = 453_600
 
-_INSTANT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
-_DAY: Mapping[str, Any] = {"type": "string", "format": "date"}
+_STRING: dict[str, Any] = {"type": "string"}
 # The formats time and duration (RFC 3339) require a zone, and allow no sign and no fraction.
-_CLOCK: Mapping[str, Any] = {"type": "string", "pattern": text.TIME_PATTERN}
-_SPAN: Mapping[str, Any] = {"type": "string", "pattern": text.DURATION_PATTERN}
+_TIME = {**_STRING, "pattern": text.TIME_PATTERN}
+_DURATION = {**_STRING, "pattern": text.DURATION_PATTERN}
 
 
 def _rfc3339(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -72,15 +72,15 @@ class _IntervalKind(Kind):
         return f"PT-{value.removeprefix('-PT')}" if value and value.startswith("-PT") else value
 
 
-def _integer(name: str, sql: sa.types.TypeEngine[Any], bits: int) -> Kind:
-    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+def _integer(name: str, sql: sa.types.TypeEngine[Any], allowed: range, width: int) -> Kind:
+    low, high = allowed[0], allowed[-1]
     return Kind(
         name,
         (int,),
         sql,
-        partial(text.integer, bits=bits - 1),
+        partial(text.integer, allowed=allowed),
         {"type": "integer", "minimum": low, "maximum": high},
-        width=bits // 8,
+        width=width,
         native=True,
         rules=(Field(ge=low, le=high),),
         before=(INTEGRAL,),
@@ -94,9 +94,23 @@ def _float(
     return Kind(name, (float,), sql, parse, number, width, text=repr, rules=more, before=(rules.EXACT,))
 
 
-SMALLINT = _integer("SMALLINT", sa.SmallInteger(), 16)
-INTEGER = _integer("INTEGER", sa.Integer(), 32)
-BIGINT = _integer("BIGINT", sa.BigInteger(), 64)
+def _text_kind(
+    name: str,
+    annotations: tuple[Any, ...],
+    sql: sa.types.TypeEngine[Any],
+    parse: Callable[[str], Any],
+    schema: Mapping[str, Any],
+    *,
+    cls: type[Kind] = Kind,
+    **more: Any,
+) -> Kind:
+    """Return a kind whose JSON is text of one grammar, in bodies as in query parameters."""
+    return cls(name, annotations, sql, parse, schema, grammar=rules.Text(parse, schema), **more)
+
+
+SMALLINT = _integer("SMALLINT", sa.SmallInteger(), INT16, width=2)
+INTEGER = _integer("INTEGER", sa.Integer(), INT32, width=4)
+BIGINT = _integer("BIGINT", sa.BigInteger(), INT64, width=8)
 DOUBLE = _float("DOUBLE PRECISION", sa.Double(), 8, text.number)
 REAL = _float("REAL", sa.REAL(), 4, text.real, rules.REAL)
 BOOLEAN = Kind(
@@ -131,49 +145,45 @@ UUID_ = Kind(
     native=True,
     operators=EQUALITY,
 )
-DATE = Kind(
+DATE = _text_kind(
     "DATE",
     (date,),
     sa.Date(),
     text.calendar_date,
-    _DAY,
+    {**_STRING, "format": "date"},
     width=4,
     text=date.isoformat,
-    grammar=rules.Text(text.calendar_date, _DAY),
 )
-TIMESTAMP = Kind(
+TIMESTAMP = _text_kind(
     "TIMESTAMP WITH TIME ZONE",
     (datetime, AwareDatetime),
     sa.DateTime(timezone=True),
     text.timestamp,
-    _INSTANT,
+    {**_STRING, "format": "date-time"},
     width=8,
     text=datetime.isoformat,
     member=_rfc3339,
-    grammar=rules.Text(text.timestamp, _INSTANT),
     shown=AwareDatetime,
 )
-TIME = Kind(
+TIME = _text_kind(
     "TIME",
     (time,),
     sa.Time(),
     text.clock_time,
-    _CLOCK,
+    _TIME,
     width=8,
     text=time.isoformat,
-    operators=ORDER,
-    grammar=rules.Text(text.clock_time, _CLOCK),
-    shown=Annotated[time, WithJsonSchema(dict(_CLOCK))],
+    shown=Annotated[time, WithJsonSchema(_TIME)],
 )
-INTERVAL = _IntervalKind(
+INTERVAL = _text_kind(
     "INTERVAL",
     (timedelta,),
     sa.Interval(),
     text.duration,
-    _SPAN,
+    _DURATION,
+    cls=_IntervalKind,
     width=16,
     text=_seconds_text,
     member=_seconds,
-    grammar=rules.Text(text.duration, _SPAN),
-    shown=Annotated[timedelta, WithJsonSchema(dict(_SPAN))],
+    shown=Annotated[timedelta, WithJsonSchema(_DURATION)],
 )

@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-INTEGER_BITS = 31
+from service.http.content.integers import INT32
+
 SMALLEST_REAL = 1e-45  # how PostgreSQL prints the smallest REAL that is not 0
 LARGEST_REAL = 3.4028235e38
 LONGEST_DURATION = timedelta(days=3_652_500)
@@ -20,7 +21,8 @@ _TIMESTAMP = re.compile(
     rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})[Tt]({_CLOCK})(\.[0-9]{{1,30}})?([Zz]|[+-][0-9]{{2}}:[0-9]{{2}})\Z"
 )
 _TIME = re.compile(rf"({_CLOCK})(\.[0-9]{{1,30}})?\Z")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+UUID_PATTERN = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_UUID = re.compile(rf"{UUID_PATTERN}\Z")
 TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,30})?$"
 DURATION_PATTERN = (
     r"^-?P(?=[0-9T])([0-9]{1,7}D)?(T(?=[0-9])([0-9]{1,8}H)?([0-9]{1,10}M)?([0-9]{1,12}(\.[0-9]{1,6})?S)?)?$"
@@ -31,10 +33,10 @@ _DURATION = re.compile(
 )
 
 
-def integer(text: str, bits: int = INTEGER_BITS) -> int:
+def integer(text: str, allowed: range = INT32) -> int:
     """Parse plain decimal digits, without the underscores, signs and spaces that Python accepts."""
-    if not _INTEGER.match(text) or not -(2**bits) <= (value := int(text)) < 2**bits:
-        raise ValueError(f"must be an integer from {-(2**bits)} to {2**bits - 1}")
+    if not _INTEGER.match(text) or (value := int(text)) not in allowed:
+        raise ValueError(f"must be an integer from {allowed[0]} to {allowed[-1]}")
     return value
 
 
@@ -111,6 +113,7 @@ def in_real(value: float) -> float:
 
 
 def uuid(text: str) -> UUID:
+    """Parse the canonical form, with hyphens (RFC 9562, section 4)."""
     if not _UUID.match(text):
         raise ValueError("must be a UUID")
     return UUID(text)

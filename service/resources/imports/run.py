@@ -23,11 +23,11 @@ from service.ndjson import escape_separators
 from service.resources.bulk.apply import BulkRun
 from service.resources.bulk.entries import Entry
 from service.resources.bulk.results import Outcome
+from service.resources.columns.text import uuid
 from service.resources.declaration import Change
 from service.resources.engine import Engine, values_of
 from service.resources.imports.source import DAMAGED, ImportFormatError, open_lines
 from service.resources.retries import retry_rolled_back
-from service.resources.schemas.items import is_text_id
 from service.resources.statements.statement import compile_statement, parameter
 from service.security.principals import Principal
 
@@ -119,9 +119,10 @@ class Importer:
             raise problems.InvalidJson(f"The line is longer than {LONGEST_LINE // 2**20} MiB.")
         item = _item(strict_json.parse(raw))
         given = item.pop("id", None)
-        item_id = uuid7() if given is None else is_text_id(str(given))
-        if item_id is None:
-            raise problems.ValidationFailed(errors=[FieldError("must be a UUID", pointer="/id")])
+        try:
+            item_id = uuid7() if given is None else uuid(str(given))
+        except ValueError as error:
+            raise problems.ValidationFailed(errors=[FieldError(str(error), pointer="/id")]) from None
         # An export has these too; the database sets them again.
         skipped = {*SYSTEM_FIELDS, *self._engine.resource.generated_fields}
         own = {name: value for name, value in item.items() if name not in skipped}

@@ -11,7 +11,7 @@ from service.models.indexes import SEARCH_CONFIG, SEARCH_TEXT, search_vector
 from service.resources.declaration import RestResource
 from service.resources.lists.filters import Filter
 from service.resources.lists.sorting import Keyset, SortKey
-from service.resources.statements.columns import representation
+from service.resources.statements.columns import not_deleted, representation
 from service.resources.statements.fragment import Fragment, concatenate, every
 from service.resources.statements.statement import Statement, compile_fragment, parameter, statement_of
 
@@ -38,7 +38,7 @@ class ListStatements:
         self._filters = filters
         self._keyset = Keyset(resource.table)
         self._conditions: dict[str, Fragment] = {}
-        self._alive = compile_fragment(resource.table.c.deleted_at.is_(None))
+        self._not_deleted = compile_fragment(not_deleted(resource.table))
         self._rows = compile_fragment(self._select()).split(_WHERE, _ORDER)
         self._counted = self._of_all(sa.func.count())
         self._planned = self._of_all(sa.literal_column("1"))
@@ -64,7 +64,7 @@ class ListStatements:
         return compile_fragment(rows.where(sa.literal_column(_WHERE, sa.Boolean()))).split(_WHERE)
 
     def _where(self, shape: Shape) -> list[Fragment]:
-        found = [self._alive, *(self._condition(name) for name in shape.filters)]
+        found = [self._not_deleted, *(self._condition(name) for name in shape.filters)]
         return [*found, self._condition("")] if shape.search else found
 
     def _condition(self, name: str) -> Fragment:

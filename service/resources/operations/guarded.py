@@ -7,7 +7,7 @@ import asyncpg
 from starlette.responses import Response
 
 from service.http import problems
-from service.http.problems import FieldError, Problem
+from service.http.problems import FieldError, Problem, pointer
 from service.resources.engine import Engine
 from service.resources.operations.change import Arguments, Run, apply_change
 from service.resources.operations.operation import Call
@@ -64,5 +64,7 @@ def accepted_row(engine: Engine, rows: Sequence[asyncpg.Record], guard: Guard) -
         return row
     if row["allowed"] and row["refused"]:
         names = row["refused"].split(",")
-        raise problems.ValidationFailed(errors=[FieldError(IMMUTABLE, pointer=f"/{name}") for name in names])
+        raise problems.ValidationFailed(
+            errors=[FieldError(IMMUTABLE, pointer=pointer((name,))) for name in names]
+        )
     raise problems.PreconditionFailed(guard.advice)

@@ -4,6 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from service.http.content.integers import INT32
 from service.resources.columns import json_text
 from service.resources.documentation import CURSOR, limit_parameter, query
 from service.resources.engine import Engine
@@ -12,7 +13,7 @@ from service.resources.operations.operation import Call, Operation
 from service.resources.requests.answer import answer
 from service.resources.requests.parameters import page_limit
 
-_NEWEST = 2**31
+_BEYOND_NEWEST = INT32.stop
 
 
 async def _history(call: Call) -> Response:
@@ -21,11 +22,11 @@ async def _history(call: Call) -> Response:
     sizes, cursors = engine.services.sizes, engine.services.cursors
     limit = page_limit(call.query, default=sizes.page_size, most=sizes.page_size_max)
     bound_to = f"{engine.resource.path}/{item_id}/history"
-    below = _NEWEST
+    below = _BEYOND_NEWEST
     if "cursor" in call.query:
         (below,) = cursors.read(call.query["cursor"], bound_to=bound_to).values
     rows = await engine.run(engine.history.page, {"id": item_id, "below": below, "limit": limit + 1})
-    if not rows and below == _NEWEST:
+    if not rows and below == _BEYOND_NEWEST:
         raise engine.missing()
     items = [dict(row) | {"item": json_text.read(row["body"])} for row in rows]
     # The additional row is what the page's last version is compared with.

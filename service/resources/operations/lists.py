@@ -63,7 +63,7 @@ def list_under(parent: Engine, field: str) -> Operation:
     """Return the operation that lists items whose `field` refers to one item of `parent`."""
 
     async def list_children(call: Call) -> Response:
-        engine, parent_id = call.engine, parent.item_id(call.request)
+        engine, parent_id = call.engine, call.item_id
         given = engine.lister.parser.split(call.request.scope["query_string"])
         if any(name.partition("__")[0] == field for name, _ in given.pairs()):
             raise problems.InvalidParameter(f"The path says the {field} already.")

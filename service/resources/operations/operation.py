@@ -27,8 +27,9 @@ class Call:
 
     @property
     def item_id(self) -> UUID:
-        """The id in the path. Raises `NotFound` if no item can have it."""
-        return self.engine.item_id(self.request)
+        """The id in the path."""
+        item_id: UUID = self.request.path_params["id"]
+        return item_id
 
 
 class RouteArguments(TypedDict):

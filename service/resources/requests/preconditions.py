@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from service.http.content.integers import INT32
 from service.http.problems import FieldError, MalformedRequest, PreconditionRequired
 
 # What documents promise to read; a few odder forms of RFC 9110, such as empty list elements, are read too.
@@ -64,7 +65,7 @@ class TagMaker:
         found = []
         for opaque in tags.strong:
             version, _, digest = opaque.partition("-")
-            if digest == self._digest and re.fullmatch(r"[1-9][0-9]{0,9}", version) and int(version) < 2**31:
+            if digest == self._digest and re.fullmatch(r"[1-9][0-9]{0,9}", version) and int(version) in INT32:
                 found.append(int(version))
         return found
 

@@ -4,7 +4,6 @@ Table classes themselves are never request or response schemas: validating one c
 """
 
 from typing import Annotated, Any, ClassVar, Literal, cast
-from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -159,11 +158,3 @@ def _annotated(resource: RestResource, name: str) -> Any:
 
 def _extra(info: FieldInfo) -> dict[str, Any]:
     return {"examples": info.examples} if info.examples else {}
-
-
-def is_text_id(value: str) -> UUID | None:
-    """The id that a path names, None when it cannot be one."""
-    try:
-        return UUID(value) if len(value) == 36 else None  # noqa: PLR2004  # the one canonical form
-    except ValueError:
-        return None

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from service.models.sql_identifiers import quoted
 from service.resources.declaration import RestResource
-from service.resources.statements.columns import null_row, representation
+from service.resources.statements.columns import not_deleted, null_row, representation
 from service.resources.statements.fragment import Fragment
 from service.resources.statements.initial import initial_value
 from service.resources.statements.statement import (
@@ -108,7 +108,7 @@ class BatchWriter:
                 (sa.or_(sa.false(), *differs) if patch else sa.true()).label("_changes"),
             )
             .select_from(current.join(given, sa.true()) if patch else current)
-            .where(current.c.deleted_at.is_(None))
+            .where(not_deleted(current))
             .cte("_wanted")
         )
         values: dict[str, Any] = {name: wanted.c[f"_new_{place}"] for place, name in enumerate(new)}

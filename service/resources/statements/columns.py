@@ -13,6 +13,11 @@ def member(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return kind_of(column.type).member(column)
 
 
+def not_deleted(source: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the condition for rows that are not deleted."""
+    return source.c.deleted_at.is_(None)
+
+
 def null_row(table: sa.Table) -> sa.ColumnElement[Any]:
     """Return NULL with the row type of the table.
 

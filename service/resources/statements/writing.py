@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from service.models.idempotency import IdempotencyRecord
 from service.resources.declaration import RestResource
-from service.resources.statements.columns import representation
+from service.resources.statements.columns import not_deleted, representation
 from service.resources.statements.initial import initial_value
 from service.resources.statements.statement import (
     Statement,
@@ -74,10 +74,9 @@ class Writer:
             sa.or_(excluded.is_(None), version != sa.all_(excluded)),
         )
 
-    def _chosen(self, *, alive: bool = True) -> sa.ColumnElement[bool]:
-        deleted_at = self._table.c.deleted_at
-        state = deleted_at.is_(None) if alive else deleted_at.isnot(None)
-        return sa.and_(self._table.c.id == parameter("id", sa.Uuid()), state)
+    def _chosen(self, *, deleted: bool = False) -> sa.ColumnElement[bool]:
+        state = not_deleted(self._table)
+        return sa.and_(self._table.c.id == parameter("id", sa.Uuid()), sa.not_(state) if deleted else state)
 
     def _patch(self, fields: Sequence[str]) -> Statement:
         """A merge patch of `fields`. Parameters: id, principal, versions, excluded and the fields."""
@@ -114,7 +113,7 @@ class Writer:
     def _set_deleted(self, fields: Sequence[str] = (), *, deleted: bool) -> Statement:
         """Parameters: id, principal, versions, excluded and the fields."""
         context = request_context()
-        chosen = self._chosen(alive=deleted)
+        chosen = self._chosen(deleted=not deleted)
         new = {name: self._new_value(name, merge=False) for name in fields}
         changed = (
             sa.update(self._table)

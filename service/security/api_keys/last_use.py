@@ -1,13 +1,13 @@
 """When API keys were last used, written beside the requests: once a minute for each key, many keys at a time."""
 
 import asyncio
-from collections import OrderedDict
 from datetime import datetime
 
 import asyncpg
 import structlog
 
 from service import clock
+from service.cache.bounded_dict import BoundedDict
 from service.database import Database, DatabaseUnavailableError, is_closed
 from service.database.errors import CONNECTION_ERRORS, describe
 
@@ -33,8 +33,8 @@ class LastUse:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._noted: OrderedDict[str, float] = OrderedDict()
-        self._unwritten: OrderedDict[str, datetime] = OrderedDict()
+        self._noted: BoundedDict[str, float] = BoundedDict(_MOST)
+        self._unwritten: BoundedDict[str, datetime] = BoundedDict(_MOST)
         self._failing = False
 
     def note(self, prefix: str) -> None:
@@ -43,10 +43,6 @@ class LastUse:
         if now - self._noted.get(prefix, float("-inf")) < EXACT_SECONDS:
             return
         self._noted[prefix], self._unwritten[prefix] = now, clock.now()
-        for kept in (self._noted, self._unwritten):
-            kept.move_to_end(prefix)
-            while len(kept) > _MOST:
-                kept.popitem(last=False)
 
     async def write(self) -> None:
         """Write down what was noted. What cannot be written stays for the next time; that is logged once."""
@@ -61,9 +57,9 @@ class LastUse:
             if not self._failing:
                 log.warning("last use of keys cannot be written", reason=refusal)
         else:
-            self._unwritten = OrderedDict(
-                (prefix, at) for prefix, at in self._unwritten.items() if written.get(prefix) != at
-            )
+            for prefix, at in written.items():
+                if self._unwritten.get(prefix) == at:
+                    del self._unwritten[prefix]
         self._failing = refusal is not None
 
     async def _try(self, used: dict[str, datetime]) -> str | None:

@@ -1,11 +1,11 @@
 """Verifies API keys against the database, and caches the valid ones."""
 
 import hmac
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
 from service import clock
+from service.cache.bounded_dict import BoundedDict
 from service.cache.single_flight import SingleFlight
 from service.database import Database
 from service.observability.metrics import cache_requests
@@ -35,7 +35,7 @@ class ApiKeyVerifier:
     def __init__(self, database: Database, cache_seconds: float) -> None:
         self._database = database
         self._cache_seconds = cache_seconds
-        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._verified: BoundedDict[bytes, _Verified] = BoundedDict(_CACHED_KEYS)
         # Callers that join a look-up late must not extend the life of a key revoked meanwhile.
         self._look_ups: SingleFlight[bytes, Principal] = SingleFlight(join_within=cache_seconds)
         self.last_use = LastUse(database)
@@ -87,15 +87,9 @@ class ApiKeyVerifier:
         if not _unexpired(row["expires_at"]):
             raise RefusedError(Reason.KEY_EXPIRED, f"key {parts.prefix}")
         principal = Principal(f"key:{parts.prefix}", frozenset(row["scopes"]))
-        self._remember(digest, _Verified(principal, asked + self._cache_seconds, row["expires_at"]))
+        self._verified[digest] = _Verified(principal, asked + self._cache_seconds, row["expires_at"])
         self.last_use.note(parts.prefix)
         return principal
-
-    def _remember(self, digest: bytes, verified: _Verified) -> None:
-        self._verified[digest] = verified
-        self._verified.move_to_end(digest)
-        while len(self._verified) > _CACHED_KEYS:
-            self._verified.popitem(last=False)
 
 
 def _unexpired(expires_at: datetime | None) -> bool:

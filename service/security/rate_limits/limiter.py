@@ -1,9 +1,9 @@
 """The rate limiter of one process: a bucket of tokens for each policy and caller."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
 from service import clock
+from service.cache.bounded_dict import BoundedDict
 from service.jobs.periodic import Job
 from service.security.rate_limits.bucket import SLACK, Bucket
 from service.security.rate_limits.metrics import decisions, processes
@@ -16,7 +16,7 @@ class RateLimiter:
     """Counts in this process alone. Decides in about the time of a dictionary look-up."""
 
     def __init__(self) -> None:
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._buckets: BoundedDict[str, Bucket] = BoundedDict(MOST_BUCKETS)
         processes.set(1)
 
     @property
@@ -46,8 +46,6 @@ class RateLimiter:
         bucket = self._buckets.get(name)
         if bucket is None:
             bucket = self._buckets[name] = Bucket(full_at=now, shared_at=now)
-            while len(self._buckets) > MOST_BUCKETS:
-                self._buckets.popitem(last=False)
         else:
             self._buckets.move_to_end(name)
         return bucket

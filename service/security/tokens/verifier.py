@@ -4,7 +4,6 @@ import base64
 import binascii
 import hashlib
 import re
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import httpx2
 import jwt
 
 from service import clock
+from service.cache.bounded_dict import BoundedDict
 from service.cache.single_flight import SingleFlight
 from service.config import SecuritySettings
 from service.config.issuer import IssuerSettings
@@ -67,7 +67,7 @@ class TokenVerifier:
     def __init__(self, settings: SecuritySettings) -> None:
         self._leeway = settings.token_leeway
         self._issuers: dict[str, tuple[IssuerSettings, JwksClient]] = {}
-        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._verified: BoundedDict[bytes, _Verified] = BoundedDict(_CACHED_TOKENS)
         self._verifications: SingleFlight[bytes, Principal] = SingleFlight(join_within=_JOIN_SECONDS)
         self._client: httpx2.AsyncClient | None = None
         if settings.issuers:  # a client reads the system's certificates, which takes a while
@@ -150,8 +150,6 @@ class TokenVerifier:
         if left <= 0:
             return  # good only by the leeway: not to be believed for longer
         self._verified[_digest(token)] = _Verified(principal, clock.monotonic() + left)
-        while len(self._verified) > _CACHED_TOKENS:
-            self._verified.popitem(last=False)
 
 
 def _digest(token: str) -> bytes:

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field, SecretStr
 
+from service.cli import main
 from service.config import Group, Settings
 from service.database import Database
 from service.http.handwritten import SettingsDep
@@ -16,7 +17,7 @@ from service.jobs.periodic import Job
 from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.shop import SHOP
-from tests.shop.door import run
+from tests.shop.door import install
 from tests.shop.models import Shelf
 
 
@@ -49,5 +50,7 @@ def jobs(database: Database, settings: Settings) -> Sequence[Job]:
     return [Job("deliver", partial(deliver, database), settings.group(ShopSettings).every)]
 
 
+install(replace(SHOP, routers=(*SHOP.routers, router), jobs=jobs, settings=ShopSettings))
+
 if __name__ == "__main__":
-    run(replace(SHOP, routers=(*SHOP.routers, router), jobs=jobs, settings=ShopSettings))
+    main()

@@ -15,10 +15,12 @@ import httpx2
 
 from service.dev.ports import LOOPBACK
 from service.dev.server_process import command_line
+from tests.forked import FORKS, ForkedProcess, fork_server
 from tests.ports import next_port
 from tests.shop.door import PROGRAM, ROOT
 
 SLIPWAY = str(Path(sys.executable).with_name("slipway"))  # with the team's domains
+MODULES = {(SLIPWAY,): "service.cli", PROGRAM: "tests.shop.__main__"}
 START_SECONDS = 90
 COMMAND_SECONDS = 90
 SECRET_KEY = "process-tests-" * 3
@@ -71,15 +73,42 @@ def reached(host: str) -> str:
     return LOOPBACK if host in {"::", "0.0.0.0"} else host
 
 
+Process = subprocess.Popen[bytes] | ForkedProcess
+
+
+def _execute(command: Sequence[str], home: Path, variables: dict[str, str], output: Path) -> Process:
+    program, *arguments = command
+    with output.open("wb") as log:
+        return subprocess.Popen(
+            # It dies with the process of the tests, however that ends.
+            command_line(Path(program), arguments, user=None, on_parent_death=signal.SIGKILL),
+            cwd=home,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _fork(command: Sequence[str], home: Path, variables: dict[str, str], output: Path) -> Process:
+    *program, argument = command
+    server = fork_server(MODULES.get(tuple(program), program[-1]), variables)
+    return server.start(program, [argument], cwd=home, environment=variables, output=output)
+
+
 class Served:
     """One run of `slipway serve` with the shop as its domain, its output in a file.
 
     It listens on free ports of this machine unless settings name them.
+
+    executed: True gives it an interpreter of its own, for tests of how a process starts and ends. Otherwise the fork
+    server starts it, which saves a second.
     """
 
     program: ClassVar[Sequence[str]] = PROGRAM
 
-    def __init__(self, home: Path, **settings: object) -> None:
+    def __init__(self, home: Path, *, executed: object = False, **settings: object) -> None:
         self.port, self.admin_port = (
             int(str(settings.get(name) or next_port())) for name in ("server__port", "server__admin_port")
         )
@@ -93,22 +122,9 @@ class Served:
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
         self._log = home / "log"
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                # It dies with the process of the tests, however that ends.
-                command_line(
-                    Path(self.program[0]),
-                    [*self.program[1:], "serve"],
-                    user=None,
-                    on_parent_death=signal.SIGKILL,
-                ),
-                cwd=home,
-                env=environment(**given),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._log.write_bytes(b"")
+        start = _fork if FORKS and not executed else _execute
+        self.process = start([*self.program, "serve"], home, environment(**given), self._log)
         self.host, admin_host = (
             str(settings.get(name) or LOOPBACK) for name in ("server__host", "server__admin_host")
         )

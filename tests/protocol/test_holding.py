@@ -107,7 +107,7 @@ def few_files() -> Iterator[int]:
 
 
 def test_process_may_open_as_many_files_as_its_connections_need(start: Start, few_files: int) -> None:
-    with start(server__max_connections=1000) as server:
+    with start(executed=True, server__max_connections=1000) as server:
         soft, _ = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
     assert soft == min(2256, few_files)
 

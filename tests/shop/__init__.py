@@ -12,7 +12,7 @@ sums up a shelf. The names of the tables begin with `tests_`, so they cannot mee
 - In a process of its own: `python -m tests.shop serve`, with the repository in PYTHONPATH, is `slipway serve` with this
   domain in place of the team's; likewise for every other command. `migrate` and `dev` create the tables too.
   `tests.process.served.Served` starts one.
-- With more or less in the domain: `dataclasses.replace(SHOP, jobs=…)`, in a process by `tests.shop.door.run`.
+- With more or less in the domain: `dataclasses.replace(SHOP, jobs=…)`, in a process by `tests.shop.door.install`.
 - More awkward tables, for tests of the engine alone: tests/engine/tables.py.
 """
 

@@ -1,8 +1,11 @@
 """`python -m tests.shop serve`: any command of `slipway`, with the shop in place of the team's domains."""
 
+from service.cli import main
 from service.domains import DOMAINS
 from tests.shop import SHOP
-from tests.shop.door import run
+from tests.shop.door import install
+
+install(*DOMAINS, SHOP)
 
 if __name__ == "__main__":
-    run(*DOMAINS, SHOP)
+    main()

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import service.domains
-from service.cli import main
 from service.migrations import runner
 from service.resources.domain import Domain
 from tests.shop.tables import migrating_with_shop
@@ -14,8 +13,8 @@ PROGRAM = (sys.executable, "-m", "tests.shop")
 """The command line of `slipway` with the shop. Its environment needs PYTHONPATH=ROOT."""
 
 
-def run(*domains: Domain) -> None:
-    """Run the command line of this process as `slipway` does, with these domains.
+def install(*domains: Domain) -> None:
+    """Put domains in place of the team's, for `service.cli.main` to run with in this process.
 
     `migrate` and `dev` create the shop's tables too. Modules that serve take the domains when they are imported; none
     may be imported by now.
@@ -23,4 +22,3 @@ def run(*domains: Domain) -> None:
     assert "service.main" not in sys.modules
     service.domains.DOMAINS = domains  # type: ignore[assignment]
     runner._run = migrating_with_shop(runner._run)
-    main()

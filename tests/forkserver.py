@@ -1,0 +1,131 @@
+"""Starts a program many times without its imports, which take most of a start: this process makes them once, and each
+start is a fork of it.
+
+    python -m tests.forkserver FOLDER tests.shop.__main__
+
+imports that module, which may put other domains in place of the team's, and every command of `slipway`, and listens at
+FOLDER/socket. A client sends a line of JSON, the parameters of `become`, and reads two: the process id, from the process
+itself, and at its end the exit code as `subprocess` has it. When standard input ends, this process and all that it
+started end.
+
+Like a program that was executed, a fork has its own session, environment, working directory, streams and random
+numbers, and ends as an interpreter does. It shares what an interpreter reads at its start: PYTHONWARNINGS, for example.
+"""
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+from service.cli import application
+from service.cli import main as run_program
+
+PR_SET_PDEATHSIG = 1
+
+
+class ForkServer:
+    """Forks for every client, and tells it how its process ended."""
+
+    def __init__(self, folder: Path) -> None:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(folder / "socket"))
+        self._listener.listen(64)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(sys.stdin, selectors.EVENT_READ)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._clients: dict[int, socket.socket] = {}
+
+    def next_client(self) -> socket.socket | None:
+        """Return a client in the process that was forked for it; in this one, None when standard input ends."""
+        while sys.stdin not in (ready := [key.fileobj for key, _ in self._selector.select()]):
+            for file in ready:
+                if isinstance(file, int):
+                    self._ended(file)
+                elif (client := self._fork()) is not None:
+                    return client
+        return None
+
+    def close(self) -> None:
+        """Close what a fork has inherited."""
+        self._selector.close()
+        self._listener.close()
+        for file, client in self._clients.items():
+            os.close(file)
+            client.close()
+
+    def _fork(self) -> socket.socket | None:
+        client, _ = self._listener.accept()
+        if not (pid := os.fork()):
+            return client
+        file = os.pidfd_open(pid)
+        self._clients[file] = client
+        self._selector.register(file, selectors.EVENT_READ, pid)
+        return None
+
+    def _ended(self, file: int) -> None:
+        _, status = os.waitpid(self._selector.unregister(file).data, 0)
+        os.close(file)
+        with self._clients.pop(file) as client:
+            send(client, os.waitstatus_to_exitcode(status))
+
+
+def send(client: socket.socket, number: int) -> None:
+    with contextlib.suppress(OSError):  # the client may be gone
+        client.sendall(f"{number}\n".encode())
+
+
+def become(
+    parent: int,
+    *,
+    program: list[str],
+    arguments: list[str],
+    cwd: str,
+    environment: dict[str, str],
+    output: str,
+) -> None:
+    """Give this process what a program has that was executed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit("the fork server is gone")
+    os.setsid()
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None
+    for path, flags, stream in ((os.devnull, os.O_RDONLY, 0), (output, os.O_WRONLY, 1)):
+        file = os.open(path, flags)
+        os.dup2(file, stream)
+        os.close(file)
+    os.dup2(1, 2)
+    sys.argv[:] = [program[-1], *arguments]
+    # For a program that executes itself again.
+    sys.orig_argv[:] = [sys.executable, *program[program[0] == sys.executable :], *arguments]
+
+
+def main() -> None:
+    folder, module = sys.argv[1:]
+    import_module(module)
+    application()  # it imports every command
+    gc.collect()
+    gc.freeze()  # no fork visits, and so copies, what the imports have made
+    server, parent = ForkServer(Path(folder)), os.getpid()
+    client = server.next_client()
+    server.close()
+    if client is None:
+        return
+    with client, client.makefile() as lines:
+        become(parent, **json.loads(lines.readline()))
+        send(client, os.getpid())
+    run_program()
+
+
+if __name__ == "__main__":
+    main()

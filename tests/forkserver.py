@@ -4,9 +4,8 @@ start is a fork of it.
     python -m tests.forkserver FOLDER tests.shop.__main__
 
 imports that module, which may put other domains in place of the team's, and every command of `slipway`, and listens at
-FOLDER/socket. A client sends a line of JSON, the parameters of `become`, and reads two: the process id, from the process
-itself, and at its end the exit code as `subprocess` has it. When standard input ends, this process and all that it
-started end.
+FOLDER/socket. A client sends a line of JSON, the parameters of `become`, and reads two: the process id, and at the end
+of the process its exit code as `subprocess` has it. When standard input ends, this process and all that it started end.
 
 Like a program that was executed, a fork has its own session, environment, working directory, streams and random
 numbers, and ends as an interpreter does. It shares what an interpreter reads at its start: PYTHONWARNINGS, for example.

@@ -82,7 +82,7 @@ async def test_request_that_never_ends_is_given_up_after_the_time_out(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_idle_process_ends_at_once(serve: Serve, number: signal.Signals) -> None:
-    service = serve().ready()
+    service = serve(executed=True).ready()
     service.process.send_signal(number)
     assert service.process.wait(4) == 0
 
@@ -100,7 +100,7 @@ def test_second_signal_cuts_the_waiting_short(serve: Serve) -> None:
 
 def test_sigterm_ends_a_process_that_still_imports(serve: Serve) -> None:
     """The kernel keeps from the first process of a container what it does not handle."""
-    service = serve()
+    service = serve(executed=True)
     status = Path(f"/proc/{service.process.pid}/status")
 
     def handles() -> bool:

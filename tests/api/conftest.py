@@ -54,7 +54,7 @@ def database(app: FastAPI) -> Database:
 
 @pytest.fixture(scope="session")
 async def client_with(app: FastAPI, database: Database) -> AsyncIterator[MakeClient]:
-    """`await client_with("catalog:read")` is a client whose key has these scopes; without any it has no key."""
+    """`await client_with("shop:read")` is a client whose key has these scopes; without any it has no key."""
     clients = []
 
     async def make(*scopes: str) -> AsyncClient:
@@ -76,37 +76,6 @@ async def client_with(app: FastAPI, database: Database) -> AsyncIterator[MakeCli
 async def client(client_with: MakeClient) -> AsyncClient:
     """A client that may read and write the shop."""
     return await client_with("shop:read", "shop:write", "catalog:read", "catalog:write")
-
-
-@pytest.fixture(scope="session")
-async def category(client: AsyncClient) -> Json:
-    """A category for products."""
-    answer = await client.post(
-        "/api/v1/categories", json={"slug": unique("shared").lower(), "name": "Shared"}
-    )
-    assert answer.status_code == 201, answer.text
-    made: Json = answer.json()
-    return made
-
-
-@pytest.fixture
-def new_product(category: Json) -> Callable[..., Json]:
-    """The body of a product that can be created, with the changes given."""
-
-    def make(**changes: Any) -> Json:
-        body = {"sku": unique("SKU"), "name": "Lamp", "price": "12.50", "category_id": category["id"]}
-        return {**body, **changes}
-
-    return make
-
-
-@pytest.fixture
-async def product(client: AsyncClient, new_product: Callable[..., Json]) -> Json:
-    """A product of this test's own."""
-    answer = await client.post("/api/v1/products", json=new_product())
-    assert answer.status_code == 201, answer.text
-    made: Json = answer.json()
-    return made
 
 
 @pytest.fixture(scope="session")

@@ -9,29 +9,29 @@ from httpx2 import AsyncClient
 from tests.api.conftest import Json
 from tests.api.test_items import problem
 
-PRODUCTS = "/api/v1/products"
-BULK = f"{PRODUCTS}/bulk"
+ARTICLES = "/api/v1/articles"
+BULK = f"{ARTICLES}/bulk"
 
-NewProduct = Callable[..., Json]
+NewArticle = Callable[..., Json]
 
 
-async def _tag(client: AsyncClient, product: Json) -> str:
-    tag: str = (await client.get(f"{PRODUCTS}/{product['id']}")).headers["etag"]
+async def _tag(client: AsyncClient, article: Json) -> str:
+    tag: str = (await client.get(f"{ARTICLES}/{article['id']}")).headers["etag"]
     return tag
 
 
-async def _make(client: AsyncClient, new_product: NewProduct, **changes: Any) -> Json:
-    made: Json = (await client.post(PRODUCTS, json=new_product(**changes))).json()
+async def _make(client: AsyncClient, new_article: NewArticle, **changes: Any) -> Json:
+    made: Json = (await client.post(ARTICLES, json=new_article(**changes))).json()
     return made
 
 
-async def test_operations_of_all_kinds_in_one_request(client: AsyncClient, new_product: NewProduct) -> None:
-    changed, removed = [await _make(client, new_product, attributes={"a": 1}) for _ in range(2)]
+async def test_operations_of_all_kinds_in_one_request(client: AsyncClient, new_article: NewArticle) -> None:
+    changed, removed = [await _make(client, new_article, attributes={"a": 1}) for _ in range(2)]
     body = {
         "mode": "atomic",
         "operations": [
             {"op": "delete", "id": removed["id"], "if_match": await _tag(client, removed)},
-            {"op": "create", "item": new_product(price=3, tags=["x", "y"], attributes={"q": [1.5, None]})},
+            {"op": "create", "item": new_article(price=3, tags=["x", "y"], attributes={"q": [1.5, None]})},
             {
                 "op": "patch",
                 "id": changed["id"],
@@ -44,32 +44,32 @@ async def test_operations_of_all_kinds_in_one_request(client: AsyncClient, new_p
     assert answer.status_code == 200, answer.text
     deleted, created, patched = answer.json()["results"]
     assert (deleted["status"], created["status"], patched["status"]) == (204, 201, 200)
-    read = await client.get(f"{PRODUCTS}/{created['id']}")
+    read = await client.get(f"{ARTICLES}/{created['id']}")
     assert (read.json(), read.headers["etag"]) == (created["item"], created["etag"])
     assert created["item"]["attributes"] == {"q": [1.5, None]}
     assert (created["item"]["price"], created["item"]["tags"]) == ("3.00", ["x", "y"])
-    assert patched["item"] == (await client.get(f"{PRODUCTS}/{changed['id']}")).json()
+    assert patched["item"] == (await client.get(f"{ARTICLES}/{changed['id']}")).json()
     assert (patched["item"]["attributes"], patched["item"]["version"]) == ({"b": 1}, 2)
-    problem(await client.get(f"{PRODUCTS}/{removed['id']}"), 404, "not_found")
-    history = (await client.get(f"{PRODUCTS}/{changed['id']}/history")).json()["items"]
+    problem(await client.get(f"{ARTICLES}/{removed['id']}"), 404, "not_found")
+    history = (await client.get(f"{ARTICLES}/{changed['id']}/history")).json()["items"]
     assert history[0]["request_id"] == answer.headers["x-request-id"]
 
 
 async def test_partial_mode_names_each_failure(
-    client: AsyncClient, product: Json, new_product: NewProduct
+    client: AsyncClient, article: Json, new_article: NewArticle
 ) -> None:
-    twin = new_product()
+    twin = new_article()
     operations = [
-        {"op": "create", "item": new_product()},
-        {"op": "create", "item": new_product(sku=product["sku"])},
-        {"op": "create", "item": new_product(category_id=str(uuid4()))},
-        {"op": "create", "item": new_product(price="-1")},
+        {"op": "create", "item": new_article()},
+        {"op": "create", "item": new_article(sku=article["sku"])},
+        {"op": "create", "item": new_article(shelf_id=str(uuid4()))},
+        {"op": "create", "item": new_article(price="-1")},
         {"op": "create", "item": twin},
         {"op": "create", "item": twin},
         {"op": "patch", "id": str(uuid4()), "if_match": "*", "changes": {"stock": 1}},
-        {"op": "patch", "id": product["id"], "if_match": '"9-x"', "changes": {"stock": 1}},
-        {"op": "delete", "id": product["id"], "if_match": "*"},
-        {"op": "patch", "id": product["id"], "if_match": "nonsense", "changes": {}},
+        {"op": "patch", "id": article["id"], "if_match": '"9-x"', "changes": {"stock": 1}},
+        {"op": "delete", "id": article["id"], "if_match": "*"},
+        {"op": "patch", "id": article["id"], "if_match": "nonsense", "changes": {}},
         {"op": "explode"},
         7,
     ]
@@ -83,31 +83,31 @@ async def test_partial_mode_names_each_failure(
     ]  # fmt: skip
     pointers = [[e.get("pointer") for e in r.get("problem", {}).get("errors", [])] for r in results]
     assert pointers[1] == ["/operations/1/item/sku"]
-    assert pointers[2] == ["/operations/2/item/category_id"]
+    assert pointers[2] == ["/operations/2/item/shelf_id"]
     assert pointers[3] == ["/operations/3/item/price"]
     assert pointers[8] == ["/operations/8/id"]
 
 
 async def test_atomic_mode_undoes_everything(
-    client: AsyncClient, product: Json, new_product: NewProduct
+    client: AsyncClient, article: Json, new_article: NewArticle
 ) -> None:
-    good = new_product()
+    good = new_article()
     for bad, status, code, pointer in (
         (
-            {"op": "create", "item": new_product(sku=product["sku"])},
+            {"op": "create", "item": new_article(sku=article["sku"])},
             409,
             "duplicate",
             "/operations/1/item/sku",
         ),
         (
-            {"op": "create", "item": new_product(stock=-1)},
+            {"op": "create", "item": new_article(stock=-1)},
             422,
             "validation_failed",
             "/operations/1/item/stock",
         ),
         ({"op": "delete", "id": str(uuid4()), "if_match": "*"}, 404, "not_found", "/operations/1"),
         (
-            {"op": "delete", "id": product["id"], "if_match": '"x"'},
+            {"op": "delete", "id": article["id"], "if_match": '"x"'},
             412,
             "precondition_failed",
             "/operations/1",
@@ -115,10 +115,10 @@ async def test_atomic_mode_undoes_everything(
     ):
         answer = await client.post(BULK, json={"operations": [{"op": "create", "item": good}, bad]})
         assert problem(answer, status, code)["errors"][0]["pointer"] == pointer
-        assert (await client.get(PRODUCTS, params={"sku": good["sku"]})).json()["items"] == []
+        assert (await client.get(ARTICLES, params={"sku": good["sku"]})).json()["items"] == []
 
 
-async def test_sizes_are_bounded(client: AsyncClient, new_product: NewProduct) -> None:
+async def test_sizes_are_bounded(client: AsyncClient, new_article: NewArticle) -> None:
     problem(await client.post(BULK, json={"operations": []}), 422, "validation_failed")
     problem(await client.post(BULK, json={"operations": [1] * 1001}), 422, "validation_failed")
     problem(await client.post(BULK, json={"operations": {}}), 422, "validation_failed")
@@ -126,8 +126,8 @@ async def test_sizes_are_bounded(client: AsyncClient, new_product: NewProduct) -
     problem(await client.post(BULK, json={"mode": "some", "operations": [1]}), 422, "validation_failed")
 
 
-async def test_a_thousand_at_once(client: AsyncClient, new_product: NewProduct) -> None:
-    items = [new_product() for _ in range(1000)]
+async def test_a_thousand_at_once(client: AsyncClient, new_article: NewArticle) -> None:
+    items = [new_article() for _ in range(1000)]
     operations = [{"op": "create", "item": item} for item in items]
     results = (await client.post(BULK, json={"operations": operations})).json()["results"]
     assert [r["item"]["sku"] for r in results] == [item["sku"] for item in items]
@@ -143,8 +143,8 @@ async def test_a_thousand_at_once(client: AsyncClient, new_product: NewProduct) 
     assert {r["status"] for r in results} == {204}
 
 
-async def test_of_twins_the_first_wins(client: AsyncClient, new_product: NewProduct) -> None:
-    pairs = [new_product() for _ in range(10)]
+async def test_of_twins_the_first_wins(client: AsyncClient, new_article: NewArticle) -> None:
+    pairs = [new_article() for _ in range(10)]
     operations = [{"op": "create", "item": item} for pair in pairs for item in (pair, pair)]
     answer = await client.post(BULK, json={"mode": "partial", "operations": operations})
     assert [result["status"] for result in answer.json()["results"]] == [201, 409] * 10

@@ -9,14 +9,14 @@ from httpx2 import AsyncClient
 from tests.api.conftest import Json
 from tests.api.test_items import problem
 
-PRODUCTS = "/api/v1/products"
+ARTICLES = "/api/v1/articles"
 
 
-async def test_put_replaces_everything(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+async def test_put_replaces_everything(client: AsyncClient, new_article: Callable[..., Json]) -> None:
     created = await client.post(
-        PRODUCTS, json=new_product(description="old", attributes={"a": 1}, tags=["x"])
+        ARTICLES, json=new_article(description="old", attributes={"a": 1}, tags=["x"])
     )
-    body = new_product(sku=created.json()["sku"], name="Replaced", attributes={"b": 2})
+    body = new_article(sku=created.json()["sku"], name="Replaced", attributes={"b": 2})
     answer = await client.put(
         created.headers["location"], json=body, headers={"If-Match": created.headers["etag"]}
     )
@@ -36,18 +36,18 @@ async def test_put_replaces_everything(client: AsyncClient, new_product: Callabl
 
 
 async def test_put_cannot_change_an_immutable_field(
-    client: AsyncClient, product: Json, new_product: Callable[..., Json]
+    client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
-    answer = await client.put(f"{PRODUCTS}/{product['id']}", json=new_product(), headers={"If-Match": "*"})
+    answer = await client.put(f"{ARTICLES}/{article['id']}", json=new_article(), headers={"If-Match": "*"})
     assert problem(answer, 422, "validation_failed")["errors"] == [
         {"pointer": "/sku", "message": "cannot be changed"}
     ]
 
 
 async def test_put_creates_once_under_a_known_id(
-    client: AsyncClient, new_product: Callable[..., Json]
+    client: AsyncClient, new_article: Callable[..., Json]
 ) -> None:
-    url, body = f"{PRODUCTS}/{uuid4()}", new_product()
+    url, body = f"{ARTICLES}/{uuid4()}", new_article()
     first = await client.put(url, json=body, headers={"If-None-Match": "*"})
     assert (first.status_code, first.headers["location"]) == (201, url)
     assert (await client.get(url)).content == first.content
@@ -57,23 +57,23 @@ async def test_put_creates_once_under_a_known_id(
 
 
 async def test_put_of_another_items_sku_is_a_duplicate(
-    client: AsyncClient, product: Json, new_product: Callable[..., Json]
+    client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
     answer = await client.put(
-        f"{PRODUCTS}/{uuid4()}", json=new_product(sku=product["sku"]), headers={"If-None-Match": "*"}
+        f"{ARTICLES}/{uuid4()}", json=new_article(sku=article["sku"]), headers={"If-None-Match": "*"}
     )
     assert problem(answer, 409, "duplicate")["errors"][0]["pointer"] == "/sku"
 
 
-async def test_put_needs_a_precondition(client: AsyncClient, new_product: Callable[..., Json]) -> None:
-    url = f"{PRODUCTS}/{uuid4()}"
-    problem(await client.put(url, json=new_product()), 428, "precondition_required")
-    problem(await client.put(url, json=new_product(), headers={"If-Match": "*"}), 412, "precondition_failed")
+async def test_put_needs_a_precondition(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+    url = f"{ARTICLES}/{uuid4()}"
+    problem(await client.put(url, json=new_article()), 428, "precondition_required")
+    problem(await client.put(url, json=new_article(), headers={"If-Match": "*"}), 412, "precondition_failed")
 
 
 @pytest.mark.parametrize("form", ["{tag}", "*", '"other", {tag}', '"a",,{tag} , "b"', 'W/"x", {tag}'])
-async def test_if_match_that_holds(client: AsyncClient, product: Json, form: str) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
+async def test_if_match_that_holds(client: AsyncClient, article: Json, form: str) -> None:
+    url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
     assert (await client.get(url, headers={"If-Match": form.format(tag=tag)})).status_code == 200
     answer = await client.patch(url, json={"stock": 7}, headers={"If-Match": form.format(tag=tag)})
@@ -81,14 +81,14 @@ async def test_if_match_that_holds(client: AsyncClient, product: Json, form: str
 
 
 @pytest.mark.parametrize("form", ["W/{tag}", '"other"', '""', '"1"', '"1-00000000"'])
-async def test_if_match_that_fails(client: AsyncClient, product: Json, form: str) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
+async def test_if_match_that_fails(client: AsyncClient, article: Json, form: str) -> None:
+    url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
     headers = {"If-Match": form.format(tag=tag)}
     problem(await client.get(url, headers=headers), 412, "precondition_failed")
     problem(await client.patch(url, json={"stock": 7}, headers=headers), 412, "precondition_failed")
     problem(await client.delete(url, headers=headers), 412, "precondition_failed")
-    assert (await client.get(url)).json() == product
+    assert (await client.get(url)).json() == article
 
 
 WEAK, RENAMED, CHANGED = "weak entity tag", "name of a compression", "has changed"
@@ -102,23 +102,23 @@ WEAK, RENAMED, CHANGED = "weak entity tag", "name of a compression", "has change
     ],
 )  # fmt: skip
 async def test_tag_that_a_proxy_altered_is_told_so(
-    client: AsyncClient, product: Json, new_product: Callable[..., Json], form: str, told: str
+    client: AsyncClient, article: Json, new_article: Callable[..., Json], form: str, told: str
 ) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
+    url = f"{ARTICLES}/{article['id']}"
     tag = form.format(tag=(await client.get(url)).headers["etag"].strip('"'))
     headers = {"If-Match": tag}
     operations = [
-        {"op": "patch", "id": product["id"], "if_match": tag, "changes": {"stock": 7}},
-        {"op": "delete", "id": product["id"], "if_match": tag},
+        {"op": "patch", "id": article["id"], "if_match": tag, "changes": {"stock": 7}},
+        {"op": "delete", "id": article["id"], "if_match": tag},
     ]
     for answer in (
         await client.get(url, headers=headers),
         await client.patch(url, json={"stock": 7}, headers=headers),
         await client.patch(url, json={}, headers=headers),
-        await client.put(url, json=new_product(sku=product["sku"]), headers=headers),
+        await client.put(url, json=new_article(sku=article["sku"]), headers=headers),
         await client.delete(url, headers=headers),
         *[
-            await client.post(f"{PRODUCTS}/bulk", json={"operations": [operation]})
+            await client.post(f"{ARTICLES}/bulk", json={"operations": [operation]})
             for operation in operations
         ],
     ):
@@ -130,17 +130,17 @@ async def test_tag_that_a_proxy_altered_is_told_so(
 
 
 async def test_weak_tag_beside_the_right_strong_one_is_no_obstacle(
-    client: AsyncClient, product: Json
+    client: AsyncClient, article: Json
 ) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
+    url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
     assert (await client.get(url, headers={"If-None-Match": f'"x", W/{tag}'})).status_code == 304
     answer = await client.patch(url, json={"stock": 7}, headers={"If-Match": f'W/"x", {tag}'})
     assert answer.status_code == 200
 
 
-async def test_if_none_match_also_guards_changes(client: AsyncClient, product: Json) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
+async def test_if_none_match_also_guards_changes(client: AsyncClient, article: Json) -> None:
+    url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
     for unless in (tag, f"W/{tag}", "*"):
         headers = {"If-Match": tag, "If-None-Match": unless}
@@ -149,8 +149,8 @@ async def test_if_none_match_also_guards_changes(client: AsyncClient, product: J
     assert (await client.patch(url, json={"stock": 7}, headers=headers)).status_code == 200
 
 
-async def test_if_match_is_judged_before_if_none_match(client: AsyncClient, product: Json) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
+async def test_if_match_is_judged_before_if_none_match(client: AsyncClient, article: Json) -> None:
+    url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
     problem(
         await client.get(url, headers={"If-Match": '"x"', "If-None-Match": tag}), 412, "precondition_failed"
@@ -159,7 +159,7 @@ async def test_if_match_is_judged_before_if_none_match(client: AsyncClient, prod
 
 
 async def test_preconditions_do_not_hide_a_missing_item(client: AsyncClient) -> None:
-    url = f"{PRODUCTS}/{uuid4()}"
+    url = f"{ARTICLES}/{uuid4()}"
     for headers in ({"If-Match": "*"}, {"If-Match": '"x"'}):
         problem(await client.patch(url, json={"stock": 7}, headers=headers), 404, "not_found")
         problem(await client.delete(url, headers=headers), 404, "not_found")
@@ -167,23 +167,23 @@ async def test_preconditions_do_not_hide_a_missing_item(client: AsyncClient) -> 
 
 
 @pytest.mark.parametrize("value", ["", "x", '"a', 'a"', '"a" "b"', "W/*", "*, *", 'w/"a"'])
-async def test_malformed_tags_are_refused(client: AsyncClient, product: Json, value: str) -> None:
-    answer = await client.get(f"{PRODUCTS}/{product['id']}", headers={"If-None-Match": value})
+async def test_malformed_tags_are_refused(client: AsyncClient, article: Json, value: str) -> None:
+    answer = await client.get(f"{ARTICLES}/{article['id']}", headers={"If-None-Match": value})
     assert problem(answer, 400, "malformed_request")["errors"][0]["header"] == "If-None-Match"
 
 
-async def test_head_is_get_without_content(client: AsyncClient, product: Json) -> None:
-    for url in (PRODUCTS, f"{PRODUCTS}/{product['id']}", f"{PRODUCTS}/{uuid4()}", f"{PRODUCTS}?sort=x"):
+async def test_head_is_get_without_content(client: AsyncClient, article: Json) -> None:
+    for url in (ARTICLES, f"{ARTICLES}/{article['id']}", f"{ARTICLES}/{uuid4()}", f"{ARTICLES}?sort=x"):
         get, head = await client.get(url), await client.head(url)
         assert (head.status_code, head.content) == (get.status_code, b"")
         for name in ("content-type", "etag"):
             assert head.headers.get(name) == get.headers.get(name)
-        if url != f"{PRODUCTS}/{uuid4()}" and get.status_code == 200:
+        if url != f"{ARTICLES}/{uuid4()}" and get.status_code == 200:
             assert head.headers["content-length"] == str(len(get.content))
 
 
-async def test_options_lists_the_methods(client: AsyncClient, product: Json) -> None:
-    answer = await client.options(f"{PRODUCTS}/{product['id']}")
+async def test_options_lists_the_methods(client: AsyncClient, article: Json) -> None:
+    answer = await client.options(f"{ARTICLES}/{article['id']}")
     assert answer.status_code == 204
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"}
     problem(await client.options("/api/v1/nothing"), 404, "not_found")
@@ -198,5 +198,5 @@ async def test_options_lists_the_methods(client: AsyncClient, product: Json) -> 
     ],
 )  # fmt: skip
 async def test_accept_is_honoured(client: AsyncClient, accept: str, status: int) -> None:
-    answer = await client.get(PRODUCTS, headers={"Accept": accept})
+    answer = await client.get(ARTICLES, headers={"Accept": accept})
     assert answer.status_code == status

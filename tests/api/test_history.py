@@ -10,25 +10,25 @@ from service.database import Database
 from tests.api.conftest import Json
 from tests.api.test_items import problem
 
-PRODUCTS = "/api/v1/products"
+ARTICLES = "/api/v1/articles"
 
 
-async def _patch(client: AsyncClient, product_id: str, **changes: object) -> Json:
+async def _patch(client: AsyncClient, article_id: str, **changes: object) -> Json:
     answer = await client.patch(
-        f"{PRODUCTS}/{product_id}",
+        f"{ARTICLES}/{article_id}",
         json=changes,
-        headers={"If-Match": "*", "X-Request-Id": f"change-{product_id}"},
+        headers={"If-Match": "*", "X-Request-Id": f"change-{article_id}"},
     )
     assert answer.status_code == 200, answer.text
     changed: Json = answer.json()
     return changed
 
 
-async def test_history_tells_who_changed_what(client: AsyncClient, new_product: Callable[..., Json]) -> None:
-    created = (await client.post(PRODUCTS, json=new_product(attributes={"a": 1}))).json()
+async def test_history_tells_who_changed_what(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+    created = (await client.post(ARTICLES, json=new_article(attributes={"a": 1}))).json()
     await _patch(client, created["id"], price="13.00", attributes={"b": 2})
-    await client.delete(f"{PRODUCTS}/{created['id']}", headers={"If-Match": "*"})
-    entries = (await client.get(f"{PRODUCTS}/{created['id']}/history")).json()["items"]
+    await client.delete(f"{ARTICLES}/{created['id']}", headers={"If-Match": "*"})
+    entries = (await client.get(f"{ARTICLES}/{created['id']}/history")).json()["items"]
     assert [(e["version"], e["action"]) for e in entries] == [(3, "delete"), (2, "update"), (1, "create")]
     assert entries[0]["changes"] == []
     assert entries[1]["changes"] == [
@@ -40,10 +40,10 @@ async def test_history_tells_who_changed_what(client: AsyncClient, new_product: 
     assert {c["field"]: c["after"] for c in entries[2]["changes"]}["sku"] == created["sku"]
 
 
-async def test_history_pages(client: AsyncClient, product: Json) -> None:
+async def test_history_pages(client: AsyncClient, article: Json) -> None:
     for stock in range(1, 7):
-        await _patch(client, product["id"], stock=stock)
-    url, cursor, seen = f"{PRODUCTS}/{product['id']}/history", None, []
+        await _patch(client, article["id"], stock=stock)
+    url, cursor, seen = f"{ARTICLES}/{article['id']}/history", None, []
     while True:
         page = (await client.get(url, params={"limit": 3, **({"cursor": cursor} if cursor else {})})).json()
         seen += page["items"]
@@ -57,23 +57,23 @@ async def test_history_pages(client: AsyncClient, product: Json) -> None:
     )
     other = (await client.get(url, params={"limit": 1})).json()["next_cursor"]
     problem(
-        await client.get(f"{PRODUCTS}/{uuid4()}/history", params={"cursor": other}), 400, "invalid_cursor"
+        await client.get(f"{ARTICLES}/{uuid4()}/history", params={"cursor": other}), 400, "invalid_cursor"
     )
 
 
 async def test_history_of_nothing_is_not_found(client: AsyncClient) -> None:
-    problem(await client.get(f"{PRODUCTS}/{uuid4()}/history"), 404, "not_found")
+    problem(await client.get(f"{ARTICLES}/{uuid4()}/history"), 404, "not_found")
 
 
-async def test_as_of_shows_the_item_as_it_was(client: AsyncClient, product: Json) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
-    states = [product] + [await _patch(client, product["id"], stock=n, attributes={"n": n}) for n in (1, 2)]
+async def test_as_of_shows_the_item_as_it_was(client: AsyncClient, article: Json) -> None:
+    url = f"{ARTICLES}/{article['id']}"
+    states = [article] + [await _patch(client, article["id"], stock=n, attributes={"n": n}) for n in (1, 2)]
     await client.delete(url, headers={"If-Match": "*"})
     for state in states:
         answer = await client.get(url, params={"as_of": state["updated_at"]})
         assert answer.json() == state
         assert answer.headers["etag"].startswith(f'"{state["version"]}-')
-    created_at = datetime.fromisoformat(product["created_at"])
+    created_at = datetime.fromisoformat(article["created_at"])
     before = (created_at - timedelta(microseconds=1)).isoformat()
     problem(await client.get(url, params={"as_of": before}), 404, "not_found")
     problem(await client.get(url, params={"as_of": "2999-01-01T00:00:00Z"}), 404, "not_found")
@@ -81,30 +81,30 @@ async def test_as_of_shows_the_item_as_it_was(client: AsyncClient, product: Json
 
 
 async def test_sql_on_a_deleted_item_does_not_bring_it_back(
-    client: AsyncClient, database: Database, product: Json
+    client: AsyncClient, database: Database, article: Json
 ) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
+    url = f"{ARTICLES}/{article['id']}"
     await client.delete(url, headers={"If-Match": "*"})
-    await database.fetch("UPDATE product SET stock = stock + 1 WHERE id = $1", [UUID(product["id"])])
+    await database.fetch("UPDATE tests_article SET stock = stock + 1 WHERE id = $1", [UUID(article["id"])])
     problem(await client.get(url, params={"as_of": "2999-01-01T00:00:00Z"}), 404, "not_found")
 
 
-async def test_restore_brings_back(client: AsyncClient, product: Json) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
+async def test_restore_brings_back(client: AsyncClient, article: Json) -> None:
+    url = f"{ARTICLES}/{article['id']}"
     problem(await client.post(f"{url}/restore"), 409, "not_deleted")
     await client.delete(url, headers={"If-Match": "*"})
     problem(await client.post(f"{url}/restore", headers={"If-Match": '"1-x"'}), 412, "precondition_failed")
     restored = await client.post(f"{url}/restore")
     assert restored.status_code == 200
-    assert restored.json() == product | {"version": 3, "updated_at": restored.json()["updated_at"]}
+    assert restored.json() == article | {"version": 3, "updated_at": restored.json()["updated_at"]}
     assert (await client.get(url)).content == restored.content
-    problem(await client.post(f"{PRODUCTS}/{uuid4()}/restore"), 404, "not_found")
+    problem(await client.post(f"{ARTICLES}/{uuid4()}/restore"), 404, "not_found")
 
 
 async def test_restore_meets_what_has_taken_its_place(
-    client: AsyncClient, product: Json, new_product: Callable[..., Json]
+    client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
+    url = f"{ARTICLES}/{article['id']}"
     await client.delete(url, headers={"If-Match": "*"})
-    assert (await client.post(PRODUCTS, json=new_product(sku=product["sku"]))).status_code == 201
+    assert (await client.post(ARTICLES, json=new_article(sku=article["sku"]))).status_code == 201
     problem(await client.post(f"{url}/restore"), 409, "duplicate")

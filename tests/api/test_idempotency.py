@@ -12,7 +12,7 @@ from service.resources.requests.idempotency import IdempotencyStore
 from tests.api.conftest import Json, MakeClient
 from tests.api.test_items import problem
 
-PRODUCTS = "/api/v1/products"
+ARTICLES = "/api/v1/articles"
 
 
 def _same(one: object, other: object) -> bool:
@@ -25,129 +25,129 @@ def _same(one: object, other: object) -> bool:
 
 
 async def test_repeated_request_gets_the_same_answer(
-    client: AsyncClient, new_product: Callable[..., Json]
+    client: AsyncClient, new_article: Callable[..., Json]
 ) -> None:
-    body, key = new_product(), str(uuid4())
-    first = await client.post(PRODUCTS, json=body, headers={"Idempotency-Key": key})
+    body, key = new_article(), str(uuid4())
+    first = await client.post(ARTICLES, json=body, headers={"Idempotency-Key": key})
     assert first.status_code == 201
     await client.patch(first.headers["location"], json={"name": "Changed since"}, headers={"If-Match": "*"})
     for form in (key, f'"{key}"'):
-        again = await client.post(PRODUCTS, json=body, headers={"Idempotency-Key": form})
+        again = await client.post(ARTICLES, json=body, headers={"Idempotency-Key": form})
         assert _same(again, first)
     history = (await client.get(first.headers["location"] + "/history")).json()["items"]
     assert len(history) == 2
 
 
 async def test_another_body_under_the_key_is_refused(
-    client: AsyncClient, new_product: Callable[..., Json]
+    client: AsyncClient, new_article: Callable[..., Json]
 ) -> None:
     headers = {"Idempotency-Key": str(uuid4())}
-    body = new_product()
-    assert (await client.post(PRODUCTS, json=body, headers=headers)).status_code == 201
-    answer = await client.post(PRODUCTS, json={**body, "name": "Other"}, headers=headers)
+    body = new_article()
+    assert (await client.post(ARTICLES, json=body, headers=headers)).status_code == 201
+    answer = await client.post(ARTICLES, json={**body, "name": "Other"}, headers=headers)
     problem(answer, 422, "idempotency_key_reused")
-    answer = await client.post(PRODUCTS, json=new_product(), headers=headers)
+    answer = await client.post(ARTICLES, json=new_article(), headers=headers)
     problem(answer, 422, "idempotency_key_reused")
 
 
 async def test_keys_belong_to_their_principal(
-    client: AsyncClient, client_with: MakeClient, new_product: Callable[..., Json]
+    client: AsyncClient, client_with: MakeClient, new_article: Callable[..., Json]
 ) -> None:
     headers = {"Idempotency-Key": "shared-key-" + str(uuid4())}
-    other = await client_with("catalog:write", "catalog:read")
-    first = await client.post(PRODUCTS, json=new_product(), headers=headers)
-    second = await other.post(PRODUCTS, json=new_product(), headers=headers)
+    other = await client_with("shop:write", "shop:read")
+    first = await client.post(ARTICLES, json=new_article(), headers=headers)
+    second = await other.post(ARTICLES, json=new_article(), headers=headers)
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.json()["id"] != second.json()["id"]
 
 
 async def test_failed_request_leaves_the_key_free(
-    client: AsyncClient, product: Json, new_product: Callable[..., Json]
+    client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
     headers = {"Idempotency-Key": str(uuid4())}
     problem(
-        await client.post(PRODUCTS, json=new_product(sku=product["sku"]), headers=headers), 409, "duplicate"
+        await client.post(ARTICLES, json=new_article(sku=article["sku"]), headers=headers), 409, "duplicate"
     )
-    assert (await client.post(PRODUCTS, json=new_product(), headers=headers)).status_code == 201
+    assert (await client.post(ARTICLES, json=new_article(), headers=headers)).status_code == 201
 
 
-async def test_fifty_at_once_have_one_effect(client: AsyncClient, new_product: Callable[..., Json]) -> None:
-    body, headers = new_product(), {"Idempotency-Key": str(uuid4())}
-    answers = await asyncio.gather(*(client.post(PRODUCTS, json=body, headers=headers) for _ in range(50)))
+async def test_fifty_at_once_have_one_effect(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+    body, headers = new_article(), {"Idempotency-Key": str(uuid4())}
+    answers = await asyncio.gather(*(client.post(ARTICLES, json=body, headers=headers) for _ in range(50)))
     first = next(answer for answer in answers if answer.status_code == 201)
     assert all(_same(answer, first) or answer.json()["code"] == "still_running" for answer in answers)
-    found = (await client.get(PRODUCTS, params={"sku": body["sku"]})).json()["items"]
+    found = (await client.get(ARTICLES, params={"sku": body["sku"]})).json()["items"]
     assert [item["id"] for item in found] == [first.json()["id"]]
 
 
 async def test_expired_key_works_anew(
-    client: AsyncClient, database: Database, new_product: Callable[..., Json]
+    client: AsyncClient, database: Database, new_article: Callable[..., Json]
 ) -> None:
     headers = {"Idempotency-Key": f"old-{uuid4()}"}
-    assert (await client.post(PRODUCTS, json=new_product(), headers=headers)).status_code == 201
+    assert (await client.post(ARTICLES, json=new_article(), headers=headers)).status_code == 201
     await database.fetch(
         "UPDATE idempotency_record SET created_at = now() - interval '25 hours' WHERE key = $1",
         [headers["Idempotency-Key"]],
     )
-    assert (await client.post(PRODUCTS, json=new_product(), headers=headers)).status_code == 201
+    assert (await client.post(ARTICLES, json=new_article(), headers=headers)).status_code == 201
 
 
 async def test_answer_is_replayed_though_the_effect_would_fail_now(
-    client: AsyncClient, new_product: Callable[..., Json]
+    client: AsyncClient, new_article: Callable[..., Json]
 ) -> None:
     slug = f"gone-{uuid4()}"
-    category = (await client.post("/api/v1/categories", json={"slug": slug, "name": "Gone"})).json()
-    body, headers = new_product(category_id=category["id"]), {"Idempotency-Key": str(uuid4())}
-    first = await client.post(PRODUCTS, json=body, headers=headers)
-    for url in (first.headers["location"], f"/api/v1/categories/{category['id']}"):
+    shelf = (await client.post("/api/v1/shelves", json={"slug": slug, "name": "Gone"})).json()
+    body, headers = new_article(shelf_id=shelf["id"]), {"Idempotency-Key": str(uuid4())}
+    first = await client.post(ARTICLES, json=body, headers=headers)
+    for url in (first.headers["location"], f"/api/v1/shelves/{shelf['id']}"):
         assert (await client.delete(url, headers={"If-Match": "*"})).status_code == 204
-    assert _same(await client.post(PRODUCTS, json=body, headers=headers), first)
+    assert _same(await client.post(ARTICLES, json=body, headers=headers), first)
 
 
 async def test_expired_key_works_anew_for_many_at_once(
-    client: AsyncClient, database: Database, new_product: Callable[..., Json]
+    client: AsyncClient, database: Database, new_article: Callable[..., Json]
 ) -> None:
     for _ in range(5):
         key = f"old-{uuid4()}"
         assert (
-            await client.post(PRODUCTS, json=new_product(), headers={"Idempotency-Key": key})
+            await client.post(ARTICLES, json=new_article(), headers={"Idempotency-Key": key})
         ).status_code == 201
         await database.fetch(
             "UPDATE idempotency_record SET created_at = now() - interval '25 hours' WHERE key = $1", [key]
         )
-        body = new_product()
+        body = new_article()
         answers = await asyncio.gather(
-            *(client.post(PRODUCTS, json=body, headers={"Idempotency-Key": key}) for _ in range(6))
+            *(client.post(ARTICLES, json=body, headers={"Idempotency-Key": key}) for _ in range(6))
         )
         assert all(_same(answer, answers[0]) for answer in answers), [a.text for a in answers]
 
 
 async def test_a_lock_of_somebody_else_is_not_the_same_request(
-    client: AsyncClient, database: Database, new_product: Callable[..., Json]
+    client: AsyncClient, database: Database, new_article: Callable[..., Json]
 ) -> None:
     slug = f"locked-{uuid4()}"
-    category = (await client.post("/api/v1/categories", json={"slug": slug, "name": "Locked"})).json()
-    body, headers = new_product(category_id=category["id"]), {"Idempotency-Key": str(uuid4())}
+    shelf = (await client.post("/api/v1/shelves", json={"slug": slug, "name": "Locked"})).json()
+    body, headers = new_article(shelf_id=shelf["id"]), {"Idempotency-Key": str(uuid4())}
     async with database.transaction() as connection:
-        await connection.execute("SELECT 1 FROM category WHERE id = $1 FOR UPDATE", UUID(category["id"]))
-        problem(await client.post(PRODUCTS, json=body, headers=headers), 503, "busy")
-    assert (await client.post(PRODUCTS, json=body, headers=headers)).status_code == 201
+        await connection.execute("SELECT 1 FROM tests_shelf WHERE id = $1 FOR UPDATE", UUID(shelf["id"]))
+        problem(await client.post(ARTICLES, json=body, headers=headers), 503, "busy")
+    assert (await client.post(ARTICLES, json=body, headers=headers)).status_code == 201
 
 
 @pytest.mark.parametrize("key", ["", '""', '"a', "a b", "x" * 256, "ü", '"a\\x"'])
 async def test_malformed_key_is_refused(
-    client: AsyncClient, new_product: Callable[..., Json], key: str
+    client: AsyncClient, new_article: Callable[..., Json], key: str
 ) -> None:
-    answer = await client.post(PRODUCTS, json=new_product(), headers=[(b"Idempotency-Key", key.encode())])
+    answer = await client.post(ARTICLES, json=new_article(), headers=[(b"Idempotency-Key", key.encode())])
     problem(answer, 400, "malformed_request")
 
 
 async def test_purge_removes_only_what_has_expired(
-    client: AsyncClient, database: Database, new_product: Callable[..., Json]
+    client: AsyncClient, database: Database, new_article: Callable[..., Json]
 ) -> None:
     old, fresh = f"old-{uuid4()}", f"fresh-{uuid4()}"
     for key in (old, fresh):
-        await client.post(PRODUCTS, json=new_product(), headers={"Idempotency-Key": key})
+        await client.post(ARTICLES, json=new_article(), headers={"Idempotency-Key": key})
     await database.fetch(
         "UPDATE idempotency_record SET created_at = now() - interval '25 hours' WHERE key = $1", [old]
     )
@@ -157,13 +157,13 @@ async def test_purge_removes_only_what_has_expired(
     assert old not in left
 
 
-async def test_bulk_is_idempotent_too(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+async def test_bulk_is_idempotent_too(client: AsyncClient, new_article: Callable[..., Json]) -> None:
     headers = {"Idempotency-Key": str(uuid4())}
-    body = {"operations": [{"op": "create", "item": new_product()} for _ in range(3)]}
-    first = await client.post(f"{PRODUCTS}/bulk", json=body, headers=headers)
+    body = {"operations": [{"op": "create", "item": new_article()} for _ in range(3)]}
+    first = await client.post(f"{ARTICLES}/bulk", json=body, headers=headers)
     assert first.status_code == 200
-    assert _same(await client.post(f"{PRODUCTS}/bulk", json=body, headers=headers), first)
+    assert _same(await client.post(f"{ARTICLES}/bulk", json=body, headers=headers), first)
     answers = await asyncio.gather(
-        *(client.post(f"{PRODUCTS}/bulk", json=body, headers=headers) for _ in range(5))
+        *(client.post(f"{ARTICLES}/bulk", json=body, headers=headers) for _ in range(5))
     )
     assert all(_same(answer, first) for answer in answers)

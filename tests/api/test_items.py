@@ -8,7 +8,7 @@ from httpx2 import AsyncClient
 
 from tests.api.conftest import Json
 
-PRODUCTS = "/api/v1/products"
+ARTICLES = "/api/v1/articles"
 
 
 def problem(answer: object, status: int, code: str) -> Json:
@@ -22,15 +22,15 @@ def problem(answer: object, status: int, code: str) -> Json:
     return body
 
 
-async def test_created_item_is_read_back(client: AsyncClient, new_product: Callable[..., Json]) -> None:
-    body = new_product(
+async def test_created_item_is_read_back(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+    body = new_article(
         description="Ünïcode — 😀",
         stock=3,
         status="active",
         tags=["a", "b"],
         attributes={"x": {"y": [1, None]}},
     )
-    created = await client.post(PRODUCTS, json=body)
+    created = await client.post(ARTICLES, json=body)
     assert created.status_code == 201
     read = await client.get(created.headers["location"])
     assert read.status_code == 200
@@ -42,22 +42,22 @@ async def test_created_item_is_read_back(client: AsyncClient, new_product: Calla
     assert read.json()["created_by"].startswith("key:")
 
 
-async def test_price_is_exact_and_text(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+async def test_price_is_exact_and_text(client: AsyncClient, new_article: Callable[..., Json]) -> None:
     for given, stored in (("9999999999.99", "9999999999.99"), (0.1, "0.10"), (7, "7.00")):
-        created = await client.post(PRODUCTS, json=new_product(price=given))
+        created = await client.post(ARTICLES, json=new_article(price=given))
         assert created.json()["price"] == stored
 
 
-async def test_whole_numbers_may_have_a_point(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+async def test_whole_numbers_may_have_a_point(client: AsyncClient, new_article: Callable[..., Json]) -> None:
     for given, stored in ((5.0, 5), (2e3, 2000), (-0.0, 0)):
-        assert (await client.post(PRODUCTS, json=new_product(stock=given))).json()["stock"] == stored
+        assert (await client.post(ARTICLES, json=new_article(stock=given))).json()["stock"] == stored
     for wrong in (5.5, True, "5", 2.0**31):
-        problem(await client.post(PRODUCTS, json=new_product(stock=wrong)), 422, "validation_failed")
+        problem(await client.post(ARTICLES, json=new_article(stock=wrong)), 422, "validation_failed")
 
 
-async def test_every_wrong_value_is_named(client: AsyncClient, new_product: Callable[..., Json]) -> None:
-    body = new_product(price="1.234", stock=2**31, status="sold", tags=["x", ""], unknown=1)
-    answer = problem(await client.post(PRODUCTS, json=body), 422, "validation_failed")
+async def test_every_wrong_value_is_named(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+    body = new_article(price="1.234", stock=2**31, status="sold", tags=["x", ""], unknown=1)
+    answer = problem(await client.post(ARTICLES, json=body), 422, "validation_failed")
     assert {error["pointer"] for error in answer["errors"]} == {
         "/price",
         "/stock",
@@ -86,7 +86,7 @@ async def test_every_wrong_value_is_named(client: AsyncClient, new_product: Call
     ],
 )
 async def test_json_is_strict(client: AsyncClient, body: bytes, code: str) -> None:
-    answer = await client.post(PRODUCTS, content=body, headers={"content-type": "application/json"})
+    answer = await client.post(ARTICLES, content=body, headers={"content-type": "application/json"})
     problem(answer, 400, code)
 
 
@@ -105,54 +105,54 @@ SAME_MEDIA_TYPE = (
 
 @pytest.mark.parametrize("kind", SAME_MEDIA_TYPE)
 async def test_parameters_of_a_media_type_that_mean_nothing_are_ignored(
-    client: AsyncClient, product: Json, kind: str
+    client: AsyncClient, article: Json, kind: str
 ) -> None:
-    post = await client.post(PRODUCTS, content=b"{}", headers={"content-type": kind})
+    post = await client.post(ARTICLES, content=b"{}", headers={"content-type": kind})
     problem(post, 422, "validation_failed")
-    bulk = await client.post(f"{PRODUCTS}/bulk", content=b"{}", headers={"content-type": kind})
+    bulk = await client.post(f"{ARTICLES}/bulk", content=b"{}", headers={"content-type": kind})
     problem(bulk, 422, "validation_failed")
     merge = kind.lower().replace("json", "merge-patch+json")
     patch = await client.patch(
-        f"{PRODUCTS}/{product['id']}", content=b"{}", headers={"content-type": merge, "if-match": "*"}
+        f"{ARTICLES}/{article['id']}", content=b"{}", headers={"content-type": merge, "if-match": "*"}
     )
     assert patch.status_code == 200
 
 
 @pytest.mark.parametrize("kind", OTHER_MEDIA_TYPES)
 async def test_other_media_types_are_refused(client: AsyncClient, kind: str) -> None:
-    answer = await client.post(PRODUCTS, content=b"{}", headers={"content-type": kind})
+    answer = await client.post(ARTICLES, content=b"{}", headers={"content-type": kind})
     problem(answer, 415, "unsupported_media_type")
     assert answer.headers["accept"] == "application/json"
 
 
 async def test_large_body_is_refused(client: AsyncClient) -> None:
     headers = {"content-type": "application/json"}
-    answer = await client.post(PRODUCTS, content=b" " * 1_100_000, headers=headers)
+    answer = await client.post(ARTICLES, content=b" " * 1_100_000, headers=headers)
     problem(answer, 413, "body_too_large")
 
 
 async def test_list_of_errors_is_bounded(client: AsyncClient) -> None:
     body = {f"field{number}": "x" for number in range(5000)}
-    answer = await client.post(PRODUCTS, json=body)
+    answer = await client.post(ARTICLES, json=body)
     assert len(problem(answer, 422, "validation_failed")["errors"]) == 100
     long = {"operations": [{"op": "x" * 100_000}], "mode": "partial"}
-    assert len((await client.post(f"{PRODUCTS}/bulk", json=long)).content) < 5000
+    assert len((await client.post(f"{ARTICLES}/bulk", json=long)).content) < 5000
 
 
 async def test_duplicate_sku_is_named(
-    client: AsyncClient, product: Json, new_product: Callable[..., Json]
+    client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
-    answer = await client.post(PRODUCTS, json=new_product(sku=product["sku"]))
+    answer = await client.post(ARTICLES, json=new_article(sku=article["sku"]))
     assert problem(answer, 409, "duplicate")["errors"][0]["pointer"] == "/sku"
 
 
-async def test_category_must_exist(client: AsyncClient, new_product: Callable[..., Json]) -> None:
-    answer = await client.post(PRODUCTS, json=new_product(category_id=str(uuid4())))
-    assert problem(answer, 422, "validation_failed")["errors"][0]["pointer"] == "/category_id"
+async def test_tests_shelf_must_exist(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+    answer = await client.post(ARTICLES, json=new_article(shelf_id=str(uuid4())))
+    assert problem(answer, 422, "validation_failed")["errors"][0]["pointer"] == "/shelf_id"
 
 
-async def test_patch_merges_and_counts_up(client: AsyncClient, new_product: Callable[..., Json]) -> None:
-    created = await client.post(PRODUCTS, json=new_product(attributes={"a": 1, "b": {"c": 2, "d": 3}}))
+async def test_patch_merges_and_counts_up(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+    created = await client.post(ARTICLES, json=new_article(attributes={"a": 1, "b": {"c": 2, "d": 3}}))
     patch = {"name": "New", "attributes": {"a": None, "b": {"c": 9}}}
     answer = await client.patch(
         created.headers["location"],
@@ -166,16 +166,16 @@ async def test_patch_merges_and_counts_up(client: AsyncClient, new_product: Call
     assert (await client.get(created.headers["location"])).content == answer.content
 
 
-async def test_patch_that_changes_nothing_makes_no_version(client: AsyncClient, product: Json) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
-    for patch in ({"name": product["name"], "attributes": {}}, {}):
+async def test_patch_that_changes_nothing_makes_no_version(client: AsyncClient, article: Json) -> None:
+    url = f"{ARTICLES}/{article['id']}"
+    for patch in ({"name": article["name"], "attributes": {}}, {}):
         answer = await client.patch(url, json=patch, headers={"If-Match": "*"})
         assert answer.status_code == 200
-        assert answer.json() == product
+        assert answer.json() == article
 
 
-async def test_patch_needs_the_current_tag(client: AsyncClient, product: Json) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
+async def test_patch_needs_the_current_tag(client: AsyncClient, article: Json) -> None:
+    url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
     problem(await client.patch(url, json={"name": "x"}), 428, "precondition_required")
     assert (await client.patch(url, json={"name": "x"}, headers={"If-Match": tag})).status_code == 200
@@ -193,16 +193,16 @@ async def test_patch_needs_the_current_tag(client: AsyncClient, product: Json) -
     )
 
 
-async def test_patch_refuses_null_and_immutable_fields(client: AsyncClient, product: Json) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
+async def test_patch_refuses_null_and_immutable_fields(client: AsyncClient, article: Json) -> None:
+    url = f"{ARTICLES}/{article['id']}"
     answer = await client.patch(url, json={"name": None, "sku": "X"}, headers={"If-Match": "*"})
     errors = problem(answer, 422, "validation_failed")["errors"]
     assert {error["pointer"]: error["message"] for error in errors} == {
         "/name": "must be a string",
         "/sku": "cannot be changed",
     }
-    operation = {"op": "patch", "id": product["id"], "if_match": "*", "changes": {"sku": "X", "skew": 1}}
-    answer = await client.post(f"{PRODUCTS}/bulk", json={"operations": [operation]})
+    operation = {"op": "patch", "id": article["id"], "if_match": "*", "changes": {"sku": "X", "skew": 1}}
+    answer = await client.post(f"{ARTICLES}/bulk", json={"operations": [operation]})
     errors = problem(answer, 422, "validation_failed")["errors"]
     assert {error["pointer"]: error["message"] for error in errors} == {
         "/operations/0/changes/sku": "cannot be changed",
@@ -211,25 +211,25 @@ async def test_patch_refuses_null_and_immutable_fields(client: AsyncClient, prod
 
 
 async def test_deleted_item_is_gone_and_its_sku_free(
-    client: AsyncClient, product: Json, new_product: Callable[..., Json]
+    client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
+    url = f"{ARTICLES}/{article['id']}"
     problem(await client.delete(url), 428, "precondition_required")
     tag = (await client.get(url)).headers["etag"]
     assert (await client.delete(url, headers={"If-Match": tag})).status_code == 204
     problem(await client.get(url), 404, "not_found")
     problem(await client.delete(url, headers={"If-Match": tag}), 404, "not_found")
     problem(await client.patch(url, json={"name": "x"}, headers={"If-Match": tag}), 404, "not_found")
-    assert (await client.post(PRODUCTS, json=new_product(sku=product["sku"]))).status_code == 201
+    assert (await client.post(ARTICLES, json=new_article(sku=article["sku"]))).status_code == 201
 
 
-async def test_category_in_use_cannot_be_deleted(client: AsyncClient, product: Json) -> None:
-    url = f"/api/v1/categories/{product['category_id']}"
+async def test_tests_shelf_in_use_cannot_be_deleted(client: AsyncClient, article: Json) -> None:
+    url = f"/api/v1/shelves/{article['shelf_id']}"
     problem(await client.delete(url, headers={"If-Match": "*"}), 409, "conflict")
 
 
-async def test_read_honours_if_none_match(client: AsyncClient, product: Json) -> None:
-    url = f"{PRODUCTS}/{product['id']}"
+async def test_read_honours_if_none_match(client: AsyncClient, article: Json) -> None:
+    url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
     for given in (tag, f'"other", {tag}', "*", "W/" + tag):
         answer = await client.get(url, headers={"If-None-Match": given})
@@ -239,15 +239,15 @@ async def test_read_honours_if_none_match(client: AsyncClient, product: Json) ->
 
 @pytest.mark.parametrize("item_id", ["1", "x" * 36, str(UUID(int=7)), "%00", "..%2f"])
 async def test_unknown_item_is_not_found(client: AsyncClient, item_id: str) -> None:
-    problem(await client.get(f"{PRODUCTS}/{item_id}"), 404, "not_found")
+    problem(await client.get(f"{ARTICLES}/{item_id}"), 404, "not_found")
 
 
-async def test_unknown_method_names_the_known_ones(client: AsyncClient, product: Json) -> None:
-    answer = await client.request("PROPFIND", f"{PRODUCTS}/{product['id']}")
+async def test_unknown_method_names_the_known_ones(client: AsyncClient, article: Json) -> None:
+    answer = await client.request("PROPFIND", f"{ARTICLES}/{article['id']}")
     problem(answer, 405, "method_not_allowed")
     assert {"GET", "PATCH", "DELETE"} <= set(answer.headers["allow"].split(", "))
 
 
-async def test_unknown_parameters_are_refused(client: AsyncClient, product: Json) -> None:
-    answer = await client.get(f"{PRODUCTS}/{product['id']}?x=1")
+async def test_unknown_parameters_are_refused(client: AsyncClient, article: Json) -> None:
+    answer = await client.get(f"{ARTICLES}/{article['id']}?x=1")
     assert problem(answer, 400, "invalid_parameter")["errors"][0]["parameter"] == "x"

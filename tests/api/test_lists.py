@@ -10,14 +10,14 @@ from httpx2 import AsyncClient
 from tests.api.conftest import Json, unique
 from tests.api.test_items import problem
 
-PRODUCTS = "/api/v1/products"
+ARTICLES = "/api/v1/articles"
 
 
 @pytest.fixture
 async def shelf(client: AsyncClient) -> Json:
-    """A category of this test's own with 23 products of seven prices."""
+    """A shelf of this test's own with 23 articles of seven prices."""
     made: Json = (
-        await client.post("/api/v1/categories", json={"slug": unique("shelf").lower(), "name": "S"})
+        await client.post("/api/v1/shelves", json={"slug": unique("shelf").lower(), "name": "S"})
     ).json()
     for number in range(23):
         body = {
@@ -26,16 +26,16 @@ async def shelf(client: AsyncClient) -> Json:
             "price": f"{number % 7}.50",
             "stock": number,
             "status": "active" if number % 2 else "draft",
-            "category_id": made["id"],
+            "shelf_id": made["id"],
             "description": "a brass lamp" if number % 3 == 0 else "a chair",
         }
-        assert (await client.post(PRODUCTS, json=body)).status_code == 201
+        assert (await client.post(ARTICLES, json=body)).status_code == 201
     return made
 
 
 async def _all(client: AsyncClient, **query: str) -> list[Json]:
     items: list[Json] = []
-    url = PRODUCTS
+    url = ARTICLES
     for _ in range(100):
         answer = await client.get(url, params=query)
         assert answer.status_code == 200, answer.text
@@ -54,7 +54,7 @@ async def _all(client: AsyncClient, **query: str) -> list[Json]:
 async def test_pages_hold_every_item_once_and_in_order(
     client: AsyncClient, shelf: Json, sort: str, limit: str
 ) -> None:
-    items = await _all(client, category_id=shelf["id"], sort=sort, limit=limit)
+    items = await _all(client, shelf_id=shelf["id"], sort=sort, limit=limit)
     assert len(items) == 23
     assert len({item["id"] for item in items}) == 23
     expected = list(items)
@@ -65,9 +65,7 @@ async def test_pages_hold_every_item_once_and_in_order(
 
 
 async def test_links_lead_forth_and_back(client: AsyncClient, shelf: Json) -> None:
-    first = await client.get(
-        PRODUCTS, params={"category_id": shelf["id"], "limit": "10", "sort": "-price,name"}
-    )
+    first = await client.get(ARTICLES, params={"shelf_id": shelf["id"], "limit": "10", "sort": "-price,name"})
     second = await client.get(_link(first.headers["link"], "next"))
     third = await client.get(_link(second.headers["link"], "next"))
     assert [len(page.json()["items"]) for page in (first, second, third)] == [10, 10, 3]
@@ -102,20 +100,20 @@ def _link(header: str, rel: str) -> str:
     ],
 )
 async def test_filters(client: AsyncClient, shelf: Json, query: str, keep: Callable[[Json], bool]) -> None:
-    everything = await _all(client, category_id=shelf["id"], limit="200")
-    found = await _all(client, category_id=shelf["id"], limit="3", **dict(parse_qsl(query)))
+    everything = await _all(client, shelf_id=shelf["id"], limit="200")
+    found = await _all(client, shelf_id=shelf["id"], limit="3", **dict(parse_qsl(query)))
     assert {item["id"] for item in found} == {item["id"] for item in everything if keep(item)}
 
 
 @pytest.fixture
 async def names(client: AsyncClient) -> Json:
-    """A category of this test's own with products whose names try the way that lists are written."""
+    """A shelf of this test's own with articles whose names try the way that lists are written."""
     made: Json = (
-        await client.post("/api/v1/categories", json={"slug": unique("names").lower(), "name": "N"})
+        await client.post("/api/v1/shelves", json={"slug": unique("names").lower(), "name": "N"})
     ).json()
     for name in ("Tables", " chairs", "Tables, chairs", "C++", '"a","b"', "50%2C"):
-        body = {"sku": unique("NAME"), "name": name, "price": "1", "category_id": made["id"]}
-        assert (await client.post(PRODUCTS, json=body)).status_code == 201
+        body = {"sku": unique("NAME"), "name": name, "price": "1", "shelf_id": made["id"]}
+        assert (await client.post(ARTICLES, json=body)).status_code == 201
     return made
 
 
@@ -137,15 +135,15 @@ async def test_commas_separate_and_escaped_commas_do_not(
     client: AsyncClient, names: Json, query: str, found: list[str]
 ) -> None:
     for url in (
-        f"{PRODUCTS}?category_id={names['id']}&",
-        f"/api/v1/categories/{names['id']}/products?",
+        f"{ARTICLES}?shelf_id={names['id']}&",
+        f"/api/v1/shelves/{names['id']}/articles?",
     ):
         answer = await client.get(f"{url}{query}&limit=200")
         assert answer.status_code == 200, answer.text
         assert sorted(item["name"] for item in answer.json()["items"]) == found
         again = await client.get(_link(answer.headers["link"], "first"))
         assert again.json() == answer.json()
-    exported = await client.get(f"{PRODUCTS}/export?category_id={names['id']}&{query}")
+    exported = await client.get(f"{ARTICLES}/export?shelf_id={names['id']}&{query}")
     assert sorted(json.loads(line)["name"] for line in exported.text.splitlines()) == found
 
 
@@ -159,7 +157,7 @@ async def test_commas_separate_and_escaped_commas_do_not(
     ],
 )
 async def test_lists_may_be_repeated(client: AsyncClient, shelf: Json, forms: Sequence[str]) -> None:
-    urls = [f"{PRODUCTS}?category_id={shelf['id']}&limit=2&{form}" for form in forms]
+    urls = [f"{ARTICLES}?shelf_id={shelf['id']}&limit=2&{form}" for form in forms]
     first, *others = [(await client.get(url)).json() for url in urls]
     assert len(first["items"]) == 2
     assert [other["items"] for other in others] == [first["items"]] * len(others)
@@ -169,15 +167,15 @@ async def test_lists_may_be_repeated(client: AsyncClient, shelf: Json, forms: Se
 
 
 async def test_items_are_found_by_their_ids(client: AsyncClient, shelf: Json) -> None:
-    items = await _all(client, category_id=shelf["id"], limit="200")
+    items = await _all(client, shelf_id=shelf["id"], limit="200")
     wanted = sorted(item["id"] for item in items[:20])
-    url = f"{PRODUCTS}?limit=200&" + "&".join(f"id__in={id_}" for id_ in wanted)
+    url = f"{ARTICLES}?limit=200&" + "&".join(f"id__in={id_}" for id_ in wanted)
     assert sorted(item["id"] for item in (await client.get(url)).json()["items"]) == wanted
     many = "&".join(["stock__in=1"] * 101)
     for query in (f"id__in={'0' * 32}", "id__in=", "id=1", many, f"stock__in={'1,' * 100}1"):
-        assert (await client.get(f"{PRODUCTS}?{query}")).status_code == 400, query
+        assert (await client.get(f"{ARTICLES}?{query}")).status_code == 400, query
     hundred = "&".join(f"stock__in={number}" for number in range(100))
-    assert (await client.get(f"{PRODUCTS}?{hundred}&category_id={shelf['id']}")).status_code == 200
+    assert (await client.get(f"{ARTICLES}?{hundred}&shelf_id={shelf['id']}")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -185,37 +183,37 @@ async def test_items_are_found_by_their_ids(client: AsyncClient, shelf: Json) ->
     [
         "limit=1&limit=1", "cursor=a&cursor=a", "q=a&q=b", "price__gte=1&price__gte=1", "stock=1&stock=2",
         "nope=1", "limit=0", "limit=201", "limit=1_0", "limit=+1", "limit=", "sort=stock", "sort=price,price",
-        "sort=", "price=abc", "price=NaN", "status=sold", "status__in=active,", "category_id=1", "stock=1.0",
+        "sort=", "price=abc", "price=NaN", "status=sold", "status__in=active,", "shelf_id=1", "stock=1.0",
         "created_at=yesterday", "created_at__gt=2026-01-01", "count=all", "status=active&status=draft", "cursor=",
         "cursor=abc", "q=%00", "name=%ff", "stock=99999999999", "name__contains=x", "offset=10",
     ],
 )  # fmt: skip
 async def test_wrong_parameters_are_refused(client: AsyncClient, query: str) -> None:
-    answer = await client.get(f"{PRODUCTS}?{query}")
+    answer = await client.get(f"{ARTICLES}?{query}")
     assert answer.status_code == 400, answer.text
     assert answer.json()["code"] in {"invalid_parameter", "invalid_cursor"}
 
 
 async def test_cursor_is_bound_to_its_list(client: AsyncClient, shelf: Json) -> None:
-    query = {"category_id": shelf["id"], "limit": "2", "sort": "price"}
-    cursor = (await client.get(PRODUCTS, params=query)).json()["next_cursor"]
-    assert (await client.get(PRODUCTS, params={**query, "cursor": cursor, "limit": "3"})).status_code == 200
+    query = {"shelf_id": shelf["id"], "limit": "2", "sort": "price"}
+    cursor = (await client.get(ARTICLES, params=query)).json()["next_cursor"]
+    assert (await client.get(ARTICLES, params={**query, "cursor": cursor, "limit": "3"})).status_code == 200
     for other in ({"sort": "-price"}, {"status": "active"}, {"cursor": cursor[:-2] + "xx"}):
         problem(
-            await client.get(PRODUCTS, params={**query, "cursor": cursor, **other}), 400, "invalid_cursor"
+            await client.get(ARTICLES, params={**query, "cursor": cursor, **other}), 400, "invalid_cursor"
         )
 
 
 async def test_counts(client: AsyncClient, shelf: Json) -> None:
-    query = {"category_id": shelf["id"], "limit": "2"}
-    assert "total" not in (await client.get(PRODUCTS, params=query)).json()
-    exact = await client.get(PRODUCTS, params={**query, "count": "exact"})
+    query = {"shelf_id": shelf["id"], "limit": "2"}
+    assert "total" not in (await client.get(ARTICLES, params=query)).json()
+    exact = await client.get(ARTICLES, params={**query, "count": "exact"})
     assert exact.json()["total"] == 23
-    estimated = await client.get(PRODUCTS, params={**query, "count": "estimated"})
+    estimated = await client.get(ARTICLES, params={**query, "count": "estimated"})
     assert estimated.json()["total"] >= 0
 
 
 async def test_links_keep_odd_values(client: AsyncClient) -> None:
-    answer = await client.get(PRODUCTS, params={"name": 'a&b="c" <d>', "limit": "1"})
+    answer = await client.get(ARTICLES, params={"name": 'a&b="c" <d>', "limit": "1"})
     target = _link(answer.headers["link"], "first")
     assert dict(parse_qsl(urlsplit(target).query)) == {"name": 'a&b="c" <d>', "limit": "1"}

@@ -9,14 +9,14 @@ from httpx2 import AsyncClient
 from tests.api.conftest import Json, MakeClient
 from tests.api.test_items import problem
 
-PRODUCTS = "/api/v1/products"
+ARTICLES = "/api/v1/articles"
 
 
-async def test_repeated_answer_says_so(client: AsyncClient, new_product: Callable[..., Json]) -> None:
-    create = {"op": "create", "item": new_product()}
+async def test_repeated_answer_says_so(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+    create = {"op": "create", "item": new_article()}
     bodies: dict[str, Any] = {
-        PRODUCTS: new_product(),
-        f"{PRODUCTS}/bulk": {"mode": "atomic", "operations": [create]},
+        ARTICLES: new_article(),
+        f"{ARTICLES}/bulk": {"mode": "atomic", "operations": [create]},
     }
     for path, body in bodies.items():
         headers = {"Idempotency-Key": str(uuid4())}
@@ -25,23 +25,23 @@ async def test_repeated_answer_says_so(client: AsyncClient, new_product: Callabl
         assert "idempotency-replayed" not in first.headers
         assert [answer.headers["idempotency-replayed"] for answer in repeated] == ["true", "true"]
         assert {answer.content for answer in repeated} == {first.content}
-    assert (await client.get(PRODUCTS, headers=headers)).status_code == 200, "it means nothing here"
+    assert (await client.get(ARTICLES, headers=headers)).status_code == 200, "it means nothing here"
 
 
 async def test_key_is_refused_where_it_would_be_ignored(
-    client: AsyncClient, client_with: MakeClient, product: Json
+    client: AsyncClient, client_with: MakeClient, article: Json
 ) -> None:
     boss = await client_with("admin")
     item, tag = (
-        f"{PRODUCTS}/{product['id']}",
-        {"If-Match": (await client.get(f"{PRODUCTS}/{product['id']}")).headers["ETag"]},
+        f"{ARTICLES}/{article['id']}",
+        {"If-Match": (await client.get(f"{ARTICLES}/{article['id']}")).headers["ETag"]},
     )
     for method, path, body in (
         ("PATCH", item, {"name": "N"}),
         ("PUT", item, {}),
         ("DELETE", item, None),
         ("POST", f"{item}/restore", None),
-        ("POST", "/api/v1/keys", {"name": "k", "scopes": ["catalog:read"]}),
+        ("POST", "/api/v1/keys", {"name": "k", "scopes": ["shop:read"]}),
         ("DELETE", "/api/v1/keys/none", None),
     ):
         answer = await boss.request(method, path, json=body, headers={"Idempotency-Key": "k", **tag})

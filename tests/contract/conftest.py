@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from service.domains import DOMAINS
 from tests.contract.specimens import create_table, specimens
 from tests.engine.api import Api, running
 from tests.process.conftest import new_key
 from tests.process.served import Served
 from tests.services import Client
+from tests.shop import SHOP
 
 # The longer profile: SLIPWAY_TEST_EXAMPLES=500 pytest tests/contract. A seed repeats what Schemathesis did.
 EXAMPLES = int(os.environ.get("SLIPWAY_TEST_EXAMPLES", "0"))
@@ -39,11 +39,11 @@ def examples(few: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A running service that may be filled with rubbish, a key that may do everything, and a category."""
+    """A running service that may be filled with rubbish, a key that may do everything, and a shelf."""
 
     url: str
     key: str
-    category: str
+    shelf: str
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +63,9 @@ async def target(
     )
     try:
         service.ready()
-        key = await new_key(url, "admin", "catalog:read", "catalog:write")
+        key = await new_key(url, "admin", "shop:read", "shop:write")
         made = service.api.post(
-            "/api/v1/categories",
+            "/api/v1/shelves",
             json={"slug": "contract", "name": "Contract"},
             headers={"Authorization": f"Bearer {key}"},
         )
@@ -77,14 +77,14 @@ async def target(
 
 @asynccontextmanager
 async def serving_specimens(services: Client, name: str) -> AsyncIterator[Api]:
-    """The application with the specimens and the catalogue, on a new database of this name."""
+    """The application with the specimens and the shop, on a new database of this name."""
     url = services.create_database(name, migrated=True)
     try:
         engine = create_async_engine(sa.make_url(url).set(drivername="postgresql+asyncpg"))
         async with engine.begin() as connection:
             await connection.run_sync(create_table)
         await engine.dispose()
-        async with running(url, [specimens], domains=DOMAINS) as api:
+        async with running(url, [specimens], domains=[SHOP]) as api:
             yield api
     finally:
         services.drop_database(name)

@@ -1,4 +1,4 @@
-"""What Schemathesis is told of this API: categories that exist, and what no schema can say."""
+"""What Schemathesis is told of this API: shelves that exist, and what no schema can say."""
 
 import os
 import re
@@ -33,14 +33,14 @@ REASONS = {
 
 @schemathesis.hook
 def map_body(_: HookContext, body: Any) -> Any:
-    """Most products need a category that is there, or nothing would ever be stored."""
+    """Most articles need a shelf that is there, or nothing would ever be stored."""
     items = [body]
     if isinstance(body, dict) and isinstance(body.get("operations"), list):
         items = [part.get(name) for part in body["operations"] if isinstance(part, dict) for name in part]
     for item in items:
-        given = item.get("category_id") if isinstance(item, dict) else None
+        given = item.get("shelf_id") if isinstance(item, dict) else None
         if isinstance(given, str) and re.fullmatch(r"[0-9a-f-]{36}", given) and given[0] != "0":
-            item["category_id"] = os.environ["SLIPWAY_TEST_CATEGORY"]
+            item["shelf_id"] = os.environ["SLIPWAY_TEST_SHELF"]
     return body
 
 
@@ -73,7 +73,7 @@ def filter_failure(_: HookContext, failure: Failure, case: Case[Any], response: 
         past = case.operation.path.endswith("/history") or "as_of" in (case.query or {})
         return not (past or case.path_parameters.get("id") in RESTORED)
     if isinstance(failure, UndefinedStatusCode):
-        # Not this operation: `/products/bulk` is a path of its own, which comes before `/products/{id}`.
+        # Not this operation: `/articles/bulk` is a path of its own, which comes before `/articles/{id}`.
         return not (response.status_code == 405 and case.path_parameters.get("id") in ("bulk", "export"))
     return True
 

@@ -68,7 +68,7 @@ class Specimen(Apart, table=True):
 specimens = RestResource(
     model=Specimen,
     path="specimens",
-    scopes=Scopes(read="catalog:read", write="catalog:write"),
+    scopes=Scopes(read="shop:read", write="shop:write"),
     filterable=("label", "rank", "score", "at", "flag", "colour", "ref", "tags"),
     sortable=SORTABLE,
 )

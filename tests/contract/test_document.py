@@ -127,29 +127,29 @@ def test_an_open_operation_says_so(anonymous: str, open_: set[str]) -> None:
         "security": {"anonymous": anonymous},
     }
     document = create_app(Settings.model_validate(settings)).openapi()
-    products = document["paths"]["/api/v1/products"]
-    assert {method for method, operation in products.items() if {} in operation["security"]} == open_
+    articles = document["paths"]["/api/v1/articles"]
+    assert {method for method, operation in articles.items() if {} in operation["security"]} == open_
     assert {} not in document["paths"]["/api/v1/keys"]["get"]["security"]
     assert document["paths"]["/health"]["get"]["security"] == []
 
 
 def test_lists_are_documented_as_repeated(document: Json) -> None:
-    for path in ("/api/v1/products", "/api/v1/products/export", "/api/v1/categories/{id}/products"):
+    for path in ("/api/v1/articles", "/api/v1/articles/export", "/api/v1/shelves/{id}/articles"):
         parameters = {one["name"]: one for one in document["paths"][path]["get"]["parameters"]}
         lists = {name for name, one in parameters.items() if one["schema"].get("type") == "array"}
         assert {"sort", "id__in", "name__in", "status__in", "price__in"} <= lists
         assert {(parameters[name]["style"], parameters[name]["explode"]) for name in lists} == {
             ("form", True)
         }
-        assert parameters["status__in"]["schema"]["items"] == {"$ref": "#/components/schemas/ProductStatus"}
+        assert parameters["status__in"]["schema"]["items"] == {"$ref": "#/components/schemas/ArticleStatus"}
 
 
 def test_a_total_has_no_default(document: Json) -> None:
-    assert "default" not in document["components"]["schemas"]["ProductPage"]["properties"]["total"]
+    assert "default" not in document["components"]["schemas"]["ArticlePage"]["properties"]["total"]
 
 
 def test_a_price_is_never_negative_in_text_either(document: Json) -> None:
-    number, text = document["components"]["schemas"]["ProductCreate"]["properties"]["price"]["anyOf"]
+    number, text = document["components"]["schemas"]["ArticleCreate"]["properties"]["price"]["anyOf"]
     assert number["minimum"] == 0
     assert not jsonschema_rs.is_valid(text, "-1")
     assert jsonschema_rs.is_valid(text, "12.50")

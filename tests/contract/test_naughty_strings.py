@@ -11,7 +11,7 @@ from httpx2 import Response
 
 from tests.contract.corpora import REFUSED_STRINGS, STRINGS, share
 from tests.contract.specimens import Json
-from tests.engine.api import BASE, PRODUCTS, Api, unique
+from tests.engine.api import ARTICLES, BASE, Api, unique
 
 LIST = f"{BASE}/specimens"
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
@@ -81,16 +81,16 @@ async def test_a_page_ends_at_any_string(specimen_api: Api, stored: Sequence[Jso
 
 
 async def test_every_string_is_a_name_or_is_refused(specimen_api: Api) -> None:
-    category = await specimen_api.category()
+    shelf = await specimen_api.shelf()
     for text in share(1, 2):
         item = {
             "sku": unique("NAUGHTY"),
             "name": text,
             "price": "1.00",
-            "category_id": category,
+            "shelf_id": shelf,
             "description": text,
         }
-        answer = sound(await specimen_api.client.post(PRODUCTS, json=item))
+        answer = sound(await specimen_api.client.post(ARTICLES, json=item))
         fits = 1 <= len(text) <= 200
         assert answer.status_code == (201 if fits else 422), answer.text
         if fits:
@@ -99,12 +99,12 @@ async def test_every_string_is_a_name_or_is_refused(specimen_api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["sku", "price", "stock", "status", "category_id", "tags", "attributes", "nothing"]
+    "field", ["sku", "price", "stock", "status", "shelf_id", "tags", "attributes", "nothing"]
 )
 async def test_every_string_in_another_field_is_judged(specimen_api: Api, field: str) -> None:
     for text in share(len(field), 8):
-        item = {"sku": unique("F"), "name": "n", "price": "1.00", "category_id": str(stored), field: text}
-        assert sound(await specimen_api.client.post(PRODUCTS, json=item)).status_code == 422
+        item = {"sku": unique("F"), "name": "n", "price": "1.00", "shelf_id": str(stored), field: text}
+        assert sound(await specimen_api.client.post(ARTICLES, json=item)).status_code == 422
 
 
 @pytest.mark.parametrize("text", REFUSED_STRINGS, ids=ascii)
@@ -124,14 +124,14 @@ async def test_what_is_no_text_is_refused_in_bodies(specimen_api: Api, text: str
 
 PARAMETERS = (
     "q", "sort", "limit", "cursor", "count", "sku", "sku__startswith", "name", "name__in", "price", "price__gte",
-    "stock", "status", "tags__contains", "category_id", "created_at", "created_at__lt", "updated_at__in", "nothing",
+    "stock", "status", "tags__contains", "shelf_id", "created_at", "created_at__lt", "updated_at__in", "nothing",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
 async def test_every_string_in_a_parameter_is_judged(specimen_api: Api, name: str) -> None:
     for text in [*share(PARAMETERS.index(name), 6), "\0"]:
-        answer = sound(await specimen_api.client.get(f"{PRODUCTS}?{name}={quote(text, safe='')}"))
+        answer = sound(await specimen_api.client.get(f"{ARTICLES}?{name}={quote(text, safe='')}"))
         assert answer.status_code in (200, 400)
         if name == "q" and len(text) <= 200 and "\0" not in text:
             assert answer.status_code == 200
@@ -141,7 +141,7 @@ async def test_every_string_in_a_parameter_is_judged(specimen_api: Api, name: st
 async def test_every_string_in_a_path_is_judged(specimen_api: Api, suffix: str) -> None:
     for text in share(len(suffix), 4):
         path = quote(text, safe="")
-        url = f"{PRODUCTS}/{UNKNOWN}{suffix}{path}" if "?" in suffix else f"{PRODUCTS}/{path}{suffix}"
+        url = f"{ARTICLES}/{UNKNOWN}{suffix}{path}" if "?" in suffix else f"{ARTICLES}/{path}{suffix}"
         method = "POST" if suffix == "/restore" else "GET"
         assert sound(await specimen_api.client.request(method, url)).status_code in (200, 400, 404, 405)
 

@@ -16,14 +16,14 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 # In parts that take about the same time, for as many workers.
 PARTS = [
-    pytest.param("examples,coverage", "--include-path-regex=/products", 10, marks=pytest.mark.long),
-    pytest.param("examples,coverage", "--exclude-path-regex=/products", 10, marks=pytest.mark.long),
+    pytest.param("examples,coverage", "--include-path-regex=/articles", 10, marks=pytest.mark.long),
+    pytest.param("examples,coverage", "--exclude-path-regex=/articles", 10, marks=pytest.mark.long),
     ("fuzzing", "--exclude-path-regex=^$", 10),
     ("stateful", "--exclude-path-regex=^$", 20),
 ]
 
 
-@pytest.mark.parametrize(("phases", "paths", "few"), PARTS, ids=["products", "others", "fuzzing", "stateful"])
+@pytest.mark.parametrize(("phases", "paths", "few"), PARTS, ids=["articles", "others", "fuzzing", "stateful"])
 @pytest.mark.timeout(300 + 30 * EXAMPLES)
 async def test_schemathesis_finds_nothing(
     target: Target, phases: str, paths: str, few: int, tmp_path: Path
@@ -45,7 +45,7 @@ async def test_schemathesis_finds_nothing(
         env={
             **os.environ,
             "PYTHONPATH": str(ROOT),
-            "SLIPWAY_TEST_CATEGORY": target.category,
+            "SLIPWAY_TEST_SHELF": target.shelf,
             "SLIPWAY_TEST_PREFIX": target.key.split("_")[1],
         },
         stdout=asyncio.subprocess.PIPE,

@@ -12,7 +12,6 @@ from httpx2 import ASGITransport, AsyncClient, Response
 
 from service.config import Settings
 from service.database import Database
-from service.domains import DOMAINS
 from service.main import create_app
 from service.resources.declaration import RestResource
 from service.resources.domain import Domain, settings_of
@@ -26,11 +25,9 @@ from tests.shop import SHOP
 Json = dict[str, Any]
 
 BASE = "/api/v1"
-PRODUCTS = f"{BASE}/products"
-CATEGORIES = f"{BASE}/categories"
 ARTICLES = f"{BASE}/articles"
 SHELVES = f"{BASE}/shelves"
-SCOPES = ("catalog:read", "catalog:write", "shop:read", "shop:write")
+SCOPES = ("shop:read", "shop:write")
 
 _numbers = itertools.count(1)
 
@@ -68,11 +65,6 @@ class Api:
         assert answer.status_code == 201, answer.text
         return answer
 
-    async def category(self) -> str:
-        """The id of a new category."""
-        made = await self.make("categories", slug=unique("engine").lower(), name="Engine")
-        return str(made.json()["id"])
-
     async def shelf(self) -> str:
         """The id of a new shelf."""
         made = await self.make("shelves", slug=unique("engine").lower(), name="Engine")
@@ -108,7 +100,7 @@ async def running(
 ) -> AsyncIterator[Api]:
     """An application from its start to its end: of these resources, of these domains, or the shop."""
     own = domain_of(*resources) if resources else ()
-    every = (*domains, *own) or (*DOMAINS, SHOP)
+    every = (*domains, *own) or (SHOP,)
     app = create_app(settings_for(url, settings_of(every), **groups), every)
     async with lifespan(app):
         database: Database = app.state.database

@@ -1,4 +1,4 @@
-"""Clients that change the same products at the same time, at random, and remember what they were told."""
+"""Clients that change the same articles at the same time, at random, and remember what they were told."""
 
 import random
 from collections import Counter
@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from httpx2 import AsyncClient, Response
 
-from tests.engine.api import PRODUCTS, Json, unique
+from tests.engine.api import ARTICLES, Json, unique
 
 MOST_ITEMS = 60
 FINE = {200, 201, 204, 404, 409, 412}
@@ -35,10 +35,10 @@ class Member:
     """One client of the crowd. `items` are the ids that all of them work on, `tags` the newest that one knows."""
 
     def __init__(
-        self, client: AsyncClient, category: str, items: list[str], told: Told, dice: random.Random
+        self, client: AsyncClient, shelf: str, items: list[str], told: Told, dice: random.Random
     ) -> None:
         self._client = client
-        self._category = category
+        self._shelf = shelf
         self._items = items
         self._told = told
         self._dice = dice
@@ -61,7 +61,7 @@ class Member:
     def _body(self) -> Json:
         # A few SKUs for all, so that some creations meet another item.
         sku = unique("CROWD") if self._dice.random() < 0.8 else f"CROWD-{self._dice.randrange(10)}"
-        return {"sku": sku, "name": f"Item {uuid4()}", "price": "1.00", "category_id": self._category}
+        return {"sku": sku, "name": f"Item {uuid4()}", "price": "1.00", "shelf_id": self._shelf}
 
     def _one(self) -> str:
         return self._dice.choice(self._items)
@@ -74,7 +74,7 @@ class Member:
         self._told.changes.append((item_id, request_id, int(tag.strip('"').partition("-")[0])))
 
     async def _send(self, method: str, item_id: str, suffix: str = "", **options: Any) -> int:
-        answer = await self._client.request(method, f"{PRODUCTS}/{item_id}{suffix}", **options)
+        answer = await self._client.request(method, f"{ARTICLES}/{item_id}{suffix}", **options)
         if self._told.note(answer):
             if answer.status_code == 204:
                 self._told.deletions.append((item_id, answer.headers["x-request-id"]))
@@ -88,7 +88,7 @@ class Member:
         if len(self._items) >= MOST_ITEMS:
             return await self._patch()
         headers = {"Idempotency-Key": str(uuid4())} if self._dice.random() < 0.3 else {}
-        answer = await self._client.post(PRODUCTS, json=self._body(), headers=headers)
+        answer = await self._client.post(ARTICLES, json=self._body(), headers=headers)
         if self._told.note(answer):
             item_id = answer.json()["id"]
             self._changed(item_id, answer.headers["x-request-id"], answer.headers["etag"])
@@ -105,7 +105,7 @@ class Member:
 
     async def _put(self) -> int:
         item_id = self._one()
-        item = await self._client.get(f"{PRODUCTS}/{item_id}")
+        item = await self._client.get(f"{ARTICLES}/{item_id}")
         if item.status_code != 200:
             return 1
         body = {**self._body(), "sku": item.json()["sku"], "stock": self._dice.randrange(100)}
@@ -129,7 +129,7 @@ class Member:
         if len(self._items) < MOST_ITEMS:
             operations.append({"op": "create", "item": self._body()})
         mode = self._dice.choice(["atomic", "partial"])
-        answer = await self._client.post(f"{PRODUCTS}/bulk", json={"mode": mode, "operations": operations})
+        answer = await self._client.post(f"{ARTICLES}/bulk", json={"mode": mode, "operations": operations})
         if self._told.note(answer):
             self._told_by_bulk(answer, operations)
         return len(operations)

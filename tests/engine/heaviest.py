@@ -9,16 +9,16 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from service.domains.catalog import DOMAIN
-from service.domains.catalog.resources import categories, products
 from service.http.content.strict_json import MAX_CONTAINERS
 from service.security.access import require_scope
 from service.security.principals import Principal
-from tests.engine.api import CATEGORIES, PRODUCTS, Json
+from tests.engine.api import ARTICLES, SHELVES, Json
+from tests.shop import SHOP
+from tests.shop.resources import articles, shelves
 
 MEGABYTE = 2**20 - 1024  # the largest body, nearly
 MOST = 1000  # operations of a bulk request
-NOBODY, CATEGORY, PRODUCT = (str(UUID(int=number, version=4)) for number in (1, 2, 3))
+NOBODY, SHELF, PRODUCT = (str(UUID(int=number, version=4)) for number in (1, 2, 3))
 TAKEN = "TAKEN-SKU"
 
 JSON = {"Content-Type": "application/json"}
@@ -46,12 +46,12 @@ class Parts(BaseModel):
 
 
 @router.post("/count-parts")
-async def count_parts(parts: Parts, _: Annotated[Principal, require_scope("catalog:write")]) -> int:
+async def count_parts(parts: Parts, _: Annotated[Principal, require_scope("shop:write")]) -> int:
     """A hand-written route with a native body."""
     return len(parts.numbers)
 
 
-CATALOG = replace(DOMAIN, resources=(categories, replace(products, extra=router)))
+HEAVY = replace(SHOP, resources=(shelves, replace(articles, extra=router)))
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def operations(*given: Json, mode: str = "partial") -> str:
     return json.dumps({"mode": mode, "operations": given * (MOST // len(given))})
 
 
-def _product(**more: object) -> Json:
-    return {"sku": TAKEN, "name": "Lamp", "price": "1.00", "category_id": CATEGORY, **more}
+def _article(**more: object) -> Json:
+    return {"sku": TAKEN, "name": "Lamp", "price": "1.00", "shelf_id": SHELF, **more}
 
 
 def _on_many(op: str, tag: str, **more: object) -> str:
@@ -147,9 +147,9 @@ BULKS = {
 }
 PRODUCT_BULKS = {
     **BULKS,
-    "dead references": operations({"op": "create", "item": _product(category_id=NOBODY)}),
-    "one value for all": operations({"op": "create", "item": _product()}),
-    "atomic, one value for all": operations({"op": "create", "item": _product()}, mode="atomic"),
+    "dead references": operations({"op": "create", "item": _article(shelf_id=NOBODY)}),
+    "one value for all": operations({"op": "create", "item": _article()}),
+    "atomic, one value for all": operations({"op": "create", "item": _article()}, mode="atomic"),
 }
 
 
@@ -229,14 +229,14 @@ def _of_resource(path: str, singular: str, plural: str, own: str) -> Iterator[tu
 KEYS = "/api/v1/keys"
 HEAVIEST: dict[str, list[Heavy]] = dict(
     (
-        *_of_resource(CATEGORIES, "category", "categories", CATEGORY),
-        *_of_resource(PRODUCTS, "product", "products", PRODUCT),
-        _lists("list_categories", CATEGORIES, LISTS),
-        _lists("list_products", PRODUCTS, PRODUCT_LISTS),
-        _lists("list_products_of_category", f"{CATEGORIES}/{CATEGORY}/products", PRODUCT_LISTS),
-        _bulks("bulk_change_categories", CATEGORIES, BULKS),
-        _bulks("bulk_change_products", PRODUCTS, PRODUCT_BULKS),
-        ("summarise_category", [Heavy("own", "GET", f"{CATEGORIES}/{CATEGORY}/summary", (200,), 5)]),
+        *_of_resource(SHELVES, "shelf", "shelves", SHELF),
+        *_of_resource(ARTICLES, "article", "articles", PRODUCT),
+        _lists("list_shelves", SHELVES, LISTS),
+        _lists("list_tests_articles", ARTICLES, PRODUCT_LISTS),
+        _lists("list_tests_articles_of_shelf", f"{SHELVES}/{SHELF}/articles", PRODUCT_LISTS),
+        _bulks("bulk_change_shelves", SHELVES, BULKS),
+        _bulks("bulk_change_articles", ARTICLES, PRODUCT_BULKS),
+        ("summarise_shelf", [Heavy("own", "GET", f"{SHELVES}/{SHELF}/summary", (200,), 5)]),
         ("list_api_keys", [Heavy("all", "GET", KEYS, (200,), 4)]),
         (
             "create_api_key",
@@ -247,7 +247,7 @@ HEAVIEST: dict[str, list[Heavy]] = dict(
         (
             "count_parts",
             [
-                Heavy(kind, "POST", f"{PRODUCTS}/count-parts", (200, 400, 422), 2, JSON, content)
+                Heavy(kind, "POST", f"{ARTICLES}/count-parts", (200, 400, 422), 2, JSON, content)
                 for kind, content in NATIVE.items()
             ],
         ),

@@ -1,13 +1,13 @@
-"""Many products at once, past the API, in the shape that a real catalogue has."""
+"""Many articles at once, past the API, in the shape that a real shop has."""
 
 import asyncpg
 
 from service.database import Database
 
-# Random where a catalogue is: a thousand words, prices with many equals, few categories, seldom a tag.
+# Random where a catalogue is: a thousand words, prices with many equals, few shelves, seldom a tag.
 _INSERT = """
-INSERT INTO product (id, created_at, updated_at, created_by, updated_by, sku, name, description, price, stock,
-                     status, tags, attributes, category_id)
+INSERT INTO tests_article (id, created_at, updated_at, created_by, updated_by, sku, name, description, price, stock,
+                     status, tags, attributes, shelf_id)
 SELECT gen_random_uuid(), at, at, 'test', 'test',
        'ROW-' || lpad(n::text, 8, '0'),
        'Item ' || hashint4(n) % 5000 || ' word' || n % 1000,
@@ -20,39 +20,40 @@ FROM (SELECT n, timestamptz '2026-01-01' + n * interval '1 second' AS at FROM ge
 RETURNING id
 """
 
-_CATEGORIES = """
-INSERT INTO category (id, slug, name, description, created_by, updated_by)
-SELECT gen_random_uuid(), 'c' || n, 'Category ' || n, '', 'test', 'test' FROM generate_series(1, $1::int) n
+_SHELVES = """
+INSERT INTO tests_shelf (id, slug, name, description, created_by, updated_by)
+SELECT gen_random_uuid(), 'c' || n, 'Shelf ' || n, '', 'test', 'test' FROM generate_series(1, $1::int) n
 RETURNING id
 """
 
 
-async def insert_products(database: Database, count: int, *categories: str) -> list[str]:
-    """Ids of new rows, spread over the categories. Without history: the triggers are off for this."""
+async def insert_articles(database: Database, count: int, *shelves: str) -> list[str]:
+    """Ids of new rows, spread over the shelves. Without history: the triggers are off for this."""
     async with database.transaction() as connection:
         await _without_triggers(connection)
-        rows = await connection.fetch(_INSERT, count, list(categories))
+        rows = await connection.fetch(_INSERT, count, list(shelves))
     async with database.connection() as connection:
-        await connection.execute("ANALYZE product")
+        await connection.execute("ANALYZE tests_article")
     return [str(row["id"]) for row in rows]
 
 
-async def load_products(database: Database, count: int, *, categories: int) -> None:
-    """New products in new categories, as fast as it goes: the indexes are made after the rows."""
+async def load_articles(database: Database, count: int, *, shelves: int) -> None:
+    """New articles in new shelves, as fast as it goes: the indexes are made after the rows."""
     async with database.transaction() as connection:
         await _without_triggers(connection)
         await connection.execute("SET LOCAL maintenance_work_mem = '256MB'")
         indexes = await connection.fetch(
-            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'product' AND indexname <> 'pk_product'"
+            "SELECT indexname, indexdef FROM pg_indexes "
+            "WHERE tablename = 'tests_article' AND indexname <> 'pk_tests_article'"
         )
         for name, _ in indexes:
             await connection.execute(f"DROP INDEX {name}")
-        made = await connection.fetch(_CATEGORIES, categories)
+        made = await connection.fetch(_SHELVES, shelves)
         await connection.execute(_INSERT.replace("RETURNING id", ""), count, [row["id"] for row in made])
         for _, definition in indexes:
             await connection.execute(definition)
     async with database.connection() as connection:
-        await connection.execute("VACUUM ANALYZE product")
+        await connection.execute("VACUUM ANALYZE tests_article")
 
 
 async def _without_triggers(connection: asyncpg.Connection) -> None:

@@ -46,7 +46,7 @@ class Group(ShopTable, table=True):
 
 
 class Gadget(ShopTable, table=True):
-    """A bit of everything that products do not have."""
+    """A bit of everything that articles do not have."""
 
     __table_args__ = (
         unique_index("gadget", "code"),

@@ -11,28 +11,28 @@ from contextlib import contextmanager
 import pytest
 
 from service.config import PerformanceSettings
-from service.domains.catalog.resources import products
 from service.resources.lists.cursor import CursorCodec
 from service.resources.lists.lister import Lister
 from service.resources.lists.sql import Shape
 from service.resources.requests.parameters import Query
-from tests.engine.api import CATEGORIES, PRODUCTS, SCOPES, Api, running
+from tests.engine.api import ARTICLES, SCOPES, SHELVES, Api, running
 from tests.engine.heaviest import (
     ANY,
     BODIES,
-    CATALOG,
-    CATEGORY,
     HEAVIEST,
+    HEAVY,
     JSON,
     MERGE_PATCH,
     MOST,
     PRODUCT,
+    SHELF,
     TAKEN,
     Heavy,
     operations,
 )
 from tests.engine.wire import Wire, wire_to
 from tests.services import Client
+from tests.shop.resources import articles
 
 RUNS = 6
 UNITS = 1.7  # each is about 18 ms; the heaviest request takes 1.5
@@ -47,7 +47,7 @@ async def watched(services: Client, worker: int) -> AsyncIterator[tuple[Api, Wir
         async with wire_to(services.create_database(name, migrated=True)) as wire:
             database = {"url": wire.url, "pool_min": 1, "pool_max": 1}
             async with running(
-                wire.url, scopes=(*SCOPES, "admin"), domains=[CATALOG], database=database
+                wire.url, scopes=(*SCOPES, "admin"), domains=[HEAVY], database=database
             ) as api:
                 await _fill(api)
                 yield api, wire
@@ -55,23 +55,23 @@ async def watched(services: Client, worker: int) -> AsyncIterator[tuple[Api, Wir
 
 
 async def _fill(api: Api) -> None:
-    """A category of many versions and products, and a product that is as large as can be."""
-    category = {"slug": "heavy", "name": "Heavy"}
-    product = {"name": "Lamp", "price": "1.00", "category_id": CATEGORY}
+    """A shelf of many versions and articles, and an article that is as large as can be."""
+    shelf = {"slug": "heavy", "name": "Heavy"}
+    article = {"name": "Lamp", "price": "1.00", "shelf_id": SHELF}
     new = {"If-None-Match": "*"}
     tags = [f"tag-{number}" for number in range(50)]
-    many = [{"op": "create", "item": {**product, "sku": f"HEAVY-{number}"}} for number in range(MOST)]
+    many = [{"op": "create", "item": {**article, "sku": f"HEAVY-{number}"}} for number in range(MOST)]
     for method, path, headers, content in (
-        ("PUT", f"{CATEGORIES}/{CATEGORY}", JSON | new, json.dumps(category)),
-        ("PUT", f"{PRODUCTS}/{PRODUCT}", JSON | new, json.dumps({**product, "sku": TAKEN, "tags": tags})),
-        ("PATCH", f"{PRODUCTS}/{PRODUCT}", MERGE_PATCH | ANY, BODIES["deep document"]),
-        ("POST", f"{PRODUCTS}/bulk", JSON, operations(*many)),
+        ("PUT", f"{SHELVES}/{SHELF}", JSON | new, json.dumps(shelf)),
+        ("PUT", f"{ARTICLES}/{PRODUCT}", JSON | new, json.dumps({**article, "sku": TAKEN, "tags": tags})),
+        ("PATCH", f"{ARTICLES}/{PRODUCT}", MERGE_PATCH | ANY, BODIES["deep document"]),
+        ("POST", f"{ARTICLES}/bulk", JSON, operations(*many)),
     ):
         answer = await api.client.request(method, path, headers=headers, content=content.encode())
         assert answer.status_code in {200, 201}, answer.text
     for number in range(200):
         name = json.dumps({"name": f"Heavy {number}"}).encode()
-        await api.client.patch(f"{CATEGORIES}/{CATEGORY}", headers=MERGE_PATCH | ANY, content=name)
+        await api.client.patch(f"{SHELVES}/{SHELF}", headers=MERGE_PATCH | ANY, content=name)
 
 
 class Loop:
@@ -150,7 +150,7 @@ async def test_heaviest_request_is_bounded(
 
 def test_new_shapes_of_lists_cost_little_and_few_are_kept() -> None:
     """In CPU time. To compile one by SQLAlchemy takes some milliseconds."""
-    lister = Lister(products, PerformanceSettings(), CursorCodec(""))
+    lister = Lister(articles, PerformanceSettings(), CursorCodec(""))
     keys = lister.parser.parse(Query({}, {})).shape.keys
     shapes = [
         Shape(pair, keys, search=True, cursor=True)

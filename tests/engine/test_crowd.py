@@ -14,7 +14,7 @@ import pytest
 
 from service.database import Database
 from tests.conftest import DatabaseFactory
-from tests.engine.api import PRODUCTS, Api, Json, running
+from tests.engine.api import ARTICLES, Api, Json, running
 from tests.engine.crowd import Member, Told
 
 CLIENTS = 8
@@ -22,14 +22,14 @@ OPERATIONS = int(os.environ.get("SLIPWAY_TEST_OPERATIONS", "3000"))
 
 # The newest image of each row beside the row, and what is wrong with the versions in between.
 _DIFFERENCES = """
-SELECT p.id, p.version, h.versions, h.newest FROM product p LEFT JOIN LATERAL (
+SELECT p.id, p.version, h.versions, h.newest FROM tests_article p LEFT JOIN LATERAL (
   SELECT array_agg(version ORDER BY version) AS versions, (array_agg(row ORDER BY version DESC))[1] AS newest
-  FROM row_history WHERE table_name = 'product' AND row_id = p.id
+  FROM row_history WHERE table_name = 'tests_article' AND row_id = p.id
 ) h ON true
 WHERE h.newest IS DISTINCT FROM to_jsonb(p)
    OR h.versions IS DISTINCT FROM ARRAY(SELECT generate_series(1, p.version))
 """
-_HISTORY = "SELECT row_id, version, action, request_id FROM row_history WHERE table_name = 'product'"
+_HISTORY = "SELECT row_id, version, action, request_id FROM row_history WHERE table_name = 'tests_article'"
 
 
 @pytest.fixture
@@ -41,11 +41,11 @@ async def api(fresh_database: DatabaseFactory) -> AsyncIterator[Api]:
 async def crowd(api: Api, operations: int, seed: int) -> Told:
     """What eight clients were told about that many operations."""
     told, items, left = Told(), list[str](), operations
-    category = await api.category()
+    shelf = await api.shelf()
 
     async def work(number: int) -> None:
         nonlocal left
-        member = Member(api.client, category, items, told, random.Random(f"{seed}-{number}"))
+        member = Member(api.client, shelf, items, told, random.Random(f"{seed}-{number}"))
         while left > 0:
             done = await member.act()
             left -= done
@@ -64,7 +64,7 @@ async def test_history_replays_to_the_table_and_every_change_is_one_version(api:
     assert told.surprises == []
     assert await api.database.fetch(_DIFFERENCES) == []
     await _told_the_truth(api.database, told)
-    for row in await api.database.fetch("SELECT id FROM product"):
+    for row in await api.database.fetch("SELECT id FROM tests_article"):
         await _replays(api, str(row["id"]))
     print(f"{len(told.changes)} changes, {len(told.deletions)} deletions acknowledged")  # noqa: T201
 
@@ -88,7 +88,7 @@ async def _replays(api: Api, item_id: str) -> None:
         for change in entry["changes"]:
             assert state.get(change["field"]) == change["before"]
             state[change["field"]] = change["after"]
-    item = await api.client.get(f"{PRODUCTS}/{item_id}")
+    item = await api.client.get(f"{ARTICLES}/{item_id}")
     assert (item.status_code == 404) == (entries[0]["action"] == "delete")
     if item.status_code == 200:
         assert item.json() == item.json() | state
@@ -99,7 +99,7 @@ async def _history(api: Api, item_id: str) -> list[Json]:
     entries: list[Json] = []
     query = {"limit": "200"}
     while True:
-        page = (await api.client.get(f"{PRODUCTS}/{item_id}/history", params=query)).json()
+        page = (await api.client.get(f"{ARTICLES}/{item_id}/history", params=query)).json()
         entries += page["items"]
         if page["next_cursor"] is None:
             return entries

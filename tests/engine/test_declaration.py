@@ -9,7 +9,6 @@ from pydantic import BaseModel, StringConstraints
 from sqlalchemy import ARRAY, Text
 from sqlmodel import Field
 
-from service.domains.catalog.resources import categories, products
 from service.main import create_app
 from service.models.base import Resource
 from service.models.indexes import array_index, prefix_index, sort_index, unique_index
@@ -20,7 +19,7 @@ from service.security.principals import Principal
 from tests.engine.api import domain_of, settings_for
 from tests.engine.tables import Gadget, gadgets, groups
 from tests.shop.metadata import new_metadata
-from tests.shop.resources import SCOPES
+from tests.shop.resources import RESOURCES, SCOPES
 
 OTHERS = new_metadata()
 
@@ -85,9 +84,9 @@ def test_filter_that_cannot_work_is_refused_by_the_application(declare: Any, tol
 
 def test_two_resources_under_one_path_are_refused() -> None:
     settings = settings_for("postgresql://nobody@127.0.0.1:1/nothing")
-    twin = RestResource(model=Gadget, path="products", scopes=SCOPES)
-    with pytest.raises(DeclarationError, match="products is declared twice"):
-        create_app(settings, domain_of(categories, products, twin))
+    twin = RestResource(model=Gadget, path="articles", scopes=SCOPES)
+    with pytest.raises(DeclarationError, match="articles is declared twice"):
+        create_app(settings, domain_of(*RESOURCES, twin))
 
 
 def app_of(*resources: RestResource) -> FastAPI:

@@ -12,8 +12,8 @@ import httpx2
 import pytest
 
 from service.database import Database
-from tests.engine.api import PRODUCTS, Json, settings_for
-from tests.engine.rows import load_products
+from tests.engine.api import ARTICLES, Json, settings_for
+from tests.engine.rows import load_articles
 from tests.process.conftest import new_key
 from tests.process.served import Served, eventually
 from tests.protocol.test_admission import locked
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.xdist_group("export")
 
 ROWS, SMALL = 100_000, 10_000
 SLOTS = 2
-EXPORT = f"{PRODUCTS}/export"
+EXPORT = f"{ARTICLES}/export"
 MEBIBYTE = 2**20
 _EXPORTING = """
 SELECT pid FROM pg_stat_activity
@@ -33,7 +33,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idl
 
 @dataclass(frozen=True)
 class Exporting:
-    """A server whose database has many products, and the way to look at both."""
+    """A server whose database has many articles, and the way to look at both."""
 
     served: Served
     url: str
@@ -94,8 +94,8 @@ async def exporting(
     home = tmp_path_factory.mktemp("export")
     served = Served(home, database__url=url, redis__enabled="false", performance__exports=SLOTS)
     try:
-        await load_products(database, ROWS, categories=1)
-        key = await new_key(url, "catalog:read", "catalog:write")
+        await load_articles(database, ROWS, shelves=1)
+        key = await new_key(url, "shop:read", "shop:write")
         yield Exporting(served.ready(), url, database, {"Authorization": f"Bearer {key}"})
     finally:
         served.close()
@@ -105,7 +105,7 @@ async def exporting(
 
 async def test_export_holds_what_the_list_holds(exporting: Exporting) -> None:
     query = {"q": "brass", "price__lt": "200", "stock__gte": "990", "sort": "price,-name"}
-    listed = exporting.served.api.get(PRODUCTS, params={**query, "limit": "200"}, headers=exporting.headers)
+    listed = exporting.served.api.get(ARTICLES, params={**query, "limit": "200"}, headers=exporting.headers)
     assert 10 < len(listed.json()["items"]) < 200
     assert exporting.lines(**query) == listed.json()["items"]
     assert exporting.lines(sku="no-such") == []
@@ -142,7 +142,7 @@ async def test_more_exports_than_slots_are_told_when_to_come_back(exporting: Exp
         refused = clients[SLOTS].get(EXPORT, headers=exporting.headers)
         assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
         assert int(refused.headers["retry-after"]) > 0
-        assert exporting.served.api.get(PRODUCTS, headers=exporting.headers).status_code == 200
+        assert exporting.served.api.get(ARTICLES, headers=exporting.headers).status_code == 200
     assert await exporting.idle()
 
 
@@ -199,4 +199,4 @@ def test_export_that_takes_too_long_is_cut_off(exporting: Exporting, hasty: Serv
         with pytest.raises(httpx2.RemoteProtocolError):
             list(rest)
     assert eventually(lambda: "longer than allowed" in hasty.output)
-    assert hasty.api.get(PRODUCTS, headers=exporting.headers).status_code == 200
+    assert hasty.api.get(ARTICLES, headers=exporting.headers).status_code == 200

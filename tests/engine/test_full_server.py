@@ -15,14 +15,14 @@ from httpx2 import Response
 from service.config import Settings
 from service.database import Database, DatabaseUnavailableError
 from service.database.errors import OutOfResourcesError
-from service.domains.catalog.models import Category
-from service.domains.catalog.resources import RESOURCES
 from service.resources.engine import Engine, Services
 from service.resources.imports.run import Importer
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
 from tests.conftest import DatabaseFactory
-from tests.engine.api import CATEGORIES, Api, Json, problem, running, settings_for, unique
+from tests.engine.api import SHELVES, Api, Json, problem, running, settings_for, unique
+from tests.shop.models import Shelf
+from tests.shop.resources import RESOURCES
 
 MOST = 3
 CALLERS = 48
@@ -93,42 +93,40 @@ CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   END IF;
   RETURN new;
 END $$;
-CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON category FOR EACH ROW EXECUTE FUNCTION fail()
+CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON tests_shelf FOR EACH ROW EXECUTE FUNCTION fail()
 """
 
 
 @pytest.fixture
 async def full(fresh_database: DatabaseFactory) -> AsyncIterator[Api]:
-    """A service on a database where each category whose description says `fails <SQLSTATE>` finds no room."""
+    """A service on a database where each shelf whose description says `fails <SQLSTATE>` finds no room."""
     async with running(fresh_database()) as api:
         async with api.database.connection() as connection:
             await connection.execute(FAILS)
         yield api
 
 
-def _category(sqlstate: str) -> Json:
+def _shelf(sqlstate: str) -> Json:
     return {"slug": unique("full"), "name": "Full", "description": f"fails {sqlstate}"}
 
 
 async def _create(api: Api, sqlstate: str) -> Response:
-    return await api.client.post(CATEGORIES, json=_category(sqlstate))
+    return await api.client.post(SHELVES, json=_shelf(sqlstate))
 
 
 async def _create_with_key(api: Api, sqlstate: str) -> Response:
     key = {"Idempotency-Key": unique("key")}
-    return await api.client.post(CATEGORIES, json=_category(sqlstate), headers=key)
+    return await api.client.post(SHELVES, json=_shelf(sqlstate), headers=key)
 
 
 async def _patch(api: Api, sqlstate: str) -> Response:
     body = {"description": f"fails {sqlstate}"}
-    return await api.client.patch(
-        f"{CATEGORIES}/{await api.category()}", json=body, headers={"If-Match": "*"}
-    )
+    return await api.client.patch(f"{SHELVES}/{await api.shelf()}", json=body, headers={"If-Match": "*"})
 
 
 async def _bulk(api: Api, sqlstate: str) -> Response:
-    operations = [{"op": "create", "item": _category(sqlstate)} for _ in range(3)]
-    return await api.client.post(f"{CATEGORIES}/bulk", json={"mode": "partial", "operations": operations})
+    operations = [{"op": "create", "item": _shelf(sqlstate)} for _ in range(3)]
+    return await api.client.post(f"{SHELVES}/bulk", json={"mode": "partial", "operations": operations})
 
 
 async def test_write_without_room_is_to_be_sent_again(
@@ -149,9 +147,9 @@ async def test_write_without_room_is_to_be_sent_again(
 async def test_session_and_import_without_room_are_told_so(full: Api) -> None:
     with pytest.raises(OutOfResourcesError):
         async with full.database.session() as session:
-            session.add(Category(**_category("53100")))
-    engine = Engine(next(known for known in RESOURCES if known.path == "categories"), _services(full))
-    lines = io.BytesIO(orjson.dumps(_category("53100")))
+            session.add(Shelf(**_shelf("53100")))
+    engine = Engine(next(known for known in RESOURCES if known.path == "shelves"), _services(full))
+    lines = io.BytesIO(orjson.dumps(_shelf("53100")))
     with pytest.raises(OutOfResourcesError):
         await Importer(engine).run(lines)
 

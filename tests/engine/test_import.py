@@ -13,10 +13,10 @@ from typer.testing import CliRunner, Result
 
 from service.cli import application
 from tests.conftest import DatabaseFactory
-from tests.engine.api import PRODUCTS, Api, Json, running, unique
+from tests.engine.api import ARTICLES, Api, Json, running, unique
 from tests.process.served import COMMAND_SECONDS, SECRET_KEY, SLIPWAY, environment
 
-CATEGORY = "0190aaaa-0000-7000-8000-000000000001"
+SHELF = "0190aaaa-0000-7000-8000-000000000001"
 Run = Callable[..., Result]
 
 
@@ -46,20 +46,20 @@ def run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def stocked(run: Run, tmp_path: Path) -> Run:
-    """The command, on a database that has one category."""
-    write(tmp_path / "categories", {"id": CATEGORY, "slug": "lamps", "name": "Lamps"})
-    done = run("import", "categories", tmp_path / "categories")
+    """The command, on a database that has one shelf."""
+    write(tmp_path / "shelves", {"id": SHELF, "slug": "lamps", "name": "Lamps"})
+    done = run("import", "shelves", tmp_path / "shelves")
     assert (done.exit_code, done.stdout) == (0, "1 added, 0 there already, 0 wrong\n"), done.stderr
     return run
 
 
-def product(**changes: object) -> Json:
+def article(**changes: object) -> Json:
     item = {
         "id": str(uuid4()),
         "sku": unique("IMP"),
         "name": "Lamp",
         "price": "1.50",
-        "category_id": CATEGORY,
+        "shelf_id": SHELF,
     }
     return item | changes
 
@@ -72,14 +72,14 @@ def write(file: Path, *items: Json | str, end: str = "\n") -> Path:
 
 async def _fill(api: Api) -> None:
     for number in range(3):
-        category = await api.category()
+        shelf = await api.shelf()
         for _ in range(4):
             odd = {"attributes": {"ü": [1.5, None, {"a": "b\n"}], "n": 2**53}, "tags": ["a,b", '"', "é"]}
-            item = product(price=f"{number}.05", description="Line\u2028one\r\ntwo\u2029\x85three", **odd)
+            item = article(price=f"{number}.05", description="Line\u2028one\r\ntwo\u2029\x85three", **odd)
             item.pop("id")
-            await api.make("products", **{**item, "category_id": category})
-    (first,) = (await api.client.get(PRODUCTS, params={"limit": "1"})).json()["items"]
-    await api.client.patch(f"{PRODUCTS}/{first['id']}", json={"stock": 9}, headers={"If-Match": "*"})
+            await api.make("articles", **{**item, "shelf_id": shelf})
+    (first,) = (await api.client.get(ARTICLES, params={"limit": "1"})).json()["items"]
+    await api.client.patch(f"{ARTICLES}/{first['id']}", json={"stock": 9}, headers={"If-Match": "*"})
 
 
 async def _everything(api: Api, path: str) -> tuple[bytes, list[Json]]:
@@ -94,7 +94,7 @@ async def test_export_into_an_empty_database_is_the_same_catalogue(
 ) -> None:
     async with running(fresh_database()) as source, running(url) as target:
         await _fill(source)
-        for path in ("categories", "products"):
+        for path in ("shelves", "articles"):
             content, items = await _everything(source, path)
             assert len(content.decode().splitlines()) == len(items)
             (tmp_path / path).write_bytes(content)
@@ -104,26 +104,26 @@ async def test_export_into_an_empty_database_is_the_same_catalogue(
             assert (await _everything(target, path))[1] == items
             again = await asyncio.to_thread(run, "import", path, tmp_path / path)
             assert (again.exit_code, again.stdout) == (0, f"0 added, {len(items)} there already, 0 wrong\n")
-        (newest,) = (await target.client.get(PRODUCTS, params={"limit": "1"})).json()["items"]
-        history = (await target.client.get(f"{PRODUCTS}/{newest['id']}/history")).json()["items"]
+        (newest,) = (await target.client.get(ARTICLES, params={"limit": "1"})).json()["items"]
+        history = (await target.client.get(f"{ARTICLES}/{newest['id']}/history")).json()["items"]
         assert [(e["action"], e["actor"]) for e in history] == [("create", "cli:import")]
 
 
 def test_wrong_lines_are_reported_and_can_be_mended(stocked: Run, tmp_path: Path) -> None:
     twin = unique("IMP")
     lines: list[Json | str] = [
-        product(),
+        article(),
         "{not json",
-        product(price="-1"),
-        product(category_id=str(uuid4())),
-        product(sku=twin),
-        product(sku=twin),
+        article(price="-1"),
+        article(shelf_id=str(uuid4())),
+        article(sku=twin),
+        article(sku=twin),
         '{"sku": "A", "sku": "B"}',
         "[1]",
-        product(id="x", colour="red"),
+        article(id="x", colour="red"),
     ]
     file, report = write(tmp_path / "in", *lines), tmp_path / "report"
-    done = stocked("import", "products", file, "--errors", report)
+    done = stocked("import", "articles", file, "--errors", report)
     assert (done.exit_code, done.stdout) == (1, "2 added, 0 there already, 7 wrong\n")
     wrong = [json.loads(line) for line in report.read_text().splitlines()]
     assert {(entry["line"], entry["code"]) for entry in wrong} == {
@@ -136,46 +136,46 @@ def test_wrong_lines_are_reported_and_can_be_mended(stocked: Run, tmp_path: Path
         (9, "validation_failed"),
     }
     for entry in wrong:
-        entry["item"] = product()
+        entry["item"] = article()
     write(report, *wrong)
-    mended = stocked("import", "products", report)
+    mended = stocked("import", "articles", report)
     assert (mended.exit_code, mended.stdout) == (0, "7 added, 0 there already, 0 wrong\n"), mended.stderr
 
 
 def test_report_never_overwrites_the_file_that_is_read(stocked: Run, tmp_path: Path) -> None:
-    file = write(tmp_path / "in", product(), "wrong")
+    file = write(tmp_path / "in", article(), "wrong")
     before = file.read_bytes()
-    done = stocked("import", "products", file, "--errors", file)
+    done = stocked("import", "articles", file, "--errors", file)
     assert done.exit_code == 2
     assert "--errors" in done.stderr
     assert file.read_bytes() == before
 
 
 def test_line_ends_empty_lines_and_long_lines(stocked: Run, tmp_path: Path) -> None:
-    padded = json.dumps(product())[:-1] + " " * (4 * 2**20) + "}"
-    lines: list[Json | str] = [product(), "", "   ", product(description="x" * 9_000), padded, product()]
+    padded = json.dumps(article())[:-1] + " " * (4 * 2**20) + "}"
+    lines: list[Json | str] = [article(), "", "   ", article(description="x" * 9_000), padded, article()]
     report = tmp_path / "report"
     file = write(tmp_path / "in", *lines, end="\r\n")
-    done = stocked("import", "products", file, "--errors", report)
+    done = stocked("import", "articles", file, "--errors", report)
     assert (done.exit_code, done.stdout) == (1, "3 added, 0 there already, 1 wrong\n"), done.stderr
     (entry,) = [json.loads(line) for line in report.read_text().splitlines()]
     assert entry["line"] == 5
     assert "4 MiB" in entry["detail"]
     assert report.stat().st_size < 10_000
-    last = write(tmp_path / "last", json.dumps(product()), end="")
-    assert stocked("import", "products", last).stdout == "1 added, 0 there already, 0 wrong\n"
+    last = write(tmp_path / "last", json.dumps(article()), end="")
+    assert stocked("import", "articles", last).stdout == "1 added, 0 there already, 0 wrong\n"
 
 
 def test_from_line_skips_what_comes_before(stocked: Run, tmp_path: Path) -> None:
-    file = write(tmp_path / "in", "wrong", product(), "", product())
-    done = stocked("import", "products", file, "--from-line", 3)
+    file = write(tmp_path / "in", "wrong", article(), "", article())
+    done = stocked("import", "articles", file, "--from-line", 3)
     assert (done.exit_code, done.stdout) == (0, "1 added, 0 there already, 0 wrong\n")
-    assert stocked("import", "products", file, "--from-line", 2).stdout.startswith("1 added, 1 there")
+    assert stocked("import", "articles", file, "--from-line", 2).stdout.startswith("1 added, 1 there")
 
 
 def test_progress_is_told_by_batches(stocked: Run, tmp_path: Path) -> None:
-    file = write(tmp_path / "in", *(product() for _ in range(1500)))
-    done = stocked("import", "products", file)
+    file = write(tmp_path / "in", *(article() for _ in range(1500)))
+    done = stocked("import", "articles", file)
     assert (done.exit_code, done.stdout) == (0, "1500 added, 0 there already, 0 wrong\n")
     assert "line 1000: 1000 added" in done.stderr
     assert "line 1500: 1500 added" in done.stderr
@@ -184,7 +184,7 @@ def test_progress_is_told_by_batches(stocked: Run, tmp_path: Path) -> None:
 def test_standard_input_of_a_process(url: str, stocked: Run, tmp_path: Path) -> None:
     def piped(text: str) -> tuple[int, str]:
         done = subprocess.run(
-            [SLIPWAY, "import", "products", "-"],
+            [SLIPWAY, "import", "articles", "-"],
             env=environment(database__url=url, security__secret_key=SECRET_KEY, redis__enabled="false"),
             cwd=tmp_path,
             input=text,
@@ -199,26 +199,26 @@ def test_standard_input_of_a_process(url: str, stocked: Run, tmp_path: Path) -> 
 
 
 def test_exit_codes(run: Run, tmp_path: Path) -> None:
-    file = write(tmp_path / "in", product())
+    file = write(tmp_path / "in", article())
     assert run("import", "nothing", file).exit_code == 2
-    assert run("import", "products", tmp_path / "missing").exit_code == 2
-    assert run("import", "products", tmp_path).exit_code == 2
-    assert run("import", "products", file, "--from-line", 0).exit_code == 2
-    gone = run("import", "products", file, database__url="postgresql://a:b@127.0.0.1:1/x")
+    assert run("import", "articles", tmp_path / "missing").exit_code == 2
+    assert run("import", "articles", tmp_path).exit_code == 2
+    assert run("import", "articles", file, "--from-line", 0).exit_code == 2
+    gone = run("import", "articles", file, database__url="postgresql://a:b@127.0.0.1:1/x")
     assert gone.exit_code == 4
     assert "Traceback" not in gone.stderr
-    empty = run("import", "products", write(tmp_path / "empty"))
+    empty = run("import", "articles", write(tmp_path / "empty"))
     assert (empty.exit_code, empty.stdout) == (0, "0 added, 0 there already, 0 wrong\n")
 
 
 def test_byte_order_mark_and_gzip_are_read(stocked: Run, tmp_path: Path) -> None:
-    plain = write(tmp_path / "plain", product(), product()).read_bytes()
+    plain = write(tmp_path / "plain", article(), article()).read_bytes()
     marked, packed = tmp_path / "marked", tmp_path / "packed"
     marked.write_bytes(b"\xef\xbb\xbf" + plain)
-    done = stocked("import", "products", marked)
+    done = stocked("import", "articles", marked)
     assert (done.exit_code, done.stdout) == (0, "2 added, 0 there already, 0 wrong\n")
     packed.write_bytes(gzip.compress(marked.read_bytes()))
-    done = stocked("import", "products", packed)
+    done = stocked("import", "articles", packed)
     assert (done.exit_code, done.stdout) == (0, "0 added, 2 there already, 0 wrong\n")
     packed.write_bytes(packed.read_bytes()[:-20])
     assert "gzip data is damaged" in _refused(stocked, packed)
@@ -249,7 +249,7 @@ def test_file_of_another_format_is_named_in_one_line(
 
 def _refused(run: Run, file: Path) -> str:
     """What is said of a file of which nothing is read."""
-    done = run("import", "products", file)
+    done = run("import", "articles", file)
     assert (done.exit_code, done.stdout) == (2, "")
     (told,) = done.stderr.splitlines()
     return told
@@ -259,7 +259,7 @@ def test_database_without_schema_is_said_in_one_line(
     run: Run, tmp_path: Path, fresh_database: DatabaseFactory
 ) -> None:
     blank = fresh_database(migrated=False)
-    for arguments in (("import", "products", write(tmp_path / "in", product())), ("purge",)):
+    for arguments in (("import", "articles", write(tmp_path / "in", article())), ("purge",)):
         done = run(*arguments, database__url=blank)
         assert done.exit_code == 7, done.stderr
         assert "Traceback" not in done.stderr
@@ -267,11 +267,11 @@ def test_database_without_schema_is_said_in_one_line(
 
 async def test_purge_removes_only_expired_answers(run: Run, url: str) -> None:
     async with running(url) as api:
-        category = await api.category()
+        shelf = await api.shelf()
         for key in ("old", "young"):
-            item = product(category_id=category)
+            item = article(shelf_id=shelf)
             item.pop("id")
-            await api.client.post(PRODUCTS, json=item, headers={"Idempotency-Key": key})
+            await api.client.post(ARTICLES, json=item, headers={"Idempotency-Key": key})
         await api.database.fetch(
             "UPDATE idempotency_record SET created_at = now() - interval '2 hours' WHERE key = 'old'"
         )

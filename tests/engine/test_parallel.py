@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 from httpx2 import AsyncClient, Response
 
-from tests.engine.api import CATEGORIES, PRODUCTS, Api, Json, running, unique
+from tests.engine.api import ARTICLES, SHELVES, Api, Json, running, unique
 
 FORBIDDEN = """
-SELECT p.id FROM product p JOIN category c ON c.id = p.category_id
+SELECT p.id FROM tests_article p JOIN tests_shelf c ON c.id = p.shelf_id
 WHERE p.deleted_at IS NULL AND c.deleted_at IS NOT NULL
 """
 
@@ -23,21 +23,21 @@ async def api(database_url: str) -> AsyncIterator[Api]:
 
 
 @pytest.fixture(scope="module")
-async def category(api: Api) -> str:
-    return await api.category()
+async def shelf(api: Api) -> str:
+    return await api.shelf()
 
 
-def body(category: str) -> Json:
-    return {"sku": unique("PAR"), "name": "Lamp", "price": "1.00", "category_id": category}
+def body(shelf: str) -> Json:
+    return {"sku": unique("PAR"), "name": "Lamp", "price": "1.00", "shelf_id": shelf}
 
 
-async def ids_of(api: Api, category: str, count: int) -> list[str]:
-    return [(await api.make("products", **body(category))).json()["id"] for _ in range(count)]
+async def ids_of(api: Api, shelf: str, count: int) -> list[str]:
+    return [(await api.make("articles", **body(shelf))).json()["id"] for _ in range(count)]
 
 
-async def test_no_increment_is_lost(api: Api, category: str) -> None:
-    (item_id,) = await ids_of(api, category, 1)
-    url, statuses = f"{PRODUCTS}/{item_id}", Counter[int]()
+async def test_no_increment_is_lost(api: Api, shelf: str) -> None:
+    (item_id,) = await ids_of(api, shelf, 1)
+    url, statuses = f"{ARTICLES}/{item_id}", Counter[int]()
 
     async def count_up(times: int) -> None:
         for _ in range(times):
@@ -54,12 +54,12 @@ async def test_no_increment_is_lost(api: Api, category: str) -> None:
     assert statuses[412] > 0, "the writers never met"
 
 
-async def test_change_without_a_tag_never_fails_for_another_change(api: Api, category: str) -> None:
-    (item_id,) = await ids_of(api, category, 1)
+async def test_change_without_a_tag_never_fails_for_another_change(api: Api, shelf: str) -> None:
+    (item_id,) = await ids_of(api, shelf, 1)
 
     async def patch(stock: int) -> int:
         answer = await api.client.patch(
-            f"{PRODUCTS}/{item_id}", json={"stock": stock}, headers={"If-Match": "*"}
+            f"{ARTICLES}/{item_id}", json={"stock": stock}, headers={"If-Match": "*"}
         )
         return answer.status_code
 
@@ -69,28 +69,28 @@ async def test_change_without_a_tag_never_fails_for_another_change(api: Api, cat
 
 
 async def test_fifty_creations_under_one_key_on_two_instances_have_one_effect(
-    api: Api, category: str, database_url: str
+    api: Api, shelf: str, database_url: str
 ) -> None:
-    item, headers = body(category), {"Idempotency-Key": str(uuid4())}
+    item, headers = body(shelf), {"Idempotency-Key": str(uuid4())}
 
     async def create(client: AsyncClient) -> Response:
-        return await client.post(PRODUCTS, json=item, headers={**client.headers, **headers})
+        return await client.post(ARTICLES, json=item, headers={**client.headers, **headers})
 
     async with running(database_url) as other:
         other.client.headers = api.client.headers  # the same principal
         answers = await asyncio.gather(*(create([api.client, other.client][n % 2]) for n in range(50)))
     assert {answer.status_code for answer in answers} == {201}
     assert len({(answer.content, answer.headers["location"]) for answer in answers}) == 1
-    rows = await api.database.fetch("SELECT id FROM product WHERE sku = $1", [item["sku"]])
+    rows = await api.database.fetch("SELECT id FROM tests_article WHERE sku = $1", [item["sku"]])
     assert [str(row["id"]) for row in rows] == [answers[0].json()["id"]]
 
 
-async def test_bulk_under_one_key_at_once_has_one_effect(api: Api, category: str) -> None:
-    operations = [{"op": "create", "item": body(category)} for _ in range(50)]
+async def test_bulk_under_one_key_at_once_has_one_effect(api: Api, shelf: str) -> None:
+    operations = [{"op": "create", "item": body(shelf)} for _ in range(50)]
     headers = {"Idempotency-Key": str(uuid4())}
     answers = await asyncio.gather(
         *(
-            api.client.post(f"{PRODUCTS}/bulk", json={"operations": operations}, headers=headers)
+            api.client.post(f"{ARTICLES}/bulk", json={"operations": operations}, headers=headers)
             for _ in range(10)
         )
     )
@@ -98,7 +98,7 @@ async def test_bulk_under_one_key_at_once_has_one_effect(api: Api, category: str
     assert len({answer.content for answer in answers}) == 1
 
 
-async def test_deleted_category_never_has_a_product(api: Api) -> None:
+async def test_deleted_shelf_never_has_a_article(api: Api) -> None:
     seen = Counter[tuple[str, int]]()
 
     async def send(what: str, method: str, url: str, **options: object) -> None:
@@ -106,19 +106,19 @@ async def test_deleted_category_never_has_a_product(api: Api) -> None:
         seen[what, answer.status_code] += 1
 
     for turn in range(25):
-        category, other = await api.category(), await api.category()
+        shelf, other = await api.shelf(), await api.shelf()
         (moved,) = await ids_of(api, other, 1)
-        (gone,) = await ids_of(api, category, 1)
-        await api.client.delete(f"{PRODUCTS}/{gone}", headers={"If-Match": "*"})
-        bulk = {"operations": [{"op": "create", "item": body(category)}]}
+        (gone,) = await ids_of(api, shelf, 1)
+        await api.client.delete(f"{ARTICLES}/{gone}", headers={"If-Match": "*"})
+        bulk = {"operations": [{"op": "create", "item": body(shelf)}]}
         guard = {"headers": {"If-Match": "*"}}
         requests = [
-            send("create", "POST", PRODUCTS, json=body(category)),
-            send("bulk", "POST", f"{PRODUCTS}/bulk", json=bulk),
-            send("move", "PATCH", f"{PRODUCTS}/{moved}", json={"category_id": category}, **guard),
-            send("restore", "POST", f"{PRODUCTS}/{gone}/restore"),
+            send("create", "POST", ARTICLES, json=body(shelf)),
+            send("bulk", "POST", f"{ARTICLES}/bulk", json=bulk),
+            send("move", "PATCH", f"{ARTICLES}/{moved}", json={"shelf_id": shelf}, **guard),
+            send("restore", "POST", f"{ARTICLES}/{gone}/restore"),
         ]
-        requests.insert(turn % 5, send("delete", "DELETE", f"{CATEGORIES}/{category}", **guard))
+        requests.insert(turn % 5, send("delete", "DELETE", f"{SHELVES}/{shelf}", **guard))
         await asyncio.gather(*requests)
     assert await api.database.fetch(FORBIDDEN) == []
     assert {status for _, status in seen} <= {200, 201, 204, 409, 422}, seen
@@ -126,8 +126,8 @@ async def test_deleted_category_never_has_a_product(api: Api) -> None:
     assert seen["delete", 409], "no deletion came too late"
 
 
-async def test_bulks_over_the_same_items_never_deadlock(api: Api, category: str) -> None:
-    ids = await ids_of(api, category, 30)
+async def test_bulks_over_the_same_items_never_deadlock(api: Api, shelf: str) -> None:
+    ids = await ids_of(api, shelf, 30)
 
     async def churn(number: int) -> None:
         for turn in range(12):
@@ -138,11 +138,11 @@ async def test_bulks_over_the_same_items_never_deadlock(api: Api, category: str)
             ]
             operations += [{"op": "delete", "id": item_id, "if_match": "*"} for item_id in deleted]
             answer = await api.client.post(
-                f"{PRODUCTS}/bulk", json={"mode": "partial", "operations": operations}
+                f"{ARTICLES}/bulk", json={"mode": "partial", "operations": operations}
             )
             assert answer.status_code == 200, answer.text
             assert {result["status"] for result in answer.json()["results"]} <= {200, 204, 404}
-            await asyncio.gather(*(api.client.post(f"{PRODUCTS}/{i}/restore") for i in deleted[:5]))
+            await asyncio.gather(*(api.client.post(f"{ARTICLES}/{i}/restore") for i in deleted[:5]))
 
     before = await deadlocks(api)
     await asyncio.gather(*(churn(number) for number in range(6)))
@@ -160,14 +160,14 @@ async def deadlocks(api: Api) -> int:
         return counted
 
 
-async def test_bulks_that_create_the_same_items_never_deadlock(api: Api, category: str) -> None:
+async def test_bulks_that_create_the_same_items_never_deadlock(api: Api, shelf: str) -> None:
     for _ in range(8):
-        items = [body(category) for _ in range(40)]
+        items = [body(shelf) for _ in range(40)]
         orders = [items, items[::-1], items[20:] + items[:20]]
         answers = await asyncio.gather(
             *(
                 api.client.post(
-                    f"{PRODUCTS}/bulk",
+                    f"{ARTICLES}/bulk",
                     json={"mode": "partial", "operations": [{"op": "create", "item": i} for i in order]},
                 )
                 for order in orders
@@ -178,42 +178,42 @@ async def test_bulks_that_create_the_same_items_never_deadlock(api: Api, categor
         assert (made.count(201), made.count(409)) == (40, 80)
 
 
-async def test_first_of_two_equal_creations_in_a_bulk_wins(api: Api, category: str) -> None:
+async def test_first_of_two_equal_creations_in_a_bulk_wins(api: Api, shelf: str) -> None:
     for _ in range(5):
-        item = body(category)
+        item = body(shelf)
         operations = [{"op": "create", "item": {**item, "name": name}} for name in ("first", "second")]
-        answer = await api.client.post(f"{PRODUCTS}/bulk", json={"mode": "partial", "operations": operations})
+        answer = await api.client.post(f"{ARTICLES}/bulk", json={"mode": "partial", "operations": operations})
         assert [result["status"] for result in answer.json()["results"]] == [201, 409]
 
 
 async def test_bulks_that_cross_references_never_deadlock(api: Api) -> None:
     for _ in range(4):
-        shelves = sorted([await api.category() for _ in range(8)])
+        shelves = sorted([await api.shelf() for _ in range(8)])
         remove = [{"op": "delete", "id": shelf, "if_match": "*"} for shelf in shelves]
         create = [{"op": "create", "item": body(shelf)} for shelf in reversed(shelves)]
         answers = await asyncio.gather(
-            api.client.post(f"{CATEGORIES}/bulk", json={"mode": "partial", "operations": remove}),
-            api.client.post(f"{PRODUCTS}/bulk", json={"mode": "partial", "operations": create}),
-            api.client.post(f"{PRODUCTS}/bulk", json={"mode": "partial", "operations": create}),
+            api.client.post(f"{SHELVES}/bulk", json={"mode": "partial", "operations": remove}),
+            api.client.post(f"{ARTICLES}/bulk", json={"mode": "partial", "operations": create}),
+            api.client.post(f"{ARTICLES}/bulk", json={"mode": "partial", "operations": create}),
         )
         assert {answer.status_code for answer in answers} == {200}, [a.text for a in answers]
     assert await api.database.fetch(FORBIDDEN) == []
 
 
-async def test_no_increment_by_bulk_is_lost(api: Api, category: str) -> None:
-    ids = await ids_of(api, category, 12)
+async def test_no_increment_by_bulk_is_lost(api: Api, shelf: str) -> None:
+    ids = await ids_of(api, shelf, 12)
     made = Counter[str]()
 
     async def count_up(order: list[str]) -> None:
         for _ in range(15):
             operations = []
             for item_id in order:
-                item = await api.client.get(f"{PRODUCTS}/{item_id}")
+                item = await api.client.get(f"{ARTICLES}/{item_id}")
                 changes = {"stock": item.json()["stock"] + 1}
                 target = {"id": item_id, "if_match": item.headers["etag"]}
                 operations.append({"op": "patch", **target, "changes": changes})
             answer = await api.client.post(
-                f"{PRODUCTS}/bulk", json={"mode": "partial", "operations": operations}
+                f"{ARTICLES}/bulk", json={"mode": "partial", "operations": operations}
             )
             assert answer.status_code == 200, answer.text
             for operation, result in zip(operations, answer.json()["results"], strict=True):
@@ -222,5 +222,5 @@ async def test_no_increment_by_bulk_is_lost(api: Api, category: str) -> None:
 
     await asyncio.gather(count_up(ids), count_up(ids[::-1]), count_up(ids[6:] + ids[:6]))
     for item_id in ids:
-        item = (await api.client.get(f"{PRODUCTS}/{item_id}")).json()
+        item = (await api.client.get(f"{ARTICLES}/{item_id}")).json()
         assert (item["stock"], item["version"]) == (made[item_id], made[item_id] + 1)

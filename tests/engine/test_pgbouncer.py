@@ -47,14 +47,14 @@ async def client(bouncer_url: str, redis_url: str) -> AsyncIterator[AsyncClient]
 
 
 async def test_everything_works_through_it(client: AsyncClient) -> None:
-    categories, products = "/api/v1/categories", "/api/v1/products"
-    made = await client.post(categories, json={"slug": unique("bounced").lower(), "name": "B"})
+    shelves, articles = "/api/v1/shelves", "/api/v1/articles"
+    made = await client.post(shelves, json={"slug": unique("bounced").lower(), "name": "B"})
     assert made.status_code == 201, made.text
-    category = made.json()
+    shelf = made.json()
 
     async def one(number: int) -> None:
-        body = {"sku": f"B-{number}", "name": "x", "price": "1.00", "category_id": category["id"]}
-        created = await client.post(products, json=body, headers={"Idempotency-Key": str(uuid4())})
+        body = {"sku": f"B-{number}", "name": "x", "price": "1.00", "shelf_id": shelf["id"]}
+        created = await client.post(articles, json=body, headers={"Idempotency-Key": str(uuid4())})
         assert created.status_code == 201, created.text
         url = created.headers["location"]
         patched = await client.patch(
@@ -65,9 +65,9 @@ async def test_everything_works_through_it(client: AsyncClient) -> None:
         assert len((await client.get(f"{url}/history")).json()["items"]) == 2
 
     await asyncio.gather(*(one(number) for number in range(40)))
-    page = await client.get(products, params={"limit": 7, "sort": "-price,name", "count": "exact"})
+    page = await client.get(articles, params={"limit": 7, "sort": "-price,name", "count": "exact"})
     assert page.json()["total"] == 40
-    assert (await client.get(f"{categories}/{category['id']}/summary")).json()["products"] == 40
-    assert len((await client.get(f"{products}/export")).text.splitlines()) == 40
+    assert (await client.get(f"{shelves}/{shelf['id']}/summary")).json()["articles"] == 40
+    assert len((await client.get(f"{articles}/export")).text.splitlines()) == 40
     operations = [{"op": "delete", "id": item["id"], "if_match": "*"} for item in page.json()["items"]]
-    assert (await client.post(f"{products}/bulk", json={"operations": operations})).status_code == 200
+    assert (await client.post(f"{articles}/bulk", json={"operations": operations})).status_code == 200

@@ -1,7 +1,7 @@
-"""Plans of lists over many products: no sequential scan, and no sort of the table.
+"""Plans of lists over many articles: no sequential scan, and no sort of the table.
 
 A sort of the table is a Sort (not an Incremental Sort, which sorts only what is equal so far) that gets more than
-FEW rows by the planner's reckoning. SLIPWAY_TEST_PLAN_ROWS says how many products there are (default 50 000).
+FEW rows by the planner's reckoning. SLIPWAY_TEST_PLAN_ROWS says how many articles there are (default 50 000).
 """
 
 import itertools
@@ -16,13 +16,13 @@ import pytest
 
 from service.config import PerformanceSettings
 from service.database import Database
-from service.domains.catalog.resources import products
 from service.resources.lists.cursor import Cursor, CursorCodec
 from service.resources.lists.lister import Lister
 from service.resources.lists.parser import ListQuery
 from tests.engine.api import Json, settings_for
-from tests.engine.rows import load_products
+from tests.engine.rows import load_articles
 from tests.services import Client
+from tests.shop.resources import articles
 
 pytestmark = [pytest.mark.xdist_group("plans"), pytest.mark.timeout(600)]
 
@@ -33,7 +33,7 @@ SLOWEST = 1.0  # seconds of a list, first page or in the middle, on a busy machi
 SORTS = [
     ",".join(sign + field for sign, field in zip(signs, fields, strict=True))
     for count in (1, 2, 3)
-    for fields in itertools.permutations(products.sortable, count)
+    for fields in itertools.permutations(articles.sortable, count)
     for signs in itertools.product(("", "-"), repeat=count)
 ]
 SEARCHES = ("brass", "rare77", "nothing", "brass rare78", '"brass lamp"', "chair or word5", "item -lamp")
@@ -46,7 +46,7 @@ def read(lister: Lister, given: Mapping[str, str]) -> ListQuery:
 
 @dataclass(frozen=True)
 class Library:
-    """A database with products, one of them from the middle, and the lists over them."""
+    """A database with articles, one of them from the middle, and the lists over them."""
 
     database: Database
     lister: Lister
@@ -95,9 +95,9 @@ async def library(services: Client, worker: int) -> AsyncIterator[Library]:
     database = Database(settings_for(services.create_database(name, migrated=True)))
     await database.start()
     try:
-        await load_products(database, ROWS, categories=20)
+        await load_articles(database, ROWS, shelves=20)
         codec = CursorCodec("plans")
-        lister = Lister(products, PerformanceSettings(), codec)
+        lister = Lister(articles, PerformanceSettings(), codec)
         one = read(lister, {"sku": f"ROW-{ROWS // 2:08}"})
         statement = lister.statements.page(one.shape)
         (row,) = await database.fetch(statement.sql, statement.arguments(one.arguments))
@@ -108,7 +108,7 @@ async def library(services: Client, worker: int) -> AsyncIterator[Library]:
 
 
 def _filters(library: Library) -> Iterator[dict[str, str]]:
-    """Each filter with values that many, some and no products have."""
+    """Each filter with values that many, some and no articles have."""
     middle = library.middle
     times = ["2026-01-01T00:00:05Z", middle["created_at"], "2030-01-01T00:00:00Z"]
     values: dict[str, list[str]] = {
@@ -119,7 +119,7 @@ def _filters(library: Library) -> Iterator[dict[str, str]]:
         "stock": ["0", str(middle["stock"]), "123456"],
         "status": ["active", "discontinued"],
         "tags": ["common", middle["tags"][0], "none"],
-        "category_id": [middle["category_id"], "00000000-0000-7000-8000-000000000000"],
+        "shelf_id": [middle["shelf_id"], "00000000-0000-7000-8000-000000000000"],
         "created_at": times,
         "updated_at": times,
     }
@@ -148,11 +148,11 @@ async def test_search_uses_an_index_however_rare_the_words(library: Library) -> 
     assert faults == []
 
 
-async def test_list_under_a_category_uses_its_index(library: Library) -> None:
-    category = library.middle["category_id"]
-    plan = await library.explain({"category_id": category}, "next")
-    assert "ix_product_category_id_created_at" in json.dumps(plan)
-    given = {"category_id": category, "status": "active", "price__lt": "500"}
+async def test_list_under_a_shelf_uses_its_index(library: Library) -> None:
+    shelf = library.middle["shelf_id"]
+    plan = await library.explain({"shelf_id": shelf}, "next")
+    assert "ix_tests_article_shelf_id_created_at" in json.dumps(plan)
+    given = {"shelf_id": shelf, "status": "active", "price__lt": "500"}
     assert [f for sort in SORTS[:6] for f in await library.faults({**given, "sort": sort})] == []
 
 

@@ -7,22 +7,22 @@ from uuid import uuid4
 import pytest
 from httpx2 import Response
 
-from tests.engine.api import CATEGORIES, PRODUCTS, Api, Json, running, unique
+from tests.engine.api import ARTICLES, SHELVES, Api, Json, running, unique
 from tests.engine.wire import Wire, wire_to
 
 
 class Watched(NamedTuple):
-    """An application whose statements are seen, and a category for products."""
+    """An application whose statements are seen, and a shelf for articles."""
 
     api: Api
     wire: Wire
-    category: str
+    shelf: str
 
-    def product(self) -> Json:
-        return {"sku": unique("COUNT"), "name": "Lamp", "price": "1.00", "category_id": self.category}
+    def article(self) -> Json:
+        return {"sku": unique("COUNT"), "name": "Lamp", "price": "1.00", "shelf_id": self.shelf}
 
     async def made(self) -> str:
-        return str((await self.api.make("products", **self.product())).headers["location"])
+        return str((await self.api.make("articles", **self.article())).headers["location"])
 
     async def ask(self, method: str, url: str, **options: object) -> tuple[Response, list[str]]:
         """The answer and the first words of its statements, once connection and key are known."""
@@ -45,7 +45,7 @@ async def watched(database_url: str, patch: pytest.MonkeyPatch) -> AsyncIterator
         # One connection, so that all of its statements are prepared after the first run of each.
         database = {"pool_max": 1, "pool_min": 1}
         async with running(wire.url, database={"url": wire.url, **database}) as api:
-            watched = Watched(api, wire, await api.category())
+            watched = Watched(api, wire, await api.shelf())
             # The driver asks a new connection once for each array type that it meets.
             await api.client.patch(await watched.made(), json={"tags": ["a"]}, headers={"If-Match": "*"})
             yield watched
@@ -61,30 +61,30 @@ async def test_read_is_one_statement(watched: Watched) -> None:
     one(*await watched.ask("GET", url), 200)
     one(*await watched.ask("HEAD", url), 200)
     one(*await watched.ask("GET", url, headers={"If-None-Match": "*"}), 304)
-    one(*await watched.ask("GET", f"{PRODUCTS}/{uuid4()}"), 404)
+    one(*await watched.ask("GET", f"{ARTICLES}/{uuid4()}"), 404)
 
 
 async def test_list_is_one_statement(watched: Watched) -> None:
     for _ in range(3):
         await watched.made()
     query = {"limit": "2", "sort": "-price,name", "status": "draft", "q": "lamp"}
-    first, statements = await watched.ask("GET", PRODUCTS, params=query)
+    first, statements = await watched.ask("GET", ARTICLES, params=query)
     one(first, statements, 200)
     cursor = {**query, "cursor": first.json()["next_cursor"]}
-    one(*await watched.ask("GET", PRODUCTS, params=cursor), 200)
-    one(*await watched.ask("GET", f"{CATEGORIES}/{watched.category}/products"), 200)
-    counted, statements = await watched.ask("GET", PRODUCTS, params={**query, "count": "exact"})
+    one(*await watched.ask("GET", ARTICLES, params=cursor), 200)
+    one(*await watched.ask("GET", f"{SHELVES}/{watched.shelf}/articles"), 200)
+    counted, statements = await watched.ask("GET", ARTICLES, params={**query, "count": "exact"})
     assert (counted.status_code, len(statements)) == (200, 2)
 
 
 async def test_create_is_one_statement(watched: Watched) -> None:
-    one(*await watched.ask("POST", PRODUCTS, json=watched.product()), 201)
+    one(*await watched.ask("POST", ARTICLES, json=watched.article()), 201)
 
 
 async def test_idempotent_create_is_one_statement(watched: Watched) -> None:
-    item, headers = watched.product(), {"Idempotency-Key": str(uuid4())}
-    one(*await watched.ask("POST", PRODUCTS, json=item, headers=headers), 201)
-    again, statements = await watched.ask("POST", PRODUCTS, json=item, headers=headers)
+    item, headers = watched.article(), {"Idempotency-Key": str(uuid4())}
+    one(*await watched.ask("POST", ARTICLES, json=item, headers=headers), 201)
+    again, statements = await watched.ask("POST", ARTICLES, json=item, headers=headers)
     assert (again.status_code, len(statements)) == (201, 2)  # the failed attempt, then the stored answer
 
 
@@ -97,7 +97,7 @@ async def test_update_is_one_statement(watched: Watched) -> None:
 
 
 async def test_put_is_one_statement(watched: Watched) -> None:
-    item, url = watched.product(), f"{PRODUCTS}/{uuid4()}"
+    item, url = watched.article(), f"{ARTICLES}/{uuid4()}"
     one(*await watched.ask("PUT", url, json=item, headers={"If-None-Match": "*"}), 201)
     replaced = {**item, "name": "Other"}
     one(*await watched.ask("PUT", url, json=replaced, headers={"If-Match": "*"}), 200)
@@ -119,11 +119,11 @@ async def test_bulk_is_one_statement_for_each_kind(watched: Watched) -> None:
     def delete(url: str) -> Json:
         return {"op": "delete", "id": url.rpartition("/")[2], "if_match": "*"}
 
-    operations = [{"op": "create", "item": watched.product()} for _ in range(20)]
+    operations = [{"op": "create", "item": watched.article()} for _ in range(20)]
     operations += [delete(await watched.made()) for _ in range(5)]
     for _ in range(5):
         operations.append({**delete(await watched.made()), "op": "patch", "changes": {"stock": 3}})
-    answer, statements = await watched.ask("POST", f"{PRODUCTS}/bulk", json={"operations": operations})
+    answer, statements = await watched.ask("POST", f"{ARTICLES}/bulk", json={"operations": operations})
     assert answer.status_code == 200, answer.text
     assert statements[0].startswith("BEGIN")
     assert statements[-1].startswith("COMMIT")
@@ -134,5 +134,5 @@ async def test_bulk_is_one_statement_for_each_kind(watched: Watched) -> None:
 
 async def test_key_look_up_is_cached(watched: Watched) -> None:
     seen = [text for text in watched.wire.statements if "FROM api_key" in text]
-    await watched.ask("GET", PRODUCTS)
+    await watched.ask("GET", ARTICLES)
     assert [text for text in watched.wire.statements if "FROM api_key" in text] == seen

@@ -54,10 +54,10 @@ async def test_lock_and_full_pool_of_an_orm_route_are_told_as_such(
     small: tuple[FastAPI, AsyncClient],
 ) -> None:
     app, client = small
-    made = await client.post("/api/v1/categories", json={"slug": f"t-{id(client)}", "name": "T"})
-    url = f"/api/v1/categories/{made.json()['id']}/summary"
+    made = await client.post("/api/v1/shelves", json={"slug": f"t-{id(client)}", "name": "T"})
+    url = f"/api/v1/shelves/{made.json()['id']}/summary"
     async with app.state.database.transaction() as connection:
-        await connection.execute("LOCK TABLE product IN ACCESS EXCLUSIVE MODE")
+        await connection.execute("LOCK TABLE tests_article IN ACCESS EXCLUSIVE MODE")
         answers = await asyncio.gather(*(client.get(url) for _ in range(4)))
     assert {answer.status_code for answer in answers} == {503}, [answer.text for answer in answers]
     assert {answer.json()["code"] for answer in answers} == {"busy", "unavailable"}

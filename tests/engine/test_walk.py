@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.conftest import DatabaseFactory
-from tests.engine.api import PRODUCTS, Api, Json, running, unique
-from tests.engine.rows import insert_products
+from tests.engine.api import ARTICLES, Api, Json, running, unique
+from tests.engine.rows import insert_articles
 
 ROWS = int(os.environ.get("SLIPWAY_TEST_ROWS", "3000"))
 
@@ -30,7 +30,7 @@ async def walk(api: Api, sort: str) -> list[Json]:
     items: list[Json] = []
     query = {"sort": sort, "limit": "200" if ROWS > 20_000 else "40"}
     while True:
-        answer = await api.client.get(PRODUCTS, params=query)
+        answer = await api.client.get(ARTICLES, params=query)
         assert answer.status_code == 200, answer.text
         page = answer.json()
         items += page["items"]
@@ -42,9 +42,9 @@ async def walk(api: Api, sort: str) -> list[Json]:
 class Meddler:
     """Deletes some rows, changes others where no list sorts by, and inserts new ones, until it is stopped."""
 
-    def __init__(self, api: Api, category: str, ids: list[str], dice: random.Random) -> None:
+    def __init__(self, api: Api, shelf: str, ids: list[str], dice: random.Random) -> None:
         self._api = api
-        self._category = category
+        self._shelf = shelf
         self._doomed = ids
         self._dice = dice
         self.gone: set[str] = set()
@@ -57,14 +57,14 @@ class Meddler:
             item = {
                 "sku": unique("NEW"),
                 "name": f"Name {self._dice.random()}",
-                "category_id": self._category,
+                "shelf_id": self._shelf,
             }
-            await self._api.make("products", **item, price=f"{self._dice.randrange(100)}.00")
+            await self._api.make("articles", **item, price=f"{self._dice.randrange(100)}.00")
             headers = {"If-Match": "*"}
-            changed = f"{PRODUCTS}/{self._dice.choice(self._doomed)}"
+            changed = f"{ARTICLES}/{self._dice.choice(self._doomed)}"
             await self._api.client.patch(changed, json={"stock": self.turns}, headers=headers)
             doomed = self._doomed.pop(self._dice.randrange(len(self._doomed)))
-            answer = await self._api.client.delete(f"{PRODUCTS}/{doomed}", headers=headers)
+            answer = await self._api.client.delete(f"{ARTICLES}/{doomed}", headers=headers)
             assert answer.status_code == 204
             self.gone.add(doomed)
 
@@ -73,9 +73,9 @@ class Meddler:
 @pytest.mark.parametrize("sort", ["-created_at", "price,-name"])
 async def test_every_surviving_row_is_met_exactly_once(api: Api, sort: str) -> None:
     seed = random.randrange(2**32)
-    category = await api.category()
-    ids = await insert_products(api.database, ROWS, category)
-    meddler = Meddler(api, category, list(ids), random.Random(seed))
+    shelf = await api.shelf()
+    ids = await insert_articles(api.database, ROWS, shelf)
+    meddler = Meddler(api, shelf, list(ids), random.Random(seed))
     meddling = asyncio.create_task(meddler.run())
     try:
         items = await walk(api, sort)

@@ -14,19 +14,19 @@ from fastapi import APIRouter, Body, Depends, FastAPI, File, Form, Query, Reques
 from prometheus_client import REGISTRY
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.domains.catalog.resources import categories
 from service.http.handwritten import any_body, any_query
 from service.main import create_app
 from service.security.access import require_scope
 from service.security.principals import Principal
-from tests.engine.api import CATEGORIES, Json, domain_of, settings_for
+from tests.engine.api import SHELVES, Json, domain_of, settings_for
 from tests.process.served import eventually
 from tests.protocol.handwritten import Running, served
 from tests.protocol.wire import Answer, wire
+from tests.shop.resources import shelves
 
 LIMIT = 4096  # bytes of a body
 PLACES = 3  # for running requests
-Writer = Annotated[Principal, require_scope("catalog:write")]
+Writer = Annotated[Principal, require_scope("shop:write")]
 
 router, later = APIRouter(), APIRouter()
 
@@ -154,7 +154,7 @@ BODIES = {"model": "number", "mapping": "x", "json": "x", "bytes": "x", "stream"
 def app(database_url: str) -> FastAPI:
     server = {"max_body_bytes": LIMIT, "body_timeout": 0.5, "max_concurrency": PLACES}
     settings = settings_for(database_url, security={"anonymous": "write"}, server=server)
-    app = create_app(settings, domain_of(replace(categories, extra=router)))
+    app = create_app(settings, domain_of(replace(shelves, extra=router)))
     app.include_router(later)
     return app
 
@@ -166,7 +166,7 @@ def running(app: FastAPI) -> Iterator[Running]:
 
 
 def post(running: Running, name: str, content: bytes, kind: str = "application/json") -> httpx2.Response:
-    path = f"/{name}" if name == "later" else f"{CATEGORIES}/{name}"
+    path = f"/{name}" if name == "later" else f"{SHELVES}/{name}"
     return running.api.post(path, content=content, headers={"content-type": kind})
 
 
@@ -180,7 +180,7 @@ def sent(running: Running, name: str, body: bytes, kind: str = "application/json
     """The answer to a chunked body, sent as it stands."""
     fields = f"Host: a\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
     with wire(running.port) as client:
-        client.send(f"POST {CATEGORIES}/{name} HTTP/1.1\r\n{fields}".encode() + body)
+        client.send(f"POST {SHELVES}/{name} HTTP/1.1\r\n{fields}".encode() + body)
         answer = client.answer()
     assert answer is not None
     return answer
@@ -264,7 +264,7 @@ def test_forms_have_known_fields_once_and_text_that_is_text(running: Running) ->
     for content in (b"name=%ff&tags=b", b"name=a%00&tags=b"):
         problem(post(running, "form", content, FORM), 400, "malformed_request")
     problem(post(running, "form", b'{"name": "a"}'), 415, "unsupported_media_type")
-    url = f"{CATEGORIES}/upload"
+    url = f"{SHELVES}/upload"
     good = running.api.post(url, files={"file": b"abc"}, data={"note": "n"})
     assert good.json() == [3, "n"]
     odd = running.api.post(url, files={"file": b"abc", "other": b"d"}, data={"note": "n\0"})
@@ -299,7 +299,7 @@ def test_more_errors_than_are_worth_naming_are_refused_as_one(running: Running) 
 def test_parameters_are_known_and_given_once(
     running: Running, path: str, parameters: set[str] | None
 ) -> None:
-    answer = running.api.get(f"{CATEGORIES}/{path}")
+    answer = running.api.get(f"{SHELVES}/{path}")
     if parameters is None:
         assert answer.status_code in {400, 404}
         return
@@ -308,19 +308,19 @@ def test_parameters_are_known_and_given_once(
 
 
 def test_lists_are_repeated_and_a_route_may_take_any_query(running: Running) -> None:
-    assert running.api.get(f"{CATEGORIES}/query?tag=a&tag=b").json() == [1, ["a", "b"]]
-    assert running.api.get(f"{CATEGORIES}/wanted?of=a&of=b").json() == {"word": "", "of": ["a", "b"]}
-    assert len(running.api.get(f"{CATEGORIES}/any?a=1&a=2&%ff=3").json()) == 3
-    problem(running.api.get(f"{CATEGORIES}/query?tag=%ff"), 400, "invalid_parameter")
+    assert running.api.get(f"{SHELVES}/query?tag=a&tag=b").json() == [1, ["a", "b"]]
+    assert running.api.get(f"{SHELVES}/wanted?of=a&of=b").json() == {"word": "", "of": ["a", "b"]}
+    assert len(running.api.get(f"{SHELVES}/any?a=1&a=2&%ff=3").json()) == 3
+    problem(running.api.get(f"{SHELVES}/query?tag=%ff"), 400, "invalid_parameter")
     problem(running.api.post("/later?x=1", json={"number": "1"}), 400, "invalid_parameter")
     assert running.api.post("/later?urgent=1", json={"number": "1"}).status_code == 200
-    problem(running.api.get(f"{CATEGORIES}/query%00"), 404, "not_found")
+    problem(running.api.get(f"{SHELVES}/query%00"), 404, "not_found")
     assert running.api.get("/health?x=1").status_code == 200
 
 
 def test_body_that_comes_when_every_place_is_taken_is_turned_away(running: Running) -> None:
-    head = f"POST {CATEGORIES}/model HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-    waiting = f"GET {CATEGORIES}/wait HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    head = f"POST {SHELVES}/model HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    waiting = f"GET {SHELVES}/wait HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     with ExitStack() as stack:
         late, *others = (stack.enter_context(wire(running.port)) for _ in range(1 + PLACES))
         late.send(f"{head}Content-Length: 15\r\n\r\n".encode())
@@ -336,7 +336,7 @@ def test_body_that_comes_when_every_place_is_taken_is_turned_away(running: Runni
 
 
 def test_who_asks_comes_before_what_is_asked(running: Running) -> None:
-    problem(running.api.post(f"{CATEGORIES}/administration?x=1", json={"y": 1}), 401, "unauthenticated")
+    problem(running.api.post(f"{SHELVES}/administration?x=1", json={"y": 1}), 401, "unauthenticated")
 
 
 UNREADABLE = {
@@ -382,11 +382,11 @@ def test_client_that_goes_away_within_its_body_is_no_error_of_anybody(
     before = _gone(name)
     with wire(running.port) as client:
         fields = f"Host: a\r\nContent-Type: {kind}\r\nContent-Length: 999\r\n\r\n"
-        client.send(f"POST {CATEGORIES}{name} HTTP/1.1\r\n{fields}".encode() + start)
+        client.send(f"POST {SHELVES}{name} HTTP/1.1\r\n{fields}".encode() + start)
     assert eventually(lambda: _gone(name) == before + 1)
     assert "request failed" not in caplog.text + capsys.readouterr().out
 
 
 def _gone(name: str) -> float:
-    labels = {"method": "POST", "path": f"{CATEGORIES}{name}", "status_code": "499", "app_name": "slipway"}
+    labels = {"method": "POST", "path": f"{SHELVES}{name}", "status_code": "499", "app_name": "slipway"}
     return REGISTRY.get_sample_value("http_requests_total", labels) or 0

@@ -10,15 +10,15 @@ import pytest
 from fastapi import APIRouter, HTTPException
 from starlette.exceptions import HTTPException as StarletteException
 
-from service.domains.catalog.resources import categories
 from service.main import create_app
 from service.security.access import require_scope
 from service.security.principals import Principal
-from tests.engine.api import CATEGORIES, Json, domain_of, settings_for
+from tests.engine.api import SHELVES, Json, domain_of, settings_for
 from tests.protocol.handwritten import Running, served
+from tests.shop.resources import shelves
 
 router = APIRouter()
-Reader = Annotated[Principal, require_scope("catalog:read")]
+Reader = Annotated[Principal, require_scope("shop:read")]
 
 ID = UUID(int=7)
 RAISED: dict[str, HTTPException] = {
@@ -56,13 +56,13 @@ async def any_status(status: int, _: Reader) -> None:
 @pytest.fixture(scope="module")
 def running(database_url: str) -> Iterator[Running]:
     settings = settings_for(database_url, security={"anonymous": "write"})
-    with served(create_app(settings, domain_of(replace(categories, extra=router)))) as running:
+    with served(create_app(settings, domain_of(replace(shelves, extra=router)))) as running:
         yield running
 
 
 def told(running: Running, name: str) -> tuple[int, Json, httpx2.Headers]:
     """The status, the problem and the headers that raising it leads to."""
-    answer = running.api.get(f"{CATEGORIES}/raise/{name}")
+    answer = running.api.get(f"{SHELVES}/raise/{name}")
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert problem["status"] == answer.status_code
@@ -117,11 +117,11 @@ def test_headers_are_kept_once_but_those_of_another_content(running: Running) ->
 
 def test_no_status_becomes_another(running: Running) -> None:
     for status in range(400, 600):
-        answer = running.api.get(f"{CATEGORIES}/status/{status}")
+        answer = running.api.get(f"{SHELVES}/status/{status}")
         assert (answer.status_code, answer.json()["detail"]) == (status, "why")
         assert answer.json()["code"]
-    assert running.api.get(f"{CATEGORIES}/raise/redirect").headers["location"] == "/elsewhere"
-    assert running.api.get(f"{CATEGORIES}/raise/unchanged").status_code == 304
+    assert running.api.get(f"{SHELVES}/raise/redirect").headers["location"] == "/elsewhere"
+    assert running.api.get(f"{SHELVES}/raise/unchanged").status_code == 304
 
 
 def test_exceptions_of_the_framework_keep_their_answers(running: Running) -> None:
@@ -131,10 +131,10 @@ def test_exceptions_of_the_framework_keep_their_answers(running: Running) -> Non
         "not_found",
         None,
     )
-    wrong = running.api.delete(f"{CATEGORIES}/raise/text")
+    wrong = running.api.delete(f"{SHELVES}/raise/text")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
     assert wrong.headers["allow"] == "GET, HEAD, OPTIONS"
-    options = running.api.options(f"{CATEGORIES}/raise/text")
+    options = running.api.options(f"{SHELVES}/raise/text")
     assert (options.status_code, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
-    value = running.api.get(f"{CATEGORIES}/status/many")
+    value = running.api.get(f"{SHELVES}/status/many")
     assert (value.status_code, value.json()["errors"][0]["parameter"]) == (400, "status")

@@ -12,7 +12,7 @@ import structlog
 from service.security.api_keys import last_use
 from service.security.api_keys.last_use import LastUse
 from tests.conftest import DatabaseFactory
-from tests.engine.api import PRODUCTS, Api, running
+from tests.engine.api import ARTICLES, Api, running
 
 USED = "SELECT count(*) FROM api_key WHERE last_used_at IS NOT NULL"
 END_ONE_THAT_WAITS = """
@@ -51,7 +51,7 @@ async def test_request_waits_for_no_lock_on_the_keys(url: str, beside: asyncpg.C
         async with beside.transaction():
             await beside.execute("LOCK TABLE api_key IN SHARE MODE")
             began = time.monotonic()
-            assert (await api.client.get(PRODUCTS)).status_code == 200
+            assert (await api.client.get(ARTICLES)).status_code == 200
             assert time.monotonic() - began < LONG_LIMITS["lock_timeout"] / 2
         await eventually(beside, 1)
 
@@ -69,12 +69,12 @@ async def test_server_that_takes_no_writes_keeps_its_connections(
         await api.database.pool.expire_connections()
         before = await backends(api)
         with structlog.testing.capture_logs() as lines:
-            assert (await api.client.get(PRODUCTS)).status_code == 200
+            assert (await api.client.get(ARTICLES)).status_code == 200
             async with asyncio.timeout(20):
                 while not _told(lines):  # noqa: ASYNC110  # a log tells nobody
                     await asyncio.sleep(0.1)
             await asyncio.sleep(2 * last_use.WRITE_SECONDS)
-            assert (await api.client.get(PRODUCTS)).status_code == 200
+            assert (await api.client.get(ARTICLES)).status_code == 200
         assert sorted(await backends(api)) == sorted(before)
     told = _told(lines)
     assert [line["event"] for line in told] == ["last use of keys cannot be written"], lines
@@ -86,7 +86,7 @@ async def test_use_is_written_at_the_end_of_the_process(
 ) -> None:
     monkeypatch.setattr("service.main.WRITE_SECONDS", 600)
     async with running(url) as api:
-        assert (await api.client.get(PRODUCTS)).status_code == 200
+        assert (await api.client.get(ARTICLES)).status_code == 200
         assert await beside.fetchval(USED) == 0
     assert await beside.fetchval(USED) == 1
 

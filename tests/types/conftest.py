@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, settings
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from service.domains import DOMAINS
 from tests.engine.api import Api, running
 from tests.services import Client
+from tests.shop import SHOP
 from tests.types.table import PROBES, create_table
 
 # Without shrinking: an example is small as it is, and each costs a dozen requests.
@@ -31,7 +31,7 @@ async def api(services: Client, worker: int) -> AsyncIterator[Api]:
     try:
         async with engine.begin() as connection:
             await connection.run_sync(create_table)
-        async with running(url, [PROBES], domains=DOMAINS) as api:
+        async with running(url, [PROBES], domains=[SHOP]) as api:
             yield api
     finally:
         await engine.dispose()

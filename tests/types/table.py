@@ -21,7 +21,7 @@ from service.resources.declaration import RestResource, Scopes
 from tests.shop.metadata import new_metadata
 
 NAME = "zz_probe"
-SCOPES = Scopes(read="catalog:read", write="catalog:write")
+SCOPES = Scopes(read="shop:read", write="shop:write")
 METADATA = new_metadata()
 Word = Annotated[str, StringConstraints(max_length=200)]
 

@@ -69,7 +69,7 @@ async def test_each_rule_says_what_it_wants(api: Api, body: Any, told: dict[str,
 
 
 async def test_a_missing_member_and_an_unknown_operation_are_named(api: Api) -> None:
-    refused = await api.client.post(f"{BASE}/categories", json={"name": ""})
+    refused = await api.client.post(f"{BASE}/shelves", json={"name": ""})
     messages = {error["pointer"]: error["message"] for error in refused.json()["errors"]}
     assert messages == {"/slug": "is required", "/name": "must have at least 1 character"}
     for operation in ({"op": "shake"}, {}):

@@ -38,23 +38,23 @@ async def test_what_is_accepted_and_shown_fits_the_schemas(api: Api, body: Json)
 
 
 @pytest.fixture(scope="module")
-async def category(api: Api) -> str:
-    return await api.category()
+async def shelf(api: Api) -> str:
+    return await api.shelf()
 
 
 @FEW
 @given(
     cents=st.integers(0, 999_999_999_999) | st.sampled_from([1999, 7, 435, 10**12 - 1]), as_text=st.booleans()
 )
-async def test_every_price_fits_the_schemas(api: Api, category: str, cents: int, *, as_text: bool) -> None:
+async def test_every_price_fits_the_schemas(api: Api, shelf: str, cents: int, *, as_text: bool) -> None:
     text = f"{cents // 100}.{cents % 100:02}"
     price = text if as_text else float(text)
-    body = {"sku": unique("PRICE"), "name": "Lamp", "price": price, "category_id": category}
-    made = await api.client.post(f"{BASE}/products", json=body)
+    body = {"sku": unique("PRICE"), "name": "Lamp", "price": price, "shelf_id": shelf}
+    made = await api.client.post(f"{BASE}/articles", json=body)
     assert made.status_code == 201, made.text
     assert made.json()["price"] == text
-    assert wrong(api, "ProductCreate", body) == []
-    assert wrong(api, "ProductRead", made.json()) == []
+    assert wrong(api, "ArticleCreate", body) == []
+    assert wrong(api, "ArticleRead", made.json()) == []
 
 
 @pytest.mark.parametrize(

@@ -129,12 +129,12 @@ def test_lists_of_an_issuer_may_be_words_too(env: Env) -> None:
         "issuer": "https://id.example",
         "audience": "slipway",
         "algorithms": "RS256,ES256",
-        "role_scopes": {"seller": "catalog:read, catalog:write"},
+        "role_scopes": {"seller": "shop:read, shop:write"},
     }
     env(**SAFE, SLIPWAY_SECURITY__ISSUERS=json.dumps([issuer]))
     (found,) = load().security.issuers
     assert found.algorithms == ("RS256", "ES256")
-    assert found.role_scopes == {"seller": ("catalog:read", "catalog:write")}
+    assert found.role_scopes == {"seller": ("shop:read", "shop:write")}
 
 
 @pytest.mark.parametrize("source", ["environment", "file", "dotenv"])

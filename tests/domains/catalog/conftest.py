@@ -1,5 +1,37 @@
-"""Categories and products, as in the tests of the API."""
+"""Clients of the catalogue, categories and products."""
 
-from tests.api.conftest import category, new_product
+from collections.abc import Callable
+from typing import Any
 
-__all__ = ["category", "new_product"]
+import pytest
+from httpx2 import AsyncClient
+
+from tests.api.conftest import Json, MakeClient, unique
+
+
+@pytest.fixture(scope="session")
+async def client(client_with: MakeClient) -> AsyncClient:
+    """A client that may read and write the catalogue."""
+    return await client_with("catalog:read", "catalog:write")
+
+
+@pytest.fixture(scope="session")
+async def category(client: AsyncClient) -> Json:
+    """A category for products."""
+    answer = await client.post(
+        "/api/v1/categories", json={"slug": unique("shared").lower(), "name": "Shared"}
+    )
+    assert answer.status_code == 201, answer.text
+    made: Json = answer.json()
+    return made
+
+
+@pytest.fixture
+def new_product(category: Json) -> Callable[..., Json]:
+    """The body of a product that can be created, with the changes given."""
+
+    def make(**changes: Any) -> Json:
+        body = {"sku": unique("SKU"), "name": "Lamp", "price": "12.50", "category_id": category["id"]}
+        return {**body, **changes}
+
+    return make

@@ -6,9 +6,11 @@ from typing import Any, Protocol
 
 import pytest
 
+from service.domains import DOMAINS
 from service.migrations import runner
 from tests.isolation import forget_settings, log_plainly
 from tests.services import Client, ServersProcess
+from tests.shop import SHOP
 from tests.shop.tables import migrating_with_shop
 
 SERVERS = pytest.StashKey[ServersProcess]()
@@ -99,3 +101,10 @@ def fresh_database(services: Client, worker: int, _numbers: Callable[[], int]) -
 def shop_migrates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Migrations that run in this process create the tables of the shop too."""
     monkeypatch.setattr(runner, "_run", migrating_with_shop(runner._run))
+
+
+@pytest.fixture
+def shop_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that run in this process have the shop among their domains."""
+    for module in ("importing", "seed"):
+        monkeypatch.setattr(f"service.cli.{module}.DOMAINS", (*DOMAINS, SHOP))

@@ -13,6 +13,7 @@ from service.config import Settings
 from service.main import create_app
 from service.security.access import require_scope
 from service.security.principals import Principal
+from tests.shop import SHOP
 
 Json = dict[str, Any]
 PROBLEM = "application/problem+json"
@@ -20,7 +21,9 @@ PROBLEM = "application/problem+json"
 
 @pytest.fixture(scope="module")
 def document() -> Json:
-    made: Json = create_app(Settings(app={"environment": "test"}, redis={"enabled": False})).openapi()
+    made: Json = create_app(
+        Settings(app={"environment": "test"}, redis={"enabled": False}), (SHOP,)
+    ).openapi()
     return made
 
 
@@ -97,7 +100,7 @@ def test_every_parameter_and_field_is_described(document: Json) -> None:
 
 def test_optional_parameters_of_hand_written_routes_are_plain() -> None:
     """Generators drop operations with an `anyOf` in a header."""
-    app = create_app(Settings(app={"environment": "test"}, redis={"enabled": False}))
+    app = create_app(Settings(app={"environment": "test"}, redis={"enabled": False}), (SHOP,))
 
     @app.get("/api/v1/echo", tags=["odd-ones"])
     async def echo(
@@ -126,7 +129,7 @@ def test_an_open_operation_says_so(anonymous: str, open_: set[str]) -> None:
         "redis": {"enabled": False},
         "security": {"anonymous": anonymous},
     }
-    document = create_app(Settings.model_validate(settings)).openapi()
+    document = create_app(Settings.model_validate(settings), (SHOP,)).openapi()
     articles = document["paths"]["/api/v1/articles"]
     assert {method for method, operation in articles.items() if {} in operation["security"]} == open_
     assert {} not in document["paths"]["/api/v1/keys"]["get"]["security"]

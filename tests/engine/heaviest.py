@@ -18,7 +18,7 @@ from tests.shop.resources import articles, shelves
 
 MEGABYTE = 2**20 - 1024  # the largest body, nearly
 MOST = 1000  # operations of a bulk request
-NOBODY, SHELF, PRODUCT = (str(UUID(int=number, version=4)) for number in (1, 2, 3))
+NOBODY, SHELF, ARTICLE = (str(UUID(int=number, version=4)) for number in (1, 2, 3))
 TAKEN = "TAKEN-SKU"
 
 JSON = {"Content-Type": "application/json"}
@@ -230,10 +230,10 @@ KEYS = "/api/v1/keys"
 HEAVIEST: dict[str, list[Heavy]] = dict(
     (
         *_of_resource(SHELVES, "shelf", "shelves", SHELF),
-        *_of_resource(ARTICLES, "article", "articles", PRODUCT),
+        *_of_resource(ARTICLES, "article", "articles", ARTICLE),
         _lists("list_shelves", SHELVES, LISTS),
-        _lists("list_tests_articles", ARTICLES, PRODUCT_LISTS),
-        _lists("list_tests_articles_of_shelf", f"{SHELVES}/{SHELF}/articles", PRODUCT_LISTS),
+        _lists("list_articles", ARTICLES, PRODUCT_LISTS),
+        _lists("list_articles_of_shelf", f"{SHELVES}/{SHELF}/articles", PRODUCT_LISTS),
         _bulks("bulk_change_shelves", SHELVES, BULKS),
         _bulks("bulk_change_articles", ARTICLES, PRODUCT_BULKS),
         ("summarise_shelf", [Heavy("own", "GET", f"{SHELVES}/{SHELF}/summary", (200,), 5)]),

@@ -18,13 +18,13 @@ from service.resources.requests.parameters import Query
 from tests.engine.api import ARTICLES, SCOPES, SHELVES, Api, running
 from tests.engine.heaviest import (
     ANY,
+    ARTICLE,
     BODIES,
     HEAVIEST,
     HEAVY,
     JSON,
     MERGE_PATCH,
     MOST,
-    PRODUCT,
     SHELF,
     TAKEN,
     Heavy,
@@ -63,8 +63,8 @@ async def _fill(api: Api) -> None:
     many = [{"op": "create", "item": {**article, "sku": f"HEAVY-{number}"}} for number in range(MOST)]
     for method, path, headers, content in (
         ("PUT", f"{SHELVES}/{SHELF}", JSON | new, json.dumps(shelf)),
-        ("PUT", f"{ARTICLES}/{PRODUCT}", JSON | new, json.dumps({**article, "sku": TAKEN, "tags": tags})),
-        ("PATCH", f"{ARTICLES}/{PRODUCT}", MERGE_PATCH | ANY, BODIES["deep document"]),
+        ("PUT", f"{ARTICLES}/{ARTICLE}", JSON | new, json.dumps({**article, "sku": TAKEN, "tags": tags})),
+        ("PATCH", f"{ARTICLES}/{ARTICLE}", MERGE_PATCH | ANY, BODIES["deep document"]),
         ("POST", f"{ARTICLES}/bulk", JSON, operations(*many)),
     ):
         answer = await api.client.request(method, path, headers=headers, content=content.encode())

@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 from service.cli import application
 from tests.conftest import DatabaseFactory
 from tests.engine.api import ARTICLES, Api, Json, running, unique
-from tests.process.served import COMMAND_SECONDS, SECRET_KEY, SLIPWAY, environment
+from tests.process.served import COMMAND_SECONDS, SECRET_KEY, environment
+from tests.shop.door import PROGRAM
 
 SHELF = "0190aaaa-0000-7000-8000-000000000001"
 Run = Callable[..., Result]
@@ -26,7 +27,7 @@ def url(fresh_database: DatabaseFactory) -> str:
 
 
 @pytest.fixture
-def run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop_commands: None) -> Run:
     """Runs a command in this process: a process for each costs more than the command."""
     monkeypatch.setattr("service.observability.logs.configure", lambda *_: None)
     monkeypatch.chdir(tmp_path)
@@ -184,7 +185,7 @@ def test_progress_is_told_by_batches(stocked: Run, tmp_path: Path) -> None:
 def test_standard_input_of_a_process(url: str, stocked: Run, tmp_path: Path) -> None:
     def piped(text: str) -> tuple[int, str]:
         done = subprocess.run(
-            [SLIPWAY, "import", "articles", "-"],
+            [*PROGRAM, "import", "articles", "-"],
             env=environment(database__url=url, security__secret_key=SECRET_KEY, redis__enabled="false"),
             cwd=tmp_path,
             input=text,

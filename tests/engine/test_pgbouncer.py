@@ -14,6 +14,7 @@ from tests.api.conftest import unique
 from tests.asgi import lifespan
 from tests.bouncer import bounced, needs_pgbouncer
 from tests.conftest import DatabaseFactory
+from tests.shop import SHOP
 
 pytestmark = needs_pgbouncer
 
@@ -35,7 +36,7 @@ async def client(bouncer_url: str, redis_url: str) -> AsyncIterator[AsyncClient]
             "logging": {"access": False},
         }
     )
-    app = create_app(settings)
+    app = create_app(settings, (SHOP,))
     async with lifespan(app):
         async with app.state.database.session() as session:
             _, key = await create_key(session, name="bounced", scopes=["admin"])

@@ -19,6 +19,7 @@ from service.main import create_app
 from service.security.api_keys.commands import create_key
 from tests.asgi import lifespan
 from tests.faults.proxy import Endpoint, Proxy
+from tests.shop import SHOP
 
 ACQUIRE_SECONDS = 1.0  # of those whose answer must not depend on how busy the machine is
 SMALL: dict[str, Any] = {"pool_max": 2, "session_pool": 1, "acquire_timeout": 0.25, "lock_timeout": 0.5}
@@ -38,7 +39,7 @@ def _settings(url: str, **database: object) -> Settings:
 @pytest.fixture
 async def small(database_url: str) -> AsyncIterator[tuple[FastAPI, AsyncClient]]:
     """An application with few connections, and a client that may do everything."""
-    app = create_app(_settings(database_url))
+    app = create_app(_settings(database_url), (SHOP,))
     async with lifespan(app):
         async with app.state.database.session() as session:
             _, key = await create_key(session, name="trouble", scopes=["admin"])
@@ -114,7 +115,7 @@ async def slow(database_url: str, request: pytest.FixtureRequest) -> AsyncIterat
 
 async def test_process_is_not_ready_before_its_connections_are(database_url: str) -> None:
     async with far(database_url, SMALL["acquire_timeout"]) as url:
-        app = create_app(_settings(url, pool_min=2))
+        app = create_app(_settings(url, pool_min=2), (SHOP,))
         async with lifespan(app), asyncio.timeout(60):
             while not await app.state.health.ready():  # noqa: ASYNC110  # it is polled, as by a kubelet
                 await asyncio.sleep(0.02)

@@ -48,8 +48,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_ur
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
-    """Runs a command of `slipway` inside this process, which saves the seconds that a new one takes to start."""
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop_commands: None) -> Iterator[Command]:
+    """Runs a command of `slipway` inside this process, with the shop; that saves the seconds of a start."""
     monkeypatch.chdir(tmp_path)
     handlers, level = logging.root.handlers[:], logging.root.level
     runner = CliRunner()

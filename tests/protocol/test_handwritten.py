@@ -359,7 +359,7 @@ def test_stranger_is_not_asked_to_send_the_body(running: Running) -> None:
         fields = (
             "Host: a\r\nContent-Type: application/json\r\nContent-Length: 64\r\nExpect: 100-continue\r\n\r\n"
         )
-        client.send(f"POST {CATEGORIES}/administration HTTP/1.1\r\n{fields}".encode())
+        client.send(f"POST {SHELVES}/administration HTTP/1.1\r\n{fields}".encode())
         answer = client.answer()
     assert answer is not None
     assert answer.status == 401
@@ -368,7 +368,7 @@ def test_stranger_is_not_asked_to_send_the_body(running: Running) -> None:
 def test_head_with_a_body_that_does_not_come_is_refused_in_time(running: Running) -> None:
     with wire(running.port) as client:
         fields = "Host: a\r\nContent-Length: 64\r\n\r\n"
-        client.send(f"HEAD {CATEGORIES}/content HTTP/1.1\r\n{fields}".encode() + b"a")
+        client.send(f"HEAD {SHELVES}/content HTTP/1.1\r\n{fields}".encode() + b"a")
         answer = client.answer(head=True)
     assert answer is not None
     assert answer.status == 408

@@ -9,13 +9,13 @@ from pydantic import BaseModel, Field
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from service.http.handwritten import ALWAYS, SessionDep, plain_request, responses_of
+from service.http.handwritten import ALWAYS, SessionDep, answers_json, responses_of
 from service.http.problems import NotFound
 from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.shop.models import Article, ArticleStatus, Shelf
 
-router = APIRouter(prefix="/shelves", tags=["shelves"], dependencies=[Depends(plain_request)])
+router = APIRouter(prefix="/shelves", tags=["shelves"], dependencies=[Depends(answers_json)])
 
 
 class ShelfSummary(BaseModel):

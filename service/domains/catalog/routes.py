@@ -10,12 +10,12 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from service.domains.catalog.models import Category, Product, ProductStatus
-from service.http.handwritten import ALWAYS, SessionDep, plain_request, responses_of
+from service.http.handwritten import ALWAYS, SessionDep, answers_json, responses_of
 from service.http.problems import NotFound
 from service.security.access import require_scope
 from service.security.principals import Principal
 
-router = APIRouter(prefix="/categories", tags=["categories"], dependencies=[Depends(plain_request)])
+router = APIRouter(prefix="/categories", tags=["categories"], dependencies=[Depends(answers_json)])
 
 
 class CategorySummary(BaseModel):

@@ -22,6 +22,11 @@ class MediaType:
     parameters: Sequence[tuple[str, str]]
 
     @property
+    def is_json(self) -> bool:
+        """Whether the type is JSON, or based on it (RFC 6839, 3.1)."""
+        return self.name == "application/json" or self.name.endswith("+json")
+
+    @property
     def is_utf_8(self) -> bool:
         """Whether every `charset` is UTF-8, or there is none. All other parameters are ignored."""
         return all(value.lower() == "utf-8" for name, value in self.parameters if name == "charset")

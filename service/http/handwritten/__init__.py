@@ -5,9 +5,9 @@ The principal comes from `service.security.access`: `Annotated[Principal, requir
 
 from service.http.content.body import read_body
 from service.http.content.schemas import INTEGRAL, Input, Output
+from service.http.handwritten.opt_outs import answers_json, any_body, any_query
 from service.http.handwritten.session import SessionDep
 from service.http.handwritten.settings import SettingsDep
-from service.http.handwritten.strictness import any_body, any_query, plain_request
 from service.http.openapi import ALWAYS, WITH_BODY, body_of, responses_of
 
 __all__ = [
@@ -18,10 +18,10 @@ __all__ = [
     "Output",
     "SessionDep",
     "SettingsDep",
+    "answers_json",
     "any_body",
     "any_query",
     "body_of",
-    "plain_request",
     "read_body",
     "responses_of",
 ]

@@ -8,7 +8,7 @@ from starlette.types import Message, Receive, Scope, Send
 from service import clock
 from service.database import DatabaseUnavailableError
 from service.http import problems
-from service.http.handwritten.bodies import BodyCheck
+from service.http.handwritten.arriving_body import BodyCheck
 from service.http.middleware.cors import RawHeaders
 from service.http.middleware.public_path import own_path
 from service.http.middleware.response_headers import edge_headers

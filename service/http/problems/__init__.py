@@ -1,14 +1,12 @@
 """Problem details (RFC 9457): the classes, and how exceptions become one of them."""
 
+from service.http.problems.base import MEDIA_TYPE, MOST_ERRORS, FieldError, Problem, pointer
 from service.http.problems.catalogue import (
-    MEDIA_TYPE,
-    MOST_ERRORS,
     BodyTooLarge,
     Busy,
     Conflict,
     Duplicate,
     ExpectationFailed,
-    FieldError,
     Forbidden,
     HeadersTooLarge,
     InternalError,
@@ -26,7 +24,6 @@ from service.http.problems.catalogue import (
     Overtime,
     PreconditionFailed,
     PreconditionRequired,
-    Problem,
     RequestTimeout,
     StillRunning,
     TargetTooLong,
@@ -37,7 +34,6 @@ from service.http.problems.catalogue import (
     UnsupportedMediaType,
     ValidationFailed,
     catalogue,
-    pointer,
 )
 
 __all__ = [

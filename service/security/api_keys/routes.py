@@ -14,8 +14,8 @@ from service.http.handwritten import (
     Input,
     Output,
     SessionDep,
+    answers_json,
     body_of,
-    plain_request,
     read_body,
     responses_of,
 )
@@ -27,7 +27,7 @@ from service.security.principals import ADMIN, Principal
 from service.security.scope_names import SCOPE, describe_unknown, similar_scopes
 
 TAG = {"name": "keys", "description": "API keys, for administrators."}
-router = APIRouter(prefix="/keys", tags=[TAG["name"]], dependencies=[Depends(plain_request)])
+router = APIRouter(prefix="/keys", tags=[TAG["name"]], dependencies=[Depends(answers_json)])
 
 Admin = Annotated[Principal, require_scope(ADMIN)]
 Scope = Annotated[str, Field(pattern=SCOPE.pattern)]

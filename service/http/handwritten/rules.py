@@ -1,39 +1,25 @@
-"""Hand-written routes are as strict as generated ones on queries, bodies and media types.
+"""What a hand-written route accepts, read from its signature.
 
-What FastAPI allows is checked before its own validation: unknown and repeated parameters and members, and content of
-another media type. A route opts out with `any_query` or `any_body`.
+What FastAPI allows beyond that is refused before its own validation: unknown and repeated parameters and members, and
+content of another media type. A route opts out with `any_query` or `any_body`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
-from urllib.parse import parse_qsl
 
-from fastapi import Request, params
+from fastapi import params
 from fastapi.dependencies.models import Dependant
 from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
-from service.http.content.negotiation import require_acceptable
-from service.http.handwritten.idempotency import HEADER, refuse_key
+from service.http.handwritten.idempotency import HEADER
+from service.http.handwritten.opt_outs import any_body, any_query
 from service.http.middleware.state import route_of
-from service.http.problems import FieldError, InvalidParameter, NotFound
 
-MAX_PARAMETERS = 100
 _KEPT = "slipway_rules"
 _LISTS = {list, set, frozenset, tuple, Sequence}
-
-
-async def any_query() -> None:
-    """A dependency that allows any query: the route parses all parameters itself, repeated ones included."""
-
-
-async def any_body() -> None:
-    """A dependency that allows any body: the route needs the raw bytes, such as a signed webhook.
-
-    The limits on size and time still apply.
-    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,43 +113,3 @@ def _repeats(annotation: Any) -> bool:
     if origin is Annotated:
         return _repeats(get_args(annotation)[0])
     return (origin or annotation) in _LISTS
-
-
-def check_key(request: Request, rules: Rules) -> None:
-    """Raise `KeyNotSupported` for an Idempotency-Key that the route does not declare and so would ignore."""
-    if not rules.takes_key:
-        refuse_key(request)
-
-
-def check_query(request: Request, rules: Rules) -> None:
-    """Raise `InvalidParameter` for unknown or repeated parameters and for values with NUL or that are not UTF-8; and
-    `NotFound` for a NUL in the path."""
-    if "\x00" in request.scope["path"]:
-        raise NotFound
-    if rules.query is None or not request.scope["query_string"]:
-        return
-    given = _pairs(request.scope["query_string"])
-    names = [name for name, _ in given]
-    wrong = {name: "There is no such parameter." for name in names if name not in rules.query}
-    for name, value in given:
-        if name in rules.query and not rules.query[name] and names.count(name) > 1:
-            wrong[name] = "The parameter is given twice."
-        elif "\x00" in value:
-            wrong.setdefault(name, "The value must not have a NUL character.")
-    if wrong:
-        errors = [FieldError(message, parameter=name[:100]) for name, message in sorted(wrong.items())]
-        raise InvalidParameter(errors=errors)
-
-
-def _pairs(raw: bytes) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
-        )
-    except ValueError:
-        raise InvalidParameter("The query is not UTF-8, or has too many parameters.") from None
-
-
-async def plain_request(request: Request) -> None:
-    """The dependency of hand-written routes that answer in JSON. Raises `NotAcceptable`."""
-    require_acceptable(request, "application/json")

@@ -46,4 +46,4 @@ version = expect(f"{ADMIN}/version", 200)
 refusal = expect(f"{PUBLIC}/api/v1/keys", 400, 401)
 if refusal.get("code") is None:
     sys.exit(f"failed: a refusal without a code: {refusal}")
-say(f"version {version['version']}, database at revision {version['migration_head']}, {ready['status']}")
+say(f"version {version['version']}, database at {ready['checks']['database']['detail']}, {ready['status']}")

@@ -1,5 +1,6 @@
 """`slipway migrate`: bring the database schema up to date, or check it."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -7,22 +8,33 @@ import typer
 from service.cli.command_settings import load_settings
 from service.cli.errors import CommandError, Exit
 from service.cli.runtime import exit_with_message, run
-from service.config import Environment, Settings
-from service.migrations import rendering, revisions, runner
+from service.config import Environment
+from service.migrations import branches, rendering, revisions, runner
+from service.migrations.branches import CHASSIS, DOMAINS
+from service.migrations.revisions import Position
 
 EMPTY = "none"
-Start = Annotated[
+To = Annotated[
     str,
+    typer.Option(
+        metavar="REVISION",
+        help="Stop at this revision. A revision of the chassis leaves the domains where they are; before a revision of "
+        "the domains, the chassis goes to its head.",
+    ),
+]
+Start = Annotated[
+    list[str] | None,
     typer.Option(
         "--from",
         metavar="REVISION",
-        help="With --sql: start at this revision without connecting; `none` is an empty database.",
+        help="With --sql: start at this revision without connecting; `none` is an empty database. Repeat it for the "
+        "domains; without, the database is from before there were two branches.",
     ),
 ]
 Wait = Annotated[
     float,
     typer.Option(
-        min=0, max=3600, help="Seconds to wait for the database and its locks, or with --check for the head."
+        min=0, max=3600, help="Seconds to wait for the database and its locks, or with --check for the heads."
     ),
 ]
 
@@ -30,21 +42,22 @@ Wait = Annotated[
 @exit_with_message
 def migrate(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail unless the database is at the head.")
+        bool, typer.Option("--check", help="Change nothing; fail unless the database is at the heads.")
     ] = False,
     sql: Annotated[
         bool, typer.Option("--sql", help="Change nothing; print the SQL as a script for psql.")
     ] = False,
-    to: Annotated[str, typer.Option(metavar="REVISION", help="Stop at this revision.")] = "head",
-    from_: Start = "",
+    to: To = "head",
+    from_: Start = None,
     wait: Wait = 0,
 ) -> None:
-    """Migrate the database to the schema of this version. Does nothing if it is already there.
+    """Migrate the database to the schema of this version: first the chassis, then the domains. Does nothing if it is
+    already there.
 
-    Refuses a database whose encoding is not UTF8, and migrations with two heads or a duplicate revision id.
+    Refuses a database whose encoding is not UTF8, a branch with two heads, and a duplicate revision id.
 
     Exit codes: 0 done, 2 unknown revision, 3 wrong settings, 4 database unreachable, 6 migration failed or refused,
-    7 not at the head.
+    7 not at the heads.
     """
     if from_ and not sql:
         raise CommandError("--from needs --sql", Exit.USAGE)
@@ -52,20 +65,30 @@ def migrate(
         raise CommandError("--from does not connect to a database: omit --wait", Exit.USAGE)
     if check and (sql or to != "head"):
         raise CommandError("--check cannot be combined with --sql or --to", Exit.USAGE)
-    revisions.revisions()  # refuse contradictory migrations before connecting
+    branches.scripts()  # refuse contradictory migrations before connecting
+    start, target = _start(from_ or []), revisions.target(to)
     # Without a connection, no password is needed.
-    settings = load_settings(**({"app": {"environment": Environment.TEST}} if from_ else {}))
+    settings = load_settings(**({"app": {"environment": Environment.TEST}} if start else {}))
     if check:
         typer.echo(f"the database is at revision {run(runner.check(settings, wait=wait))}")
     elif sql:
-        typer.echo(_script(settings, from_, revisions.known(to), wait), nl=False)
+        before = start or run(runner.position_of(settings, wait=wait))
+        typer.echo(rendering.script(settings, before=before, target=target), nl=False)
     else:
         done = run(runner.upgrade(settings, to=to, wait=wait))
         typer.echo(f"{'migrated to' if done.changed else 'already at'} revision {done.after}")
 
 
-def _script(settings: Settings, before: str, target: str, wait: float) -> str:
-    if before == EMPTY:
-        return rendering.script(settings, before=None, target=target)
-    start = revisions.known(before) if before else run(runner.revision_of(settings, wait=wait))
-    return rendering.script(settings, before=start, target=target)
+def _start(given: Sequence[str]) -> Position | None:
+    """Return where `--from` says that the database is; None if it does not say."""
+    if not given:
+        return None
+    if list(given) == [EMPTY]:
+        return Position(recorded=False)
+    named = {revisions.branch_of(revision): revision for revision in given}
+    if CHASSIS not in named or len(named) < len(given):
+        raise CommandError(
+            "--from takes `none`, or a revision of the chassis and then one of the domains", Exit.USAGE
+        )
+    chassis, domains = named[CHASSIS], named.get(DOMAINS)
+    return revisions.found(chassis, domains, recorded=domains is not None)

@@ -10,7 +10,7 @@ from service.health.admin_port import create_admin_app
 from service.http.server.run import Applications
 from service.http.server.run import serve as serve_both
 from service.main import create_app
-from service.migrations import revisions
+from service.migrations import branches
 from service.observability import logs
 
 
@@ -27,7 +27,7 @@ def run_server(settings: Settings) -> None:
     """Serve until a signal arrives, in this process or in as many workers as configured. Raises `PortTakenError`
     or `ScriptsError`."""
     logs.configure(settings.logging)
-    revisions.revisions()  # here, so that workers do not fail one by one
+    branches.scripts()  # here, so that workers do not fail one by one
     if settings.server.workers > 1:
         from service.http.server import workers  # noqa: PLC0415  # gunicorn is needed for several workers only
 

@@ -13,7 +13,7 @@ from service import __version__
 from service.health.probes import Health
 from service.http.handwritten import any_query, responses_of
 from service.http.problems import Unavailable
-from service.migrations import revisions
+from service.migrations import branches
 
 READY, NOT_READY = 200, 503
 
@@ -51,8 +51,10 @@ def create_admin_app(health: Health, *, metrics: bool) -> Starlette:
         state = "draining" if health.draining else "ready" if is_ready else "not ready"
         return JSONResponse({"status": state, "checks": checks}, READY if is_ready else NOT_READY)
 
+    heads = {branch.name: branches.head(branch) for branch in branches.BRANCHES}
+
     async def version(_: Request) -> Response:
-        return JSONResponse({"version": __version__, "migration_head": revisions.head()})
+        return JSONResponse({"version": __version__, "migration_heads": heads})
 
     routes = [
         Route("/livez", live),

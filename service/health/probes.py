@@ -103,7 +103,7 @@ async def _database(database: Database, schema: Schema) -> Check:
     migration_pending.set(state.pending)
     if state.unfit:
         return Check(ok=False, critical=True, answered=True, detail=state.unfit)
-    detail = f"revision {state.revision}" if database.warm else "connections are being opened"
+    detail = f"revision {state.at}" if database.warm else "connections are being opened"
     return Check(ok=database.warm, critical=True, answered=True, detail=detail)
 
 

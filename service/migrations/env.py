@@ -13,6 +13,10 @@ if context.is_offline_mode():
 else:
     where = {"connection": context.config.attributes["connection"]}
 context.configure(
-    **where, target_metadata=Table.metadata, transaction_per_migration=True, compare_server_default=False
+    **where,
+    version_table=context.config.attributes["branch"].table,
+    target_metadata=Table.metadata,
+    transaction_per_migration=True,
+    compare_server_default=False,
 )
 context.run_migrations()

@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 log = structlog.get_logger(__name__)
 
-# Each row is a statement that is missing: what the role lacks of its due, and what it has beyond it. Of two tables its
-# due is to read them: only migrations write the revision, and triggers write the history with the rights of the owner.
+# Each row is a statement to run: a grant that the role lacks, or the revocation of one too many. Three tables it may
+# only read: migrations write the revisions, and triggers write the history with the owner's rights.
 PENDING = """
 WITH role AS (
   SELECT r.oid, r.rolname AS name, n.oid AS schema_oid, n.nspname AS schema
@@ -16,7 +16,8 @@ WITH role AS (
   SELECT c.oid, format('%I.%I', role.schema, c.relname) AS name, role.name AS role,
     CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
     CASE WHEN c.relkind = 'S' THEN ARRAY['USAGE']
-         WHEN c.relkind IN ('v', 'm') OR c.relname IN ('alembic_version', 'row_history') THEN ARRAY['SELECT']
+         WHEN c.relkind IN ('v', 'm') THEN ARRAY['SELECT']
+         WHEN c.relname IN ('alembic_version', 'alembic_version_domains', 'row_history') THEN ARRAY['SELECT']
          ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'] END AS due
   FROM role JOIN pg_class c ON c.relnamespace = role.schema_oid
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND pg_has_role(c.relowner, 'USAGE')

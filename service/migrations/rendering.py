@@ -1,4 +1,4 @@
-"""Migrations as SQL, for whoever reads them before they run, or runs them by hand. Nothing here needs a database."""
+"""Migrations as SQL for psql. Needs no database."""
 
 from io import StringIO
 
@@ -7,8 +7,12 @@ from alembic import command
 from service import __version__
 from service.config import Settings
 from service.migrations import encoding, grants
-from service.migrations.revisions import reached, revisions
-from service.migrations.runner import LOCK, configuration
+from service.migrations.branches import CHASSIS, DOMAINS, Branch, known
+from service.migrations.connection import LOCK
+from service.migrations.revisions import Position, is_known, steps
+from service.migrations.runner import configuration
+from service.migrations.version_tables import recording
+from service.models.sql_identifiers import literal
 
 HEAD = """\
 -- slipway {version}: from revision {before} to {after}. For psql, as the role that owns the tables.
@@ -21,53 +25,74 @@ DO $$ BEGIN
   IF {encoding} <> '{needed}' THEN
     RAISE EXCEPTION 'the database''s encoding is %, but {needed} is needed', {encoding};
   END IF;
+{refusals}END $$;
+
+{recording}"""
+REFUSE = """\
   IF {elsewhere} THEN
     RAISE EXCEPTION 'the database is not at revision {before}';
   END IF;
-END $$;
-
 """
-EMPTY = "to_regclass('alembic_version') IS NOT NULL"
-AT = "(SELECT version_num FROM alembic_version) IS DISTINCT FROM '{before}'"
+# PL/pgSQL plans a condition when it gets there: the table may be missing.
+UNLESS_MISSING = "to_regclass('{table}') IS NULL THEN\n    NULL;\n  ELSIF {elsewhere}"
+EMPTY = "to_regclass('{table}') IS NOT NULL"
+AT = "(SELECT version_num FROM {table}) IS DISTINCT FROM {revision}"
 TAIL = "SELECT pg_advisory_unlock({lock});\n"
 
 
-def script(settings: Settings, *, before: str | None, target: str) -> str:
-    """What `upgrade` would run on a database at `before` (None: an empty one), as a script for psql.
+def script(settings: Settings, *, before: Position, target: Position) -> str:
+    """What `upgrade` would run on a database at `before`, as a script for psql.
 
-    It stops at the first error, and before anything is done when the database is at another revision. Raises
+    It stops at the first error, and before anything is done when the database is at other revisions. Raises
     `BackwardsError`.
     """
-    known, role = revisions(), settings.database.app_role
-    if reached(before, target) and not (role and before in known):
+    missing, role = steps(before, target), settings.database.app_role
+    if not missing and before.recorded and not (role and is_known(before)):
         return f"-- slipway {__version__}: the database is at revision {before}, there is nothing to do.\n"
     values = {
         "version": __version__,
-        "before": before or "none",
-        "after": target,
+        "before": before,
+        "after": before.after(missing),
         "lock": LOCK,
         "lock_timeout": round(settings.database.migration_lock_timeout * 1000),
         "encoding": encoding.QUERY,
         "needed": encoding.NEEDED,
-        "elsewhere": AT.format(before=before) if before else EMPTY,
+        "refusals": _refusals(before),
+        "recording": "".join(f"{statement};\n\n" for statement in ("BEGIN", *recording(before), "COMMIT")),
     }
-    steps = known[known.index(before) + 1 if before else 0 : known.index(target) + 1]
     return "".join(
         [
             HEAD.format(**values),
-            *(statements(step) for step in steps),
+            *(
+                statements(branch, revision)
+                for branch, revisions in missing.items()
+                for revision in revisions
+            ),
             grants.script(role) if role else "",
             TAIL.format(**values),
         ]
     )
 
 
-def statements(revision: str) -> str:
+def _refusals(before: Position) -> str:
+    """What stops the script at a database that is elsewhere."""
+    table, revision = DOMAINS.table, "NULL" if before.domains is None else literal(before.domains)
+    domains = AT.format(table=table, revision=revision)
+    if not before.recorded:
+        domains = UNLESS_MISSING.format(table=table, elsewhere=domains)
+    chassis = AT if before.chassis else EMPTY
+    chassis = chassis.format(table=CHASSIS.table, revision=literal(before.chassis or ""))
+    return "".join(REFUSE.format(elsewhere=elsewhere, before=before) for elsewhere in (chassis, domains))
+
+
+def statements(branch: Branch, revision: str) -> str:
     """The SQL of one revision, with its transaction and the note of the revision."""
-    known = revisions()
-    at = known.index(revision)
+    line = known(branch)
+    at = line.index(revision)
     buffer = StringIO()
     command.upgrade(
-        configuration(output_buffer=buffer), f"{known[at - 1] if at else 'base'}:{revision}", sql=True
+        configuration(branch, output_buffer=buffer), f"{line[at - 1] if at else 'base'}:{revision}", sql=True
     )
-    return buffer.getvalue()
+    # The script has made this table already: its absence means a database from before the branches.
+    made = f"CREATE TABLE {DOMAINS.table} "
+    return buffer.getvalue().replace(made, made.replace("TABLE", "TABLE IF NOT EXISTS"), 1)

@@ -1,120 +1,132 @@
-"""The revisions that this version was built with, without Alembic: a process that serves needs nothing else of it."""
+"""Where a database is on the two branches of migrations, and what that means for this version."""
 
-import ast
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, takewhile
 
-from service.migrations.errors import BackwardsError, ScriptsError, UnknownRevisionError
-
-LOCATION = Path(__file__).parent
+from service.migrations.branches import BRANCHES, CHASSIS, DOMAINS, Branch, head, known, scripts
+from service.migrations.errors import BackwardsError, UnknownRevisionError
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
-    """One file of `versions`: its revision, and the revision it follows (None: it is the first)."""
+class Position:
+    """The revisions of a database, one for each branch; None: no revision of the branch has run.
 
-    file: str
-    revision: str
-    follows: str | None
-
-
-@cache
-def revisions() -> tuple[str, ...]:
-    """Return all revisions of this version, oldest first. Raises `ScriptsError` unless they form a single line."""
-    # Every file that Alembic would read.
-    files = sorted(
-        f for f in (LOCATION / "versions").glob("*.py") if not f.name.startswith((".#", "__init__"))
-    )
-    return tuple(script.revision for script in in_line(map(_script, files)))
-
-
-def in_line(scripts: Iterable[Script]) -> list[Script]:
-    """The scripts of one branch, oldest first.
-
-    Raises `ScriptsError`, naming the files, for a duplicate revision id, for two files that follow the same revision
-    (two heads), and for a file whose chain has no first revision.
+    `recorded` is false for a database without the version table of the domains: an empty one, or one that was migrated
+    before there were two branches.
     """
-    by_revision: dict[str, Script] = {}
-    following: dict[str | None, Script] = {}
-    for script in scripts:
-        twin = by_revision.setdefault(script.revision, script)
-        if twin is not script:
-            raise ScriptsError(
-                f"the migrations {twin.file} and {script.file} both have the revision {script.revision}; "
-                "give one of them another id"
-            )
-        rival = following.setdefault(script.follows, script)
-        if rival is not script:
-            raise ScriptsError(
-                f"the migrations have two heads: {rival.file} and {script.file} both follow "
-                f"{script.follows or 'nothing'}; let one of them follow the other"
-            )
-    line: list[Script] = []
-    while (script_ := following.pop(line[-1].revision if line else None, None)) is not None:
-        line.append(script_)
-    if following:
-        rest = ", ".join(f"{script.file} follows {script.follows}" for script in following.values())
-        raise ScriptsError(f"the migrations are not a single line from a first one: {rest}")
-    return line
+
+    chassis: str | None = None
+    domains: str | None = None
+    recorded: bool = field(default=True, compare=False)
+
+    def __str__(self) -> str:
+        """All revisions with their branches: `0011 (chassis), orders_0001 (domains)`; `none` for an empty database."""
+        if self.chassis is None and self.domains is None:
+            return "none"
+        return self.of(*(branch for branch in BRANCHES if self.at(branch) or known(branch)))
+
+    def of(self, *branches: Branch) -> str:
+        """Return the revisions of these branches, as text."""
+        return ", ".join(_text(branch, self.at(branch)) for branch in branches)
+
+    def after(self, steps_: Mapping[Branch, Sequence[str]]) -> "Position":
+        """Return the revisions after these steps."""
+        chassis, domains = (steps_.get(branch, [self.at(branch)])[-1] for branch in BRANCHES)
+        return Position(chassis, domains)
+
+    def at(self, branch: Branch) -> str | None:
+        """Return the revision of one branch."""
+        return self.chassis if branch == CHASSIS else self.domains
 
 
-def _script(file: Path) -> Script:
-    constants = _constants(file)
-    return Script(file.name, constants["revision"], constants["down_revision"])
+def heads() -> Position:
+    """Return the newest revisions that this version knows."""
+    return Position(head(CHASSIS), head(DOMAINS))
 
 
-def _constants(file: Path) -> dict[str, Any]:
-    """What a revision says of itself: the names that it sets to constants, alone or several at once."""
-    found: dict[str, Any] = {}
-    for node in ast.parse(file.read_text("utf-8")).body:
-        if isinstance(node, ast.Assign | ast.AnnAssign):
-            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-            names, values = (
-                part.elts if isinstance(part, ast.Tuple) else [part] for part in (target, node.value)
-            )
-            for name, value in zip(names, values, strict=False):
-                if isinstance(name, ast.Name) and isinstance(value, ast.Constant):
-                    found[name.id] = value.value
-    for constant in ("revision", "down_revision"):
-        if constant not in found:
-            raise ScriptsError(f"the migration {file.name} does not set {constant} to a constant")
-    return found
+def found(chassis: str | None, domains: str | None, *, recorded: bool) -> Position:
+    """Return the position of a database from what its version tables say.
+
+    Without a version table of the domains, the chassis' revision says what has run of the domains.
+    """
+    return Position(chassis, domains if recorded else _formerly(chassis), recorded)
 
 
-def head() -> str:
-    """The newest revision that this version knows."""
-    return revisions()[-1]
+def _formerly(chassis: str | None) -> str | None:
+    """Return the newest revision of the domains that is part of a database migrated before there were two branches."""
+    if chassis is None:
+        return None
+    line = known(CHASSIS)
+    done = line[: line.index(chassis) + 1] if chassis in line else line
+    contained = [*takewhile(lambda script: script.formerly in done, scripts()[DOMAINS])]
+    return contained[-1].revision if contained else None
 
 
-def known(revision: str) -> str:
-    """The revision itself; the newest one for `head`. Raises `UnknownRevisionError`."""
+def target(revision: str) -> Position:
+    """Return where `--to REVISION` leads: None for a branch that stays where it is.
+
+    `head` means both heads. The chassis comes first: with a revision of the domains, it goes to its head; with a
+    revision of the chassis, the domains stay. Raises `UnknownRevisionError`.
+    """
     if revision == "head":
-        return head()
-    if revision not in revisions():
-        raise UnknownRevisionError(
-            f"there is no revision {revision} in this version; it has {', '.join(revisions())}"
-        )
-    return revision
+        return heads()
+    if branch_of(revision) == CHASSIS:
+        return Position(chassis=revision)
+    return Position(head(CHASSIS), revision)
 
 
-def compatible(current: str | None) -> bool:
-    """Whether this version can serve a database at `current`: its own head, or one newer than all it knows.
+def branch_of(revision: str) -> Branch:
+    """Return the branch that has the revision. Raises `UnknownRevisionError`."""
+    for branch in BRANCHES:
+        if revision in known(branch):
+            return branch
+    everything = ", ".join(chain.from_iterable(known(branch) for branch in BRANCHES))
+    raise UnknownRevisionError(f"there is no revision {revision} in this version; it has {everything}")
 
-    A newer database was expanded by a newer version; contracting waits until the old version is gone.
+
+def behind(position: Position) -> tuple[Branch, ...]:
+    """Return the branches whose migrations are missing from a database; empty if this version can serve it.
+
+    A revision that this version does not know was made by a newer version, which only expanded: contracting waits until
+    the old version is gone.
     """
-    return current == head() or (current is not None and current not in revisions())
+    return tuple(branch for branch in BRANCHES if not _compatible(branch, position.at(branch)))
 
 
-def reached(current: str | None, target: str) -> bool:
-    """Whether nothing is left to do. Raises `BackwardsError` when the database is beyond the target."""
-    if current == target or (target == head() and compatible(current)):
-        return True
-    if current is not None and current not in revisions()[: revisions().index(target)]:
+def _compatible(branch: Branch, revision: str | None) -> bool:
+    return revision == head(branch) or (revision is not None and revision not in known(branch))
+
+
+def is_known(position: Position) -> bool:
+    """Whether no newer version has migrated the database, and some version has."""
+    return position.chassis in known(CHASSIS) and (
+        position.domains is None or position.domains in known(DOMAINS)
+    )
+
+
+def steps(position: Position, to: Position) -> Mapping[Branch, tuple[str, ...]]:
+    """Return the revisions to run, for each branch that has any, in order.
+
+    Raises `BackwardsError` if the database is beyond a revision of the target, unless that is the head.
+    """
+    missing = {branch: _missing(branch, position.at(branch), to.at(branch)) for branch in BRANCHES}
+    return {branch: revisions for branch, revisions in missing.items() if revisions}
+
+
+def _missing(branch: Branch, at: str | None, to: str | None) -> tuple[str, ...]:
+    if to is None or at == to or (to == head(branch) and _compatible(branch, at)):
+        return ()
+    line = known(branch)
+    wanted = line[: line.index(to) + 1]
+    if at is not None and at not in wanted:
         raise BackwardsError(
-            f"the database is at revision {current}, beyond {target}: migrations go forward only; "
+            f"the database is at revision {_text(branch, at)}, beyond {to}: migrations go forward only; "
             "what one of them did is undone by a new one"
         )
-    return False
+    return wanted[wanted.index(at) + 1 if at else 0 :]
+
+
+def _text(branch: Branch, revision: str | None) -> str:
+    strange = revision is not None and revision not in known(branch)
+    return f"{revision or 'none'} ({branch.name}{', unknown to this version' if strange else ''})"

@@ -2,10 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -13,160 +12,92 @@ import sqlalchemy as sa
 import structlog
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service import clock
 from service.config import Settings
-from service.database import DatabaseUnavailableError
-from service.database.connect import connect_options
-from service.database.errors import CONNECTION_ERRORS, describe
-from service.migrations import encoding, grants, revisions
-from service.migrations.errors import (
-    EncodingError,
-    LockedError,
-    MigrationFailedError,
-    NotAtHeadError,
-    PooledError,
-    SeveralHeadsError,
-)
+from service.database.errors import CONNECTION_ERRORS
+from service.migrations import grants, revisions
+from service.migrations.branches import Branch, known
+from service.migrations.connection import POLL, alone, cause_of, patiently, reason_of, refuse_pooler
+from service.migrations.errors import LockedError, MigrationFailedError, NotAtHeadError
+from service.migrations.revisions import Position
 from service.migrations.role import ensure, settled
+from service.migrations.version_tables import current, read, record
 
 log = structlog.get_logger(__name__)
 
-LOCK = 0x51_1B_3A_79  # any number, as long as it is the same everywhere
-POLL = 0.5
-SAME_SESSION = "SELECT 1 FROM pg_settings WHERE name = 'lock_timeout' AND setting = '{}'"
+SCRIPTS = Path(__file__).parent  # env.py, for both branches
 FIRST_LOCK_WAIT = 0.05  # seconds; each further attempt waits twice as long, up to the setting
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The revisions of the database before and after a run; None is an empty database."""
+    """The revisions of the database before and after a run."""
 
-    before: str | None
-    after: str | None
+    before: Position
+    after: Position
 
     @property
     def changed(self) -> bool:
         return self.before != self.after
 
 
-def configuration(**more: Any) -> Config:
-    """What Alembic needs to find the migrations."""
+def configuration(branch: Branch, **more: Any) -> Config:
+    """What Alembic needs to find the migrations of a branch."""
     config = Config(**more)
-    config.set_main_option("script_location", str(revisions.LOCATION))
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.set_main_option("version_locations", str(branch.location))
+    config.set_main_option("path_separator", "newline")
+    config.attributes["branch"] = branch
     return config
 
 
 async def upgrade(settings: Settings, *, to: str = "head", wait: float = 0) -> Outcome:
-    """Bring the database to a revision.
+    """Bring the database to the heads, or to a revision as `revisions.target` says.
 
     Waits up to `wait` seconds for the server, for another migration to end, and for locks. Raises
     `UnknownRevisionError`, `BackwardsError`, `DatabaseUnavailableError`, `EncodingError`, `PooledError`,
     `SeveralHeadsError`, `MigrationFailedError` or `grants.AppRoleError`.
     """
-    outcome: Outcome = await _patiently(settings, wait, partial(_upgrade, target=revisions.known(to)))
+    outcome: Outcome = await patiently(settings, wait, partial(_upgrade, target=revisions.target(to)))
     return outcome
 
 
-async def check(settings: Settings, *, wait: float = 0) -> str:
-    """The revision of the database. Raises `NotAtHeadError` unless it is a compatible one within `wait` seconds."""
-    return str(await _patiently(settings, wait, _check))
+async def check(settings: Settings, *, wait: float = 0) -> Position:
+    """The revisions of the database. Raises `NotAtHeadError` unless they are compatible ones within `wait` seconds."""
+    position: Position = await patiently(settings, wait, _check)
+    return position
 
 
-async def revision_of(settings: Settings, *, wait: float = 0) -> str | None:
-    """The revision that the database is at, None for an empty one. Waits up to `wait` seconds for the server, then
-    raises `DatabaseUnavailableError`."""
+async def position_of(settings: Settings, *, wait: float = 0) -> Position:
+    """The revisions that the database is at. Waits up to `wait` seconds for the server, then raises
+    `DatabaseUnavailableError`."""
 
-    async def look(connection: AsyncConnection, _settings: Settings, _deadline: float) -> str | None:
+    async def look(connection: AsyncConnection, _settings: Settings, _deadline: float) -> Position:
         return await current(connection)
 
-    revision: str | None = await _patiently(settings, wait, look)
-    return revision
+    position: Position = await patiently(settings, wait, look)
+    return position
 
 
-async def _patiently(
-    settings: Settings, wait: float, action: Callable[[AsyncConnection, Settings, float], Any]
-) -> Any:
-    """Run `action` on a connection, again with jitter while the server cannot be reached and time is left."""
-    deadline = clock.monotonic() + wait
-    while True:
-        try:
-            return await _connected(settings, action, deadline)
-        except (DatabaseUnavailableError, NotAtHeadError) as error:
-            if clock.monotonic() >= deadline:
-                raise
-            log.info("waiting for the database", reason=str(error))
-            await asyncio.sleep(POLL * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret
-
-
-async def _connected(
-    settings: Settings, action: Callable[[AsyncConnection, Settings, float], Any], deadline: float
-) -> Any:
-    options = connect_options(settings)
-    # A migration may run for long, and waits for locks by its own bound.
-    options.pop("command_timeout")
-    if session := options.get("server_settings"):  # PgBouncer takes none
-        session.pop("statement_timeout")
-        session.pop("idle_in_transaction_session_timeout")
-        # Or else the server goes on with the statement of a process that was killed, and keeps its locks.
-        session["client_connection_check_interval"] = "1000"
-
-    async def connect() -> asyncpg.Connection:
-        return await asyncpg.connect(**options)
-
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+async def _check(connection: AsyncConnection, _settings: Settings, _deadline: float) -> Position:
     try:
-        async with engine.connect() as connection:
-            await _refuse_encoding(connection)
-            return await action(connection, settings, deadline)
-    except CONNECTION_ERRORS as error:
-        raise DatabaseUnavailableError(describe(error)) from error
-    except sa.exc.DBAPIError as error:
-        if isinstance(cause := _cause(error), CONNECTION_ERRORS):
-            raise DatabaseUnavailableError(describe(cause)) from error
-        raise
-    finally:
-        await engine.dispose()
-
-
-async def _refuse_encoding(connection: AsyncConnection) -> None:
-    found = await connection.scalar(sa.text(f"SELECT {encoding.QUERY}"))
-    await connection.rollback()
-    if refused := encoding.refusal(str(found)):
-        raise EncodingError(refused)
-
-
-async def current(connection: AsyncConnection) -> str | None:
-    """The revision of a database, None for an empty one. Raises `SeveralHeadsError`."""
-    heads = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_heads())
-    await connection.rollback()
-    if len(heads) > 1:
-        raise SeveralHeadsError(
-            f"the database is at several revisions at once: {', '.join(sorted(heads))}; "
-            "delete all but the right one from the table alembic_version"
-        )
-    return heads[0] if heads else None
-
-
-async def _check(connection: AsyncConnection, _settings: Settings, _deadline: float) -> str | None:
-    try:
-        revision = await current(connection)
+        position = await current(connection)
     except sa.exc.ProgrammingError as error:
         # Permission denied: the first migration has not come to its grants.
-        raise NotAtHeadError(f"the revision of the database cannot be read: {_reason(error)}") from error
-    if not revisions.compatible(revision):
+        raise NotAtHeadError(f"the revision of the database cannot be read: {reason_of(error)}") from error
+    if behind := revisions.behind(position):
+        at = "none" if position.chassis is None else position.of(*behind)
         raise NotAtHeadError(
-            f"the database is at revision {revision or 'none'}, this version needs {revisions.head()}"
+            f"the database is at revision {at}, this version needs {revisions.heads().of(*behind)}"
         )
-    return revision
+    return position
 
 
 async def _upgrade(
-    connection: AsyncConnection, settings: Settings, deadline: float, *, target: str
+    connection: AsyncConnection, settings: Settings, deadline: float, *, target: Position
 ) -> Outcome:
     role = settings.database.app_role
     if role:
@@ -174,68 +105,43 @@ async def _upgrade(
             if await grants.exists(connection, role):  # before it gets a password that is not its own
                 await grants.check(connection, role)
             if not await settled(connection, role, password):
-                await _refuse_pooler(connection, settings, f"the password of role {role} to set")
+                await refuse_pooler(connection, settings, f"the password of role {role} to set")
                 await ensure(connection, role, password)
         await grants.check(connection, role)
     before = await current(connection)
-    if revisions.reached(before, target) and not (
-        role and before in revisions.revisions() and await grants.pending(connection, role)
+    if (
+        before.recorded
+        and not revisions.steps(before, target)
+        and not (role and revisions.is_known(before) and await grants.pending(connection, role))
     ):
         return Outcome(before, before)
-    await _refuse_pooler(connection, settings, "something to migrate")
-    async with _alone(connection, deadline):
-        before = await current(connection)
-        if not revisions.reached(before, target):
-            await _migrate(connection, settings, deadline, target)
-            log.info("database migrated", before=before, after=target)
-        after = await current(connection)
-        if role and after in revisions.revisions():
-            await grants.settle(connection, role)
-        return Outcome(before, after)
+    await refuse_pooler(connection, settings, "something to migrate")
+    async with alone(connection, deadline):
+        return await _upgrade_alone(connection, settings, deadline, target=target)
 
 
-async def _refuse_pooler(connection: AsyncConnection, settings: Settings, what: str) -> None:
-    """There is `what` to do: raise `PooledError` unless the session is this connection's own.
-
-    In transaction mode a lock or a setting of the session stays behind on a connection that others get next. Who
-    does not say that there is a PgBouncer is found out: it takes no start-up parameter, or drops it when told to.
-    """
-    if not settings.database.pgbouncer:
-        sent = connect_options(settings)["server_settings"]["lock_timeout"]
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(driver, asyncpg.Connection)
-        # Sent as plain text: a pooler may lead to a server that knows a prepared statement of this name.
-        if await driver.execute(SAME_SESSION.format(sent)) == "SELECT 1":
-            return
-    raise PooledError(
-        f"there is {what}, and between slipway and PostgreSQL is a pooler such as PgBouncer, which would "
-        "keep the lock of migrations; name PostgreSQL itself (SLIPWAY_DATABASE__HOST and __PORT, or __URL) with "
-        "SLIPWAY_DATABASE__PGBOUNCER=false"
-    )
+async def _upgrade_alone(
+    connection: AsyncConnection, settings: Settings, deadline: float, *, target: Position
+) -> Outcome:
+    """Do what is left to do, while no other migration runs."""
+    before = await current(connection)
+    steps = revisions.steps(before, target)
+    if not before.recorded:
+        await record(connection, before)
+    for branch, missing in steps.items():
+        await _migrate(connection, settings, deadline, branch, missing[-1])
+    after = await current(connection)
+    if steps:
+        log.info("database migrated", before=str(before), after=str(after))
+    if settings.database.app_role and revisions.is_known(after):
+        await grants.settle(connection, settings.database.app_role)
+    return Outcome(before, after)
 
 
-@asynccontextmanager
-async def _alone(connection: AsyncConnection, deadline: float) -> AsyncIterator[None]:
-    """Hold the lock that all migrations take. It ends with the session, whatever becomes of this process."""
-    while not await connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):
-        await connection.rollback()
-        if clock.monotonic() >= deadline:
-            raise DatabaseUnavailableError("another migration is running")
-        await asyncio.sleep(POLL)
-    await connection.commit()
-    try:
-        yield
-    finally:
-        with suppress(
-            sa.exc.SQLAlchemyError, *CONNECTION_ERRORS
-        ):  # the session is gone, and with it the lock
-            await connection.rollback()
-            await connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
-            await connection.commit()
-
-
-async def _migrate(connection: AsyncConnection, settings: Settings, deadline: float, target: str) -> None:
-    """Upgrade, again after a lock that was not to be had in time.
+async def _migrate(
+    connection: AsyncConnection, settings: Settings, deadline: float, branch: Branch, to: str
+) -> None:
+    """Upgrade a branch, again after a lock that was not to be had in time.
 
     Whoever asks for a table behind a migration that waits for it waits as well. So the first attempts are short, and
     between two of them those requests are served.
@@ -248,7 +154,7 @@ async def _migrate(connection: AsyncConnection, settings: Settings, deadline: fl
         )
         await connection.commit()
         try:
-            return await connection.run_sync(_run, target)
+            return await connection.run_sync(_run, branch, to)
         except LockedError as error:
             if clock.monotonic() >= deadline:
                 raise
@@ -257,36 +163,28 @@ async def _migrate(connection: AsyncConnection, settings: Settings, deadline: fl
         await asyncio.sleep(max(POLL, wait) * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, no secret
 
 
-def _run(connection: Connection, target: str) -> None:
-    config = configuration()
+def _run(connection: Connection, branch: Branch, to: str) -> None:
+    config = configuration(branch)
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, target)
+        command.upgrade(config, to)
     except sa.exc.DBAPIError as error:
-        cause = _cause(error)
+        cause = cause_of(error)
         if isinstance(cause, CONNECTION_ERRORS):
             raise
         locked = isinstance(cause, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError)
         kind = LockedError if locked else MigrationFailedError
-        raise kind(f"{_where(connection)}: {_reason(error)}") from error
+        raise kind(f"{_where(connection, branch)}: {reason_of(error)}") from error
     except Exception as error:
         log.exception("a migration has a defect")
-        raise MigrationFailedError(f"{_where(connection)}: {type(error).__name__}: {error}") from error
+        raise MigrationFailedError(
+            f"{_where(connection, branch)}: {type(error).__name__}: {error}"
+        ) from error
 
 
-def _where(connection: Connection) -> str:
+def _where(connection: Connection, branch: Branch) -> str:
     """Which migration has failed, and where it has left the database."""
     connection.rollback()
-    at = MigrationContext.configure(connection).get_current_revision()
-    failed = revisions.revisions()[revisions.revisions().index(at) + 1 if at else 0]
-    return f"migration {failed} failed, the database is at revision {at or 'none'}"
-
-
-def _cause(error: sa.exc.DBAPIError) -> BaseException | None:
-    """What the driver has raised."""
-    return error.orig.__cause__ if error.orig else None
-
-
-def _reason(error: sa.exc.DBAPIError) -> str:
-    """What the server says, in one line."""
-    return str(error.orig).splitlines()[0]
+    position, line = read(connection), known(branch)
+    at = position.at(branch)
+    return f"migration {line[line.index(at) + 1 if at else 0]} failed, the database is at revision {position}"

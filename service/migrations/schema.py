@@ -1,4 +1,4 @@
-"""Whether this version can serve a database: its encoding, its revision, and the declared tables."""
+"""Whether this version can serve a database: its encoding, its revisions, and the declared tables."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,10 @@ import sqlalchemy as sa
 import structlog
 
 from service.database import Database
-from service.migrations import encoding, revisions
+from service.migrations import branches, revisions
+from service.migrations.branches import BRANCHES, CHASSIS, DOMAINS
+from service.migrations.encoding import QUERY as ENCODING
+from service.migrations.encoding import refusal
 from service.models.api_key import ApiKey
 from service.models.history import RowHistory
 from service.models.idempotency import IdempotencyRecord
@@ -16,7 +19,10 @@ from service.models.sql_identifiers import quoted
 
 log = structlog.get_logger(__name__)
 
-STATE = f"SELECT version_num, {encoding.QUERY} AS encoding FROM alembic_version"
+_AT = "(SELECT array_agg(version_num::text) FROM {0.table}) AS {0.name}"
+STATE = f"SELECT {_AT.format(CHASSIS)}, {_AT.format(DOMAINS)}, true AS recorded, {ENCODING} AS encoding"
+# A database that was migrated before there were two branches has no version table of the domains.
+OLD_STATE = f"SELECT {_AT.format(CHASSIS)}, NULL AS domains, false AS recorded, {ENCODING} AS encoding"
 # One row for each missing object: tables, then columns, then triggers. `to_regclass` resolves names as the
 # engine's own statements do. Bits of tgtype (pg_trigger.h): 4 INSERT, 8 DELETE, 16 UPDATE.
 MISSING = """
@@ -44,10 +50,10 @@ OWN = (ApiKey, IdempotencyRecord, RowHistory)
 class State:
     """The state of a database. `unfit` says why this version cannot serve it; empty if it can.
 
-    `pending`: migrations are missing.
+    `at` names its revisions. `pending`: migrations are missing.
     """
 
-    revision: str | None
+    at: str = ""
     unfit: str = ""
     pending: bool = False
 
@@ -59,7 +65,7 @@ class Schema:
     """
 
     def __init__(self, database: Database, tables: Sequence[sa.Table]) -> None:
-        revisions.revisions()  # refuse contradictory migrations before serving
+        branches.scripts()  # refuse contradictory migrations before serving
         self._database = database
         own = [table for model in OWN if isinstance(table := model.__dict__["__table__"], sa.Table)]
         self._declared = list(
@@ -73,7 +79,7 @@ class Schema:
         complete, self._complete = self._complete, False
         state = await self._state()
         if not state.unfit and not complete and (missing := await self._missing()):
-            state = State(state.revision, missing)
+            state = State(state.at, missing)
         self._complete = not state.unfit
         if state.unfit not in ("", self._said):
             log.warning("the database cannot be served", reason=state.unfit)
@@ -81,13 +87,14 @@ class Schema:
         return state
 
     async def _state(self) -> State:
-        try:
-            rows = await self._database.probe(STATE)
-        except asyncpg.UndefinedTableError:
-            return State(None, "not migrated", pending=True)
-        except asyncpg.InsufficientPrivilegeError as error:  # the first migration has not run its grants yet
-            return State(None, str(error), pending=True)
-        return _judged([row["version_num"] for row in rows], rows[0]["encoding"] if rows else encoding.NEEDED)
+        for query in (STATE, OLD_STATE):
+            try:
+                return _judged(**(await self._database.probe(query))[0])
+            except asyncpg.UndefinedTableError:
+                continue
+            except asyncpg.InsufficientPrivilegeError as error:  # migrations have not granted anything yet
+                return State(unfit=str(error), pending=True)
+        return State(unfit="not migrated", pending=True)
 
     async def _missing(self) -> str:
         """Return what is missing, naming the first few objects; empty if nothing is missing."""
@@ -97,18 +104,20 @@ class Schema:
         return shown + more
 
 
-def _judged(at: Sequence[str], encoded: str) -> State:
-    """Return the state of a database marked with these revisions."""
-    if not at:
-        return State(None, f"at no revision, needs {revisions.head()}", pending=True)
-    current = ", ".join(sorted(at))
-    if refused := encoding.refusal(encoded):
-        return State(current, refused)
-    if len(at) > 1:
-        return State(current, f"at several revisions: {current}")
-    if not revisions.compatible(current):
-        return State(current, f"at revision {current}, needs {revisions.head()}", pending=True)
-    return State(current)
+def _judged(chassis: list[str] | None, domains: list[str] | None, *, recorded: bool, encoding: str) -> State:
+    """Return the state of a database with these revisions in its version tables."""
+    marks = {CHASSIS: chassis or [], DOMAINS: domains or []}
+    for branch in BRANCHES:
+        if len(marks[branch]) > 1:
+            several = ", ".join(sorted(marks[branch]))
+            return State(several, f"at several revisions of the branch {branch.name}: {several}")
+    at = revisions.found(*(next(iter(marks[branch]), None) for branch in BRANCHES), recorded=recorded)
+    if refused := refusal(encoding):
+        return State(str(at), refused)
+    if behind := revisions.behind(at):
+        needed = revisions.heads().of(*behind)
+        return State(str(at), f"at revision {at.of(*behind)}, needs {needed}", pending=True)
+    return State(str(at))
 
 
 def _parts(table: sa.Table, *, tracked: bool) -> Iterator[tuple[str, str, str]]:

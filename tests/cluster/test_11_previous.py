@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from service.migrations.branches import DOMAINS, head
 from tests.cluster.beside import beside
 from tests.cluster.cluster import ROOT, Cluster
 from tests.cluster.loading import load
@@ -47,6 +48,7 @@ def test_an_upgrade_and_a_rollback_under_load_fail_no_request_and_keep_data_and_
 
     upgraded.assert_as_promised()
     assert _revision(present) > schema
+    assert present.sql("SELECT version_num FROM alembic_version_domains") == head(DOMAINS)
     assert _image(present) == namespace.image
     assert passwords.items() <= present.credentials().items()
     assert {name: _uid(namespace, name) for name in servers} == servers

@@ -4,15 +4,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from service.migrations import revisions
+from service.migrations import branches
+from service.migrations.branches import DOMAINS
 from tests.process.served import SLIPWAY, command_environment
 
-PACKAGE = revisions.LOCATION.parent
 REVISION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "{revision}", "{down}", None, None
+revision, down_revision, branch_labels, depends_on = {revision!r}, {down!r}, None, None
 
 
 def upgrade():
@@ -39,8 +39,8 @@ class Version:
 
     def __init__(self, folder: Path, *, after: "Version | None" = None) -> None:
         self.folder = folder
-        self.head: str = after.head if after else revisions.head()
-        source = after.folder / "service" if after else PACKAGE
+        self.head: str | None = after.head if after else branches.head(DOMAINS)
+        source = after.folder / "service" if after else branches.PACKAGE
         shutil.copytree(source, folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
 
     @property
@@ -49,9 +49,9 @@ class Version:
         return {"PYTHONPATH": str(self.folder)}
 
     def migration(self, revision: str, code: str) -> "Version":
-        """Add a migration after the newest."""
+        """Add a migration after the newest of the domains."""
         text = REVISION.format(revision=revision, down=self.head, code=code.strip())
-        (self.folder / "service" / "migrations" / "versions" / f"{revision}.py").write_text(text)
+        (self.folder / "service" / DOMAINS.folder / f"{revision}.py").write_text(text)
         self.head = revision
         return self
 

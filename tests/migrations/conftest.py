@@ -13,13 +13,14 @@ from sqlalchemy.engine import Connection
 from service.config import Settings
 from service.database import Database
 from service.migrations import runner
+from service.migrations.branches import Branch
 from tests.conftest import DatabaseFactory
 from tests.migrations.roles import fresh, roles
-from tests.migrations.writing import write
+from tests.migrations.writing import package, write
 from tests.process.conftest import command
 
 Migrate = Callable[..., Any]
-__all__ = ["command", "fresh", "roles", "write"]
+__all__ = ["command", "fresh", "package", "roles", "write"]
 
 
 def settings_for(url: str, **database: object) -> Settings:
@@ -37,11 +38,11 @@ async def in_database(url: str, work: Callable[[Connection], object]) -> None:
         await database.stop()
 
 
-async def downgrade(url: str, revision: str) -> None:
-    """Undo migrations down to a revision, as `alembic downgrade` does."""
+async def downgrade(url: str, branch: Branch, revision: str) -> None:
+    """Undo migrations of a branch down to a revision, as `alembic downgrade` does."""
 
     def work(connection: Connection) -> None:
-        config = runner.configuration()
+        config = runner.configuration(branch)
         config.attributes["connection"] = connection
         alembic_downgrade(config, revision)
 

@@ -16,9 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from alembic.script import ScriptDirectory
-
-from service.migrations import rendering, revisions, runner
+from service.migrations import rendering
+from service.migrations.branches import BRANCHES, scripts
 from service.migrations.errors import ScriptsError
 from tests.unit.rules.rule import ROOT
 
@@ -86,7 +85,7 @@ def _of_ours(sql: str) -> Iterator[Finding]:
         lambda match: "''" if match[0][0] == "'" else " ",
         _BODY.sub(lambda match: match["body"] if match["do"] else "''", sql),
     )
-    own = {name.lower() for name in _CREATED.findall(bare)} | {"alembic_version"}
+    own = {name.lower() for name in _CREATED.findall(bare)} | {branch.table for branch in BRANCHES}
     for rule, pattern, advice in MORE:
         for match in re.finditer(_START + f"(?P<what>{pattern})", bare, re.IGNORECASE):
             if match.groupdict().get("table", "").lower() not in own:
@@ -105,25 +104,19 @@ def judge(source: str, sql: str) -> list[str]:
     return faults + [f"{rule}: nothing here needs this escape" for rule in sorted(unused)]
 
 
-def scripts() -> ScriptDirectory:
-    """The migrations as Alembic knows them."""
-    return ScriptDirectory.from_config(runner.configuration())
-
-
 def lint() -> list[str]:
-    """What stands against the migrations, one line each."""
+    """What stands against the migrations of both branches, one line each."""
     try:
-        known = revisions.revisions()
+        known = scripts()
     except ScriptsError as error:
         return [str(error)]
     lines = []
-    found = scripts()
-    for revision in known:
-        path = Path(found.get_revision(revision).path)
-        name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name
-        lines += [
-            f"{name}: {fault}" for fault in judge(path.read_text("utf-8"), rendering.statements(revision))
-        ]
+    for branch in BRANCHES:
+        for script in known[branch]:
+            path = branch.location / script.file
+            name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name
+            sql = rendering.statements(branch, script.revision)
+            lines += [f"{name}: {fault}" for fault in judge(path.read_text("utf-8"), sql)]
     return lines
 
 

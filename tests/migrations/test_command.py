@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import make_url
 
 from service.dev.binaries import postgres_binaries
-from service.migrations import revisions, runner
+from service.migrations import runner
+from service.migrations.branches import CHASSIS, DOMAINS, head, known
+from service.migrations.revisions import Position, heads
 from tests.conftest import DatabaseFactory
 from tests.migrations.conftest import settings_for
 from tests.migrations.roles import Roles
@@ -19,6 +21,11 @@ from tests.migrations.writing import Write
 from tests.process.conftest import Command
 
 EMPTY = ("migrate", "--sql", "--from", "none")
+
+
+def ahead(revision: str) -> Position:
+    """The heads, with another one of the chassis."""
+    return Position(revision, head(DOMAINS))
 
 
 def psql(url: str, script: str) -> subprocess.CompletedProcess[str]:
@@ -31,13 +38,13 @@ def psql(url: str, script: str) -> subprocess.CompletedProcess[str]:
 
 
 def dump(url: str) -> list[str]:
-    """The schema as pg_dump writes it, and the revision."""
+    """The schema as pg_dump writes it, and the revisions."""
     command = [str(postgres_binaries() / "pg_dump"), "--schema-only", "--no-owner", url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if "server version mismatch" in done.stderr:
         pytest.skip("the server of this run is newer than the pg_dump at hand")
     assert done.returncode == 0, done.stderr
-    revision = psql(url, "SELECT version_num FROM alembic_version").stdout
+    revision = psql(url, "SELECT * FROM alembic_version, alembic_version_domains").stdout
     # pg_dump 18 puts a random word into two lines.
     return [*(line for line in done.stdout.splitlines() if "restrict " not in line), revision]
 
@@ -53,36 +60,40 @@ def test_script_makes_the_same_database_as_the_command(
     made = dump(url)
     assert len(made) > 300
     assert made == dump(fresh_database())
-    assert command("migrate", database__url=url).stdout == f"already at revision {revisions.head()}\n"
+    assert command("migrate", database__url=url).stdout == f"already at revision {heads()}\n"
 
 
 def test_script_with_an_index_that_is_built_concurrently(
     command: Command, fresh_database: DatabaseFactory, write: Write
 ) -> None:
     url = fresh_database(migrated=False)
-    write("indexed", code='create_index_concurrently("ix_category_x", "category", ["name", "slug"])')
+    write("indexed", code='create_index_concurrently("ix_api_key_x", "api_key", ["name", "prefix"])')
     script = command(*EMPTY).stdout
-    assert "CREATE INDEX CONCURRENTLY ix_category_x ON category (name, slug)" in script
+    assert "CREATE INDEX CONCURRENTLY ix_api_key_x ON api_key (name, prefix)" in script
     assert psql(url, script).returncode == 0
     by_command = fresh_database()
-    assert command("migrate", database__url=by_command).stdout == "migrated to revision indexed\n"
+    assert command("migrate", database__url=by_command).stdout == f"migrated to revision {ahead('indexed')}\n"
     assert dump(url) == dump(by_command)
 
 
 def test_script_starts_where_the_database_is_and_changes_nothing_by_itself(
-    command: Command, fresh_database: DatabaseFactory
+    command: Command, fresh_database: DatabaseFactory, write: Write
 ) -> None:
     url = fresh_database(migrated=False)
-    assert command("migrate", "--to", "0002", database__url=url).stdout == "migrated to revision 0002\n"
+    for name in ("one", "two"):
+        write(name, f"CREATE TABLE {name} (id int)", branch=DOMAINS)
+    command("migrate", "--to", "one", database__url=url)
     before = dump(url)
     script = command("migrate", "--sql", database__url=url).stdout
     assert dump(url) == before
-    assert script == command("migrate", "--sql", "--from", "0002").stdout
-    assert "Running upgrade 0002 -> 0003" in script
-    assert "0001 -> 0002" not in script
+    assert script == command("migrate", "--sql", "--from", head(CHASSIS), "--from", "one").stdout
+    assert "Running upgrade one -> two" in script
+    assert script.count("Running upgrade") == 1
     assert psql(url, script).returncode == 0
-    assert dump(url) == dump(fresh_database())
     assert "nothing to do" in command("migrate", "--sql", database__url=url).stdout
+    by_command = fresh_database()
+    command("migrate", database__url=by_command)
+    assert dump(url) == dump(by_command)
 
 
 @pytest.mark.parametrize("arguments", [EMPTY, ("migrate", "--sql", "--from", "0003")])
@@ -117,7 +128,7 @@ async def test_script_grants_to_the_role_of_the_service(roles: Roles, command: C
     assert await held(connect, roles) == DUE
     done = psql(
         roles.admin_url,
-        command("migrate", "--sql", "--from", revisions.revisions()[-2], database__app_role="it's").stdout,
+        command("migrate", "--sql", "--from", known(CHASSIS)[-2], database__app_role="it's").stdout,
     )
     assert done.returncode == 3
 
@@ -146,24 +157,32 @@ def test_script_waits_for_the_database_that_it_starts_from(
 
 
 def test_steps_go_as_far_as_they_are_told_and_never_back(
-    command: Command, fresh_database: DatabaseFactory
+    command: Command, fresh_database: DatabaseFactory, write: Write
 ) -> None:
     url = fresh_database(migrated=False)
+    for name in ("one", "two"):
+        write(name, branch=DOMAINS)
 
     def to(revision: str) -> tuple[int, str]:
         done = command("migrate", "--to", revision, database__url=url)
         return done.exit_code, done.stdout or done.stderr
 
-    assert to("0001") == (0, "migrated to revision 0001\n")
-    assert to("0003") == (0, "migrated to revision 0003\n")
-    assert to("0003") == (0, "already at revision 0003\n")
+    assert to("0001") == (0, "migrated to revision 0001 (chassis), none (domains)\n")
+    assert to("0003") == (0, "migrated to revision 0003 (chassis), none (domains)\n")
+    assert to("0003") == (0, "already at revision 0003 (chassis), none (domains)\n")
     code, said = to("0002")
     assert (code, said.count("\n")) == (6, 1)
     assert said.startswith(
-        "slipway: the database is at revision 0003, beyond 0002: migrations go forward only"
+        "slipway: the database is at revision 0003 (chassis), beyond 0002: migrations go forward only"
     )
     assert command("migrate", "--check", database__url=url).exit_code == 7
-    assert to("head") == (0, f"migrated to revision {revisions.head()}\n")
+    assert to("one") == (0, f"migrated to revision {Position(head(CHASSIS), 'one')}\n")
+    assert to("0003")[0] == 6
+    assert to(known(CHASSIS)[-1]) == (0, f"already at revision {Position(head(CHASSIS), 'one')}\n")
+    assert to("head") == (0, f"migrated to revision {heads()}\n")
+    code, said = to("one")
+    assert (code, said.count("\n")) == (6, 1)
+    assert said.startswith("slipway: the database is at revision two (domains), beyond one: ")
 
 
 @pytest.mark.parametrize(
@@ -174,8 +193,9 @@ def test_unknown_revision_is_a_usage_error_that_names_the_known(
 ) -> None:
     done = command("migrate", *arguments, database__password="x")
     assert (done.exit_code, done.stdout) == (2, "")
+    everything = [*known(CHASSIS), *known(DOMAINS)]
     assert done.stderr == (
-        f"slipway: there is no revision 9999 in this version; it has {', '.join(revisions.revisions())}\n"
+        f"slipway: there is no revision 9999 in this version; it has {', '.join(everything)}\n"
     )
 
 
@@ -187,6 +207,8 @@ def test_unknown_revision_is_a_usage_error_that_names_the_known(
         ("--check", "--to", "0001"),
         ("--to", ""),
         ("--sql", "--from", "0001", "--wait", "5"),
+        ("--sql", "--from", "0001", "--from", "0002"),
+        ("--sql", "--from", "0001", "--from", "none"),
     ],
 )
 def test_options_that_do_not_go_together(command: Command, arguments: tuple[str, ...]) -> None:
@@ -197,8 +219,9 @@ def test_database_of_a_newer_version_is_named_as_it_is(
     command: Command, fresh_database: DatabaseFactory, tmp_path: Path
 ) -> None:
     url = fresh_database()
+    newer = f"newer (chassis, unknown to this version), {heads().of(DOMAINS)}"
     psql(url, "UPDATE alembic_version SET version_num = 'newer'")
-    assert command("migrate", database__url=url).stdout == "already at revision newer\n"
-    assert command("migrate", "--check", database__url=url).stdout == "the database is at revision newer\n"
+    assert command("migrate", database__url=url).stdout == f"already at revision {newer}\n"
+    assert command("migrate", "--check", database__url=url).stdout == f"the database is at revision {newer}\n"
     assert command("migrate", "--to", "0003", database__url=url).exit_code == 6
     assert command("migrate", "--sql", database__url=url).exit_code == 0

@@ -10,9 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from service.migrations import runner
+from service.migrations.branches import CHASSIS, known
 from service.migrations.operations import guard_reference
 from tests.conftest import DatabaseFactory
-from tests.migrations.conftest import downgrade, in_database, settings_for
+from tests.migrations.conftest import in_database, settings_for
 from tests.migrations.roles import execute
 
 LAST_WITH_OLD_TEXTS = "0006"
@@ -60,14 +61,13 @@ def add_a_team_s_tables(connection: Connection) -> None:
 
 @pytest.fixture
 async def databases(fresh_database: DatabaseFactory) -> tuple[str, str]:
-    """A new one, and one with the functions of before at the revision of before."""
-    urls = fresh_database(), fresh_database()
-    for url in urls:
+    """One at the chassis' head, and an older one with the functions of its time."""
+    urls = fresh_database(migrated=False), fresh_database(migrated=False)
+    for url, revision in zip(urls, (known(CHASSIS)[-1], LAST_WITH_OLD_TEXTS), strict=True):
+        await runner.upgrade(settings_for(url), to=revision)
         await in_database(url, add_a_team_s_tables)
-    await downgrade(urls[1], LAST_WITH_OLD_TEXTS)
     await execute(
         urls[1],
-        old_functions("product", "category_id", "category", there="category", key="category_id"),
         old_functions("line", "order", "order", there='"order"', key='"order"'),
         old_functions("line", "line_id", "line", there="line", key="line_id"),
     )
@@ -80,5 +80,5 @@ async def test_old_database_ends_with_the_functions_of_a_new_one(
     new, old = [await connect(url) for url in databases]
     before = dict(await new.fetch(FUNCTIONS))
     assert len(set(before.items()) - set(await old.fetch(FUNCTIONS))) > 6
-    await runner.upgrade(settings_for(databases[1]))
+    await runner.upgrade(settings_for(databases[1]), to=known(CHASSIS)[-1])
     assert dict(await old.fetch(FUNCTIONS)) == before

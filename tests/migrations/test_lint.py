@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.migrations.branches import BRANCHES, Branch
 from tests.migrations.lint import findings, judge, lint
 from tests.migrations.writing import Write
 
@@ -82,9 +83,10 @@ def test_migrations_of_this_version_pass() -> None:
     assert lint() == []
 
 
-def test_revision_is_named_with_its_statement_and_the_way_out(write: Write) -> None:
-    write("hasty", "SELECT 1", code='op.drop_column("product", "stock")')
-    write("patient", code='create_index_concurrently("ix_product_x", "product", ["name"])')
+@pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)
+def test_revision_is_named_with_its_statement_and_the_way_out(write: Write, branch: Branch) -> None:
+    write("hasty", "SELECT 1", code='op.drop_column("product", "stock")', branch=branch)
+    write("patient", code='create_index_concurrently("ix_product_x", "product", ["name"])', branch=branch)
     (line,) = lint()
     assert line.startswith("hasty.py: ban-drop-column: ALTER TABLE product DROP COLUMN stock; - ")
 

@@ -4,16 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 
 import service.domains as _tables  # noqa: F401  # importing it fills the metadata
-from service.migrations import revisions, runner
+from service.migrations import runner
+from service.migrations.branches import BRANCHES, CHASSIS, DOMAINS, Branch, known
 from service.migrations.operations import SEARCH
 from service.models.base import Resource
 from service.models.table import Table
 from tests.conftest import DatabaseFactory
 from tests.migrations.catalog import EVERYTHING, TABLES, TRIGGERS, schema
 from tests.migrations.conftest import downgrade, in_database, settings_for
-from tests.migrations.lint import scripts
 
 Connect = Callable[[str], Any]
 
@@ -50,30 +51,30 @@ async def test_migrations_can_be_undone_and_done_again(
     url = fresh_database()
     connection = await connect(url)
     before = await schema(connection, EVERYTHING)
-    await downgrade(url, "base")
+    for branch in reversed(BRANCHES):
+        if known(branch):
+            await downgrade(url, branch, "base")
     assert await schema(connection, EVERYTHING) == {kind: {} for kind in EVERYTHING}
     assert await runner.upgrade(settings_for(url))
     assert await schema(connection, EVERYTHING) == before
 
 
+@pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)
 async def test_each_step_down_can_be_taken_up_again(
-    fresh_database: DatabaseFactory, connect: Connect
+    fresh_database: DatabaseFactory, connect: Connect, branch: Branch
 ) -> None:
     url = fresh_database()
     connection = await connect(url)
+    if branch == CHASSIS and known(DOMAINS):
+        await downgrade(url, DOMAINS, "base")
     before = await schema(connection, EVERYTHING)
-    steps = [script.down_revision for script in scripts().walk_revisions()]
-    for step in steps:
-        assert isinstance(step, str | None)
-        await downgrade(url, step or "base")
-        await runner.upgrade(settings_for(url))
+    for step in reversed(["base", *known(branch)[:-1]] if known(branch) else []):
+        await downgrade(url, branch, step)
+        await runner.upgrade(settings_for(url), to=known(branch)[-1])
         assert await schema(connection, EVERYTHING) == before
 
 
-def test_history_of_migrations_has_one_head_and_no_branch() -> None:
-    known = scripts()
-    assert len(known.get_heads()) == 1
-    chain = list(known.walk_revisions())[::-1]
-    assert all(isinstance(script.down_revision, str | None) for script in chain)
-    assert sum(script.down_revision is None for script in chain) == 1
-    assert revisions.revisions() == tuple(script.revision for script in chain)
+@pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)
+def test_alembic_reads_the_branches_as_they_are_read_here(branch: Branch) -> None:
+    chain = [*ScriptDirectory.from_config(runner.configuration(branch)).walk_revisions()][::-1]
+    assert known(branch) == tuple(script.revision for script in chain)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from service.migrations import revisions, runner
+from service.migrations import runner
 from service.migrations.errors import PooledError
+from service.migrations.revisions import heads
 from service.migrations.runner import upgrade
 from tests.bouncer import bounced, needs_pgbouncer
 from tests.conftest import DatabaseFactory
@@ -36,7 +37,7 @@ async def test_migrating_through_pgbouncer_is_refused_and_leaves_nothing(
         assert await direct.fetchval("SELECT to_regclass('alembic_version')") is None
         assert (await upgrade(settings_for(url))).changed
         assert not (await upgrade(settings_for(through, **said))).changed
-        assert await runner.check(settings_for(through, **said)) == revisions.head()
+        assert await runner.check(settings_for(through, **said)) == heads()
 
 
 @pytest.mark.parametrize("said", [DECLARED, NOT_DECLARED], ids=["declared", "found out"])

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from service.migrations import runner
+from service.migrations.connection import LOCK
 from service.migrations.errors import NotAtHeadError
 from service.migrations.grants import AppRoleError
 from service.migrations.runner import upgrade
@@ -25,7 +26,7 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v')
   AND has_table_privilege($1, c.oid, privilege)
 """
 DUE = {f"{table} {privilege}" for table in TABLES for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")} | {
-    "alembic_version SELECT", "row_history SELECT",
+    "alembic_version SELECT", "alembic_version_domains SELECT", "row_history SELECT",
 }  # fmt: skip
 
 
@@ -78,7 +79,7 @@ async def test_tables_and_sequences_of_later_migrations_are_open_at_once(roles: 
 
 async def test_nothing_to_grant_takes_no_lock(roles: Roles, as_app: Any, connect: Connect) -> None:
     holder = await connect(roles.admin_url)
-    await holder.execute(f"SELECT pg_advisory_lock({runner.LOCK})")
+    await holder.execute(f"SELECT pg_advisory_lock({LOCK})")
     assert await migrated(roles) is False
 
 
@@ -162,12 +163,21 @@ async def test_history_names_the_login_whatever_the_row_claims(
     ]
 
 
+NOTE = """
+CREATE TABLE note (
+  id uuid PRIMARY KEY, version integer DEFAULT 1, updated_by text DEFAULT 'anna', updated_at timestamptz DEFAULT now(),
+  deleted_at timestamptz);
+CREATE TRIGGER note_history AFTER INSERT OR UPDATE OR DELETE ON note FOR EACH ROW EXECUTE FUNCTION slipway_history()
+"""
+
+
 async def test_history_of_before_names_no_login(roles: Roles, connect: Connect) -> None:
     await upgrade(settings_for(roles.owner_url), to="0005")
     owner = await connect(roles.owner_url)
-    row = await owner.fetchval(CATEGORY, uuid4(), "lamps")
+    await owner.execute(NOTE)
+    row = await owner.fetchval("INSERT INTO note (id) VALUES ($1) RETURNING id", uuid4())
     await upgrade(settings_for(roles.owner_url))
-    await owner.execute("DELETE FROM category")
+    await owner.execute("DELETE FROM note")
     kept = await owner.fetch("SELECT db_user FROM row_history WHERE row_id = $1 ORDER BY version", row)
     assert [one["db_user"] for one in kept] == [None, roles.owner]
 
@@ -188,6 +198,7 @@ FORBIDDEN = {
     "erase-history": "DELETE FROM row_history",
     "truncate-history": "TRUNCATE row_history",
     "revision": "UPDATE alembic_version SET version_num = '0001'",
+    "revision-of-domains": "DELETE FROM alembic_version_domains",
     "passwords": "SELECT rolpassword FROM pg_authid",
     "role": "CREATE ROLE eve SUPERUSER",
     "owner": "ALTER TABLE product OWNER TO CURRENT_USER",

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from service.database import DatabaseUnavailableError
-from service.migrations import revisions, runner
+from service.migrations import runner
+from service.migrations.branches import CHASSIS, DOMAINS, head
+from service.migrations.connection import LOCK
 from service.migrations.errors import MigrationFailedError, NotAtHeadError
-from service.migrations.runner import LOCK, upgrade
+from service.migrations.revisions import Position
+from service.migrations.runner import upgrade
 from tests.conftest import DatabaseFactory
 from tests.migrations.catalog import EVERYTHING, schema
 from tests.migrations.conftest import settings_for, within
@@ -26,7 +29,7 @@ UNLESS_HURRIED = "SELECT pg_sleep(60) WHERE to_regclass('hurry') IS NULL"
 STALL = """
 CREATE FUNCTION stall() RETURNS float LANGUAGE plpgsql AS $$
 DECLARE began timestamptz := clock_timestamp();
-BEGIN PERFORM count(*) FROM product; RETURN extract(epoch FROM clock_timestamp() - began); END $$
+BEGIN PERFORM count(*) FROM api_key; RETURN extract(epoch FROM clock_timestamp() - began); END $$
 """
 TRIED = """
 SELECT pid FROM pg_stat_activity
@@ -48,7 +51,7 @@ async def test_five_at_once_migrate_once(fresh_database: DatabaseFactory, connec
     done = await asyncio.gather(*(upgrade(settings_for(url), wait=30) for _ in range(5)))
     assert sorted(one.changed for one in done) == [False, False, False, False, True]
     connection = await connect(url)
-    assert [row[0] for row in await connection.fetch(HEAD)] == [revisions.head()]
+    assert [row[0] for row in await connection.fetch(HEAD)] == [head(CHASSIS)]
 
 
 def test_processes_at_once_migrate_once(fresh_database: DatabaseFactory, tmp_path: Path) -> None:
@@ -93,15 +96,18 @@ async def test_failing_migration_leaves_the_revision_before_it(
     url = fresh_database()
     connection = await connect(url)
     write("sound", "CREATE TABLE kept (id int)")
-    write("broken", "CREATE TABLE lost (id int)", "ALTER TABLE product ADD COLUMN lost int", "SELECT 1 / 0")
+    write("broken", "CREATE TABLE lost (id int)", "ALTER TABLE api_key ADD COLUMN lost int", "SELECT 1 / 0")
     write("after", "CREATE TABLE never (id int)")
     with pytest.raises(MigrationFailedError) as caught:
         await upgrade(settings_for(url))
-    assert str(caught.value) == "migration broken failed, the database is at revision sound: division by zero"
+    at = Position("sound", head(DOMAINS))
+    assert str(caught.value) == f"migration broken failed, the database is at revision {at}: division by zero"
     assert await connection.fetchval(HEAD) == "sound"
     columns = (await schema(connection, EVERYTHING))["columns"]
-    assert {"kept.id", "lost.id", "product.lost", "never.id"} & set(columns) == {"kept.id"}
-    with pytest.raises(NotAtHeadError, match="at revision sound, this version needs after"):
+    assert {"kept.id", "lost.id", "api_key.lost", "never.id"} & set(columns) == {"kept.id"}
+    with pytest.raises(
+        NotAtHeadError, match=r"at revision sound \(chassis\), this version needs after \(chassis\)"
+    ):
         await runner.check(settings_for(url))
 
 
@@ -129,10 +135,10 @@ async def test_table_lock_of_somebody_else_bounds_the_wait(
 ) -> None:
     url = fresh_database()
     holder = await connect(url)
-    write("altering", "ALTER TABLE product ADD COLUMN new int")
+    write("altering", "ALTER TABLE api_key ADD COLUMN new int")
     transaction = holder.transaction()
     await transaction.start()
-    await holder.execute("LOCK TABLE product IN ACCESS SHARE MODE")
+    await holder.execute("LOCK TABLE api_key IN ACCESS SHARE MODE")
     began = time.monotonic()
     with pytest.raises(MigrationFailedError, match="lock timeout"):
         await upgrade(settings_for(url))
@@ -156,10 +162,10 @@ async def test_given_time_a_lock_is_asked_for_again_and_others_are_served_betwee
     url = fresh_database()
     holder, reader = await connect(url), await connect(url)
     await reader.execute(STALL)
-    write("altering", "ALTER TABLE product ADD COLUMN new int")
+    write("altering", "ALTER TABLE api_key ADD COLUMN new int")
     transaction = holder.transaction()
     await transaction.start()
-    await holder.execute("LOCK TABLE product IN ACCESS SHARE MODE")
+    await holder.execute("LOCK TABLE api_key IN ACCESS SHARE MODE")
     migrating = asyncio.create_task(upgrade(settings_for(url, migration_lock_timeout=0.4), wait=60))
     stalls: list[float] = []
     async with asyncio.timeout(60):
@@ -169,8 +175,8 @@ async def test_given_time_a_lock_is_asked_for_again_and_others_are_served_betwee
     assert not migrating.done()
     assert max(stalls) < 0.4 + 0.4  # the longest turn, and what a busy machine adds
     await transaction.rollback()
-    assert (await migrating).after == "altering"
-    assert await reader.fetchval("SELECT new FROM product") is None
+    assert (await migrating).after.chassis == "altering"
+    assert await reader.fetchval("SELECT new FROM api_key") is None
 
 
 async def test_time_that_runs_out_ends_the_attempts(
@@ -178,9 +184,9 @@ async def test_time_that_runs_out_ends_the_attempts(
 ) -> None:
     url = fresh_database()
     holder = await connect(url)
-    write("altering", "ALTER TABLE product ADD COLUMN new int")
+    write("altering", "ALTER TABLE api_key ADD COLUMN new int")
     async with holder.transaction():
-        await holder.execute("LOCK TABLE product IN ACCESS SHARE MODE")
+        await holder.execute("LOCK TABLE api_key IN ACCESS SHARE MODE")
         began = time.monotonic()
         with pytest.raises(MigrationFailedError, match="lock timeout"):
             await upgrade(settings_for(url), wait=2)
@@ -217,4 +223,4 @@ async def test_lost_connection_leaves_the_revision_before_and_the_next_attempt_w
     assert await killer.fetchval(HEAD) != "slow"
     assert await killer.fetchval("SELECT to_regclass('half')") is None
     await killer.execute("CREATE TABLE hurry (id int)")
-    assert (await upgrade(settings_for(url))).after == "slow"
+    assert (await upgrade(settings_for(url))).after.chassis == "slow"

@@ -1,4 +1,4 @@
-"""Migrations of a test's own, after the newest that there is."""
+"""Migrations of a test's own, after the newest of their branch."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from service.migrations import revisions
+from service.migrations import branches
+from service.migrations.branches import BRANCHES, CHASSIS, Branch
+from service.migrations.revisions import heads
 
 Write = Callable[..., None]
 
@@ -15,7 +17,8 @@ from alembic import op
 
 from service.migrations.operations import create_index_concurrently, drop_index_concurrently
 
-revision, down_revision, branch_labels, depends_on = "{revision}", "{down}", None, None
+revision, down_revision, branch_labels, depends_on = {revision!r}, {down!r}, None, None
+formerly = {formerly!r}
 
 
 def upgrade():
@@ -30,25 +33,40 @@ def downgrade():
 
 
 @pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """`write("next", "SELECT 1")` adds a migration after the newest, for this test only; `code=` adds Python to it."""
-    known = revisions.head()
-    place = tmp_path / "migrations"
-    shutil.copytree(revisions.LOCATION, place, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(revisions, "LOCATION", place)
-
-    def forget() -> None:
-        revisions.revisions.cache_clear()
-
-    newest = [known]
-
-    def add(revision: str, *statements: str, code: str = "") -> None:
-        text = SCRIPT.format(revision=revision, down=newest[-1], statements=statements, code=code)
-        (place / "versions" / f"{revision}.py").write_text(text)
-        newest.append(revision)
-        forget()
-
-    yield add
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the migrations of both branches, which this test may change."""
+    known = heads()
+    place = tmp_path / "package"
+    for branch in BRANCHES:
+        shutil.copytree(branch.location, place / branch.folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(branches, "PACKAGE", place)
+    branches.scripts.cache_clear()
+    yield place
     monkeypatch.undo()
-    forget()
-    assert revisions.head() == known
+    branches.scripts.cache_clear()
+    assert heads() == known
+
+
+@pytest.fixture
+def write(package: Path) -> Write:
+    """`write("next", "SELECT 1")` adds a migration after the newest of the chassis, or of another branch, for this test
+    only; `code=` adds Python to it."""
+
+    def add(
+        revision: str, *statements: str, code: str = "", branch: Branch = CHASSIS, formerly: str | None = None
+    ) -> None:
+        down = branches.head(branch)
+        text = SCRIPT.format(
+            revision=revision, down=down, formerly=formerly, statements=statements, code=code
+        )
+        (package / branch.folder / f"{revision}.py").write_text(text)
+        branches.scripts.cache_clear()
+
+    return add
+
+
+def remove_domains(package: Path) -> None:
+    """Leave the chassis alone, without any migration of a domain."""
+    for file in (package / "domains" / "migrations").glob("*.py"):
+        file.unlink()
+    branches.scripts.cache_clear()

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from service import __version__
+from service.migrations.revisions import heads
 from tests.ports import next_port
 from tests.process.conftest import Serve
 from tests.process.served import Served
@@ -22,7 +23,7 @@ def _run(public: int, admin: int, script: str = SCRIPT) -> subprocess.CompletedP
 def test_it_finds_a_good_release_good(shared: Served) -> None:
     done = _run(shared.port, shared.admin_port)
     assert done.returncode == 0, done.stderr
-    assert f"version {__version__}, database at revision" in done.stdout
+    assert f"version {__version__}, database at revision {heads()}, ready" in done.stdout
 
 
 def test_it_says_what_is_wrong_with_another(shared: Served) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from service import __version__
-from service.migrations.revisions import head
+from service.migrations.branches import CHASSIS, DOMAINS, head
+from service.migrations.revisions import heads
 from tests.process.conftest import Serve
 from tests.process.served import Served
 
@@ -16,12 +17,15 @@ def test_admin_port_answers(shared: Served, path: str) -> None:
 def test_readiness_names_its_checks(shared: Served) -> None:
     answer = shared.admin.get("/readyz").json()
     assert answer["status"] == "ready"
-    assert answer["checks"]["database"] == {"ok": True, "critical": True, "detail": f"revision {head()}"}
+    assert answer["checks"]["database"] == {"ok": True, "critical": True, "detail": f"revision {heads()}"}
     assert answer["checks"]["redis"] == {"ok": True, "critical": False}
 
 
 def test_version_is_of_package_and_schema(shared: Served) -> None:
-    assert shared.admin.get("/version").json() == {"version": __version__, "migration_head": head()}
+    assert shared.admin.get("/version").json() == {
+        "version": __version__,
+        "migration_heads": {"chassis": head(CHASSIS), "domains": head(DOMAINS)},
+    }
 
 
 def test_public_health_says_only_ok(shared: Served) -> None:

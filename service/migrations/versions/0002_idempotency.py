@@ -1,9 +1,7 @@
-"""Answers kept for Idempotency-Key, and an index to filter products by tag.
+"""Answers kept for Idempotency-Key.
 
 Revises: 0001
 """
-
-# allow require-concurrent-index-creation: written before the first release, when no table was in use
 
 import sqlalchemy as sa
 from alembic import op
@@ -28,15 +26,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("principal", "key"),
     )
     op.create_index("ix_idempotency_record_created_at", "idempotency_record", ["created_at"])
-    op.create_index(
-        "ix_product_tags_elements",
-        "product",
-        ["tags"],
-        postgresql_using="gin",
-        postgresql_where=sa.text("deleted_at IS NULL"),
-    )
 
 
 def downgrade() -> None:
-    op.drop_index("ix_product_tags_elements", "product")
     op.drop_table("idempotency_record")

@@ -1,0 +1,1 @@
+"""The team's branch of migrations, one line for all domains. It runs after the chassis' own."""

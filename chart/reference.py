@@ -5,7 +5,7 @@ otherwise that of the default. TYPE is a name of TYPES below or alternatives as 
 a group of others; only within the charts that Chart.yaml names as dependencies, which know their values, it may be
 neither. The type `settings` comes from the service's own settings, so that Helm refuses a name or a value that the
 service would refuse.
-"""  # noqa: INP001 - a script beside what it writes, in no package
+"""  # noqa: INP001 - a script, not a package
 
 import json
 import re

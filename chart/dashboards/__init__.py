@@ -1,4 +1,4 @@
-"""Dashboards as code: a module a dashboard, each written as JSON beside itself by `make dashboards`.
+"""Dashboards as code: one module for each dashboard. `make dashboards` writes each as JSON next to its module.
 
 The chart carries the JSON. `python -m chart.dashboards --check` says which file is stale.
 """

@@ -1,4 +1,4 @@
-"""Writes the dashboards, or with `--check` names those that are stale; the exit code."""
+"""Writes the dashboards, or with `--check` names stale ones and exits with 1."""
 
 import sys
 
@@ -6,7 +6,7 @@ from chart.dashboards.written import FOLDER, written
 
 
 def main(*, check: bool) -> int:
-    """Write each dashboard, or name those whose file is not what the code says."""
+    """Write each dashboard, or name those whose file is stale."""
     stale = 0
     wanted = written()
     for path in sorted({*wanted, *FOLDER.glob("*.json")}):

@@ -1,4 +1,4 @@
-"""What all dashboards have in common: variables, links between them, marks for new versions."""
+"""What all dashboards share: variables, links, annotations of new versions."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ TAG = "slipway"
 
 
 def variable(name: str, query: str, *, regex: str = "", many: bool = False) -> Any:
-    """A choice whose values the metrics of the service tell: those in the range of time that is shown."""
+    """A variable with the label values in the service's metrics, within the time range shown."""
     made = dashboard.QueryVariable(name).label(name.capitalize()).query(query).datasource(PROMETHEUS)
     made = made.refresh(parts.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(parts.VariableSort.ALPHABETICAL_ASC)
     made = made.regex(regex).multi(many).include_all(many)
@@ -22,7 +22,7 @@ def variable(name: str, query: str, *, regex: str = "", many: bool = False) -> A
 
 
 def variables() -> list[Any]:
-    """Namespace, release and pods. The release is the full name that all its objects begin with."""
+    """Namespace, release and pods. The release is the full name, with which all its objects begin."""
     return [
         variable("namespace", "label_values(slipway_build_info, namespace)"),
         variable(
@@ -39,20 +39,20 @@ def variables() -> list[Any]:
 
 
 def text_variable(name: str, label: str, default: str = "") -> Any:
-    """A text that the reader types in."""
+    """A text variable."""
     current = parts.VariableOption(selected=True, text=default, value=default)
     return dashboard.TextBoxVariable(name).label(label).default_value(default).current(current)
 
 
 def choice_variable(name: str, label: str, *values: str, default: str) -> Any:
-    """One of some values."""
+    """A variable with fixed values."""
     options = [parts.VariableOption(selected=v == default, text=v, value=v) for v in values]
     made = dashboard.CustomVariable(name).label(label).values(",".join(values)).options(options)
     return made.current(parts.VariableOption(selected=True, text=default, value=default))
 
 
 def _new_versions() -> Any:
-    """Marks on all graphs where a version of the service was seen that was not there five minutes before."""
+    """Marks on all graphs when a version appears that was not running five minutes before."""
     info = f"slipway_build_info{{{SERVER}}}"
     expr = f"count by (version) ({info}) unless count by (version) ({info} offset 5m)"
     made = dashboard.AnnotationQuery().name("New version").datasource(PROMETHEUS).icon_color("purple")
@@ -66,7 +66,7 @@ def board(
     rows: dict[str, list[Panel]],
     more_variables: tuple[Any, ...] = (),
 ) -> dashboard.Dashboard:
-    """A dashboard out of rows of panels, with the uid `slipway-NAME`."""
+    """A dashboard of rows of panels, with the uid `slipway-NAME`."""
     made = dashboard.Dashboard(f"Slipway / {title}").uid(f"slipway-{name}").description(description)
     made = made.tags([TAG]).time("now-1h", "now").refresh("30s").timezone("browser").readonly()
     made = made.tooltip(parts.DashboardCursorSync.CROSSHAIR).annotation(_new_versions())

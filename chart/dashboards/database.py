@@ -16,7 +16,7 @@ def dashboard() -> Dashboard:
     return board(
         "database",
         "Database",
-        "Does PostgreSQL answer, are there connections enough, how long do statements take.",
+        "Does PostgreSQL respond, are there enough connections, how long do statements take?",
         {"Now": _now(), "Connections": _connections(), "Statements": _statements()},
     )
 
@@ -25,7 +25,7 @@ def _now() -> list[Panel]:
     return [
         number(
             "PostgreSQL",
-            "Down when one pod does not reach it.",
+            "Down if at least one pod cannot reach it.",
             Query(f"min({reached('database')})"),
             words={"1": ("up", GREEN), "0": ("down", RED)},
         ),
@@ -37,7 +37,7 @@ def _now() -> list[Panel]:
         ),
         number(
             "Pool in use",
-            "Connections in use as a share of what the fullest pool may open.",
+            "Connections in use, as a share of the limit of the fullest pool.",
             Query(f"max({_used('pod, pool')})"),
             unit="percentunit",
             warn=0.7,
@@ -45,7 +45,7 @@ def _now() -> list[Panel]:
         ),
         number(
             "Waits given up",
-            "Requests in a second that got no connection in SLIPWAY_DATABASE__ACQUIRE_TIMEOUT and were answered "
+            "Requests per second that got no connection within SLIPWAY_DATABASE__ACQUIRE_TIMEOUT and were answered "
             "with 503.",
             Query(rate(GIVEN_UP)),
             unit="reqps",
@@ -54,13 +54,13 @@ def _now() -> list[Panel]:
         ),
         number(
             "Statements",
-            "Statements in a second, by all pods.",
+            "Statements per second, over all pods.",
             Query(rate(f"{STATEMENTS}_count")),
             unit="ops",
         ),
         number(
             "Statements a request",
-            "One or two is what the resources need. More is a route that asks in a loop.",
+            "Resources need one or two. More means that a route runs statements in a loop.",
             Query(f"{rate(f'{STATEMENTS}_count')} / {rate('http_requests_total')}"),
             decimals=2,
             warn=3,
@@ -79,7 +79,7 @@ def _connections() -> list[Panel]:
         graph(
             "Connections",
             "Open connections of all pods by pool: `fast` runs the resources' statements, `session` ORM sessions. "
-            "Mind PostgreSQL's max_connections.",
+            "Compare with PostgreSQL's max_connections.",
             Query(f"sum by (pool, state) ({series(OPEN)})", "{{pool}} {{state}}"),
             stacked=True,
         ),
@@ -93,19 +93,19 @@ def _connections() -> list[Panel]:
         ),
         graph(
             "Waiting for a connection",
-            "How long requests wait for one of the fast pool.",
+            "How long requests wait for a connection of the fast pool.",
             *(Query(quantile(q, WAITS), f"{q:.0%}") for q in (0.5, 0.95, 0.99)),
             unit="s",
         ),
         graph(
             "Waits given up, by pod",
-            "Requests in a second that got no connection in time. If it is one pod, that one holds its own too long.",
+            "Requests per second that got no connection in time. If only one pod, it holds its connections too long.",
             Query(rate(GIVEN_UP, by="pod, pool"), "{{pod}} {{pool}}"),
             unit="reqps",
         ),
         graph(
             "Connections that statements keep busy",
-            "Seconds of statements in a second: with the pool's limit this says how much is left.",
+            "Average number of busy connections. Compare with the pool's limit.",
             Query(rate(f"{STATEMENTS}_sum", by="pool"), "{{pool}}"),
         ),
         graph(
@@ -121,19 +121,19 @@ def _statements() -> list[Panel]:
     return [
         graph(
             "Statements by outcome",
-            "Statements in a second. Errors include broken unique keys and lock time-outs.",
+            "Statements per second. Errors include unique violations and lock time-outs.",
             Query(rate(f"{STATEMENTS}_count", by="pool, outcome"), "{{pool}} {{outcome}}"),
             unit="ops",
         ),
         graph(
             "Time of statements",
-            "Until the answer was read.",
+            "Until the result was read.",
             *(Query(quantile(q, STATEMENTS), f"{q:.0%}") for q in (0.5, 0.95, 0.99)),
             unit="s",
         ),
         heat_map(
             "Time of statements, all of them",
-            "How many statements took how long. A band at 2 s is lock_timeout, at 5 s statement_timeout.",
+            "Distribution of durations. A band at 2 s is lock_timeout, at 5 s statement_timeout.",
             Query(f"sum by (le) (increase({series(f'{STATEMENTS}_bucket')}[$__rate_interval]))", "{{le}}"),
         ),
     ]

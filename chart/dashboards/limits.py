@@ -1,4 +1,4 @@
-"""Redis, the cache of credentials, rate limits, and keys that end."""
+"""Redis, the cache of credentials, rate limits, and expiring keys."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
@@ -10,7 +10,7 @@ DECISIONS, CACHE = "slipway_limiter_decisions_total", "slipway_cache_requests_to
 COMMANDS, FAILURES = "slipway_redis_command_seconds", "slipway_redis_failures_total"
 SHARERS = "slipway_limiter_processes"
 EXPIRY, FETCHED = "slipway_api_key_expiry_timestamp_seconds", "slipway_token_keys_fetched_timestamp_seconds"
-# Only without Redis does a process grant anything by its own count alone. It may refuse by it at any time.
+# A process admits requests by its own count only without Redis. It may refuse by it at any time.
 ALONE = 'counted_by="process", decision="allowed"'
 
 
@@ -19,7 +19,7 @@ def dashboard() -> Dashboard:
     return board(
         "limits",
         "Cache and limits",
-        "Does Redis answer, do limits hold for all pods together, who is refused, which keys end soon.",
+        "Does Redis respond, do all pods share limits, which clients are refused, which keys expire soon?",
         {"Now": _now(), "Limits": _limits(), "Redis and cache": _redis(), "Keys": _keys()},
     )
 
@@ -28,7 +28,7 @@ def _now() -> list[Panel]:
     return [
         number(
             "Redis",
-            "Down when one pod does not reach it. Everything works on: limits are then counted by each pod.",
+            "Down if at least one pod cannot reach it. Requests are still served; each pod counts limits for itself.",
             Query(f"min({reached('redis')})"),
             words={"1": ("up", GREEN), "0": ("down", ORANGE)},
         ),
@@ -40,7 +40,7 @@ def _now() -> list[Panel]:
         ),
         number(
             "Refused",
-            "Share of decisions that refused a request, which was answered with 429.",
+            "Share of decisions that refused a request with 429.",
             Query(share(DECISIONS, 'decision="refused"')),
             unit="percentunit",
             warn=0.05,
@@ -48,20 +48,20 @@ def _now() -> list[Panel]:
         ),
         number(
             "Counted by each pod alone",
-            "Share of granted requests that Redis did not count. With Redis up it is 0.",
+            "Share of admitted requests that Redis did not count. 0 while Redis is up.",
             Query(share(DECISIONS, ALONE)),
             unit="percentunit",
             warn=0.01,
         ),
         number(
             "Credentials found in cache",
-            "The others cost a statement, or a signature.",
+            "The others cost a statement or a signature check.",
             Query(share(CACHE, 'result="hit"')),
             unit="percentunit",
         ),
         number(
             "Next API key ends in",
-            "Time until the next valid key that was made for more than 14 days ends; no data when none does.",
+            "Time until the next valid key expires, without keys made for 14 days or less. No data without such keys.",
             Query(f"min({series(EXPIRY)}) - time()"),
             unit="s",
         ),
@@ -72,13 +72,13 @@ def _limits() -> list[Panel]:
     return [
         graph(
             "Decisions",
-            "Decisions of the limiter in a second, by policy.",
+            "Decisions of the limiter per second, by policy.",
             Query(rate(DECISIONS, by="policy, decision"), "{{policy}} {{decision}}"),
             unit="reqps",
         ),
         graph(
             "Refused by policy",
-            "Requests in a second answered with 429.",
+            "Requests per second answered with 429.",
             Query(rate(DECISIONS, 'decision="refused"', by="policy"), "{{policy}}"),
             unit="reqps",
         ),
@@ -97,14 +97,14 @@ def _redis() -> list[Panel]:
     return [
         graph(
             "Time of commands",
-            "As the service sees them. Over SLIPWAY_REDIS__TIMEOUT a command is given up.",
+            "As measured by the service. Beyond SLIPWAY_REDIS__TIMEOUT it gives up on a command.",
             *(Query(quantile(q, COMMANDS), f"{q:.0%}") for q in (0.5, 0.95, 0.99)),
             unit="s",
             span=12,
         ),
         graph(
             "Commands and failures",
-            "Commands in a second, and those that failed.",
+            "Commands per second, and those that failed.",
             Query(rate(f"{COMMANDS}_count"), "commands"),
             Query(rate(FAILURES), "failures"),
             unit="ops",
@@ -112,7 +112,7 @@ def _redis() -> list[Panel]:
         ),
         graph(
             "Found in cache, by cache",
-            "Credentials found: `api_keys` and `tokens`.",
+            "Share of credentials found: `api_keys` and `tokens`.",
             Query(share(CACHE, 'result="hit"', by="cache"), "{{cache}}"),
             unit="percentunit",
             most=1,
@@ -133,7 +133,7 @@ def _keys() -> list[Panel]:
     return [
         graph(
             "Age of issuers' keys",
-            "Since the keys of an issuer of tokens were last fetched, by the pod that is furthest behind. "
+            "Time since a token issuer's keys were last fetched, by the pod that is furthest behind. "
             "They are trusted for SLIPWAY_SECURITY__JWKS_MAX_AGE.",
             Query(f"max by (issuer) (time() - {series(FETCHED)})", "{{issuer}}"),
             unit="s",

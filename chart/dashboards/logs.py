@@ -1,4 +1,4 @@
-"""Log lines in Loki: JSON, taken apart when they are read."""
+"""Log lines in Loki: JSON, parsed by queries."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
@@ -6,7 +6,7 @@ from chart.dashboards.boards import board, text_variable
 from chart.dashboards.panels import LOKI, Panel, Query, graph, lines
 from chart.dashboards.queries import STREAM
 
-# Lines of the gate and of the jobs are of other containers and, the jobs', of other pods.
+# Lines of the gate and of jobs are from other containers; those of jobs also from other pods.
 SETUP = '{namespace="$namespace", pod=~"$release-.*", container=~"gate|migration|purge"}'
 ACCESS = '| event="request"'
 
@@ -16,7 +16,7 @@ def dashboard() -> Dashboard:
     return board(
         "logs",
         "Logs",
-        "What happened to one request; errors; slow requests. Lines carry `request_id`, which every answer has too.",
+        "All lines of one request; errors; slow requests. Lines have the `request_id` of the response.",
         {"Overview": _overview(), "Lines": _lines()},
         (
             text_variable("request", "Request or trace id"),
@@ -29,7 +29,7 @@ def _overview() -> list[Panel]:
     return [
         graph(
             "Lines by level",
-            "Log lines in a second.",
+            "Log lines per second.",
             Query(f"sum by (level) (rate({STREAM} | json level [$__auto]))", "{{level}}"),
             unit="short",
             stacked=True,
@@ -37,7 +37,7 @@ def _overview() -> list[Panel]:
         ),
         graph(
             "Failed requests by route",
-            "Access lines with 5xx in a second.",
+            "Access lines with 5xx per second.",
             Query(
                 f"sum by (method, route, status) (rate({STREAM} | json {ACCESS} | status >= 500 [$__auto]))",
                 "{{status}} {{method}} {{route}}",
@@ -46,7 +46,7 @@ def _overview() -> list[Panel]:
         ),
         graph(
             "Busiest principals",
-            "Requests in a second of the ten callers with the most. No metric has them: there may be many.",
+            "Requests per second of the ten busiest callers. No metric has callers, because there may be many.",
             Query(
                 f"topk(10, sum by (principal) (rate({STREAM} | json {ACCESS} [$__auto])))", "{{principal}}"
             ),
@@ -59,29 +59,29 @@ def _lines() -> list[Panel]:
     return [
         lines(
             "One request",
-            "Every line with the id in the variable above, of all pods: a request id or a trace id.",
+            "Every line with the request id or trace id in the variable above, from all pods.",
             Query(f'{STREAM} |= "$request" | json | request_id="$request" or trace_id="$request"'),
         ),
         lines(
             "Errors and warnings",
-            "What the service itself found worth saying, failed requests apart.",
+            "Errors and warnings of the service, without failed requests.",
             Query(f'{STREAM} | json | level=~"warning|error|critical"'),
         ),
         lines(
             "Failed requests",
-            "Access lines with 5xx. Put their request_id into the variable above.",
+            "Access lines with 5xx. Enter a request_id in the variable above.",
             Query(f"{STREAM} | json {ACCESS} | status >= 500"),
             span=12,
         ),
         lines(
             "Slow requests",
-            "Access lines over the time above. Exports take as long as their reader does.",
+            "Access lines slower than the time above. Exports take as long as their client reads.",
             Query(f'{STREAM} | json {ACCESS} | duration_ms > $slower | route!~".*/export"'),
             span=12,
         ),
         lines(
             "Gate, migration and purge",
-            "Why a rollout waits, and what the jobs say.",
+            "Why a rollout waits, and what the jobs log.",
             Query(SETUP),
         ),
     ]

@@ -1,4 +1,4 @@
-"""Panels: one function a kind. Every panel says in its description what it is good for."""
+"""Panels: one function for each kind. The description of a panel says what it is for."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ Panel = Any  # a builder of a panel; the library's kinds have no common class bu
 
 
 class Query(NamedTuple):
-    """An expression, and what its series are called: `{{label}}` stands for a label's value."""
+    """An expression and the name of its series, where `{{label}}` stands for a label's value."""
 
     expr: str
     legend: str = ""
@@ -37,7 +37,7 @@ class Query(NamedTuple):
 def _targets(
     panel: Panel, source: parts.DataSourceRef, queries: Iterable[Query], *, form: str = "time_series"
 ) -> Panel:
-    """The panel with its queries A, B, C… Tables are of now, everything else of the time that is shown."""
+    """The panel with its queries A, B, C… Tables show the present, everything else the time range."""
     for letter, query in zip("ABCDEFGH", queries, strict=False):
         if source is LOKI:
             target: Any = loki.Dataquery().query_type("range")
@@ -54,7 +54,7 @@ def _common(panel: Panel, title: str, why: str, span: int, height: int) -> Panel
 
 
 def _limits(warn: float | None, bad: float | None) -> Any:
-    """Green, and from these values on orange and red."""
+    """Green below the first value, orange from there, red from the second."""
     steps = [parts.Threshold(color=GREEN, value=None)]
     steps += [
         parts.Threshold(color=color, value=value)
@@ -75,7 +75,7 @@ def graph(
     bad: float | None = None,
     source: parts.DataSourceRef = PROMETHEUS,
 ) -> Panel:
-    """Lines over time. `most` is the axis' upper end, `bad` a line that should not be crossed."""
+    """Lines over time. `most` is the upper end of the axis, `bad` a threshold line."""
     panel = _common(timeseries.Panel(), title, why, span, 8).unit(unit).min(0)
     panel = panel.line_width(1).fill_opacity(40 if stacked else 8).show_points(kinds.VisibilityMode.NEVER)
     legend = common.VizLegendOptions().show_legend(show_legend=True).calcs(["lastNotNull", "max"])
@@ -105,7 +105,7 @@ def number(
     words: dict[str, tuple[str, str]] | None = None,
     decimals: int | None = None,
 ) -> Panel:
-    """One number for now, coloured by its limits. `words` are texts and colours for some values."""
+    """The current value, coloured by its thresholds. `words` are texts and colours for some values."""
     panel = _common(stat.Panel(), title, why, span, 4).unit(unit).no_value("no data")
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel = panel.color_mode(kinds.BigValueColorMode.VALUE).graph_mode(kinds.BigValueGraphMode.AREA)
@@ -119,7 +119,7 @@ def number(
 
 
 def states(title: str, why: str, query: Query, *, words: dict[str, tuple[str, str]], span: int = 12) -> Panel:
-    """A band a series, coloured by its values, which `words` names."""
+    """One band for each series, coloured by its values, which `words` names."""
     results = {v: parts.ValueMappingResult(text=t, color=c) for v, (t, c) in words.items()}
     panel = _common(statetimeline.Panel(), title, why, span, 8).mappings([parts.ValueMap(options=results)])
     panel = panel.show_value(kinds.VisibilityMode.NEVER).row_height(0.8).merge_values(merge_values=True)
@@ -142,7 +142,7 @@ def grid(
     span: int = 24,
     sort: str = "",
 ) -> Panel:
-    """A table: a row for each set of labels, a column (query and unit) for each query, for now."""
+    """A table: a row for each set of labels, a column (query and unit) for each query, of the present."""
     panel = _common(table.Panel(), title, why, span, 8).filterable(filterable=True)
     names = {f"Value #{letter}": name for letter, name in zip("ABCDEFGH", columns, strict=False)}
     if len(columns) == 1:

@@ -10,11 +10,11 @@ LAG = "slipway_event_loop_lag_seconds"
 
 
 def dashboard() -> Dashboard:
-    """The dashboard `slipway-pods`. Its first row needs kube-state-metrics, CPU and memory need the kubelet's."""
+    """The dashboard `slipway-pods`. Needs kube-state-metrics, and the kubelet's metrics for CPU and memory."""
     return board(
         "pods",
         "Pods and rollout",
-        "Are there pods enough, do they restart, are they at their limits, which versions run.",
+        "Are there enough pods, do they restart, are they at their limits, which versions run?",
         {"Now": _now(), "Rollout": _rollout(), "Resources": _resources(), "Processes": _processes()},
     )
 
@@ -23,17 +23,17 @@ def _now() -> list[Panel]:
     return [
         number(
             "Wanted",
-            "Pods that the Deployment asks for.",
+            "Pods that the Deployment requests.",
             Query(f"max(kube_deployment_spec_replicas{{{DEPLOYMENT}}})"),
         ),
         number(
             "Available",
-            "Pods that have been ready long enough to count.",
+            "Pods that have been ready long enough to count as available.",
             Query(f"max(kube_deployment_status_replicas_available{{{DEPLOYMENT}}})"),
         ),
         number(
             "Not available",
-            "Wanted and not there.",
+            "Wanted but not available.",
             Query(f"max(kube_deployment_status_replicas_unavailable{{{DEPLOYMENT}}})"),
             warn=1,
         ),
@@ -47,13 +47,13 @@ def _now() -> list[Panel]:
         ),
         number(
             "Versions",
-            "More than one is a rollout in progress, or one that is stuck.",
+            "More than one: a rollout is in progress, or stuck.",
             Query(f"count(count by (version) ({series('slipway_build_info')}))"),
             warn=2,
         ),
         number(
             "Draining",
-            "Pods that have been told to end and serve on.",
+            "Terminating pods that still serve requests.",
             Query(f"sum({series('slipway_draining')})"),
             warn=1,
         ),
@@ -71,13 +71,13 @@ def _rollout() -> list[Panel]:
         ),
         graph(
             "Pods by version",
-            "Pods that tell their version.",
+            "Pods by the version that they report.",
             Query(f"count by (version) ({series('slipway_build_info')})", "{{version}}"),
             stacked=True,
         ),
         graph(
             "Restarts by pod",
-            "Restarts of the server's container. Look at why it ended.",
+            "Restarts of the server's container. See why it ended.",
             Query(
                 f"sum by (pod) (increase(kube_pod_container_status_restarts_total{{{CONTAINER}}}[$__rate_interval]))",
                 "{{pod}}",
@@ -129,7 +129,7 @@ def _resources() -> list[Panel]:
     return [
         graph(
             "CPU, share of the limit",
-            "A process is full at one core.",
+            "A process is at its limit at one core.",
             Query(f"{cpu} / {_limit('cpu')}", "{{pod}}"),
             unit="percentunit",
             bad=0.9,
@@ -147,7 +147,7 @@ def _resources() -> list[Panel]:
         ),
         graph(
             "Memory, share of the limit",
-            "At 100 % the kernel ends the container (OOMKilled).",
+            "At 100 % the kernel kills the container (OOMKilled).",
             Query(f"{memory} / {_limit('memory')}", "{{pod}}"),
             unit="percentunit",
             bad=0.9,
@@ -159,38 +159,38 @@ def _processes() -> list[Panel]:
     return [
         graph(
             "Lag of the event loop",
-            "How late a sleeping task is woken, 99 %, by pod. Lag is CPU that is missing, or code that blocks.",
+            "How late sleeping tasks wake up (99th percentile), by pod. Lag means too little CPU, or code that blocks.",
             Query(quantile(0.99, LAG, by="pod"), "{{pod}}"),
             unit="s",
             bad=0.25,
         ),
         graph(
             "Requests by pod",
-            "Requests in a second. Pods should be even.",
+            "Requests per second. Pods should have similar rates.",
             Query(rate("http_requests_total", by="pod"), "{{pod}}"),
             unit="reqps",
         ),
         graph(
             "Memory of the process",
-            "As the process itself tells: here without kube-state-metrics and kubelet, too.",
+            "As reported by the process: available without kube-state-metrics and the kubelet.",
             Query(f"sum by (pod) ({series('process_resident_memory_bytes')})", "{{pod}}"),
             unit="bytes",
         ),
         graph(
             "CPU of the process",
-            "Cores in use, as the process itself tells.",
+            "Cores in use, as reported by the process.",
             Query(rate("process_cpu_seconds_total", by="pod"), "{{pod}}"),
             bad=0.9,
         ),
         graph(
             "Open files",
-            "Connections among them, as a share of what the process may open.",
+            "Open files, including connections, as a share of the process's limit.",
             Query(f"{series('process_open_fds')} / {series('process_max_fds')}", "{{pod}}"),
             unit="percentunit",
         ),
         graph(
             "Age of processes",
-            "Since the process started. It falls to 0 at a restart.",
+            "Time since the process started. Drops to 0 at a restart.",
             Query(f"time() - {series('process_start_time_seconds')}", "{{pod}}"),
             unit="s",
         ),

@@ -1,4 +1,4 @@
-"""Which series a dashboard is about, and the shapes that many queries share."""
+"""The series that dashboards select, and parts that many queries share."""
 
 # Series of the service itself, as the ServiceMonitor labels them.
 SERVER = 'namespace="$namespace", service="$release-admin", pod=~"$pod"'
@@ -13,7 +13,7 @@ RATE = "$__rate_interval"
 
 
 def rate(metric: str, *where: str, by: str = "", window: str = RATE) -> str:
-    """How much a counter of all pods together grows in a second."""
+    """Growth per second of a counter, summed over all pods."""
     grouped = f" by ({by})" if by else ""
     return f"sum{grouped} (rate({series(metric, *where)}[{window}]))"
 
@@ -24,7 +24,7 @@ def series(metric: str, *where: str) -> str:
 
 
 def share(metric: str, part: str, *where: str, by: str = "", window: str = RATE) -> str:
-    """The share of a counter's growth that `part` selects, 0 while there is none of it, nothing while nothing grows."""
+    """The share of a counter's growth that `part` selects: 0 if that part is absent, no data if nothing grows."""
     whole = rate(metric, *where, by=by, window=window)
     return f"({rate(metric, part, *where, by=by, window=window)} or 0 * {whole}) / ({whole} > 0)"
 

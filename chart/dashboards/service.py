@@ -17,7 +17,7 @@ def dashboard() -> Dashboard:
     return board(
         "service",
         "Service",
-        "Is it up, is it failing, is it slow, and on which routes.",
+        "Is it up, failing or slow, and on which routes?",
         {"Now": _now(), "Requests": _requests(), "Routes": _routes(), "Error budget": _budget()},
         (choice_variable("objective", "Objective, %", "99", "99.5", "99.9", "99.95", default="99.9"),),
     )
@@ -27,7 +27,7 @@ def _now() -> list[Panel]:
     return [
         number(
             "Requests",
-            "Requests answered in a second, by all pods.",
+            "Requests per second, over all pods.",
             Query(rate(REQUESTS)),
             unit="reqps",
         ),
@@ -42,7 +42,7 @@ def _now() -> list[Panel]:
         ),
         number(
             "99 % are faster than",
-            "Without exports, which take as long as their reader does.",
+            "Not counting exports, which take as long as their client reads.",
             Query(quantile(0.99, SECONDS, 'path!~".*/export"')),
             unit="s",
             warn=0.5,
@@ -50,8 +50,8 @@ def _now() -> list[Panel]:
         ),
         number(
             "Budget spent how fast",
-            "How many times faster than the objective allows requests failed in the range of time shown. "
-            "At 1 the budget of 30 days is spent in 30 days, at 14 in two.",
+            "Burn rate: how many times faster than the objective allows requests failed in the time range shown. "
+            "At 1, a budget of 30 days lasts 30 days; at 14, two.",
             Query(f"{share(REQUESTS, FAILED, window='$__range')} / {ALLOWED}"),
             warn=1,
             bad=6,
@@ -59,7 +59,7 @@ def _now() -> list[Panel]:
         ),
         number(
             "Pods answering",
-            "Pods whose metrics Prometheus could read the last time.",
+            "Pods whose last scrape succeeded.",
             Query(f"sum({series('up')})"),
         ),
         number(
@@ -162,7 +162,7 @@ def _budget() -> list[Panel]:
         ),
         states(
             "Alerts",
-            "Alerts of this release that wait (pending) or go off (firing). Each names its runbook.",
+            "Alerts of this release that are pending or firing. Each names its runbook.",
             Query(
                 "max by (alertname) ("
                 'ALERTS{namespace="$namespace", release="$release", alertstate="firing"} * 2'

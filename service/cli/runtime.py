@@ -16,7 +16,7 @@ from service.cli.errors import CommandError, Exit
 from service.config import Settings
 from service.config.check import SettingsError
 from service.database import Database, DatabaseUnavailableError
-from service.http.server.run import PortTakenError
+from service.http.server.ports import PortTakenError
 from service.migrations.errors import (
     BackwardsError,
     EncodingError,

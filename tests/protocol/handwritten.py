@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from service.dev.ports import LOOPBACK
 from service.http.protocol.connection import limited
 from service.http.protocol.limits import Limits
-from service.http.server.run import listen
+from service.http.server.ports import listen
 from tests.process.served import eventually
 
 

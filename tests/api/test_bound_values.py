@@ -1,6 +1,7 @@
 """Values that a client hands back hold for what they were made for: each part altered, one at a time."""
 
 import base64
+import json
 from uuid import uuid4
 
 import pytest
@@ -131,6 +132,7 @@ async def test_cursor_is_signed_to_its_last_bit(
 ) -> None:
     """One bit of each byte: of the signature, of the direction, of each value."""
     raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    assert isinstance(json.loads(raw[12:]), list)  # so 96 bits of it are the signature
     forged = [raw[:n] + bytes([raw[n] ^ 1 << n % 8]) + raw[n + 1 :] for n in range(len(raw))]
     forged += [raw[:-1], raw + b" ", raw[1:], raw[:12], raw[12:], b"", raw[:12] * 2]
     query = f"shelf_id={shelves[0]}&{LIST}"

@@ -147,7 +147,8 @@ async def test_idempotency_key_is_good_for_one_request_of_one_principal(
 ) -> None:
     """The same request gets the first answer; with any one part of it altered it is another request."""
     headers = {"Idempotency-Key": str(uuid4())}
-    body = {"operations": [{"op": "create", "item": {"slug": unique("keyed").lower(), "name": "Keyed"}}]}
+    item = {"slug": unique("keyed").lower(), "name": "Keyed"}
+    body = {"operations": [{"op": "create", "item": item}]}
     path = f"{BASE}/shelves/bulk"
     first = await client.post(path, json=body, headers=headers)
     assert first.json()["results"][0]["status"] == 201, first.text
@@ -158,7 +159,7 @@ async def test_idempotency_key_is_good_for_one_request_of_one_principal(
         case "path":
             path = f"{BASE}/articles/bulk"
         case "body":
-            body["operations"][0]["item"]["name"] = "Other"
+            item["name"] = "Other"
         case "principal":
             who = await client_with("shop:read", "shop:write")
     answer = await who.post(path, json=body, headers=headers)

@@ -1,4 +1,4 @@
-"""Applications in this process, started as a server starts them."""
+"""Runs applications in this process through the ASGI lifespan, as a server does."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -40,5 +40,5 @@ async def _step(
     if answer.done() and answer.result()["type"] == f"lifespan.{name}.complete":
         return
     answer.cancel()
-    await running  # it raises the reason
+    await running  # raises the error of the application
     raise RuntimeError(f"the application ended without an answer to lifespan.{name}")

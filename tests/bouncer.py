@@ -1,4 +1,4 @@
-"""A real PgBouncer in transaction mode, before a database of a test's own."""
+"""A real PgBouncer in transaction mode, in front of a test's database."""
 
 import os
 import shutil

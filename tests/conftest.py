@@ -1,4 +1,4 @@
-"""Fixtures that every test may use: real servers, a migrated database for each worker."""
+"""Fixtures for all tests: real servers, and a migrated database for each worker."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -54,27 +54,27 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def services(pytestconfig: pytest.Config) -> Client:
-    """The way to ask for databases and for Redis."""
+    """The client for databases and Redis."""
     worker: dict[str, str] | None = getattr(pytestconfig, "workerinput", None)
     return Client(worker[ADDRESS] if worker else pytestconfig.stash[SERVERS].address)
 
 
 @pytest.fixture(scope="session")
 def worker(pytestconfig: pytest.Config) -> int:
-    """The number of this worker; 0 when there is only one process."""
+    """The number of this worker; 0 without xdist."""
     name: str = getattr(pytestconfig, "workerinput", {}).get("workerid", "gw0")
     return int(name.removeprefix("gw"))
 
 
 @pytest.fixture(scope="session")
 def database_url(services: Client, worker: int) -> str:
-    """The URL of this worker's own database, with the tables of the shop. Its tests share it in turn."""
+    """The URL of this worker's database, with the tables of the shop. Its tests share it, one after another."""
     return services.create_database(f"worker_{worker}", migrated=True)
 
 
 @pytest.fixture(scope="session")
 def redis_url(services: Client, worker: int) -> str:
-    """The URL of this worker's own logical database of Redis."""
+    """The URL of this worker's logical database of Redis."""
     return services.redis(worker)
 
 
@@ -85,7 +85,7 @@ def _numbers() -> Callable[[], int]:
 
 @pytest.fixture
 def fresh_database(services: Client, worker: int, _numbers: Callable[[], int]) -> Iterator[DatabaseFactory]:
-    """Makes databases for one test; they are dropped after it, whoever is still connected."""
+    """Creates databases for one test; they are dropped afterwards, open connections included."""
     made: list[str] = []
 
     def create(*, migrated: bool = True, shop: bool = True) -> str:

@@ -1,4 +1,4 @@
-"""What the developer's machine must not change about the tests, and how they log."""
+"""Isolates the tests from the settings of the developer's machine, and configures their logs."""
 
 import os
 import sys
@@ -10,11 +10,11 @@ from structlog.typing import ExcInfo
 
 from service.config import SECRETS_DIR, sources
 
-FRAMES = 6  # of a traceback in the log, the last ones
+FRAMES = 6  # the last frames of a traceback in the log
 
 
 def forget_settings() -> None:
-    """Take away the settings of whoever runs the tests: variables such as SLIPWAY_DATABASE__URL, and `.env`.
+    """Remove the settings of the developer's machine: variables such as SLIPWAY_DATABASE__URL, and `.env`.
 
     Variables that steer the tests themselves (SLIPWAY_TEST_…, SLIPWAY_FAULT_…) stay.
     """
@@ -25,8 +25,8 @@ def forget_settings() -> None:
 
 
 def log_plainly() -> None:
-    """Log what fails in a few lines. structlog's own default has rich print every frame with every local variable,
-    which takes seconds and hides the assertion that failed."""
+    """Log failures in a few lines. structlog's default prints every frame with all local variables through rich,
+    which takes seconds and buries the failed assertion."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from service.dev.ports import is_free
 
-FIRST, BEYOND = 10_000, 30_000  # from there on a cluster on this machine has its NodePorts
+FIRST, BEYOND = 10_000, 30_000  # a cluster on this machine uses the ports above for NodePorts
 RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 EVERYWHERE = "0.0.0.0"
 
 
 def next_port() -> int:
-    """Return a port that is free and stays so for its user."""
+    """Return a free port that no other test is given."""
     for port in _ports():
         if is_free(port, EVERYWHERE):
             return port
@@ -35,7 +35,9 @@ def placed(folder: Path) -> Path:
 
 def block(worker: int, workers: int, ephemeral: int) -> range:
     """The ports of a worker, where the ephemeral range begins there."""
-    end = min(BEYOND, ephemeral) if ephemeral >= 2 * FIRST else BEYOND  # better a shared port than none
+    end = (
+        min(BEYOND, ephemeral) if ephemeral >= 2 * FIRST else BEYOND
+    )  # risk a shared port rather than have none
     size = (end - FIRST) // workers
     return range(FIRST + worker * size, FIRST + (worker + 1) * size)
 

@@ -1,1 +1,1 @@
-"""The way to Redis, on a real one that misbehaves."""
+"""The Redis client, against a real Redis that misbehaves."""

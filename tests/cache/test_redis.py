@@ -1,4 +1,4 @@
-"""The breaker: few pay for a lost Redis, one alone tries, and it closes by itself."""
+"""The circuit breaker: few requests wait for a lost Redis, one client probes it, and the breaker closes by itself."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ from tests.faults.proxy import Endpoint, Proxy
 from tests.ports import placed
 
 ANSWER = "return {ARGV[1]}"
-SLOW = "local n = 0; for i = 1, 8000000 do n = n + i end; return {}"  # some 60 ms
+SLOW = "local n = 0; for i = 1, 8000000 do n = n + i end; return {}"  # about 60 ms
 RETRY_AFTER, CONNECT_TIMEOUT, TIMEOUT = 0.3, 1.0, 0.5
 
 
@@ -34,10 +34,10 @@ async def proxy(redis_url: str) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def redis(redis_url: str, proxy: Proxy) -> AsyncIterator[Redis]:
-    """A client through the proxy that has a connection already."""
+    """A client that is connected through the proxy."""
     url = urlsplit(redis_url)
     there = urlunsplit(url._replace(netloc=f":{url.password}@{LOOPBACK}:{proxy.port}"))
-    # More patience than the default has: the machine of the tests may be busy. What it costs is told in tests/faults.
+    # Longer than the default, as the machine may be busy. tests/faults measures the cost.
     redis = Redis(
         RedisSettings.model_validate(
             {"url": there, "retry_after": RETRY_AFTER, "timeout": TIMEOUT, "connect_timeout": CONNECT_TIMEOUT}
@@ -72,18 +72,18 @@ async def test_crowd_shares_few_connections(redis: Redis, proxy: Proxy) -> None:
     assert proxy.connections <= cache.CONNECTIONS
 
 
-async def test_only_those_under_way_pay_for_silence(redis: Redis, proxy: Proxy) -> None:
+async def test_only_commands_in_flight_wait_for_a_silent_redis(redis: Redis, proxy: Proxy) -> None:
     proxy.swallow()
     began = time.perf_counter()
     assert set(await asyncio.gather(*(ask(redis) for _ in range(100)))) == {None}
-    assert time.perf_counter() - began < 10 * TIMEOUT, "one waits behind the other"
+    assert time.perf_counter() - began < 10 * TIMEOUT, "commands waited for each other"
     assert value("slipway_redis_breaker_open") == 1
     commands = value("slipway_redis_command_seconds_count")
     assert [await ask(redis) for _ in range(1000)] == [None] * 1000
-    assert value("slipway_redis_command_seconds_count") <= commands + 1  # a trial
+    assert value("slipway_redis_command_seconds_count") <= commands + 1  # a probe
 
 
-async def test_one_alone_tries(redis: Redis, proxy: Proxy) -> None:
+async def test_only_one_client_probes(redis: Redis, proxy: Proxy) -> None:
     proxy.swallow()
     await ask(redis)
     before = proxy.connections
@@ -96,7 +96,7 @@ async def test_one_alone_tries(redis: Redis, proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("forget", [True, False])
 async def test_breaker_closes_when_redis_answers_again(redis: Redis, proxy: Proxy, *, forget: bool) -> None:
-    """Also when the connections from before hang for ever."""
+    """Also if the old connections hang for ever."""
     await asyncio.gather(*(ask(redis) for _ in range(30)))
     proxy.swallow()
     assert await ask(redis) is None
@@ -108,10 +108,10 @@ async def test_breaker_closes_when_redis_answers_again(redis: Redis, proxy: Prox
     assert await ask(redis) == [b"x"]
 
 
-async def test_late_loop_says_nothing_of_redis(redis: Redis) -> None:
+async def test_blocked_event_loop_does_not_open_the_breaker(redis: Redis) -> None:
     asking = asyncio.create_task(redis.script(SLOW, "cache-test"))
     await asyncio.sleep(0.02)
-    time.sleep(3 * TIMEOUT)  # noqa: ASYNC251  # as a processor that is taken away
+    time.sleep(3 * TIMEOUT)  # noqa: ASYNC251  # as if the process got no CPU time
     assert await asking is None
     assert value("slipway_redis_breaker_open") == 0
     assert await redis.ping()
@@ -123,13 +123,13 @@ async def test_refusal_leaves_the_breaker_closed(redis: Redis) -> None:
     assert await ask(redis) == [b"x"]
 
 
-async def test_former_primary_is_left(redis: Redis) -> None:
+async def test_former_primary_is_abandoned(redis: Redis) -> None:
     assert await redis.script("return redis.error_reply('READONLY a replica')", "cache-test") is None
     assert value("slipway_redis_breaker_open") == 1
     assert await eventually(redis)
 
 
-async def test_trial_that_fails_in_an_odd_way_is_not_the_last(
+async def test_probing_goes_on_after_an_unexpected_error(
     redis: Redis, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = 0
@@ -146,7 +146,7 @@ async def test_trial_that_fails_in_an_odd_way_is_not_the_last(
         proxy.heal()
         began = time.monotonic()
         while tried < 2:
-            assert time.monotonic() < began + 20 * RETRY_AFTER, "it has tried no more"
+            assert time.monotonic() < began + 20 * RETRY_AFTER, "the client stopped probing"
             await asyncio.sleep(0.02)
         assert value("slipway_redis_breaker_open") == 1
     assert await eventually(redis)
@@ -169,7 +169,7 @@ async def test_rotated_password_needs_no_restart(
     caplog: pytest.LogCaptureFixture,
     between: bytes | None,
 ) -> None:
-    """A file that cannot be read meanwhile is told as Redis that cannot be used, once, and is no caller's matter."""
+    """An unreadable secret file is logged once as an unusable Redis, and no caller fails."""
     url = urlsplit(own.url)
     file = tmp_path / "secrets" / "redis" / "password"
     file.parent.mkdir(parents=True)
@@ -193,6 +193,6 @@ async def test_rotated_password_needs_no_restart(
     assert await eventually(redis)
     assert await ask(redis) == [b"x"]
     await redis.close()
-    # Our own lines get there, too, once a test has configured the logs of this process.
+    # Lines of the service arrive here too, once a test has configured logging.
     strange = [record for record in caplog.records if not record.name.startswith("service.")]
-    assert not strange, "the client library complains"
+    assert not strange, "the client library logs errors"

@@ -1,4 +1,4 @@
-"""Single flight: one piece of work for all who want it, and no caller does another one harm."""
+"""Single flight: one call serves all callers, and no caller can harm another."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from service.cache.single_flight import SingleFlight
 
 
 class Work:
-    """Work that ends when it is told to."""
+    """Work that ends on command."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -25,7 +25,7 @@ class Work:
         return number
 
 
-async def test_callers_share_one_flight_whoever_of_them_is_cancelled() -> None:
+async def test_callers_share_one_flight_whichever_is_cancelled() -> None:
     flights: SingleFlight[str, int] = SingleFlight()
     work = Work()
     callers = [asyncio.create_task(flights.do("key", work)) for _ in range(32)]
@@ -38,10 +38,10 @@ async def test_callers_share_one_flight_whoever_of_them_is_cancelled() -> None:
     answers = await asyncio.gather(*callers, return_exceptions=True)
     assert [answer for answer in answers if not isinstance(answer, asyncio.CancelledError)] == [1] * 30
     assert await other == 2
-    assert await flights.do("key", work) == 3, "what has ended is not an answer for those who come later"
+    assert await flights.do("key", work) == 3, "later callers must not get the result of a finished flight"
 
 
-async def test_error_goes_to_those_who_waited_and_no_further() -> None:
+async def test_error_goes_only_to_callers_that_waited() -> None:
     flights: SingleFlight[str, int] = SingleFlight()
     work = Work()
     work.error = ValueError("away")
@@ -53,7 +53,7 @@ async def test_error_goes_to_those_who_waited_and_no_further() -> None:
     assert await flights.do("key", work) == 2
 
 
-async def test_nobody_joins_what_began_too_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nobody_joins_a_flight_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     flights: SingleFlight[str, int] = SingleFlight(join_within=1.0)
     work = Work()
     early = asyncio.create_task(flights.do("key", work))
@@ -66,7 +66,7 @@ async def test_nobody_joins_what_began_too_long_ago(monkeypatch: pytest.MonkeyPa
     assert [await early, await late] == [1, 2]
 
 
-async def test_closing_ends_what_runs() -> None:
+async def test_close_cancels_running_flights() -> None:
     flights: SingleFlight[str, int] = SingleFlight()
     caller = asyncio.create_task(flights.do("key", Work()))
     await asyncio.sleep(0)
@@ -75,7 +75,7 @@ async def test_closing_ends_what_runs() -> None:
         await caller
 
 
-async def test_close_ends_flights_that_nobody_joins_any_more() -> None:
+async def test_close_cancels_flights_that_are_too_old_to_join() -> None:
     flights: SingleFlight[str, int] = SingleFlight(join_within=-1)
     work = Work()
     running = [flights.start("key", work) for _ in range(2)]

@@ -1,1 +1,1 @@
-"""Tests of the team's code, a folder for each domain."""
+"""Tests of the domains, one folder each."""

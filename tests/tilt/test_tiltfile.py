@@ -1,4 +1,4 @@
-"""The Tiltfile parses, and what it names is there."""
+"""The Tiltfile parses, and the files and resources that it names exist."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def _resources(tilt: Tilt) -> dict[str, dict[str, Any]]:
     return named
 
 
-def test_every_workload_of_the_chart_that_it_names_is_rendered(tilt: Tilt) -> None:
+def test_every_workload_that_it_names_is_rendered(tilt: Tilt) -> None:
     kinds = {"Deployment", "StatefulSet", "Job", "CronJob"}
     workloads = {found["metadata"]["name"] for found in tilt.manifests if found["kind"] in kinds}
     named = {positional[0] for positional, _ in tilt.calls["k8s_resource"] if positional}
@@ -45,7 +45,7 @@ def test_no_pod_of_helm_test_is_deployed_and_nothing_else_is_left_out(tilt: Tilt
     assert {found["metadata"]["annotations"]["helm.sh/hook"] for found in tilt.left_out} == {"test"}
 
 
-def test_every_resource_waits_for_resources_that_are_there(tilt: Tilt) -> None:
+def test_every_resource_waits_for_resources_that_exist(tilt: Tilt) -> None:
     resources = _resources(tilt)
     waited = {name for arguments in resources.values() for name in arguments.get("resource_deps", [])}
     assert waited
@@ -66,7 +66,7 @@ def test_the_buttons_run_when_pressed_and_never_by_themselves(tilt: Tilt) -> Non
         assert shutil.which(program) or os.access(ROOT / program, os.X_OK) or program == "kubectl"
 
 
-def test_the_image_is_built_of_files_that_are_there_and_code_is_brought_into_the_pod(tilt: Tilt) -> None:
+def test_the_image_is_built_from_existing_files_and_code_is_synced(tilt: Tilt) -> None:
     (((name, command), arguments),) = tilt.calls["custom_build"]
     assert os.access(ROOT / command.split()[0], os.X_OK)
     assert '"$EXPECTED_REF"' in command
@@ -78,7 +78,7 @@ def test_the_image_is_built_of_files_that_are_there_and_code_is_brought_into_the
         for container in found["spec"]["template"]["spec"]["containers"]
     }
     assert name in images
-    # Tilt wants what rebuilds the image before what is synced.
+    # Tilt requires the files that rebuild the image before those that are synced.
     full, sync = arguments["live_update"]
     assert full["call"] == "fall_back_on"
     assert {*full["arguments"][0], "service"} == set(arguments["deps"])
@@ -86,7 +86,7 @@ def test_the_image_is_built_of_files_that_are_there_and_code_is_brought_into_the
     assert 'LIVE = Path("/tmp/live")' in Path(ROOT, "tilt", "reload.py").read_text("utf-8")
 
 
-def test_no_secret_is_generated_by_rendering_and_the_one_that_is_used_is_made(tilt: Tilt) -> None:
+def test_rendering_generates_no_secret_and_the_one_that_is_used_is_created(tilt: Tilt) -> None:
     assert [found for found in tilt.manifests if found["kind"] == "Secret"] == []
     program, namespace, name = _resources(tilt)["secret"]["cmd"]
     assert os.access(ROOT / program, os.X_OK)

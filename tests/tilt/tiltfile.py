@@ -1,4 +1,4 @@
-"""The Tiltfile run by a real Starlark, with Tilt's functions written down instead of done, but for `helm`, which is."""
+"""Runs the Tiltfile with a real Starlark. Tilt's functions only record their calls, except `helm`, which runs."""
 
 import json
 import re
@@ -11,8 +11,8 @@ import starlark
 import yaml
 
 ROOT = Path(__file__).parents[2]
-# Functions of Tilt's API that the Tiltfile may call, by the arguments that they may have.
-# Their source is the API reference at docs.tilt.dev.
+# Functions of Tilt's API that the Tiltfile may call, with the arguments that they accept.
+# Source: the API reference at docs.tilt.dev.
 KNOWN = {
     "custom_build": {
         "deps",
@@ -57,7 +57,7 @@ KNOWN = {
     },
     "link": set[str](),
 }
-# Tilt leaves out what comes from a folder `tests` (its internal/tiltfile/helm.go): the pods of `helm test`.
+# Tilt skips manifests from a folder `tests` (its internal/tiltfile/helm.go): the pods of `helm test`.
 OF_HELM_TEST = re.compile(r"^# Source: .*/tests/", re.MULTILINE)
 HELM = {"name", "namespace", "values", "set", "kube_version", "skip_crds"}
 
@@ -68,7 +68,7 @@ def _objects(text: str) -> list[dict[str, Any]]:
 
 @dataclass
 class Tilt:
-    """What a Tiltfile asked Tilt for: arguments by position and by name, in order, by function."""
+    """The calls that a Tiltfile made: positional and named arguments, in order, by function."""
 
     calls: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = field(default_factory=dict)
     manifests: list[dict[str, Any]] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Tilt:
         return text
 
     def run(self) -> None:
-        """Raises what Starlark says when the Tiltfile is wrong."""
+        """Raises Starlark's error if the Tiltfile is wrong."""
         module = starlark.Module()
         module["TRIGGER_MODE_MANUAL"] = "manual"
         module.add_callable("helm", self.helm)

@@ -1,1 +1,1 @@
-"""TLS to PostgreSQL and Redis. The embedded servers know none, so something that does stands before them."""
+"""TLS to PostgreSQL and Redis. The embedded servers lack TLS, so a terminator in front of them provides it."""

@@ -1,4 +1,4 @@
-"""Two authorities: one that certifies the servers of these tests, and one that nobody should believe."""
+"""Two certificate authorities: one that issues the servers' certificates, and one that nobody should trust."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A TLS terminator before a server, and an authority that certifies it."""
+"""A TLS terminator in front of a server, and a certificate authority."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from service import clock
 
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # PostgreSQL's message flow, "SSL Session Encryption"
 DAY = dt.timedelta(days=1)
-# What RFC 5280 asks of an authority's certificate; Python insists on it from 3.13 on.
+# RFC 5280 requires these in a CA certificate; Python enforces it since 3.13.
 CRITICAL = {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE}
 SIGNS = x509.KeyUsage(
     key_cert_sign=True,
@@ -34,7 +34,7 @@ SIGNS = x509.KeyUsage(
 
 
 class Authority:
-    """An authority whose own certificate is the file `root`."""
+    """A certificate authority. Its own certificate is the file `root`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -47,7 +47,7 @@ class Authority:
         self.root.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def server(self, host: str) -> ssl.SSLContext:
-        """What a server needs that is certified as `host`, a name or an address."""
+        """Return the TLS context of a server with a certificate for `host`, a name or an address."""
         key = ec.generate_private_key(ec.SECP256R1())
         try:
             name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
@@ -102,7 +102,7 @@ async def _pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
 async def terminator(
     context: ssl.SSLContext, host: str, port: int, *, postgres: bool = False
 ) -> AsyncIterator[int]:
-    """Speak TLS at a port of 127.0.0.1, and the plain protocol to the server behind. Yields the port."""
+    """Terminate TLS on a port of 127.0.0.1 and forward plain bytes to the server. Yields the port."""
     talks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -116,7 +116,7 @@ async def terminator(
             with contextlib.closing(behind[1]):
                 await asyncio.gather(_pipe(reader, behind[1]), _pipe(behind[0], writer))
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            writer.close()  # the client does not like the certificate, or the test is over
+            writer.close()  # the client rejects the certificate, or the test is over
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=None if postgres else context)
     async with server:

@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL: who is believed in which mode."""
+"""TLS to PostgreSQL: which certificates each mode trusts."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,13 +32,13 @@ def _settings(url: str, port: int, mode: str, root: Path | None) -> Settings:
 
 
 async def _encrypted(settings: Settings) -> bool:
-    """Whether a connection of the fast pool came about, over TLS."""
+    """Whether the fast pool connected, over TLS."""
     database = Database(settings)
     await database.start()
     try:
         async with database.dedicated() as connection:
             assert await connection.fetchval("SELECT 1") == 1
-            return connection._transport.get_extra_info("ssl_object") is not None  # there is no other way
+            return connection._transport.get_extra_info("ssl_object") is not None  # asyncpg has no public way
     finally:
         await database.stop()
 
@@ -53,21 +53,21 @@ async def _reached(
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
-async def test_a_server_of_the_named_authority_is_reached_over_tls(
+async def test_a_server_certified_by_the_given_root_is_trusted(
     fresh_database: DatabaseFactory, authority: Authority, mode: str
 ) -> None:
     assert await _reached(fresh_database(), authority, mode, authority.root)
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
-async def test_a_server_of_another_authority_is_not(
+async def test_a_server_certified_by_another_root_is_not(
     fresh_database: DatabaseFactory, authority: Authority, stranger: Authority, mode: str
 ) -> None:
     with pytest.raises(DatabaseUnavailableError, match="certificate verify failed"):
         await _reached(fresh_database(), authority, mode, stranger.root)
 
 
-async def test_the_name_is_verified_by_verify_full_alone(
+async def test_only_verify_full_checks_the_host_name(
     fresh_database: DatabaseFactory, authority: Authority
 ) -> None:
     url = fresh_database()
@@ -76,7 +76,7 @@ async def test_the_name_is_verified_by_verify_full_alone(
         await _reached(url, authority, "verify-full", authority.root, certified="elsewhere.example")
 
 
-async def test_without_a_root_certificate_require_believes_anybody_and_verify_the_systems_authorities(
+async def test_without_a_root_certificate_require_trusts_anyone_and_verify_the_systems_roots(
     fresh_database: DatabaseFactory, authority: Authority
 ) -> None:
     url = fresh_database()
@@ -85,7 +85,9 @@ async def test_without_a_root_certificate_require_believes_anybody_and_verify_th
         await _reached(url, authority, "verify-full", None)
 
 
-async def test_migrations_go_the_same_way(fresh_database: DatabaseFactory, authority: Authority) -> None:
+async def test_migrations_use_the_same_tls_settings(
+    fresh_database: DatabaseFactory, authority: Authority
+) -> None:
     url = fresh_database()
     parts = urlsplit(url)
     behind = (parts.hostname or "", parts.port or 5432)
@@ -98,7 +100,7 @@ def test_a_root_certificate_that_would_verify_nothing_is_refused(authority: Auth
         load(app={"environment": "test"}, database={"ssl_root_cert": authority.root})
 
 
-def test_a_root_certificate_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_root_certificate_is_refused(tmp_path: Path) -> None:
     settings = {"ssl": "verify-full", "ssl_root_cert": tmp_path / "none"}
     with pytest.raises(SettingsError, match="SLIPWAY_DATABASE__SSL_ROOT_CERT: "):
         load(app={"environment": "test"}, database=settings)

@@ -33,19 +33,21 @@ async def _answers(
 
 
 @pytest.mark.parametrize("by_url", [False, True])
-async def test_a_server_of_the_named_authority_is_reached(
+async def test_a_server_certified_by_the_given_root_is_trusted(
     services: Client, authority: Authority, *, by_url: bool
 ) -> None:
     assert await _answers(services, authority, authority.root, by_url=by_url)
 
 
-async def test_any_other_is_not(services: Client, authority: Authority, stranger: Authority) -> None:
+async def test_a_server_certified_by_another_root_is_not(
+    services: Client, authority: Authority, stranger: Authority
+) -> None:
     assert not await _answers(services, authority, stranger.root)
     assert not await _answers(services, authority, None)
     assert not await _answers(services, authority, authority.root, certified="elsewhere.example")
 
 
-async def test_a_server_without_tls_is_not_reached_over_it(services: Client) -> None:
+async def test_a_server_without_tls_is_refused(services: Client) -> None:
     parts = urlsplit(services.redis(0))
     redis = Redis(RedisSettings(host=parts.hostname or "", port=parts.port or 6379, tls=True, timeout=1))
     assert not await redis.ping()

@@ -1,4 +1,4 @@
-"""A Redis that is far away, over TLS: connecting takes longer than a command may, and no request waits for it."""
+"""A distant Redis over TLS: connecting takes longer than a command may, and no request waits for it."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ from tests.faults.proxy import Endpoint, Proxy
 from tests.services import Client
 from tests.tls.terminator import Authority, terminator
 
-DELAY = 0.05  # seconds one way: a command takes two of them, connecting six and more
+DELAY = 0.05  # seconds one way: a command takes two delays, connecting at least six
 COMMAND, CONNECT = 0.25, 3.0
 
 
@@ -35,7 +35,7 @@ def lines() -> Iterator[list[EventDict]]:
 async def far(
     services: Client, authority: Authority, *, command: float = COMMAND, connect: float = CONNECT
 ) -> AsyncIterator[tuple[Redis, Proxy]]:
-    """A client of a real Redis, and the delaying proxy between them."""
+    """A client of a real Redis through a proxy that delays."""
     parts = urlsplit(services.redis(0))
     async with (
         terminator(authority.server(LOOPBACK), parts.hostname or "", parts.port or 6379) as port,
@@ -57,11 +57,11 @@ def breaker() -> float:
 
 async def eventually(redis: Redis) -> None:
     async with asyncio.timeout(20):
-        while not await redis.ping():  # noqa: ASYNC110  # its own event is in the client
+        while not await redis.ping():  # noqa: ASYNC110  # the client does not expose its event
             await asyncio.sleep(0.05)
 
 
-async def test_limits_are_counted_by_it_and_come_back_after_a_loss(
+async def test_it_counts_limits_and_does_so_again_after_a_loss(
     services: Client, authority: Authority, lines: list[EventDict]
 ) -> None:
     policy = Policy(unique("far"), 1, 60)
@@ -90,10 +90,10 @@ async def test_log_says_which_limit_was_missed(
         await redis.start()
         assert "SLIPWAY_REDIS__CONNECT_TIMEOUT" in lines[1]["reason"]
         await asyncio.sleep(0.5)
-    assert len(lines) == 2, "trials say nothing new"
+    assert len(lines) == 2, "probes log nothing new"
 
 
-async def test_redis_that_takes_connections_and_is_silent_slows_nobody(lines: list[EventDict]) -> None:
+async def test_redis_that_accepts_connections_but_never_answers_slows_nobody(lines: list[EventDict]) -> None:
     async with Proxy(None) as proxy:
         proxy.swallow()
         settings = {"port": proxy.port, "connect_timeout": 0.3, "retry_after": 60}

@@ -1,4 +1,4 @@
-"""An environment without settings, to put some into."""
+"""An empty environment for tests of settings."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ Env = Callable[..., None]
 
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Env:
-    """Sets variables, from none of ours; the current folder is empty, and a `.env` in it counts."""
+    """Sets variables in an environment without settings. The current folder is empty; a `.env` in it is read."""
     monkeypatch.setattr(sources, "DOTENV", ".env")
     monkeypatch.chdir(tmp_path)
 

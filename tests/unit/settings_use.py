@@ -1,4 +1,4 @@
-"""Which settings the code reads: found in the syntax trees of the service."""
+"""Finds the settings that the code reads, in the syntax trees of the service."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -18,12 +18,12 @@ def _names(tree: ast.AST) -> set[str]:
 
 
 def _about(source: Source, group: str, kind: str) -> bool:
-    """Whether a file deals with a group: it names the class, or reads `….group`."""
+    """Whether a file uses a group: it names the class, or reads `….group`."""
     return kind in _names(source.tree) or group in _attributes(source.tree)
 
 
 def _members(sources: Iterable[Source], kind: str) -> Iterator[ast.FunctionDef]:
-    """Methods of a group that give something to the outside; validators give nothing."""
+    """Return the public methods of a group, without validators."""
     for source in sources:
         for node in ast.walk(source.tree):
             if isinstance(node, ast.ClassDef) and node.name == kind:

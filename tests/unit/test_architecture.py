@@ -1,4 +1,4 @@
-"""The rules that hold this code base together. See tests/unit/rules for each."""
+"""The code follows the rules in tests/unit/rules."""
 
 import subprocess
 from typing import Any
@@ -36,18 +36,18 @@ def _samples(kind: str) -> list[Any]:
 
 
 def keep(rule: Rule, sources: list[Source]) -> None:
-    """Fails with one line for each breach."""
+    """Fail with one line for each violation."""
     if breaches := [breach for source in sources for breach in rule.breaches(source)]:
         pytest.fail("\n".join(breaches), pytrace=False)
 
 
 @pytest.mark.parametrize("rule", CODE_RULES, ids=lambda rule: rule.name)
-def test_code_keeps_the_rule(rule: Rule, code: list[Source]) -> None:
+def test_code_follows_the_rule(rule: Rule, code: list[Source]) -> None:
     keep(rule, code)
 
 
 @pytest.mark.parametrize("rule", TEXT_RULES, ids=lambda rule: rule.name)
-def test_tracked_files_keep_the_rule(rule: Rule, files: list[Source]) -> None:
+def test_tracked_files_follow_the_rule(rule: Rule, files: list[Source]) -> None:
     keep(rule, files)
 
 
@@ -57,11 +57,11 @@ def test_rule_catches_its_bad_sample(rule: Rule, sample: Source) -> None:
 
 
 @pytest.mark.parametrize(("rule", "sample"), _samples("good"))
-def test_rule_lets_its_good_sample_pass(rule: Rule, sample: Source) -> None:
+def test_rule_accepts_its_good_sample(rule: Rule, sample: Source) -> None:
     assert rule.breaches(sample) == []
 
 
-def test_every_rule_has_samples_and_a_name_of_its_own() -> None:
+def test_every_rule_has_samples_and_a_unique_name() -> None:
     assert all(rule.bad and rule.good for rule in RULES)
     assert len({rule.name for rule in RULES}) == len(RULES)
 
@@ -78,7 +78,7 @@ def test_direct_dependencies_are_locked_and_hashed(name: str) -> None:
     assert list(locks.faults(pyproject, lock, *LOCKS[name])) == []
 
 
-def test_lock_rule_catches_what_is_missing_old_or_without_hash() -> None:
+def test_lock_rule_catches_missing_outdated_and_unhashed_packages() -> None:
     pyproject = """
     [project]
     name = "slipway"

@@ -1,4 +1,4 @@
-"""The buffer of log lines: none is lost at the end of a process, and nothing that logs waits for itself."""
+"""The log buffer: no line is lost at exit, and code that logs cannot deadlock."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def pipe() -> Iterator[tuple[int, int]]:
         os.close(end)
 
 
-def test_line_that_comes_just_behind_others_is_written_before_the_end(
+def test_line_that_follows_others_closely_is_written_before_exit(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, out = pipe
@@ -30,7 +30,7 @@ def test_line_that_comes_just_behind_others_is_written_before_the_end(
     written = os.write
 
     def write(descriptor: int, chunk: bytes) -> int:
-        if chunk == b"one\n":  # the second comes while the first is written
+        if chunk == b"one\n":  # write the second line while the first is being written
             lines.write(b"two\n")
         return written(descriptor, chunk)
 
@@ -39,7 +39,7 @@ def test_line_that_comes_just_behind_others_is_written_before_the_end(
     found = b""
     while not found.endswith(b"two\n"):
         found += os.read(reader, 100)
-    time.sleep(0.1)  # the thread has found nothing more, and waits for what gathers
+    time.sleep(0.1)  # the thread has written everything and waits for more
     lines.write(b"three\n")
     lines.flush()
     os.set_blocking(reader, False)
@@ -52,7 +52,7 @@ def test_signal_handler_that_logs_does_not_wait_for_the_line_that_it_interrupts(
     reader, out = pipe
 
     def notice(_: int) -> bytes:
-        signal.raise_signal(signal.SIGUSR1)  # while the buffer is held
+        signal.raise_signal(signal.SIGUSR1)  # while the lock is held
         return b"notice\n"
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
@@ -63,7 +63,7 @@ def test_signal_handler_that_logs_does_not_wait_for_the_line_that_it_interrupts(
     watch = threading.Timer(10, os._exit, [1])
     watch.start()
     try:
-        lines.write(b"x" * 30)  # is dropped
+        lines.write(b"x" * 30)  # dropped
         lines.write(b"line\n")
     finally:
         watch.cancel()

@@ -1,4 +1,4 @@
-"""Log lines: no secrets of local variables, no line that a collector refuses."""
+"""Log lines: no secrets from local variables, and no line too long for a collector."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from tests.isolation import log_plainly
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    """Takes what is logged, once `logs.configure` has been told of it."""
+    """A stream for log lines, to pass to `logs.configure`."""
     before = logging.getLogger().handlers[:]
     yield io.StringIO()
     logging.getLogger().handlers[:] = before

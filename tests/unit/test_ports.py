@@ -1,4 +1,4 @@
-"""Ports that the tests give to programs."""
+"""Ports that tests choose for the programs that they start."""
 
 import socket
 
@@ -18,7 +18,7 @@ def test_workers_share_no_port(workers: int, ephemeral: int) -> None:
     assert max(given) < ephemeral or ephemeral == 1024
 
 
-def test_port_is_given_once_and_only_when_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_port_is_given_once_and_only_if_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         busy, free = taken.getsockname()[1], next_port()
         monkeypatch.setattr(ports, "_ports", iter([busy, free]).__iter__)
@@ -30,7 +30,7 @@ def test_port_is_given_once_and_only_when_it_is_free(monkeypatch: pytest.MonkeyP
 @pytest.mark.skipif(
     ports._ephemeral() < 2 * ports.FIRST, reason="the system gives nearly all ports to outgoing connections"
 )
-def test_ports_given_are_not_the_systems_to_give() -> None:
+def test_ports_are_outside_the_ephemeral_range() -> None:
     given = {next_port() for _ in range(50)}
     assert len(given) == 50
     assert max(given) < ports._ephemeral()

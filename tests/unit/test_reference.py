@@ -1,4 +1,4 @@
-"""The pages of docs/reference say what the code says."""
+"""The pages of docs/reference match the code."""
 
 import runpy
 import subprocess
@@ -14,13 +14,13 @@ PAGES = ("metrics.md", "problems.md", "settings.md")
 
 
 def test_no_page_is_stale() -> None:
-    """In a process of its own, which other tests have added no metric and no problem to."""
+    """Run in a separate process, since other tests add metrics and problems."""
     command = [sys.executable, str(GENERATOR), "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_stale_page_is_named_and_written_anew(
+def test_stale_page_is_named_and_rewritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     generator: dict[str, Any] = runpy.run_path(str(GENERATOR))
@@ -37,5 +37,5 @@ def test_stale_page_is_named_and_written_anew(
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_says_where_it_comes_from(name: str) -> None:
+def test_page_says_that_it_is_generated(name: str) -> None:
     assert "make reference" in (GENERATOR.parent / name).read_text("utf-8")

@@ -1,8 +1,8 @@
-"""Every setting changes something and says what."""
+"""Every setting has an effect and a description."""
 
 import pytest
 
-import tests.process.settings as _rows  # noqa: F401  # importing it fills the table
+import tests.process.settings as _rows  # noqa: F401  # fills the table
 from service.config import Settings
 from service.config.group import Group
 from tests.process.settings.table import ROWS
@@ -37,24 +37,24 @@ def test_every_setting_is_read_somewhere(group: str, sources: list[Source]) -> N
     assert not unread, f"nothing reads {', '.join(sorted(unread))} of {group}: use it or remove it"
 
 
-def test_a_setting_that_nobody_reads_is_found() -> None:
+def test_an_unread_setting_is_found() -> None:
     assert read_fields(SAMPLE, "x", "XSettings") >= {"used", "host", "of_two_words"}
     assert not {"unused", "unrelated"} & read_fields(SAMPLE, "x", "XSettings")
 
 
-def test_effect_of_every_setting_is_looked_at_in_a_started_process() -> None:
+def test_effect_of_every_setting_is_tested_in_a_process() -> None:
     names = {f"{group}__{field}" for group, field in FIELDS}
     assert names == set(ROWS), "give each setting a row: tests/process/settings/table.py"
 
 
 @pytest.mark.parametrize(("group", "field"), FIELDS)
-def test_no_row_tries_the_default(group: str, field: str) -> None:
+def test_no_row_uses_the_default(group: str, field: str) -> None:
     row, default = ROWS[f"{group}__{field}"], getattr(GROUPS[group].model_construct(), field)
     assert callable(row.value) or str(row.value).strip("[]") != str(default).lower()
 
 
 @pytest.mark.parametrize(("group", "field"), FIELDS)
-def test_every_setting_says_what_it_does(group: str, field: str) -> None:
+def test_every_setting_has_a_description(group: str, field: str) -> None:
     text = GROUPS[group].model_fields[field].description or ""
     assert len(text) > 10
     assert text[0].isupper() or text[0] == "`"

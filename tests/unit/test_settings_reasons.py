@@ -1,4 +1,4 @@
-"""What a person reads when settings are wrong: every reason at once, each naming the variable and the way out."""
+"""Errors of settings: all reasons at once, each naming the variable and the fix."""
 
 import json
 from pathlib import Path
@@ -91,7 +91,7 @@ def test_check_and_serve_give_the_same_reasons(env: Env) -> None:
         ("REDIS", "redis://:hunter2@cache/shop", "path must be the number of a database, such as /0"),
     ],
 )  # fmt: skip
-def test_a_url_that_leads_nowhere_is_the_only_reason(env: Env, name: str, url: str, reason: str) -> None:
+def test_an_unusable_url_is_the_only_reason(env: Env, name: str, url: str, reason: str) -> None:
     password = SAFE | {"SLIPWAY_DATABASE__PASSWORD": "" if name == "DATABASE" else "good"}
     env(**password, **{f"SLIPWAY_{name}__URL": url})
     assert reasons() == [f"SLIPWAY_{name}__URL: {reason}"]
@@ -115,7 +115,7 @@ def test_no_reason_repeats_a_value(env: Env, value: str) -> None:
         ("monitoring__duration_buckets", "[0.1, 1]", (0.1, 1)),
     ],
 )  # fmt: skip
-def test_lists_are_words_or_json(env: Env, name: str, text: str, value: object) -> None:
+def test_lists_are_comma_separated_or_json(env: Env, name: str, text: str, value: object) -> None:
     group, field = name.split("__")
     env(SLIPWAY_APP__ENVIRONMENT="test", **{f"SLIPWAY_{name}".upper(): text})
     assert getattr(getattr(load(), group), field) == value
@@ -124,7 +124,7 @@ def test_lists_are_words_or_json(env: Env, name: str, text: str, value: object) 
     assert getattr(getattr(load(), group), field) == value
 
 
-def test_lists_of_an_issuer_may_be_words_too(env: Env) -> None:
+def test_lists_of_an_issuer_may_be_comma_separated_too(env: Env) -> None:
     issuer = {
         "issuer": "https://id.example",
         "audience": "slipway",
@@ -138,7 +138,7 @@ def test_lists_of_an_issuer_may_be_words_too(env: Env) -> None:
 
 
 @pytest.mark.parametrize("source", ["environment", "file", "dotenv"])
-def test_empty_is_as_if_not_set(env: Env, tmp_path: Path, source: str) -> None:
+def test_empty_counts_as_unset(env: Env, tmp_path: Path, source: str) -> None:
     if source == "environment":
         env(**dict.fromkeys(NAMES, " "))
     elif source == "dotenv":
@@ -152,7 +152,7 @@ def test_empty_is_as_if_not_set(env: Env, tmp_path: Path, source: str) -> None:
     assert Settings() == Settings.model_construct()
 
 
-def test_empty_secret_gives_way_to_one_of_a_lower_source(env: Env, tmp_path: Path) -> None:
+def test_empty_secret_yields_to_a_lower_source(env: Env, tmp_path: Path) -> None:
     secrets = tmp_path / "secrets" / "database"
     secrets.mkdir(parents=True)
     (secrets / "password").write_text("file")
@@ -163,11 +163,11 @@ def test_empty_secret_gives_way_to_one_of_a_lower_source(env: Env, tmp_path: Pat
     )
     settings = load()
     assert settings.database_password() == "file"
-    (secrets / "password").write_text("")  # a mount that is being written
+    (secrets / "password").write_text("")  # a mount that is being updated
     assert settings.database_password() == "file"
 
 
-def test_unreadable_sources_are_told_beside_what_is_wrong(env: Env, tmp_path: Path) -> None:
+def test_unreadable_sources_are_reported_with_all_other_errors(env: Env, tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"A=\xff\n")
     secrets = tmp_path / "secrets"
     for name in ("database", "databse", "security"):

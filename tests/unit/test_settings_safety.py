@@ -1,4 +1,4 @@
-"""Unsafe settings do not start in production, and no setting gives a secret away."""
+"""Production refuses unsafe settings, and no secret is shown."""
 
 import pytest
 from pydantic import ValidationError
@@ -43,7 +43,7 @@ def test_each_unsafe_setting_is_refused(env: Env, name: str) -> None:
     assert reason.startswith(f"{name}: production ")
 
 
-def test_all_reasons_come_at_once(env: Env) -> None:
+def test_all_reasons_are_reported_at_once(env: Env) -> None:
     env(**UNSAFE, SLIPWAY_SERVER__PORT="x", SLIPWAY_NO__SUCH="1")
     assert {reason.partition(":")[0] for reason in reasons()} == {
         *UNSAFE,
@@ -76,7 +76,7 @@ def test_check_prints_every_setting_and_no_secret(env: Env) -> None:
     assert "hunter2" not in done.output
 
 
-def test_no_text_of_settings_holds_a_secret(env: Env) -> None:
+def test_no_representation_of_settings_holds_a_secret(env: Env) -> None:
     env(**SECRETS)
     settings = load()
     for text in (repr(settings), str(settings), repr(settings.database), settings.model_dump_json()):

@@ -1,4 +1,4 @@
-"""Where settings come from, and which source wins."""
+"""The sources of settings and their precedence."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ Secret = Callable[[str, str], Path]
 
 @pytest.fixture
 def secret(tmp_path: Path, env: Env) -> Secret:
-    """Writes a secret file, `secret("database/password", "…")`, and names its folder."""
+    """Writes a secret file, as in `secret("database/password", "…")`, and sets SLIPWAY_SECRETS_DIR."""
 
     def write(name: str, value: str) -> Path:
         file = tmp_path / "secrets" / name
@@ -68,19 +68,19 @@ def test_rotated_password_is_read_again(secret: Secret) -> None:
     assert password() == "first"
     file.write_text("second\n")
     assert password() == "second"
-    file.unlink()  # between two versions of a mount
+    file.unlink()  # as while a mount is updated
     assert password() == "first"
     file.write_bytes(b"\xff")
     assert password() == "first"
 
 
-def test_secret_that_is_no_text_is_told(secret: Secret) -> None:
+def test_secret_that_is_not_text_is_reported(secret: Secret) -> None:
     secret("database/password", "").write_bytes(b"\xff")
     with pytest.raises(SettingsError, match="SLIPWAY_SECRETS_DIR: a file in it is not text in UTF-8"):
         load()
 
 
-def test_password_of_the_environment_is_not_overruled_by_a_file(env: Env, secret: Secret) -> None:
+def test_environment_takes_precedence_over_a_rotated_file(env: Env, secret: Secret) -> None:
     secret("database/password", "file")
     env(SLIPWAY_DATABASE__PASSWORD="environment")
     assert Settings().database_password() == "environment"
@@ -122,6 +122,6 @@ def test_wrong_value_is_one_reason(env: Env, name: str, value: str, reason: str)
     assert caught.value.reasons[0].startswith(reason)
 
 
-def test_what_check_prints_can_be_set_again(env: Env) -> None:
+def test_output_of_check_is_valid_input(env: Env) -> None:
     env(SLIPWAY_APP__ENVIRONMENT="test", SLIPWAY_MONITORING__DURATION_BUCKETS="0.1,0.5,1")
     assert load().monitoring.duration_buckets == (0.1, 0.5, 1)

@@ -9,7 +9,9 @@ from tests.api.conftest import Json, MakeClient, unique
 from tests.api.test_items import problem
 
 
-async def test_summary_counts_what_is_there(client: AsyncClient, new_product: Callable[..., Json]) -> None:
+async def test_summary_counts_products_that_are_not_deleted(
+    client: AsyncClient, new_product: Callable[..., Json]
+) -> None:
     category = (
         await client.post("/api/v1/categories", json={"slug": unique("sum").lower(), "name": "S"})
     ).json()
@@ -22,7 +24,7 @@ async def test_summary_counts_what_is_there(client: AsyncClient, new_product: Ca
     assert (await client.get(url)).json() == {"products": 2, "active": 1, "stock": 5, "value": "9.00"}
 
 
-async def test_summary_of_nothing_is_not_found(client: AsyncClient) -> None:
+async def test_summary_of_an_unknown_category_is_not_found(client: AsyncClient) -> None:
     problem(await client.get(f"/api/v1/categories/{uuid4()}/summary"), 404, "not_found")
 
 

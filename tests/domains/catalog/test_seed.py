@@ -1,4 +1,4 @@
-"""The sample catalogue, its loading, and the requests that `slipway dev` prints."""
+"""The sample catalogue, `slipway seed`, and the example requests of `slipway dev`."""
 
 import re
 from collections import Counter
@@ -47,7 +47,7 @@ def test_the_catalogue_is_large_enough_and_names_are_unique() -> None:
         assert len({row[field] for row in rows}) == len(rows)
 
 
-def test_every_value_is_one_that_the_api_would_take() -> None:
+def test_the_api_accepts_every_value() -> None:
     slugs = {group["slug"] for group in categories()}
     for product in products():
         assert re.fullmatch(r"[A-Z0-9][A-Z0-9-]{0,39}", product["sku"])
@@ -63,7 +63,7 @@ def test_every_value_is_one_that_the_api_would_take() -> None:
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug) for slug in slugs)
 
 
-def test_it_is_the_same_at_every_call_and_on_every_machine() -> None:
+def test_the_sample_is_the_same_on_every_machine() -> None:
     assert products() == products()
     first = products()[0]
     assert (first["sku"], str(first["id"])) == ("LMP-0001", "01943af9-8a60-7c7c-ad38-a44135c4c97f")
@@ -112,7 +112,7 @@ async def test_products_of_a_deleted_category_are_left_out(database: Database) -
     assert "nothing to add" in str(loaded)
 
 
-async def test_a_category_of_the_same_slug_takes_the_products(database: Database) -> None:
+async def test_an_existing_category_with_the_same_slug_gets_the_products(database: Database) -> None:
     now = clock.now()
     mine = Category(
         slug="lamps", name="My lamps", created_by="me", updated_by="me", created_at=now, updated_at=now
@@ -127,7 +127,7 @@ async def test_a_category_of_the_same_slug_takes_the_products(database: Database
         assert (await session.exec(in_mine)).one() == lamps
 
 
-async def test_loading_is_a_few_statements(database: Database) -> None:
+async def test_loading_takes_a_few_statements(database: Database) -> None:
     statements: list[str] = []
 
     def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
@@ -138,7 +138,7 @@ async def test_loading_is_a_few_statements(database: Database) -> None:
     assert len(statements) <= 4, statements
 
 
-def test_command_says_what_it_added_and_adds_nothing_twice(
+def test_command_prints_what_it_added_and_adds_nothing_twice(
     fresh_database: DatabaseFactory, tmp_path: Path
 ) -> None:
     url = fresh_database()

@@ -1,1 +1,1 @@
-"""The rules of this code base. Each has a name, says what to do, and carries a sample that it must catch."""
+"""The rules of this code base. Each has a name, says what to do, and includes samples that it must catch."""

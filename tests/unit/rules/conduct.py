@@ -1,4 +1,4 @@
-"""Who may commit, raise the framework's exception, read the environment, look at the clock."""
+"""Which code may commit, raise HTTPException, read the environment, and read the clock."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from tests.unit.rules.layers import imports
 from tests.unit.rules.rule import Finding, Rule, Source, dotted, is_python, is_service, service_but
 
-# Names in `time` that do not tell the time, and in `datetime` that do.
+# Names in `time` that do not read the clock, and names in `datetime` that do.
 PATIENT = {"time.sleep"}
 TELLING = {
     f"datetime.{kind}.{name}"
@@ -25,7 +25,7 @@ def _commit(source: Source) -> Iterator[Finding]:
 
 
 def _names(source: Source, wanted: str) -> Iterator[int]:
-    """Lines that import the name or use it as an attribute."""
+    """Yield the lines that import the name or use it as an attribute."""
     for line, module in imports(source):
         if module.rpartition(".")[2] == wanted:
             yield line
@@ -46,7 +46,7 @@ def _environment(source: Source) -> Iterator[Finding]:
 
 
 def _bound(source: Source) -> dict[str, str]:
-    """What each imported name stands for: `{"dt": "datetime"}` after `import datetime as dt`."""
+    """Return the full name of each imported name: `{"dt": "datetime"}` after `import datetime as dt`."""
     found = {}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -64,7 +64,7 @@ def _clock(source: Source) -> Iterator[Finding]:
         head, dot, rest = dotted(node).partition(".")
         name = bound.get(head, "") + dot + rest
         if name in TELLING or (name.startswith("time.") and name not in PATIENT):
-            yield node.lineno, "ask service/clock.py, so that a test can move time"
+            yield node.lineno, "use service/clock.py, so that tests can move time"
 
 
 def _middleware(source: Source) -> Iterator[Finding]:
@@ -77,11 +77,11 @@ def _middleware(source: Source) -> Iterator[Finding]:
 
 def _past_the_layers(source: Source) -> Iterator[Finding]:
     for line in _names(source, "lifespan_context"):
-        yield line, "start it with tests.asgi.lifespan, through every ASGI layer as a server does"
+        yield line, "start it with tests.asgi.lifespan, which runs every ASGI layer as a server does"
 
 
 def _asks_the_type(function: ast.AsyncFunctionDef) -> bool:
-    """Whether the first statement behind the docstring looks at `scope["type"]`."""
+    """Whether the first statement after the docstring reads `scope["type"]`."""
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
     return "scope['type']" in ast.unparse(body[0])
 

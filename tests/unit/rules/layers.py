@@ -1,11 +1,12 @@
-"""Imports point one way: a part of the service imports only from rows under its own."""
+"""Imports point one way: a part of the service imports only from lower layers."""
 
 import ast
 from collections.abc import Iterator
 
 from tests.unit.rules.rule import Finding, Rule, Source, is_python, is_service, service_but
 
-# From the ground up. A part is a module or package directly under `service`; parts of one row do not know each other.
+# From bottom to top. A part is a module or package directly under `service`; parts of one layer do not import each
+# other.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "actor", "clock", "ndjson"),
     ("config",),
@@ -26,7 +27,7 @@ WEB = {"fastapi", "starlette", "starlette_exporter", "uvicorn", "gunicorn", "htt
 
 
 def imports(source: Source) -> Iterator[tuple[int, str]]:
-    """(line, module) of every import; `from a import b` counts as `a.b`."""
+    """Yield (line, module) of every import; `from a import b` counts as `a.b`."""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -36,7 +37,7 @@ def imports(source: Source) -> Iterator[tuple[int, str]]:
 
 
 def _part(module: str) -> str:
-    """The part of the service that a module `service.x.y` belongs to."""
+    """Return the part of the service that a module `service.x.y` belongs to."""
     part = module.split(".")[1]
     return "__init__" if part.startswith("__") else part
 
@@ -61,7 +62,7 @@ def _one_way(source: Source) -> Iterator[Finding]:
 def _no_domains(source: Source) -> Iterator[Finding]:
     for line, module in imports(source):
         if f"{module}.".startswith("service.domains."):
-            yield line, "the chassis knows no domain: take what it needs as an argument, from main.py or cli/"
+            yield line, "only main.py and cli/ import domains: take what you need as an argument"
 
 
 def _no_tests(source: Source) -> Iterator[Finding]:
@@ -78,7 +79,10 @@ def _has_models(path: str) -> bool:
 def _no_web(source: Source) -> Iterator[Finding]:
     for line, module in imports(source):
         if module.split(".")[0] in WEB:
-            yield line, f"a model knows nothing of the web: move what needs {module} to service/resources"
+            yield (
+                line,
+                f"models do not import the web layer: move the code that needs {module} to service/resources",
+            )
 
 
 RULES = (

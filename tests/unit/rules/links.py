@@ -1,4 +1,4 @@
-"""Links and paths in Markdown lead somewhere."""
+"""Links and paths in Markdown point to something that exists."""
 
 import re
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ _PATH = re.compile(r"`((?:service|tests|docs|chart|k8s|tilt)/[\w./-]+)`")
 
 
 def _blank(match: re.Match[str]) -> str:
-    """The same number of lines, with nothing on them."""
+    """Return as many empty lines."""
     return "\n" * match[0].count("\n")
 
 
 def anchors(text: str) -> set[str]:
-    """The fragments that GitHub gives the headings of a page: `## Two roles` is `#two-roles`."""
+    """Return the fragments that GitHub generates for the headings of a page: `## Two roles` is `#two-roles`."""
     found: dict[str, int] = {}
     for heading in _HEADING.findall(_FENCE.sub(_blank, text)):
         shown = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)
@@ -30,7 +30,7 @@ def anchors(text: str) -> set[str]:
 
 
 def _fault(source: Source, target: str) -> str | None:
-    """What is wrong with the target of a link, if anything."""
+    """Return what is wrong with the target of a link, if anything."""
     path, _, fragment = target.partition("#")
     if re.match(r"[a-z]+:", target):
         return None

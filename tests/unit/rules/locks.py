@@ -1,4 +1,4 @@
-"""The lock files: hashed, and in step with pyproject.toml."""
+"""The lock files: hashed, and consistent with pyproject.toml."""
 
 import re
 import tomllib
@@ -12,7 +12,7 @@ _LOCKED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*])?==([^\s;\\]+)")
 
 
 def locked(text: str) -> dict[str, tuple[str, int]]:
-    """(version, number of hashes) of each package in a compiled requirements file."""
+    """Return (version, number of hashes) of each package in a compiled requirements file."""
     found: dict[str, tuple[str, int]] = {}
     name = ""
     for line in text.splitlines():
@@ -26,7 +26,7 @@ def locked(text: str) -> dict[str, tuple[str, int]]:
 
 
 def direct(project: dict[str, Any], *extras: str) -> Iterator[Requirement]:
-    """The requirements of the project itself and of its extras, extras of its own resolved."""
+    """Return the requirements of the project and its extras; extras that name extras are resolved."""
     own = project["project"]
     texts = list(own["dependencies"])
     for extra in extras:
@@ -39,7 +39,7 @@ def direct(project: dict[str, Any], *extras: str) -> Iterator[Requirement]:
 
 
 def faults(pyproject: str, lock: str, *extras: str) -> Iterator[str]:
-    """What `make lock` would have to mend."""
+    """Return what `make lock` would have to fix."""
     packages = locked(lock)
     for requirement in direct(tomllib.loads(pyproject), *extras):
         version, _ = packages.get(canonicalize_name(requirement.name), ("", 0))

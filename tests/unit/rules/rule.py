@@ -1,4 +1,4 @@
-"""What a rule is, and the files that rules look at."""
+"""The class of rules, and the files that they check."""
 
 import ast
 import subprocess
@@ -14,7 +14,7 @@ Finding = tuple[int, str]
 
 @dataclass(frozen=True)
 class Source:
-    """One file: its path as git shows it, and its text."""
+    """A file: its path relative to the repository, and its text."""
 
     path: str
     text: str
@@ -56,12 +56,12 @@ def is_service(path: str) -> bool:
 
 
 def service_but(*allowed: str) -> Callable[[str], bool]:
-    """Every Python file of the service but those under `allowed`."""
+    """Select the Python files of the service, except those under `allowed`."""
     return lambda path: is_service(path) and not path.startswith(allowed)
 
 
 def dotted(node: ast.AST) -> str:
-    """`a.b.c` of an expression that is one, otherwise an empty text."""
+    """Return `a.b.c` for such an expression, otherwise an empty string."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute) and (head := dotted(node.value)):
@@ -70,7 +70,7 @@ def dotted(node: ast.AST) -> str:
 
 
 def tracked() -> list[Source]:
-    """Every text file under version control, as it is in the work tree. Raises when this is no checkout."""
+    """Return the tracked text files as they are in the work tree. Raises if this is not a checkout."""
     done = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
     )
@@ -83,7 +83,7 @@ def tracked() -> list[Source]:
 
 
 def python_sources() -> list[Source]:
-    """The Python files of the service and the tests, tracked or not."""
+    """Return the Python files of the service and the tests, tracked or not."""
     return [
         Source(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))
         for folder in ("service", "tests")

@@ -1,11 +1,11 @@
-"""What no tracked file may hold, whatever its kind."""
+"""Text that no tracked file may contain."""
 
 import re
 from collections.abc import Iterator
 
 from tests.unit.rules.rule import Finding, Rule, Source
 
-# Put together here, so that this file does not break its own rules.
+# Concatenated, so that this file does not break its own rules.
 _WORK_LEFT = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 _MACHINE = re.compile(r"(?<![\w.$~}-])/(?:root|work|farm|Users/\w+|home/\w+)/")
 _INDEX = re.compile(

@@ -1,2 +1,2 @@
-"""Faults: the real service on servers that fail, and what a client has seen of it. Verdicts come from that history and
-from the database, never from logs."""
+"""Fault tests: the real service on servers that fail. Checks use the responses that clients got and the database, never
+logs."""

@@ -1,7 +1,7 @@
-"""A balancer in front of replicas: each connection goes to the next one that is ready, as by a Service of Kubernetes.
+"""A load balancer in front of replicas: each connection goes to the next ready replica, as with a Kubernetes Service.
 
-It looks no deeper than TCP and tries nothing twice, so that every failure of a replica reaches the client. While
-none is ready it goes to all, as Envoy does, so that a client hears why from the service itself.
+It works at the TCP level and never retries, so every failure of a replica reaches the client. While no replica is
+ready, it uses all of them, as Envoy does, so that clients get the error of the service.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ POLL_SECONDS = 0.1
 
 
 class Balancer(Proxy):
-    """`replicas` gives those that there are at the moment."""
+    """`replicas` returns the current replicas."""
 
     def __init__(self, replicas: Callable[[], Sequence[Replica]]) -> None:
         super().__init__(None)
@@ -40,7 +40,7 @@ class Balancer(Proxy):
         return choice[self._turn % len(choice)] if choice else None
 
     def uses(self, replica: Replica) -> bool:
-        """Whether connections go there now."""
+        """Whether the replica gets connections now."""
         return Endpoint(LOOPBACK, replica.port) in self._ready
 
     async def _keep_looking(self) -> None:

@@ -28,8 +28,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session")
 def servers_folder() -> Iterator[Path]:
-    """Where servers keep their data. PostgreSQL runs as another user when the tests run as root, and pytest's own
-    folders are closed to others."""
+    """The folder for data of servers. When the tests run as root, PostgreSQL runs as another user, who cannot enter
+    pytest's folders."""
     with tempfile.TemporaryDirectory(prefix="slipway-faults-") as name:
         folder = Path(name)
         folder.chmod(0o711)
@@ -56,7 +56,7 @@ async def redis(servers_folder: Path) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def seed() -> int:
-    """Decides everything that is random in a test; printed, so that a run can be repeated."""
+    """The seed of everything random in a test; printed, so that a run can be repeated."""
     chosen = int(os.environ.get(SEED) or random.randrange(2**32))
     print(f"{SEED}={chosen}")  # noqa: T201
     return chosen
@@ -64,7 +64,7 @@ def seed() -> int:
 
 @pytest.fixture
 def measure(request: pytest.FixtureRequest) -> Iterator[Measurements]:
-    """Notes what the test has measured, beside its bound: `measure("healed", 1.2, 2.0, unit="s")`."""
+    """Records a measurement with its bound: `measure("healed", 1.2, 2.0, unit="s")`."""
     alone = request.node.get_closest_marker("alone") is not None
     measurements = Measurements(request.node.nodeid, patience=alone and SHARED)
     yield measurements

@@ -1,4 +1,4 @@
-"""A client connection that hides nothing: no retry, no pool, one request at a time."""
+"""A client connection without retries or pooling, for one request at a time."""
 
 import asyncio
 import contextlib
@@ -15,12 +15,12 @@ HEAD_END = b"\r\n\r\n"
 
 
 class NoAnswerError(Exception):
-    """The connection ended, or the time, before the whole answer was there."""
+    """The connection was closed, or timed out, before the response was complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One whole answer; names of headers in lower case."""
+    """A complete response; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -32,7 +32,7 @@ class Answer:
 
     @property
     def digest(self) -> str:
-        """A short hash of the body."""
+        """Return a short hash of the body."""
         return hashlib.sha256(self.body).hexdigest()[:12]
 
 
@@ -44,7 +44,7 @@ def _request(method: str, path: str, headers: Mapping[str, str], body: bytes) ->
 
 
 class Connection:
-    """A connection to a port of this machine."""
+    """A connection to a local port."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -53,7 +53,7 @@ class Connection:
 
     @classmethod
     async def open(cls, port: int) -> Self:
-        """Raises `NoAnswerError` when nobody takes it."""
+        """Connect. Raises `NoAnswerError` if nothing listens."""
         try:
             return cls(*await asyncio.open_connection(LOOPBACK, port))
         except OSError as error:
@@ -61,7 +61,7 @@ class Connection:
 
     @property
     def usable(self) -> bool:
-        """Whether another request may be sent, as far as this end knows."""
+        """Whether another request may be sent on this connection."""
         return not (self._closing or self._reader.at_eof() or self._writer.is_closing())
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> None:
@@ -70,12 +70,12 @@ class Connection:
     def send_part(
         self, share: float, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> None:
-        """Send no more than this share of the bytes of a request."""
+        """Send only this share of the bytes of a request."""
         whole = _request(method, path, headers, body)
         self._writer.write(whole[: int(len(whole) * share)])
 
     async def answer(self) -> Answer:
-        """The answer to the request that was sent. Raises `NoAnswerError`."""
+        """Return the response to the request. Raises `NoAnswerError`."""
         try:
             head = (await self._reader.readuntil(HEAD_END)).decode("latin-1")
             first, *lines = head.rstrip().split("\r\n")
@@ -93,7 +93,7 @@ class Connection:
     async def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"", *, seconds: float = 30
     ) -> Answer:
-        """Send and wait for the answer. Raises `NoAnswerError`."""
+        """Send a request and return the response. Raises `NoAnswerError`."""
         self.send(method, path, headers, body)
         try:
             return await asyncio.wait_for(self.answer(), seconds)
@@ -102,16 +102,16 @@ class Connection:
             raise NoAnswerError(f"no answer in {seconds:g} s") from error
 
     def close(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended before
+        with contextlib.suppress(RuntimeError):  # the loop has already ended
             self._writer.close()
 
     def reset(self) -> None:
-        """Go away without a word, as a client that was killed."""
+        """Disappear without closing the connection, as a killed client does."""
         self._writer.transport.abort()
 
 
 async def get(port: int, path: str, *, seconds: float = 2) -> Answer | None:
-    """The answer to one GET on a connection of its own; None without one."""
+    """Return the response to a GET on a new connection, or None if there is none."""
     try:
         connection = await Connection.open(port)
     except NoAnswerError:

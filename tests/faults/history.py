@@ -1,4 +1,4 @@
-"""What a client has seen: one event a request, in the order in which they began."""
+"""The requests of a client and their responses, in the order of their start."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from tests.faults.connection import Answer
 
-AROUND = 6  # events to show on each side of a breach
+AROUND = 6  # events to show before and after a violation
 
 
 @dataclass(slots=True)
 class Event:
-    """One request and its answer. Times are of `time.monotonic`, in seconds."""
+    """A request and its response. Times come from `time.monotonic`, in seconds."""
 
     number: int
     operation: str
@@ -34,7 +34,7 @@ class Event:
 
     @property
     def status(self) -> int:
-        """The status of the answer; 0 without a whole one."""
+        """The status of the response, or 0 without a complete one."""
         return self.answer.status if self.answer else 0
 
     @property
@@ -46,7 +46,7 @@ class Event:
         return self.end - self.start
 
     def line(self, zero: float) -> str:
-        """One line for a person; times since `zero`."""
+        """Return a readable line, with times relative to `zero`."""
         what = f"{self.status} {self.answer.digest}" if self.answer else self.error or "still running"
         way = "fresh" if self.fresh else "kept"
         return (
@@ -57,7 +57,7 @@ class Event:
 
 @dataclass(slots=True)
 class History:
-    """All events of one test."""
+    """The events of one test."""
 
     events: list[Event] = field(default_factory=list)
 
@@ -68,22 +68,22 @@ class History:
         return self.events[-1]
 
     def failures(self) -> list[Event]:
-        """Requests without an answer, or with one that is no success."""
+        """Return requests without a successful response."""
         return [event for event in self.events if not event.good]
 
     def acknowledged(self, *operations: str) -> list[Event]:
         return [event for event in self.events if event.good and event.operation in operations]
 
     def counts(self) -> dict[int, int]:
-        """How many events there are of each status."""
+        """Return the number of events by status."""
         return dict(sorted(Counter(event.status for event in self.events).items()))
 
     def latency(self, share: float, which: Callable[[Event], bool] = lambda event: event.good) -> float:
-        """The seconds within which this share of the events was answered; 0 without any."""
+        """Return the seconds within which this share of the events was answered, or 0 without events."""
         return percentile((event.seconds for event in self.events if which(event)), share)
 
     def around(self, events: Iterable[Event]) -> str:
-        """The lines of the first of these events and of its neighbours."""
+        """Return the lines of the first of these events and of the events around it."""
         first = next(iter(events), None)
         if first is None:
             return ""
@@ -93,6 +93,6 @@ class History:
 
 
 def percentile(seconds: Iterable[float], share: float) -> float:
-    """The value under which this share of the values is; 0 without any."""
+    """Return the quantile of the values at this share, or 0 without values."""
     ordered = sorted(seconds)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0

@@ -1,4 +1,4 @@
-"""The recording client: seeded requests at a target rate, on kept and fresh connections, none of them tried twice."""
+"""A client that records: seeded requests at a target rate, on reused and new connections, without retries."""
 
 import asyncio
 import random
@@ -14,12 +14,12 @@ from tests.faults.history import Event, History
 CATEGORIES, PRODUCTS = "/api/v1/categories", "/api/v1/products"
 MIX = {"create": 3, "read": 4, "update": 3, "list": 1}
 ANSWER_SECONDS = 20.0
-MOST_RUNNING = 200  # requests at a time; beyond, the next one waits for its turn
+MOST_RUNNING = 200  # most requests at a time; further ones wait
 
 
 class Load:
-    """One client of the service behind `port`. `rate` is in requests a second, `fresh` the share of them that come on
-    a connection of their own."""
+    """A client of the service at `port`. `rate` is in requests per second, `fresh` is the share of requests on a new
+    connection."""
 
     def __init__(
         self,
@@ -43,14 +43,14 @@ class Load:
         self._dice = random.Random(seed)
         self._name = f"{seed:x}-{id(self):x}"
         self._idle: list[Connection] = []
-        # Of the items that no request is changing now. One whose change was not acknowledged is left alone for good.
+        # Items that no request is changing. An item whose change was not acknowledged is never used again.
         self._tags: dict[str, str] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(MOST_RUNNING)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[History]:
-        """Send requests while the block runs, then wait for the answers that are still to come."""
+        """Send requests while the block runs, then wait for the pending responses."""
         sending = asyncio.create_task(self._send_all())
         try:
             yield self.history
@@ -60,7 +60,7 @@ class Load:
             self._close()
 
     async def send(self, count: int) -> None:
-        """Send so many requests, one after the other."""
+        """Send `count` requests, one after another."""
         for _ in range(count):
             await self._one()
         self._close()
@@ -93,11 +93,11 @@ class Load:
         await getattr(self, f"_{operation}")(fresh=fresh)
 
     async def slow(self, seconds: float) -> Event:
-        """A creation that takes so long, where `System.slow_down` has been called."""
+        """Create an item slowly; needs `System.slow_down`."""
         return await self._create(fresh=True, beginning=f"Slow {seconds:g}")
 
     async def again(self, event: Event) -> Event:
-        """The same creation under the same key, as a client does that has got no answer."""
+        """Repeat a creation with its key, as a client does that got no response."""
         twin = self.history.add("create", fresh=True, mark=event.mark, key=event.key)
         await self._ask(twin, "POST", PRODUCTS, self._body(event.mark), {"Idempotency-Key": event.key})
         if twin.good:

@@ -1,4 +1,4 @@
-"""A TCP relay that can be told to misbehave, in both directions."""
+"""A TCP proxy that can misbehave in both directions."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 from service.dev.ports import LOOPBACK
 
 CHUNK = 65536
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: drop what is unsent, and say so by a reset
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: drop unsent data and send a reset
 
 
 class Endpoint(NamedTuple):
@@ -21,7 +21,7 @@ ANYWHERE = Endpoint(LOOPBACK, 0)
 
 
 class Ways:
-    """The two directions, each of which may be closed: to the target, and back."""
+    """Two gates, one for each direction: to the target, and back."""
 
     def __init__(self) -> None:
         self.forth, self.back = asyncio.Event(), asyncio.Event()
@@ -33,7 +33,7 @@ class Ways:
 
 
 class Proxy:
-    """Relays connections of `port` to a target. `delay` is in seconds a chunk, `rate` in bytes a second."""
+    """Forwards connections on `port` to a target. `delay` is in seconds per chunk, `rate` in bytes per second."""
 
     def __init__(self, target: Endpoint | None, *, listen: Endpoint = ANYWHERE) -> None:
         self._target = target
@@ -59,44 +59,44 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """How many there are now."""
+        """The number of open connections."""
         return len(self._pairs)
 
     def pick(self) -> Endpoint | None:
-        """Where the next connection goes; None closes it."""
+        """The target of the next connection; None closes it."""
         return self._target
 
     async def listen(self) -> None:
-        """Take connections, on the same port as before."""
+        """Accept connections again, on the same port."""
         self._server = await asyncio.start_server(self._serve, *self._listen, backlog=2048)
         self._listen = Endpoint(*self._server.sockets[0].getsockname()[:2])
 
     def refuse(self) -> None:
-        """Take no connections; those that there are go on."""
+        """Accept no new connections; open ones continue."""
         if self._server is not None:
             self._server.close()
             self._server = None
 
     def swallow(self, *, answers_only: bool = False) -> None:
-        """Let nothing pass, or nothing of what the target says, and tell nobody: connections are taken, and hang."""
+        """Forward nothing, or nothing from the target. Connections are still accepted, and hang."""
         self._ways.back.clear()
         if not answers_only:
             self._ways.forth.clear()
 
     def heal(self, *, forget: bool = True) -> None:
-        """Let new connections pass again; with `forget` the old ones hang for ever, as behind a firewall that has
-        lost its table."""
+        """Forward again. With `forget`, old connections hang for ever, as behind a firewall that has lost its state
+        table."""
         if forget:
             self._ways = Ways()
         self._ways.open()
 
     def cut(self) -> None:
-        """End every connection, in order."""
+        """Close every connection gracefully."""
         for task in self._pairs:
             task.cancel()
 
     def reset(self) -> None:
-        """End every connection by a reset."""
+        """Reset every connection."""
         for writers in self._pairs.values():
             for writer in writers:
                 sock = writer.get_extra_info("socket")
@@ -119,7 +119,7 @@ class Proxy:
                 self._pump(reader, there, ways.forth), self._pump(there_reader, writer, ways.back)
             )
         except (OSError, asyncio.CancelledError):
-            pass  # an end is gone, or the connection is cut: whoever is left learns of it below
+            pass  # one side has closed; the other is closed below
         finally:
             for end in self._pairs.pop(task):
                 end.close()

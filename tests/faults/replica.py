@@ -1,4 +1,4 @@
-"""One replica of the service: a process that can be killed, ended and started again at the same address."""
+"""A replica of the service: a process that can be killed, stopped and restarted at the same address."""
 
 import asyncio
 import resource
@@ -16,7 +16,7 @@ STOP_SECONDS = 30
 
 
 class Replica:
-    """`livez` holds what its liveness was, from the moment that it was ready until its end was asked for."""
+    """`livez` holds the responses of the liveness probe, from readiness until the stop."""
 
     def __init__(self, home: Path, **settings: object) -> None:
         self._home = home
@@ -40,40 +40,38 @@ class Replica:
         return self.served.process.pid
 
     def change(self, **settings: object) -> None:
-        """Use other settings from the next start on."""
+        """Change settings from the next start on."""
         self._settings.update(settings)
 
     async def start(self) -> None:
-        """Return when it is ready."""
+        """Start the replica and wait until it is ready."""
         await self.launch()
         await in_server_thread(self.served.ready)
         self._watching = asyncio.create_task(self._watch())
 
     async def launch(self) -> None:
-        """Start the process and wait for nothing."""
+        """Start the process without waiting."""
         await self.close()
         self._served = await in_server_thread(Served, self._home, **self._settings)
 
     async def kill(self) -> None:
-        """Send SIGKILL, and return when it is gone."""
+        """Send SIGKILL and wait for the exit."""
         self._unwatch()
         self.served.process.kill()
         await self._ended(STOP_SECONDS)
 
     async def terminate(self) -> tuple[int, float]:
-        """Send SIGTERM; the exit code, and the seconds that it took."""
+        """Send SIGTERM. Return the exit code and the seconds until the exit."""
         began = time.monotonic()
         self.served.process.send_signal(signal.SIGTERM)
         code = await self._ended(STOP_SECONDS)
         self._unwatch()
-        while (
-            self.livez and not self.livez[-1][1]
-        ):  # the admin port is the last thing to close, not the process
+        while self.livez and not self.livez[-1][1]:  # the admin port closes before the process exits
             self.livez.pop()
         return code, time.monotonic() - began
 
     async def close(self) -> None:
-        """End what is left of it."""
+        """Kill what is left of the process."""
         self._unwatch()
         if self._served is not None:
             await in_server_thread(self._served.close)
@@ -101,29 +99,29 @@ class Replica:
             self._watching = None
 
     def errors(self) -> list[str]:
-        """What its log says of errors, for a person to read."""
+        """Return the errors in the log, as text."""
         lines = self.served.lines(level="error") if self._served else []
         return [str(line.get("exception", line)) for line in lines]
 
     @property
     def workers(self) -> list[int]:
-        """Ids of the processes that gunicorn has started; none where one process serves alone."""
+        """Return the ids of gunicorn's workers; empty with a single process."""
         return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
     @property
     def processes(self) -> list[int]:
-        """Ids of all its processes, the one that was started first."""
+        """Return the ids of all processes, the main process first."""
         return [self.pid, *self.workers]
 
     def memory(self) -> int:
-        """Bytes of memory in use, of all its processes; 0 where the system does not tell."""
+        """Return the memory of all processes in bytes, or 0 if unknown."""
         return sum(
             int((folder / "statm").read_text().split()[1]) * resource.getpagesize()
             for folder in self._folders()
         )
 
     def files(self) -> int:
-        """How many files and sockets it has open; 0 where the system does not tell."""
+        """Return the number of open files and sockets, or 0 if unknown."""
         return sum(len([*(folder / "fd").iterdir()]) for folder in self._folders())
 
     def _folders(self) -> list[Path]:

@@ -1,6 +1,6 @@
-"""Writes what the fault tests have measured into docs/reliability.md: `make reliability`.
+"""Writes the measurements of the fault tests to docs/reliability.md: `make reliability`.
 
-Measurements that the last run has not measured stay as they are.
+Figures that the last run did not measure stay as they are.
 """
 
 import json
@@ -19,7 +19,7 @@ _ROW = re.compile(r"^\| `([a-z0-9-]+)` \|.*$", re.MULTILINE)
 
 
 def written(page: str, figures: dict[str, dict[str, object]], *, conditions: str) -> str:
-    """The page with these figures in its table, in the order of their names."""
+    """Return the page with these figures in its table, sorted by name."""
     before, _, rest = page.partition(BEGIN)
     old, _, after = rest.partition(END)
     rows = {match[1]: match[0] for match in _ROW.finditer(old)}
@@ -35,7 +35,7 @@ def _row(name: str, figure: dict[str, object]) -> str:
 
 
 def main() -> int:
-    """Write the page; 1 when nothing was measured yet."""
+    """Write the page. Returns 1 if there are no measurements."""
     if not FILE.exists():
         sys.stderr.write("there are no figures yet: run make fault-test\n")
         return 1

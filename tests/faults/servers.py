@@ -27,20 +27,20 @@ TEMPLATE = "template_of_faults"
 
 
 class Postgres(postgres.PostgresServer):
-    """Not durable against a power cut, and yet losing nothing when it is killed."""
+    """A PostgreSQL that may lose data in a power failure, but not when killed."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         super().__init__(placed(folder), durable=False, settings={**POSTGRES_SETTINGS, **settings})
         self._templated = False
 
     def end(self, mode: Mode) -> None:
-        """As `pg_ctl stop -m`: `fast` ends the sessions in order, `immediate` is a crash."""
+        """Stop as `pg_ctl stop -m` does: `fast` ends sessions gracefully, `immediate` is a crash."""
         if mode == "immediate" and self.pid is not None:
             os.kill(self.pid, signal.SIGQUIT)
         self.stop()
 
     def database(self, name: str) -> str:
-        """The URL of a new database, at the head of the migrations, with the tables of the shop."""
+        """Create a migrated database with the tables of the shop, and return its URL."""
         if not self._templated:
             asyncio.run(create_database(self.url, TEMPLATE))
             migrate(self._of(TEMPLATE))
@@ -50,7 +50,7 @@ class Postgres(postgres.PostgresServer):
         return self._of(name)
 
     def standby(self, folder: Path) -> "Postgres":
-        """A copy of this one that follows it, not started yet. It knows the same roles."""
+        """Return a standby of this server, not started yet. It has the same roles."""
         folder.mkdir(parents=True)
         folder.chmod(0o711)
         shutil.copy2(self._folder / "password", folder / "password")
@@ -72,7 +72,7 @@ class Postgres(postgres.PostgresServer):
         asyncio.run(drop_database(self.url, name))
 
     def pause(self) -> None:
-        """Freeze every process of it: connections stay, and nothing answers."""
+        """Freeze all processes of the server: connections stay open, and nothing answers."""
         self._send(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -84,7 +84,7 @@ class Postgres(postgres.PostgresServer):
             return
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for one in (pid, *map(int, children)):
-            with contextlib.suppress(ProcessLookupError):  # a session that has ended meanwhile
+            with contextlib.suppress(ProcessLookupError):  # the session has ended meanwhile
                 os.kill(one, number)
 
     def _of(self, name: str) -> str:
@@ -92,7 +92,7 @@ class Postgres(postgres.PostgresServer):
 
 
 class Redis(redis.RedisServer):
-    """One that can be frozen."""
+    """A Redis that can be frozen."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(placed(folder))

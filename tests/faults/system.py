@@ -28,22 +28,22 @@ from tests.process.conftest import new_key
 MEMORY_SHARE = 1.10
 SETTLE_SECONDS = 5.0
 WARM_REQUESTS = 150
-# gunicorn leaves a socket object to the garbage collector.
+# gunicorn leaves a socket to the garbage collector.
 GUNICORN: dict[str, object] = {
     "server__workers": 2,
     "PYTHONWARNINGS": "error,ignore::ResourceWarning",
 }
-# One process and two workers keep the same promises.
+# One process and two workers must behave the same.
 KINDS = pytest.mark.parametrize(
     "kind", [pytest.param({}, id="one"), pytest.param(GUNICORN, id="workers", marks=pytest.mark.fault)]
 )
 Kind = dict[str, object]
-# Where others work on the same processors, waiting for one must not look like a failure.
+# With shared processors, waiting for one must not look like a failure.
 CROWDED: dict[str, object] = {"database__acquire_timeout": 15}
 PATIENT = CROWDED if SHARED else {}
-# In tests of an outage, in which requests are to be refused soon, a little longer than by default.
+# A little longer than the default, for tests of outages, where requests must be refused soon.
 UNHURRIED: dict[str, object] = {"database__acquire_timeout": 1} if SHARED else {}
-# The load comes from one caller, and much faster than one is allowed to.
+# The load exceeds the rate limit of one caller.
 UNLIMITED: dict[str, object] = {"rate_limit__requests": 1_000_000, "rate_limit__writes": 1_000_000}
 
 _SLEEP = """
@@ -76,7 +76,7 @@ class System:
         self._port = 0
 
     def make(self, count: int = 1, settings: Mapping[str, object] | None = None) -> None:
-        """Make so many replicas, and start none. A setting that is None is left out."""
+        """Create `count` replicas without starting them. A setting that is None is left out."""
         usual = {"database__url": self.database_url, "redis__url": self.redis.url, **UNLIMITED}
         given = {name: value for name, value in {**usual, **(settings or {})}.items() if value is not None}
         self.replicas = [Replica(self._home / f"replica-{n}", **given) for n in range(count)]
@@ -84,7 +84,7 @@ class System:
             self._open.push_async_callback(replica.close)
 
     async def serve(self, count: int = 1, settings: Mapping[str, object] | None = None) -> None:
-        """Start so many replicas behind a balancer, and warm them up. Raises when they do not become ready."""
+        """Start `count` replicas behind a balancer and warm them up. Raises if they do not become ready."""
         self.make(count, settings)
         await asyncio.gather(*(replica.start() for replica in self.replicas))
         self._balancer = await self._open.enter_async_context(Balancer(lambda: self.replicas))
@@ -96,7 +96,7 @@ class System:
         self.remember_memory()
 
     async def noticed(self, replica: Replica) -> float:
-        """Return when the balancer sends nothing more to a replica that is gone, and the time of it."""
+        """Wait until the balancer no longer uses a stopped replica, and return the time."""
         async with asyncio.timeout(SETTLE_SECONDS):
             while self._balancer.uses(replica):  # noqa: ASYNC110  # it polls, too
                 await asyncio.sleep(0.01)
@@ -108,13 +108,13 @@ class System:
         return str(made.raise_for_status().json()["id"])
 
     def load(self, *, rate: float, port: int | None = None, **more: Any) -> Load:
-        """A client of the balancer, or of another port."""
+        """Return a client of the balancer, or of another port."""
         seed = self.dice.randrange(2**32)
         given = {"history": self.history, **more}
         return Load(port or self._port, self.headers, self._category, seed=seed, rate=rate, **given)
 
     def product(self, sku: str) -> bytes:
-        """The body that creates a product."""
+        """Return the body that creates a product."""
         return orjson.dumps({"sku": sku, "name": sku, "price": "1.00", "category_id": self._category})
 
     @property
@@ -125,18 +125,18 @@ class System:
         return Endpoint(parts.hostname, parts.port)
 
     def database_by(self, way: Proxy) -> str:
-        """The URL of the system's database through a proxy."""
+        """Return the URL of the system's database through a proxy."""
         return (
             self.database_url.replace(f":{self.database_endpoint.port}/", f":{way.port}/")
             + "?sslmode=disable"
         )
 
     def at_end(self, what: Callable[[], Awaitable[None]]) -> None:
-        """Do that once the replicas are gone."""
+        """Call a function after the replicas have stopped."""
         self._last.append(what)
 
     async def execute(self, *statements: str) -> None:
-        """Run statements in the system's database, past the service."""
+        """Run statements in the system's database, bypassing the service."""
         connection = await asyncpg.connect(self.database_url)
         try:
             for statement in statements:
@@ -145,15 +145,15 @@ class System:
             await connection.close()
 
     async def slow_down(self) -> None:
-        """Let the creation of a product named `Slow 2.5 …` take so many seconds."""
+        """Make the creation of a product named `Slow 2.5 …` take that many seconds."""
         await self.execute(_SLEEP, _SLOW)
 
     def remember_memory(self) -> None:
-        """Take what the processes use now for what they need."""
+        """Take the current memory of the processes as the baseline."""
         self._memory = {replica.pid: replica.memory() for replica in self.replicas}
 
     async def judge(self, *, memory: bool = True) -> None:
-        """Hold all invariants against what has happened. Fails with every breach, and what happened around it."""
+        """Check all invariants. Fails with every violation and the events around it."""
         connection = await asyncpg.connect(self.database_url)
         try:
             breaches = [
@@ -180,7 +180,7 @@ class System:
         return found
 
     def only(self, allowed: Any, why: str) -> None:
-        """Fails unless `allowed(event)` holds for every request that was no success."""
+        """Fail unless `allowed(event)` holds for every failed request."""
         if wrong := [event for event in self.history.failures() if not allowed(event)]:
             self.fail(f"{len(wrong)} requests failed that must not: {why}", events=wrong)
 
@@ -198,7 +198,7 @@ class System:
 
 
 async def _in_time(find: Any) -> list[str]:
-    """What is still wrong after some seconds; nothing as soon as nothing is."""
+    """Return what is still wrong after some seconds, or nothing as soon as all is well."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         found: list[str] = await find()
@@ -208,8 +208,8 @@ async def _in_time(find: Any) -> list[str]:
 
 
 def refused_in(event: Event, began: float, ended: float, *, within: float) -> bool:
-    """Whether a request was answered as one must be while a dependency is away: 503 with Retry-After, in good time, and
-    not outside of the outage."""
+    """Whether a request was refused properly in an outage: 503 with Retry-After, in time, and only during the
+    outage."""
     return (
         event.answer is not None
         and event.status == 503
@@ -221,7 +221,7 @@ def refused_in(event: Event, began: float, ended: float, *, within: float) -> bo
 
 
 async def start_in_thread(server: Postgres | Redis) -> None:
-    """Bring a server back that a test may have left stopped or frozen."""
+    """Restart a server that a test may have left stopped or frozen."""
     server.resume()
     if server.pid is None:
         await in_server_thread(server.start)

@@ -1,4 +1,4 @@
-"""Two replicas at a time: no client goes back in time, and a key that ends, ends everywhere."""
+"""Two replicas: no client reads an older version than before, and a revoked key stops working on both."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ async def test_revoked_key_ends_everywhere_within_a_second(system: System, measu
     done = asyncio.Event()
 
     async def use(port: int) -> tuple[float, int]:
-        """When the last request came that was let in, and the last status."""
+        """Return the time of the last request that was accepted, and the last status."""
         last, status = 0.0, 0
         connection = await Connection.open(port)
         while not (done.is_set() and status == 401):

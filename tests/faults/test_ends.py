@@ -1,4 +1,4 @@
-"""A signal ends the process in time and with exit code 0, whatever it is doing."""
+"""On a signal the process exits in time with code 0, whatever it is doing."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from tests.process.conftest import new_key
 from tests.security.issuer import AUDIENCE, Issuer, local_issuer
 
 DRAIN, SHUTDOWN = 0.2, 1.0
-# For a last look at dependencies (1 s), connections to PostgreSQL (2 s), the interpreter's own end.
+# For a last health check (1 s), closing connections to PostgreSQL (2 s), and the exit of the interpreter.
 SPARE = 4.0
 LIST = "/api/v1/products?limit=1"
 ROUNDS = int(os.environ.get("SLIPWAY_FAULT_ENDS", "4" if FULL else "1"))
@@ -41,7 +41,7 @@ FROM c, generate_series(1, 20000) n
 
 @dataclass
 class Scene:
-    """A replica whose servers and issuer can be made silent, and its clients."""
+    """A replica, its clients, and servers and an issuer that can be made to hang."""
 
     system: System
     replica: Replica
@@ -51,14 +51,14 @@ class Scene:
     connections: list[Connection] = field(default_factory=list)
 
     async def ask(self, path: str = LIST, *, count: int = 10, token: str = "") -> None:
-        """Send requests, and wait for nothing."""
+        """Send requests without waiting for responses."""
         headers = {"Authorization": f"Bearer {token}"} if token else self.system.headers
         for _ in range(count):
             self.connections.append(await Connection.open(self.replica.port))
             self.connections[-1].send("GET", path, headers)
 
     async def answers(self) -> list[Answer | BaseException]:
-        """What came of them; an exception where a connection was closed without an answer."""
+        """Return the responses, or an exception where a connection was closed without one."""
         return await asyncio.gather(*(c.answer() for c in self.connections), return_exceptions=True)
 
     def reset(self) -> None:
@@ -93,13 +93,13 @@ async def scene(system: System) -> AsyncIterator[Scene]:
 
 
 async def kept(scene: Scene) -> None:
-    """Clients keep their connections."""
+    """Clients hold idle connections."""
     await scene.ask()
     await scene.answers()
 
 
 async def half(scene: Scene) -> None:
-    """Clients have sent half of a request."""
+    """Clients have sent half a request."""
     for _ in range(10):
         scene.connections.append(await Connection.open(scene.replica.port))
         scene.connections[-1].send_part(0.5, "GET", LIST, scene.system.headers, b"")
@@ -107,7 +107,7 @@ async def half(scene: Scene) -> None:
 
 
 async def silent(scene: Scene) -> None:
-    """PostgreSQL and Redis say nothing, and requests wait for them."""
+    """PostgreSQL and Redis hang, and requests wait for them."""
     await kept(scene)
     scene.postgres.swallow()
     scene.redis.swallow()
@@ -116,14 +116,14 @@ async def silent(scene: Scene) -> None:
 
 
 async def fetching(scene: Scene) -> None:
-    """Requests wait for keys of an issuer whose answer never ends."""
+    """Requests wait for keys from an issuer whose response never ends."""
     scene.issuer.dripping = True
     await scene.ask(token=scene.issuer.token())
     await asyncio.sleep(0.2)
 
 
 async def unread(scene: Scene) -> None:
-    """Clients do not read the export that they asked for."""
+    """Clients do not read their export."""
     await scene.ask("/api/v1/products/export", count=2)
     await asyncio.sleep(0.5)
 
@@ -173,7 +173,7 @@ async def test_signal_ends_one_that_was_never_ready(scene: Scene, measure: Measu
 
 
 async def _ended(scene: Scene, signals: list[signal.Signals]) -> float:
-    """The seconds from the first signal to the end of the process."""
+    """Return the seconds from the first signal to the exit."""
     process, began = scene.replica.served.process, time.monotonic()
     for number in signals:
         process.send_signal(number)
@@ -189,7 +189,7 @@ async def _ended(scene: Scene, signals: list[signal.Signals]) -> float:
 
 
 def _answered_well(answers: list[Answer | BaseException]) -> set[int]:
-    """The statuses. Each that was answered has its content, or a problem that says to try again."""
+    """Return the statuses. Each response has its content, or a problem with Retry-After."""
     given = [answer for answer in answers if isinstance(answer, Answer)]
     for answer in given:
         if answer.status != 200:

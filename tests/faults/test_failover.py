@@ -1,4 +1,4 @@
-"""A primary that takes no writes, and one that is gone while its standby takes over."""
+"""A primary that becomes read-only, and one that fails while its standby is promoted."""
 
 import asyncio
 import tempfile
@@ -66,7 +66,7 @@ async def _as_writer(system: System, statement: str) -> None:
 
 @dataclass
 class Pair:
-    """A primary and its standby, each behind a proxy, on two addresses and one port."""
+    """A primary and its standby, each behind a proxy, on two addresses with the same port."""
 
     primary: Postgres
     standby: Postgres
@@ -75,7 +75,7 @@ class Pair:
 
 @pytest.fixture
 def pair_folder(servers_folder: Path) -> Path:
-    """Of this test alone, also when a seed is given for all."""
+    """The seed of this test, even if one is given for all tests."""
     folder = Path(tempfile.mkdtemp(dir=servers_folder))
     folder.chmod(0o711)
     return folder
@@ -140,7 +140,7 @@ async def test_standby_takes_over_without_a_restart(
 
 
 def _both_hosts(url: str, port: int) -> dict[str, object]:
-    """Settings that name the standby first, and then the primary."""
+    """Return settings that name the standby before the primary."""
     parts = urlsplit(url)
     return {
         "database__url": None,
@@ -156,7 +156,7 @@ def _both_hosts(url: str, port: int) -> dict[str, object]:
 
 
 async def _replicate_synchronously(primary: Postgres) -> None:
-    """From now on a commit is acknowledged when the standby has it."""
+    """From now on, acknowledge commits only once the standby has them."""
     connection = await asyncpg.connect(primary.url)
     try:
         async with asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""The harness itself: a verdict must be able to fall, and a proxy to do what it is told."""
+"""Tests of the harness: checks can fail, and proxies misbehave as told."""
 
 import asyncio
 import json

@@ -58,7 +58,7 @@ async def test_retry_gets_the_answer_of_a_process_that_died_between_commit_and_a
     first, second = system.replicas
     async with Proxy(system.database_endpoint) as way:
         await first.close()
-        # It waits for the answer that is swallowed until it is killed.
+        # It waits for the dropped response until it is killed.
         first.change(database__url=system.database_by(way), database__statement_timeout=60)
         await first.start()
         headers = {**system.headers, "Content-Type": "application/json", "Idempotency-Key": str(uuid4())}

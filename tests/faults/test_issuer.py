@@ -1,4 +1,4 @@
-"""The issuer of tokens is away, slow, wrong, or changes its keys, and strangers name keys that nobody has."""
+"""The issuer of tokens is down, slow, wrong or rotates its keys, and strangers send tokens with unknown keys."""
 
 import asyncio
 import itertools
@@ -27,7 +27,7 @@ LIST = "/api/v1/products?limit=1"
 COOLDOWN, STALE = 1.0, 3.0
 KEY_IDS = 10_000
 STALL_SECONDS = 0.05
-WINDOWS = 3  # of which the quietest counts, in calm and in trouble
+WINDOWS = 3  # the best one counts, with and without the fault
 TROUBLES = ("down", "slow", "dripping", "empty", "huge", "redirecting")
 SUBJECTS = itertools.count()
 
@@ -39,7 +39,7 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 
 async def serve(system: System, issuer: Issuer, **settings: object) -> None:
-    """A service that looks at the issuer's keys anew as often as it may, and at every wrong token."""
+    """Start a service that fetches the issuer's keys as often as allowed, and for every wrong token."""
     trusted = [{"issuer": issuer.url, "audience": AUDIENCE}]
     await system.serve(
         1,
@@ -56,7 +56,7 @@ async def serve(system: System, issuer: Issuer, **settings: object) -> None:
 
 
 async def present(system: System, token: str) -> Answer:
-    """The answer to a request with that token, on a connection of its own."""
+    """Return the response to a request with the token, on a new connection."""
     connection = await Connection.open(system.replicas[0].port)
     try:
         return await connection.ask("GET", LIST, {"Authorization": f"Bearer {token}"})
@@ -141,7 +141,7 @@ async def test_rotated_keys_are_found_and_old_ones_forgotten(
 
 
 async def _stall(system: System, issuer: Issuer, trouble: str, calm: float) -> float:
-    """The seconds that the trouble adds to the 99th percentile of liveness, in the quietest of a few windows."""
+    """Return the seconds that the fault adds to the p99 of liveness, in the best of a few windows."""
     least = float("inf")
     for _ in range(WINDOWS):
         make(issuer, trouble)
@@ -152,7 +152,7 @@ async def _stall(system: System, issuer: Issuer, trouble: str, calm: float) -> f
 
 
 async def _served(system: System, issuer: Issuer) -> float:
-    """The 99th percentile of liveness in a time in which there is a fetch, while new tokens are let in."""
+    """Return the p99 of liveness during a fetch, while new tokens are accepted."""
     seconds, ended = list[float](), time.monotonic() + 1.5 * COOLDOWN
     probe = await Connection.open(system.replicas[0].admin_port)
     while time.monotonic() < ended:

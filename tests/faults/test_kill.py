@@ -1,4 +1,4 @@
-"""`kill -9` under load: what was acknowledged is there, and nothing has happened twice."""
+"""`kill -9` under load: acknowledged writes are kept, and nothing happens twice."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from tests.faults.measurements import FULL, Measurements
 from tests.faults.system import GUNICORN, PATIENT, System
 
 RATE = 60
-CUT_SECONDS = 1.0  # until every client of a killed worker knows
+CUT_SECONDS = 1.0  # until every client of a killed worker has noticed
 
 
 async def _kill_some(system: System, load: Load, rounds: int) -> None:

@@ -1,4 +1,4 @@
-"""Migrations under fire: several at once, killed, behind a long lock, with the old and the new version in service."""
+"""Migrations in adverse conditions: several at once, killed, behind a long lock, with two versions serving."""
 
 import asyncio
 import subprocess
@@ -46,13 +46,13 @@ async def db(system: System) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def ended(migration: "subprocess.Popen[str]") -> tuple[int, str]:
-    """Exit code and output, at the end."""
+    """Wait for the exit, and return the exit code and output."""
     output, _ = await asyncio.to_thread(migration.communicate, timeout=ENDED_SECONDS)
     return migration.returncode, output
 
 
 async def until(true: Callable[[], Awaitable[Any]], *, seconds: float = 100) -> None:
-    """Return as soon as it is; fails after so many seconds."""
+    """Wait until the condition holds; fail after some seconds."""
     async with asyncio.timeout(seconds):
         while True:
             if await true():
@@ -61,7 +61,7 @@ async def until(true: Callable[[], Awaitable[Any]], *, seconds: float = 100) -> 
 
 
 async def join(system: System, name: str, folder: Path, **settings: object) -> Replica:
-    """One more replica behind the balancer, which has time to notice when it is to go."""
+    """Add a replica behind the balancer, with a drain delay long enough for the balancer to notice its stop."""
     given: dict[str, object] = {
         "database__url": system.database_url,
         "redis__url": system.redis.url,
@@ -76,7 +76,7 @@ async def join(system: System, name: str, folder: Path, **settings: object) -> R
 
 
 def refused_as_of_another_version(event: Event) -> bool:
-    """Whether a change was refused because the tag that it named is of the other version, which shows other fields."""
+    """Whether a change was refused because its ETag comes from the other version, which shows other fields."""
     return event.operation == "update" and event.status == 412
 
 
@@ -153,8 +153,8 @@ async def test_long_lock_lets_the_service_go_on_and_the_migration_waits(
 
 
 async def longest_queue(db: asyncpg.Connection, *, seconds: float) -> float:
-    """The longest that a request for the table for itself has waited, and whoever came after it, in so many seconds.
-    The server's clock tells: a busy machine may keep a client waiting for other reasons."""
+    """Return the longest wait for an exclusive lock on the table within some seconds, which is what requests behind it
+    wait too. Measured by the server's clock: a busy machine may delay clients for other reasons."""
     longest, ends = 0.0, time.monotonic() + seconds
     while time.monotonic() < ends:
         longest = max(longest, await db.fetchval(QUEUED))

@@ -1,4 +1,4 @@
-"""Clients that go away, and a network that says nothing."""
+"""Clients that disappear, and a network that drops everything."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ RATE = 40
 CUTS = 5000 if FULL else 1500
 SILENT_SECONDS = 30.0 if FULL else 8.0
 HEALED_SECONDS = 10.0
-FILES = 10  # that a process may have open beyond those of before: the rest of its connections to PostgreSQL
+FILES = 10  # more files than before that a process may have open: the rest of its connections to PostgreSQL
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(CUTS, marks=pytest.mark.fault, id="many")])
@@ -37,7 +37,7 @@ async def test_clients_that_go_away_leave_nothing_behind(
 
 
 async def _go_away(system: System, places: asyncio.Semaphore, number: int) -> None:
-    """Send a part of a request, or all of it, and vanish before the answer is read."""
+    """Send part of a request, or all of it, and disappear before reading the response."""
     async with places:
         connection = await Connection.open(system.replicas[0].port)
         headers = {**system.headers, "Content-Type": "application/json"}

@@ -1,4 +1,4 @@
-"""PostgreSQL goes away under load and comes back."""
+"""PostgreSQL restarts under load."""
 
 import asyncio
 import time
@@ -56,7 +56,7 @@ async def test_restart_costs_only_503_and_heals(
 
 
 async def _until_ready_is(system: System, *, expected: int) -> float:
-    """The seconds until readiness says so."""
+    """Return the seconds until readiness has the expected status."""
     began = time.monotonic()
     while (
         answer := await get(system.replicas[0].admin_port, "/readyz")

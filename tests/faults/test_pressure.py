@@ -14,11 +14,11 @@ from tests.faults.measurements import FULL, Measurements
 from tests.faults.system import PATIENT, System
 
 ACQUIRE_SECONDS = 0.25
-SLACK_SECONDS = 0.1  # for making 200 answers on a core that also makes 200 requests
+SLACK_SECONDS = 0.1  # to produce 200 responses on a core that also produces 200 requests
 LIVENESS_SECONDS = 0.05
 RECOVERED_SECONDS = 1.0
 TWICE = 2.0
-SHORT_SECONDS = 0.02  # under which a share of the time is noise
+SHORT_SECONDS = 0.02  # below this, a ratio is noise
 
 
 @pytest.mark.fault
@@ -56,7 +56,7 @@ async def _later(seconds: float, what: Awaitable[Event]) -> Event:
 
 
 async def _liveness(system: System, seconds: float) -> list[float]:
-    """How long each probe took."""
+    """Return the duration of each probe."""
     connection = await Connection.open(system.replicas[0].admin_port)
     taken, until = [], time.monotonic() + seconds
     while time.monotonic() < until:
@@ -89,7 +89,7 @@ async def test_slow_statement_is_cancelled_and_harms_nobody(system: System, meas
 
 @pytest.mark.fault
 async def test_slow_statements_do_not_slow_others(system: System, measure: Measurements) -> None:
-    """In turns without and with them, so that what else the machine does is in both."""
+    """Alternate rounds with and without slow statements, so that other load affects both."""
     await system.serve(1, {"database__statement_timeout": 1})
     await system.slow_down()
     load, ratios = system.load(rate=60, mix={"read": 1}), []
@@ -104,7 +104,7 @@ async def test_slow_statements_do_not_slow_others(system: System, measure: Measu
 
 
 async def _reads(system: System) -> float:
-    """The 99th percentile of the reads of the next moment."""
+    """Return the p99 of reads over a moment."""
     before = len(system.history.events)
     await asyncio.sleep(1.0)
     reads = [event for event in system.history.events[before:] if event.operation == "read" and event.good]

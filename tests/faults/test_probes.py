@@ -1,4 +1,4 @@
-"""What the probes say while PostgreSQL and Redis say nothing."""
+"""The probes while PostgreSQL and Redis hang."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ PROBES, ROUNDS = 100, 3
 
 
 async def live(system: System) -> float:
-    """The 99th percentile of liveness."""
+    """Return the p99 of liveness."""
     seconds: list[float] = []
     for _ in range(PROBES):
         began = time.monotonic()

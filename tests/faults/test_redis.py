@@ -1,4 +1,4 @@
-"""Redis goes, is silent, slow, emptied, full or poisoned: nobody notices but the metrics."""
+"""Redis is down, hanging, slow, emptied, full or holds wrong data: only metrics show it."""
 
 import asyncio
 import time
@@ -19,9 +19,9 @@ from tests.faults.system import KINDS, PATIENT, Kind, System
 RATE = 50
 WATCH_SECONDS = 4.0
 HARM_SECONDS = 0.8
-ROUNDS = 5  # on a machine that does other things, one round may be wrong
-GONE_COSTS, SLOW_COSTS = 0.005, 0.05  # seconds of the 99th percentile
-# So few that none are leased ahead, so many that none are refused: each request asks Redis, a write twice.
+ROUNDS = 5  # on a busy machine, one round may fail
+GONE_COSTS, SLOW_COSTS = 0.005, 0.05  # p99 in seconds
+# Too low for leases, too high for refusals: each request asks Redis, a write twice.
 ASKING: dict[str, object] = {
     "rate_limit__requests": 399,
     "rate_limit__writes": 399,
@@ -50,7 +50,7 @@ async def breaker_is(system: System, state: float) -> None:
 
 
 async def watched(system: System) -> float:
-    """The 99th percentile of the next seconds, while readiness is 200."""
+    """Return the p99 over the next seconds, while readiness is 200."""
     began = time.monotonic()
     while time.monotonic() < began + WATCH_SECONDS:
         answer = await get(system.replicas[0].admin_port, "/readyz")
@@ -75,7 +75,7 @@ async def added(
     heal: Callable[[], Awaitable[None]],
     settled: Callable[[], Awaitable[None]] | None = None,
 ) -> float:
-    """The seconds that the harm adds to the 99th percentile, of the quietest rounds with it and without."""
+    """Return the seconds that the fault adds to the p99, from the best rounds with and without it."""
     before, during = list[float](), list[float]()
     while len(during) < ROUNDS and (not during or min(during) - min(before) > bound):
         await breaker_is(system, 0)
@@ -132,7 +132,7 @@ async def test_redis_that_is_gone_costs_nothing(system: System, measure: Measure
 
 @asynccontextmanager
 async def through_a_proxy(system: System) -> AsyncIterator[Proxy]:
-    """A service that reaches Redis through a proxy."""
+    """Start a service that reaches Redis through a proxy."""
     url = urlsplit(system.redis.url)
     assert url.port
     async with Proxy(Endpoint("127.0.0.1", url.port)) as proxy:
@@ -163,7 +163,7 @@ async def test_redis_that_does_not_answer_stalls_nobody(
                     proxy.swallow()
                 case "slow":
                     proxy.delay = 0.3
-                case "slowish":  # just not slow enough to be given up
+                case "slowish":  # just below the timeout
                     proxy.delay = 0.008
 
         async def heal() -> None:

@@ -36,7 +36,7 @@ async def test_nothing_grows(system: System, measure: Measurements) -> None:
 
 
 async def _tasks(system: System) -> int:
-    """The fewest that there are at some moment of the next second: requests have some of their own."""
+    """Return the lowest number of tasks within a second, as requests have tasks too."""
     found = []
     for _ in range(4):
         told = [

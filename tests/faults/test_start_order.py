@@ -1,4 +1,4 @@
-"""The service before its servers, and on a Redis that does not let it in."""
+"""The service starts before its servers, or with a Redis that refuses its login."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ TRIALS = 3  # of a Redis that refuses
 WRONG = "wr0ng-passw0rd"
 ENOUGH = 10  # answers
 IDLE, MINIMUM = 'slipway_database_connections{pool="fast",state="idle"}', 4
-FAR_SECONDS = 0.01  # a message to the database, each way
+FAR_SECONDS = 0.01  # for a message to the database, each way
 READY_SECONDS = 5.0  # the longest pause between two attempts, with its jitter, and a connection
 
 
@@ -64,7 +64,7 @@ async def _ask(port: int, answers: list[int]) -> None:
 
 @KINDS
 async def test_who_asks_first_finds_connections(system: System, kind: Kind) -> None:
-    """Whichever worker it comes to: readiness speaks for one of them."""
+    """Whichever worker answers: readiness is that of one worker."""
     answers: list[int] = []
     async with Proxy(system.database_endpoint) as far:
         far.delay = FAR_SECONDS

@@ -1,4 +1,4 @@
-"""SIGTERM under load: no request fails, the slow one ends well, the exit code is 0."""
+"""SIGTERM under load: no request fails, slow requests finish, and the exit code is 0."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ RATE = int(os.environ.get("SLIPWAY_FAULT_RATE", "300" if FULL else "60"))
 
 
 async def _end_and_start(system: System, replica: Replica, *, slow: bool) -> float:
-    """End a replica while a slow request runs on it, and start it again; the seconds that the end took."""
+    """Stop a replica while it runs a slow request, and restart it. Return the seconds that stopping took."""
     running = asyncio.create_task(system.load(rate=1, port=replica.port).slow(SLOW_SECONDS)) if slow else None
     await asyncio.sleep(0.3)
     code, seconds = await replica.terminate()
@@ -30,7 +30,7 @@ async def _end_and_start(system: System, replica: Replica, *, slow: bool) -> flo
 
 
 async def _rounds(system: System, count: int, *, rate: float) -> float:
-    """The longest end of so many replicas, one after the other."""
+    """Restart replicas one after another, and return the longest stop in seconds."""
     await system.slow_down()
     longest = 0.0
     async with system.load(rate=rate, fresh=0.5).running():
@@ -57,7 +57,7 @@ async def test_sigterm_fails_no_request_round_after_round(
     system: System, measure: Measurements, workers: int
 ) -> None:
     rounds = (20 if workers == 1 else 6) if FULL else 4 - workers
-    # Four workers, the balancer and the clients share few processors.
+    # Four workers, the balancer and the clients share a few processors.
     more = {**CROWDED, **GUNICORN} if workers > 1 else PATIENT
     await system.serve(2, {**DRAIN, **more})
     seconds = await _rounds(system, rounds, rate=RATE)
@@ -75,7 +75,7 @@ async def test_what_the_kernel_holds_at_sigterm_is_answered(system: System, kind
     for connection in used:
         assert (await connection.ask("GET", "/health", {})).status == 200
     serving = replica.workers or [replica.pid]
-    for process in serving:  # so that the signal and all requests meet it at once
+    for process in serving:  # so that the signal and the requests arrive at the same time
         os.kill(process, signal.SIGSTOP)
     waiting = [await Connection.open(replica.port) for _ in range(20)]  # to be accepted
     connections = [*silent, *used, *waiting]
@@ -83,11 +83,11 @@ async def test_what_the_kernel_holds_at_sigterm_is_answered(system: System, kind
         connection.send("GET", "/health", {})
     await asyncio.sleep(0.1)
     ending = asyncio.create_task(replica.terminate())
-    await asyncio.sleep(0.1 if kind else 0)  # until the master has told its workers
+    await asyncio.sleep(0.1 if kind else 0)  # until the master has signalled its workers
     for process in serving:
         os.kill(process, signal.SIGCONT)
     answers = await asyncio.gather(*(connection.answer() for connection in connections))
     for connection in connections:
         connection.close()
-    assert {answer.status for answer in answers} <= {200, 503}  # it says that it is not ready once it ends
+    assert {answer.status for answer in answers} <= {200, 503}  # it is not ready once it stops
     assert (await ending)[0] == 0

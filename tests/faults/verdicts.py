@@ -1,4 +1,4 @@
-"""The invariants, as verdicts over a history and the database. Each yields one line for each breach."""
+"""Checks of the invariants on a history and the database. Each yields a line for each violation."""
 
 import re
 from collections import Counter, defaultdict
@@ -9,7 +9,7 @@ import asyncpg
 
 from tests.faults.history import Event, History
 
-# What an answer must never show: a stack, SQL, names of the driver.
+# Text that no response may contain: a stack, SQL, names of the driver.
 _INSIDES = re.compile(
     rb'Traceback|File \\?"|asyncpg|sqlalchemy|\bSELECT\b.+\bFROM\b|\bINSERT INTO\b|\bUPDATE\b.+\bSET\b'
 )
@@ -32,7 +32,7 @@ Rows = list[asyncpg.Record]
 
 
 async def of_the_data(history: History, connection: asyncpg.Connection) -> list[str]:
-    """Breaches of I1, I2 and I3."""
+    """Yield violations of I1, I2 and I3."""
     writes = [event for event in history.events if event.operation in {"create", "update"}]
     if not writes:
         return []
@@ -45,13 +45,12 @@ async def of_the_data(history: History, connection: asyncpg.Connection) -> list[
 
 
 def breaches(writes: Sequence[Event], changes: Rows, kept: Rows, versions: Rows) -> list[str]:
-    """What these writes, changes in the history, rows of the table and versions of the items say against each other."""
+    """Yield contradictions between writes, row history, rows and versions."""
     return [*_acknowledged(writes, changes, kept), *_once(writes, changes), *_versions(versions, kept)]
 
 
 def _acknowledged(writes: Sequence[Event], changes: Rows, kept: Rows) -> Iterator[str]:
-    """I1: every acknowledged write is in the history under its request, as the version that was told, and the row is
-    there."""
+    """I1: every acknowledged write is in the row history with its request id and version, and its row exists."""
     made = {row["request_id"]: (row["item"], row["version"]) for row in changes}
     there = {row["item"]: row["version"] for row in kept}
     requests = _requests_of_keys(writes)
@@ -66,7 +65,7 @@ def _acknowledged(writes: Sequence[Event], changes: Rows, kept: Rows) -> Iterato
 
 
 def _once(writes: Sequence[Event], changes: Rows) -> Iterator[str]:
-    """I2: one effect for a key, whoever has sent it and whatever was answered."""
+    """I2: each idempotency key has one effect, however often it was sent and whatever the responses."""
     effects = Counter(row["request_id"] for row in changes)
     for key, names in _requests_of_keys(writes).items():
         if (times := sum(effects[name] for name in names)) > 1:
@@ -82,7 +81,7 @@ def _requests_of_keys(writes: Sequence[Event]) -> Mapping[str, set[str]]:
 
 
 def _versions(versions: Rows, kept: Rows) -> Iterator[str]:
-    """I3: the versions of each item are 1, 2, 3 … up to the one in the table."""
+    """I3: the versions of each item are 1, 2, 3 … up to the version in the table."""
     there = {row["item"]: row["version"] for row in kept}
     for row in versions:
         if row["versions"] != list(range(1, there.get(row["item"], 0) + 1)):
@@ -90,8 +89,7 @@ def _versions(versions: Rows, kept: Rows) -> Iterator[str]:
 
 
 def of_the_order(history: History) -> Iterator[str]:
-    """No client goes back in time: an answer about an item is never older than one that had come before it was asked
-    for."""
+    """Reads are monotonic: a response is never older than one that arrived before its request was sent."""
     told = defaultdict[str, list[Event]](list)
     for event in history.events:
         if event.good and event.item and event.version:
@@ -106,7 +104,7 @@ def of_the_order(history: History) -> Iterator[str]:
 
 
 def of_the_answers(history: History) -> Iterator[str]:
-    """Breaches of I4 and I5."""
+    """Yield violations of I4 and I5."""
     for event in history.events:
         if event.answer is None:
             continue
@@ -137,7 +135,7 @@ def _is_problem(event: Event) -> Iterator[str]:
 
 
 async def busy_connections(connection: asyncpg.Connection) -> list[str]:
-    """I6: what connections of the service still do."""
+    """I6: no connection of the service is still busy."""
     return [
         f"I6: {row['connections']} connections are {row['state']}" for row in await connection.fetch(_BUSY)
     ]

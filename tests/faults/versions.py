@@ -1,4 +1,4 @@
-"""Versions of the service that are yet to come: copies of the package with more migrations and another model."""
+"""Future versions of the service: copies of the package with more migrations and a changed model."""
 
 import shutil
 import subprocess
@@ -35,7 +35,7 @@ CONTRACT = 'op.drop_column("product", "attributes")'
 
 
 class Version:
-    """A folder that holds a copy of the package; a process with it on its path is of that version."""
+    """A folder with a copy of the package. A process with the folder on its path runs that version."""
 
     def __init__(self, folder: Path, *, after: "Version | None" = None) -> None:
         self.folder = folder
@@ -45,18 +45,18 @@ class Version:
 
     @property
     def settings(self) -> dict[str, object]:
-        """What a process of this version needs in its environment."""
+        """Return the environment variables of a process of this version."""
         return {"PYTHONPATH": str(self.folder)}
 
     def migration(self, revision: str, code: str) -> "Version":
-        """Add a migration after the newest of the domains."""
+        """Add a migration after the newest migration of the domains."""
         text = REVISION.format(revision=revision, down=self.head, code=code.strip())
         (self.folder / "service" / DOMAINS.folder / f"{revision}.py").write_text(text)
         self.head = revision
         return self
 
     def without_attributes_but_gifts(self) -> "Version":
-        """Give products a field, and take one from them that the database still has."""
+        """Add a field to products, and remove one that the database still has."""
         models = self.folder / "service" / "domains" / "catalog" / "models.py"
         text = models.read_text()
         begin, end = text.index("    attributes: dict"), text.index("    category_id: UUID")
@@ -78,10 +78,10 @@ class Version:
 
 
 def expanded(folder: Path) -> Version:
-    """The next version: a new field, and one that it no longer knows."""
+    """Return the next version: it has a new field, and no longer knows another."""
     return Version(folder).migration("expand", EXPAND).without_attributes_but_gifts()
 
 
 def contracted(folder: Path, before: Version) -> Version:
-    """The version after it, which takes the column away."""
+    """Return the version after that, which drops the column."""
     return Version(folder, after=before).migration("contract", CONTRACT)

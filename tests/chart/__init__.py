@@ -1,1 +1,1 @@
-"""The chart as Helm renders it. No cluster is needed."""
+"""Tests of the rendered chart. They need no cluster."""

@@ -1,4 +1,4 @@
-"""Every value: another one for it, and what else must be set for that to matter."""
+"""For every value, a different one, and the settings that it needs to have an effect."""
 
 from typing import Any
 

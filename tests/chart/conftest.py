@@ -1,4 +1,4 @@
-"""Every test of this folder needs Helm."""
+"""All tests in this folder need Helm."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Objects against the definitions of custom resources."""
+"""Validates objects against CustomResourceDefinitions."""
 
 import functools
 import json
@@ -18,7 +18,7 @@ for error in jsonschema.Draft202012Validator(schema).iter_errors(found):
 
 
 def problems(definition: str, manifest: Object) -> str:
-    """What a definition, as YAML, does not allow in an object; empty when all is well."""
+    """Return what a CRD, given as YAML, does not allow in an object; empty if valid."""
     python = tool("kubernetes-validate/bin/python")
     schema = _schema(definition, manifest["apiVersion"].rpartition("/")[2])
     done = run(python, "-c", VALIDATE, text=json.dumps([schema, manifest]))
@@ -27,7 +27,7 @@ def problems(definition: str, manifest: Object) -> str:
 
 
 def _strict(schema: Any) -> Any:
-    """A definition's schema with the rule of an API server: fields that it does not name are unknown."""
+    """Return the schema of a CRD, made strict as in an API server: unnamed fields are unknown."""
     if isinstance(schema, list):
         return [_strict(part) for part in schema]
     if not isinstance(schema, dict):

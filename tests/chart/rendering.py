@@ -1,4 +1,4 @@
-"""Rendering the chart by a real Helm."""
+"""Renders the chart with a real Helm."""
 
 import functools
 import shutil
@@ -25,7 +25,7 @@ def helm_or_skip(name: str) -> str:
 
 
 def run(*command: str, helm: str = "helm", text: str | None = None) -> subprocess.CompletedProcess[str]:
-    """A program's words, with a text as its input."""
+    """Return the output of a program, with a text as its input."""
     return subprocess.run(
         command,
         cwd=CHART,
@@ -40,7 +40,7 @@ def run(*command: str, helm: str = "helm", text: str | None = None) -> subproces
 
 @functools.cache
 def _bare() -> tempfile.TemporaryDirectory[str]:
-    """The chart without its dependencies, once for all tests of a process: what chart/render makes each time."""
+    """Return a copy of the chart without dependencies, made once per process, as chart/render does."""
     folder = tempfile.TemporaryDirectory()
     copy = Path(folder.name, "slipway")
     shutil.copytree(CHART, copy, ignore=shutil.ignore_patterns("charts", "ci"))
@@ -53,14 +53,14 @@ def _bare() -> tempfile.TemporaryDirectory[str]:
 def render(
     *arguments: str, helm: str = "helm", text: str | None = None, release: str = "slipway"
 ) -> subprocess.CompletedProcess[str]:
-    """Helm's rendering of the chart with no dependency fetched."""
+    """Render the chart without its dependencies."""
     chart = str(Path(_bare().name, "slipway"))
     return run(helm, "template", release, chart, *arguments, helm=helm, text=text)
 
 
 @functools.lru_cache(maxsize=512)
 def own(*arguments: str, helm: str = "helm") -> str:
-    """The chart's own manifests as text, with no dependency fetched. Fails with Helm's words."""
+    """Return the chart's own manifests as text, without dependencies. Fails with Helm's message."""
     done = render("--namespace", "shop", *arguments, helm=helm)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -68,7 +68,7 @@ def own(*arguments: str, helm: str = "helm") -> str:
 
 @functools.lru_cache(maxsize=64)
 def whole(*arguments: str, helm: str = "helm") -> str:
-    """The manifests of the whole umbrella, its dependencies among them. Skips the test where they were not fetched."""
+    """Return all manifests, dependencies included. Skips the test if they were not fetched."""
     if not list((CHART / "charts").glob("*.tgz")):
         pytest.skip("chart/charts is empty: run `make chart-deps`")
     done = run(helm, "template", "slipway", str(CHART), "--namespace", "shop", *arguments, helm=helm)
@@ -78,7 +78,7 @@ def whole(*arguments: str, helm: str = "helm") -> str:
 
 
 def notes(*arguments: str) -> str:
-    """What Helm would print after an install with no dependency fetched."""
+    """Return the notes that Helm prints after an install, without dependencies."""
     chart = str(Path(_bare().name, "slipway"))
     done = run("helm", "install", "slipway", chart, "--namespace", "shop", "--dry-run=client", *arguments)
     assert done.returncode == 0, done.stderr
@@ -86,25 +86,25 @@ def notes(*arguments: str) -> str:
 
 
 def profile(name: str | None) -> tuple[str, ...]:
-    """The arguments that name a profile of chart/ci; none for the defaults."""
+    """Return the arguments for a profile in chart/ci; none for the defaults."""
     return ("--values", str(CHART / "ci" / name)) if name else ()
 
 
 @functools.lru_cache(maxsize=64)
 def objects(text: str) -> list[Object]:
-    """What a rendering holds. The same for the same text: nobody may change it."""
+    """Return the objects of a rendering. The result is cached: do not modify it."""
     return [found for found in yaml.load_all(text, yaml.CSafeLoader) if found]
 
 
 def one(text: str, kind: str, name: str = "") -> Object:
-    """The only object of a kind, or the one with a name."""
+    """Return the only object of a kind, or the one with the name."""
     found = [o for o in objects(text) if o["kind"] == kind and name in {"", o["metadata"]["name"]}]
     assert len(found) == 1, f"{len(found)} {kind}s"
     return found[0]
 
 
 def template(workload: Object) -> Object:
-    """The pod template of a workload; of a pod, itself."""
+    """Return the pod template of a workload, or the pod itself."""
     if workload["kind"] == "Pod":
         return workload
     spec = workload["spec"]
@@ -113,7 +113,7 @@ def template(workload: Object) -> Object:
 
 
 def pods(text: str) -> dict[str, Object]:
-    """The pod specs of all workloads, by `Kind/name`."""
+    """Return the pod specs of all workloads, by `Kind/name`."""
     return {
         f"{found['kind']}/{found['metadata']['name']}": template(found)["spec"]
         for found in objects(text)

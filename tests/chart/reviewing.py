@@ -1,4 +1,4 @@
-"""The programs of `make chart-test`, and all renderings as files for them."""
+"""The linters of `make chart-test`, and all renderings as files for them."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.chart.rendering import PROFILES, own, profile
 
 
 def tool(path: str) -> str:
-    """A program or file of the folder that tests/chart/tools filled. Skips the test when it is not there."""
+    """Return a program or file that tests/chart/tools fetched. Skips the test if it is missing."""
     folder = os.environ.get("SLIPWAY_CHART_TOOLS")
     if folder is None:
         pytest.skip("a reviewer's program, too heavy for each run: `make chart-test`")
@@ -22,7 +22,7 @@ def tool(path: str) -> str:
 
 
 def renderings(folder: Path) -> Iterator[Path]:
-    """Each profile's own objects as a file, the defaults' too."""
+    """Write the own objects of each profile, and of the defaults, to a file."""
     for values in [None, *PROFILES]:
         path = folder / (values or "defaults.yaml")
         path.write_text(own(*profile(values)), "utf-8")
@@ -30,7 +30,7 @@ def renderings(folder: Path) -> Iterator[Path]:
 
 
 def unexplained(findings: list[str], skips: list[tuple[str, str]]) -> list[str]:
-    """Findings that no pattern excuses. A pattern that excuses nothing is a finding itself."""
+    """Return findings that no pattern excuses. A pattern that matches nothing is a finding too."""
     idle = [pattern for pattern, _ in skips if not any(fnmatch(found, pattern) for found in findings)]
     return [
         *(found for found in findings if not any(fnmatch(found, pattern) for pattern, _ in skips)),

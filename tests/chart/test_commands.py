@@ -1,4 +1,4 @@
-"""Every command of the runbooks and of the pages on the cluster is tried somewhere, or says why not."""
+"""Every command in the runbooks and the pages on clusters is tested, or says why not."""
 
 from tests.cluster.commands import NOT_COMMANDS, NOT_TRIED, PAGES, How, commands
 

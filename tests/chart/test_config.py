@@ -1,4 +1,4 @@
-"""What is wrong under `config` is refused by Helm, with its name and where it stands."""
+"""Helm refuses wrong values under `config`, naming the value and its place."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""k8s/examples: what the operators' definitions allow, and names that fit together."""
+"""k8s/examples are valid against the operators' CRDs, and their names match."""
 
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def test_argo_cd_and_flux_name_a_chart_and_values_that_are_here() -> None:
 
 
 def test_no_gitops_tool_fights_the_autoscaler() -> None:
-    """With one the chart says nothing of the number of pods; Flux also leaves it to whoever scales by hand."""
+    """With an autoscaler the chart does not set the number of pods; Flux also allows manual scaling."""
     scaled = own("--values", str(VALUES), "--set", "autoscaling.enabled=true")
     deployment = one(scaled, "Deployment")
     assert "replicas" not in deployment["spec"]

@@ -1,4 +1,4 @@
-"""Objects beside the Deployment: routes, monitors, dashboards and the purge."""
+"""Objects besides the Deployment: routes, monitors, dashboards and the purge."""
 
 import json
 

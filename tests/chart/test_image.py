@@ -1,4 +1,4 @@
-"""What the chart relies on in the image: its user, ports, addresses and command."""
+"""The image matches the chart: user, ports, addresses and command."""
 
 import json
 import re
@@ -10,12 +10,12 @@ LAST_STAGE = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :].replace("\\\n", " ")
 
 
 def instruction(name: str) -> list[str]:
-    """The arguments of each instruction of this name in the last stage."""
+    """Return the arguments of each such instruction in the last stage."""
     return re.findall(rf"^{name} +(.+?) *$", LAST_STAGE, re.MULTILINE)
 
 
 def test_image_runs_as_the_user_of_the_pods() -> None:
-    """By numbers: with `runAsNonRoot` the kubelet refuses an image whose user is a name."""
+    """Numeric, because with `runAsNonRoot` the kubelet refuses an image whose user is a name."""
     [user] = instruction("USER")
     assert re.fullmatch(r"\d+:\d+", user)
     uid, gid = map(int, user.split(":"))

@@ -1,4 +1,4 @@
-"""The migration Job is named after what it does."""
+"""The name of the migration Job depends on its content."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who may talk to whom: nothing but the edges that are named."""
+"""NetworkPolicies allow only the listed connections."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What Helm prints after an install is true of the values that were given."""
+"""The notes that Helm prints after an install match the values."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Helm leaves out what is set to null: what must be there is then missed by name, and all else is done without."""
+"""Helm drops values set to null: required ones are reported by name, and the chart works without the others."""
 
 import json
 import re
@@ -45,13 +45,13 @@ def _nulls(paths: set[Path]) -> str:
 
 
 def _steps(path: str) -> Path:
-    """The names that a leaf's path is made of; those of annotations hold dots themselves."""
+    """Return the names in the path of a leaf; names of annotations contain dots."""
     group, mark, annotation = path.partition("annotations.")
     return (*group.rstrip(".").split("."), "annotations", annotation) if mark else tuple(path.split("."))
 
 
 def _free() -> set[Path]:
-    """Leaves that may be null; of `config`, probes and amounts no one is looked at, which have schemas of their own."""
+    """Return the leaves that may be null, without `config`, probes and quantities, which have separate schemas."""
     paths = {_steps(path) for path in LEAVES}
     return {path for path in paths - MUST if path[0] not in {"config", "probes", "resources"}}
 
@@ -76,7 +76,7 @@ def test_every_group_must_be_there() -> None:
 
 
 def _nothing(found: Any, path: str = "") -> Iterator[str]:
-    """Where an object says null, or a text is what a template prints for nothing."""
+    """Return the places where an object has null, or text that a template prints for a missing value."""
     if found is None or (isinstance(found, str) and found in {"null", "<nil>"}):
         yield path
     members = (
@@ -89,7 +89,7 @@ def _nothing(found: Any, path: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("used", [USED, {}])
 def test_no_template_trips_over_another_one_that_is_null(used: dict[str, Any]) -> None:
     given: set[Path] = {(group, name) for group, members in used.items() for name in members}
-    # Nobody could read the metrics then, and that is refused.
+    # Then nobody could scrape the metrics, which is refused.
     given |= {("networkPolicy", "metrics", "from")}
     text = own("--set-json", json.dumps(used), "--set-json", _nulls(_free() - given))
     found = [f"{at['kind']}{path}" for at in objects(text) for path in _nothing(at)]

@@ -1,4 +1,4 @@
-"""The bundled programs that watch and collect: who they talk to, what they may ask for, and who logs in."""
+"""The bundled monitoring: its network connections, permissions and logins."""
 
 import functools
 from itertools import product
@@ -16,7 +16,7 @@ SERVER = {
     "app.kubernetes.io/instance": "slipway",
     "app.kubernetes.io/component": "server",
 }
-# The operator makes these pods out of a Prometheus; nothing in a rendering shows them.
+# The operator creates these pods from a Prometheus object; no rendering shows them.
 PROMETHEUS = {
     "app.kubernetes.io/name": "prometheus",
     "app.kubernetes.io/instance": "slipway-kube-prometheus-st-prometheus",
@@ -34,7 +34,7 @@ def _full() -> str:
 
 @functools.cache
 def _labels() -> dict[str, dict[str, str]]:
-    """The labels of the pods, by the name of what makes them."""
+    """Return the labels of pods, by the name of their workload."""
     found = {
         made["metadata"]["name"]: template(made)["metadata"]["labels"]
         for made in objects(_full())
@@ -56,7 +56,7 @@ def _allows(rule: Object, side: str, labels: dict[str, str], port: Any) -> bool:
 
 
 def _open(caller: str, called: str, *ports: Any) -> bool:
-    """Whether one pod may call another, by all policies of both. A port by number, or also by its name there."""
+    """Whether all policies of both pods allow the connection. The port is a number, or a number and its name."""
     source, target = _labels()[caller], _labels()[called]
     leaves = [rule for policy in _policies(source) for rule in policy.get("egress") or []]
     enters = [rule for policy in _policies(target) for rule in policy.get("ingress") or []]

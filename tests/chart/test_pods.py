@@ -1,4 +1,4 @@
-"""What every pod of the service is and may do."""
+"""Security and configuration of every pod of the service."""
 
 import pytest
 
@@ -9,7 +9,7 @@ everywhere = pytest.mark.parametrize("values", [None, *PROFILES])
 
 @everywhere
 def test_pods_are_restricted(values: str | None) -> None:
-    """Pod Security Standards, profile "restricted", and what the house asks beyond it."""
+    """The "restricted" Pod Security Standard, and stricter rules of this project."""
     for name, pod in pods(own(*profile(values))).items():
         security = pod["securityContext"]
         assert security["runAsNonRoot"] is True, name
@@ -20,7 +20,7 @@ def test_pods_are_restricted(values: str | None) -> None:
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod), name
         assert all(set(v) <= {"name", "emptyDir", "projected"} for v in pod["volumes"]), name
         for container in containers(pod):
-            # An image's own user may stand beside what holds for all.
+            # An image may have its own user.
             assert {k: v for k, v in container["securityContext"].items() if k != "runAsUser"} == {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,
@@ -53,7 +53,7 @@ def test_secrets_are_files_and_never_variables(values: str | None) -> None:
 
 
 def _work(values: str | None) -> dict[str, Object]:
-    """The pods that do the service's work: not the one of `helm test`, which is told nothing, and no tool."""
+    """Return the pods that run the service: not those of `helm test`, which gets no settings, or of tools."""
     others = ("Pod/", "Deployment/slipway-pgadmin", "Deployment/slipway-redis-commander")
     return {name: pod for name, pod in pods(own(*profile(values))).items() if not name.startswith(others)}
 

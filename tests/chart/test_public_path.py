@@ -1,4 +1,4 @@
-"""`publicPath`: the Ingress or HTTPRoute matches it, the service is told, and the notes name it."""
+"""`publicPath`: the route matches it, the service gets it as a setting, and the notes mention it."""
 
 import pytest
 

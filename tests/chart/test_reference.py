@@ -1,4 +1,4 @@
-"""The schema and the README's table are written from values.yaml, whose every value is described."""
+"""The schema and the README's table are generated from values.yaml, which describes every value."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Values that cannot work are refused in full sentences that name the value and the way out."""
+"""Values that cannot work are refused with a sentence that names the value and the fix."""
 
 import subprocess
 
@@ -8,7 +8,7 @@ from tests.chart.rendering import profile, render
 
 EXTERNAL = "postgresql.enabled=false,externalDatabase.host=db,externalDatabase.existingSecret=db"
 
-# What is set, and how the sentence about it begins and where it sends the reader.
+# The values, the start of the message, and the fix that it names.
 REFUSALS = [
     (
         "postgresql.enabled=false",

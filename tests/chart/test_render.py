@@ -30,7 +30,7 @@ PASSWORD = re.compile(r'^  "([a-z-]+-password|secret-key)": .*$', re.MULTILINE)
 @pytest.mark.parametrize("values", [None, *PROFILES])
 def test_it_lints_strictly(values: str | None, helm: str) -> None:
     done = run(helm_or_skip(helm), "lint", str(CHART), "--strict", "--quiet", *profile(values))
-    # `--quiet` leaves out what is in order, and a missing icon is no more than a remark.
+    # `--quiet` omits passes; a missing icon is only informational.
     assert done.returncode == 0 or "missing these dependencies" in done.stdout, done.stdout + done.stderr
 
 
@@ -38,7 +38,7 @@ def test_it_lints_strictly(values: str | None, helm: str) -> None:
 @pytest.mark.parametrize("rendering", [own, whole])
 def test_helm_3_and_4_render_the_same(rendering: Callable[..., str], values: str | None) -> None:
     helm_or_skip("helm3")
-    # Left alone, each renders for the Kubernetes that it was built with.
+    # By default, each Helm renders for the Kubernetes version that it was built with.
     texts = [rendering(*profile(values), "--kube-version", "1.34.0", helm=helm) for helm in HELMS]
     three, four = (
         [PASSWORD.sub("", str(found)) for found in objects(PASSWORD.sub("", text))] for text in texts

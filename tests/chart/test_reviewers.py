@@ -1,4 +1,4 @@
-"""Programs that reviewers run find nothing that has no written reason."""
+"""Linters that reviewers run find nothing, apart from findings accepted with a reason."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What reviewers' tools check by default holds for every own object of every profile."""
+"""Every own object of every profile passes the default checks of common linters."""
 
 import functools
 from fnmatch import fnmatch
@@ -46,13 +46,13 @@ def test_a_skip_has_a_reason_and_is_needed(rule: str) -> None:
 
 @functools.cache
 def _umbrella(values: str) -> tuple[Manifests, frozenset[str]]:
-    """All objects of a profile, and which of them are this chart's own."""
+    """Return all objects of a profile, and which of them are the chart's own."""
     mine = {f"{found['kind']}/{found['metadata']['name']}" for found in objects(own(*profile(values)))}
     return Manifests(objects(whole(*profile(values)))), frozenset(mine)
 
 
 def _bundled(rule: str) -> list[str]:
-    """What a rule finds in the objects of other charts."""
+    """Return the findings of a rule in objects of other charts."""
     return [
         f"{values or 'defaults'}: {found}"
         for values in ["", *PROFILES]

@@ -1,4 +1,4 @@
-"""One thing decides how many pods there are, and the disruption budget follows it."""
+"""Either the Deployment or the autoscaler sets the number of pods, and the disruption budget follows it."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_without_an_autoscaler_the_chart_says_how_many() -> None:
 
 @pytest.mark.parametrize("scaler", [HPA, KEDA])
 def test_with_one_the_chart_is_silent_about_it(scaler: tuple[str, ...]) -> None:
-    # A number here would be set anew by each upgrade, whatever the load.
+    # Each upgrade would reset a number here, whatever the load.
     assert "replicas" not in one(own(*scaler), "Deployment")["spec"]
 
 

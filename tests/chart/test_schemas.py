@@ -1,4 +1,4 @@
-"""Every object of every profile is one that Kubernetes, or the definition of its custom resource, knows."""
+"""Every object of every profile is valid for Kubernetes or its CRD."""
 
 import json
 import tarfile
@@ -12,7 +12,7 @@ from tests.chart.reviewing import tool
 
 OLDEST, NEWEST = "1.30", "1.37"
 OPERATOR = "kube-prometheus-stack/charts/crds/crds/crd-{}.yaml"
-# Of each kind its definition: a file of tests/chart/tools, or of the bundled operator's package.
+# The CRD of each kind: a file from tests/chart/tools, or from the bundled operator's package.
 CUSTOM = {
     "HTTPRoute": "gateway.networking.k8s.io_httproutes.yaml",
     "Prometheus": OPERATOR.format("prometheuses"),

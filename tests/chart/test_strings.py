@@ -1,4 +1,4 @@
-"""What looks like a number or a boolean and is a text arrives as a text: names, labels, environment, annotations."""
+"""Text that looks like a number or a boolean stays text: names, labels, environment, annotations."""
 
 import json
 import re
@@ -19,7 +19,7 @@ NUMBERS = re.compile(
 """Fields that hold numbers or booleans, by a part of their names. Everything else in an object is a text."""
 TEXTS = {"name": "007", "text": "007", "string": "007", "tag": "007", "names": ["007"], "texts": ["007"]}
 MAPS = {"strings by name": {"a": "007"}}
-# By these a Service is called, which a number cannot be.
+# Names of Services, which cannot be numbers.
 NAMES = ("nameOverride", "fullnameOverride", "postgresql.nameOverride", "redis.fullnameOverride")
 BUNDLED = (
     "postgresql.auth.database",
@@ -51,14 +51,14 @@ def _leaves(found: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _look(text: str, given: str) -> None:
-    """Every text is one, and what was given is among them as it was."""
+    """Every string is a string, and the given ones are among them, unchanged."""
     leaves = [(f"{found['kind']}{path}", value) for found in objects(text) for path, value in _leaves(found)]
     wrong = [
         (path, value)
         for path, value in leaves
         if not isinstance(value, str)
         and not NUMBERS.search(path.rpartition("/")[2])
-        # An item of a list is named by its number.
+        # List items are named by index.
         and not (path.rpartition("/")[2].isdigit() and NUMBERS.search(path.split("/")[-2]))
     ]
     assert wrong == []
@@ -66,7 +66,7 @@ def _look(text: str, given: str) -> None:
 
 
 def _together() -> dict[str, list[str]]:
-    """The paths that one rendering can show, by what has to be set beside them; none of them hides another."""
+    """Return groups of paths that one rendering can test, by the settings that they need; none hides another."""
     found: dict[str, list[str]] = {}
     for path in [*sorted(GIVEN), *BUNDLED]:
         context = CHANGES[path][1] if path in CHANGES else {}
@@ -84,7 +84,7 @@ def test_texts_of_digits_stay_texts(paths: list[str]) -> None:
     given = dict(context)
     words = {}
     for number, path in enumerate(paths):
-        words[path] = f"00{number + 100}"  # each another, so that one cannot be taken for the other
+        words[path] = f"00{number + 100}"  # all different, so that none can be mistaken for another
         given[path] = json.loads(json.dumps(GIVEN.get(path, "007")).replace("007", words[path]))
     base = [part for name, value in given.items() for part in ("--set-json", f"{name}={json.dumps(value)}")]
     text = own(*base)
@@ -109,5 +109,5 @@ def test_a_release_and_a_namespace_may_be_called_by_a_number(name: str) -> None:
     done = render("--namespace", name, "--values", "-", text=json.dumps(full), release=name)
     assert done.returncode == 0, done.stderr
     _look(done.stdout, name)
-    # PyYAML takes 1e3 for a text even when it stands bare; the YAML of Kubernetes does not.
+    # PyYAML reads an unquoted 1e3 as text; the YAML parser of Kubernetes does not.
     assert name == "true" or not re.search(rf": {name}$", done.stdout, re.MULTILINE)

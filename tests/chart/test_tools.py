@@ -1,4 +1,4 @@
-"""pgAdmin and Redis Commander: off by default, each beside the one server that it looks into."""
+"""pgAdmin and Redis Commander: off by default, and connected only to the bundled server."""
 
 import json
 

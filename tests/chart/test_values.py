@@ -1,4 +1,4 @@
-"""Every value of values.yaml is used and typed; every other one is refused."""
+"""Every value in values.yaml is used and typed; unknown values are refused."""
 
 import functools
 import json
@@ -27,7 +27,7 @@ LEAVES = dict(_leaves({name: value for name, value in VALUES.items() if name not
 
 
 def _set(path: str, value: Any) -> tuple[str, ...]:
-    # A backslash keeps the dots of an annotation's name from being steps.
+    # A backslash escapes the dots in names of annotations.
     group, mark, annotation = path.partition("annotations.")
     escaped = group + mark + annotation.replace(".", "\\.") if mark else path
     return ("--set-json", f"{escaped}={json.dumps(value)}")
@@ -39,7 +39,7 @@ def _render(*arguments: str) -> str:
         '  "database-app-password":',
         '  "redis-password":',
         '  "secret-key":',
-    )  # new at each rendering
+    )  # differs in each rendering
     return "\n".join(line for line in own(*arguments).splitlines() if not line.startswith(passwords))
 
 
@@ -55,7 +55,7 @@ def test_a_value_changes_what_is_rendered(path: str) -> None:
 
 
 def _step(values: dict[str, Any], path: str) -> dict[str, Any]:
-    """The group that a leaf is in, made where it is not there yet. Names of annotations hold dots themselves."""
+    """Return the group of a leaf, creating it if needed. Names of annotations contain dots."""
     for name in _names(path)[:-1]:
         values = values.setdefault(name, {})
     return values
@@ -66,7 +66,7 @@ def _names(path: str) -> list[str]:
     return [*group.rstrip(".").split("."), "annotations", annotation] if mark else path.split(".")
 
 
-# Settings are the service's own business: it refuses to start on a wrong or unknown one, and names it.
+# The service itself validates these settings: it refuses to start with a wrong or unknown one, and names it.
 TYPED = sorted(path for path in {*CHANGES, *ONLY_REFUSES} if not path.startswith("config."))
 GROUPS = sorted(
     {
@@ -79,10 +79,10 @@ GROUPS = sorted(
 
 @functools.cache
 def _objections() -> str:
-    """What Helm says when every value is of a wrong type and every group has a member that does not exist."""
+    """Return Helm's errors if every value has a wrong type and every group an unknown member."""
     wrong: dict[str, Any] = {}
     for path in TYPED:
-        # Annotations and affinities are free, but never a bare boolean.
+        # Annotations and affinities are free-form, but never a boolean.
         _step(wrong, path)[_names(path)[-1]] = 5 if isinstance(LEAVES[path], bool) else True
     for group in GROUPS:
         _step(wrong, f"{group}.unknownThing".lstrip("."))["unknownThing"] = "x"

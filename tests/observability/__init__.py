@@ -1,1 +1,1 @@
-"""Dashboards, alerts and runbooks, and what a real Prometheus and a real Loki say to their queries."""
+"""Tests of dashboards, alerts and runbooks, with a real Prometheus and a real Loki."""

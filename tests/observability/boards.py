@@ -1,4 +1,4 @@
-"""The queries of the dashboards, out of the files that Grafana reads, with their variables filled in."""
+"""The queries of the dashboards, read from the files for Grafana, with variables filled in."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def panels(board: str) -> list[Panel]:
 
 
 def asks() -> Iterator[Ask]:
-    """Every query of every panel."""
+    """Return every query of every panel."""
     for board in BOARDS:
         for panel in panels(board):
             for target in panel["targets"]:
@@ -50,7 +50,7 @@ def asks() -> Iterator[Ask]:
 
 
 def filled(text: str, **more: str) -> str:
-    """The text with Grafana's variables and ours filled in. Raises KeyError for one that nobody sets."""
+    """Fill in Grafana's variables and ours. Raises KeyError for an unknown variable."""
     values = {
         "namespace": NAMESPACE,
         "release": RELEASE,

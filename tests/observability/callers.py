@@ -1,4 +1,4 @@
-"""Callers of the service: people that read and write, mistaken ones, and one with a bearer token."""
+"""Callers of the service: some read and write, some make errors, and one has a bearer token."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,13 +10,13 @@ import httpx2
 from tests.observability.cast import Cast
 
 PRODUCTS, CATEGORIES, KEYS = "/api/v1/products", "/api/v1/categories", "/api/v1/keys"
-PAUSE = 0.4  # seconds of a caller between two requests: less than its limit
+PAUSE = 0.4  # seconds between two requests of a caller, to stay below its limit
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @asynccontextmanager
 async def callers(cast: Cast) -> AsyncIterator[None]:
-    """All of them, for as long as the block runs."""
+    """Run all callers while the block runs."""
     async with httpx2.AsyncClient(timeout=10) as client:
         tasks = [asyncio.create_task(_caller(cast, client, number)) for number in range(len(cast.keys))]
         tasks.append(asyncio.create_task(_bearer(cast, client)))
@@ -31,7 +31,7 @@ async def callers(cast: Cast) -> AsyncIterator[None]:
 
 
 async def _caller(cast: Cast, client: httpx2.AsyncClient, number: int) -> None:
-    """Goes round: a list, an export, an item made, read, changed; and what is wrong with that."""
+    """Repeats: list, export, create, read and change an item; and some errors."""
     headers = {"Authorization": f"Bearer {cast.keys[number]}", "traceparent": TRACE}
     while True:
         with suppress(httpx2.TransportError):
@@ -56,7 +56,7 @@ async def _round(cast: Cast, client: httpx2.AsyncClient, headers: dict[str, str]
 
 
 async def _bearer(cast: Cast, client: httpx2.AsyncClient) -> None:
-    """Has a new token now and then, and the old one in between."""
+    """Gets a new token now and then, and reuses it in between."""
     while True:
         token = cast.issuer.token(sub=f"user-{cast.dice.randrange(1000)}")
         for _ in range(5):
@@ -67,7 +67,7 @@ async def _bearer(cast: Cast, client: httpx2.AsyncClient) -> None:
 
 
 async def _administrator(cast: Cast, client: httpx2.AsyncClient) -> None:
-    """Looks at the keys, which is done by an ORM session."""
+    """Lists the keys, which uses an ORM session."""
     headers = {"Authorization": f"Bearer {cast.admin_key}"}
     while True:
         with suppress(httpx2.TransportError):

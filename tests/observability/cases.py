@@ -1,10 +1,10 @@
-"""For each alert what makes it go off, and what is near to that and does not."""
+"""For each alert, what makes it fire, and what comes close and does not."""
 
 from tests.observability.rules import HOST, NAMESPACE, TLS_SECRET, Case
 
 DAY = 24 * 60
 SLOWLY = "SlipwayErrorBudgetBurnsSlowly"
-# How often the rules are evaluated, where each minute would take too long.
+# Interval of rule evaluation, where every minute would take too long.
 EVALUATED = {SLOWLY: "10m"}
 OK, FAILED = (
     'http_requests_total{pod="a", status_code="200"}',
@@ -29,7 +29,7 @@ CERT_MANAGER, NGINX, TRAEFIK = (
 
 
 def histogram(name: str, labels: str, *buckets: tuple[str, int]) -> dict[str, str]:
-    """A histogram whose buckets (upper bound, count) grow by these counts each minute."""
+    """Return a histogram whose buckets (upper bound, count) grow by these counts each minute."""
     return {f'{name}_bucket{{{labels}, le="{le}"}}': f"0+{count}x60" for le, count in buckets}
 
 
@@ -54,13 +54,13 @@ def lag(*buckets: tuple[str, int]) -> dict[str, str]:
 
 
 def fetches(up: str, failed: str, pod: str = "a") -> dict[str, str]:
-    """What a pod tells of its attempts to fetch an issuer's keys: how the last one ended, and how many have failed."""
+    """Return a pod's metrics on fetching an issuer's keys: result of the last attempt, and number of failures."""
     name = f'slipway_token_keys_fetches_total{{pod="{pod}", issuer="{ISSUER}", result="failed"}}'
     return {name: failed, **dependency(ISSUER, up, pod)}
 
 
 def keys(fetched: str, up: str, failed: str = FAILING, pod: str = "a") -> dict[str, str]:
-    """The same, and when the last one has succeeded."""
+    """Return the same, with the time of the last success."""
     name = f'slipway_token_keys_fetched_timestamp_seconds{{pod="{pod}", issuer="{ISSUER}"}}'
     return {name: fetched, **fetches(up, failed, pod)}
 
@@ -238,7 +238,7 @@ CASES: dict[str, list[Case]] = {
         Case("for a moment", keys("0x60", "0x10 1x60", "0+2x10 20x60"), "20m", fires=False),
         Case("back before it went off", keys("0x10 600x60", "0x10 1x60", "0+2x10 20x60"), "20m", fires=False),
         Case("back after it went off", keys("0x30 1800x60", "0x30 1x60", "0+2x30 60x60"), "32m", fires=False),
-        # With a jwks_refresh of 40 minutes: only a token with an unknown key makes a pod ask before.
+        # With a jwks_refresh of 40 minutes: only a token with an unknown key makes a pod fetch earlier.
         Case("once, by an unknown key", keys("0x60", "1x5 0x33 1x20", "0x5 1x60"), "22m", fires=False),
         Case(
             "again and again, by unknown keys",

@@ -1,4 +1,4 @@
-"""Who takes part in the run."""
+"""The participants of the run."""
 
 import random
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from tests.security.issuer import Issuer
 
 @dataclass
 class Cast:
-    """Two pods that serve, one that never gets its schema, what they depend on, and the callers' keys."""
+    """Two serving pods, one whose schema is never migrated, their dependencies, and the callers' keys."""
 
     pods: list[Served]
     unmigrated: Served

@@ -1,4 +1,4 @@
-"""The run that all tests with the mark `observability` look at."""
+"""The run that all tests marked `observability` examine."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from tests.services import Client
 
 @pytest.fixture(scope="session")
 def seen(tmp_path_factory: pytest.TempPathFactory, services: Client) -> Iterator[Evidence]:
-    """One run, played once."""
+    """The run, played once per session."""
     helm_or_skip("helm")
     program("prometheus")
     with evidence(tmp_path_factory.mktemp("observed"), services) as found:

@@ -1,4 +1,4 @@
-"""A real Traefik that shows a certificate, as an ingress controller does, and tells of it in its metrics."""
+"""A real Traefik that serves a certificate, as an ingress controller does, and exposes it in its metrics."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ START_SECONDS = 30.0
 
 @contextmanager
 def edge(program: str, folder: Path) -> Iterator[int]:
-    """Its port for metrics. The certificate is for the release's host and ends in a day."""
+    """Yield its metrics port. The certificate is for the release's host and expires in a day."""
     folder.mkdir()
     Authority(folder).server(HOST)
     file = str(folder / f"{HOST}.pem")  # with the key

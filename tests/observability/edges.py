@@ -1,6 +1,6 @@
-"""Just over and just under each threshold of an alert; `variants` moves the thresholds themselves.
+"""Values just over and just under each threshold of an alert. `variants` moves the thresholds.
 
-The alerts on the error budget are not here: each of their windows hides the others', and runs over days take minutes.
+The error budget alerts are not here: their windows mask each other, and runs over days take minutes.
 """
 
 import re
@@ -19,7 +19,7 @@ from tests.observability.cases import (
 )
 from tests.observability.rules import HOST, Case, Rule
 
-MOVE = 1.25  # an edge lies closer to its threshold than this factor
+MOVE = 1.25  # edges are closer to the threshold than this factor
 HOURS = 3600
 EXPIRY = 'slipway_api_key_expiry_timestamp_seconds{pod="a"}'
 
@@ -37,7 +37,7 @@ def used(connections: int) -> dict[str, str]:
 
 
 def databases(away: int) -> dict[str, str]:
-    """How ten pods see the database."""
+    """Return the view of ten pods of the database."""
     found: dict[str, str] = {}
     for pod in range(10):
         found |= dependency("database", "0x60" if pod < away else "1x60", f"p{pod}")
@@ -117,7 +117,7 @@ _QUANTILE = re.compile(r"(quantile\(\s*)(0\.\d+)")
 
 
 def variants(rule: Rule) -> dict[str, Rule]:
-    """The rule with one number moved, for each number that something is compared with and each direction."""
+    """Yield the rule with one threshold moved, for each threshold and direction."""
     moved: dict[str, Rule] = {}
     for found in _COMPARED.finditer(rule["expr"]):
         if float(found[2]) > 0:

@@ -1,4 +1,4 @@
-"""One run: the servers, the play, and what Prometheus, and Loki where there is one, know afterwards."""
+"""One run: the servers, the play, and the data in Prometheus, and in Loki if installed, afterwards."""
 
 import asyncio
 import json
@@ -25,11 +25,11 @@ from tests.security.issuer import AUDIENCE, local_issuer
 from tests.services import Client
 
 PODS = [f"{rules.RELEASE}-7c9f8d6b5-{tail}" for tail in ("abcde", "fghjk", "mnpqr")]
-KEYS_MAX_AGE = 16  # seconds, in the rules alone: three quarters of it pass within the run
+KEYS_MAX_AGE = 16  # seconds, used in rules only: three quarters of them pass within the run
 JOB_SECONDS = 240.0
-# Small, so that little load comes to every limit.
+# Small, so that a little load reaches every limit.
 SETTINGS = {
-    "app__environment": "test",  # which takes tokens of an issuer over http
+    "app__environment": "test",  # accepts an issuer over http
     "rate_limit__requests": 200,
     "database__pool_max": 4,
     "database__lock_timeout": 1,
@@ -41,7 +41,7 @@ SETTINGS = {
 
 @dataclass
 class Evidence:
-    """What is left of the run. Times are in seconds since 1970."""
+    """The results of the run. Times are in seconds since 1970."""
 
     prometheus: Prometheus
     lines: Loki | None
@@ -51,7 +51,7 @@ class Evidence:
 
     @property
     def loki(self) -> Loki:
-        """The lines of the run. Skips the test where there is no Loki."""
+        """The log lines of the run. Skips the test if Loki is not installed."""
         if self.lines is None:
             pytest.skip(
                 "there is no loki on this machine: SLIPWAY_LOKI says where it is, or Docker holds its image"
@@ -61,7 +61,7 @@ class Evidence:
 
 @contextmanager
 def evidence(folder: Path, services: Client) -> Iterator[Evidence]:
-    """Play once, and keep Prometheus, and Loki where there is one, to be asked."""
+    """Play once, and keep Prometheus, and Loki if installed, running for queries."""
     with ExitStack() as stack:
         found = loki_program(folder)
         lines = stack.enter_context(loki(found, folder / "loki")) if found else None
@@ -108,7 +108,7 @@ def _pod(stack: ExitStack, home: Path, **settings: object) -> Served:
 
 @contextmanager
 def _scraped(pods: list[Served], folder: Path) -> Iterator[Prometheus]:
-    """Prometheus, as the chart's ServiceMonitor and the charts of the exporters set it up."""
+    """Start Prometheus, configured as by the chart's ServiceMonitor and the exporters' charts."""
     with ExitStack() as stack:
         port = stack.enter_context(exporters(PODS))
         targets = [Target("kube-state-metrics", port, {}, exporter=True)]
@@ -131,7 +131,7 @@ def _made(folder: Path) -> Path:
 
 
 async def _migrate(home: Path, url: str) -> None:
-    """What the Job of the chart runs, with its output in a file."""
+    """Run the command of the chart's Job, with its output in a file."""
     with (home / "log").open("wb") as log:
         environment = command_environment(database__url=url)
         job = await asyncio.create_subprocess_exec(
@@ -141,7 +141,7 @@ async def _migrate(home: Path, url: str) -> None:
 
 
 def _tell(lines: Loki, folder: Path) -> None:
-    """Give Loki what the pods and jobs have written, with the labels of the chart's collector."""
+    """Push the logs of pods and Jobs to Loki, with the labels of the chart's collector."""
     for pod in PODS:
         _push(lines, pod, "server", (folder / pod / "log").read_text("utf-8"))
     job = f"{rules.RELEASE}-migrate-0123456789-xyzab"

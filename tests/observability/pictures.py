@@ -1,4 +1,4 @@
-"""Draws a dashboard's data as Prometheus and Loki returned it, panel by panel where Grafana puts them."""
+"""Draws the data of a dashboard, with panels in Grafana's layout."""
 
 import math
 import re
@@ -36,7 +36,7 @@ Series = dict[str, Any]
 
 
 def draw(board: str, seen: Evidence, path: Path) -> None:
-    """The dashboard as a PNG file."""
+    """Write the dashboard as a PNG file."""
     found = BOARDS[board]["panels"]
     height = ROW * max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in found)
     with mpl.rc_context(STYLE):
@@ -59,7 +59,7 @@ def draw(board: str, seen: Evidence, path: Path) -> None:
 
 
 class _Box(NamedTuple):
-    """Where a panel's data is drawn, in inches from the picture's left upper corner."""
+    """Return the plot area of a panel, in inches from the upper left corner."""
 
     left: float
     right: float
@@ -68,7 +68,7 @@ class _Box(NamedTuple):
 
 
 def _box(panel: Panel) -> _Box:
-    """Beside and under it is room for an axis, where it has one, and above it for its title."""
+    """Leaves room for axes, if any, and for the title."""
     at, has_axis = panel["gridPos"], panel["type"] in {"timeseries", "heatmap", "state-timeline"}
     left, top = at["x"] * WIDTH / 24, at["y"] * ROW
     return _Box(
@@ -80,7 +80,7 @@ def _box(panel: Panel) -> _Box:
 
 
 def _series(panel: Panel, seen: Evidence) -> list[tuple[str, list[float], list[float]]]:
-    """(name, seconds since the beginning, values) of all its queries."""
+    """Return (name, seconds since the start, values) of all queries."""
     found = []
     for target in panel["targets"]:
         source = seen.prometheus if target["datasource"]["uid"] == "prometheus" else seen.loki
@@ -125,7 +125,7 @@ def _graph(axes: Axes, panel: Panel, seen: Evidence) -> None:
 
 
 def _number(axes: Axes, panel: Panel, seen: Evidence) -> None:
-    """The value before the end, when the pods still served."""
+    """Return the last value while the pods were serving."""
     axes.set_axis_off()
     found = _series(panel, seen)
     last = seen.stopped - seen.began - 2
@@ -170,7 +170,7 @@ def _states(axes: Axes, panel: Panel, seen: Evidence) -> None:
 
 
 def _table(axes: Axes, panel: Panel, seen: Evidence) -> None:
-    """The rows a moment before the pods were stopped."""
+    """Return the rows just before the pods stopped."""
     rename = panel["transformations"][1]["options"]["renameByName"]
     units = {o["matcher"]["options"]: o["properties"][0]["value"] for o in panel["fieldConfig"]["overrides"]}
     rows: dict[tuple[str, ...], list[str]] = {}
@@ -197,7 +197,7 @@ def _table(axes: Axes, panel: Panel, seen: Evidence) -> None:
 
 
 def _lines(axes: Axes, panel: Panel, seen: Evidence) -> None:
-    """The newest lines, as long as there is room."""
+    """Draw the newest lines that fit."""
     (target,) = panel["targets"]
     streams = seen.loki.over_time(filled(target["expr"]), seen.began - 60, seen.ended + 60)
     found = sorted(((at, line) for stream in streams for at, line in stream["values"]), reverse=True)

@@ -1,4 +1,4 @@
-"""A minute in the life of a release: load, and one trouble after the other, so that every query tells something."""
+"""A minute of a release: load, and one problem after another, so that every query returns data."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from tests.observability.cast import Cast
 
 
 async def play(cast: Cast, drop_unmigrated: Callable[[], None]) -> tuple[float, float, float]:
-    """Play it all. Returns when it began, when the pods were stopped and when it ended, in seconds since 1970."""
+    """Play everything. Returns start, stop of the pods, and end, in seconds since 1970."""
     began = time.time()
     async with callers(cast):
         await asyncio.sleep(10)
@@ -30,12 +30,12 @@ async def play(cast: Cast, drop_unmigrated: Callable[[], None]) -> tuple[float, 
     stopped = time.time()
     for pod in cast.pods:
         await asyncio.to_thread(pod.stop)
-    await asyncio.sleep(5)  # nobody is left to be scraped
+    await asyncio.sleep(5)  # no pod is left to scrape
     return began, stopped, time.time()
 
 
 async def _flood(cast: Cast) -> None:
-    """One caller asks for more than its limit, and goes on for some seconds; one has a wrong key."""
+    """One caller exceeds its limit for some seconds; another has a wrong key."""
     url = f"{cast.pods[0].api.base_url}{PRODUCTS}?limit=1"
     headers = {"Authorization": f"Bearer {cast.greedy_key}"}
     refused, until = False, time.monotonic() + 20
@@ -50,7 +50,7 @@ async def _flood(cast: Cast) -> None:
 
 
 async def _locked_table(cast: Cast, *, seconds: float) -> None:
-    """Somebody holds a lock, and more ask than there are connections, or places."""
+    """A lock is held, and requests exceed the connections and the concurrency limit."""
     connection = await asyncpg.connect(cast.database_url)
     try:
         async with connection.transaction(), httpx2.AsyncClient(timeout=10) as client:

@@ -1,4 +1,4 @@
-"""Prometheus, promtool, Loki and Traefik of this machine."""
+"""Finds Prometheus, promtool, Loki and Traefik on this machine."""
 
 import os
 import shutil
@@ -9,12 +9,12 @@ import pytest
 
 
 def located(name: str) -> str | None:
-    """The path of a program: what SLIPWAY_NAME says, or what PATH knows; None when there is none."""
+    """Return the path of a program: from SLIPWAY_<NAME> or PATH, or None."""
     return shutil.which(os.environ.get(_variable(name)) or name)
 
 
 def program(name: str) -> str:
-    """The same. Skips the test when there is none."""
+    """Return the path of a program. Skips the test if it is not installed."""
     path = located(name)
     if path is None:
         pytest.skip(f"there is no {name} on this machine: {_variable(name)} says where it is")
@@ -22,7 +22,7 @@ def program(name: str) -> str:
 
 
 def loki_program(folder: Path) -> Path | None:
-    """Loki's program, out of its image where Docker holds one; None when there is neither. Nothing is fetched."""
+    """Return Loki's binary, possibly copied from a local Docker image, or None. Downloads nothing."""
     if (found := located("loki")) or (docker := shutil.which("docker")) is None:
         return Path(found) if found else None
     images = _docker(docker, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
@@ -37,7 +37,7 @@ def loki_program(folder: Path) -> Path | None:
 
 
 def _docker(docker: str, *arguments: str) -> str:
-    """What the command prints; nothing where Docker does not work."""
+    """Return the output of the command, or nothing if Docker does not work."""
     command = [docker, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
 

@@ -1,4 +1,4 @@
-"""The rules of the chart, as Prometheus gets them."""
+"""The chart's Prometheus rules."""
 
 import functools
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ Rule = dict[str, Any]
 
 @functools.cache
 def spec(*more: str) -> dict[str, Any]:
-    """The specification of the PrometheusRule, which is a file of rules, too. `more` are arguments for Helm."""
+    """Return the spec of the PrometheusRule, which is also a valid rule file. `more` are arguments for Helm."""
     ingress = f"ingress.enabled=true,ingress.hosts[0]={HOST},ingress.tlsSecret={TLS_SECRET}"
     text = own("--set", f"prometheusRule.enabled=true,serviceMonitor.enabled=true,{ingress}", *more)
     found: dict[str, Any] = one(text, "PrometheusRule")["spec"]
@@ -23,17 +23,17 @@ def spec(*more: str) -> dict[str, Any]:
 
 
 def alerts(*more: str) -> dict[str, Rule]:
-    """The alerts by their names."""
+    """Return the alerts by name."""
     rules = [rule for group in spec(*more)["groups"] for rule in group["rules"] if "alert" in rule]
     assert len({rule["alert"] for rule in rules}) == len(rules)
     return {rule["alert"]: rule for rule in rules}
 
 
 class Case(NamedTuple):
-    """What Prometheus knows, a sample a minute, and whether the alert goes off at a time; and which others, too.
+    """A test case: series with a sample per minute, and whether the alert fires, and which others do.
 
-    `series` are in promtool's notation: `1x9` is 1 ten times, `0+6x9` grows by 6. Labels of the release are added, but
-    not to those of `foreign` programs.
+    `series` use promtool's notation: `1x9` is 1 ten times, `0+6x9` grows by 6. The release's labels are added, except
+    to series of `foreign` programs.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Case(NamedTuple):
     foreign: bool = False
 
     def as_promtool(self, alert: str) -> Rule:
-        """The test in promtool's form: these alerts go off and no other."""
+        """Return the test in promtool's format: these alerts fire and no others."""
         about = {name: name if self.foreign else _ours(name) for name in self.series}
         series = {_ours('up{pod="a"}'): "1x5000"} | {about[name]: self.series[name] for name in self.series}
         firing = [alert, *self.besides] if self.fires else self.besides

@@ -1,4 +1,4 @@
-"""A real Prometheus and a real Loki for one run, and how to ask them."""
+"""A real Prometheus and a real Loki for one run, and clients for them."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ Answer = dict[str, Any]
 
 
 class Target(NamedTuple):
-    """Where metrics are, and the labels that a monitor would give them."""
+    """A scrape target, with the labels that a monitor would add."""
 
     job: str
     port: int
@@ -29,7 +29,7 @@ class Target(NamedTuple):
 
 
 class Api:
-    """A server's HTTP API. Raises with the server's words when it refuses something."""
+    """A server's HTTP API. Raises with the server's message if it refuses a request."""
 
     probe = "/ready"
 
@@ -37,7 +37,7 @@ class Api:
         self._client = httpx2.Client(base_url=f"http://{LOOPBACK}:{port}", timeout=30)
 
     def ready(self) -> bool:
-        """Whether it answers questions."""
+        """Whether the server is ready for queries."""
         try:
             return self._client.get(self.probe).status_code == httpx2.codes.OK
         except httpx2.TransportError:
@@ -57,12 +57,12 @@ class Api:
 
 
 class Prometheus(Api):
-    """Asked for series. Times are seconds since 1970."""
+    """Queries series. Times are in seconds since 1970."""
 
     probe = "/-/ready"
 
     def over_time(self, expr: str, start: float, end: float) -> list[Answer]:
-        """The series of an expression, a point a second."""
+        """Return the series of an expression, with one point per second."""
         found: list[Answer] = self.get("/api/v1/query_range", query=expr, start=start, end=end, step=1)[
             "result"
         ]
@@ -73,15 +73,15 @@ class Prometheus(Api):
 
 
 class Loki(Api):
-    """Given lines, and asked for them."""
+    """Takes log lines and queries them."""
 
     def push(self, labels: dict[str, str], lines: Iterable[tuple[int, str]]) -> None:
-        """Lines of one stream with their times in nanoseconds, in the order of time."""
+        """Push the lines of one stream, in order, with times in nanoseconds."""
         values = [[str(when), line] for when, line in sorted(lines)]
         self.post("/loki/api/v1/push", {"streams": [{"stream": labels, "values": values}]})
 
     def over_time(self, expr: str, start: float, end: float) -> list[Answer]:
-        """The streams of an expression, newest line first, or its series, a point a second."""
+        """Return the streams of an expression, newest line first, or its series, with one point per second."""
         times = {"start": int(start * 1e9), "end": int(end * 1e9)}
         found: list[Answer] = self.get("/loki/api/v1/query_range", query=expr, step=1, limit=500, **times)[
             "result"
@@ -91,13 +91,13 @@ class Loki(Api):
 
 @contextmanager
 def prometheus(folder: Path, targets: list[Target], rules: dict[str, Any]) -> Iterator[Prometheus]:
-    """A Prometheus that reads the targets and evaluates the rules every second."""
+    """Run a Prometheus that scrapes the targets and evaluates the rules every second."""
     folder.mkdir()
     (folder / "rules.yml").write_text(yaml.safe_dump(rules), "utf-8")
     jobs = [
         {
             "job_name": f"{target.job}/{number}",
-            # Exporters tell of others' pods, and their monitors keep that.
+            # Exporters report on other pods, and their monitors honour those labels.
             "honor_labels": target.exporter,
             "static_configs": [{"targets": [f"{LOOPBACK}:{target.port}"], "labels": target.labels}],
             "relabel_configs": [{"target_label": "job", "replacement": target.job}],
@@ -128,7 +128,7 @@ def prometheus(folder: Path, targets: list[Target], rules: dict[str, Any]) -> It
 
 @contextmanager
 def loki(path: Path, folder: Path) -> Iterator[Loki]:
-    """The Loki at `path`, which keeps its lines in a folder."""
+    """Run the Loki at `path`, with its data in a folder."""
     folder.mkdir()
     port = next_port()
     schema = {

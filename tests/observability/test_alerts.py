@@ -1,4 +1,4 @@
-"""Alerts go off when they should, not when they should not, and each leads to its runbook."""
+"""Alerts fire when they should and only then, and each links to its runbook."""
 
 import re
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_no_threshold_is_of_an_alert_that_is_gone() -> None:
 
 @pytest.mark.parametrize("alert", EDGES)
 def test_cases_lie_on_both_sides_of_every_threshold(alert: str, tmp_path: Path) -> None:
-    """They hold for the rule as it is; for each one with a threshold moved by a quarter one of them fails."""
+    """The edges pass with the rule as it is, and fail if any threshold moves by a quarter."""
     rule = alerts()[alert]
     failed = {name: _failed(moved, tmp_path) for name, moved in variants(rule).items()}
     assert _failed(rule, tmp_path) is None
@@ -67,7 +67,7 @@ def test_cases_lie_on_both_sides_of_every_threshold(alert: str, tmp_path: Path) 
 
 
 def _failed(rule: Rule, folder: Path) -> str | None:
-    """What promtool says against the edges of an alert when this is its rule; None when they hold."""
+    """Return promtool's failures for the edges of an alert with this rule, or None."""
     alert = rule["alert"]
     recorded = [found for group in spec()["groups"] for found in group["rules"] if "record" in found]
     rules, test = folder / "rules.yaml", folder / "test.yaml"

@@ -1,4 +1,4 @@
-"""The alerts as a real Prometheus evaluates them over the run."""
+"""The alerts, as evaluated by a real Prometheus during the run."""
 
 import re
 
@@ -10,7 +10,7 @@ from tests.observability.rules import alerts
 
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(400)]
 
-# What the troubles of the run are for. The alerts stay pending: no trouble lasts as long as `for` says.
+# The alerts that the problems of the run trigger. They stay pending: no problem lasts as long as `for`.
 PROVOKED = {
     "SlipwayApiKeyExpiring",
     "SlipwayCertificateExpiring",
@@ -45,7 +45,7 @@ def test_its_trouble_is_noticed(alert: str, seen: Evidence) -> None:
 
 @pytest.mark.parametrize("alert", sorted(set(alerts()) - PROVOKED))
 def test_without_its_limits_it_returns_data(alert: str, seen: Evidence) -> None:
-    """With `bool` a comparison tells 0 or 1 and leaves nothing out."""
+    """With `bool`, a comparison returns 0 or 1 and drops no series."""
     expr = COMPARISON.sub(r" \1 bool ", alerts()[alert]["expr"])
     assert " bool " in expr
     assert seen.prometheus.over_time(expr, seen.began, seen.ended)

@@ -1,4 +1,4 @@
-"""The dashboards as files: what can be seen without a server."""
+"""The dashboard files: checks that need no server."""
 
 import re
 from pathlib import Path
@@ -33,7 +33,7 @@ def _metrics(expr: str) -> set[str]:
 
 
 def _known() -> set[str]:
-    """Metrics of the catalogue and of exporters, and those of Prometheus itself."""
+    """The metrics of the catalogue, of exporters, and of Prometheus itself."""
     page = (CHART.parent / "docs" / "reference" / "metrics.md").read_text("utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (\w+) ", page, re.MULTILINE)
     own = {name for name, kind in rows if kind != "histogram"}

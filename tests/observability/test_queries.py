@@ -1,4 +1,4 @@
-"""Every query of the dashboards returns data of the real service."""
+"""Every query of the dashboards returns data from the real service."""
 
 import json
 import math
@@ -41,7 +41,7 @@ def test_every_legend_is_of_labels_that_are_there(source: str, seen: Evidence) -
     for ask in (a for a in ASKS if a.source == source):
         wanted = set(re.findall(r"\{\{(\w+)\}\}", ask.legend))
         found = server.over_time(filled(ask.expr), seen.began, seen.ended) if wanted else []
-        # Access lines of paths that lead nowhere have no route.
+        # Access lines of unknown paths have no route.
         assert wanted <= {label for series in found for label in series["metric"]}, ask.id
 
 

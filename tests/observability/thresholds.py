@@ -1,4 +1,4 @@
-"""When each alert fires, written down a second time: changing a threshold wakes other people at other times.
+"""The thresholds of all alerts, repeated here so that nobody changes one by accident.
 
 `promtool` proves that the expressions mean it (edges.py, cases.py); this holds on machines without promtool too.
 """
@@ -7,7 +7,7 @@ import re
 
 from tests.observability.rules import LABELS, Rule
 
-# Operators with their numbers, windows, and the matchers that pick the series, in the order of the expression.
+# Operators with their numbers, windows, and label matchers, in the order of the expression.
 THRESHOLDS = {
     "SlipwayApiKeyExpiring": "> 0 < 7 * 86400 for 15m",
     "SlipwayCertificateExpiring": (
@@ -50,7 +50,7 @@ _OF_RELEASE = (LABELS, 'namespace="shop", release="slipway"')
 
 
 def threshold(rule: Rule) -> str:
-    """What a rule compares with what, without functions and names of metrics."""
+    """Return the comparisons of a rule, without functions and names of metrics."""
     expr = re.sub(r'label_replace\(|,\s*"\w+",\s*"\$1",\s*"\w+",\s*"\(\.\+\)"\s*\)', " ", rule["expr"])
     parts = [_part(found) for found in _PART.findall(expr)]
     return " ".join([*filter(None, parts), "for", rule["for"]])

@@ -1,10 +1,10 @@
-"""Numbers as Grafana writes them."""
+"""Formats numbers as Grafana does."""
 
 STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def written(value: float, unit: str) -> str:
-    """A value with its unit, to three digits."""
+    """Return a value with its unit, to three digits."""
     match unit:
         case "percentunit":
             return f"{value * 100:.3g} %"

@@ -1,7 +1,7 @@
-"""What kube-state-metrics and the kubelet's cAdvisor would tell of the pods, which have no cluster here.
+"""Fakes the metrics of kube-state-metrics and cAdvisor for the pods, since there is no cluster here.
 
-Names and labels are those of their documents: kube-state-metrics docs/metrics/workload/{pod,deployment}-metrics.md,
-cAdvisor docs/storage/prometheus.md. The values are made up, and move as a rollout moves them.
+Names and labels come from their documentation: kube-state-metrics docs/metrics/workload/{pod,deployment}-metrics.md,
+cAdvisor docs/storage/prometheus.md. The values are made up and change as in a rollout.
 """
 
 import time
@@ -17,8 +17,8 @@ Sample = tuple[str, dict[str, str], float]
 
 
 def samples(pods: list[str], age: float) -> Iterator[Sample]:
-    """What they tell `age` seconds after the first time: a pod comes up, and a container restarts, again and again, as
-    nobody knows which of it the run will see."""
+    """Return the samples `age` seconds after the first call: pods start and containers restart again and again, because
+    scrapes hit arbitrary moments."""
     deployment = {"namespace": NAMESPACE, "deployment": RELEASE}
     ready = len(pods) if age % 40 > 20 else len(pods) - 1
     yield "kube_deployment_spec_replicas", deployment, len(pods)
@@ -63,7 +63,7 @@ def _pod(pod: str, number: int, age: float, *, ready: bool) -> Iterator[Sample]:
 
 
 def exposition(pods: list[str], age: float) -> str:
-    """The samples in Prometheus' text format."""
+    """Return the samples in Prometheus' text format."""
     lines = []
     for name, labels, value in samples(pods, age):
         written = ",".join(f'{label}="{text}"' for label, text in labels.items())
@@ -73,21 +73,21 @@ def exposition(pods: list[str], age: float) -> str:
 
 @contextmanager
 def exporters(pods: list[str]) -> Iterator[int]:
-    """Serves them on a port of this machine until the block ends."""
+    """Serve the samples on a local port until the block ends."""
     began = time.monotonic()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # the name that the library asks for
+        def do_GET(self) -> None:  # the library requires this name
             body = exposition(pods, time.monotonic() - began).encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            with suppress(BrokenPipeError):  # whoever asked has gone
+            with suppress(BrokenPipeError):  # the client has disconnected
                 self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()

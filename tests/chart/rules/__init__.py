@@ -1,6 +1,6 @@
-"""Rules of kube-linter, polaris and Pod Security, each by its upstream id, for machines that lack these programs.
+"""Rules of kube-linter, polaris and Pod Security, under their upstream ids, for machines without these programs.
 
-A rule takes all objects of a rendering and yields what it finds, as `Kind/name` with what else tells where.
+A rule takes all objects of a rendering and yields its findings as `Kind/name` and the place.
 """
 
 from tests.chart.rules import containers, networks, objects, pods, workloads

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.chart.rules.manifests import LASTING, Object, Rule, Workload, of_containers
 
-# A variable of such a name with its value in the manifest is taken for a secret.
+# A variable with such a name and a literal value counts as a secret.
 SECRET = re.compile(r"secret|password|passwd|token|api_?key|private_?key|credential", re.IGNORECASE)
 MAY_ADD = {"NET_BIND_SERVICE"}
 
@@ -16,7 +16,7 @@ def _security(container: Object) -> Object:
 
 
 def _effective(field: str, container: Object, workload: Workload) -> Any:
-    """A field of the container's security context, or else the pod's."""
+    """Return a field of the container's security context, or else of the pod's."""
     return _security(container).get(field, workload.pod.get("securityContext", {}).get(field))
 
 

@@ -1,4 +1,4 @@
-"""The objects of a rendering, as rules look at them."""
+"""The objects of a rendering, for rules."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ class Workload(NamedTuple):
 
     @property
     def replicas(self) -> int | None:
-        """None: somebody else decides."""
+        """None: the number is set elsewhere."""
         found: int | None = self.manifest["spec"].get("replicas")
         return found
 

@@ -1,4 +1,4 @@
-"""Rules about metadata, accounts, roles and what objects hold."""
+"""Rules about metadata, service accounts, roles and data of objects."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Findings that are right as they are: a pattern of `PROFILE: FINDING`, and why. One that matches nothing fails."""
+"""Accepted findings: a pattern of `PROFILE: FINDING`, and the reason. One that matches nothing fails."""
 
 FOLDER = "SLIPWAY_SECRETS_DIR names the folder of the secrets; its value is a path and no secret."
 PULL = "Tags of releases never move, and image.digest pins one for good; asking anew would tie starts to a registry."

@@ -1,4 +1,4 @@
-"""Rules about Deployments, Jobs and their like, and about what guards and scales them."""
+"""Rules about workloads, autoscalers and disruption budgets."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,13 +13,13 @@ from tests.chart.rules.manifests import (
     of_workloads,
 )
 
-# Two stand for the three of kube-linter: fewer than that is no redundancy, more is a question of load.
+# Two instead of kube-linter's three: fewer are not redundant, more depend on the load.
 LEAST = 2
 
 
 def _unbounded_job(workload: Workload) -> bool:
     spec = workload.manifest["spec"]
-    if workload.kind == "CronJob":  # its history's limits clean up; both would contradict each other
+    if workload.kind == "CronJob":  # the history limits clean up; both would conflict
         return "ttlSecondsAfterFinished" in spec["jobTemplate"]["spec"]
     return workload.kind == "Job" and "ttlSecondsAfterFinished" not in spec
 
@@ -38,7 +38,7 @@ def _mismatched(workload: Workload) -> bool:
 
 
 def _scalers(manifests: Manifests) -> Iterator[tuple[str, str, int, int]]:
-    """Name, target, fewest and most pods of each autoscaler."""
+    """Yield name, target, minimum and maximum of each autoscaler."""
     for name, manifest in manifests.of("HorizontalPodAutoscaler", "ScaledObject"):
         spec = manifest["spec"]
         least = spec.get("minReplicas", spec.get("minReplicaCount", 1))
@@ -62,7 +62,7 @@ def _missing_replicas(manifests: Manifests) -> Iterator[str]:
 
 
 def _guarded(budget: Object, manifests: Manifests) -> int:
-    """How many pods a budget watches at least."""
+    """Return the minimum number of pods that a budget covers."""
     bounds = {target: least for _, target, least, _ in _scalers(manifests)}
     return sum(
         bounds.get(workload.manifest["metadata"]["name"], workload.replicas or 1)

@@ -17,6 +17,9 @@ SERVERS = pytest.StashKey[ServersProcess]()
 ADDRESS = "slipway_services"
 
 
+pytest.register_assert_rewrite("tests.authorization.cases")
+
+
 class DatabaseFactory(Protocol):
     """Creates a database for one test and returns its URL: at the head of the migrations, with the tables of the shop,
     unless told otherwise."""

@@ -10,7 +10,6 @@ from httpx2 import ASGITransport, AsyncClient
 
 from service.config import Settings
 from service.database import Database
-from service.domains import DOMAINS
 from service.main import create_app
 from service.security.api_keys.commands import create_key
 from tests.asgi import lifespan
@@ -41,7 +40,7 @@ def settings(database_url: str, redis_url: str) -> Settings:
 
 @pytest.fixture(scope="session")
 async def app(settings: Settings) -> AsyncIterator[FastAPI]:
-    app = create_app(settings, (*DOMAINS, SHOP))
+    app = create_app(settings, (SHOP,))
     async with lifespan(app):
         yield app
 
@@ -75,7 +74,7 @@ async def client_with(app: FastAPI, database: Database) -> AsyncIterator[MakeCli
 @pytest.fixture(scope="session")
 async def client(client_with: MakeClient) -> AsyncClient:
     """A client that may read and write the shop."""
-    return await client_with("shop:read", "shop:write", "catalog:read", "catalog:write")
+    return await client_with("shop:read", "shop:write")
 
 
 @pytest.fixture(scope="session")

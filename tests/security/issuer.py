@@ -57,7 +57,7 @@ class Issuer:
         now = int(time.time())
         payload = {
             "iss": self.url, "aud": AUDIENCE, "sub": "user-1", "iat": now, "exp": now + 300,
-            "scope": "catalog:read catalog:write", **claims,
+            "scope": "shop:read shop:write", **claims,
         }  # fmt: skip
         all_headers = {"kid": f"kid-{algorithm}", "typ": "at+jwt", **(headers or {})}
         return jwt.encode(

@@ -12,8 +12,9 @@ from service.main import create_app
 from tests.api.conftest import MakeClient, unique
 from tests.api.test_items import problem
 from tests.asgi import lifespan
+from tests.shop import SHOP
 
-URL = "/api/v1/products"
+URL = "/api/v1/articles"
 Guess = Callable[[str, str], Awaitable[int]]
 
 
@@ -28,7 +29,7 @@ async def guess(settings: Settings) -> AsyncIterator[Guess]:
     changed["rate_limit"] |= {"auth_failures": 5, "window": 3600}
     changed["redis"] = {"enabled": False}
     changed["server"]["trusted_proxies"] = "10.0.0.0/8"
-    app = create_app(Settings(**changed))
+    app = create_app(Settings(**changed), (SHOP,))
     async with lifespan(app):
 
         async def send(peer: str, forwarded: str = "") -> int:
@@ -49,7 +50,7 @@ async def test_answers_tell_what_is_left_of_every_policy_that_counted(settings: 
     changed = settings.model_dump()
     changed["rate_limit"] = {"requests": 9, "writes": 1, "auth_failures": 1, "window": 3600}
     changed["redis"], changed["security"]["anonymous"] = {"enabled": False}, "write"
-    app = create_app(Settings(**changed))
+    app = create_app(Settings(**changed), (SHOP,))
     async with (
         lifespan(app),
         AsyncClient(transport=ASGITransport(app), base_url="http://slipway.test") as client,
@@ -72,12 +73,12 @@ async def test_answers_tell_what_is_left_of_every_policy_that_counted(settings: 
 async def test_strangers_at_the_same_address_do_a_caller_no_harm(
     settings: Settings, client_with: MakeClient
 ) -> None:
-    caller = await client_with("catalog:read")
+    caller = await client_with("shop:read")
     changed = settings.model_dump()
     changed["rate_limit"] |= {"auth_failures": 3, "window": 3600}
     changed["redis"] = {"enabled": False}
     changed["security"]["key_cache_seconds"] = 0
-    app = create_app(Settings(**changed))
+    app = create_app(Settings(**changed), (SHOP,))
     async with (
         lifespan(app),
         AsyncClient(transport=ASGITransport(app), base_url="http://slipway.test") as client,

@@ -8,7 +8,6 @@ from fastapi import APIRouter
 from httpx2 import ASGITransport, AsyncClient
 
 from service.config import Settings
-from service.domains.catalog.resources import categories
 from service.main import create_app
 from service.resources.declaration import RestResource
 from service.security.scopes import ScopelessRouteError
@@ -16,17 +15,19 @@ from tests.api.conftest import MakeClient
 from tests.api.test_items import problem
 from tests.asgi import lifespan
 from tests.engine.api import domain_of
+from tests.shop import SHOP
+from tests.shop.resources import shelves
 
-SHOP = "https://shop.example"
-URL = "/api/v1/products"
+ORIGIN = "https://shop.example"
+URL = "/api/v1/articles"
 
 
 @pytest.fixture
 async def open_to_shop(settings: Settings) -> AsyncIterator[AsyncClient]:
     """A client of an application that pages of one origin may call."""
     changed = settings.model_dump()
-    changed["security"] |= {"cors_origins": [SHOP], "anonymous": "read"}
-    app = create_app(Settings(**changed))
+    changed["security"] |= {"cors_origins": [ORIGIN], "anonymous": "read"}
+    app = create_app(Settings(**changed), (SHOP,))
     async with (
         lifespan(app),
         AsyncClient(transport=ASGITransport(app), base_url="http://slipway.test") as client,
@@ -43,22 +44,22 @@ def _preflight(origin: str, method: str = "PATCH", headers: str = "if-match,cont
 
 
 async def test_named_origin_may_call(open_to_shop: AsyncClient) -> None:
-    answer = await open_to_shop.options(URL, headers=_preflight(SHOP))
+    answer = await open_to_shop.options(URL, headers=_preflight(ORIGIN))
     assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == SHOP
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert "PATCH" in answer.headers["access-control-allow-methods"]
-    simple = await open_to_shop.get(URL, headers={"Origin": SHOP})
-    assert simple.headers["access-control-allow-origin"] == SHOP
+    simple = await open_to_shop.get(URL, headers={"Origin": ORIGIN})
+    assert simple.headers["access-control-allow-origin"] == ORIGIN
     assert "ETag" in simple.headers["access-control-expose-headers"]
     assert "access-control-allow-credentials" not in simple.headers
 
 
 async def test_page_reads_failures_and_limits(settings: Settings) -> None:
     changed = settings.model_dump()
-    changed["security"] |= {"cors_origins": [SHOP], "anonymous": "read"}
+    changed["security"] |= {"cors_origins": [ORIGIN], "anonymous": "read"}
     changed["rate_limit"] |= {"requests": 1, "window": 3600}
     changed["redis"] = {"enabled": False}
-    app = create_app(Settings(**changed))
+    app = create_app(Settings(**changed), (SHOP,))
 
     @app.get("/broken")
     async def broken() -> None:
@@ -67,14 +68,14 @@ async def test_page_reads_failures_and_limits(settings: Settings) -> None:
     transport = ASGITransport(app, raise_app_exceptions=False)
     async with lifespan(app), AsyncClient(transport=transport, base_url="http://slipway.test") as client:
         for url, status in (("/broken", 500), (URL, 200), (URL, 429)):
-            answer = await client.get(url, headers={"Origin": SHOP})
+            answer = await client.get(url, headers={"Origin": ORIGIN})
             assert answer.status_code == status
-            assert answer.headers["access-control-allow-origin"] == SHOP
+            assert answer.headers["access-control-allow-origin"] == ORIGIN
             assert answer.headers["vary"] == "Origin"
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", f"{SHOP}.evil.example", "http://shop.example"]
+    "origin", ["https://evil.example", "null", f"{ORIGIN}.evil.example", "http://shop.example"]
 )
 async def test_other_origins_may_not(open_to_shop: AsyncClient, origin: str) -> None:
     problem(await open_to_shop.options(URL, headers=_preflight(origin)), 400, "malformed_request")
@@ -84,12 +85,12 @@ async def test_other_origins_may_not(open_to_shop: AsyncClient, origin: str) -> 
 
 
 async def test_without_the_setting_no_origin_may(client_with: MakeClient) -> None:
-    client = await client_with("catalog:read")
-    assert "access-control-allow-origin" not in (await client.get(URL, headers={"Origin": SHOP})).headers
+    client = await client_with("shop:read")
+    assert "access-control-allow-origin" not in (await client.get(URL, headers={"Origin": ORIGIN})).headers
 
 
 async def test_every_answer_carries_the_security_headers(client_with: MakeClient) -> None:
-    client = await client_with("catalog:read")
+    client = await client_with("shop:read")
     for url in (URL, "/nothing", "/docs", "/openapi.json", "/health"):
         headers = (await client.get(url)).headers
         assert headers["x-content-type-options"] == "nosniff"
@@ -124,7 +125,7 @@ def test_route_without_a_scope_cannot_start(settings: Settings) -> None:
     async def open_to_all(id: str) -> str:  # noqa: A002
         return id
 
-    resource = RestResource(model=categories.model, path="things", scopes=categories.scopes, extra=extra)
+    resource = RestResource(model=shelves.model, path="things", scopes=shelves.scopes, extra=extra)
     with pytest.raises(ScopelessRouteError, match=r"GET /api/v1/things/\{id\}/open asks for no scope"):
         create_app(settings, domain_of(resource))
 

@@ -14,10 +14,11 @@ from service.main import create_app
 from tests.api.test_items import problem
 from tests.asgi import lifespan
 from tests.process.conftest import Serve, serve
+from tests.shop import SHOP
 
 __all__ = ["serve"]
 
-URL = "/api/v1/products"
+URL = "/api/v1/articles"
 NAMES = ["api.example", "*.Shop.example", "[2001:db8::1]", "192.0.2.1"]
 
 
@@ -26,7 +27,7 @@ async def named(settings: Settings) -> AsyncIterator[AsyncClient]:
     """A client of an application that answers to `NAMES` only."""
     changed = settings.model_dump()
     changed["security"] |= {"trusted_hosts": NAMES, "anonymous": "read"}
-    app = create_app(Settings(**changed))
+    app = create_app(Settings(**changed), (SHOP,))
     async with (
         lifespan(app),
         AsyncClient(transport=ASGITransport(app), base_url="http://api.example") as client,

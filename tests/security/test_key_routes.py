@@ -29,13 +29,13 @@ async def last_used(boss: AsyncClient, prefix: str) -> str | None:
 async def test_key_is_shown_once_works_and_ends(
     boss: AsyncClient, client_with: MakeClient, database: Database
 ) -> None:
-    made = await boss.post(KEYS, json={"name": "robot", "scopes": ["catalog:read"]})
+    made = await boss.post(KEYS, json={"name": "robot", "scopes": ["shop:read"]})
     assert made.status_code == 201, made.text
     key = made.json().pop("key")
     headers = {"X-API-Key": key}
     anyone = await client_with()
-    assert (await anyone.get("/api/v1/products", headers=headers)).status_code == 200
-    problem(await anyone.post("/api/v1/products", json={}, headers=headers), 403, "forbidden")
+    assert (await anyone.get("/api/v1/articles", headers=headers)).status_code == 200
+    problem(await anyone.post("/api/v1/articles", json={}, headers=headers), 403, "forbidden")
     for _ in range(100):
         if used := await last_used(boss, made.json()["prefix"]):
             break
@@ -46,7 +46,7 @@ async def test_key_is_shown_once_works_and_ends(
     assert key.encode() not in rows[0]["secret_hash"]
     assert (await boss.delete(f"{KEYS}/{made.json()['prefix']}")).status_code == 204
     await asyncio.sleep(0.3)  # key_cache_seconds of these tests, and some
-    refused = await anyone.get("/api/v1/products", headers=headers)
+    refused = await anyone.get("/api/v1/articles", headers=headers)
     problem(refused, 401, "unauthenticated")
     assert refused.headers["www-authenticate"] == 'Bearer realm="slipway", error="invalid_token"'
 
@@ -54,12 +54,12 @@ async def test_key_is_shown_once_works_and_ends(
 async def test_expired_key_is_refused(
     boss: AsyncClient, client_with: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await boss.post(KEYS, json={"name": "short", "scopes": ["catalog:read"], "days": 1})
+    made = await boss.post(KEYS, json={"name": "short", "scopes": ["shop:read"], "days": 1})
     anyone, headers = await client_with(), {"Authorization": f"Bearer {made.json()['key']}"}
-    assert (await anyone.get("/api/v1/products", headers=headers)).status_code == 200
+    assert (await anyone.get("/api/v1/articles", headers=headers)).status_code == 200
     later = clock.now() + timedelta(days=1, seconds=1)
     monkeypatch.setattr(clock, "now", lambda: later)
-    problem(await anyone.get("/api/v1/products", headers=headers), 401, "unauthenticated")
+    problem(await anyone.get("/api/v1/articles", headers=headers), 401, "unauthenticated")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ async def test_unknown_key_cannot_be_revoked(boss: AsyncClient) -> None:
     ],
 )  # fmt: skip
 async def test_wrong_credentials_get_one_answer(client_with: MakeClient, header: dict[str, str]) -> None:
-    answer = await (await client_with()).get("/api/v1/products", headers=header)
+    answer = await (await client_with()).get("/api/v1/articles", headers=header)
     body = problem(answer, 401, "unauthenticated")
     assert set(body) == {"type", "title", "status", "code", "instance", "request_id"}
     assert answer.headers["www-authenticate"].startswith("Bearer ")
@@ -105,14 +105,14 @@ def look_ups() -> float:
 @pytest.mark.parametrize("good", [True, False])
 async def test_crowd_with_one_key_causes_one_look_up(client_with: MakeClient, *, good: bool) -> None:
     """As its cache entry ends, for a key that is refused too, and when those who asked first go away."""
-    client = await client_with("catalog:read")
-    await client.get("/api/v1/products")
+    client = await client_with("shop:read")
+    await client.get("/api/v1/articles")
     if not good:
         key = client.headers["authorization"]
         client.headers["authorization"] = key[:-1] + ("B" if key.endswith("A") else "A")
     await asyncio.sleep(0.3)  # key_cache_seconds of these tests, and some
     before = look_ups()
-    crowd = [asyncio.create_task(client.get("/api/v1/products")) for _ in range(32)]
+    crowd = [asyncio.create_task(client.get("/api/v1/articles")) for _ in range(32)]
     while look_ups() == before:  # noqa: ASYNC110  # a metric tells of no change
         await asyncio.sleep(0)
     for first in crowd[:3]:
@@ -124,12 +124,12 @@ async def test_crowd_with_one_key_causes_one_look_up(client_with: MakeClient, *,
 
 
 async def test_unknown_scope_and_odd_name_are_refused(boss: AsyncClient) -> None:
-    answer = await boss.post(KEYS, json={"name": "robot", "scopes": ["catalog:read", "catalog:raed"]})
+    answer = await boss.post(KEYS, json={"name": "robot", "scopes": ["shop:read", "shop:raed"]})
     [error] = problem(answer, 422, "validation_failed")["errors"]
     assert error["pointer"] == "/scopes/1"
-    assert "Did you mean catalog:read" in error["message"]
-    assert "Known scopes: admin, catalog:read, catalog:write" in error["message"]
+    assert "Did you mean shop:read" in error["message"]
+    assert "Known scopes: admin, shop:read, shop:write" in error["message"]
     for name in ("a\nb", "a\u2028b", "a\x85b", "a\n"):
-        refused = await boss.post(KEYS, json={"name": name, "scopes": ["catalog:read"]})
+        refused = await boss.post(KEYS, json={"name": name, "scopes": ["shop:read"]})
         assert problem(refused, 422, "validation_failed")["errors"][0]["pointer"] == "/name"
-    assert (await boss.post(KEYS, json={"name": "Ada 👩‍💻", "scopes": ["catalog:read"]})).status_code == 201
+    assert (await boss.post(KEYS, json={"name": "Ada 👩‍💻", "scopes": ["shop:read"]})).status_code == 201

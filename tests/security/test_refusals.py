@@ -22,7 +22,7 @@ from tests.security.test_token_requests import trusting
 
 __all__ = ["trusting"]
 
-URL = "/api/v1/categories"
+URL = "/api/v1/shelves"
 
 
 def counted(reason: Reason) -> float:

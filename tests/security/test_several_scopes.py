@@ -9,7 +9,6 @@ from httpx2 import ASGITransport, AsyncClient
 
 from service.config import Settings
 from service.database import Database
-from service.domains.catalog.models import Category
 from service.main import create_app
 from service.resources.declaration import RestResource, Scopes
 from service.security.access import current_principal, require_scope
@@ -18,6 +17,7 @@ from service.security.principals import Principal
 from service.security.scopes import ScopelessRouteError, known_scopes
 from tests.asgi import lifespan
 from tests.engine.api import domain_of
+from tests.shop.models import Shelf
 
 READ, PAY, AUDIT = "billing:read", "billing:admin", "audit:read"
 URL = "/api/v1/invoices"
@@ -85,7 +85,7 @@ PATHS = (
 
 
 def resource(extra: APIRouter) -> RestResource:
-    return RestResource(model=Category, path="invoices", scopes=Scopes(read=READ, write=AUDIT), extra=extra)
+    return RestResource(model=Shelf, path="invoices", scopes=Scopes(read=READ, write=AUDIT), extra=extra)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from tests.api.test_items import problem
 from tests.asgi import lifespan
 from tests.security.attacks import ATTACKS
 from tests.security.issuer import AUDIENCE, Issuer, local_issuer
+from tests.shop import SHOP
 
 WITHOUT_CREDENTIAL = {"empty"}
 HARMLESS = {"space before"}
@@ -24,7 +25,7 @@ async def trusting(settings: Settings) -> AsyncIterator[tuple[AsyncClient, Issue
         changed = settings.model_dump() | {"security": settings.security.model_dump()}
         changed["rate_limit"]["auth_failures"] = 10_000
         changed["security"]["issuers"] = [{"issuer": issuer.url, "audience": AUDIENCE}]
-        app = create_app(Settings(**changed))
+        app = create_app(Settings(**changed), (SHOP,))
         async with (
             lifespan(app),
             AsyncClient(transport=ASGITransport(app), base_url="http://slipway.test") as client,
@@ -36,30 +37,30 @@ async def test_subject_becomes_the_author(trusting: tuple[AsyncClient, Issuer]) 
     client, issuer = trusting
     headers = {"Authorization": f"Bearer {issuer.token(sub='ada')}"}
     body = {"slug": unique("token").lower(), "name": "T"}
-    made = await client.post("/api/v1/categories", json=body, headers=headers)
+    made = await client.post("/api/v1/shelves", json=body, headers=headers)
     assert made.status_code == 201, made.text
     assert made.json()["created_by"] == f"token:ada@{issuer.url.removeprefix('http://')}"
 
 
 async def test_scopes_of_the_token_count(trusting: tuple[AsyncClient, Issuer]) -> None:
     client, issuer = trusting
-    headers = {"Authorization": f"Bearer {issuer.token(scope='catalog:read')}"}
-    assert (await client.get("/api/v1/products", headers=headers)).status_code == 200
-    problem(await client.post("/api/v1/products", json={}, headers=headers), 403, "forbidden")
+    headers = {"Authorization": f"Bearer {issuer.token(scope='shop:read')}"}
+    assert (await client.get("/api/v1/articles", headers=headers)).status_code == 200
+    problem(await client.post("/api/v1/articles", json={}, headers=headers), 403, "forbidden")
 
 
 async def test_every_attack_gets_the_same_answer(trusting: tuple[AsyncClient, Issuer]) -> None:
     """Nothing in it tells what was wrong, and nothing is asked of anybody."""
     client, issuer = trusting
     good = {"Authorization": f"Bearer {issuer.token()}"}
-    assert (await client.get("/api/v1/products", headers=good)).status_code == 200
+    assert (await client.get("/api/v1/articles", headers=good)).status_code == 200
     fetches = dict(issuer.fetches)
     answers = set()
     for name, attack in ATTACKS.items():
         headers = {b"Authorization": b"Bearer " + attack(issuer).encode()}
         if "line" in name or name in WITHOUT_CREDENTIAL or name in HARMLESS:
             continue  # the server takes no such header; no credential; the space goes with the field's
-        answer = await client.get("/api/v1/products", headers=headers)
+        answer = await client.get("/api/v1/articles", headers=headers)
         body = problem(answer, 401, "unauthenticated")
         del body["request_id"]
         answers.add((answer.headers["www-authenticate"], str(body)))
@@ -70,6 +71,6 @@ async def test_every_attack_gets_the_same_answer(trusting: tuple[AsyncClient, Is
 async def test_issuer_that_is_away_is_no_fault_of_the_caller(trusting: tuple[AsyncClient, Issuer]) -> None:
     client, issuer = trusting
     issuer.status = "500 Internal Server Error"
-    answer = await client.get("/api/v1/products", headers={"Authorization": f"Bearer {issuer.token()}"})
+    answer = await client.get("/api/v1/articles", headers={"Authorization": f"Bearer {issuer.token()}"})
     problem(answer, 503, "unavailable")
     assert answer.headers["retry-after"]

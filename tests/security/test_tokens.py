@@ -51,7 +51,7 @@ def settings_for(issuer: Issuer, *, extra: dict[str, Any] | None = None, **limit
 async def test_good_token_is_its_subject(issuer: Issuer, verifier: TokenVerifier, algorithm: str) -> None:
     principal = await verifier.verify(issuer.token(algorithm))
     assert principal.id == f"token:user-1@{issuer.url.removeprefix('http://')}"
-    assert principal.scopes == {"catalog:read", "catalog:write"}
+    assert principal.scopes == {"shop:read", "shop:write"}
 
 
 async def refused(verifier: TokenVerifier, token: str, reason: Reason) -> None:
@@ -78,12 +78,12 @@ async def test_variants_that_are_good(issuer: Issuer, verifier: TokenVerifier) -
 async def test_scopes_come_from_lists_and_roles(issuer: Issuer) -> None:
     extra = {
         "roles_claim": "realm_access.roles",
-        "role_scopes": {"editor": ["catalog:write"], "boss": ["admin"]},
+        "role_scopes": {"editor": ["shop:write"], "boss": ["admin"]},
     }
     verifier = TokenVerifier(settings_for(issuer, extra=extra))
-    token = issuer.token(scope=None, scp=["catalog:read"], realm_access={"roles": ["editor", "guest", 7]})
+    token = issuer.token(scope=None, scp=["shop:read"], realm_access={"roles": ["editor", "guest", 7]})
     principal = await verifier.verify(token)
-    assert principal.scopes == {"catalog:read", "catalog:write"}
+    assert principal.scopes == {"shop:read", "shop:write"}
     await verifier.close()
 
 

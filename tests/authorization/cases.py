@@ -1,0 +1,134 @@
+"""Tests of an application's authorization, for any domains. A test module imports them.
+
+They need the fixtures of tests/authorization/fixtures.py, and `app`, `client_with` and `domains`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+
+from service.models.base import SYSTEM_FIELDS
+from service.models.uuid7 import uuid7
+from service.resources.domain import Domain, resources_of
+from tests.api.conftest import MakeClient
+from tests.authorization.expected import Operation, allowed, documented, generated, principals, table
+from tests.authorization.samples import Json, Samples
+
+MATCH = {"If-Match": "*"}
+
+
+def test_every_route_is_in_the_table(app: FastAPI, domains: Sequence[Domain]) -> None:
+    """A declared operation needs its resource's scope, and everything under /api needs one."""
+    operations = documented(app)
+    for key, needed in table(app, domains).items():
+        operation = operations[key]
+        assert set(operation.get("x-required-scopes", ())) == needed, key
+        assert bool(operation["security"]) == bool(needed), key
+        assert all(f"`{scope}`" in operation["description"] for scope in needed), key
+        assert needed or "/api/" not in key, key
+
+
+async def test_only_the_scope_lets_in(
+    app: FastAPI, domains: Sequence[Domain], client_with: MakeClient
+) -> None:
+    """For every route, hand-written ones too, and every principal: 401, 403 or neither."""
+    needs = table(app, domains)
+    wrong = {}
+    for who, held in principals(needs).items():
+        client = await client_with(*held)
+        for key, needed in needs.items():
+            if needed:
+                expected = "passes" if allowed(held, needed) else "401" if not held else "403"
+                if (seen := await _gate(client, key)) != expected:
+                    wrong[who, key] = (seen, expected)
+    assert wrong == {}
+
+
+async def _gate(client: AsyncClient, key: str) -> str:
+    """What the gate answers; the request is one that changes nothing."""
+    method, path = key.split()
+    parts = [str(uuid7()) if part.startswith("{") else part for part in path.split("/")]
+    answer = await client.request(method.upper(), "/".join(parts))
+    return str(answer.status_code) if answer.status_code in (401, 403) else "passes"
+
+
+async def test_every_operation_answers_every_principal_as_the_table_says(
+    domains: Sequence[Domain], client_with: MakeClient, samples_of: Samples
+) -> None:
+    """With bodies and items that pass: a caller's own item, another's, and one that does not exist."""
+    operations = generated(domains)
+    needs = {operation.key: frozenset({operation.scope}) for operation in operations}
+    boss = await client_with("admin")
+    wrong = {}
+    for who, held in (principals(needs) | {"admin": frozenset({"admin"})}).items():
+        client = await client_with(*held)
+        for operation in operations:
+            may = allowed(held, needs[operation.key])
+            refused = 403 if held else 401
+            writes = allowed(held, frozenset({operation.resource.scopes.write}))
+            seen = await _statuses(operation, client, client if writes else boss, boss, samples_of)
+            expected = tuple(status if may else refused for status in operation.statuses)
+            if seen != expected[-len(seen) :]:
+                wrong[who, operation.key] = (seen, expected)
+    assert wrong == {}
+
+
+async def _statuses(
+    operation: Operation, client: AsyncClient, own: AsyncClient, boss: AsyncClient, samples: Samples
+) -> tuple[int, ...]:
+    resource = operation.resource
+    items = [("", await samples.body(resource))]
+    if "{id}" in operation.rest:
+        items = [(str(uuid7()), items[0][1])]
+        if "create" not in resource.without:
+            items = [await samples.create(own, resource), await samples.create(boss, resource), *items]
+    return tuple([await _status(operation, client, item, body) for item, body in items])
+
+
+async def _status(operation: Operation, client: AsyncClient, item: str, body: Json) -> int:
+    bodies: dict[str, Json] = {"create": body, "replace": body, "patch": {}, "bulk": _bulk(operation, body)}
+    more: dict[str, Any] = {"json": bodies[operation.name]} if operation.name in bodies else {}
+    if operation.name in {"replace", "patch", "delete"}:
+        more["headers"] = MATCH
+    url = operation.collection + operation.rest.replace("{id}", item)
+    return (await client.request(operation.method.upper(), url, **more)).status_code
+
+
+def _bulk(operation: Operation, body: Json) -> Json:
+    """Creates an item; without that operation there, fails as partial requests do, for that operation alone."""
+    if "create" in operation.resource.without:
+        one: Json = {"op": "delete", "id": str(uuid7()), "if_match": "*"}
+        return {"mode": "partial", "operations": [one]}
+    return {"mode": "atomic", "operations": [{"op": "create", "item": body}]}
+
+
+async def test_no_client_sets_what_is_the_servers(
+    domains: Sequence[Domain], client_with: MakeClient, samples_of: Samples
+) -> None:
+    """No field of the server's is taken from a body, and nothing changes."""
+    boss = await client_with("admin")
+    for resource in resources_of(domains):
+        if "create" in resource.without:
+            continue
+        item, _ = await samples_of.create(boss, resource)
+        url = f"/api/v1/{resource.path}/{item}"
+        before = (await boss.get(url)).json()
+        for field in sorted(SYSTEM_FIELDS):
+            value = before.get(field) or "2026-01-01T00:00:00Z"
+            whole = {**await samples_of.body(resource), field: value}
+            for operation in generated([Domain("one", [resource])]):
+                if operation.name in {"create", "replace", "patch", "bulk"}:
+                    await _refused(boss, operation, url, whole, field)
+        assert (await boss.get(url)).json() == before
+
+
+async def _refused(boss: AsyncClient, operation: Operation, url: str, whole: Json, field: str) -> None:
+    target = url if "{id}" in operation.rest else operation.collection + operation.rest
+    bodies: Mapping[str, Json] = {"patch": {field: whole[field]}, "bulk": _bulk(operation, whole)}
+    pointer = f"/operations/0/item/{field}" if operation.name == "bulk" else f"/{field}"
+    body = bodies.get(operation.name, whole)
+    answer = await boss.request(operation.method.upper(), target, json=body, headers=MATCH)
+    assert answer.status_code == 422, (operation.key, answer.text)
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]

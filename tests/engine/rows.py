@@ -4,7 +4,7 @@ import asyncpg
 
 from service.database import Database
 
-# Random where a catalogue is: a thousand words, prices with many equals, few shelves, seldom a tag.
+# Random where a shop is: a thousand words, prices with many equals, few shelves, seldom a tag.
 _INSERT = """
 INSERT INTO tests_article (id, created_at, updated_at, created_by, updated_by, sku, name, description, price, stock,
                      status, tags, attributes, shelf_id)

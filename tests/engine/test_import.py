@@ -90,7 +90,7 @@ async def _everything(api: Api, path: str) -> tuple[bytes, list[Json]]:
     return answer.content, sorted(({k: i[k] for k in i.keys() - told} for i in own), key=lambda i: i["id"])
 
 
-async def test_export_into_an_empty_database_is_the_same_catalogue(
+async def test_export_into_an_empty_database_is_the_same_shop(
     run: Run, url: str, tmp_path: Path, fresh_database: DatabaseFactory
 ) -> None:
     async with running(fresh_database()) as source, running(url) as target:

@@ -18,7 +18,7 @@ from service.http.problems import Problem
 from service.migrations import runner
 from service.resources.domain import resources_of
 from service.resources.engine import Engine, Services
-from service.resources.imports.run import Importer, Tally
+from service.resources.imports.importer import Importer, Tally
 from service.resources.imports.source import ImportFormatError
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore

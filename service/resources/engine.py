@@ -15,7 +15,7 @@ from service.database import Database
 from service.http import problems
 from service.http.problems.database import columns_of_constraints, problem_of
 from service.resources.declaration import RestResource
-from service.resources.hooks import HookRunner
+from service.resources.hooks.runner import HookRunner
 from service.resources.lists.cursor import CursorCodec
 from service.resources.lists.lister import Lister
 from service.resources.requests.idempotency import IdempotencyStore

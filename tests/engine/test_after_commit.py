@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from service.http.problems import Busy, NotFound
 from service.resources.declaration import Change, Hooks
-from service.resources.imports.run import Importer
+from service.resources.imports.importer import Importer
 from tests.conftest import DatabaseFactory
 from tests.engine.api import BASE, Api, engine_of, running
 from tests.engine.conftest import Shop

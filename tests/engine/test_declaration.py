@@ -46,21 +46,21 @@ def shelves(**changes: Any) -> RestResource:
 @pytest.mark.parametrize(
     ("declare", "told"),
     [
-        (lambda: gadgets(filterable=("colour",)), "gadgets: filterable names colour, which Gadget lacks"),
+        (lambda: gadgets(filterable=("colour",)), "gadgets: filterable names colour, but Gadget has no such field"),
         (lambda: gadgets(filterable=("secret",)), "secret is hidden"),
         (lambda: gadgets(hidden=("id",)), "the id cannot be hidden"),
-        (lambda: gadgets(hidden=("rank",)), "rank is hidden or a parameter of every list"),
+        (lambda: gadgets(hidden=("rank",)), "rank is hidden, so it cannot be filterable"),
         (lambda: gadgets(sortable=("created_at", "price")), 'sort_index("gadget", "price") and a migration'),
-        (lambda: gadgets(sortable=("rank",)), "created_at must be sortable"),
+        (lambda: gadgets(sortable=("rank",)), "created_at, which must be sortable"),
         (lambda: gadgets(default_sort="rank,rank"), "up to 3 fields, each once"),
         (lambda: gadgets(default_sort="rank,weight,built,created_at"), "up to 3 fields, each once"),
-        (lambda: gadgets(without=frozenset({"remove"})), "there is no operation remove"),
+        (lambda: gadgets(without=frozenset({"remove"})), "without names remove, but there is no such operation"),
         (lambda: gadgets(without=frozenset({"create", "patch", "delete"})), "nothing to do in bulk"),
         (lambda: groups(searchable=("order",)), 'search_index("group", "order")'),
-        (lambda: groups(hidden=("select",)), "select is hidden or may be NULL"),
-        (lambda: RestResource(model=Gadget, path="My Gadgets", scopes=SCOPES), "small letters"),
+        (lambda: groups(hidden=("select",)), "select is hidden, so it cannot be searchable"),
+        (lambda: RestResource(model=Gadget, path="My Gadgets", scopes=SCOPES), "lowercase letters"),
         (lambda: shelves(sortable=("created_at", "label")), 'sort_index("shelf", "label")'),
-        (lambda: shelves(sortable=("created_at", "words")), "words has no order"),
+        (lambda: shelves(sortable=("created_at", "words")), "words has a type without an order"),
     ],
 )  # fmt: skip
 def test_contradiction_is_refused(declare: Any, told: str) -> None:
@@ -126,7 +126,7 @@ def one_more(method: str, path: str, operation_id: str | None = None) -> APIRout
         (lambda: [shelves(extra=one_more("POST", "/bulk"))], "POST /api/v1/shelves/bulk has two routes"),
         (lambda: [shelves(name="Shelf life")], "give a name="),
         (lambda: [shelves(filterable=("label", "label__in"))], "label__in would filter by label__in and by label"),
-        (lambda: [shelves(singular="étagère")], "singular is made of letters"),
+        (lambda: [shelves(singular="étagère")], "singular may contain only letters"),
     ],
 )  # fmt: skip
 def test_resources_in_each_others_way_are_refused(declare: Any, told: str) -> None:

@@ -16,7 +16,7 @@ from service.config import Settings
 from service.database import Database, DatabaseUnavailableError
 from service.database.errors import OutOfResourcesError
 from service.resources.engine import Engine, Services
-from service.resources.imports.run import Importer
+from service.resources.imports.importer import Importer
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
 from tests.conftest import DatabaseFactory

@@ -16,7 +16,7 @@ from service.models.idempotency import IdempotencyRecord
 from service.models.indexes import sort_index, unique_index
 from service.resources.declaration import RESERVED, Change, Hooks, RestResource
 from service.resources.engine import Engine
-from service.resources.imports.run import Importer
+from service.resources.imports.importer import Importer
 from service.resources.lists.sorting import SortKey
 from service.resources.lists.sql import Shape
 from tests.conftest import DatabaseFactory

@@ -27,7 +27,7 @@ from service.models.indexes import search_index, sort_index, unique_index
 from service.models.table import Table
 from service.resources.declaration import DeclarationError, RestResource
 from service.resources.engine import Engine, Services
-from service.resources.imports.run import Importer
+from service.resources.imports.importer import Importer
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
 from tests.engine.api import BASE, Api, Json, problem, running

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from service.config import PerformanceSettings
 from service.resources.engine import Engine, Services
-from service.resources.imports.run import Importer
+from service.resources.imports.importer import Importer
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
 from tests.engine.api import BASE, Api, Json

@@ -10,7 +10,7 @@ import structlog
 from service.http.problems.http_exceptions import raised_as_problem
 from service.observability.metrics import hook_failures
 from service.resources.declaration import Change, Hooks, RestResource
-from service.resources.hook_values import HookValues
+from service.resources.hooks.values import HookValues
 from service.resources.schemas.items import Schemas
 
 log = structlog.get_logger(__name__)

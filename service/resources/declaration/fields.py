@@ -1,0 +1,126 @@
+"""The fields of a declaration, and what follows from them and the model."""
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import sqlalchemy as sa
+from fastapi import APIRouter
+
+from service.models.base import SYSTEM_FIELDS, Resource
+from service.resources.columns.fields import checked_kind, is_generated
+from service.resources.columns.kind import ColumnError, Kind
+from service.resources.declaration.error import DeclarationError
+from service.resources.declaration.hooks import Hooks
+from service.resources.names import operation_id, with_article
+
+D = TypeVar("D", bound="Declaration")
+
+RESERVED = frozenset({"limit", "cursor", "sort", "count", "q", "as_of"})
+"""Query parameters of lists and reads, which no filter can be called."""
+OPERATIONS = frozenset(
+    {"list", "create", "read", "replace", "patch", "delete", "restore", "history", "bulk", "export"}
+)
+MAX_SORT_FIELDS = 3
+BULK_KINDS = ("create", "patch", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Scopes:
+    """The scopes required to read and to change items."""
+
+    read: str
+    write: str
+
+
+@dataclass(frozen=True, eq=False)
+class Declaration:
+    """The fields of `RestResource`, and what follows from them."""
+
+    model: type[Resource]
+    path: str
+    scopes: Scopes
+    filterable: tuple[str, ...] = ()
+    sortable: tuple[str, ...] = ("created_at",)
+    default_sort: str = "-created_at"
+    searchable: tuple[str, ...] = ()
+    immutable: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    without: frozenset[str] = frozenset()
+    hooks: Hooks | None = None
+    extra: APIRouter | None = None
+    name: str = ""
+    singular: str = ""
+
+    @cached_property
+    def a_singular(self) -> str:
+        """One item, with its article: "an order item"."""
+        return with_article(self.singular)
+
+    @cached_property
+    def plural(self) -> str:
+        """Several items: the words of the path."""
+        return self.path.replace("-", " ")
+
+    @property
+    def tag(self) -> dict[str, str]:
+        """The tag in OpenAPI, described by the first line of the model's docstring."""
+        own = inspect.cleandoc(self.model.__dict__.get("__doc__") or "").partition("\n")[0]
+        return {"name": self.path, "description": own or f"{self.plural.capitalize()}."}
+
+    def operation_id(self, operation: str) -> str:
+        """Return the id of a generated operation in OpenAPI."""
+        return operation_id(operation, path=self.path, singular=self.singular)
+
+    @cached_property
+    def table(self) -> sa.Table:
+        table: sa.Table = self.model.__table__  # type: ignore[attr-defined]
+        return table
+
+    @cached_property
+    def kinds(self) -> Mapping[str, Kind]:
+        """Return the kind of each column by name. Raises `DeclarationError` for an unsupported column."""
+        found = {}
+        for name, info in self.model.model_fields.items():
+            try:
+                found[name] = checked_kind(info, self.table.c[name])
+            except ColumnError as error:
+                raise DeclarationError(f"{self.path}: {name} {error}") from None
+        return found
+
+    @cached_property
+    def own_fields(self) -> tuple[str, ...]:
+        """The fields that clients write, in the model's order, without those that the database generates."""
+        return tuple(name for name in self._fields if name not in self.generated_fields)
+
+    @cached_property
+    def generated_fields(self) -> tuple[str, ...]:
+        """Fields that only the database sets: computed columns and identities."""
+        return tuple(name for name in self._fields if is_generated(self.table.c[name]))
+
+    @cached_property
+    def _fields(self) -> tuple[str, ...]:
+        return tuple(name for name in self.model.model_fields if name not in SYSTEM_FIELDS)
+
+    @cached_property
+    def shown_own_fields(self) -> tuple[str, ...]:
+        """The shown fields that history compares: without id, timestamps, principals and version."""
+        return tuple(name for name in self._fields if name not in self.hidden)
+
+    @cached_property
+    def shown_fields(self) -> tuple[str, ...]:
+        """The fields of the representation: id, own fields, timestamps, principals and version."""
+        system = ("created_at", "updated_at", "created_by", "updated_by", "version")
+        names = ("id", *self._fields, *system)
+        return tuple(name for name in names if name not in self.hidden)
+
+    def parents(self, others: Iterable[D]) -> list[tuple[D, str]]:
+        """Return the resources that filterable foreign keys of this one refer to, each with the field."""
+        return [
+            (other, key.parent.name)
+            for other in others
+            for key in self.table.foreign_keys
+            if key.column.table is other.table and key.parent.name in self.filterable
+        ]

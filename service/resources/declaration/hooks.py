@@ -1,0 +1,46 @@
+"""Hooks: the team's code around changes."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from service.security.principals import Principal
+
+
+@dataclass(slots=True)
+class Change:
+    """A change, as hooks see it. `operation` is "create", "update" or "delete".
+
+    `values` holds the fields that the client set, as Python values; hooks before the statement may change them.
+    `connection` is in the transaction of the change.
+    """
+
+    operation: str
+    id: UUID
+    principal: Principal
+    values: dict[str, Any]
+    connection: asyncpg.Connection
+
+
+class Hooks:
+    """Override what you need. A resource without hooks needs no transaction around its statements.
+
+    A hook may raise a problem; before the commit this undoes the change.
+    """
+
+    async def before_create(self, change: Change) -> None:
+        """Run in the transaction, before the row is inserted."""
+
+    async def before_update(self, change: Change) -> None:
+        """Run in the transaction, before a patch, a replacement or a restore."""
+
+    async def before_delete(self, change: Change) -> None:
+        """Run in the transaction, before the row is marked as deleted."""
+
+    async def before_commit(self, change: Change) -> None:
+        """Run in the transaction, after the change."""
+
+    async def after_commit(self, change: Change) -> None:
+        """Run after the commit. `change.connection` must not be used: its transaction has ended."""

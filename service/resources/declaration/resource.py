@@ -1,0 +1,36 @@
+"""The declaration of a resource."""
+
+from dataclasses import dataclass
+
+from service.resources.declaration.checks import (
+    check_columns,
+    check_names,
+    check_roles,
+    check_table,
+    check_words,
+)
+from service.resources.declaration.fields import Declaration
+from service.resources.names import words
+
+
+@dataclass(frozen=True, eq=False)
+class RestResource(Declaration):
+    """One table as a REST resource under `/api/v1/<path>`. Raises `DeclarationError` if it contradicts its model.
+
+    `filterable` and `sortable` name the fields that lists can use; `default_sort` is the sort of lists whose client
+    names none. `searchable` names the columns of the model's search index. `immutable` fields can be set only at
+    creation; `hidden` fields never leave the service. `without` leaves operations out; `extra` adds routes under the
+    resource's path. `name` is the prefix of the schemas' names: by default the model's name, so resources that share a
+    model need their own. `singular` is one item in sentences and operation ids, by default the words of `name`.
+    """
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.model.__name__)
+        if not self.singular:
+            object.__setattr__(self, "singular", words(self.name))
+        check_table(self)
+        check_words(self)
+        check_names(self)
+        check_columns(self)
+        check_roles(self)

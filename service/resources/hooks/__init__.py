@@ -1,0 +1,1 @@
+"""Runs the hooks of a resource."""

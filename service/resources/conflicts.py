@@ -29,40 +29,40 @@ def refuse_conflicts(app: FastAPI, engines: Sequence[Engine], taken: Mapping[str
     for resource in resources:
         if resource.path in taken:
             raise DeclarationError(
-                f'{resource.path}: the service has routes of its own under this name ("{taken[resource.path]}"); '
+                f'{resource.path}: the service has routes of its own under this path ("{taken[resource.path]}"); '
                 "choose another path"
             )
-    _refuse_twin_paths(resources)
-    _refuse_twin_schemas(app, engines)
-    _refuse_twin_singulars(resources)
-    _refuse_twin_routes(app)
-    _refuse_odd_ids(app)
+    _refuse_duplicate_paths(resources)
+    _refuse_duplicate_schemas(app, engines)
+    _refuse_duplicate_singulars(resources)
+    _refuse_duplicate_routes(app)
+    _check_operation_ids(app)
 
 
-def _refuse_twin_paths(resources: Sequence[RestResource]) -> None:
+def _refuse_duplicate_paths(resources: Sequence[RestResource]) -> None:
     seen: set[str] = set()
     lists = [f"{p.path}/{{id}}/{r.path}" for r in resources for p, _ in r.parents(tuple(resources))]
     for path in (*(resource.path for resource in resources), *lists):
         if path in seen:
             raise DeclarationError(
-                f"{path} is declared twice; of two fields that refer to one resource, only one can be filterable"
+                f"{path} is declared twice; of fields that refer to one resource, only one can be filterable"
             )
         seen.add(path)
 
 
-def _refuse_twin_schemas(app: FastAPI, engines: Sequence[Engine]) -> None:
-    """Refuse two models with the same name: FastAPI would mangle both names."""
+def _refuse_duplicate_schemas(app: FastAPI, engines: Sequence[Engine]) -> None:
+    """Refuse two models with the same name: FastAPI would rename both."""
     found: dict[str, tuple[object, str]] = {}
     roots = [(Problem, "the service"), *_models_of_routes(app)]
     roots += [(root, engine.resource.path) for engine in engines for root in engine.schemas.roots]
-    for name, identity, place in (
-        (name, identity, place) for root, place in roots for name, identity in _within(root, set())
+    for name, identity, owner in (
+        (name, identity, owner) for root, owner in roots for name, identity in _within(root, set())
     ):
-        other, first = found.setdefault(name, (identity, place))
+        other, first = found.setdefault(name, (identity, owner))
         if other is not identity:
             raise DeclarationError(
-                f"{place}: {first} has a schema {name} too; give one of the two another name= in its "
-                "declaration, or rename the class"
+                f"{owner}: {first} has a schema {name} too; give one of them another name= in its declaration, "
+                "or rename the class"
             )
 
 
@@ -89,19 +89,19 @@ def _models_of_routes(app: FastAPI) -> Iterator[tuple[Any, str]]:
             yield body.get("title"), name
 
 
-def _refuse_twin_singulars(resources: Sequence[RestResource]) -> None:
+def _refuse_duplicate_singulars(resources: Sequence[RestResource]) -> None:
     singulars: dict[str, RestResource] = {}
     for resource in resources:
         other = singulars.setdefault(snake(resource.singular), resource)
         if other is not resource:
             raise DeclarationError(
-                f"{resource.path}: {other.path} calls one of its items {other.singular} too, so that operations "
-                "would have the same id; give one of the two another singular="
+                f"{resource.path}: {other.path} calls one of its items {other.singular} too, so operations would have "
+                "the same id; give one of them another singular="
             )
 
 
-def _refuse_twin_routes(app: FastAPI) -> None:
-    """Refuse two routes with the same method and path: the second is never called. Parameter names do not count."""
+def _refuse_duplicate_routes(app: FastAPI) -> None:
+    """Refuse two routes with the same method and path, whatever their parameters are called: only the first is used."""
     found: dict[tuple[str, str], tuple[int, str]] = {}
     for number, context in enumerate(iter_route_contexts(app.routes)):
         path, name = getattr(context, "path_format", None), str(getattr(context, "name", ""))
@@ -110,13 +110,13 @@ def _refuse_twin_routes(app: FastAPI) -> None:
             _, first = found.setdefault(key, (number, name))
             if found[key][0] != number:
                 raise DeclarationError(
-                    f"{method} {path} has two routes, {first} and {name}: drop one of them, or leave the generated "
-                    "one out by without="
+                    f"{method} {path} has two routes, {first} and {name}; remove one of them, or leave out the "
+                    "generated one with without="
                 )
 
 
-def _refuse_odd_ids(app: FastAPI) -> None:
-    """Check explicit operation ids: generators turn them into function names."""
+def _check_operation_ids(app: FastAPI) -> None:
+    """Check explicit operation ids. Client generators turn them into function names."""
     found: dict[str, str] = {}
     for context in iter_route_contexts(app.routes):
         operation, name = getattr(context, "operation_id", None), str(getattr(context, "name", ""))
@@ -124,10 +124,10 @@ def _refuse_odd_ids(app: FastAPI) -> None:
             continue
         if not _OPERATION_ID.match(operation):
             raise DeclarationError(
-                f"{name}: its operation_id {operation!r} is made of letters, digits and underscores, as in cancel_order"
+                f"{name}: operation_id {operation!r} may contain only letters, digits, underscores, as in cancel_order"
             )
         if operation in found:
             raise DeclarationError(
-                f"{name}: {found[operation]} has the operation_id {operation} too; leave one of them out"
+                f"{name}: {found[operation]} has the operation_id {operation} too; change one of them"
             )
         found[operation] = name

@@ -12,7 +12,7 @@ from service.resources.schemas.links import links_of_item
 
 
 def _always(description: str, pattern: str) -> dict[str, Any]:
-    """A header that every answer of this status has."""
+    """Describe a header that every answer with this status has."""
     return {"description": description, "required": True, "schema": {"type": "string", "pattern": pattern}}
 
 
@@ -60,7 +60,7 @@ def created_response(engine: Engine) -> dict[int | str, dict[str, Any]]:
 
 
 def tags_header(name: str, *, required: bool) -> dict[str, Any]:
-    """A conditional header."""
+    """Describe a conditional header."""
     return {
         "name": name,
         "in": "header",
@@ -71,7 +71,7 @@ def tags_header(name: str, *, required: bool) -> dict[str, Any]:
 
 
 def query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
-    """A query parameter; a list is repeated."""
+    """Describe a query parameter. A list is a repeated parameter."""
     parameter = {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
     return {**parameter, "style": "form", "explode": True} if schema.get("type") == "array" else parameter
 
@@ -81,7 +81,7 @@ def limit_parameter(most: int) -> dict[str, Any]:
 
 
 def list_parameters(engine: Engine, *, paged: bool = True) -> list[dict[str, Any]]:
-    """The parameters of a list; without those of pages for an export."""
+    """Describe the parameters of a list, or of an export, which has no pages."""
     resource = engine.resource
     parameters = [
         query(

@@ -24,8 +24,8 @@ class DomainError(Exception):
 class Example:
     """A request that `slipway dev` prints as a curl command.
 
-    `path` is relative to `/api/v1/` and may have a query. `body` is the JSON to POST, written for the inside of single
-    quotes in a shell, so `'$RANDOM'` gives each run another value; without a body the request is a GET.
+    `path` is relative to `/api/v1/` and may have a query. With a `body` the request is a POST, otherwise a GET. The
+    body stands in single quotes in a shell, so `'$RANDOM'` in it gives each run another value.
     """
 
     path: str
@@ -74,7 +74,7 @@ class Domain:
     def __post_init__(self) -> None:
         if not NAME.match(self.name):
             raise DomainError(
-                f"{self.name!r}: a domain's name has small letters, digits and single underscores"
+                f"{self.name!r}: a domain's name may contain only lowercase letters, digits and single underscores"
             )
         if self.settings is not None and (name := self._without_default(self.settings)):
             raise DomainError(f"{self.name}: the setting {name} needs a default")
@@ -88,7 +88,7 @@ def resources_of(domains: Sequence[Domain]) -> tuple[RestResource, ...]:
     """Return the resources of all domains. Raises `DomainError` if two domains have the same name."""
     names = [domain.name for domain in domains]
     if twins := sorted({name for name in names if names.count(name) > 1}):
-        raise DomainError(f"{twins[0]}: two domains have this name")
+        raise DomainError(f"{twins[0]}: two domains have this name; rename one of them")
     return tuple(chain.from_iterable(domain.resources for domain in domains))
 
 

@@ -1,4 +1,4 @@
-"""Names of a resource in English sentences, and in the operation ids that clients are generated from."""
+"""The names of a resource in English sentences and in operation ids."""
 
 import re
 
@@ -22,7 +22,7 @@ _IDS = {
 
 
 def words(class_name: str) -> str:
-    """The words of a class name: "order item" for `OrderItem`, "http route" for `HTTPRoute`."""
+    """Return the words of a class name: "order item" for `OrderItem`, "http route" for `HTTPRoute`."""
     return " ".join(part.lower() for part in _BOUNDARY.split(class_name) if part)
 
 
@@ -32,15 +32,15 @@ def with_article(noun: str) -> str:
 
 
 def operation_id(operation: str, *, path: str, singular: str) -> str:
-    """The id of a generated operation: a verb, then the resource, in snake case."""
+    """Return the id of a generated operation: a verb, then the resource, in snake case."""
     return _IDS[operation].format(plural=snake(path), singular=snake(singular))
 
 
 def id_of_list_under(*, path: str, parent: str) -> str:
-    """The id of the list of a resource's items under one `parent`, named in the singular."""
+    """Return the id of the list of items under one `parent`, which is named in the singular."""
     return f"list_{snake(path)}_of_{snake(parent)}"
 
 
 def snake(text: str) -> str:
-    """Words in lower case with underscores: `order_item` for "order-item" or "Order item"."""
+    """Return the words in lower case with underscores: `order_item` for "order-item" or "Order item"."""
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")

@@ -1,7 +1,7 @@
-"""Routes of a resource: declared to FastAPI for the documentation, answered by the engine directly.
+"""The routes of a resource. FastAPI documents them; the engine handles their requests.
 
-FastAPI's own way through dependencies and response models costs more than the database does. The endpoint's
-signature tells OpenAPI the truth; `EngineRoute` answers from the engine's operation, under the same gate.
+FastAPI's dependencies and response models cost more time than the database does. So the endpoint's signature is only
+for OpenAPI, and `EngineRoute` calls the operation, behind the same gate.
 """
 
 import inspect
@@ -46,7 +46,7 @@ register_url_convertor("item", _ItemId())
 
 
 def routers_of(engines: Sequence[Engine], gate: Gate) -> list[APIRouter]:
-    """A router for each resource: its operations, its own extra routes, and its lists under their parents."""
+    """Return a router for each resource, with its operations, its extra routes, and its lists under their parents."""
     routers = []
     by_resource = {engine.resource: engine for engine in engines}
     for engine in engines:
@@ -89,10 +89,10 @@ def _answering(media_type: str) -> type[Response]:
 
 
 def _endpoint(scope: str, body: type[Any] | None) -> Callable[..., Any]:
-    """A function whose signature says what the operation takes; `EngineRoute` answers in its place."""
+    """Return a function whose signature describes the request. It is never called."""
 
     async def endpoint(**_: Any) -> None:
-        raise AssertionError("the route answers, not its endpoint")
+        raise AssertionError("EngineRoute handles the request")
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [inspect.Parameter("principal", keyword, annotation=Principal, default=require_scope(scope))]
@@ -117,7 +117,7 @@ async def _handle(engine: Engine, operation: Operation, gate: Gate, scope: str, 
 
 def _route_class(engine: Engine, operation: Operation, gate: Gate, scope: str) -> type[APIRoute]:
     class EngineRoute(APIRoute):
-        checks_requests = True  # by the engine's operations
+        checks_requests = True  # in the operations
 
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             return partial(_handle, engine, operation, gate, scope)

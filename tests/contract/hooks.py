@@ -19,7 +19,7 @@ RESTORED: set[str] = set()
 # A valid request may be refused for the state of the data, or a rule between values: the code, and what it says.
 REASONS = {
     "idempotency_key_reused": "Send a new key",
-    "invalid_cursor": "Use a cursor only with the filters and sort that it came from",
+    "invalid_cursor": "Send a cursor only with the filters and sort of the list that it came from",
     "invalid_json": r"64 bits|send it as text|same name twice|deeper than \d+ levels",
     "invalid_parameter": "is named twice",
     "precondition_failed": "",

@@ -121,7 +121,7 @@ def one_more(method: str, path: str, operation_id: str | None = None) -> APIRout
         (lambda: [shelves(name="Loan", extra=one_more("GET", "/loans"))], "lend has a schema LoanRead too"),
         (lambda: [shelves(extra=one_more("GET", "/{key}"))], "GET /api/v1/shelves/{id} has two routes"),
         (lambda: [shelves(extra=one_more("GET", "/{x}/history"))], "/history has two routes"),
-        (lambda: [shelves(extra=one_more("GET", "/x", "lend-it"))], "lend: its operation_id 'lend-it' is"),
+        (lambda: [shelves(extra=one_more("GET", "/x", "lend-it"))], "lend: operation_id 'lend-it' may contain"),
         (lambda: [shelves(extra=one_more("GET", "/x", "list_shelves"))], "has the operation_id list_shelves"),
         (lambda: [shelves(extra=one_more("POST", "/bulk"))], "POST /api/v1/shelves/bulk has two routes"),
         (lambda: [shelves(name="Shelf life")], "give a name="),

@@ -53,7 +53,11 @@ def jobs(*names: str) -> Callable[[Database, Settings], Sequence[Job]]:
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
-    "name": (lambda: Domain("Shop"), DomainError, "'Shop': a domain's name has small letters"),
+    "name": (
+        lambda: Domain("Shop"),
+        DomainError,
+        "'Shop': a domain's name may contain only lowercase letters",
+    ),
     "separator": (lambda: Domain("a__b"), DomainError, "single underscores"),
     "default": (
         lambda: Domain("shop", settings=Demanding),

@@ -50,7 +50,7 @@ def stocked(run: Run, tmp_path: Path) -> Run:
     """The command, on a database that has one shelf."""
     write(tmp_path / "shelves", {"id": SHELF, "slug": "lamps", "name": "Lamps"})
     done = run("import", "shelves", tmp_path / "shelves")
-    assert (done.exit_code, done.stdout) == (0, "1 added, 0 there already, 0 wrong\n"), done.stderr
+    assert (done.exit_code, done.stdout) == (0, "1 added, 0 already present, 0 invalid\n"), done.stderr
     return run
 
 
@@ -100,11 +100,14 @@ async def test_export_into_an_empty_database_is_the_same_shop(
             assert len(content.decode().splitlines()) == len(items)
             (tmp_path / path).write_bytes(content)
             done = await asyncio.to_thread(run, "import", path, tmp_path / path)
-            assert (done.exit_code, done.stdout) == (0, f"{len(items)} added, 0 there already, 0 wrong\n")
+            assert (done.exit_code, done.stdout) == (0, f"{len(items)} added, 0 already present, 0 invalid\n")
             assert f"line {len(items)}: {len(items)} added" in done.stderr
             assert (await _everything(target, path))[1] == items
             again = await asyncio.to_thread(run, "import", path, tmp_path / path)
-            assert (again.exit_code, again.stdout) == (0, f"0 added, {len(items)} there already, 0 wrong\n")
+            assert (again.exit_code, again.stdout) == (
+                0,
+                f"0 added, {len(items)} already present, 0 invalid\n",
+            )
         (newest,) = (await target.client.get(ARTICLES, params={"limit": "1"})).json()["items"]
         history = (await target.client.get(f"{ARTICLES}/{newest['id']}/history")).json()["items"]
         assert [(e["action"], e["actor"]) for e in history] == [("create", "cli:import")]
@@ -125,7 +128,7 @@ def test_wrong_lines_are_reported_and_can_be_mended(stocked: Run, tmp_path: Path
     ]
     file, report = write(tmp_path / "in", *lines), tmp_path / "report"
     done = stocked("import", "articles", file, "--errors", report)
-    assert (done.exit_code, done.stdout) == (1, "2 added, 0 there already, 7 wrong\n")
+    assert (done.exit_code, done.stdout) == (1, "2 added, 0 already present, 7 invalid\n")
     wrong = [json.loads(line) for line in report.read_text().splitlines()]
     assert {(entry["line"], entry["code"]) for entry in wrong} == {
         (2, "invalid_json"),
@@ -140,7 +143,7 @@ def test_wrong_lines_are_reported_and_can_be_mended(stocked: Run, tmp_path: Path
         entry["item"] = article()
     write(report, *wrong)
     mended = stocked("import", "articles", report)
-    assert (mended.exit_code, mended.stdout) == (0, "7 added, 0 there already, 0 wrong\n"), mended.stderr
+    assert (mended.exit_code, mended.stdout) == (0, "7 added, 0 already present, 0 invalid\n"), mended.stderr
 
 
 def test_report_never_overwrites_the_file_that_is_read(stocked: Run, tmp_path: Path) -> None:
@@ -158,26 +161,26 @@ def test_line_ends_empty_lines_and_long_lines(stocked: Run, tmp_path: Path) -> N
     report = tmp_path / "report"
     file = write(tmp_path / "in", *lines, end="\r\n")
     done = stocked("import", "articles", file, "--errors", report)
-    assert (done.exit_code, done.stdout) == (1, "3 added, 0 there already, 1 wrong\n"), done.stderr
+    assert (done.exit_code, done.stdout) == (1, "3 added, 0 already present, 1 invalid\n"), done.stderr
     (entry,) = [json.loads(line) for line in report.read_text().splitlines()]
     assert entry["line"] == 5
     assert "4 MiB" in entry["detail"]
     assert report.stat().st_size < 10_000
     last = write(tmp_path / "last", json.dumps(article()), end="")
-    assert stocked("import", "articles", last).stdout == "1 added, 0 there already, 0 wrong\n"
+    assert stocked("import", "articles", last).stdout == "1 added, 0 already present, 0 invalid\n"
 
 
 def test_from_line_skips_what_comes_before(stocked: Run, tmp_path: Path) -> None:
     file = write(tmp_path / "in", "wrong", article(), "", article())
     done = stocked("import", "articles", file, "--from-line", 3)
-    assert (done.exit_code, done.stdout) == (0, "1 added, 0 there already, 0 wrong\n")
-    assert stocked("import", "articles", file, "--from-line", 2).stdout.startswith("1 added, 1 there")
+    assert (done.exit_code, done.stdout) == (0, "1 added, 0 already present, 0 invalid\n")
+    assert stocked("import", "articles", file, "--from-line", 2).stdout.startswith("1 added, 1 already")
 
 
 def test_progress_is_told_by_batches(stocked: Run, tmp_path: Path) -> None:
     file = write(tmp_path / "in", *(article() for _ in range(1500)))
     done = stocked("import", "articles", file)
-    assert (done.exit_code, done.stdout) == (0, "1500 added, 0 there already, 0 wrong\n")
+    assert (done.exit_code, done.stdout) == (0, "1500 added, 0 already present, 0 invalid\n")
     assert "line 1000: 1000 added" in done.stderr
     assert "line 1500: 1500 added" in done.stderr
 
@@ -196,7 +199,7 @@ def test_standard_input_of_a_process(url: str, stocked: Run, tmp_path: Path) -> 
         )
         return done.returncode, done.stdout
 
-    assert piped("null") == (1, "0 added, 0 there already, 1 wrong\n")
+    assert piped("null") == (1, "0 added, 0 already present, 1 invalid\n")
 
 
 def test_exit_codes(run: Run, tmp_path: Path) -> None:
@@ -209,7 +212,7 @@ def test_exit_codes(run: Run, tmp_path: Path) -> None:
     assert gone.exit_code == 4
     assert "Traceback" not in gone.stderr
     empty = run("import", "articles", write(tmp_path / "empty"))
-    assert (empty.exit_code, empty.stdout) == (0, "0 added, 0 there already, 0 wrong\n")
+    assert (empty.exit_code, empty.stdout) == (0, "0 added, 0 already present, 0 invalid\n")
 
 
 def test_byte_order_mark_and_gzip_are_read(stocked: Run, tmp_path: Path) -> None:
@@ -217,10 +220,10 @@ def test_byte_order_mark_and_gzip_are_read(stocked: Run, tmp_path: Path) -> None
     marked, packed = tmp_path / "marked", tmp_path / "packed"
     marked.write_bytes(b"\xef\xbb\xbf" + plain)
     done = stocked("import", "articles", marked)
-    assert (done.exit_code, done.stdout) == (0, "2 added, 0 there already, 0 wrong\n")
+    assert (done.exit_code, done.stdout) == (0, "2 added, 0 already present, 0 invalid\n")
     packed.write_bytes(gzip.compress(marked.read_bytes()))
     done = stocked("import", "articles", packed)
-    assert (done.exit_code, done.stdout) == (0, "0 added, 2 there already, 0 wrong\n")
+    assert (done.exit_code, done.stdout) == (0, "0 added, 2 already present, 0 invalid\n")
     packed.write_bytes(packed.read_bytes()[:-20])
     assert "gzip data is damaged" in _refused(stocked, packed)
 

@@ -77,10 +77,10 @@ def _refused() -> Iterator[tuple[Any, Any, str]]:
     yield (
         datetime,
         pg.TIMESTAMP(timezone=True, precision=0),
-        "which rounds what is sent; leave the precision out",
+        "which rounds values; leave the precision out",
     )
     yield time, sa.Time(timezone=True), "is TIME WITH TIME ZONE"
-    yield time, pg.TIME(precision=3), "which rounds what is sent"
+    yield time, pg.TIME(precision=3), "which rounds values"
     yield timedelta, pg.INTERVAL(fields="YEAR TO MONTH"), "is an INTERVAL of some fields only"
     yield Decimal, sa.Numeric(10), "is NUMERIC(10), which rounds to whole numbers; name decimal_places"
     yield Decimal, sa.Numeric(2, 4), "name a scale from 0 to the precision"

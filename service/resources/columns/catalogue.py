@@ -49,7 +49,7 @@ def _unwrapped(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
     if isinstance(type_, sa.types.TypeDecorator) and not isinstance(type_, sa.Interval):
         if not isinstance(type_, AutoString | UTCDateTime):
             raise ColumnError(
-                f"has the custom type {type(type_).__name__}, whose conversions the engine would pass by; "
+                f"has the custom type {type(type_).__name__}, whose conversions the engine would bypass; "
                 f"convert in a hook, and store one of {ACCEPTED}"
             )
         return type_.impl_instance
@@ -83,7 +83,9 @@ def _time(type_: Any) -> Kind:
 
 def _interval(type_: Any) -> Kind:
     if getattr(type_, "fields", None) or not getattr(type_, "native", True):
-        raise ColumnError("is an INTERVAL of some fields only, which cuts values; use sa_type=Interval()")
+        raise ColumnError(
+            "is an INTERVAL of some fields only, which truncates values; use sa_type=Interval()"
+        )
     if getattr(type_, "second_precision", None) not in _MICROSECONDS:
         raise ColumnError("is an INTERVAL that rounds seconds; use sa_type=Interval()")
     return _unrounded(type_, scalars.INTERVAL)
@@ -91,7 +93,7 @@ def _interval(type_: Any) -> Kind:
 
 def _unrounded(type_: Any, kind: Kind) -> Kind:
     if getattr(type_, "precision", None) not in _MICROSECONDS:
-        raise ColumnError(f"is {_describe(type_)}, which rounds what is sent; leave the precision out")
+        raise ColumnError(f"is {_describe(type_)}, which rounds values; leave the precision out")
     return kind
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from sqlalchemy.dialects import postgresql as pg
 
 from service.resources.columns import json_text, text
-from service.resources.columns.kind import EQUALITY, ArrayKind, Kind, as_it_is
+from service.resources.columns.kind import EQUALITY, ArrayKind, Kind, unchanged
 from service.resources.columns.rules import MOST_DIGITS, DecimalRule
 from service.resources.columns.scalars import word
 
@@ -84,7 +84,7 @@ def array_of(element: Kind) -> Kind:
         lambda given: [element.parse(given)],
         element.schema,
         width=None,
-        member=as_it_is if element.member is as_it_is else partial(_members, element.sql, element.member),
+        member=unchanged if element.member is unchanged else partial(_members, element.sql, element.member),
         operators=("contains",),
         sortable=False,
         element=element,

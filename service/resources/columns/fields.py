@@ -32,7 +32,7 @@ def checked_kind(info: FieldInfo, column: sa.Column[Any]) -> Kind:
             f"is {_name(annotation)} in the model and {kind.name} in the table; make them agree"
         )
     if column.computed is not None and not column.computed.persisted:
-        raise ColumnError("is computed when it is read, so that history would lack it; use persisted=True")
+        raise ColumnError("is computed when it is read, so history would lack it; use persisted=True")
     return kind
 
 
@@ -99,7 +99,7 @@ def _name(annotation: Any) -> str:
 
 
 def input_type(info: FieldInfo, column: sa.Column[Any], kind: Kind) -> Any:
-    """The field's type for requests: its own rules, and the bounds of its column."""
+    """Return the field's type for requests, with its own rules and the bounds of its column."""
     annotation = info.annotation
     if kind.element is not None:
         inner, optional = without_none(annotation)

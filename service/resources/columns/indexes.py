@@ -26,7 +26,9 @@ def check_indexes(table: sa.Table, fields: Mapping[str, FieldInfo], kinds: Mappi
         total = _HEADER + sum(_aligned(width) for width in widths.values() if width is not None)
         if total > ENTRY:
             widest = max(widths, key=lambda field: widths[field] or 0)
-            raise ColumnError(f"{widest} makes entries of {name} up to {total} bytes long; {_advice(widths)}")
+            raise ColumnError(
+                f"{widest} makes index entries of {name} up to {total} bytes long; {_advice(widths)}"
+            )
 
 
 def check_search(searchable: tuple[str, ...], table: sa.Table, fields: Mapping[str, FieldInfo]) -> None:
@@ -36,7 +38,7 @@ def check_search(searchable: tuple[str, ...], table: sa.Table, fields: Mapping[s
         length = _length(fields[name], table.c[name])
         if length is None:
             raise ColumnError(
-                f"{name} is searchable without a max_length, and a search index has no room for all"
+                f"{name} is searchable without a max_length, but the size of a search index is limited"
             )
         total += length
     if total > SEARCHED:

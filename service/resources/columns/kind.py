@@ -18,7 +18,7 @@ class ColumnError(Exception):
     """A column that the engine cannot serve. The message names the column and the fix."""
 
 
-def as_it_is(value: Any) -> Any:
+def unchanged(value: Any) -> Any:
     return value
 
 
@@ -26,13 +26,13 @@ def as_it_is(value: Any) -> Any:
 class Kind:
     """A type of column.
 
-    `name` is PostgreSQL's, `annotations` are what a field of the model may be, and `sql` is the type that values are
-    compared in, unbounded so that nothing is rounded to fit. `text` writes a Python value as PostgreSQL reads it; a
-    `native` kind goes to the driver as it is, any other as text with a cast, since drivers treat some values
-    (infinity, the ends of the calendar, REAL) as something else. `member` makes the JSON of it, `parse` and `schema`
-    are for query parameters, `grammar`, `rules` and `before` are Pydantic's on the way in, the last
-    ones before the field's own, and `shown` is its type on the way out. `width` is
-    the most bytes that a value takes in an index, None where only the field can bound it.
+    `name` is PostgreSQL's; `annotations` are the types that a model's field can have. `sql` is the type in which values
+    are compared, unbounded so that nothing is rounded. `text` converts a Python value to PostgreSQL's input format.
+    Values of a `native` kind go to the driver unchanged; others go as text with a cast, because drivers change some
+    values (infinity, the ends of the calendar, REAL). `member` returns the SQL of the JSON member. `parse` and `schema`
+    are for query parameters; `grammar`, `rules` and `before` are Pydantic rules for input, and `before` runs before the
+    field's own rules; `shown` is the type in responses. `width` is the maximum size in an index in bytes, None if only
+    the field bounds it.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Kind:
     width: int | None
     text: Callable[[Any], str] = str
     native: bool = False
-    member: Callable[[sa.ColumnElement[Any]], sa.ColumnElement[Any]] = as_it_is
+    member: Callable[[sa.ColumnElement[Any]], sa.ColumnElement[Any]] = unchanged
     operators: tuple[str, ...] = ORDER
     sortable: bool = True
     grammar: Text | None = None
@@ -80,13 +80,13 @@ class Kind:
 
     @cached_property
     def is_json(self) -> bool:
-        """Whether it holds JSON documents, which a merge patch changes in place."""
+        """Whether values are JSON documents, into which a merge patch is merged."""
         return isinstance(self.sql, sa.JSON)
 
 
 @dataclass(frozen=True, eq=False)
 class ArrayKind(Kind):
-    """A one-dimensional array of another kind. It travels as an array of texts."""
+    """A one-dimensional array of another kind. The driver gets an array of text."""
 
     def wire(self, value: Any) -> Any:
         assert self.element is not None

@@ -18,13 +18,13 @@ holds only a few thousand."""
 
 
 def refusal(message: str) -> PydanticCustomError:
-    """An error whose message reaches the client as it is."""
+    """Return an error whose message reaches the client unchanged."""
     return PydanticCustomError("value", "{message}", {"message": message})
 
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """A value that is JSON text of a grammar: `parse` reads it or raises `ValueError`, `schema` describes it."""
+    """A value that is JSON text. `parse` reads it or raises `ValueError`; `schema` describes it."""
 
     parse: Callable[[str], Any]
     schema: Json
@@ -45,7 +45,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class DecimalRule:
-    """Accepts text of the plain form, or a number; `whole` and `places` are the digits around the point at most."""
+    """Accepts a number, or its plain text, with at most `whole` digits before the point and `places` after it."""
 
     whole: int
     places: int
@@ -104,7 +104,7 @@ def _is_digits(text: str) -> bool:
 
 def _exact(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and int(float(value)) != value:
-        raise refusal("must be a number that a double holds without loss")
+        raise refusal("must be a number that a double can represent exactly")
     return value
 
 

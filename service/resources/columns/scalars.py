@@ -30,13 +30,13 @@ _DURATION = {**_STRING, "pattern": text.DURATION_PATTERN}
 
 
 def _rfc3339(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """In UTC with six digits. Values that RFC 3339 cannot express, written by SQL, stay as PostgreSQL prints them."""
+    """Return the time in UTC with six digits. Values that RFC 3339 cannot express have PostgreSQL's own format."""
     shown = sa.func.to_char(sa.func.timezone(_UTC, column), _RFC3339)
     return sa.case((sa.and_(column >= _FIRST, column < _BEYOND), shown), else_=sa.cast(column, sa.Text))
 
 
 def _seconds(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """An ISO 8601 duration in seconds, as long as PostgreSQL compares it: a month has 30 days."""
+    """Return an ISO 8601 duration in seconds. A month has 30 days, as in PostgreSQL's comparisons."""
     length = sa.extract("epoch", column) - sa.literal_column(str(_YEAR_EXCESS)) * sa.extract("year", column)
     size = sa.cast(sa.func.trim_scale(sa.func.abs(length)), sa.Text)
     sign = sa.case(

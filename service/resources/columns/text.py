@@ -10,7 +10,7 @@ from service.http.content.integers import INT32
 SMALLEST_REAL = 1e-45  # how PostgreSQL prints the smallest REAL that is not 0
 LARGEST_REAL = 3.4028235e38
 LONGEST_DURATION = timedelta(days=3_652_500)
-"""Ten thousand years, which PostgreSQL's interval stores to the microsecond."""
+"""Ten thousand years, which an interval stores with microsecond precision."""
 
 # Refuses values that PostgreSQL can store but Python cannot represent, and times outside the years 1 to 9999.
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})\Z")
@@ -108,7 +108,7 @@ def real(text: str) -> float:
 def in_real(value: float) -> float:
     """Return the value if its size fits REAL."""
     if value and not SMALLEST_REAL <= abs(value) <= LARGEST_REAL:
-        raise ValueError(f"must be 0, or from {SMALLEST_REAL} to {LARGEST_REAL} in size")
+        raise ValueError(f"must be 0, or have a size from {SMALLEST_REAL} to {LARGEST_REAL}")
     return value
 
 

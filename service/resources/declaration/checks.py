@@ -92,14 +92,19 @@ def check_columns(resource: Declaration) -> None:
 
 
 def check_roles(resource: Declaration) -> None:
+    for role in ("filterable", "searchable", "sortable"):
+        for name in getattr(resource, role):
+            if name in resource.hidden:
+                raise _error(resource, f"{name} is hidden, so it cannot be {role}")
     for name in resource.filterable:
-        if name in resource.hidden:
-            raise _error(resource, f"{name} is hidden, so it cannot be filterable")
         if name in RESERVED:
             raise _error(resource, f"{name} is a parameter of every list, so it cannot be filterable")
+    _check_search(resource)
+    _check_sort(resource)
+
+
+def _check_search(resource: Declaration) -> None:
     for name in resource.searchable:
-        if name in resource.hidden:
-            raise _error(resource, f"{name} is hidden, so it cannot be searchable")
         if resource.table.c[name].nullable:
             raise _error(
                 resource, f"{name} is nullable, so it cannot be searchable; give it a default instead"
@@ -109,11 +114,12 @@ def check_roles(resource: Declaration) -> None:
         raise _error(
             resource, f"to search, {resource.model.__name__} needs search_index({columns}) and its migration"
         )
+
+
+def _check_sort(resource: Declaration) -> None:
     for name in dict.fromkeys((*resource.sortable, *_default_sort(resource))):
         if name not in resource.sortable:
             raise _error(resource, f"default_sort names {name}, which must be sortable")
-        if name in resource.hidden:
-            raise _error(resource, f"{name} is hidden, so it cannot be sortable")
         if not _has_sort_index(resource, name):
             raise _error(
                 resource,

@@ -1,4 +1,4 @@
-"""Import of newline-delimited JSON: in batches, each line judged for itself, what is wrong reported to be mended."""
+"""Imports newline-delimited JSON in batches. Lines that cannot be imported go to a report, to be fixed and retried."""
 
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
@@ -33,19 +33,13 @@ from service.security.principals import Principal
 
 BATCH = 1000
 LONGEST_LINE = 4 * 2**20  # bytes
-REPORTED = {
-    "line",
-    "code",
-    "detail",
-    "errors",
-    "item",
-}  # the exact members of a line in an error report
-LONGEST_SAMPLE = 2000  # bytes of a line that is no JSON, in the report
+REPORTED = {"line", "code", "detail", "errors", "item"}  # the members of a line in a report
+LONGEST_SAMPLE = 2000  # bytes of a line that is not JSON, in the report
 
 
 @dataclass(slots=True)
 class Tally:
-    """How far an import is. `line` is the last line that was read."""
+    """The progress of an import. `line` is the last line read."""
 
     line: int = 0
     added: int = 0
@@ -53,7 +47,7 @@ class Tally:
     wrong: int = 0
 
     def __str__(self) -> str:
-        return f"{self.added} added, {self.known} there already, {self.wrong} wrong"
+        return f"{self.added} added, {self.known} already present, {self.wrong} invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,7 @@ class _Line:
 
 
 class Importer:
-    """Adds the items of a file to a resource. Each batch is a transaction; a repeated import adds nothing twice."""
+    """Adds the items of a file to a resource, a transaction for each batch. Items whose id exists are skipped."""
 
     def __init__(
         self,
@@ -84,21 +78,21 @@ class Importer:
         )
 
     async def run(self, source: BinaryIO, *, from_line: int = 1) -> Tally:
-        """Import every line from `from_line` on. What was added stays, also when this raises.
+        """Import the lines from `from_line` on. Committed batches stay if this raises.
 
-        Raises `DatabaseUnavailableError`, the `Problem` of a batch that timed out behind others, or `ImportFormatError`
-        for a file in another format.
+        Raises `DatabaseUnavailableError`, the `Problem` of a batch that timed out, or `ImportFormatError` for a file in
+        another format.
         """
         numbered = _lines(open_lines(source), from_line)
         while batch := list(islice(numbered, BATCH)):
             with acting_as(self._actor):
-                await self._batch(list(self._judged(batch)))
+                await self._batch(list(self._valid(batch)))
             self.tally.line = batch[-1][0]
             if self._progress is not None:
                 self._progress(self.tally)
         return self.tally
 
-    def _judged(self, batch: Iterable[tuple[int, bytes]]) -> Iterator[_Line]:
+    def _valid(self, batch: Iterable[tuple[int, bytes]]) -> Iterator[_Line]:
         seen: set[UUID] = set()
         for number, raw in batch:
             if not raw.strip():
@@ -123,7 +117,7 @@ class Importer:
             item_id = uuid7() if given is None else uuid(str(given))
         except ValueError as error:
             raise problems.ValidationFailed(errors=[FieldError(str(error), pointer="/id")]) from None
-        # An export has these too; the database sets them again.
+        # Exports contain these too; the database sets them itself.
         skipped = {*SYSTEM_FIELDS, *self._engine.resource.generated_fields}
         own = {name: value for name, value in item.items() if name not in skipped}
         try:
@@ -185,7 +179,7 @@ def _lines(source: BinaryIO, from_line: int) -> Iterator[tuple[int, bytes]]:
         number += 1
         tail = raw
         while tail and not tail.endswith(b"\n"):
-            tail = _readline(source)  # the rest of a line that is too long
+            tail = _readline(source)  # skip the rest of a line that is too long
         if number >= from_line:
             yield number, raw.rstrip(b"\r\n")
 
@@ -198,7 +192,7 @@ def _readline(source: BinaryIO) -> bytes:
 
 
 def _item(document: Any) -> dict[str, Any]:
-    """The item of a line: the line itself, or the `item` of a line out of an error report."""
+    """Return the item of a line: the line itself, or the `item` of a line in a report."""
     if isinstance(document, dict) and document.keys() == REPORTED:
         document = document["item"]
     if not isinstance(document, dict):

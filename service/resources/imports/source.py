@@ -1,4 +1,4 @@
-"""Opens a file to import, or says what kind of file it is instead."""
+"""Opens a file to import, and recognises files in other formats."""
 
 import gzip
 import io
@@ -6,7 +6,7 @@ import zlib
 from typing import Any, BinaryIO
 
 BUFFER = 65_536  # bytes
-LOOK = 4096  # bytes at the beginning that are checked
+CHECKED = 4096  # bytes at the beginning of the file
 EXPECTED = "expected one JSON object a line, in UTF-8, plain or gzip"
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
@@ -35,10 +35,10 @@ class ImportFormatError(Exception):
 def open_lines(source: BinaryIO) -> BinaryIO:
     """Return the file without byte order mark and compression. Raises `ImportFormatError`."""
     lines = _buffered(source)
-    if lines.peek(LOOK).startswith(_GZIP):
+    if lines.peek(CHECKED).startswith(_GZIP):
         lines = _buffered(gzip.GzipFile(fileobj=lines))
     try:
-        head = lines.peek(LOOK)[:LOOK]
+        head = lines.peek(CHECKED)[:CHECKED]
     except DAMAGED:
         raise ImportFormatError(f"the gzip data is damaged; {EXPECTED}") from None
     if head.startswith(_BOM):
@@ -62,11 +62,11 @@ def _other_kind(head: bytes) -> str | None:
         return "UTF-16 or UTF-32"
     text = head.lstrip()
     if text.startswith(b"["):
-        return "a JSON array (jq -c '.[]' makes lines of it)"
+        return "a JSON array (jq -c '.[]' converts it to lines)"
     if text.startswith(b"<"):
         return "XML or HTML"
     first, _, rest = text.partition(b"\n")
     if first.startswith(b"{"):
         several = rest and first.rstrip() == b"{"
-        return "JSON over several lines (jq -c . makes one line of it)" if several else None
+        return "JSON over several lines (jq -c . converts it to one line)" if several else None
     return "CSV" if b"{" not in text and any(mark in first for mark in (b",", b";", b"\t")) else None

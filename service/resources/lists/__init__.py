@@ -1,1 +1,1 @@
-"""Lists: filters, sorting, cursors, and the page that they make."""
+"""Lists: filters, sorting, cursors and pages."""

@@ -1,4 +1,4 @@
-"""Page cursors: opaque, signed, and bound to the list that they were made for."""
+"""Page cursors: opaque, signed, and bound to one list."""
 
 import base64
 import binascii
@@ -13,14 +13,14 @@ import orjson
 from service import clock
 from service.http.problems import FieldError, InvalidCursor
 
-KEY_SECONDS = 1.0  # between two looks at the keys
+KEY_SECONDS = 1.0  # between two reads of the keys
 _TAG = 12  # bytes of the signature
 _MOST_KEYS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The sort values of the row where a page ended, as in its JSON, and which way to go from there."""
+    """The sort values of the last row of a page, as in its JSON, and the direction to continue in."""
 
     values: tuple[Any, ...]
     backward: bool = False
@@ -48,7 +48,7 @@ class CursorCodec:
         return self._keys
 
     def write(self, cursor: Cursor, *, bound_to: str) -> str:
-        """The text of a cursor for the list `bound_to`: the resource, its filters and its sort."""
+        """Return the text of a cursor for the list that `bound_to` identifies."""
         payload = orjson.dumps([cursor.backward, *cursor.values])
         return (
             base64.urlsafe_b64encode(_tag(self._accepted()[0], payload, bound_to) + payload)
@@ -57,7 +57,7 @@ class CursorCodec:
         )
 
     def read(self, text: str, *, bound_to: str) -> Cursor:
-        """The cursor in `text`. Raises `InvalidCursor` for one that was changed, or made for another list."""
+        """Return the cursor in `text`. Raises `InvalidCursor` if it was altered or belongs to another list."""
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
@@ -79,8 +79,5 @@ def _tag(key: bytes, payload: bytes, bound_to: str) -> bytes:
 
 
 def _invalid() -> InvalidCursor:
-    return InvalidCursor(
-        errors=[
-            FieldError("Use a cursor only with the filters and sort that it came from.", parameter="cursor")
-        ]
-    )
+    message = "Send a cursor only with the filters and sort of the list that it came from."
+    return InvalidCursor(errors=[FieldError(message, parameter="cursor")])

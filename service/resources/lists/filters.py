@@ -1,4 +1,4 @@
-"""Filters of lists: which a resource offers, what a request asks for, and their SQL."""
+"""Filters of lists: which ones a resource has, their values in requests, and their SQL."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ _MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter: the parameter `name` compares `column`, of a `kind`, by `operator`."""
+    """The parameter `name`, which compares `column` with a value by `operator`."""
 
     name: str
     column: sa.Column[Any]
@@ -83,7 +83,7 @@ class Filter:
         return f"{_literal(value)}%" if self.operator == "startswith" else value
 
     def condition(self) -> sa.ColumnElement[bool]:
-        """The SQL, with a parameter of the filter's own name."""
+        """Return the SQL, with a parameter named after the filter."""
         name = f"f_{self.name}"
         if self.operator == "isnull":
             given: sa.ColumnElement[Any] = parameter(name, sa.Boolean())
@@ -93,7 +93,7 @@ class Filter:
 
 
 def _literal(text: str) -> str:
-    """The text as a part of a LIKE pattern that means itself."""
+    """Return the text escaped for a LIKE pattern."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
@@ -137,14 +137,14 @@ def filters_of(resource: RestResource) -> dict[str, Filter]:
             if key in found:
                 other = found[key].column.name
                 raise DeclarationError(
-                    f"{resource.path}: {key} would filter by {name} and by {other}; drop one"
+                    f"{resource.path}: {key} would filter by {name} and by {other}; remove one of them from filterable"
                 )
             found[key] = Filter(key, column, kind, operator)
     return found
 
 
 def parse_filters(offered: Mapping[str, Filter], query: Query) -> dict[str, Any]:
-    """Typed values by parameter. Raises `InvalidParameter` naming each that is wrong."""
+    """Return driver values by parameter. Raises `InvalidParameter`, naming each wrong parameter."""
     values: dict[str, Any] = {}
     errors = []
     for name, given in {**query.single, **query.lists}.items():

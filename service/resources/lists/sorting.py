@@ -27,17 +27,17 @@ class SortKey:
 def parse_sort(resource: RestResource, parts: Sequence[str]) -> tuple[SortKey, ...]:
     """Return the keys of, for example, `-price` and `name`, with the id as tie-breaker. Raises `InvalidParameter`."""
     if len(parts) > MAX_SORT_FIELDS:
-        raise _wrong(f"At most {MAX_SORT_FIELDS} fields.")
+        raise _wrong(f"The value must name at most {MAX_SORT_FIELDS} fields.")
     keys: list[SortKey] = []
     for part in parts:
         field = part.removeprefix("-")
         if field not in resource.sortable:
             choices = ", ".join(resource.sortable)
-            raise _wrong(f"`{field[:100]}` is none of the fields to sort by: {choices}.")
+            raise _wrong(f"`{field[:100]}` is not sortable; sortable fields are {choices}.")
         if any(key.field == field for key in keys):
             raise _wrong(f"`{field}` is named twice.")
         keys.append(SortKey(field, part.startswith("-")))
-    # The last direction, so that one index serves the list forwards and backwards.
+    # The direction of the last field, so that one index serves the list in both directions.
     return (*keys, SortKey("id", keys[-1].descending))
 
 
@@ -53,30 +53,30 @@ class Keyset:
         self._parts: dict[tuple[str, ...], Fragment] = {}
 
     def order_by(self, keys: Sequence[SortKey]) -> Fragment:
-        """PostgreSQL's own defaults, NULLS LAST ascending and NULLS FIRST descending, so plain indexes fit."""
+        """Return the order. NULLS LAST ascending and NULLS FIRST descending are the defaults, which plain indexes have."""
         parts: list[Fragment | str] = []
         for key in keys:
             parts += [", " if parts else "", self._part(_order, key.field, descending=key.descending)]
         return concatenate(*parts)
 
     def after(self, keys: Sequence[SortKey], nulls: frozenset[str], *, filtered: bool) -> Fragment:
-        """The rows that come after the cursor's row, whose values are the parameters `k_<field>`.
+        """Return the condition for rows after the cursor's row, whose values are the parameters `k_<field>`.
 
-        `nulls` names the fields that are NULL in the cursor's row, `filtered` says that a filter bounds the first field
-        too. Where all directions agree and nothing can be NULL this is one row comparison, which an index answers;
-        otherwise a ladder of conditions, one for each prefix.
+        `nulls` names the fields that are NULL in the cursor's row; `filtered` means that a filter bounds the first
+        field too. If all directions agree and no field is nullable, the condition is one row comparison, which an index
+        can answer; otherwise it is one condition for each prefix of the keys, joined with OR.
         """
         first, *_ = keys
         nullable = {key.field for key in keys if self._table.c[key.field].nullable}
         start = self._part(_at_or_beyond, first.field, descending=first.descending)
         if len({key.descending for key in keys}) == 1 and not nullable:
             beyond = self._row_comparison(keys)
-            # Given a filter's bound and a row comparison, an index scan may start at the filter's bound, far from the
-            # cursor.
+            # With a filter's bound and only a row comparison, an index scan may start at the filter's bound, far from
+            # the cursor.
             return every((start, beyond)) if filtered else beyond
-        rungs = either(self._rung(keys[: place + 1], nulls) for place in range(len(keys)))
+        prefixes = either(self._prefix(keys[: length + 1], nulls) for length in range(len(keys)))
         # The bound on the first field, repeated here, lets an index skip the rows before the cursor.
-        return rungs if first.field in nullable else every((start, rungs))
+        return prefixes if first.field in nullable else every((start, prefixes))
 
     def _row_comparison(self, keys: Sequence[SortKey]) -> Fragment:
         here: list[Fragment | str] = []
@@ -86,7 +86,7 @@ class Keyset:
             there += [", " if there else "(", self._part(_bound, key.field)]
         return concatenate(*here, ") < " if keys[0].descending else ") > ", *there, "))")
 
-    def _rung(self, keys: Sequence[SortKey], nulls: frozenset[str]) -> Fragment:
+    def _prefix(self, keys: Sequence[SortKey], nulls: frozenset[str]) -> Fragment:
         *before, last = keys
         same = [self._part(_is_null if key.field in nulls else _same, key.field) for key in before]
         beyond = _beyond_null if last.field in nulls else _beyond

@@ -21,7 +21,7 @@ _WHERE, _ORDER = "/*where*/", "/*order*/"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Cache key: lists of the same shape share their SQL; everything else is a parameter."""
+    """Lists of the same shape share their SQL; everything else is a parameter."""
 
     filters: tuple[str, ...]
     keys: tuple[SortKey, ...]
@@ -31,7 +31,7 @@ class Shape:
 
 
 class ListStatements:
-    """The statements of one resource's lists by their shape."""
+    """Builds and caches the statements of one resource by shape."""
 
     def __init__(self, resource: RestResource, filters: Mapping[str, Filter]) -> None:
         self._resource = resource

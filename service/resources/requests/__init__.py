@@ -1,1 +1,1 @@
-"""What a request brings: parameters, body, conditions, an idempotency key."""
+"""Reads the parts of a request: parameters, merge patches, preconditions, idempotency keys."""

@@ -1,4 +1,4 @@
-"""Strict query parameters: UTF-8, no unknown names, and only lists repeated."""
+"""Strict query parameters: UTF-8, no unknown names, and no repetition except of lists."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,16 +16,16 @@ MAX_IN_QUERY = 300  # parameters, counting each repetition of a list
 T = TypeVar("T")
 
 Splitter = Callable[[str], list[str]]
-"""Reads the values of a list from the raw text of one parameter. Raises `ValueError` unless they are UTF-8."""
+"""Splits the raw text of one parameter into the values of a list. Raises `ValueError` if it is not UTF-8."""
 
 
 def split_texts(raw: str) -> list[str]:
-    """Texts: a comma separates, and `%2C` is a comma within a text."""
+    """Split texts at commas. `%2C` is a comma within a text."""
     return [_decoded(part) for part in raw.split(",")]
 
 
 def split_words(raw: str) -> list[str]:
-    """Values that never contain a comma, so that `%2C`, which many clients write for a comma, separates too."""
+    """Split values that never contain a comma. Many clients send `%2C` for a comma, so it separates too."""
     return _decoded(raw).split(",")
 
 
@@ -37,20 +37,20 @@ class Query:
     lists: dict[str, list[str]] = field(default_factory=dict)
 
     def pairs(self) -> list[tuple[str, str]]:
-        """Every parameter and value, a list as repeated parameters."""
+        """Return every parameter and value, with lists as repeated parameters."""
         repeated = [(name, value) for name, values in self.lists.items() for value in values]
         return [*self.single.items(), *repeated]
 
 
 def query_of(request: Request) -> dict[str, str]:
-    """The parameters by name, of an operation without lists. Raises `InvalidParameter` like `parse_query`."""
+    """Return the parameters of an operation without lists. Raises `InvalidParameter` as `parse_query` does."""
     return parse_query(request.scope["query_string"], {}).single
 
 
 def parse_query(raw: bytes, lists: Mapping[str, Splitter]) -> Query:
-    """The parameters in a query string, of which only `lists` may be repeated.
+    """Return the parameters in a query string. Only `lists` may be repeated.
 
-    Raises `InvalidParameter` for broken escapes, too many parameters, or one given twice.
+    Raises `InvalidParameter` for invalid UTF-8, too many parameters, or a repeated one.
     """
     query = Query()
     if not raw:
@@ -91,7 +91,7 @@ def _too_many() -> InvalidParameter:
 
 
 def refuse_others(given: Mapping[str, str], *known: str) -> Mapping[str, str]:
-    """The parameters. Raises `InvalidParameter` for each that is none of the `known`."""
+    """Return the parameters. Raises `InvalidParameter`, naming each one that is not `known`."""
     if unknown := given.keys() - set(known):
         raise InvalidParameter(
             errors=[
@@ -102,7 +102,7 @@ def refuse_others(given: Mapping[str, str], *known: str) -> Mapping[str, str]:
 
 
 def typed(given: Mapping[str, str], name: str, parse: Callable[[str], T]) -> T:
-    """The value of a parameter. Raises `InvalidParameter` when `parse` raises `ValueError`."""
+    """Return the value of a parameter. Raises `InvalidParameter` if `parse` raises `ValueError`."""
     try:
         return parse(given[name])
     except ValueError as error:
@@ -110,7 +110,7 @@ def typed(given: Mapping[str, str], name: str, parse: Callable[[str], T]) -> T:
 
 
 def page_limit(given: Mapping[str, str], *, default: int, most: int) -> int:
-    """The `limit` of a page. Raises `InvalidParameter`."""
+    """Return the `limit` of a page. Raises `InvalidParameter`."""
     if "limit" not in given:
         return min(default, most)
     limit = typed(given, "limit", integer)

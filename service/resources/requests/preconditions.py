@@ -10,7 +10,7 @@ from starlette.requests import Request
 from service.http.content.integers import INT32
 from service.http.problems import FieldError, MalformedRequest, PreconditionRequired
 
-# What documents promise to read; a few odder forms of RFC 9110, such as empty list elements, are read too.
+# As documented. The parser also accepts rarer forms of RFC 9110, such as empty list elements.
 TAGS_PATTERN = r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _LIST = re.compile(r'\s*(W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(,\s*((W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*)?)*\Z')
@@ -33,7 +33,7 @@ _COMPRESSED = re.compile(r"[-;:](gzip|br|deflate|zstd)\Z")
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """The tags of an `If-Match` or `If-None-Match` field; `any` for `*`. Only strong ones are kept in `strong`."""
+    """The entity tags of an `If-Match` or `If-None-Match` field. `any` means `*`; `strong` has only the strong ones."""
 
     any: bool
     strong: frozenset[str]
@@ -48,20 +48,20 @@ class Tags:
 
 
 class TagMaker:
-    """Entity tags of one resource: the row's version, and a digest of which fields are shown.
+    """Makes the entity tags of one resource from a row's version and a digest of the shown fields.
 
-    A deployment that shows another set of fields makes other bytes of the same version, so it needs other tags.
+    A release that shows other fields represents the same version with other bytes, so it needs other tags.
     """
 
     def __init__(self, shown_fields: Sequence[str]) -> None:
         self._digest = hashlib.sha256(",".join(shown_fields).encode()).hexdigest()[:8]
 
     def tag(self, version: int) -> str:
-        """The strong tag of a version, in quotes."""
+        """Return the strong tag of a version, in quotes."""
         return f'"{version}-{self._digest}"'
 
     def versions(self, tags: Tags) -> list[int]:
-        """The versions that the tags name, by strong comparison."""
+        """Return the versions that the tags name, by strong comparison."""
         found = []
         for opaque in tags.strong:
             version, _, digest = opaque.partition("-")
@@ -79,7 +79,7 @@ class TagMaker:
 
 
 def tags_of(request: Request, header: str) -> Tags | None:
-    """The tags of a header, None when it is absent. Raises `MalformedRequest`."""
+    """Return the tags in a header; None without the header. Raises `MalformedRequest`."""
     values = request.headers.getlist(header)
     if not values:
         return None
@@ -91,7 +91,7 @@ def tags_of(request: Request, header: str) -> Tags | None:
 
 
 def parse_tags(text: str) -> Tags | None:
-    """The tags in a field's value, None when it is not one."""
+    """Return the tags in a field's value; None if it is malformed."""
     text = text.strip()
     if text == "*":
         return Tags(any=True, strong=frozenset(), all=frozenset())
@@ -107,9 +107,10 @@ def parse_tags(text: str) -> Tags | None:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The preconditions of a change, as parameters of its statement: None allows, or excludes, every version.
+    """The preconditions of a change, as parameters of its statement.
 
-    `advice` is for a client whose tags do not match.
+    `versions` are allowed, None for all; `excluded` are not, None for none. `advice` is for a client whose tags do not
+    match.
     """
 
     versions: list[int] | None
@@ -125,8 +126,8 @@ class Guard:
 
 
 def guard_of(request: Request, tags: TagMaker, *, required: bool) -> Guard:
-    """The guard that `If-Match` and `If-None-Match` ask for. Raises `PreconditionRequired` without an `If-Match`
-    where one is required."""
+    """Return the preconditions in `If-Match` and `If-None-Match`. Raises `PreconditionRequired` if `If-Match` is
+    `required` and missing."""
     matching, unless = tags_of(request, "If-Match"), tags_of(request, "If-None-Match")
     if matching is None and required:
         raise PreconditionRequired("Send the ETag of the item as If-Match.")
@@ -135,6 +136,6 @@ def guard_of(request: Request, tags: TagMaker, *, required: bool) -> Guard:
     if unless is None:
         return Guard(versions, None, advice)
     if unless.any:
-        return Guard([], None, advice)  # can only fail: either the item exists, or there is nothing to change
+        return Guard([], None, advice)  # always fails: the item exists, or there is nothing to change
     all_of_them = Tags(any=False, strong=unless.all, all=unless.all)
     return Guard(versions, tags.versions(all_of_them), advice)

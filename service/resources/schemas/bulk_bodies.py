@@ -29,16 +29,16 @@ _MODE = (
 
 
 class Envelope(Input):
-    """A bulk request whose operations are still to be judged one by one."""
+    """A bulk request whose operations are not validated yet."""
 
     mode: Literal["atomic", "partial"] = "atomic"
     operations: list[Any] = Field(min_length=1)
 
 
 class BulkSchemas:
-    """`request` and `results` as documented; `operation` judges one operation of a request.
+    """`request` and `results` are the documented bodies; `operation` validates one operation of a request.
 
-    What a resource does without, its bulk requests do without.
+    Operations that the resource leaves out are not available in bulk.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class BulkSchemas:
 
     @cached_property
     def large_operation(self) -> SchemaValidator:
-        """As `operation`, and lists stop at their first wrong element."""
+        """Like `operation`, but lists stop at their first wrong element."""
         return validator_of(self.operation.core_schema)
 
 

@@ -1,6 +1,6 @@
-"""Plain Pydantic models of a resource, made from its table's fields: what clients send and what they get.
+"""Pydantic models of a resource for requests and responses, made from the fields of its table.
 
-Table classes themselves are never request or response schemas: validating one costs twenty times as much.
+Table classes are never request or response schemas: validating one costs twenty times as much.
 """
 
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -43,8 +43,7 @@ class HistoryPage(Output):
 
 
 class Schemas:
-    """The models of one resource: create (also to replace), patch, read, page, history and bulk; `values` is what
-    hooks may set."""
+    """The models of one resource. `create` is also the body of PUT; `values` is for values set by hooks."""
 
     history: ClassVar[type[BaseModel]] = HistoryPage
 
@@ -135,7 +134,7 @@ def _check_defaults(resource: RestResource, values: type[BaseModel]) -> None:
 
 
 def _optional(resource: RestResource, name: str) -> tuple[Any, Any]:
-    # The default stands for "absent" and is never validated; null is a value, refused where the type has none.
+    # The default means "absent" and is never validated; an explicit null is valid only for nullable types.
     return _annotated(resource, name), Field(default=None, json_schema_extra=_drop_default)
 
 
@@ -150,7 +149,7 @@ def _readable(resource: RestResource, name: str) -> tuple[Any, Any]:
 
 
 def _annotated(resource: RestResource, name: str) -> Any:
-    """The field's type with its rules, and the bounds of its column on top."""
+    """Return the field's type with its rules and the bounds of its column."""
     info = resource.model.model_fields[name]
     type_ = input_type(info, resource.table.c[name], resource.kinds[name])
     return Annotated[type_, Field(description=info.description, **_extra(info))]

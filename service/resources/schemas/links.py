@@ -1,4 +1,4 @@
-"""OpenAPI links: which operation can follow an answer, and what it takes from it."""
+"""OpenAPI links: which operations can follow an answer, and which of its values they use."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _TAG = {"header.If-Match": "$response.header.ETag"}
 
 
 def links_of_item(resource: RestResource, *, in_body: bool) -> dict[str, Any]:
-    """What can be done with the item of an answer that has its ETag; its id is `in_body`, or in the path asked for."""
+    """Return the links of an answer with an item and its ETag. The id is `in_body`, or in the request's path."""
     target = {"path.id": _FROM_BODY if in_body else _FROM_PATH}
     guarded = target | _TAG
     parameters = {"read": target, "patch": guarded, "replace": guarded, "delete": guarded, "history": target}
@@ -18,7 +18,7 @@ def links_of_item(resource: RestResource, *, in_body: bool) -> dict[str, Any]:
 
 
 def links_of_deleted(resource: RestResource) -> dict[str, Any]:
-    """What can be done with an item after it was deleted."""
+    """Return the links of a deleted item."""
     target = {"path.id": _FROM_PATH}
     return _links(resource, {"restore": target, "history": target})
 

@@ -1,1 +1,1 @@
-"""The SQL of a resource: built once, run many times."""
+"""The SQL of a resource, built once and run many times."""

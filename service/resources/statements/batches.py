@@ -1,4 +1,4 @@
-"""The statements that change many items: one for each kind of operation, all values in one JSON document."""
+"""Statements that change many items: one for each kind of operation, with all values in one JSON document."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -37,7 +37,7 @@ def text_for_each(statement: Statement) -> str:
 
 
 def unique_fields(table: sa.Table) -> tuple[str, ...]:
-    """The columns of the unique indexes, which are what two new rows can meet in."""
+    """Return the columns of the unique indexes, in which two new rows can conflict."""
     unique = (index.columns for index in table.indexes if index.unique)
     return tuple(dict.fromkeys(column.name for columns in unique for column in columns))
 
@@ -45,10 +45,10 @@ def unique_fields(table: sa.Table) -> tuple[str, ...]:
 class BatchWriter:
     """Builds the batch statements of one resource. Parameters: document (a JSON array), principal, request id.
 
-    `create` takes rows of id and own fields, and answers (body, version, id) for each that was inserted: one that
-    breaks a unique key is left out. `patch` and `delete` take {_id, _versions, _patch} and answer (body, version, id,
-    done, allowed) for each item that exists. Rows are locked in the order of their ids, and inserted in the order of
-    the document. `create_strictly` does as `create`, and fails where a unique key is broken.
+    `create` takes rows with id and own fields, and returns (body, version, id) for each inserted row; it skips rows
+    that violate a unique key. `create_strictly` fails instead. `patch` and `delete` take {_id, _versions, _patch} and
+    return (body, version, id, done, allowed) for each item that exists. Rows are locked in the order of their ids, and
+    inserted in the order of the document.
     """
 
     def __init__(self, resource: RestResource) -> None:
@@ -164,7 +164,7 @@ class BatchWriter:
             named: sa.ColumnElement[str] = sa.literal_column(f"'{name}'")
             new: sa.ColumnElement[Any] = sa.literal_column(f"_record.{quoted(name)}", given.c[name].type)
             if self._resource.kinds[name].is_json:
-                # A null that stands for the whole document is no value, as in every other way to write it.
+                # A JSON null as the whole document means SQL NULL, as in single patches.
                 patch = sa.func.nullif(
                     current.c["_patch"].op("->")(named), sa.literal_column("'null'::jsonb")
                 )

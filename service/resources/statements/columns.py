@@ -9,7 +9,7 @@ from service.resources.columns.catalogue import kind_of
 
 
 def member(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """The column as it becomes a member of a JSON object: decimals as text, times in UTC as RFC 3339."""
+    """Return the column as a member of a JSON object: decimals as text, times in UTC as RFC 3339."""
     return kind_of(column.type).member(column)
 
 
@@ -32,7 +32,7 @@ def null_row(table: sa.Table) -> sa.ColumnElement[Any]:
 
 
 def item_of(source: sa.FromClause, names: Iterable[str]) -> tuple[sa.FromClause, sa.ColumnElement[str]]:
-    """What makes an item of a row: a lateral row of its members to join, and the column with its JSON text."""
+    """Return a lateral row with the members of an item, to be joined, and the column with its JSON text."""
     item = (
         sa.select(*(member(source.c[name]).label(name) for name in names)).correlate(source).lateral("_item")
     )
@@ -40,6 +40,6 @@ def item_of(source: sa.FromClause, names: Iterable[str]) -> tuple[sa.FromClause,
 
 
 def representation(source: sa.FromClause, names: Iterable[str]) -> sa.Select[tuple[str, int]]:
-    """`SELECT` of (JSON text, version) for each row of `source`, made by the server."""
+    """Return a `SELECT` of (JSON text, version) for each row of `source`. The server makes the JSON."""
     item, body = item_of(source, names)
     return sa.select(body, source.c.version).select_from(source.join(item, sa.true()))

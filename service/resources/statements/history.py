@@ -1,7 +1,7 @@
-"""The statements that read row history. Row images become items by the table's own type, whatever their age.
+"""Statements that read row history. Row images of any age become items through the table's current row type.
 
-A column that was renamed names its old names in `info={"formerly": ("old",)}`; a column that an old image lacks
-takes the default of its field. So no image is ever rewritten.
+A renamed column lists its old names in `info={"formerly": ("old",)}`; a column that an old image lacks has the default
+of its field. So images are never rewritten.
 """
 
 from typing import Any
@@ -23,9 +23,9 @@ _HISTORY: sa.Table = RowHistory.__table__  # type: ignore[attr-defined]
 class HistoryStatements:
     """The history statements of one resource. Rows are (body, version, action, actor, request_id, at, gone).
 
-    They come newest first; `gone` tells a version in which the item was deleted.
+    They are sorted newest first; `gone` marks versions in which the item is deleted.
 
-    `as_of` takes the parameters id and at, and gives one row or none; `page` takes id, below (a version) and limit.
+    `as_of` takes the parameters id and at, and returns at most one row; `page` takes id, below (a version) and limit.
     """
 
     def __init__(self, resource: RestResource) -> None:
@@ -67,7 +67,7 @@ class HistoryStatements:
                 past.c.actor,
                 past.c.request_id,
                 member(past.c.at).label("at"),
-                # The image decides, not the action: SQL may update a row that is deleted.
+                # The image decides, not the action: SQL past the API can update a deleted row.
                 sa.or_(
                     past.c.action == _text("erase"), past.c.row.op("->>")(_text("deleted_at")).isnot(None)
                 ).label("gone"),
@@ -76,7 +76,7 @@ class HistoryStatements:
         )
 
     def _image(self, row: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-        """The row image under today's names, with defaults for the columns that it lacks."""
+        """Return the row image with current column names, and defaults for the columns that it lacks."""
         image: sa.ColumnElement[Any] = sa.literal_column(self._defaults, JSONB)
         for column in self._resource.table.columns:
             for old in column.info.get("formerly", ()):
@@ -87,7 +87,7 @@ class HistoryStatements:
 
 
 def _defaults(resource: RestResource) -> str:
-    """The defaults of the own fields, as SQL for one JSON object."""
+    """Return the defaults of the own fields as an SQL literal, one JSON object."""
     found: dict[str, Any] = {}
     for name in resource.own_fields:
         info = resource.model.model_fields[name]

@@ -1,4 +1,4 @@
-"""The statements that change one item: one each, with principal and request id set in the same statement."""
+"""Statements that change one item. Each also sets the principal and the request id."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -23,11 +23,11 @@ _NOTHING: sa.ColumnElement[str] = sa.literal_column("''", sa.Text())
 
 
 class Writer:
-    """Builds the statements of one resource, each once. Own fields are parameters by `own_field()`.
+    """Builds and caches the statements of one resource. `own_field()` gives the parameter names of own fields.
 
-    Statements that change an existing item answer one row (body, version, done, allowed, refused, changes): of the
-    change, or of the item as it is when nothing was changed; no row when there is no such item. `refused` names the
-    immutable fields that would change, with commas.
+    Statements that change an existing item return one row (body, version, done, allowed, refused, changes): the changed
+    item, or the current one if nothing was changed; no row if there is no such item. `refused` names the immutable
+    fields that would change, separated by commas.
     """
 
     def __init__(self, resource: RestResource) -> None:
@@ -43,7 +43,7 @@ class Writer:
         self.replace = lru_cache(maxsize=64)(self._replace)
 
     def _create(self, *, keyed: bool) -> Statement:
-        """Parameters: id, principal, the own fields; with a key also those of the record. One row (body, version)."""
+        """Parameters: id, principal, own fields; if keyed, those of the record. Returns one row (body, version)."""
         context = request_context()
         resource = self._resource
         own = resource.own_fields
@@ -65,7 +65,7 @@ class Writer:
         return compile_statement(_recorded(item) if keyed else item)
 
     def _allowed(self) -> sa.ColumnElement[bool]:
-        """Whether the version is one that the preconditions name; NULL names all, or excludes none."""
+        """Whether the preconditions allow the version. NULL allows all, or excludes none."""
         versions = parameter("versions", sa.ARRAY(sa.Integer()))
         excluded = parameter("excluded", sa.ARRAY(sa.Integer()))
         version = self._table.c.version
@@ -79,15 +79,15 @@ class Writer:
         return sa.and_(self._table.c.id == parameter("id", sa.Uuid()), sa.not_(state) if deleted else state)
 
     def _patch(self, fields: Sequence[str]) -> Statement:
-        """A merge patch of `fields`. Parameters: id, principal, versions, excluded and the fields."""
+        """Return a merge patch of `fields`. Parameters: id, principal, versions, excluded and the fields."""
         return self._change(fields, merge=True)
 
     def _replace(self, fields: Sequence[str]) -> Statement:
-        """A replacement of `fields`, which are all of them unless a hook removes some. Parameters as of `_patch`."""
+        """Return a replacement of `fields`: all fields, unless a hook removes some. Parameters as for `_patch`."""
         return self._change(fields, merge=False)
 
     def _change(self, fields: Sequence[str], *, merge: bool) -> Statement:
-        """`changes` distinguishes a request without changes from one that lost a race."""
+        """Return an update. Its column `changes` tells a request without changes from one that lost a race."""
         context = request_context()
         table = self._table
         mutable = [name for name in fields if name not in self._resource.immutable]
@@ -107,7 +107,7 @@ class Writer:
         )
 
     def _restore(self, fields: Sequence[str]) -> Statement:
-        """A restore that sets `fields`, which hooks may do. Parameters: id, principal, versions, excluded and those."""
+        """Return a restore that sets the `fields` set by hooks. Parameters as for `_patch`."""
         return self._set_deleted(fields, deleted=False)
 
     def _set_deleted(self, fields: Sequence[str] = (), *, deleted: bool) -> Statement:
@@ -132,7 +132,7 @@ class Writer:
         }
 
     def _new_value(self, name: str, *, merge: bool) -> sa.ColumnElement[object]:
-        """The parameter, or for JSON documents of a patch the old value with the parameter merged in (RFC 7396)."""
+        """Return the parameter; for JSON documents in a patch, the old value merged with it (RFC 7396)."""
         kind = self._resource.kinds[name]
         given = kind.bound(own_field(name))
         if merge and kind.is_json:
@@ -190,7 +190,7 @@ def _any_of(rows: sa.CTE) -> sa.ColumnElement[bool]:
 
 
 def _recorded(item: sa.Select[tuple[str, int]]) -> sa.Select[tuple[str, int]]:
-    """The same row, with the answer stored under its key: both or neither, and the unique key decides who wins."""
+    """Also store the row as the response for its idempotency key. A key that exists fails the whole statement."""
     rows = item.cte("_answer")
     table: sa.Table = IdempotencyRecord.__table__  # type: ignore[attr-defined]
     names = ["principal", "key", "fingerprint", "status", "headers"]

@@ -53,7 +53,7 @@ class Keyset:
         self._parts: dict[tuple[str, ...], Fragment] = {}
 
     def order_by(self, keys: Sequence[SortKey]) -> Fragment:
-        """Return the order. NULLS LAST ascending and NULLS FIRST descending are the defaults, which plain indexes have."""
+        """Return the order. Nulls are last ascending and first descending, as in plain indexes."""
         parts: list[Fragment | str] = []
         for key in keys:
             parts += [", " if parts else "", self._part(_order, key.field, descending=key.descending)]

@@ -20,7 +20,7 @@ from service.http.middleware.public_path import place_under
 from service.http.middleware.services import EdgeServices
 from service.http.middleware.state import KEY, REFUSAL, new_state, template_of
 from service.http.problems import Problem
-from service.http.protocol.framing import ALLOW
+from service.http.protocol.request_head import ALLOW
 from service.observability.access_log import AccessLine
 
 log = structlog.get_logger(__name__)

@@ -1,5 +1,6 @@
 """HTTP/1.1 on a connection: httptools' speed with bounds in bytes, counts and seconds.
 
-`limits` are the bounds, `framing` the rules of RFC 9112 that the parser leaves open, `closing` how a connection
-ends, `connection` the protocol that puts them together.
+`connection` is the protocol. It uses `limits` (the bounds), `request_head` (the rules of RFC 9112 that the parser does
+not enforce), `closing` (how a connection ends), `slow_readers` (clients that do not take their answers) and `unchunked`
+(answers to HTTP/1.0).
 """

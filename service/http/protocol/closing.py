@@ -1,7 +1,7 @@
 """Closing a connection so that the answer arrives.
 
-A socket that is closed while bytes of the client wait in it makes the kernel send a reset, which may overtake the
-answer. So we say that we have no more to send, and throw away what comes for a moment (RFC 9112, 9.6).
+Closing a socket with unread input makes the kernel send a reset, which may overtake the answer. So the server shuts
+down its side first, and discards input for a moment (RFC 9112, 9.6).
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from typing import Any
 class ClosingTransport:
     """A transport whose `close` lingers when the client is still sending.
 
-    `unread` tells whether it is; `lingering` is called when lingering begins, and `closing` when the transport was
-    told to close and has bytes left to send.
+    `unread` tells whether it is. `lingering` is called when lingering starts, and `closing` when the transport closes
+    with bytes left to send.
     """
 
     __slots__ = (
@@ -39,7 +39,7 @@ class ClosingTransport:
         self._transport = transport
         self._callbacks = unread, lingering, closing
         self._lingers = False
-        # Bound once: these cost nothing on the way through.
+        # Bound once, so that calls pass through at no cost.
         self.write: Callable[[Any], None] = transport.write
         self.abort = transport.abort
         self.get_extra_info = transport.get_extra_info

@@ -17,9 +17,8 @@ from service.http.middleware.admission import turned_away
 from service.http.middleware.body_budget import BodyBudget, forget
 from service.http.middleware.state import REFUSAL
 from service.http.problems import Problem
-from service.http.protocol import framing
+from service.http.protocol import request_head
 from service.http.protocol.closing import ClosingTransport
-from service.http.protocol.framing import SINGLE
 from service.http.protocol.limits import (
     DISCARDED,
     LAST_WORD_SECONDS,
@@ -30,6 +29,8 @@ from service.http.protocol.limits import (
     Limits,
     Unread,
 )
+from service.http.protocol.request_head import SINGLE
+from service.http.protocol.slow_readers import ReaderWatch
 from service.http.protocol.unchunked import unchunked
 
 log = structlog.get_logger(__name__)
@@ -47,38 +48,38 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._phase = IDLE
-        self._deaf = False  # what comes is thrown away: the connection is about to close
+        self._deaf = False  # input is discarded: the connection is about to close
         self._objection: Problem | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._unread = 0  # bytes of an answer that the client does not take
-        self._stall: asyncio.TimerHandle | None = None
-        self._fed = 0  # bytes of the present head, or since the last byte of content
-        self._room = 0  # bytes that the header may still have
+        self._reader: ReaderWatch
+        self._fed = 0  # bytes of the current head, or since the last byte of content
+        self._room = 0  # bytes left for the header
         self._most = self.limits.headers
-        self._start = b""  # the read that the present head began in, to the end of the request line
-        self._inside = False  # a message begins behind other bytes of the same read
-        self._noted: framing.Noted = {}
-        self._keeps = False  # the connection stays open if the body comes to its end
-        self._ignored_upgrade = False  # whose body the parser would not read
+        self._start = b""  # input from the start of the current head, up to the end of the request line
+        self._inside = False  # a message starts in the middle of a read
+        self._noted: request_head.Noted = {}
+        self._keeps = False  # keep the connection open if the whole body arrives
+        self._ignored_upgrade = False  # the parser would not read the body of this request
         self._continuing = False
         self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(
-            ClosingTransport(  # type: ignore[arg-type]
-                transport,
-                unread=lambda: self._deaf or self._phase != IDLE,
-                lingering=self._linger,
-                closing=lambda: self._arm(self.limits.write_seconds, transport.abort),
-            )
+        closing = ClosingTransport(
+            transport,
+            unread=lambda: self._deaf or self._phase != IDLE,
+            lingering=self._linger,
+            closing=lambda: self._arm(self.limits.write_seconds, transport.abort),
         )
+        super().connection_made(closing)  # type: ignore[arg-type]
+        seconds = self.limits.write_seconds
+        self._reader = ReaderWatch(self.loop, closing, unread=self.unread, seconds=seconds)
         self._arm(self.limits.header_seconds, self._too_slow)
         beyond = len(self.connections) - self.limits.connections
         if beyond > 0:
             self._turn_away(beyond)
 
     def _turn_away(self, beyond: int) -> None:
-        """Tell the client that there are too many connections, or when too many are told so already, close."""
+        """Answer that too many connections are open; close without an answer beyond `TOLD` of them."""
         turned_away.labels("connections").inc()
         if beyond > TOLD:
             self.transport.abort()
@@ -87,7 +88,9 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._running is not None:  # uvicorn tells the last request only, which may wait behind this one
+        if (
+            self._running is not None
+        ):  # uvicorn tells only the last request, which may be queued behind this one
             self._running.disconnected = not self._running.response_complete
             self._running.message_event.set()
         for waiting, _ in self.pipeline:
@@ -117,7 +120,7 @@ class Connection(HttpToolsProtocol):
                 self._incomplete(len(data))
 
     def _waits(self) -> bool:
-        """Whether every request so far has its answer."""
+        """Whether every request so far is answered."""
         return self.cycle is None or self.cycle.response_complete
 
     def _feed(self, data: bytes) -> None:
@@ -133,20 +136,20 @@ class Connection(HttpToolsProtocol):
                 return
 
     def _continue_with_body(self) -> None:
-        """The parser takes what follows an upgrade for another protocol. Another parser, told of the same framing,
-        reads it as the body that it is."""
+        """After an upgrade, the parser takes the body for another protocol. A new parser with the same framing reads
+        it."""
         self._ignored_upgrade, self._continuing = False, True
-        coded = framing.CODING in self._noted
-        name = framing.CODING if coded else framing.LENGTH
+        coded = request_head.CODING in self._noted
+        name = request_head.CODING if coded else request_head.LENGTH
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.parser.feed_data(b"POST / HTTP/1.1\r\n%b: %b\r\n\r\n" % (name, self._noted[name]))
         self._continuing = False
 
     def _incomplete(self, size: int) -> None:
-        """A message goes on in a later read: bound what is kept of it, and how long it may take."""
+        """A message continues in a later read: bound what is kept of it, and how long it may take."""
         if self._phase == IDLE:
-            self._fed += size  # nothing but empty lines
+            self._fed += size  # only empty lines so far
         most = self.limits.target_bytes + REQUEST_LINE
         if len(self._start) > most:
             self._start = self._start.lstrip(b"\r\n")[:most]
@@ -157,18 +160,18 @@ class Connection(HttpToolsProtocol):
 
     def _reason(self, error: httptools.HttpParserError) -> Problem:
         if self._objection is not None:
-            return self._objection.with_traceback(None)  # whose frames keep what was read
+            return self._objection.with_traceback(None)  # its frames hold the input
         cause = error.__context__
         if cause is not None and not isinstance(cause, httptools.HttpParserError | UnicodeError):
             log.error("a request could not be read", exc_info=cause)
-        return framing.faulty(error, self._start)
+        return request_head.problem_of_parse_error(error, self._start)
 
     def _object(self, problem: Problem) -> NoReturn:
         """Stop the parser, from inside one of its calls."""
         self._objection = problem
         raise problem
 
-    # What the parser finds, in its order.
+    # Callbacks of the parser, in the order of a message.
 
     def on_message_begin(self) -> None:
         if self._continuing:
@@ -198,14 +201,14 @@ class Connection(HttpToolsProtocol):
         if room < 0:
             self._object(problems.HeadersTooLarge())
         if self._phase == BODY:
-            return  # a trailer, which must not pass for a header (RFC 9110, 6.5.1)
+            return  # a trailer is not a header (RFC 9110, 6.5.1)
         if len(headers) >= self._most:
             self._object(problems.HeadersTooLarge())
         name, value = name.lower(), value.strip(b" \t")  # RFC 9110, 5.5; the parser keeps trailing whitespace
         headers.append((name, value))
         if name in SINGLE:
             if name in self._noted:
-                self._object(problems.MalformedRequest("A header came twice that may come once only."))
+                self._object(problems.MalformedRequest("A header field that must be unique is repeated."))
             self._noted[name] = value
 
     def on_headers_complete(self) -> None:
@@ -214,24 +217,24 @@ class Connection(HttpToolsProtocol):
         noted = self._noted
         version = self.parser.get_http_version()
         method = self.parser.get_method()
-        if problem := framing.objection(method, version, self.url, noted):
+        if problem := request_head.find_problem(method, version, self.url, noted):
             self._object(problem)
         if b" RTSP/" in self._start and b"%b %b RTSP/" % (method, self.url) in self._start:
             self._object(problems.MalformedRequest())  # the parser takes its versions for those of HTTP
         if len(self.pipeline) >= PIPELINED:
             self._object(problems.TooManyRequests(headers={"Retry-After": "1"}))
-        coded, length = framing.CODING in noted, int(noted.get(framing.LENGTH, 0))
+        coded, length = request_head.CODING in noted, int(noted.get(request_head.LENGTH, 0))
         # To a client of HTTP/1.0 a 100 means nothing (RFC 9110, 10.1.1).
-        self.expect_100_continue = framing.EXPECT in noted and version == "1.1" and (coded or length > 0)
-        if (authority := framing.authority(self.url)) is not None:
-            self.headers[:] = [(n, authority if n == framing.HOST else v) for n, v in self.headers]
+        self.expect_100_continue = request_head.EXPECT in noted and version == "1.1" and (coded or length > 0)
+        if (authority := request_head.authority(self.url)) is not None:
+            self.headers[:] = [(n, authority if n == request_head.HOST else v) for n, v in self.headers]
         super().on_headers_complete()
         self._phase, self._fed, self._start = BODY, 0, b""
         self._room = self.limits.header_bytes  # for trailers
         self._disarm()
         if coded or length:
             self._ignored_upgrade = self.parser.should_upgrade()
-            # Whoever is answered before a long body has come finds the connection closed behind the answer.
+            # If the answer comes before the end of a long body, close the connection after it.
             if coded or length > DISCARDED or self.expect_100_continue:
                 self._keeps, self.cycle.keep_alive = self.cycle.keep_alive, False
 
@@ -246,7 +249,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if self._ignored_upgrade:
-            return  # the body is still to come
+            return  # the body is yet to come
         self._phase = IDLE
         self._fed = 0
         self._disarm()
@@ -266,10 +269,10 @@ class Connection(HttpToolsProtocol):
             app = unchunked(app, cycle)
         super()._start_asgi_task(cycle, app)
 
-    # What is refused.
+    # Refusals.
 
     def _refuse(self, problem: Problem, data: bytes = b"") -> None:
-        """Answer with the problem when the requests before it are answered, and close. `data` was read last."""
+        """Answer with the problem after the requests before it, and close. `data` is the last input."""
         if self._deaf:
             return
         self._deaf = True
@@ -286,7 +289,7 @@ class Connection(HttpToolsProtocol):
             self.pipeline.appendleft((cycle, self.app))
 
     def _fail(self, cycle: RequestResponseCycle, problem: Problem) -> None:
-        """The rest of the body will not come; tell whoever waits for it."""
+        """Give up the rest of the body, and wake the route that waits for it."""
         self._keeps = cycle.keep_alive = False
         scope: Any = cycle.scope
         scope[REFUSAL] = problem
@@ -296,7 +299,7 @@ class Connection(HttpToolsProtocol):
 
     def _refused(self, problem: Problem, data: bytes) -> RequestResponseCycle:
         """Return an exchange for a refused request; only its method and origin are passed on, if known."""
-        origin = framing.origin(self.headers if self._phase == HEAD else (), data or self._start)
+        origin = request_head.origin(self.headers if self._phase == HEAD else (), data or self._start)
         method = self.parser.get_method().decode("ascii") if self._phase == HEAD and self.url else "OTHER"
         HttpToolsProtocol.on_message_begin(self)
         scope: Any = self.scope
@@ -317,8 +320,8 @@ class Connection(HttpToolsProtocol):
         )
 
     def shutdown(self) -> None:
-        """End behind the request that is under way. Without one, leave a moment for a request that the client sent
-        before it could know: it is answered, and that answer closes the connection."""
+        """Close after the running request. An idle connection stays open for a moment: a request that the client sent
+        before it could know is still answered, and that answer closes the connection."""
         self._keeps = False
         if self._waits():
             self.loop.call_later(LAST_WORD_SECONDS, self._close_if_nothing_came)
@@ -329,7 +332,7 @@ class Connection(HttpToolsProtocol):
         if self._phase == IDLE:
             super().shutdown()
 
-    # Time.
+    # Deadlines.
 
     def _arm(self, seconds: float, then: Any) -> None:
         self._disarm()
@@ -346,9 +349,9 @@ class Connection(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         if self.flow.read_paused:
-            self._arm_for_phase()  # it is us who make the client wait
+            self._arm_for_phase()  # the server makes the client wait, not the other way round
         elif self._phase == IDLE and not self._fed:
-            self.transport.close()  # a connection on which nothing was ever said
+            self.transport.close()  # a connection that never sent anything
         else:
             self._refuse(problems.RequestTimeout())
 
@@ -359,31 +362,11 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread = self.transport.get_write_buffer_size()
-        if self.unread.add(self._unread):
-            self._watch_reader(self._unread)
-        else:
-            turned_away.labels("answers").inc()
-            self.loop.call_soon(self.transport.abort)
+        self._reader.start()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self.unread.remove(self._unread)
-        self._unread = 0
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
-
-    def _watch_reader(self, left: int) -> None:
-        self._stall = self.loop.call_later(self.limits.write_seconds, self._check_reader, left)
-
-    def _check_reader(self, before: int) -> None:
-        """Cut off a client that takes less than `DISCARDED` bytes of its answer in `write_seconds`."""
-        left = self.transport.get_write_buffer_size()
-        if left > before - DISCARDED:
-            self.transport.abort()
-        else:
-            self._watch_reader(left)
+        self._reader.stop()
 
 
 def limited(limits: Limits) -> type[Connection]:

@@ -1,15 +1,15 @@
-"""The bounds of one connection, and of what all of a server hold."""
+"""The bounds of one connection, and of all connections together."""
 
 from dataclasses import dataclass
 
 from service.config.server import ServerSettings
 
 PIPELINED = 128  # requests that may wait behind a running one; each costs some kilobytes
-REQUEST_LINE = 128  # bytes of a request line beside its target
-DISCARDED = 65_536  # bytes of an unread body that are cheaper to throw away than a new connection
-TOLD = 100  # connections beyond the limit that are told so at a time; the rest is cut off
+REQUEST_LINE = 128  # bytes of a request line besides its target
+DISCARDED = 65_536  # bytes of an unread body that cost less to discard than a new connection
+TOLD = 100  # connections beyond the limit that get an answer at a time; further ones are cut off
 LAST_WORD_SECONDS = 0.3  # that an idle connection stays open once the server stops
-LINGER_SECONDS = 2.0  # that a client gets to take its answer once we have said that we close
+LINGER_SECONDS = 2.0  # that a client has to take its answer after the server stops sending
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class Limits:
 
 
 class Unread:
-    """Counts the bytes of answers that wait in this process for clients to take them, over all connections."""
+    """Counts the bytes of answers that clients have not taken yet, over all connections of the process."""
 
     def __init__(self, most: int) -> None:
         self._free = most
 
     def add(self, size: int) -> bool:
-        """Count `size` bytes; False when these are too many."""
+        """Count `size` bytes; False if the total is too large."""
         self._free -= size
         return self._free >= 0
 

@@ -1,4 +1,4 @@
-"""What RFC 9112 and RFC 9110 ask of a request's head and llhttp lets pass."""
+"""The rules of RFC 9112 and RFC 9110 for a request's head that llhttp, the parser, does not enforce."""
 
 import re
 from collections.abc import Iterable
@@ -10,12 +10,12 @@ from service.http.problems import Problem
 
 HOST, LENGTH, CODING, EXPECT = b"host", b"content-length", b"transfer-encoding", b"expect"
 SINGLE = frozenset({HOST, LENGTH, CODING, EXPECT})
-"""Fields that are noted, and that may come once only."""
+"""Fields that must not be repeated, and whose values are kept."""
 
 # uri-host [ ":" port ] (RFC 9110, 7.2; RFC 3986, 3.2.2), with a name or address that is not empty.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+,;=%-]{1,255})(?::[0-9]{0,5})?")
 _UNKNOWN_METHOD = re.compile(rb"(?:\r\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} [!-~]{1,65536} HTTP/1\.[01]\r\n")
-# What the service answers at all; an unknown method is no server error, so that nobody can raise an alarm with it.
+# The methods of the whole service. An unknown method is not a 5xx: strangers must not be able to trigger alerts.
 ALLOW = {"Allow": "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"}
 
 _ORIGIN = re.compile(rb"\norigin:[ \t]*([!-~]{1,300})[ \t]*\r?\n", re.IGNORECASE)
@@ -23,8 +23,8 @@ _ORIGIN = re.compile(rb"\norigin:[ \t]*([!-~]{1,300})[ \t]*\r?\n", re.IGNORECASE
 Noted = dict[bytes, bytes]
 
 
-def objection(method: bytes, version: str, target: bytes, noted: Noted) -> Problem | None:
-    """Why this head is refused; None when it is fine. `noted` has the fields of `SINGLE` that were sent."""
+def find_problem(method: bytes, version: str, target: bytes, noted: Noted) -> Problem | None:
+    """Return the problem with a head; None if it is valid. `noted` has the fields of `SINGLE` that were sent."""
     if version not in {"1.1", "1.0"}:  # RFC 9110, 2.5
         return problems.MalformedRequest("The service speaks HTTP/1.1 and HTTP/1.0.")
     if method in {b"CONNECT", b"SOURCE"}:  # RFC 9110, 9.3.6; the other is a method of Icecast's protocol only
@@ -35,7 +35,7 @@ def objection(method: bytes, version: str, target: bytes, noted: Noted) -> Probl
 
 
 def authority(target: bytes) -> bytes | None:
-    """The authority of a target in absolute form, which counts instead of `Host` (RFC 9112, 3.2.2); None in others."""
+    """Return the authority of a target in absolute form, which replaces `Host` (RFC 9112, 3.2.2); otherwise None."""
     if target[:1] in {b"/", b"*"}:
         return None
     return re.split(rb"[/?]", target.partition(b"://")[2], maxsplit=1)[0].rpartition(b"@")[2]
@@ -72,8 +72,8 @@ def _expect(version: str, noted: Noted) -> Problem | None:
     return problems.ExpectationFailed()
 
 
-def faulty(error: httptools.HttpParserError, start: bytes | None) -> Problem:
-    """What to answer to bytes that are no HTTP; `start` are those from the request line on, when they are known."""
+def problem_of_parse_error(error: httptools.HttpParserError, start: bytes | None) -> Problem:
+    """Return the problem for bytes that are not HTTP. `start` is the input from the request line on, if known."""
     if isinstance(error, httptools.HttpParserInvalidMethodError) and start and _UNKNOWN_METHOD.match(start):
         return problems.MethodNotAllowed(headers=ALLOW)
-    return problems.MalformedRequest("This is not HTTP as RFC 9112 has it.")
+    return problems.MalformedRequest("This is not HTTP/1.1 (RFC 9112).")

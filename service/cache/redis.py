@@ -1,4 +1,4 @@
-"""The way to Redis: quick to fail, then left alone for a while. No caller ever waits long or sees an error."""
+"""The Redis client: fails fast, behind a circuit breaker. No caller waits long or sees an error."""
 
 import asyncio
 import contextvars
@@ -24,11 +24,11 @@ from service.config import RedisSettings
 log = structlog.get_logger(__name__)
 
 CONNECTIONS = 16
-QUIET_SECONDS = 60.0  # between two lines on what Redis refuses
+QUIET_SECONDS = 60.0  # between two log lines about errors that Redis returns
 JITTER = 0.2  # of the pause between two attempts
 
 # KEYS[1] exists while processes that reach Redis again wait for the others; ARGV: milliseconds that all of them need.
-# Answers {milliseconds until they switch back}: the same moment for all.
+# Returns {milliseconds until they switch back}: the same moment for all.
 _GATHER = """
 local left = redis.call('PTTL', KEYS[1])
 if left < 0 or left > tonumber(ARGV[1]) then
@@ -58,7 +58,7 @@ _seconds = Histogram(
 
 
 class _Login(CredentialProvider):
-    """Asked at each new connection."""
+    """Reads the password for each new connection."""
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
@@ -96,7 +96,7 @@ class Redis:
             failed=self._break,
         )
         self._up: bool | None = None
-        self._trial: asyncio.Task[None] | None = None  # as long as the breaker is open
+        self._trial: asyncio.Task[None] | None = None  # while the breaker is open
         self._told: set[str] = set()  # reasons logged for this outage
         self._quiet_until = 0.0
 
@@ -123,7 +123,7 @@ class Redis:
                 self._works()
 
     async def script(self, source: str, key: str, *arguments: str) -> list[Any] | None:
-        """Run a Lua script on one key; None when Redis is away, or refuses it."""
+        """Run a Lua script on one key. None if Redis is away or returns an error."""
         digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
         answer = await self._call("EVALSHA", digest, "1", key, *arguments, instead=source)
         return None if answer is None else list(answer)
@@ -235,16 +235,14 @@ class Redis:
             pause = self._settings.retry_after * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # no secret
             await asyncio.sleep(pause)
             try:
-                # Those from before may lead to where nobody answers any more.
+                # Connections from before may lead to a server that is gone.
                 await self._connections.drop()
                 await self._connections.open()
                 await self._gather()
             except (*FAILED, ConnectError) as error:
                 self._tell(error)
                 continue
-            except (
-                Exception
-            ):  # a password that cannot be read, or a defect: Redis is tried again all the same
+            except Exception:  # an unreadable password, or a defect: keep trying
                 log.exception("redis cannot be tried")
                 continue
             self._trial = None

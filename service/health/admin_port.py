@@ -1,4 +1,4 @@
-"""Probes and metrics: the application of the admin port, and the one word of the public one."""
+"""The application of the admin port (probes, metrics, version), and `/health` on the public port."""
 
 from typing import Literal
 
@@ -22,7 +22,7 @@ public = APIRouter(tags=[TAG["name"]], dependencies=[Depends(any_query)])
 
 
 class PublicHealth(BaseModel):
-    """The public word on the service's health."""
+    """The health of the service, without details."""
 
     status: Literal["ok"] = "ok"
 
@@ -37,7 +37,7 @@ async def read_health(request: Request) -> PublicHealth:
 
 
 def create_admin_app(health: Health, *, metrics: bool) -> Starlette:
-    """`/livez`, `/readyz`, `/startupz`, `/version`, and `/metrics` when they are on."""
+    """Return the admin application: `/livez`, `/readyz`, `/startupz`, `/version`, and `/metrics` if `metrics`."""
 
     async def live(_: Request) -> Response:
         return JSONResponse({"status": "alive"})

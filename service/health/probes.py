@@ -1,4 +1,4 @@
-"""Probes: liveness depends on nothing, readiness on what a request needs, start-up on the application being up."""
+"""What the probes report: liveness depends on nothing, readiness on what requests need, start-up on the lifespan."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,7 +21,7 @@ CACHE_SECONDS = 0.5
 class Check:
     """The outcome of one check. Only a critical one makes the process not ready.
 
-    A dependency may have answered, and still not be as it must be.
+    `answered` but not `ok`: the dependency is reachable and in the wrong state, such as a database without migrations.
     """
 
     ok: bool
@@ -35,7 +35,7 @@ class Check:
 
 
 class Health:
-    """Answers the probes. Checks run in parallel, bounded in time, and are kept for half a second."""
+    """Answers the probes. Checks run in parallel with a timeout; results are cached for half a second."""
 
     def __init__(
         self,
@@ -65,28 +65,28 @@ class Health:
         return self._lifecycle.draining
 
     async def checks(self) -> dict[str, Check]:
-        """The outcome of every check, at most half a second old."""
+        """Return the outcome of every check, at most half a second old."""
         async with self._running:
             if not self._closed and clock.monotonic() >= self._fresh_until:
                 results = await asyncio.gather(*(check() for check in self._checks.values()))
                 self._last = dict(zip(self._checks, results, strict=True))
-                if self.started:  # what was missing before is no news
+                if self.started:  # while starting, do not cache: readiness must follow at once
                     self._fresh_until = clock.monotonic() + CACHE_SECONDS
                 for name, check in self._last.items():
                     dependency_up.labels(name).set(check.answered)
         return self._last
 
     async def close(self) -> None:
-        """Look after nothing any more, and return when nothing is looked after: what was found last stays."""
+        """Stop checking. Returns when no check is running; the last results stay."""
         async with self._running:
             self._closed = True
 
     async def refresh(self) -> None:
-        """Look after every dependency, so that metrics tell the truth also when nobody asks a probe."""
+        """Run the checks if needed, so that the metrics are current even if nobody calls a probe."""
         await self.checks()
 
     async def ready(self) -> bool:
-        """Whether requests may come: up, not draining, and nothing critical is missing."""
+        """Whether the process can take requests: started, not draining, all critical checks ok."""
         if self.draining or not self.started:
             return False
         return all(check.ok for check in (await self.checks()).values() if check.critical)

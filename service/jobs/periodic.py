@@ -1,4 +1,4 @@
-"""Work that a process does again and again beside its requests, and how late its event loop is."""
+"""Periodic background jobs, and a probe of the event loop's lag."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ class Job:
 
 @contextlib.asynccontextmanager
 async def periodically(*jobs: Job) -> AsyncIterator[None]:
-    """Do the jobs, and probe the loop, as long as the block runs."""
+    """Run the jobs and the probe while the block runs."""
     running = [asyncio.create_task(_repeat(job)) for job in jobs]
     running.append(asyncio.create_task(_probe_loop()))
     try:
@@ -54,7 +54,7 @@ async def periodically(*jobs: Job) -> AsyncIterator[None]:
 async def _repeat(job: Job) -> None:
     pause = job.first
     while True:
-        # Replicas that start together must not ask together for ever.
+        # Jitter: replicas that start together must not run their jobs at the same moments.
         await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311  # jitter, no secret
         pause = job.seconds
         try:

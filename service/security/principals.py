@@ -1,4 +1,4 @@
-"""Principals: who a request comes from and which scopes it carries."""
+"""Principals: who makes a request, and with which scopes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ ANONYMOUS = "anonymous"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """`id` goes into `created_by` and the logs: `key:3f9a…` for an API key, `anonymous` without one."""
+    """`id` goes into `created_by` and the logs: `key:3f9a…` for an API key, `anonymous` without a credential."""
 
     id: str
     scopes: frozenset[str]

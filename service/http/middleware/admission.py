@@ -1,8 +1,8 @@
 """Admission: how many requests a process works on at a time.
 
-Beyond some number more requests only wait for the same few database connections, until each of them is too late.
-Whoever is turned away at once can go to another replica. Waiting for a client, to send its body or to take its
-answer, is no work and takes no place, so slow clients cannot keep others out.
+Beyond a limit, more requests only wait for the same few database connections until all of them are late. A client that
+is turned away at once can try another replica. Waiting for a client, to send its body or to take its answer, does not
+count, so slow clients cannot keep others out.
 """
 
 from prometheus_client import Counter
@@ -20,7 +20,7 @@ for _reason in ("running", "connections", "bodies", "answers", "bulks"):
 
 
 class Admission:
-    """Counts the requests of one process; `limit` is the most that run at a time."""
+    """Counts the running requests of one process, at most `limit`."""
 
     __slots__ = ("_limit", "running")
 
@@ -29,7 +29,7 @@ class Admission:
         self.running = 0
 
     def enter(self) -> None:
-        """Take a place. Raises `Overloaded` when there is none."""
+        """Take a place. Raises `Overloaded` if there is none."""
         if self.running >= self._limit:
             turned_away.labels("running").inc()
             raise Overloaded

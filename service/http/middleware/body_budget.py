@@ -1,8 +1,8 @@
-"""How much of request bodies a process holds, of all together.
+"""Bounds the memory of all request bodies that a process holds.
 
-Bodies that wait for slow clients take no place among the running requests, so something else must bound their memory.
-They are counted as they arrive, as thousands may before any of their requests gets its turn. The first bytes of each
-are not counted, so that whoever fills the rest with large ones does small ones no harm.
+Requests that wait for their bodies do not count as running, so admission does not bound their memory. Bodies are
+counted as they arrive, since thousands may arrive before their requests run. The first bytes of each body are free, so
+that large bodies cannot use up the room of small ones.
 """
 
 from collections.abc import MutableMapping
@@ -12,11 +12,11 @@ from service.http.middleware.admission import turned_away
 from service.http.problems import Overloaded
 
 SPARED = 16_384
-_KEY = "slipway.body"  # of the scope: how much of the request's body is held
+_KEY = "slipway.body"  # in the scope: how much of the request's body is held
 
 
 class BodyBudget:
-    """Counts the bytes of the bodies that one process holds; `most` of them are counted."""
+    """Counts the bytes of the bodies that one process holds, at most `most`."""
 
     __slots__ = ("_free",)
 
@@ -24,7 +24,7 @@ class BodyBudget:
         self._free = most
 
     def grow(self, scope: MutableMapping[str, Any], more: int) -> None:
-        """Count `more` bytes of the body of this request. Raises `Overloaded` when there is no room for them."""
+        """Count `more` bytes of the body of this request. Raises `Overloaded` if there is no room."""
         held = scope.get(_KEY)
         if held is None:
             held = scope[_KEY] = _Held(self)
@@ -49,7 +49,7 @@ class _Held:
 
 
 def forget(scope: MutableMapping[str, Any]) -> None:
-    """Give back the room of a body that is done with."""
+    """Give back the room of a body that is no longer needed."""
     if (held := scope.pop(_KEY, None)) is not None:
         held.bodies.release(held.size)
 

@@ -1,8 +1,7 @@
 """The client's address and the URL that the client used, from the headers of trusted proxies.
 
-Each proxy appends the address that it was called from to `X-Forwarded-For`, so the list is read from its right end, and
-only as far as proxies are trusted: an entry counts when the one who wrote it is a trusted proxy, and no more of them
-count than there are hops. All that is left of that was written by who knows whom.
+Each proxy appends the address of its caller to `X-Forwarded-For`, so the list is read from the right: an entry counts
+if a trusted proxy wrote it, up to the number of trusted hops. Anyone may have written the entries further left.
 """
 
 from functools import lru_cache
@@ -19,7 +18,7 @@ _KNOWN_PEERS = 1024
 
 
 class TrustedProxies:
-    """The proxies before this service: which are trusted, and how many in a row."""
+    """The proxies in front of this service: which ones are trusted, and how many in a row."""
 
     def __init__(self, settings: ServerSettings) -> None:
         names = settings.trusted_proxies
@@ -51,12 +50,12 @@ class TrustedProxies:
             scope["client"] = str(client), 0
 
     def _client(self, peer: str, entries: list[bytes]) -> Address | None:
-        """The farthest address that a trusted proxy vouches for; None when that is the peer."""
-        found, teller = None, _address(peer)
+        """Return the farthest address that a trusted proxy vouches for; None if that is the peer."""
+        found, writer = None, _address(peer)
         for entry in reversed(entries[-self._hops :]):
-            if not self._trusts(teller) or (told := _entry(entry)) is None:
+            if not self._trusts(writer) or (entry_address := _entry(entry)) is None:
                 break
-            found = teller = told
+            found = writer = entry_address
         return found
 
     def _trusts(self, address: Address | None) -> bool:
@@ -71,7 +70,7 @@ class NoProxies:
 
 
 def _entry(value: bytes) -> Address | None:
-    """An entry of `X-Forwarded-For`: an address, of IPv6 in brackets or bare, and maybe a port."""
+    """Parse an entry of `X-Forwarded-For`: an address, IPv6 in brackets or bare, with or without a port."""
     text = value.decode("latin-1").strip().strip('"')
     if len(text) > _LONGEST_ENTRY:
         return None
@@ -83,7 +82,7 @@ def _entry(value: bytes) -> Address | None:
 
 
 def _address(text: str) -> Address | None:
-    """The address, an IPv4 one also when it comes as IPv6 (RFC 4291, 2.5.5.2); None for what is none."""
+    """Parse an address; IPv4 mapped to IPv6 becomes IPv4 (RFC 4291, 2.5.5.2). None if it is not an address."""
     try:
         address = ip_address(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the edge knows of one request, for everything under it."""
+"""What the edge knows about a request, for the code that it calls."""
 
 import re
 from collections.abc import MutableMapping
@@ -9,7 +9,7 @@ from service.models.uuid7 import uuid7
 
 KEY = "slipway"
 ANYBODY = "anonymous"
-REFUSAL = "slipway.refusal"  # of the scope: the problem for which the connection refuses the request
+REFUSAL = "slipway.refusal"  # in the scope: the problem with which the connection refuses the request
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,128}$")
 
@@ -33,12 +33,12 @@ class RequestState:
 
 
 def state_of(scope: MutableMapping[str, Any]) -> RequestState:
-    """The state that the edge made for this request."""
+    """Return the state that the edge created for this request."""
     return cast("RequestState", scope[KEY])
 
 
 def new_state(headers: list[tuple[bytes, bytes]]) -> RequestState:
-    """State from the client's headers: its request id when that is harmless, its trace (W3C Trace Context)."""
+    """Create the state from the client's headers: its request id if well-formed, its trace (W3C Trace Context)."""
     request_id = trace_id = span_id = None
     for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.match(text := value.decode("latin-1")):

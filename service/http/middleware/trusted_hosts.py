@@ -1,4 +1,4 @@
-"""Which host names the service answers to (RFC 9110, 7.4: a request that went to the wrong host is refused)."""
+"""The host names that the service answers to. Others are refused (RFC 9110, 7.4)."""
 
 import re
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ _PORT = re.compile(rb":[0-9]*\Z")
 
 
 class TrustedHosts:
-    """Names without ports, in lower case; `*.shop.example` is every name under `shop.example`."""
+    """Names without ports, in lower case; `*.shop.example` matches every name under `shop.example`."""
 
     def __init__(self, names: Iterable[str]) -> None:
         names = tuple(names)
@@ -15,7 +15,7 @@ class TrustedHosts:
         self._endings = tuple(name[1:].encode() for name in names if name.startswith("*."))
 
     def include(self, host: bytes) -> bool:
-        """Whether the value of a `Host` field names one of them, with any port."""
+        """Whether the value of a `Host` field is one of the names, with any port."""
         name = _PORT.sub(b"", host.lower())
         return name in self._exact or name.endswith(self._endings)
 

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 import orjson
 
 MEDIA_TYPE = "application/problem+json"
-MOST_ERRORS = 100  # of one problem: who sends thousands of wrong values learns enough from these
+MOST_ERRORS = 100  # listed in one problem; more do not help the client
 LONGEST_TEXT = 500  # characters of a message or pointer
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one value: of a JSON body by its pointer (RFC 6901), or of a parameter by its name."""
+    """An error in one value: of a JSON body by pointer (RFC 6901), of a parameter or header by name."""
 
     message: str
     pointer: str | None = None
@@ -56,7 +56,7 @@ class Problem(Exception):  # noqa: N818  # the RFC's own term
         }
 
     def as_json(self, *, instance: str, request_id: str) -> dict[str, Any]:
-        """The members of the problem document."""
+        """Return the members of the problem document."""
         body: dict[str, Any] = {
             "type": f"urn:slipway:problem:{self.code}",
             "title": self.title,
@@ -78,5 +78,5 @@ class Problem(Exception):  # noqa: N818  # the RFC's own term
 
 
 def pointer(path: Iterable[Any]) -> str:
-    """A JSON pointer (RFC 6901) to the value at `path`."""
+    """Return a JSON pointer (RFC 6901) to the value at `path`."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

@@ -1,4 +1,4 @@
-"""Problems for what PostgreSQL refuses, found by SQLSTATE and the name of the constraint."""
+"""Problems for errors of PostgreSQL, by SQLSTATE and the name of the constraint."""
 
 import re
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from service.http import problems
 from service.http.problems import FieldError, Problem, pointer
 
 STALE = asyncpg.InvalidCachedStatementError
-"""A column changed its type under a prepared statement; asyncpg has thrown it away, so the next try prepares anew."""
+"""A column changed its type under a prepared statement. asyncpg has dropped it; a retry prepares it again."""
 UNDONE = (asyncpg.TransactionRollbackError, STALE)
-"""Errors after which a transaction is undone, through no fault of its own, and may be tried again."""
+"""Errors that roll back a transaction through no fault of its own; it may be retried."""
 
 _PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
 
 
 def columns_of_constraints(table: sa.Table) -> Mapping[str, tuple[str, ...]]:
-    """Which columns each unique index, foreign key and check of a table is about."""
+    """Return the columns of each unique index, foreign key and check of a table, by name."""
     found: dict[str, tuple[str, ...]] = {}
     for index in table.indexes:
         # An index on an expression has no columns.
@@ -39,7 +39,7 @@ def _name(constraint: sa.Constraint) -> str:
 
 
 def problem_of(error: asyncpg.PostgresError, columns: Mapping[str, tuple[str, ...]]) -> Problem | None:
-    """The problem to answer with, or None when the error is a defect of ours."""
+    """Return the problem to answer with; None if the error is a defect of the service."""
     fields = columns.get(getattr(error, "constraint_name", None) or "", ())
     return _of_constraint(error, fields) or _of_value(error, columns) or _of_statement(error)
 

@@ -1,4 +1,4 @@
-"""Making responses of problems, and problems of the framework's exceptions."""
+"""Turns problems into responses, and the framework's exceptions into problems."""
 
 import asyncpg
 from fastapi import FastAPI, Request
@@ -22,13 +22,13 @@ HTTP_OK, BAD_REQUEST = 200, 400
 
 
 def problem_response(request: Request, problem: Problem) -> Response:
-    """The problem as a response to this request."""
+    """Return the problem as a response to this request."""
     body = problem.as_bytes(instance=request.url.path, request_id=state_of(request.scope).request_id)
     return Response(body, problem.status, problem.all_headers, media_type=problems.MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
-    """Let nothing leave the application but its own answers and problems."""
+    """Install handlers, so that the application answers every exception with a problem."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)

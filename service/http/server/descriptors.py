@@ -1,7 +1,7 @@
-"""Room for connections among the process's file descriptors.
+"""Raises the limit on open files (`RLIMIT_NOFILE`) to what the connections need.
 
-Container engines and shells start a process with 1024, which is fewer than it may have, and fewer than it may be asked
-for: beyond them it could reach neither clients nor the database.
+Container engines and shells often start a process with a soft limit of 1024, below the hard limit. Without file
+descriptors, the process can reach neither clients nor the database.
 """
 
 import resource
@@ -10,11 +10,11 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-SPARE = 256  # for the database, Redis, issuers, files, and clients that are turned away
+SPARE = 256  # for the database, Redis, issuers, files, and clients to turn away
 
 
 def make_room(connections: int) -> None:
-    """Raise the limit on open files to what two ports with so many connections need, as far as the system lets us."""
+    """Raise the soft limit for two ports with this many connections each, up to the hard limit."""
     needed = 2 * connections + SPARE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:

@@ -1,4 +1,4 @@
-"""Where the process is in its life. The edge and the probes read it, the server writes it."""
+"""Whether the process has started or is draining. The server writes it; the edge and the probes read it."""
 
 from dataclasses import dataclass
 

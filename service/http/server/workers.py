@@ -1,7 +1,7 @@
 """Several processes on the same two ports: uvicorn workers under gunicorn.
 
-Each worker serves both ports as a single process does, with pools, caches and probes of its own. Metrics are added up
-over the workers through files, in a folder that prometheus-client must know of before it is imported.
+Each worker serves both ports like a single process, with its own pools, caches and probes. Metrics are summed over the
+workers through files, in a directory that must be set before prometheus-client is imported.
 """
 
 import asyncio
@@ -33,13 +33,14 @@ log = structlog.get_logger(__name__)
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 OWN_FOLDER = "slipway-metrics-"
 BEAT_SECONDS = 1.0
-SPARE_SECONDS = 30  # that a worker may be silent beyond its longest stop, before gunicorn takes it for dead
+SPARE_SECONDS = 30  # beyond the longest stop that a silent worker has before gunicorn kills it
 
 
 def run(make: Callable[[], Applications], settings: ServerSettings) -> None:
     """Serve in `settings.workers` processes until SIGTERM; `make` is called in each of them.
 
-    Raises `PortTakenError`, and `SystemExit` at the end. The process starts anew once, with the folder for metrics.
+    Raises `PortTakenError`, and `SystemExit` at the end. The process re-executes itself
+    once, with the directory for metrics.
     """
     if METRICS_FOLDER not in child_environment():
         folder = tempfile.mkdtemp(prefix=OWN_FOLDER)
@@ -60,7 +61,7 @@ def run(make: Callable[[], Applications], settings: ServerSettings) -> None:
 
 
 class _Master(BaseApplication):  # type: ignore[misc]
-    """gunicorn with our settings alone: no configuration file, no command line, no control socket."""
+    """gunicorn with the settings of the service only: no configuration file, command line or control socket."""
 
     def __init__(
         self, make: Callable[[], Applications], settings: ServerSettings, descriptors: list[int]
@@ -92,13 +93,13 @@ class _Master(BaseApplication):  # type: ignore[misc]
 
 
 class _Worker(UvicornWorker):  # type: ignore[misc]
-    """Serves both ports by uvicorn. The master's signals drain it; the terminal's Ctrl-C is for the master."""
+    """Serves both ports with uvicorn. The master's signals drain it; Ctrl-C in a terminal is for the master."""
 
     CONFIG_KWARGS: dict[str, Any] = {"loop": "uvloop", "http": "httptools"}  # noqa: RUF012  # the library's interface
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("uvicorn.error", "uvicorn.access"):  # which the library takes away from our logs
+        for name in ("uvicorn.error", "uvicorn.access"):  # the library detaches these from our logs
             logging.getLogger(name).handlers.clear()
             logging.getLogger(name).propagate = True
 
@@ -117,7 +118,7 @@ class _Worker(UvicornWorker):  # type: ignore[misc]
             beating.cancel()
 
     async def _beat(self) -> None:
-        """Tell gunicorn that we live, and stop when it does not."""
+        """Tell gunicorn that the worker is alive; stop if the master is gone."""
         while os.getppid() == self.ppid:
             self.notify()
             await asyncio.sleep(BEAT_SECONDS)
@@ -126,7 +127,7 @@ class _Worker(UvicornWorker):  # type: ignore[misc]
 
 
 class _Logger(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's messages as log lines of ours."""
+    """Writes gunicorn's messages to the log of the service."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -136,19 +137,19 @@ class _Logger(glogging.Logger):  # type: ignore[misc]
 
 
 def _worker_is_gone(_master: Any, worker: Any) -> None:
-    """What a dead worker measured of the present is no longer true; what it counted stays counted."""
+    """Remove the live gauges of a dead worker; its counters stay."""
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def _remove_old_metrics() -> None:
-    """Files of an earlier run would count again, and be read at every scrape. This process has opened its own."""
+    """Remove files of an earlier run, which would count again at every scrape. Files of this process are in use."""
     for file in Path(child_environment()[METRICS_FOLDER]).glob("*.db"):
         if not file.stem.endswith(f"_{os.getpid()}"):
             file.unlink()
 
 
 def _remove_folder() -> None:
-    """Leave nothing behind; a folder that the operator chose stays."""
+    """Remove the directory, unless the operator chose it."""
     folder = Path(child_environment()[METRICS_FOLDER])
     if folder.name.startswith(OWN_FOLDER):
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""When API keys were last used, written beside the requests: once a minute for each key, many keys at a time."""
+"""When API keys were last used: written in the background, at most once a minute per key, in batches."""
 
 import asyncio
 from datetime import datetime
@@ -13,12 +13,12 @@ from service.database.errors import CONNECTION_ERRORS, describe
 
 log = structlog.get_logger(__name__)
 
-EXACT_SECONDS = 60.0  # not every request is worth a write
+EXACT_SECONDS = 60.0  # one write a minute is enough
 WRITE_SECONDS = 1.0
 LAST_SECONDS = 1.0  # for the last write, at the end of the process
 _MOST = 10_000
 
-# Keys that another replica is writing about need no second write. Skipped rows make no deadlock either.
+# Another replica is updating a locked row already. Skipping locked rows also rules out deadlocks.
 _USED = """
 UPDATE api_key SET last_used_at = used.at FROM (
   SELECT k.id, u.at FROM unnest($1::text[], $2::timestamptz[]) AS u (prefix, at) JOIN api_key k USING (prefix)
@@ -38,14 +38,14 @@ class LastUse:
         self._failing = False
 
     def note(self, prefix: str) -> None:
-        """The key is used now."""
+        """Record that the key was used now."""
         now = clock.monotonic()
         if now - self._noted.get(prefix, float("-inf")) < EXACT_SECONDS:
             return
         self._noted[prefix], self._unwritten[prefix] = now, clock.now()
 
     async def write(self) -> None:
-        """Write down what was noted. What cannot be written stays for the next time; that is logged once."""
+        """Write the recorded uses. If that fails, they stay for the next attempt, and one line is logged."""
         if not self._unwritten:
             return
         written = dict(self._unwritten)
@@ -63,8 +63,11 @@ class LastUse:
         self._failing = refusal is not None
 
     async def _try(self, used: dict[str, datetime]) -> str | None:
-        """Why the server refuses the statement. Caught while the connection is held: a server that only reads, or a
-        right that is missing, says nothing about the connections of requests."""
+        """Return the error of the statement, if any.
+
+        Caught while the connection is held: a read-only server or a missing privilege must not drop the pool that
+        requests use.
+        """
         async with self._database.one_statement() as connection:
             try:
                 await connection.execute(_USED, list(used), list(used.values()))
@@ -75,7 +78,7 @@ class LastUse:
         return None
 
     async def close(self) -> None:
-        """Write what is left, if that takes no time. A server that has gone silent holds up nothing."""
+        """Write what is left, for at most `LAST_SECONDS`: a silent server must not delay the shutdown."""
         last = asyncio.create_task(self.write())
         await asyncio.wait({last}, timeout=LAST_SECONDS)
         last.cancel()

@@ -1,4 +1,4 @@
-"""`/api/v1/keys`: API keys for administrators. Hand-written: a secret that is shown once fits no generated route."""
+"""`/api/v1/keys`: API keys, for administrators. Hand-written, since no generated route shows a secret once."""
 
 from datetime import datetime, timedelta
 from typing import Annotated

@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 
 
 def unique(prefix: str) -> str:
-    """A text that no other test of this worker uses: `unique("SKU")` is `SKU-17`."""
+    """Return a text that no other test of this worker uses: `unique("SKU")` is `SKU-17`."""
     return f"{prefix}-{next(_numbers)}"
 
 
@@ -99,7 +99,7 @@ def new_article(shelf: Json) -> Callable[..., Json]:
 
 @pytest.fixture
 async def article(client: AsyncClient, new_article: Callable[..., Json]) -> Json:
-    """An article of this test's own."""
+    """A new article."""
     answer = await client.post("/api/v1/articles", json=new_article())
     assert answer.status_code == 201, answer.text
     made: Json = answer.json()

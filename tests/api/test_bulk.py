@@ -1,4 +1,4 @@
-"""Bulk requests: by kind, in order, all or each."""
+"""Bulk requests: every operation, in order, atomic or partial."""
 
 from collections.abc import Callable
 from typing import Any

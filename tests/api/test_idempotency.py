@@ -1,4 +1,4 @@
-"""Idempotency-Key: one effect, the same answer."""
+"""Idempotency-Key: one effect, the same response."""
 
 import asyncio
 from collections.abc import Callable

@@ -12,7 +12,7 @@ ARTICLES = "/api/v1/articles"
 
 
 def problem(answer: object, status: int, code: str) -> Json:
-    """The body of a problem, after checking that it is one."""
+    """Return the body of a problem, after checking that it is one."""
     assert answer.status_code == status, answer.text  # type: ignore[attr-defined]
     assert answer.headers["content-type"] == "application/problem+json"  # type: ignore[attr-defined]
     body: Json = answer.json()  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ ARTICLES = "/api/v1/articles"
 
 @pytest.fixture
 async def shelf(client: AsyncClient) -> Json:
-    """A shelf of this test's own with 23 articles of seven prices."""
+    """A new shelf with 23 articles of seven prices."""
     made: Json = (
         await client.post("/api/v1/shelves", json={"slug": unique("shelf").lower(), "name": "S"})
     ).json()
@@ -107,7 +107,7 @@ async def test_filters(client: AsyncClient, shelf: Json, query: str, keep: Calla
 
 @pytest.fixture
 async def names(client: AsyncClient) -> Json:
-    """A shelf of this test's own with articles whose names try the way that lists are written."""
+    """A new shelf with articles whose names contain the delimiters of list parameters."""
     made: Json = (
         await client.post("/api/v1/shelves", json={"slug": unique("names").lower(), "name": "N"})
     ).json()
@@ -161,7 +161,7 @@ async def test_lists_may_be_repeated(client: AsyncClient, shelf: Json, forms: Se
     first, *others = [(await client.get(url)).json() for url in urls]
     assert len(first["items"]) == 2
     assert [other["items"] for other in others] == [first["items"]] * len(others)
-    for url in urls:  # a cursor fits the same list, however it is written
+    for url in urls:  # a cursor is valid for the same list, however it is written
         answer = await client.get(f"{url}&cursor={first['next_cursor']}")
         assert answer.status_code == 200, answer.text
 

@@ -1,4 +1,4 @@
-"""A repeated answer says so, and a key that nobody would honour is refused instead of ignored."""
+"""A replayed response is marked as such, and a key on a request without idempotency is refused, not ignored."""
 
 from collections.abc import Callable
 from typing import Any

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
-    """The folder that tests/clients/tools has filled."""
+    """The folder filled by tests/clients/tools."""
     folder = os.environ.get("SLIPWAY_CLIENT_TOOLS")
     if not folder:
         pytest.skip("generators and linters are installed by `make client-test`")
@@ -47,18 +47,18 @@ class Target:
     document_file: Path
 
     async def key(self) -> str:
-        """A new key that may do everything."""
+        """A new key with all scopes."""
         return await new_key(self.database_url, *SCOPES)
 
     def called(self, key: str) -> set[str]:
-        """The operations that have succeeded with this key, as "get /path"."""
+        """Return the operations that succeeded with this key, as "get /path"."""
         principal = f"key:{key.split('_')[1]}"
         lines = self.service.lines(event="request", principal=principal)
         return {f"{line['method'].lower()} {line['route']}" for line in lines if line["status"] < 400}
 
     @property
     def operations(self) -> set[str]:
-        """Those of the document that need a key."""
+        """Return the operations of the document that need a key."""
         return {
             f"{method} {path}"
             for path, methods in self.document["paths"].items()
@@ -113,7 +113,7 @@ def typescript(node: Path, target: Target, tmp_path_factory: pytest.TempPathFact
 
 
 def run(folder: Path, *command: object, stdin: str = "", **environment: str) -> str:
-    """The output of a command that must succeed."""
+    """Run a command that must succeed, and return its output."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=folder,

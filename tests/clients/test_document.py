@@ -1,4 +1,4 @@
-"""The served document passes the linters that API reviews use, and describes what the service takes and answers."""
+"""The served document passes common API linters, and describes the actual requests and responses."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_spectral_finds_nothing(node: Path, target: Target, tmp_path: Path) -> N
 async def test_accepted_bodies_and_answers_fit_the_schemas(
     node: Path, target: Target, tmp_path: Path
 ) -> None:
-    """By ajv, which is another implementation than those that the service and Schemathesis use."""
+    """Validate with ajv, an implementation that neither the service nor Schemathesis uses."""
     api, headers = target.service.api, {"Authorization": f"Bearer {await target.key()}"}
     cases: list[Json] = []
 

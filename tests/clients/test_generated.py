@@ -1,4 +1,4 @@
-"""Clients out of generators have every operation, and every operation works."""
+"""Generated clients have every operation, and every operation works."""
 
 from pathlib import Path
 

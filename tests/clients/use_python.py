@@ -1,4 +1,4 @@
-"""Every operation through the client that openapi-python-client makes; runs in that generator's own environment.
+"""Calls every operation with the client from openapi-python-client; runs in the generator's environment.
 
 Arguments: the service's URL, an API key, and a text that no other run uses.
 """
@@ -44,7 +44,7 @@ CLIENT = AuthenticatedClient(base_url=URL, token=KEY, raise_on_unexpected_status
 
 
 def ok(operation: ModuleType, *path: Any, **given: Any) -> tuple[Any, str]:
-    """What the operation answers, parsed, and its ETag."""
+    """Return the parsed response, and its ETag."""
     answer = operation.sync_detailed(*path, client=CLIENT, **given)
     assert answer.status_code < 300, answer.content
     return answer.parsed, answer.headers.get("ETag", "")

@@ -1,1 +1,1 @@
-"""The chart and the image on a real cluster. Numbered files: one release lives through them."""
+"""Tests of the chart and the image on a real cluster. The numbered files use one release, in order."""

@@ -1,4 +1,4 @@
-"""Namespaces beside the one of the tests, and what is told of them when something in them fails."""
+"""Additional namespaces for tests, and diagnosis of failures in them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ from tests.cluster.release import HELM
 
 @contextmanager
 def beside(cluster: Cluster, name: str) -> Iterator[Cluster]:
-    """Another namespace, as k8s/namespace.yaml makes it, that is gone when the block ends, with all that is in it and
-    what its releases have outside of it, but for definitions of resources, which Helm never removes.
+    """Create another namespace, as in k8s/namespace.yaml. Delete it at the end, with its objects and the cluster-wide
+    objects of its releases, except CRDs, which Helm never removes.
 
-    What the block raises carries a note of what was there to see, which is gone afterwards.
+    An exception from the block gets a note with the state of the namespace, which is deleted afterwards.
     """
     other = Cluster(
         f"{cluster.namespace}-{name}",
@@ -40,7 +40,7 @@ def beside(cluster: Cluster, name: str) -> Iterator[Cluster]:
 
 
 def _remove(cluster: Cluster) -> None:
-    """Also what a run that was killed has left."""
+    """Also delete what a killed run has left behind."""
     of_it = ("--namespace", cluster.namespace)
     for release in run(HELM, *of_it, "list", "--short", seconds=30).split():
         run(HELM, *of_it, "uninstall", release, "--no-hooks", "--ignore-not-found", seconds=60)

@@ -1,4 +1,4 @@
-"""The namespace that the tests have to themselves, through the Kubernetes API. Objects are dictionaries."""
+"""The tests' namespace, through the Kubernetes API. Objects are dictionaries."""
 
 import json
 import os
@@ -25,12 +25,11 @@ Object = dict[str, Any]
 
 
 class NoClusterError(Exception):
-    """There is no cluster to test on. The message says why, and what to do."""
+    """No cluster is available. The message says why, and what to do."""
 
 
 class Cluster:
-    """One namespace of a cluster whose nodes hold an image of the service, of its version before, of Tilt's, and of a
-    PgBouncer."""
+    """A namespace of a cluster. Its nodes have images of the service, its previous version, Tilt's, and a PgBouncer."""
 
     def __init__(
         self, namespace: str, image: str, *, previous: str = "", live: str = "", pooler: str = ""
@@ -38,7 +37,7 @@ class Cluster:
         config.load_kube_config()  # type: ignore[no-untyped-call]
         self.namespace, self.image, self.previous, self.live = namespace, image, previous, live
         self.pooler = pooler
-        self.others: list[Cluster] = []  # the namespaces beside this one that are there now
+        self.others: list[Cluster] = []  # additional namespaces that exist now
         self.core = client.CoreV1Api()
         self._dynamic: Any = DynamicClient(client.ApiClient())  # type: ignore[no-untyped-call]
 
@@ -46,7 +45,7 @@ class Cluster:
         return self._dynamic.resources.get(api_version=api_version, kind=kind)
 
     def list(self, kind: str, *, api_version: str = "v1", labels: str = "") -> list[Object]:
-        """Objects of a kind, in the order of their names."""
+        """Return the objects of a kind, sorted by name."""
         found = self._resource(api_version, kind).get(
             namespace=self.namespace, label_selector=labels, _request_timeout=REQUEST_SECONDS
         )
@@ -61,7 +60,7 @@ class Cluster:
         return answer
 
     def create(self, manifest: Object, *, dry_run: bool = False) -> None:
-        """Raises `ApiException` when the cluster refuses it."""
+        """Create an object. Raises `ApiException` if the cluster refuses it."""
         self._resource(manifest["apiVersion"], manifest["kind"]).create(
             body=manifest,
             namespace=self.namespace,
@@ -70,11 +69,11 @@ class Cluster:
         )
 
     def delete(self, kind: str, name: str) -> None:
-        """Removes an object at once; that it is not there is fine."""
+        """Delete an object immediately. Does nothing if it does not exist."""
         self.kubectl("delete", kind.lower(), name, "--ignore-not-found", "--wait", "--timeout=60s")
 
     def everything(self) -> set[str]:
-        """`Kind/name` of all that is in the namespace, but for what the cluster puts there itself."""
+        """Return `Kind/name` of all objects in the namespace, except those of the cluster itself."""
         kinds = {
             resource
             for resource in self._dynamic.resources.search(namespaced=True)
@@ -99,16 +98,16 @@ class Cluster:
         )
 
     def kubectl(self, *arguments: str, seconds: float = 90) -> str:
-        """What kubectl prints. Raises with what it says on stderr when it fails."""
+        """Run kubectl and return its output. Raises with its error output if it fails."""
         return run("kubectl", "--namespace", self.namespace, *arguments, seconds=seconds)
 
     def exec(self, target: str, *command: str, container: str) -> str:
-        """What a command in a container prints on stdout."""
+        """Run a command in a container and return its output."""
         return self.kubectl("exec", target, "--container", container, "--", *command)
 
     @contextmanager
     def forward(self, target: str, port: int) -> Iterator[str]:
-        """The URL of a port of a pod or Service, on this machine."""
+        """Forward a port of a pod or Service, and yield the local URL."""
         command = ["kubectl", "--namespace", self.namespace, "port-forward", target, f":{port}"]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -125,7 +124,7 @@ class Cluster:
 
 
 def run(*command: str, seconds: float) -> str:
-    """What a program prints. Raises `AssertionError` with its words when it fails or takes too long."""
+    """Run a program and return its output. Raises `AssertionError` with its messages if it fails or takes too long."""
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired as error:
@@ -136,7 +135,7 @@ def run(*command: str, seconds: float) -> str:
 
 
 def wait_until(what: str, condition: Callable[[], object], *, seconds: float, pause: float = 0.5) -> None:
-    """Returns when the condition holds. Raises `AssertionError` naming it when it does not in time."""
+    """Wait until the condition holds. Raises `AssertionError`, naming it, if it does not in time."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -145,7 +144,8 @@ def wait_until(what: str, condition: Callable[[], object], *, seconds: float, pa
 
 
 def _prepared(namespace: str) -> Cluster:
-    """The namespace that `make cluster-up` made; it says which images the nodes hold. Raises `NoClusterError`."""
+    """Return the namespace that `make cluster-up` created; it names the images of the nodes. Raises
+    `NoClusterError`."""
     config.load_kube_config()  # type: ignore[no-untyped-call]
     try:
         found = client.CoreV1Api().read_namespace(namespace, _request_timeout=REQUEST_SECONDS)
@@ -166,7 +166,7 @@ def _prepared(namespace: str) -> Cluster:
 
 
 def connect() -> Cluster:
-    """The cluster of KUBECONFIG, when it was prepared for these tests. Raises `NoClusterError`."""
+    """Return the cluster of KUBECONFIG, prepared for these tests. Raises `NoClusterError`."""
     if not os.environ.get("KUBECONFIG"):
         raise NoClusterError("KUBECONFIG is not set: run `make cluster-up cluster-test`")
     for program in ("helm", "kubectl"):

@@ -1,4 +1,4 @@
-"""The commands of the runbooks and of the pages on the cluster, and how each of them is tried."""
+"""The commands in runbooks and in the pages on clusters, and how each is tested."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ PROGRAMS = {"chart/render", "curl", "helm", "kubectl", "make", "openssl", "slipw
 
 
 class How(StrEnum):
-    """How a command is tried."""
+    """How a command is tested."""
 
     RUN = "run as it stands"
     PART = "run up to what would change something, which the server or the program is asked to try only"
@@ -27,7 +27,7 @@ class How(StrEnum):
     NOT = "not tried"
 
 
-# Words between backquotes with a space in them that nobody is meant to type.
+# Text in backquotes with spaces that is not a command.
 NOT_COMMANDS = {
     '"ok": false',
     "ALTER ROLE",
@@ -50,7 +50,7 @@ NOT_TRIED = {
 
 
 class Command(NamedTuple):
-    """What a page says to type, in one line."""
+    """A command on a page, joined into one line."""
 
     page: str
     text: str
@@ -61,7 +61,7 @@ class Command(NamedTuple):
 
     @property
     def how(self) -> How:
-        """Raises `ValueError` for what is no command that is known here."""
+        """Raises `ValueError` for an unknown command."""
         first, *rest = self.text.split()
         if first == "SELECT":
             return How.SQL
@@ -79,7 +79,7 @@ class Command(NamedTuple):
 
     @property
     def harmless(self) -> str:
-        """The command with what keeps each of its parts from changing anything."""
+        """Return the command with the arguments that make each part a dry run."""
         return " | ".join(_harmless(part) for part in self.text.split(" | "))
 
 
@@ -87,7 +87,7 @@ def _harmless(part: str) -> str:
     words = part.split()
     if words[0] == "make":
         return f"make -n {' '.join(words[1:])}"
-    verbs = CHANGING & set(part.partition(" -- ")[0].split())  # what comes after is for a program in a pod
+    verbs = CHANGING & set(part.partition(" -- ")[0].split())  # the rest is for a program in a pod
     if words[0] == "kubectl" and "--dry-run" not in part and verbs:
         return f"{part} --dry-run=server"
     if words[0] == "kubectl" and "edit" in words:
@@ -98,14 +98,14 @@ def _harmless(part: str) -> str:
 
 
 def lines(text: str) -> Iterator[str]:
-    """Lines of a block without their comments, continued ones in one."""
+    """Return the lines of a block without comments, with continued lines joined."""
     for line in re.sub(r" *\\\n *", " ", text).splitlines():
         if found := re.sub(r"(^| {2,})# .*$", "", line).strip():
             yield found
 
 
 def commands() -> list[Command]:
-    """Every command of every page, once."""
+    """Return every command of every page, once."""
     found = []
     for page in PAGES:
         text = page.read_text("utf-8")
@@ -123,6 +123,6 @@ def commands() -> list[Command]:
 
 
 def tried(*hows: How) -> list[Command]:
-    """Those that are tried in such a way, each once though several pages may say it."""
+    """Return the commands that are tested in this way, without duplicates."""
     by_text = {command.text: command for command in commands() if command.how in hows}
     return list(by_text.values())

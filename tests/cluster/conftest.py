@@ -1,4 +1,4 @@
-"""One release for all files of this folder, and what to print when something in it fails."""
+"""One release for all files of this folder, and diagnosis of failures."""
 
 import os
 from collections.abc import Generator, Iterator
@@ -30,7 +30,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     stash = item.session.stash
     cluster = stash.get(CLUSTER, None)
     if result.failed and cluster is not None:
-        # An installation that failed fails every test in its setup: the first one tells the story.
+        # A failed installation fails the setup of every test: the first failure is reported.
         told = stash.get(TOLD, False) and result.when == "setup"
         result.sections.append(("the cluster", "see above" if told else diagnosis.report(cluster)))
         stash[TOLD] = True
@@ -53,7 +53,7 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 
 @pytest.fixture(scope="session")
 def new_release(cluster: Cluster) -> Release:
-    """A release that is not installed yet, in a namespace without a trace of an earlier one."""
+    """A release that is not installed yet, in a clean namespace."""
     release = Release(cluster)
     release.remove()
     return release
@@ -61,7 +61,7 @@ def new_release(cluster: Cluster) -> Release:
 
 @pytest.fixture(scope="session")
 def installation(new_release: Release) -> str:
-    """What Helm says after installing: it returns when all is ready and the migration has run."""
+    """Install the release, wait until it is ready and migrated, and return Helm's output."""
     return new_release.install()
 
 
@@ -73,13 +73,13 @@ def release(new_release: Release, installation: str) -> Release:
 
 @pytest.fixture(scope="session")
 def key(release: Release) -> str:
-    """An API key that may do everything."""
+    """An API key with all scopes."""
     return release.key()
 
 
 @pytest.fixture
 def api(cluster: Cluster, release: Release, key: str) -> Iterator[httpx2.Client]:
-    """A client of the public Service that holds the key."""
+    """A client of the public Service with the key."""
     with (
         cluster.forward(f"service/{NAME}", 80) as url,
         httpx2.Client(
@@ -91,7 +91,8 @@ def api(cluster: Cluster, release: Release, key: str) -> Iterator[httpx2.Client]
 
 @pytest.fixture(scope="module")
 def enforced(cluster: Cluster) -> Iterator[networks.Enforced]:
-    """A cluster that is seen to enforce policies that are not the chart's; skips the test on any other."""
+    """A cluster that enforces NetworkPolicies, tested with policies other than the chart's. Skips the test on
+    others."""
     with (
         beside(cluster, "networks") as namespace,
         networks.listening(namespace, "listener") as listener,
@@ -105,5 +106,5 @@ def enforced(cluster: Cluster) -> Iterator[networks.Enforced]:
 
 @pytest.fixture
 def probe() -> networks.Probe:
-    """Makes pods with labels, to call others from."""
+    """Creates pods with labels, to connect from."""
     return networks.running

@@ -1,4 +1,4 @@
-"""What a person would look at first when something in the namespace fails: pods, events, logs."""
+"""Prints the state of a namespace after a failure: pods, events, logs."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ SEARCHED_LINES = 5000
 
 
 def report(cluster: Cluster) -> str:
-    """Of its namespace and those beside it. Never raises: what cannot be had is said in its place."""
+    """Return the state of all namespaces of the tests. Never raises: errors appear in the text."""
     return "\n".join(_report(namespace) for namespace in (*cluster.others, cluster))
 
 
@@ -62,7 +62,7 @@ def _logs(cluster: Cluster) -> Iterator[str]:
 
 
 def _telling(lines: list[str]) -> list[str]:
-    """What went wrong by a log, and its end."""
+    """Return the errors in a log, and its end."""
     marks = ('"level":"error"', '"level":"warning"', '"status":5')
     errors = [line for line in lines[:-LOG_LINES] if any(mark in line for mark in marks)]
     return [*errors[-LOG_LINES:], *lines[-LOG_LINES:]]

@@ -1,4 +1,4 @@
-"""Which images of other programs the nodes hold, where they may not be able to pull any."""
+"""The third-party images on the nodes, which may not be able to pull any."""
 
 import functools
 
@@ -10,14 +10,14 @@ from tests.cluster.release import PROFILE_FULL
 
 @functools.cache
 def _held(cluster: Cluster) -> frozenset[str]:
-    """Names without registry and tag."""
+    """Return the names without registry and tag."""
     nodes = cluster.list("Node")
     names = (name for node in nodes for image in node["status"]["images"] for name in image["names"])
     return frozenset(name.rpartition("/")[2].partition("@")[0].partition(":")[0] for name in names)
 
 
 def holds(cluster: Cluster, *programs: str) -> bool:
-    """Whether a node can run these: it holds their images, or PROFILE=full says that it can pull all."""
+    """Whether nodes can run these: they have the images, or PROFILE=full says that they can pull them."""
     return PROFILE_FULL or set(programs) <= _held(cluster)
 
 

@@ -1,4 +1,4 @@
-"""Load on an installed service, from a pod of its own."""
+"""Load on the installed service, from a separate pod."""
 
 import json
 import uuid
@@ -13,12 +13,12 @@ from tests.cluster.release import NAME, Release
 
 SCRIPT = ROOT / "tests" / "cluster" / "load.py"
 PROMISED = 100  # requests a second
-RATE = 110  # a little more, as a busy machine falls behind
+RATE = 110  # slightly more, as a busy machine falls behind
 
 
 @dataclass(frozen=True)
 class Saw:
-    """What a load saw: answers by status, the first failures in words, and requests a second."""
+    """The result of a load: responses by status, the first failures, and requests per second."""
 
     seen: dict[str, int]
     failures: list[str]
@@ -29,7 +29,7 @@ class Saw:
         assert set(self.seen) == {"200", "201"}
 
     def assert_as_promised(self) -> None:
-        """No request failed, of as many as promised."""
+        """Check that no request failed, and that enough were sent."""
         self.assert_none_failed()
         assert self.rate > PROMISED
 
@@ -39,7 +39,7 @@ class Load:
         self._cluster = cluster
 
     def stop(self) -> Saw:
-        """Ends the load."""
+        """Stop the load."""
         self._cluster.exec("load", "touch", "/tmp/stop", container="load")
         wait_until(
             "the load ends",
@@ -50,7 +50,7 @@ class Load:
 
 
 def plain_pod(name: str, image: str, *command: str, node: str = "") -> Object:
-    """A pod with the service's image that meets Pod Security "restricted", anywhere or on one node."""
+    """Return a pod with the service's image that meets Pod Security "restricted", on any node or a given one."""
     container = {
         "name": name,
         "image": image,
@@ -73,7 +73,7 @@ def plain_pod(name: str, image: str, *command: str, node: str = "") -> Object:
 
 @contextmanager
 def load(release: Release, key: str, *, node: str = "") -> Iterator[Load]:
-    """A pod that calls the service all the time, from the block's beginning to `stop` or the block's end."""
+    """Run a pod that calls the service from the start of the block until `stop` or the end of the block."""
     cluster = release.cluster
     with cluster.forward(f"service/{NAME}", 80) as url:
         body = {"name": "Load", "slug": f"load-{uuid.uuid4().hex[:12]}"}

@@ -1,4 +1,4 @@
-"""Who reaches whom in a cluster, and whether it enforces NetworkPolicies at all."""
+"""Connections between pods, and whether the cluster enforces NetworkPolicies."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ with ThreadPoolExecutor(len(sys.argv)) as pool:
     print(json.dumps(dict(zip(sys.argv[1:], pool.map(reached, sys.argv[1:])))))
 """
 LISTENER_PORT = 8080
-# A policy takes hold some moments after it, or the pod that it is about, is made.
+# A policy takes effect shortly after it, or its pod, is created.
 SETTLED_SECONDS = 30
 
 Where = tuple[Cluster, str, str]
@@ -33,10 +33,10 @@ Probe = Callable[..., AbstractContextManager[Where]]
 
 @dataclass(frozen=True)
 class Enforced:
-    """A cluster that is known to enforce policies: a pod that may call anybody, and one that answers anybody."""
+    """A cluster that enforces policies, with a pod that may connect anywhere, and one that accepts all connections."""
 
     client: Where
-    listener: str  # HOST:PORT, of a pod in another namespace than the release's
+    listener: str  # HOST:PORT of a pod in another namespace
 
 
 def reaches(where: Where, *addresses: str) -> dict[str, bool]:
@@ -48,7 +48,7 @@ def reaches(where: Where, *addresses: str) -> dict[str, bool]:
 
 
 def settles(where: Where, expected: Mapping[str, bool]) -> None:
-    """Raises `AssertionError` with who was reached when it does not become as expected, and stay so."""
+    """Wait until connections are as expected, and stay so. Raises `AssertionError` with the reached addresses."""
     seen: dict[str, bool] = {}
 
     def so() -> bool:
@@ -58,14 +58,14 @@ def settles(where: Where, expected: Mapping[str, bool]) -> None:
     try:
         wait_until("each address is reached or not", so, seconds=SETTLED_SECONDS)
     except AssertionError:
-        assert seen == expected  # which says what differs
+        assert seen == expected  # shows the difference
         raise
     assert reaches(where, *expected) == expected
 
 
 @contextmanager
 def running(cluster: Cluster, name: str, labels: Mapping[str, str] | None = None) -> Iterator[Where]:
-    """A pod with labels that does nothing, to call others from, and is gone when the block ends."""
+    """Run an idle pod with labels, to connect from, until the block ends."""
     pod = plain_pod(name, cluster.image, "sleep", "600")
     with _running(cluster, {**pod, "metadata": {"name": name, "labels": dict(labels or {})}}) as found:
         yield found
@@ -73,7 +73,7 @@ def running(cluster: Cluster, name: str, labels: Mapping[str, str] | None = None
 
 @contextmanager
 def listening(cluster: Cluster, name: str) -> Iterator[str]:
-    """The address of a pod that answers whoever may reach it, and is gone when the block ends."""
+    """Run a pod that accepts connections until the block ends, and yield its address."""
     serve = ("python", "-m", "http.server", str(LISTENER_PORT), "--directory", "/tmp")
     with _running(cluster, plain_pod(name, cluster.image, *serve)):
         yield pod_address(cluster, name, LISTENER_PORT)
@@ -99,7 +99,7 @@ def pod_address(cluster: Cluster, pod: str, port: int) -> str:
 
 
 def not_enforced(client: Where, listener: str) -> str:
-    """Why policies of this cluster are of no account; empty when they are. Uses two written by hand, and no chart's."""
+    """Return why this cluster does not enforce policies, or an empty string. Uses two handwritten policies."""
     settles(client, {listener: True})
     cluster = client[0]
     for direction in ("Ingress", "Egress"):

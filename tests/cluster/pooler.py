@@ -1,4 +1,4 @@
-"""A PostgreSQL that speaks TLS only, and a PgBouncer in transaction mode before it that does too."""
+"""A PostgreSQL that requires TLS, and a PgBouncer in transaction mode in front of it that does too."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.tls.terminator import Authority
 PORT = 6432
 FOLDER = "/run/tls"
 PEM = f"{FOLDER}/server.pem"
-# From within its pod anybody comes in, as probes and these tests do; from anywhere else nobody does without TLS.
+# Within its pod, anyone can log in, as probes and these tests do; from elsewhere, TLS is required.
 ACCESS = """
 local all all trust
 host all all 127.0.0.1/32 trust
@@ -43,13 +43,13 @@ def _files(name: str, contents: dict[str, str]) -> Object:
 
 
 def _certified(authority: Authority, host: str) -> str:
-    """The key and the certificate of a host."""
+    """Return the key and the certificate of a host."""
     authority.server(host)
     return Path(authority.root.parent, f"{host}.pem").read_text("utf-8")
 
 
 def install_postgres(cluster: Cluster, authority: Authority) -> str:
-    """The host name of a PostgreSQL that is certified for it and logs who comes in, and how."""
+    """Run a PostgreSQL with a certificate that logs connections, and yield its host name."""
     host = servers.host(cluster, "postgres")
     cluster.create(_files("postgres-tls", {"server.pem": _certified(authority, host)}))
     options = {"ssl": "on", "ssl_cert_file": PEM, "ssl_key_file": PEM, "log_connections": "on"}
@@ -65,7 +65,7 @@ def install_postgres(cluster: Cluster, authority: Authority) -> str:
 
 
 def install_pooler(cluster: Cluster, authority: Authority) -> str:
-    """The host name of a PgBouncer that is certified for it and leads to that PostgreSQL, to any database of it."""
+    """Run a PgBouncer with a certificate in front of that PostgreSQL, and yield its host name."""
     host = f"pooler.{cluster.namespace}.svc"
     contents = {
         "pgbouncer.ini": CONFIG.format(postgres=servers.host(cluster, "postgres")),
@@ -97,7 +97,7 @@ def _listens(cluster: Cluster) -> bool:
 
 
 def clients(cluster: Cluster) -> list[dict[str, str]]:
-    """The service's connections to PgBouncer, as it sees them."""
+    """Return the service's connections, according to PgBouncer."""
     to = f"host=pooler port={PORT} dbname=pgbouncer user={servers.USER} password={servers.PASSWORD} sslmode=require"
     shown = servers.rows(servers.psql(cluster, to, "SHOW CLIENTS"))
     return [client for client in shown if client["database"] != "pgbouncer"]

@@ -1,4 +1,4 @@
-"""The release under test: Helm, and the parts of what it makes."""
+"""The release under test: Helm, and the release's objects."""
 
 import json
 import os
@@ -16,14 +16,14 @@ NAME = "slipway"
 BUNDLED = "chart/ci/01-bundled-values.yaml"
 HELM = os.environ.get("HELM", "helm")
 INSTALL_SECONDS = 240
-# Tags without a digest: images that were loaded into a node have none.
+# Tags without digests: images loaded into a node have none.
 SERVER_IMAGES = {"postgresql": "18", "redis": "8"}
 PROFILE_FULL = os.environ.get("PROFILE") == "full"
 SERVER = f"app.kubernetes.io/instance={NAME},app.kubernetes.io/component=server"
 
 
 def values_of(settings: Mapping[str, object]) -> list[str]:
-    """Helm's arguments for values by their paths."""
+    """Return Helm's arguments for values by path."""
     return [
         word for path, value in settings.items() for word in ("--set-json", f"{path}={json.dumps(value)}")
     ]
@@ -55,11 +55,11 @@ class Release:
         return self.helm(command, *self._with, *wait, *arguments)
 
     def install(self, *arguments: str, wait: bool = True) -> str:
-        """Returns Helm's words, the NOTES among them, when pods are ready and the migration is done."""
+        """Wait until pods are ready and the migration is done, and return Helm's output with the NOTES."""
         return self._apply("install", *arguments) if wait else self.helm("install", *self._with, *arguments)
 
     def manifests(self, *arguments: str) -> str:
-        """What Helm would send, rendered without asking the cluster."""
+        """Return the manifests, rendered without the cluster."""
         return self.helm("template", *self._with, *arguments)
 
     def upgrade(self, *arguments: str, wait: bool = True) -> str:
@@ -69,24 +69,24 @@ class Release:
         self.helm("rollback", NAME, str(revision), "--wait", "--timeout", f"{INSTALL_SECONDS}s")
 
     def revision(self) -> int:
-        """The number of the newest change of the release."""
+        """Return the current revision of the release."""
         return int(json.loads(self.helm("history", NAME, "--max", "1", "--output", "json"))[-1]["revision"])
 
     def uninstall(self) -> str:
         return self.helm("uninstall", NAME, "--ignore-not-found", "--wait", "--timeout", "120s")
 
     def remove(self) -> None:
-        """Removes the release and also what an uninstall keeps."""
+        """Uninstall the release, and delete what an uninstall keeps."""
         self.uninstall()
         kept = (f"secret/{NAME}-credentials", f"pvc/data-{NAME}-postgresql-0", "pod/load")
         self.cluster.kubectl("delete", *kept, "--ignore-not-found", "--wait", "--timeout=80s")
 
     def key(self) -> str:
-        """A new API key, got the way NOTES say."""
+        """Create an API key as the NOTES say."""
         return self.slipway("keys", "create", "--name", f"test-{uuid.uuid4().hex[:8]}", "--scope", "admin")
 
     def pods(self) -> list[Object]:
-        """Pods of the service that are not ending."""
+        """Return the pods of the service that are not terminating."""
         found = self.cluster.list("Pod", labels=SERVER)
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
@@ -101,7 +101,7 @@ class Release:
         return self.cluster.get("Secret", f"{NAME}-credentials")["data"]
 
     def slipway(self, *arguments: str) -> str:
-        """What a command of the service prints on stdout, in a running pod."""
+        """Run a command of the service in a running pod, and return its output."""
         return self.cluster.exec(f"deploy/{NAME}", "slipway", *arguments, container="server").strip()
 
     def sql(self, statement: str) -> str:
@@ -109,7 +109,7 @@ class Release:
         return self.cluster.exec(f"{NAME}-postgresql-0", *command, container="postgresql").strip()
 
     def wait_rolled_out(self, seconds: float = 180) -> None:
-        """Returns when all pods are of the newest kind and the last old one is gone."""
+        """Wait until all pods are new and the last old one is gone."""
 
         def settled() -> bool:
             wanted = self.deployment()
@@ -125,7 +125,7 @@ class Release:
 
     @contextmanager
     def exits(self) -> Iterator[dict[str, int]]:
-        """When the block ends: with which code the server of each pod ended meanwhile, by the pod's name."""
+        """Yield a dictionary; after the block it has the exit code of each pod's server that ended, by pod."""
         path = "{.metadata.name} {.status.containerStatuses[?(@.name=='server')].state.terminated.exitCode}{'\\n'}"
         watch = (
             "kubectl",

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis as others run them: releases of charts of their own, in a namespace of their own."""
+"""External PostgreSQL and Redis: separate releases in a separate namespace."""
 
 import csv
 import secrets
@@ -38,7 +38,7 @@ def secret(name: str, key: str, value: str) -> dict[str, object]:
 
 
 def install(cluster: Cluster, servers: Mapping[str, Mapping[str, object]] = SETTINGS) -> dict[str, str]:
-    """The host names of the servers, which are ready and know PASSWORD. The role of the service may log in."""
+    """Start the servers with PASSWORD and a role for the service, and yield their host names."""
     cluster.create(secret("servers", "password", PASSWORD))
     for name, settings in servers.items():
         release = (HELM, "--namespace", cluster.namespace, "install", f"shop-{name}", _package(name))
@@ -59,13 +59,13 @@ def host(cluster: Cluster, name: str) -> str:
 
 
 def psql(cluster: Cluster, to: str, statement: str) -> str:
-    """What psql prints as CSV in the pod of PostgreSQL, connected by a connection string."""
+    """Run psql in the pod of PostgreSQL with a connection string, and return its CSV output."""
     command = ("psql", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "--csv", "-d", to, "-c", statement)
     return cluster.kubectl("exec", "shop-postgres-0", "--", *command)
 
 
 def sql(cluster: Cluster, statement: str) -> list[dict[str, str]]:
-    """Rows of a statement, as the owner, who is a superuser there, through the socket in the pod."""
+    """Run a statement as the owner, a superuser, through the socket in the pod, and return the rows."""
     return rows(psql(cluster, f"user={OWNER} dbname={DATABASE}", statement))
 
 

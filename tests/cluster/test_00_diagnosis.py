@@ -1,4 +1,4 @@
-"""What is told when something fails in a namespace beside the tests' own, which is gone when it is read."""
+"""The diagnosis of a failure in an additional namespace, which no longer exists when it is read."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def _install_what_fails(cluster: Cluster) -> None:
     with beside(cluster, "broken") as namespace:
         namespace.create(plain_pod("broken", cluster.image, "sh", "-c", "echo it is the disk; exit 7"))
         wait_until("it has failed", lambda: _ended(namespace), seconds=60)
-        # What a test that fails while the namespace is there prints.
+        # The output of a test that fails while the namespace exists.
         assert "it is the disk" in diagnosis.report(cluster)
         raise AssertionError("the installation has failed")
 

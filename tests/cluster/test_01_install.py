@@ -1,4 +1,4 @@
-"""An installation from nothing: ready, migrated, and within what the namespace allows."""
+"""A fresh installation is ready, migrated, and allowed by the namespace's Pod Security."""
 
 import json
 import re

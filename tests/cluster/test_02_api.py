@@ -1,4 +1,4 @@
-"""What a client does with the installed service, and what an operator sees of it."""
+"""The installed service, as seen by clients and operators."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""The commands of the runbooks and of docs/kubernetes.md do what they are there for, with the installed release."""
+"""The commands in the runbooks and docs/kubernetes.md work with the installed release."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from tests.tls.terminator import Authority
 
 HOST, TLS_SECRET, INGRESS = "shop.example.com", "runbook-tls", NAME
 SECONDS = 120
-# What a command may end with where there is nothing to find, and how it says so.
+# How a command may fail if there is nothing to find, and its message.
 NOTHING_FOUND = {
     "--previous": "previous terminated container",
     " top ": "Metrics API not available",
@@ -112,7 +112,7 @@ def placeholders(
 
 
 def _type(line: str) -> subprocess.CompletedProcess[str]:
-    """A line in a shell, with nobody at the keyboard."""
+    """Run a line in a shell, without input."""
     return subprocess.run(
         ("bash", "-o", "pipefail", "-c", line),
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""NetworkPolicies in a cluster that enforces them: each named edge is open, and no other is."""
+"""NetworkPolicies in a cluster that enforces them: only the listed connections work."""
 
 import pytest
 
@@ -13,7 +13,7 @@ SERVER = f"deploy/{NAME}"
 
 @pytest.fixture
 def addresses(release: Release, cluster: Cluster) -> dict[str, str]:
-    """What listens in the release, by the addresses of the pods themselves: no name has to be resolved."""
+    """Return the listening ports of the release, by pod address, so that no DNS is needed."""
     server = release.pods()[0]["metadata"]["name"]
     return {
         "public": pod_address(cluster, server, 8000),
@@ -89,7 +89,7 @@ def test_the_database_calls_nobody(addresses: dict[str, str], cluster: Cluster, 
         script = f"timeout 3 bash -c '</dev/tcp/{host}/{port}' 2>/dev/null && echo reached || echo not"
         return cluster.exec(f"{NAME}-postgresql-0", "sh", "-c", script, container="postgresql") == "reached\n"
 
-    # It can: its own port, over the loopback that no policy is about.
+    # It can reach its own port: policies do not apply to loopback.
     assert reached("127.0.0.1:5432")
     for address in (addresses["public"], addresses["redis"], enforced.listener):
         assert not reached(address), address

@@ -1,4 +1,4 @@
-"""Upgrades: the same values change nothing, other values change what they are about."""
+"""Upgrades: the same values change nothing, and other values change only what they concern."""
 
 from tests.cluster.release import Release
 

@@ -1,4 +1,4 @@
-"""Pods are replaced, added and taken away under load, and no caller notices."""
+"""Pods are replaced, added and removed under load without failed requests."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def test_a_rolling_update_under_load_drops_no_request(release: Release, key: str
     migrations = [job["metadata"]["uid"] for job in release.migrations()]
 
     with load(release, key) as running:
-        # A setting of the server alone: its pods are replaced, and no migration runs.
+        # A setting that only the server uses: pods are replaced, and no migration runs.
         with release.exits() as exits:
             release.upgrade("--reuse-values", "--set", f"config.performance.page_size={50 - time}")
             release.wait_rolled_out()

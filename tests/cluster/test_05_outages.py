@@ -1,4 +1,4 @@
-"""Nodes are drained and servers are lost under load: what callers see, and that all heals by itself."""
+"""Nodes are drained and servers lost under load: the responses to callers, and recovery."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ HEALED_SECONDS = 120
 
 @pytest.fixture
 def nodes(cluster: Cluster, release: Release) -> Iterator[tuple[str, str]]:
-    """The node that holds the database, whose volume binds it there, and one that does not. Both take pods."""
+    """Return the node of the database, which its volume ties it to, and another one. Both accept pods."""
     names = [
         node["metadata"]["name"] for node in cluster.list("Node") if not node["spec"].get("unschedulable")
     ]
@@ -31,7 +31,7 @@ def nodes(cluster: Cluster, release: Release) -> Iterator[tuple[str, str]]:
 
 
 def _drain(node: str, *arguments: str) -> None:
-    """Evicts the pods of a node through the API that minds budgets, as an operator does."""
+    """Evict the pods of a node through the eviction API, which respects disruption budgets."""
     wait = ("--ignore-daemonsets", "--delete-emptydir-data", "--timeout=150s")
     run("kubectl", "drain", node, *wait, *arguments, seconds=170)
 
@@ -67,7 +67,7 @@ def test_the_budget_lets_one_pod_go_at_a_time(release: Release, cluster: Cluster
 
 
 def _evict(cluster: Cluster, pod: str) -> str:
-    """Why the API refuses to evict a pod; empty when it does not."""
+    """Return why the API refuses to evict a pod, or an empty string."""
     eviction = client.V1Eviction(metadata=client.V1ObjectMeta(name=pod))
     try:
         cluster.core.create_namespaced_pod_eviction(pod, cluster.namespace, eviction)
@@ -102,7 +102,7 @@ def test_a_lost_redis_fails_no_request(release: Release, cluster: Cluster, key: 
 
 
 def _lose(cluster: Cluster, pod: str) -> None:
-    """Deletes a pod of a StatefulSet without notice and returns when its successor is ready."""
+    """Delete a pod of a StatefulSet immediately, and wait until its successor is ready."""
     before = cluster.get("Pod", pod)["metadata"]["uid"]
     cluster.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false")
     wait_until("it has a successor", lambda: _uid(cluster, pod) not in {before, ""}, seconds=60)
@@ -115,7 +115,7 @@ def _uid(cluster: Cluster, pod: str) -> str:
 
 
 def _restarts(release: Release) -> dict[str, int]:
-    # A pod that the test before has made may not have started its container yet.
+    # A pod of the previous test may not have started its container yet.
     wait_until(
         "containers run", lambda: all("containerStatuses" in p["status"] for p in release.pods()), seconds=60
     )

@@ -1,4 +1,4 @@
-"""Changes that cannot work: refused before anything is sent, or undone while the old pods serve on."""
+"""Changes that cannot work are refused before they are sent, or rolled back while the old pods serve."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_a_version_that_does_not_start_is_rolled_back_under_load_and_no_request_
     release: Release, key: str
 ) -> None:
     good, pods = release.revision(), _uids(release)
-    # Refused by the service at its start, so the new pod never becomes ready.
+    # The service refuses to start with it, so the new pod never becomes ready.
     broken = ("--set", "config.security.anonymous=write", "--timeout", "20s")
     with load(release, key) as running:
         with pytest.raises(AssertionError, match=r"(context deadline exceeded|timed out|not ready)"):

@@ -1,4 +1,4 @@
-"""What an uninstall leaves is what NOTES say, and it is enough to come back."""
+"""An uninstall leaves what the NOTES say, which is enough to reinstall."""
 
 import pytest
 
@@ -28,14 +28,14 @@ def test_an_uninstall_leaves_the_secret_and_the_volume_and_a_new_install_finds_t
 
 
 def _refused_without_its_passwords(release: Release, cluster: Cluster) -> None:
-    """A volume whose password is lost gets no new one, which would not fit; and nothing is made."""
+    """If the password of a volume is lost, the chart refuses to generate another, and creates nothing."""
     kept = cluster.get("Secret", f"{NAME}-credentials")
     cluster.delete("Secret", f"{NAME}-credentials")
     claim = f"PersistentVolumeClaim data-{NAME}-postgresql-0 is there, and key database-password of Secret"
     with pytest.raises(AssertionError, match=claim):
         release.install()
     assert cluster.everything() == {f"PersistentVolumeClaim/data-{NAME}-postgresql-0"}
-    # Restored, as the sentence says.
+    # Restored, as the message says.
     named = {name: kept["metadata"][name] for name in ("name", "labels", "annotations")}
     cluster.create(
         {name: kept[name] for name in ("apiVersion", "kind", "type", "data")} | {"metadata": named}

@@ -1,4 +1,4 @@
-"""From the version before to this one, and back, under load: no request fails, and nothing is lost."""
+"""Upgrade from the previous version and rollback under load: no request fails, and nothing is lost."""
 
 from collections.abc import Iterator
 
@@ -23,8 +23,8 @@ def namespace(cluster: Cluster) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def previous(namespace: Cluster) -> Release:
-    """The version before, installed."""
-    # It takes requests before it has connections, and lets none wait for more than this.
+    """The previous version, installed."""
+    # It accepts requests before it has connections, and this is the longest wait.
     found = Release(namespace, {"config.database.acquire_timeout": 5}, chart=CHART, image=namespace.previous)
     found.install()
     return found
@@ -60,7 +60,7 @@ def test_an_upgrade_and_a_rollback_under_load_fail_no_request_and_keep_data_and_
 
     back.assert_as_promised()
     assert _image(present) == namespace.previous
-    # The schema stays: what a version adds, the one before it can live with.
+    # The schema stays: the previous version works with additions.
     assert _revision(present) > schema
     written = upgraded.seen["201"] + back.seen["201"]
     assert int(present.sql("SELECT count(*) FROM product")) == written

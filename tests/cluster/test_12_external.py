@@ -1,4 +1,4 @@
-"""Servers in somebody else's namespace: every Secret brought along, nothing bundled, nothing generated."""
+"""External servers: all Secrets exist, nothing is bundled, nothing generated."""
 
 from collections.abc import Iterator
 
@@ -16,14 +16,14 @@ REPLICAS = 4
 
 @pytest.fixture(scope="module")
 def hosts(cluster: Cluster) -> Iterator[dict[str, str]]:
-    """The servers' host names."""
+    """The host names of the servers."""
     with beside(cluster, "servers") as namespace:
         yield servers.install(namespace)
 
 
 @pytest.fixture(scope="module")
 def external(cluster: Cluster, hosts: dict[str, str]) -> Iterator[Release]:
-    """The release; four pods meet an empty database at once."""
+    """The release; four pods start on an empty database."""
     with beside(cluster, "external") as namespace:
         namespace.create(servers.secret("shop-signing", "key", "k" * 32))
         for name in ("shop-database", "shop-database-owner", "shop-redis"):
@@ -43,7 +43,7 @@ def external(cluster: Cluster, hosts: dict[str, str]) -> Iterator[Release]:
             "networkPolicy.database.to": [there],
             "networkPolicy.redis.to": [there],
             "replicaCount": REPLICAS,
-            # What only their own cluster has.
+            # Resources that only that cluster has.
             "image.digest": "",
             "image.pullSecrets": [],
             "priorityClassName": "",

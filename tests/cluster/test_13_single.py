@@ -1,4 +1,4 @@
-"""The smallest profile: one replica, no Redis, and a migration that comes when somebody says so."""
+"""The smallest profile: one replica, no Redis, and manual migrations."""
 
 from collections.abc import Iterator
 

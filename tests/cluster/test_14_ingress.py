@@ -1,5 +1,5 @@
-"""The development profile with the image of `tilt up`: its ingress controller, that each annotation of the Ingress has
-its effect, and changed code that is served by the pod that runs.
+"""The development profile with the image of `tilt up`: its ingress controller, the effects of the Ingress annotations,
+and code reloaded in a running pod.
 """
 
 import re
@@ -26,7 +26,7 @@ LOCK_SECONDS = 6
 
 
 def _release(cluster: Cluster, **settings: object) -> Release:
-    """The profile, without the parts whose images the nodes do not hold."""
+    """The profile, without parts whose images are not on the nodes."""
     off = {value: False for program, value in OPTIONAL.items() if not holds(cluster, program)}
     return Release(cluster, {**off, **settings}, values=VALUES, image=cluster.live)
 
@@ -36,7 +36,7 @@ def development(cluster: Cluster) -> Iterator[Release]:
     skip_without(cluster, "traefik")
     with beside(cluster, "development") as namespace:
         found = _release(namespace)
-        # Definitions that only providers which are off would use.
+        # CRDs for providers that are off.
         found.install("--skip-crds")
         yield found
 
@@ -48,7 +48,7 @@ def key(development: Release) -> str:
 
 @pytest.fixture
 def through(development: Release, key: str) -> Iterator[httpx2.Client]:
-    """A client that holds the key and comes through the ingress controller."""
+    """A client with the key, through the ingress controller."""
     headers = {"host": HOST, "authorization": f"Bearer {key}"}
     with (
         development.cluster.forward(CONTROLLER, 80) as url,
@@ -86,7 +86,7 @@ def test_a_body_is_refused_by_the_service_first_and_by_the_controller_beyond(thr
 
 @pytest.fixture
 def locked(development: Release) -> Iterator[None]:
-    """The table of products is locked for some seconds, so that a request for it takes long."""
+    """Lock the table of products for some seconds, so that a request takes long."""
     lock = f"BEGIN; LOCK TABLE product IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({LOCK_SECONDS}); COMMIT"
     holder = threading.Thread(target=development.sql, args=(lock,))
     holder.start()
@@ -102,7 +102,7 @@ def locked(development: Release) -> Iterator[None]:
 def test_a_slow_answer_is_waited_for_as_long_as_is_said(
     development: Release, through: httpx2.Client, locked: None
 ) -> None:
-    """By default longer than the service itself takes to give up."""
+    """The default is longer than the service's own timeout."""
     patient = through.get("/api/v1/products")
     assert patient.status_code == 200 or _is_the_services_own(patient)
 
@@ -123,7 +123,7 @@ def test_a_slow_answer_is_not_waited_for_longer(
 def test_changed_code_is_served_by_the_pod_that_runs(
     development: Release, through: httpx2.Client, tmp_path: Path
 ) -> None:
-    """What Tilt does with a saved file: it is copied into the container, and tilt/reload.py starts the server anew."""
+    """Copy a file into the container as Tilt does on save; tilt/reload.py restarts the server."""
     (before,) = development.pods()
     now = "Changed while it runs."
     source = (ROOT / "service" / "main.py").read_text("utf-8")

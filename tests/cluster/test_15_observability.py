@@ -1,7 +1,7 @@
-"""The full profile: metrics and rules found by a real operator, and a request's lines found in a real Loki by its id.
+"""The full profile: a real operator finds metrics and rules, and a real Loki finds a request's log lines by its id.
 
-Parts whose images the nodes do not hold are switched off. Alloy's work is then done by the test: it sends the pods' log
-lines to Loki with the labels that Alloy would give them. With PROFILE=full everything runs.
+Parts whose images are not on the nodes are switched off. The test then replaces Alloy: it sends the pods' log lines to
+Loki with the labels that Alloy would add. With PROFILE=full everything runs.
 """
 
 import time
@@ -42,7 +42,7 @@ def full(cluster: Cluster) -> Iterator[Release]:
 
 
 def test_the_cluster_takes_every_object_of_the_whole_profile(full: Release, tmp_path: Path) -> None:
-    """Of the parts too that are switched off here, as far as the API server tells by a dry run, with no warning."""
+    """Also for parts that are switched off here: a dry run on the API server gives no warning."""
     whole = Release(full.cluster, values=VALUES)
     manifests = tmp_path / "whole.yaml"
     manifests.write_text(whole.manifests("--skip-tests"), "utf-8")
@@ -54,7 +54,7 @@ def test_the_cluster_takes_every_object_of_the_whole_profile(full: Release, tmp_
 
 @pytest.fixture(scope="module")
 def prometheus(full: Release) -> Iterator[httpx2.Client]:
-    """The HTTP API of the Prometheus that the operator made."""
+    """The HTTP API of the operator's Prometheus."""
     ready = ("wait", "--for=condition=Ready", "pod", "--selector=app.kubernetes.io/name=prometheus")
     wait_until("the operator made it", lambda: _pods(full, "prometheus"), seconds=60)
     full.cluster.kubectl(*ready, "--timeout=120s", seconds=130)
@@ -76,7 +76,7 @@ def _data(client: httpx2.Client, path: str, **parameters: str) -> Any:
 
 
 def _targets(prometheus: httpx2.Client, release: Release) -> list[str]:
-    """Health of the service's targets."""
+    """Return the health of the service's targets."""
     pool = f"serviceMonitor/{release.cluster.namespace}/{NAME}/0"
     active = _data(prometheus, "/targets", state="active")["activeTargets"]
     return [target["health"] for target in active if target["scrapePool"] == pool]
@@ -136,7 +136,7 @@ def loki(full: Release, cluster: Cluster) -> Iterator[httpx2.Client]:
 
 
 def _push(loki: httpx2.Client, release: Release) -> None:
-    """What Alloy does, once: the lines of the service's pods with its labels."""
+    """Send the log lines of the service's pods with Alloy's labels, once."""
     streams = []
     for pod in release.pods():
         name = pod["metadata"]["name"]

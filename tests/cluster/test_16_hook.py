@@ -1,4 +1,4 @@
-"""A database that speaks TLS only, as docs/kubernetes.md says, migrated by a Helm hook, and later behind PgBouncer."""
+"""A database that requires TLS, as in docs/kubernetes.md, migrated by a Helm hook, and later behind PgBouncer."""
 
 import re
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ BLOCKS = dict(BLOCK.findall(section(PAGE, "An external database over TLS")))
 SECOND = "shop_second"
 REPLICAS = 1
 REFUSED = "certificate verify failed"
-CREDENTIALS = f"Secret/{NAME}-credentials"  # with the password of the bundled Redis
+CREDENTIALS = f"Secret/{NAME}-credentials"  # has the password of the bundled Redis
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that the page names."""
+    """The files that the page uses."""
     found = tmp_path_factory.mktemp("hook")
     (found / "values.yaml").write_text(BLOCKS["yaml"], "utf-8")
     for file in ("app.txt", "owner.txt"):
@@ -48,7 +48,7 @@ def known(folder: Path) -> Authority:
 
 @pytest.fixture(scope="module")
 def namespace(cluster: Cluster, folder: Path, known: Authority) -> Iterator[Cluster]:
-    """Where the database runs already, and what the page says to bring along is there."""
+    """A namespace with the running database and the Secrets that the page requires."""
     with beside(cluster, "hook") as found:
         pooler.install_postgres(found, known)
         for command in lines(BLOCKS[""]):
@@ -57,7 +57,7 @@ def namespace(cluster: Cluster, folder: Path, known: Authority) -> Iterator[Clus
 
 
 def _type(cluster: Cluster, folder: Path, command: str) -> None:
-    """A command of the page, in that namespace and with those files."""
+    """Run a command of the page in that namespace, with those files."""
     words = re.sub(r"(?<==)([a-z]+\.(?:crt|txt))$", rf"{folder}/\1", command).split()
     assert words[:3] == ["kubectl", "-n", "slipway"]
     cluster.kubectl(*words[3:])
@@ -81,7 +81,7 @@ def hooked(namespace: Cluster, folder: Path) -> Release:
 
 
 def _succeeded(release: Release) -> list[str]:
-    """When each migration had ended. Raises `AssertionError` when one has not, or not well."""
+    """Return when each migration ended. Raises `AssertionError` if one is running or failed."""
     jobs = [job["status"] for job in release.migrations()]
     assert all((job.get("succeeded"), job.get("failed", 0)) == (1, 0) for job in jobs), jobs
     return [job["completionTime"] for job in jobs]
@@ -174,11 +174,11 @@ def test_an_authority_that_does_not_know_the_server_changes_nothing_and_lets_no_
     assert REFUSED in _log_of_job(cluster, failed["metadata"]["name"])
     assert hooked.deployment()["metadata"]["generation"] == before
 
-    # Without the hook the same values come as far as the gate of the first new pod.
+    # Without the hook, the same values stop at the gate of the first new pod.
     wrong.upgrade("--no-hooks", wait=False)
     wait_until("the gate says why", lambda: _refused_at_the_gate(cluster), seconds=60)
     status = hooked.deployment()["status"]
-    assert (status["updatedReplicas"], status["readyReplicas"]) == (1, REPLICAS)  # which are the old ones
+    assert (status["updatedReplicas"], status["readyReplicas"]) == (1, REPLICAS)  # the old pods
 
 
 def _log_of_job(cluster: Cluster, job: str) -> str:
@@ -186,7 +186,7 @@ def _log_of_job(cluster: Cluster, job: str) -> str:
 
 
 def _new_pods(cluster: Cluster) -> list[Object]:
-    """Those that have not come through their gate."""
+    """Return the pods that have not passed their gate."""
     return [
         pod
         for pod in cluster.list("Pod", labels=SERVER)
@@ -196,7 +196,7 @@ def _new_pods(cluster: Cluster) -> list[Object]:
 
 
 def _refused_at_the_gate(cluster: Cluster) -> bool:
-    """Whether the log of a gate tells the reason; one that has begun again has an empty log for a moment."""
+    """Whether the log of a gate has the reason; after a restart, the log is empty for a moment."""
     gates = {pod["metadata"]["name"]: pod["status"]["initContainerStatuses"][0] for pod in _new_pods(cluster)}
     begun = [name for name, gate in gates.items() if gate["restartCount"] or "waiting" not in gate["state"]]
     return any(REFUSED in cluster.logs(name, "gate") for name in begun)

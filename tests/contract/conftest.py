@@ -1,4 +1,4 @@
-"""A service of this worker's own, on a database of its own, and how hard the contract is tested."""
+"""A service for this worker on a separate database, and the number of examples."""
 
 import os
 import random
@@ -33,13 +33,13 @@ settings.load_profile("contract")
 
 
 def examples(few: int) -> int:
-    """How many examples a property gets: a few, or as many as the longer profile asks for."""
+    """Return the number of examples per property: a few, or those of the longer profile."""
     return EXAMPLES or few
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A running service that may be filled with rubbish, a key that may do everything, and a shelf."""
+    """A running service for arbitrary data, a key with all scopes, and a shelf."""
 
     url: str
     key: str

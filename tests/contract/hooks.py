@@ -1,4 +1,4 @@
-"""What Schemathesis is told of this API: shelves that exist, and what no schema can say."""
+"""Hooks for Schemathesis: existing shelves, and facts that no schema can express."""
 
 import os
 import re
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 RESTORED: set[str] = set()
 """Ids of items that were restored after they were deleted."""
 
-# A valid request may be refused for the state of the data, or a rule between values: the code, and what it says.
+# A valid request may be refused for the state of the data or a rule between values: its code and message.
 REASONS = {
     "idempotency_key_reused": "Send a new key",
     "invalid_cursor": "Send a cursor only with the filters and sort of the list that it came from",
@@ -24,7 +24,7 @@ REASONS = {
     "invalid_parameter": "is named twice",
     "precondition_failed": "",
     "precondition_required": "",  # PUT takes one of two headers
-    # A bulk request that is undone says what is wrong with all of its operations.
+    # A bulk request that is rolled back reports the errors of all operations.
     "validation_failed": "refers to nothing|cannot be changed|is (named twice|taken by another item)|^There is no such|"
     # Most validators compute `multipleOf` in binary and refuse 19.99, so no schema says how many places a number has.
     "^The item has changed|weak entity tag|name of a compression|^must have at most \\d+ decimal places$",
@@ -33,7 +33,7 @@ REASONS = {
 
 @schemathesis.hook
 def map_body(_: HookContext, body: Any) -> Any:
-    """Most articles need a shelf that is there, or nothing would ever be stored."""
+    """Give most articles an existing shelf, or nothing would be stored."""
     items = [body]
     if isinstance(body, dict) and isinstance(body.get("operations"), list):
         items = [part.get(name) for part in body["operations"] if isinstance(part, dict) for name in part]
@@ -46,7 +46,7 @@ def map_body(_: HookContext, body: Any) -> Any:
 
 @schemathesis.hook
 def before_call(_: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
-    """The key of this run is not revoked by it."""
+    """Keep the run from revoking its own key."""
     if case.path_parameters.get("prefix") == os.environ["SLIPWAY_TEST_PREFIX"]:
         case.path_parameters["prefix"] = "unknown"
 
@@ -63,17 +63,17 @@ def after_call(_: HookContext, case: Case[Any], response: Response) -> None:
 
 @schemathesis.hook
 def filter_failure(_: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
-    """Whether a failure is one. Each exception is as narrow as the problem that it lets pass."""
+    """Whether a failure is real. Each exception is as narrow as possible."""
     if isinstance(failure, RejectedPositiveData):
         return not _has_a_reason(response.json()) and not _has_odd_tags(case)
     if isinstance(failure, AcceptedNegativeData):
         return not _is_partial_bulk(case, response)
     if isinstance(failure, UseAfterFree):
-        # What is deleted keeps its past, and may have been restored since.
+        # A deleted item keeps its history, and may have been restored since.
         past = case.operation.path.endswith("/history") or "as_of" in (case.query or {})
         return not (past or case.path_parameters.get("id") in RESTORED)
     if isinstance(failure, UndefinedStatusCode):
-        # Not this operation: `/articles/bulk` is a path of its own, which comes before `/articles/{id}`.
+        # Not this operation: `/articles/bulk` is a separate path that takes precedence over `/articles/{id}`.
         return not (response.status_code == 405 and case.path_parameters.get("id") in ("bulk", "export"))
     return True
 
@@ -85,14 +85,14 @@ def _has_a_reason(problem: Json) -> bool:
 
 
 def _has_odd_tags(case: Case[Any]) -> bool:
-    """In its coverage phase Schemathesis calls `0` a value of a header whose pattern asks for quotes."""
+    """In its coverage phase, Schemathesis takes `0` as valid for a header whose pattern requires quotes."""
     headers: Json = dict(case.headers or {})
     given = (headers.get(name) for name in ("If-Match", "If-None-Match"))
     return any(value is not None and not re.search(TAGS_PATTERN, value) for value in given)
 
 
 def _is_partial_bulk(case: Case[Any], response: Response) -> bool:
-    """A bulk request in parts is accepted; each operation that is wrong has its own problem in the answer."""
+    """A partial bulk request is accepted; each wrong operation has its own problem in the response."""
     body = case.body
     if not case.operation.path.endswith("/bulk") or not isinstance(body, dict):
         return False

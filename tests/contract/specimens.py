@@ -1,4 +1,4 @@
-"""A resource that has a column of every kind, most of them nullable, and a plain model of how lists treat it."""
+"""A resource with a column of every kind, most of them nullable, and a plain Python model of its lists."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -33,7 +33,7 @@ class Colour(StrEnum):
 
 
 class Apart(Resource):
-    """Its tables stay out of the metadata that the migrations are compared with."""
+    """Metadata apart from the service's, which the migrations are compared with."""
 
     metadata: ClassVar[sa.MetaData] = sa.MetaData(naming_convention=Table.metadata.naming_convention)
 
@@ -42,7 +42,7 @@ SORTABLE = ("label", "rank", "score", "at", "flag", "colour", "ref", "created_at
 
 
 class Specimen(Apart, table=True):
-    """Something to sort and to filter."""
+    """An item to sort and filter."""
 
     __table_args__ = (
         *(sort_index("specimen", name) for name in SORTABLE),
@@ -75,7 +75,7 @@ specimens = RestResource(
 
 
 def create_table(connection: sa.Connection) -> None:
-    """What a migration of this resource would do."""
+    """Create the tables, as a migration would."""
     set_apart(connection)
     Apart.metadata.create_all(connection)
     with Operations.context(MigrationContext.configure(connection)):
@@ -83,7 +83,7 @@ def create_table(connection: sa.Connection) -> None:
 
 
 def typed(field: str, text: Any) -> Any:
-    """A member of an item, or the text of a filter, as a value that compares as it should."""
+    """Return a field of an item, or the text of a filter, as a comparable value."""
     if text is None or field in ("label", "colour", "created_at"):
         return text
     if field in ("flag", "tags"):
@@ -125,7 +125,8 @@ def _compares(operator: str, value: Any, given: Any) -> bool:
 
 
 def in_order(items: Sequence[Json], keys: Sequence[str]) -> list[Json]:
-    """The items as `sort` has them: NULL is larger than every value, and the id breaks ties in the last direction."""
+    """Return the items in the order of `sort`: NULL is the largest value, and the id breaks ties in the last
+    direction."""
     last = "-" if keys[-1].startswith("-") else ""
     found = list(items)
     for key in reversed([*keys, f"{last}id"]):

@@ -1,4 +1,4 @@
-"""The OpenAPI document itself: valid, complete, and free of loose ends."""
+"""The OpenAPI document is valid, complete and consistent."""
 
 from collections.abc import Iterator
 from datetime import date

@@ -1,4 +1,4 @@
-"""JSON documents that have broken parsers, as bodies and within them."""
+"""JSON documents that have broken parsers, as bodies and as parts of bodies."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Filters, sorting and cursors do what a plain Python model does, whatever is asked."""
+"""Filters, sorting and cursors match a plain Python model for any query."""
 
 import random
 import sys
@@ -83,14 +83,14 @@ def _specimen(chance: random.Random) -> Json:
 
 @pytest.fixture(scope="session")
 async def shelf_api(services: Client, worker: int) -> AsyncIterator[Api]:
-    """A place where nothing else is put."""
+    """A parent with no other specimens."""
     async with serving_specimens(services, f"shelf_{worker}") as api:
         yield api
 
 
 @pytest.fixture(scope="session")
 async def shelf(shelf_api: Api) -> list[Json]:
-    """Sixty specimens, made in two transactions, so that many share their time of creation."""
+    """Sixty specimens, created in two transactions, so that many share their creation time."""
     chance = random.Random(SEED)
     sys.stdout.write(f"repeat with SLIPWAY_TEST_SEED={SEED}\n")
     for _ in range(2):
@@ -117,7 +117,7 @@ def filters(draw: st.DrawFn) -> dict[str, str | list[str]]:
 
 
 def query_text(asked: dict[str, str | list[str]], form: str) -> str:
-    """The query as clients write it: a list as repeated parameters, or separated by commas."""
+    """Return the query as clients write it: lists as repeated parameters, or comma-separated."""
     if form == "repeated":
         return urlencode(asked, doseq=True)
     lists = ((name, [value] if isinstance(value, str) else value) for name, value in asked.items())

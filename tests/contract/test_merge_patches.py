@@ -1,4 +1,4 @@
-"""JSON merge patches (RFC 7396) do what the RFC's own pseudo code does, and versions count what changed."""
+"""JSON merge patches (RFC 7396) match the RFC's pseudocode, and versions count actual changes."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ PATCHES = st.fixed_dictionaries({}, optional=FIELDS)
 
 
 def merged(target: Any, patch: Any) -> Any:
-    """RFC 7396, section 2, letter by letter."""
+    """Apply a merge patch as in the pseudocode of RFC 7396, section 2."""
     if not isinstance(patch, dict):
         return patch
     result = dict(target) if isinstance(target, dict) else {}
@@ -47,7 +47,7 @@ def merged(target: Any, patch: Any) -> Any:
 
 
 def patched(item: Json, patch: Json) -> Json:
-    """Columns are always there: null is a value for them. Only documents lose members."""
+    """Columns always exist, so null is a value; only documents lose members."""
     return {
         name: merged(old, patch.get(name, {})) if name == "data" else patch.get(name, old)
         for name, old in item.items()
@@ -55,7 +55,7 @@ def patched(item: Json, patch: Json) -> Json:
 
 
 def canonical(value: Any) -> str:
-    """Equal for equal JSON: 1.0 is 1, true is not."""
+    """Return a value that is equal for equal JSON: 1.0 is 1, true is not."""
     if isinstance(value, float) and value.is_integer():
         value = int(json.loads(f"{value:.0f}"))
     if isinstance(value, dict):
@@ -103,7 +103,7 @@ async def test_a_patch_in_bulk_does_the_same(specimen_api: Api, start: Json, pat
 @given(start=st.fixed_dictionaries(FIELDS))
 @settings(max_examples=examples(20))
 async def test_what_was_read_can_be_sent_back(specimen_api: Api, start: Json) -> None:
-    """A replacement by the item's own fields changes nothing, whatever numbers it holds."""
+    """Replacing an item with its own fields changes nothing, whatever its numbers."""
     made = await specimen_api.make("specimens", **start)
     body = {name: made.json()[name] for name in start}
     answer = await specimen_api.client.put(

@@ -1,4 +1,4 @@
-"""Any text in any place: it is stored and found as it was sent, or refused; it never breaks anything."""
+"""Any text in any place is stored and found as sent, or refused; it never breaks anything."""
 
 import json
 import re
@@ -18,7 +18,7 @@ UNKNOWN = "01890000-0000-7000-8000-000000000000"
 
 
 def sound(answer: Response) -> Response:
-    """The answer, which must be a success or a refusal in the one shape of problems."""
+    """Return the response, which must be a success or a problem."""
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
         assert answer.headers["content-type"] == "application/problem+json"
@@ -28,7 +28,7 @@ def sound(answer: Response) -> Response:
 
 @pytest.fixture(scope="session")
 async def stored(specimen_api: Api) -> list[Json]:
-    """A specimen for each of the strings, which is its label, its tag, and a member of its document."""
+    """A specimen for each string, which is its label, its tag, and part of its document."""
     items = []
     for start in range(0, len(STRINGS), 200):
         some = STRINGS[start : start + 200]
@@ -147,7 +147,7 @@ async def test_every_string_in_a_path_is_judged(specimen_api: Api, suffix: str) 
 
 
 def _is_field(text: str) -> bool:
-    """Whether HTTP can carry it as a field's value at all (RFC 9110, section 5.5)."""
+    """Whether HTTP allows it as a field value (RFC 9110, section 5.5)."""
     return re.search(r"[\x00\r\n]", text) is None
 
 

@@ -1,4 +1,4 @@
-"""OpenAPI is true: what it promises is what happens, for every status, header and parameter."""
+"""The OpenAPI document matches the behaviour, for every status, header and parameter."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
-# In parts that take about the same time, for as many workers.
+# In parts of about the same duration, for several workers.
 PARTS = [
     pytest.param("examples,coverage", "--include-path-regex=/articles", 10, marks=pytest.mark.long),
     pytest.param("examples,coverage", "--exclude-path-regex=/articles", 10, marks=pytest.mark.long),
@@ -28,7 +28,7 @@ PARTS = [
 async def test_schemathesis_finds_nothing(
     target: Target, phases: str, paths: str, few: int, tmp_path: Path
 ) -> None:
-    """Every check of it, by the documented links too; `hooks.py` says what it cannot know."""
+    """All checks, links included; `hooks.py` adds what Schemathesis cannot know."""
     process = await asyncio.create_subprocess_exec(
         SCHEMATHESIS,
         f"--config-file={CONFIG}",
@@ -57,5 +57,5 @@ async def test_schemathesis_finds_nothing(
         if process.returncode is None:
             process.kill()
             await process.wait()
-    sys.stdout.write(output.decode())  # pytest shows it when the test fails
+    sys.stdout.write(output.decode())  # pytest shows it if the test fails
     assert process.returncode == 0, f"repeat with SLIPWAY_TEST_SEED={SEED}"

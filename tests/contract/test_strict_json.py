@@ -1,4 +1,4 @@
-"""Strict JSON against references: the standard library's writer, and a parser that is known to keep to RFC 8259."""
+"""Strict JSON against references: the standard library's writer, and a parser that follows RFC 8259."""
 
 import json
 import time
@@ -52,7 +52,7 @@ def accepted(body: bytes) -> Any:
 
 
 def reference(body: bytes) -> Any:
-    """The document by a strict parser, unless it breaks a rule that goes beyond RFC 8259."""
+    """Parse the document strictly, unless it breaks a rule beyond RFC 8259."""
     try:
         orjson.loads(body)
         document = json.loads(body, parse_constant=_refuse, object_pairs_hook=_pairs)
@@ -108,7 +108,7 @@ def test_whatever_was_damaged_is_judged_as_by_the_reference(document: Any, data:
 
 
 def _has_a_number_that_is_too_long(document: Any, body: bytes) -> bool:
-    """Digits that a double or 64 bits cannot hold are lost between two readings of the same document."""
+    """Digits beyond a double or 64 bits differ between two parsers of the same document."""
     texts: list[str] = []
     json.loads(body, parse_int=texts.append, parse_float=texts.append)
     return any(float(text) == float("inf") or len(text) > 15 for text in texts)
@@ -165,7 +165,7 @@ def test_numbers_are_taken_exactly_or_not_at_all(numbers: list[str], text: str) 
 
 
 def _is_kept(number: str) -> bool:
-    """By Python's own reading of each number."""
+    """Compare with Python's parsing of each number."""
     if number.lstrip("-").isdigit() and -(2**63) <= int(number) < 2**63:
         return True
     return abs(float(number)) != float("inf") and Decimal(number) == Decimal(repr(float(number)))
@@ -189,7 +189,7 @@ WORST = {
 
 @pytest.mark.parametrize("kind", WORST)
 def test_largest_body_holds_the_loop_no_longer_than_a_parser_in_c(kind: str) -> None:
-    """In CPU time, against the standard library's parser on a megabyte of numbers in the same run."""
+    """Measured in CPU time, against the standard library's parser on a megabyte of numbers in the same run."""
     body = WORST[kind]
     unit = min(_cost(lambda: json.loads(WORST["numbers"])) for _ in range(3))
     with collector_paused(len(body)):
@@ -198,7 +198,7 @@ def test_largest_body_holds_the_loop_no_longer_than_a_parser_in_c(kind: str) -> 
 
 
 def _longest_step(work: Coroutine[Any, Any, Any]) -> float:
-    """CPU seconds between two times that the loop is given back."""
+    """Return the CPU seconds between two yields to the event loop."""
     longest, going = 0.0, True
     while going:
         began = time.thread_time()

@@ -1,4 +1,4 @@
-"""Help for the tests of the local servers."""
+"""Helpers for the tests of the embedded servers."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -11,7 +11,7 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 @pytest.fixture
 def run() -> Run:
-    """Runs a coroutine from a test that is none, because what it tests runs an event loop of its own."""
+    """Runs a coroutine from a synchronous test; the code under test runs its own event loop."""
 
     def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
         with asyncio.Runner() as runner:

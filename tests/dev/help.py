@@ -1,4 +1,4 @@
-"""Help for the tests of the local servers."""
+"""Helpers for the tests of the embedded servers."""
 
 import socket
 import subprocess
@@ -14,15 +14,15 @@ from service.dev.ports import LOOPBACK
 
 @contextmanager
 def listening(port: int = 0) -> Iterator[int]:
-    """Hold a port as another program would."""
+    """Occupy a port as another program would."""
     with socket.create_server((LOOPBACK, port)) as holder:
         yield int(holder.getsockname()[1])
 
 
 def eventually(what: Callable[[], bool], *, seconds: float = 15) -> bool:
-    """Whether something becomes true in time."""
+    """Whether a condition becomes true in time."""
     deadline = time.monotonic() + seconds
-    while not what():  # once true is enough: some things pass
+    while not what():  # once is enough: the condition may be temporary
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Ports and secrets that stay in files."""
+"""Ports and secrets that are stored in files."""
 
 from pathlib import Path
 

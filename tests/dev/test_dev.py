@@ -1,4 +1,4 @@
-"""`slipway dev` as its user meets it: a process, its output, its signals, its data folder."""
+"""`slipway dev` from the outside: output, signals and data folder."""
 
 import json
 import os
@@ -54,7 +54,7 @@ class Dev:
         self._lines.put("")
 
     def ready(self) -> "Dev":
-        """Return when the banner is there."""
+        """Wait for the banner."""
         while READY not in self.output:
             line = self._lines.get(timeout=START_SECONDS)
             assert line, f"it ended: {self.output}"
@@ -62,7 +62,7 @@ class Dev:
         return self
 
     def ended(self, number: signal.Signals | None = None) -> int:
-        """Send a signal, if one is named, to the whole group as a terminal does; return the exit code."""
+        """Send a signal, if given, to the process group as a terminal does, and return the exit code."""
         if number:
             os.killpg(self.process.pid, number)
         code = self.process.wait(START_SECONDS)
@@ -72,7 +72,7 @@ class Dev:
         return code
 
     def close(self) -> None:
-        """Kill what is left of it."""
+        """Kill the process if it is still running."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
@@ -81,13 +81,13 @@ class Dev:
             self.process.stdout.close()
 
     def printed(self, name: str) -> str:
-        """Return what stands behind a name of the banner."""
+        """Return the value next to a name in the banner."""
         found = re.search(rf"^  {name} +(\S+)", self.output, re.MULTILINE)
         assert found, self.output
         return found[1]
 
     def curl(self, number: int) -> tuple[int, dict[str, object]]:
-        """Paste one of the printed commands into a shell; return the status and the body."""
+        """Run a printed command in a shell; return the status and the body."""
         commands = re.findall(r"^  curl (.*?[^\\])$", self.output, re.MULTILINE | re.DOTALL)
         pasted = f"curl -s -w '\\n%{{http_code}}' {commands[number]}"
         shell = subprocess.run(["bash", "-c", pasted], capture_output=True, text=True, timeout=30, check=True)
@@ -97,7 +97,7 @@ class Dev:
 
 @pytest.fixture
 def dev(tmp_path: Path) -> Iterator[Callable[..., Dev]]:
-    """Runs the command in one and the same empty folder, and kills what is left of it."""
+    """Runs the command, always in the same folder, and kills it at the end."""
     runs: list[Dev] = []
 
     def start(**environment: str) -> Dev:
@@ -112,7 +112,7 @@ def dev(tmp_path: Path) -> Iterator[Callable[..., Dev]]:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    """One run for the tests that leave it as it is."""
+    """A run shared by tests that do not change it."""
     home = tmp_path_factory.mktemp("dev")
     placed(home / ".local" / "postgres")
     run = Dev(home)
@@ -133,12 +133,12 @@ def slipway(home: Path, *arguments: str, **environment: str) -> subprocess.Compl
 
 
 def servers(home: Path) -> list[int]:
-    """Return the process ids of PostgreSQL, and of what makes its data, in this folder."""
+    """Return the process ids of PostgreSQL and initdb for this folder."""
     return [pid for pid in processes() if str(home) in command_of(pid)]
 
 
 def nothing_runs(home: Path) -> bool:
-    """Whether neither PostgreSQL nor Redis of this folder is there."""
+    """Whether neither PostgreSQL nor Redis runs in this folder."""
     redis = read_port(home / ".local" / "redis" / "port")
     return not servers(home) and (redis is None or is_free(redis))
 

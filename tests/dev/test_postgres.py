@@ -25,7 +25,7 @@ Maker = Callable[[], PostgresServer]
 
 @pytest.fixture
 def postgres(tmp_path: Path) -> Iterator[Maker]:
-    """Makes servers on one and the same folder, as one run of the service after the other does."""
+    """Creates servers on the same folder, as successive runs of the service do."""
     folder = placed(tmp_path / "postgres")
     made: list[PostgresServer] = []
 

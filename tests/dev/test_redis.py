@@ -17,7 +17,7 @@ Maker = Callable[[], RedisServer]
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Maker]:
-    """Makes servers on one and the same folder, as one run of the service after the other does."""
+    """Creates servers on the same folder, as successive runs of the service do."""
     folder = placed(tmp_path / "redis")
     made: list[RedisServer] = []
 

@@ -1,4 +1,4 @@
-"""`slipway seed` as its user meets it."""
+"""`slipway seed` from the outside."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What becomes of the servers when the process that started them is killed, or its terminal says stop."""
+"""The servers when their parent process is killed, or gets Ctrl-C or a hang-up from its terminal."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ time.sleep(60)
 
 @pytest.fixture
 def parent(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process of its own session that has started both servers."""
+    """A process in a separate session that has started both servers."""
     command = [sys.executable, "-c", PARENT, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         yield process

@@ -1,4 +1,4 @@
-"""The servers that the tests themselves use."""
+"""The servers of the test run."""
 
 import redis.asyncio
 

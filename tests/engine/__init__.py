@@ -1,1 +1,1 @@
-"""The resource engine as a whole: what reaches the server, plans, parallel clients, export and import, hooks."""
+"""Tests of the resource engine: statements, plans, concurrent clients, export and import, hooks."""

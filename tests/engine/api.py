@@ -1,4 +1,4 @@
-"""An application of a test's own in this process: its settings, its resources, a client that may do everything."""
+"""Runs applications in this process, with their own settings and resources and a client with all scopes."""
 
 import asyncio
 import itertools
@@ -33,12 +33,12 @@ _numbers = itertools.count(1)
 
 
 def unique(prefix: str) -> str:
-    """A text that no other test of this process uses."""
+    """Return a text that no other test of this process uses."""
     return f"{prefix}-{next(_numbers)}"
 
 
 def settings_for(url: str, kind: type[Settings] = Settings, **groups: Json) -> Settings:
-    """Settings of an application on that database: no Redis, patient with a busy machine; `groups` win."""
+    """Return settings for the database: no Redis, and long timeouts for busy machines; `groups` take precedence."""
     defaults: dict[str, Json] = {
         "app": {"environment": "test"},
         "database": {"url": url, "acquire_timeout": 20, "lock_timeout": 15, "statement_timeout": 30},
@@ -60,19 +60,19 @@ class Api:
     database: Database
 
     async def make(self, path: str, **item: Any) -> Response:
-        """Create an item, which must go well."""
+        """Create an item, which must succeed."""
         answer = await self.client.post(f"{BASE}/{path}", json=item)
         assert answer.status_code == 201, answer.text
         return answer
 
     async def shelf(self) -> str:
-        """The id of a new shelf."""
+        """Create a shelf, and return its id."""
         made = await self.make("shelves", slug=unique("engine").lower(), name="Engine")
         return str(made.json()["id"])
 
 
 def engine_of(api: Api, resource: RestResource) -> Engine:
-    """An engine of a resource on the application's database, as commands make one."""
+    """Return an engine of a resource on the application's database, as commands create it."""
     settings: Settings = api.app.state.settings
     services = Services(
         database=api.database,
@@ -85,7 +85,7 @@ def engine_of(api: Api, resource: RestResource) -> Engine:
 
 
 def domain_of(*resources: RestResource) -> tuple[Domain]:
-    """A domain of the test's own with these resources, as the only one."""
+    """Return a domain with these resources, as the only one."""
     return (Domain("tests", resources),)
 
 
@@ -98,7 +98,7 @@ async def running(
     domains: Sequence[Domain] = (),
     **groups: Json,
 ) -> AsyncIterator[Api]:
-    """An application from its start to its end: of these resources, of these domains, or the shop."""
+    """Run an application with these resources, these domains, or the shop."""
     own = domain_of(*resources) if resources else ()
     every = (*domains, *own) or (SHOP,)
     app = create_app(settings_for(url, settings_of(every), **groups), every)
@@ -115,14 +115,14 @@ async def running(
 
 
 async def filled(database: Database, connections: int) -> None:
-    """Return when so many lie ready in the fast pool, though nobody asks for one."""
+    """Wait until the fast pool has that many idle connections without any request."""
     async with asyncio.timeout(20):
         while database.pool.get_idle_size() < connections:  # noqa: ASYNC110  # the pool tells nobody
             await asyncio.sleep(0.02)
 
 
 def problem(answer: Response, status: int, code: str) -> Json:
-    """The body of a problem, after checking that it is one."""
+    """Return the body of a problem, after checking that it is one."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body: Json = answer.json()

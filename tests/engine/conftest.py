@@ -12,7 +12,7 @@ from tests.engine.tables import create_tables, gadgets, groups
 
 
 class Shop(Protocol):
-    """Starts an application with these resources on one new database; groups and gadgets when none are named."""
+    """Starts an application with these resources on a new database; default: groups and gadgets."""
 
     async def __call__(self, *resources: RestResource) -> Api: ...
 

@@ -1,4 +1,4 @@
-"""Clients that change the same articles at the same time, at random, and remember what they were told."""
+"""Clients that change the same articles concurrently at random, and remember the responses."""
 
 import random
 from collections import Counter
@@ -16,7 +16,7 @@ FINE = {200, 201, 204, 404, 409, 412}
 
 @dataclass
 class Told:
-    """What the service acknowledged: (id, request id, version) of each change; deletions tell no version."""
+    """The acknowledged changes: (id, request id, version); deletions have no version."""
 
     changes: list[tuple[str, str, int]] = field(default_factory=list)
     deletions: list[tuple[str, str]] = field(default_factory=list)
@@ -24,7 +24,7 @@ class Told:
     surprises: list[str] = field(default_factory=list)
 
     def note(self, answer: Response) -> bool:
-        """Count an answer; whether it says that the change was made."""
+        """Count a response, and return whether the change was made."""
         self.statuses[answer.status_code] += 1
         if answer.status_code not in FINE:
             self.surprises.append(answer.text)
@@ -32,7 +32,7 @@ class Told:
 
 
 class Member:
-    """One client of the crowd. `items` are the ids that all of them work on, `tags` the newest that one knows."""
+    """One client. `items` are the ids that all clients share, `tags` the newest ETags that this one knows."""
 
     def __init__(
         self, client: AsyncClient, shelf: str, items: list[str], told: Told, dice: random.Random
@@ -45,7 +45,7 @@ class Member:
         self._tags: dict[str, str] = {}
 
     async def act(self) -> int:
-        """One request; how many operations it was."""
+        """Send a request, and return its number of operations."""
         acts = {
             self._create: 2,
             self._patch: 5,
@@ -59,7 +59,7 @@ class Member:
         return await self._dice.choices(list(acts), list(acts.values()))[0]()
 
     def _body(self) -> Json:
-        # A few SKUs for all, so that some creations meet another item.
+        # A few SKUs for all, so that some creations conflict.
         sku = unique("CROWD") if self._dice.random() < 0.8 else f"CROWD-{self._dice.randrange(10)}"
         return {"sku": sku, "name": f"Item {uuid4()}", "price": "1.00", "shelf_id": self._shelf}
 
@@ -96,7 +96,7 @@ class Member:
         return 1
 
     async def _patch(self) -> int:
-        # Every change changes something: a name that was never there before.
+        # Every change has an effect: the name is new.
         item_id, changes = (
             self._one(),
             {"name": f"Item {uuid4()}", "attributes": {self._dice.choice("abc"): 1}},

@@ -1,4 +1,4 @@
-"""The heaviest requests that each route accepts, or has to look at before it refuses them, by operation id."""
+"""The heaviest requests that each route accepts, or must process before it refuses them, by operation id."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from tests.engine.api import ARTICLES, SHELVES, Json
 from tests.shop import SHOP
 from tests.shop.resources import articles, shelves
 
-MEGABYTE = 2**20 - 1024  # the largest body, nearly
+MEGABYTE = 2**20 - 1024  # almost the largest body
 MOST = 1000  # operations of a bulk request
 NOBODY, SHELF, ARTICLE = (str(UUID(int=number, version=4)) for number in (1, 2, 3))
 TAKEN = "TAKEN-SKU"
@@ -24,7 +24,7 @@ TAKEN = "TAKEN-SKU"
 JSON = {"Content-Type": "application/json"}
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 ANY = {"If-Match": "*"}
-TAGS = ", ".join(f'W/"{number}-{number:x}"' for number in range(1900))  # as much as a header may have
+TAGS = ", ".join(f'W/"{number}-{number:x}"' for number in range(1900))  # the largest header
 STALE = {"If-Match": TAGS.replace("W/", "")}
 
 router = APIRouter()
@@ -56,7 +56,7 @@ HEAVY = replace(SHOP, resources=(shelves, replace(articles, extra=router)))
 
 @dataclass(frozen=True)
 class Heavy:
-    """A request, the statuses that may answer it, and the most statements that it may take."""
+    """A request, its possible statuses, and the maximum number of statements."""
 
     kind: str
     method: str

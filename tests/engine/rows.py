@@ -1,4 +1,4 @@
-"""Many articles at once, past the API, in the shape that a real shop has."""
+"""Inserts many realistic articles, bypassing the API."""
 
 import asyncpg
 
@@ -28,7 +28,7 @@ RETURNING id
 
 
 async def insert_articles(database: Database, count: int, *shelves: str) -> list[str]:
-    """Ids of new rows, spread over the shelves. Without history: the triggers are off for this."""
+    """Insert rows across the shelves with triggers off, so without history, and return their ids."""
     async with database.transaction() as connection:
         await _without_triggers(connection)
         rows = await connection.fetch(_INSERT, count, list(shelves))
@@ -38,7 +38,7 @@ async def insert_articles(database: Database, count: int, *shelves: str) -> list
 
 
 async def load_articles(database: Database, count: int, *, shelves: int) -> None:
-    """New articles in new shelves, as fast as it goes: the indexes are made after the rows."""
+    """Insert articles in new shelves as fast as possible: indexes are created after the rows."""
     async with database.transaction() as connection:
         await _without_triggers(connection)
         await connection.execute("SET LOCAL maintenance_work_mem = '256MB'")

@@ -25,13 +25,13 @@ METADATA = new_metadata()
 
 
 class ShopTable(Resource):
-    """Base of the tests' tables."""
+    """Base class of the tests' tables."""
 
     metadata: ClassVar[MetaData] = METADATA
 
 
 class Group(ShopTable, table=True):
-    """A table whose name is a word of SQL, as are its columns."""
+    """A table whose name and columns are SQL keywords."""
 
     __tablename__ = "group"
     __table_args__ = (
@@ -46,7 +46,7 @@ class Group(ShopTable, table=True):
 
 
 class Gadget(ShopTable, table=True):
-    """A bit of everything that articles do not have."""
+    """A table with features that articles lack."""
 
     __table_args__ = (
         unique_index("gadget", "code"),

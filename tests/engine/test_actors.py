@@ -1,4 +1,4 @@
-"""Row history names who acts and in which request, whatever writes a row."""
+"""Row history records the actor and the request, whatever writes the row."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ def database_of(request: Request) -> Database:
 
 
 async def early(session: SessionDep) -> None:
-    """Begins the transaction before anybody knows who asks."""
+    """Begin the transaction before the caller is known."""
     await session.exec(select(Group).limit(1))
 
 
@@ -89,7 +89,7 @@ def rank_of(item_id: UUID) -> Any:
 
 
 class Linked(Hooks):
-    """Writes to another table before and after the commit."""
+    """Hooks that write to another table before and after the commit."""
 
     database: Database
 

@@ -1,4 +1,4 @@
-"""Effects after the commit: whatever becomes of them, the change is made once and answered as made."""
+"""after_commit hooks: whatever they do, the change is made once and gets its success response."""
 
 import asyncio
 import io
@@ -41,7 +41,7 @@ ERRORS: list[Callable[[], BaseException]] = [
 
 
 class Failing(Hooks):
-    """Fails after each commit, by one error after the other."""
+    """Hooks that fail after each commit, with a different error each time."""
 
     def __init__(self) -> None:
         self.heard = 0
@@ -55,7 +55,7 @@ class Failing(Hooks):
 
 
 class FailingInTransaction(Failing):
-    """The same, where there is a transaction to begin with."""
+    """The same, with a hook that needs a transaction."""
 
     async def before_commit(self, change: Change) -> None:
         assert await change.connection.fetchval("SELECT 1") == 1
@@ -77,7 +77,7 @@ async def test_failure_after_the_commit_changes_nothing(shop: Shop, kind: type[F
 
 
 async def change_once(api: Api, turn: int) -> None:
-    """Eight changes of every kind that leave four items."""
+    """Make eight changes of every kind, which leave four items."""
     key = {"Idempotency-Key": str(uuid4())}
     made = [await api.client.post(GADGETS, json={"code": f"a{turn}"}, headers=key) for _ in range(2)]
     assert [answer.status_code for answer in made] == [201, 201]

@@ -1,4 +1,4 @@
-"""The heaviest requests of each route take a bounded number of statements, and of the event loop at a time."""
+"""The heaviest requests of each route take a bounded number of statements, and block the event loop briefly."""
 
 import asyncio
 import gc
@@ -42,7 +42,7 @@ UNITS = 1.7  # each is about 18 ms; the heaviest request takes 1.5
 async def watched(services: Client, worker: int) -> AsyncIterator[tuple[Api, Wire]]:
     name = f"bounded_{worker}"
     with pytest.MonkeyPatch.context() as patch:
-        # What a process does beside its requests comes when it likes.
+        # Background jobs run at arbitrary times.
         patch.setattr("service.main._jobs", lambda *_: [])
         async with wire_to(services.create_database(name, migrated=True)) as wire:
             database = {"url": wire.url, "pool_min": 1, "pool_max": 1}
@@ -55,7 +55,7 @@ async def watched(services: Client, worker: int) -> AsyncIterator[tuple[Api, Wir
 
 
 async def _fill(api: Api) -> None:
-    """A shelf of many versions and articles, and an article that is as large as can be."""
+    """A shelf with many versions and articles, and an article of maximum size."""
     shelf = {"slug": "heavy", "name": "Heavy"}
     article = {"name": "Lamp", "price": "1.00", "shelf_id": SHELF}
     new = {"If-None-Match": "*"}
@@ -75,7 +75,7 @@ async def _fill(api: Api) -> None:
 
 
 class Loop:
-    """The longest time that one callback of the event loop has taken, in CPU seconds."""
+    """Measures the longest callback of the event loop, in CPU seconds."""
 
     longest = 0.0
 
@@ -95,7 +95,7 @@ def measured(patch: pytest.MonkeyPatch) -> Iterator[Loop]:
 
 
 def _unit(content: str) -> float:
-    """CPU seconds that the parser of the standard library, in C, takes for the body, or for a megabyte of numbers."""
+    """Return the CPU seconds of the standard library's C parser for the body, or for a megabyte of numbers."""
     costs = []
     gc.disable()
     try:
@@ -109,7 +109,7 @@ def _unit(content: str) -> float:
 
 
 def test_every_route_of_the_document_is_here(watched: tuple[Api, Wire]) -> None:
-    """A new route needs its heaviest requests in `HEAVIEST`."""
+    """Every route has its heaviest requests in `HEAVIEST`."""
     paths = watched[0].app.openapi()["paths"]
     documented = {operation["operationId"] for path in paths.values() for operation in path.values()}
     assert documented == HEAVIEST.keys()
@@ -128,10 +128,10 @@ async def test_heaviest_request_is_bounded(
 ) -> None:
     api, wire = watched
     ratio, run = float("inf"), MOST
-    for _ in range(RUNS):  # one without noise is enough
+    for _ in range(RUNS):  # one run without noise is enough
         unit = _unit(heavy.content)
         with measured(monkeypatch) as loop, wire.counted() as statements:
-            await asyncio.sleep(0)  # the step of the loop that runs here began unmeasured
+            await asyncio.sleep(0)  # the current step of the loop started before the measurement
             answer = await api.client.request(
                 heavy.method,
                 heavy.path,
@@ -140,7 +140,7 @@ async def test_heaviest_request_is_bounded(
                 content=heavy.content.encode(),
             )
         assert answer.status_code in heavy.statuses, answer.text[:500]
-        run = min(run, len(statements))  # the first may also ask for types
+        run = min(run, len(statements))  # the first request may also query types
         ratio = min(ratio, loop.longest / unit)
         if ratio < UNITS and run <= heavy.statements:
             break
@@ -149,7 +149,7 @@ async def test_heaviest_request_is_bounded(
 
 
 def test_new_shapes_of_lists_cost_little_and_few_are_kept() -> None:
-    """In CPU time. To compile one by SQLAlchemy takes some milliseconds."""
+    """Measured in CPU time. SQLAlchemy takes some milliseconds to compile a statement."""
     lister = Lister(articles, PerformanceSettings(), CursorCodec(""))
     keys = lister.parser.parse(Query({}, {})).shape.keys
     shapes = [

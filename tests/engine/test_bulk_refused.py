@@ -1,4 +1,4 @@
-"""Bulk requests that the database refuses: which member is wrong, and how little each costs, however many are."""
+"""Bulk requests that the database refuses: the errors name the operations, and their cost is bounded."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple, cast
@@ -17,9 +17,7 @@ from tests.services import Client
 from tests.shop.resources import SCOPES
 
 MANY = 1000
-BUDGET = (
-    12  # statements of a request, however many of its operations are refused: BEGIN and COMMIT among them
-)
+BUDGET = 12  # statements of a request with any number of refused operations, BEGIN and COMMIT included
 WRONG: dict[str, tuple[str, Json]] = {
     "/a": ("duplicate", {"a": "taken"}),
     "/b": ("duplicate", {"b": "taken"}),
@@ -31,7 +29,7 @@ WRONG: dict[str, tuple[str, Json]] = {
 
 
 class Slot(ShopTable, table=True):
-    """What only the database refuses: two unique keys, a rule over two fields, a column tighter than its field."""
+    """Constraints that only the database checks: two unique keys, a rule on two fields, a narrow column."""
 
     __table_args__ = (
         unique_index("slot", "a"),
@@ -54,13 +52,13 @@ BULK = f"{BASE}/slots/bulk"
 
 
 class Desk(NamedTuple):
-    """An application whose statements are seen."""
+    """An application whose statements are recorded."""
 
     api: Api
     wire: Wire
 
     async def send(self, operations: list[Json], mode: str = "partial", path: str = BULK) -> tuple[Json, int]:
-        """The answer's body, and how many statements it took."""
+        """Return the body of the response, and the number of statements."""
         with self.wire.counted() as statements:
             answer = await self.api.client.post(path, json={"mode": mode, "operations": operations})
         body: Json = answer.json()
@@ -80,7 +78,7 @@ async def desk(services: Client, worker: int) -> AsyncIterator[Desk]:
         database = {"url": wire.url, "pool_min": 1, "pool_max": 1}
         scopes = ("shop:read", "shop:write")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("service.main._jobs", lambda *_: [])  # what runs beside the requests is not counted
+            patch.setattr("service.main._jobs", lambda *_: [])  # background jobs are not counted
             async with running(wire.url, (groups(), SLOTS), scopes, database=database) as api:
                 desk = Desk(api, wire)
                 body, _ = await desk.send([create(a="taken", b="taken")])

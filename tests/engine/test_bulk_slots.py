@@ -1,4 +1,4 @@
-"""Bulk requests hold connections for long: others still find one, and bulk requests wait for each other."""
+"""Bulk requests hold connections for long: other requests still get one, and bulk requests wait."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ GADGETS = f"{BASE}/gadgets"
 
 
 class Slow(Hooks):
-    """Holds the transaction of a creation until it may end."""
+    """Hooks that keep the transaction of a creation open until released."""
 
     def __init__(self) -> None:
         self.begun, self.end = asyncio.Event(), asyncio.Event()
@@ -40,7 +40,7 @@ async def test_bulk_requests_leave_connections_to_others(
 
         waiting = [asyncio.create_task(create(str(number))) for number in range(4)]
         await asyncio.wait_for(hooks.begun.wait(), 10)
-        await asyncio.sleep(0.3)  # in which all others would have begun, too
+        await asyncio.sleep(0.3)  # long enough for all others to start
         assert (await api.client.get(GADGETS)).status_code == 200
         monkeypatch.setattr(slots, "SLOT_SECONDS", 0.1)
         late = await api.client.post(

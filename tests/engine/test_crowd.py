@@ -1,4 +1,4 @@
-"""A crowd of clients at random: history and table agree, and each acknowledged change is one version.
+"""Many clients at random: history and table match, and each acknowledged change is one version.
 
 SLIPWAY_TEST_OPERATIONS says how many operations (default 3 000), SLIPWAY_TEST_SEED which ones.
 """
@@ -20,7 +20,7 @@ from tests.engine.crowd import Member, Told
 CLIENTS = 8
 OPERATIONS = int(os.environ.get("SLIPWAY_TEST_OPERATIONS", "3000"))
 
-# The newest image of each row beside the row, and what is wrong with the versions in between.
+# The newest image of each row with the row, and gaps in its versions.
 _DIFFERENCES = """
 SELECT p.id, p.version, h.versions, h.newest FROM tests_article p LEFT JOIN LATERAL (
   SELECT array_agg(version ORDER BY version) AS versions, (array_agg(row ORDER BY version DESC))[1] AS newest
@@ -39,7 +39,7 @@ async def api(fresh_database: DatabaseFactory) -> AsyncIterator[Api]:
 
 
 async def crowd(api: Api, operations: int, seed: int) -> Told:
-    """What eight clients were told about that many operations."""
+    """Run eight clients for that many operations, and return their responses."""
     told, items, left = Told(), list[str](), operations
     shelf = await api.shelf()
 
@@ -70,7 +70,7 @@ async def test_history_replays_to_the_table_and_every_change_is_one_version(api:
 
 
 async def _told_the_truth(database: Database, told: Told) -> None:
-    """Every acknowledged change is in the history once, under its request, and nothing else is."""
+    """Every acknowledged change is in the history exactly once, with its request id, and nothing else is."""
     rows = await database.fetch(_HISTORY)
     changes = Counter(
         (str(r["row_id"]), r["request_id"], r["version"]) for r in rows if r["action"] != "delete"
@@ -81,7 +81,7 @@ async def _told_the_truth(database: Database, told: Told) -> None:
 
 
 async def _replays(api: Api, item_id: str) -> None:
-    """The changes that the history tells, one after the other, make the item."""
+    """The changes in the history, applied in order, result in the item."""
     state: Json = {}
     entries = await _history(api, item_id)
     for entry in reversed(entries):

@@ -1,4 +1,4 @@
-"""Declarations that contradict their model are refused at start-up, in a sentence that says what to do."""
+"""Declarations that contradict their model are refused at start-up, with a message that says what to do."""
 
 import re
 from typing import Annotated, Any
@@ -98,7 +98,7 @@ class LoanRead(BaseModel):
 
 
 def one_more(method: str, path: str, operation_id: str | None = None) -> APIRouter:
-    """A router with one hand-written route, which answers a model of its own."""
+    """Return a router with one hand-written route and its own response model."""
     router = APIRouter()
 
     async def lend(_: Annotated[Principal, require_scope(SCOPES.read)]) -> LoanRead:

@@ -56,7 +56,7 @@ async def walk(api: Api, sort: str, limit: str) -> list[Json]:
 
 
 async def walk_back(api: Api, sort: str) -> list[Json]:
-    """The same from the last page backwards, by the links."""
+    """Return the same from the last page backwards, by following links."""
     answer = await api.client.get(f"{BASE}/gadgets", params={"sort": sort, "limit": "4"})
     while "next" in answer.links:
         answer = await api.client.get(answer.links["next"]["url"])
@@ -94,7 +94,7 @@ async def test_pages_by_fields_without_value_and_of_every_kind(shop: Shop) -> No
 
 
 def _place(item: Json, field: str) -> Any:
-    """What sorts like the field: NULL is larger than every value, in both directions."""
+    """Return a sort key like the field's: NULL is larger than every value, in both directions."""
     value = item[field.removeprefix("-")]
     if isinstance(value, str):
         value = int(value.replace("-", ""))

@@ -1,4 +1,4 @@
-"""Domains that cannot be part of the service are refused at the start, with the way out."""
+"""Invalid domains are refused at start-up, with a message that says what to do."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -117,7 +117,7 @@ def test_routes_of_a_domain_are_documented_under_its_name_unless_they_have_a_tag
 
 
 def test_no_path_of_a_domain_hides_one_of_the_service() -> None:
-    """Of two routes that match, the first one answers."""
+    """If two routes match, the first one responds."""
     app = create(Domain("shop", resources=[groups()], routers=[router("/{anything}")]))
     *others, last = app.openapi()["paths"]
     assert last == "/api/v1/{anything}"

@@ -1,4 +1,4 @@
-"""Export by a real server process: what is in it, what it costs, how many at a time, and how it ends badly."""
+"""Exports from a real process: content, memory, concurrency and failures."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idl
 
 @dataclass(frozen=True)
 class Exporting:
-    """A server whose database has many articles, and the way to look at both."""
+    """A server whose database has many articles, and access to both."""
 
     served: Served
     url: str
@@ -42,7 +42,7 @@ class Exporting:
 
     @contextmanager
     def begun(self, client: httpx2.Client) -> Iterator[Iterator[bytes]]:
-        """An export of everything: what comes after its first bytes."""
+        """Start an export of everything, and yield what follows its first bytes."""
         with client.stream("GET", EXPORT, headers=self.headers) as answer:
             assert answer.status_code == 200
             rest = answer.iter_raw(1000)
@@ -56,11 +56,11 @@ class Exporting:
         return [json.loads(line) for line in answer.text.splitlines()]
 
     async def backends(self) -> list[int]:
-        """The server's side of the exports that run."""
+        """Return the server processes of running exports."""
         return [row["pid"] for row in await self.database.fetch(_EXPORTING)]
 
     async def idle(self) -> bool:
-        """Whether all of them have ended, at once or soon."""
+        """Whether all exports have ended, now or soon."""
         for _ in range(200):
             if not await self.backends():
                 return True
@@ -68,7 +68,7 @@ class Exporting:
         return False
 
     def peak(self) -> int:
-        """The most memory that the server has had since `forget_peak`, in bytes."""
+        """Return the peak memory of the server since `forget_peak`, in bytes."""
         status = Path(f"/proc/{self.served.process.pid}/status")
         if not status.exists():
             pytest.skip("this system does not tell the memory of a process")
@@ -79,7 +79,7 @@ class Exporting:
         Path(f"/proc/{self.served.process.pid}/clear_refs").write_text("5")
 
     def drain(self, **query: str) -> int:
-        """The number of bytes of an export that is read to its end."""
+        """Read an export to its end, and return the number of bytes."""
         with self.served.api.stream("GET", EXPORT, params=query, headers=self.headers, timeout=60) as answer:
             return sum(len(chunk) for chunk in answer.iter_raw())
 
@@ -183,7 +183,7 @@ async def test_head_of_an_export_reads_no_row(exporting: Exporting) -> None:
 
 @pytest.fixture
 def hasty(exporting: Exporting, tmp_path: Path) -> Iterator[Served]:
-    """A server on the same database, whose exports may take a second and a half."""
+    """A server on the same database, with an export timeout of a second and a half."""
     given = {"redis__enabled": "false", "performance__export_timeout": 1.5}
     served = Served(tmp_path / "hasty", database__url=exporting.url, **given)
     yield served.ready()

@@ -1,4 +1,4 @@
-"""A server at a limit of its own: no more connections, no more room. It is not gone, and says so in one line."""
+"""A PostgreSQL at its limits: out of connections or disk. It counts as up, and logs one line."""
 
 import asyncio
 import io
@@ -30,7 +30,7 @@ CALLERS = 48
 
 @pytest.fixture
 async def crowded(database_url: str) -> AsyncIterator[Database]:
-    """A database whose role may have fewer connections than the pools want."""
+    """A database whose role has a lower connection limit than the pools."""
     admin = await asyncpg.connect(database_url)
     role = f"crowded_{urlsplit(database_url).path[1:]}"
     await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x' CONNECTION LIMIT {MOST}")
@@ -99,7 +99,7 @@ CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON tests_shelf FOR EACH ROW EXECUTE 
 
 @pytest.fixture
 async def full(fresh_database: DatabaseFactory) -> AsyncIterator[Api]:
-    """A service on a database where each shelf whose description says `fails <SQLSTATE>` finds no room."""
+    """A service on a database that raises an error for each shelf with the description `fails <SQLSTATE>`."""
     async with running(fresh_database()) as api:
         async with api.database.connection() as connection:
             await connection.execute(FAILS)
@@ -137,7 +137,7 @@ async def test_write_without_room_is_to_be_sent_again(
             answer = await call(full, sqlstate)
             problem(answer, 503, "unavailable")
             assert answer.headers["retry-after"]
-        # One line names the cause of all of them; where to, another test of this process may have said.
+        # One line names the cause of all; another test of this process may have logged it already.
         told = (capsys.readouterr().out, caplog.text)
         lines = [[line for line in text.splitlines() if sqlstate in line] for text in told]
         assert max(map(len, lines)) == 1
@@ -162,7 +162,7 @@ def _services(api: Api) -> Services:
 
 
 async def test_probe_without_room_is_told_so(full: Api) -> None:
-    """A raised error stands for one of the server's: no disk is filled for a probe."""
+    """An error raised in SQL stands for a real one, so no disk has to be filled."""
     raises = "DO $$ BEGIN RAISE EXCEPTION 'no room for it' USING ERRCODE = '53200'; END $$"
     with pytest.raises(OutOfResourcesError):
         await full.database.probe(raises)

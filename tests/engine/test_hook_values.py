@@ -1,4 +1,4 @@
-"""What hooks leave in `change.values`: fields that are not set, values to convert, and defects that the log names."""
+"""Changes that hooks make to `change.values`: removed fields, converted values, and errors in the log."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -19,7 +19,7 @@ GADGETS = f"{BASE}/gadgets"
 
 
 class Meddler(Hooks):
-    """Does to the values what a test wants."""
+    """Hooks that change the values as a test wants."""
 
     def __init__(self) -> None:
         self.meddle: Callable[[Json], Any] = lambda _: None
@@ -45,7 +45,7 @@ async def api(shop: Shop, hooks: Meddler) -> Api:
 
 
 async def write(api: Api, kind: str, item: Json) -> tuple[int, Json]:
-    """Status and item of a change of this kind, by itself and in bulk."""
+    """Make a change of this kind, alone and in bulk, and return status and item."""
     url = f"{GADGETS}/{item['id']}"
     changes = {"title": "new", "rank": 7}
     whole = {"code": item["code"], **changes}

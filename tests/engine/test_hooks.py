@@ -1,4 +1,4 @@
-"""Hooks: what they may alter and undo, and what they hear of."""
+"""Hooks: what they may change and undo, and when they are called."""
 
 from uuid import UUID, uuid4
 
@@ -16,7 +16,7 @@ GADGETS = f"{BASE}/gadgets"
 
 
 class Recorder(Hooks):
-    """Notes what it hears, titles everything, and refuses codes that begin with `bad` or `late`."""
+    """Hooks that record their calls, set a title, and refuse codes that begin with `bad` or `late`."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, str, UUID]] = []
@@ -55,7 +55,7 @@ class Recorder(Hooks):
             raise ValidationFailed(errors=[FieldError(f"is {word}", pointer="/code")])
 
     def take(self) -> list[tuple[str, str]]:
-        """What was heard since the last time."""
+        """Return the calls since the last time."""
         heard, self.heard = self.heard, []
         return [(when, operation) for when, operation, _ in heard]
 

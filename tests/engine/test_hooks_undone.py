@@ -1,4 +1,4 @@
-"""What hooks have written goes with the change that is refused, and with nothing else."""
+"""Writes of hooks are rolled back with a refused change, and only then."""
 
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ VALUES ($1, $1, '', 0, '{}', '')
 
 
 class Outbox(Hooks):
-    """Writes a row of its own before each update; refuses the codes `broken` after a statement that fails."""
+    """Hooks that write a row before each update, and refuse the code `broken` after a failed statement."""
 
     async def before_update(self, change: Change) -> None:
         await change.connection.execute(NOTE, str(uuid4()))
@@ -61,7 +61,7 @@ async def test_list_that_is_left_out_is_not_there_under_its_parents_either(shop:
 
 
 class Refusing(Hooks):
-    """Refuses what it is told to, as a hand-written route would: by an exception of the framework, or a problem."""
+    """Hooks that refuse a change with an HTTPException or a problem."""
 
     def __init__(self) -> None:
         self.error: Exception = HTTPException(409, {"why": "closed"}, headers={"Retry-After": "60"})

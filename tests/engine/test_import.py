@@ -1,4 +1,4 @@
-"""`slipway import` and `slipway purge` as an operator meets them."""
+"""`slipway import` and `slipway purge` from the outside."""
 
 import asyncio
 import gzip
@@ -28,7 +28,7 @@ def url(fresh_database: DatabaseFactory) -> str:
 
 @pytest.fixture
 def run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop_commands: None) -> Run:
-    """Runs a command in this process: a process for each costs more than the command."""
+    """Runs a command in this process, which is cheaper than starting one."""
     monkeypatch.setattr("service.observability.logs.configure", lambda *_: None)
     monkeypatch.chdir(tmp_path)
 
@@ -47,7 +47,7 @@ def run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop_commands
 
 @pytest.fixture
 def stocked(run: Run, tmp_path: Path) -> Run:
-    """The command, on a database that has one shelf."""
+    """The command, on a database with one shelf."""
     write(tmp_path / "shelves", {"id": SHELF, "slug": "lamps", "name": "Lamps"})
     done = run("import", "shelves", tmp_path / "shelves")
     assert (done.exit_code, done.stdout) == (0, "1 added, 0 already present, 0 invalid\n"), done.stderr
@@ -252,7 +252,7 @@ def test_file_of_another_format_is_named_in_one_line(
 
 
 def _refused(run: Run, file: Path) -> str:
-    """What is said of a file of which nothing is read."""
+    """Messages about files that cannot be read."""
     done = run("import", "articles", file)
     assert (done.exit_code, done.stdout) == (2, "")
     (told,) = done.stderr.splitlines()

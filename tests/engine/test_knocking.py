@@ -1,4 +1,4 @@
-"""Connecting to hosts that say nothing, turn everybody away, or are away: how often, and how long it takes."""
+"""Connecting to hosts that hang, refuse logins or are down: number of attempts and duration."""
 
 import asyncio
 import socket
@@ -28,7 +28,7 @@ async def test_silent_host_delays_nothing(database_url: str) -> None:
 
 async def test_silent_host_does_not_keep_from_asking_the_other_anew() -> None:
     with socket.create_server(("127.0.0.2", 0)) as silent:
-        port = silent.getsockname()[1]  # of the other address nobody listens on it
+        port = silent.getsockname()[1]  # nothing listens on it at the other address
         place = {"host": "127.0.0.2,127.0.0.1", "port": port, "ssl": "disable", "connect_timeout": 60}
         began = time.monotonic()
         with pytest.raises(OSError):
@@ -64,7 +64,7 @@ async def test_one_attempt_at_a_time_knocks_while_the_server_is_away() -> None:
 async def test_server_that_lets_nobody_in_is_knocked_at_until_it_does(
     fresh_database: DatabaseFactory, database_url: str
 ) -> None:
-    """Whatever its reason: here the database takes no connections, which is none of the usual ones."""
+    """Whatever the reason: here the database does not allow connections, which is an unusual error."""
     url = fresh_database()
     name = urlsplit(url).path[1:]
     database = Database(settings_for(url, database={"pool_min": 2, "acquire_timeout": 0.2}))
@@ -74,7 +74,7 @@ async def test_server_that_lets_nobody_in_is_knocked_at_until_it_does(
         await filled(database, 2)
         await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         await other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
-        await asyncio.sleep(1.5)  # in which the pool has tried to fill itself
+        await asyncio.sleep(1.5)  # time for the pool to try to fill
         with pytest.raises(DatabaseUnavailableError):
             await database.fetch("SELECT 1")
         await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')

@@ -1,4 +1,4 @@
-"""Large bodies, which are validated in outline, are judged as small ones are."""
+"""Large bodies, which are validated in steps, get the same errors as small ones."""
 
 import json
 
@@ -24,7 +24,7 @@ RIGHT: Json = {
 
 
 async def _sent(api: Api, path: str, document: object, padding: int) -> list[tuple[str, str]]:
-    """The errors of a refused body with so many blanks at its end."""
+    """Return the errors of a refused body padded with spaces."""
     content = json.dumps(document).encode() + b" " * padding
     answer = await api.client.post(path, content=content, headers={"Content-Type": "application/json"})
     return sorted((e["pointer"], e["message"]) for e in problem(answer, 422, "validation_failed")["errors"])
@@ -39,7 +39,7 @@ async def test_large_bodies_are_judged_as_small_ones(shop: Shop) -> None:
         bulk = {"operations": [{"op": "create", "item": item}]}
         same = [(f"/operations/0/item{pointer}", message) for pointer, message in small]
         assert await _sent(api, BULK, bulk, 0) == same
-        # It is the operation that has to be large here.
+        # Here the operation itself must be large.
         bulk["operations"][0]["item"] = {**item, "select": "x" * LARGE}
         assert set(same) <= set(await _sent(api, BULK, bulk, 0))
 

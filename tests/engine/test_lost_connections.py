@@ -1,4 +1,4 @@
-"""Connections that end, columns that change: what is tried again, and by whom."""
+"""Lost connections and changed columns: what is retried, and where."""
 
 import asyncio
 import time
@@ -42,20 +42,20 @@ async def database(fresh_database: DatabaseFactory) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def server(database: Database) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to look at the others by, which is there before they are looked at."""
+    """A connection to observe the others, opened beforehand."""
     async with database.dedicated() as connection:
         yield connection
 
 
 async def _asleep(server: asyncpg.Connection) -> None:
-    """Return when the server runs a statement that sleeps."""
+    """Wait until the server runs a statement that sleeps."""
     async with asyncio.timeout(20):
         while not await server.fetchval(ASLEEP):  # noqa: ASYNC110  # the server tells nobody
             await asyncio.sleep(0.01)
 
 
 async def _server_pids(database: Database) -> set[int]:
-    """Of all connections that the fast pool may have."""
+    """The process ids of all connections that the fast pool may have."""
     async with database.connection() as one, database.connection() as other:
         return {one.get_server_pid(), other.get_server_pid()}
 
@@ -73,7 +73,7 @@ async def test_read_is_run_again_when_its_connection_ends_under_it(
     "statement",
     [
         "INSERT INTO once SELECT 1 FROM pg_sleep(20) RETURNING 1",
-        # A sequence keeps its value, whatever becomes of the transaction.
+        # A sequence keeps its value even if the transaction is rolled back.
         "SELECT setval('counter', currval('counter') + 1), pg_sleep(20) FROM nextval('counter')",
         "SELECT note(), pg_sleep(20)",
     ],
@@ -247,7 +247,7 @@ async def test_session_without_a_server_is_told_so() -> None:
 async def test_call_that_the_driver_refuses_is_no_lost_connection(
     fresh_database: DatabaseFactory, sql: str, arguments: list[object], error: type[Exception]
 ) -> None:
-    """One connection serves before and after, and the caller sees what it has done wrong."""
+    """The same connection serves before and after, and the caller gets its own error."""
     database = Database(settings_for(fresh_database(), database={"pool_min": 1, "pool_max": 1}))
     await database.start()
     try:
@@ -260,7 +260,7 @@ async def test_call_that_the_driver_refuses_is_no_lost_connection(
 
 
 async def test_what_was_done_stays_done_when_its_connection_cannot_be_closed(database_url: str) -> None:
-    """Another one tells that the network says nothing any more, so that all are given up."""
+    """Another connection shows that the network is silent, so all are discarded."""
     to = make_url(database_url)
     async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
         url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
@@ -302,7 +302,7 @@ async def test_session_never_gets_a_connection_that_ended_in_the_pool(
 
 
 class _Looks(Hooks):
-    """Reads a column of its own choice before each creation."""
+    """Hooks that read a chosen column before each creation."""
 
     async def before_create(self, change: Change) -> None:
         await change.connection.fetch('SELECT "order" FROM "group"')

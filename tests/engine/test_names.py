@@ -1,4 +1,4 @@
-"""A table whose columns have every name that the engine's own statements use, through every operation."""
+"""A table whose columns have all names that the engine's statements use, through every operation."""
 
 import io
 import re
@@ -26,7 +26,7 @@ from tests.shop.resources import SCOPES
 
 ANY = {"If-Match": "*"}
 URL = f"{BASE}/oddities"
-# Names that the model's libraries keep for themselves, and those that every table has.
+# Names reserved by the model's libraries, and those that every table has.
 FORBIDDEN = SYSTEM_FIELDS | set(dir(SQLModel)) | set(dir(BaseModel)) | {"metadata", "registry"}
 EXTRA = (
     "ordinality", "item", "patch", "is_allowed", "has_changes", "record_status", "record_key", "principal", "key",
@@ -36,7 +36,7 @@ EXTRA = (
 
 
 def statements_of(engine: Engine) -> str:
-    """Everything that the engine sends for a resource, with the names of its parameters."""
+    """Return all statements that the engine sends for a resource, with the names of parameters."""
     writer, batches = engine.writer, engine.batches
     fields = engine.resource.own_fields
     keys = (SortKey("rank", descending=True), SortKey("id", descending=True))
@@ -75,7 +75,7 @@ def table_of(fields: list[str]) -> type[ShopTable]:
 
 
 class Echo(Hooks):
-    """Hooks of every kind, which change nothing."""
+    """All hooks, without changes."""
 
     async def before_create(self, change: Change) -> None:
         change.values = dict(change.values)
@@ -96,7 +96,7 @@ async def test_columns_may_have_every_name_that_the_engine_uses(fresh_database: 
             model=model,
             path="oddities",
             scopes=SCOPES,
-            # `f__in` is a filter of `f` already, so it can be none of its own.
+            # `f__in` is already a filter on `f`, so it cannot be a field.
             filterable=tuple(name for name in fields if name not in RESERVED and "__" not in name.strip("_")),
             sortable=("created_at", "item", "a$1"),
             immutable=("versions", "ordinality"),
@@ -107,7 +107,7 @@ async def test_columns_may_have_every_name_that_the_engine_uses(fresh_database: 
 
 
 async def walk(api: Api, fields: list[str], engine: Engine) -> None:
-    """Every operation; `ordinality` is unique, `versions` immutable."""
+    """Use every operation; `ordinality` is unique, `versions` immutable."""
     item = {name: f"{name[-30:]} {number}" for number, name in enumerate(fields)}
     shown = await create_all(api, item)
     url = f"{URL}/{shown['id']}"

@@ -1,4 +1,4 @@
-"""Clients that want the same thing at the same time: each gets a true answer, and nothing is lost or done twice."""
+"""Concurrent clients that want the same thing: responses are correct, and nothing is lost or done twice."""
 
 import asyncio
 from collections import Counter
@@ -63,7 +63,7 @@ async def test_change_without_a_tag_never_fails_for_another_change(api: Api, she
         )
         return answer.status_code
 
-    # Several of them set what another one has just set, which is then no change at all.
+    # Several set the value that another one has just set, which is no change.
     for stock in range(1, 15):
         assert set(await asyncio.gather(*(patch(stock) for _ in range(6)))) == {200}
 
@@ -150,7 +150,7 @@ async def test_bulks_over_the_same_items_never_deadlock(api: Api, shelf: str) ->
 
 
 async def deadlocks(api: Api) -> int:
-    """How often PostgreSQL has ended a transaction for a deadlock: retries hide it from clients."""
+    """Return PostgreSQL's number of deadlocks, which retries hide from clients."""
     async with api.database.connection() as connection:
         await connection.execute("SELECT pg_stat_force_next_flush()")
         await connection.execute("SELECT pg_stat_clear_snapshot()")

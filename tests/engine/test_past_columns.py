@@ -1,4 +1,4 @@
-"""History of tables whose columns were renamed, added and removed since: no image is rewritten, each is understood."""
+"""History of tables with renamed, added and removed columns: images are not rewritten, but can be read."""
 
 from sqlmodel import Field
 
@@ -15,7 +15,8 @@ ANY = {"If-Match": "*"}
 
 
 class Gadget(Resource, table=True):
-    """The table of tests.engine.tables some releases later: `title` is a `headline`, and there is a `grade`."""
+    """The table of tests.engine.tables some releases later: `title` is renamed to `headline`, and there is a
+    `grade`."""
 
     metadata = new_metadata()
     __table_args__ = (sort_index("gadget", "created_at"),)
@@ -40,7 +41,7 @@ async def test_images_of_earlier_releases_are_read_by_todays_names(shop: Shop) -
     older = (await before.client.patch(url, json={"title": "Older"}, headers=ANY)).json()
     async with before.database.transaction() as connection:
         await connection.execute(_RELEASE)
-        # An image from before the rename before this one.
+        # An image from before the previous rename.
         await connection.execute(
             "UPDATE row_history SET row = row - 'title' || '{\"label\": \"Oldest\"}' WHERE version = 1"
         )

@@ -1,4 +1,4 @@
-"""The service behind PgBouncer in transaction mode, by one setting."""
+"""The service behind PgBouncer in transaction mode, with one setting."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +21,7 @@ pytestmark = needs_pgbouncer
 
 @pytest.fixture
 def bouncer_url(fresh_database: DatabaseFactory) -> Iterator[str]:
-    """The URL of a database of this test's own, through a PgBouncer."""
+    """The URL of a new database, through a PgBouncer."""
     with bounced(fresh_database()) as url:
         yield url
 

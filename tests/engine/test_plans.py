@@ -1,7 +1,7 @@
-"""Plans of lists over many articles: no sequential scan, and no sort of the table.
+"""Query plans of lists over many articles: no sequential scan, and no sort of the table.
 
-A sort of the table is a Sort (not an Incremental Sort, which sorts only what is equal so far) that gets more than
-FEW rows by the planner's reckoning. SLIPWAY_TEST_PLAN_ROWS says how many articles there are (default 50 000).
+A sort of the table is a Sort (not an Incremental Sort, which only sorts rows that are equal so far) with more than
+FEW rows by the planner's estimate. SLIPWAY_TEST_PLAN_ROWS is the number of articles (default 50 000).
 """
 
 import itertools
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.xdist_group("plans"), pytest.mark.timeout(600)]
 
 ROWS = int(os.environ.get("SLIPWAY_TEST_PLAN_ROWS", "50000"))
 FEW = 5000
-SLOWEST = 1.0  # seconds of a list, first page or in the middle, on a busy machine
+SLOWEST = 1.0  # seconds for any page of a list, on a busy machine
 
 SORTS = [
     ",".join(sign + field for sign, field in zip(signs, fields, strict=True))
@@ -40,13 +40,13 @@ SEARCHES = ("brass", "rare77", "nothing", "brass rare78", '"brass lamp"', "chair
 
 
 def read(lister: Lister, given: Mapping[str, str]) -> ListQuery:
-    """The query of a request with these parameters."""
+    """Return the query of a request with these parameters."""
     return lister.parser.parse(lister.parser.split(urlencode(given).encode()))
 
 
 @dataclass(frozen=True)
 class Library:
-    """A database with articles, one of them from the middle, and the lists over them."""
+    """A database with articles, an article from the middle, and the lists."""
 
     database: Database
     lister: Lister
@@ -54,7 +54,7 @@ class Library:
     middle: Json
 
     async def faults(self, given: Mapping[str, str]) -> list[str]:
-        """What is wrong with the plans of this list: of its first page, and on from the middle, both ways."""
+        """Return problems in the plans of a list: of the first page, and from the middle in both directions."""
         found = []
         for way in ("first", "next", "prev"):
             plan = await self.explain(given, way)
@@ -108,7 +108,7 @@ async def library(services: Client, worker: int) -> AsyncIterator[Library]:
 
 
 def _filters(library: Library) -> Iterator[dict[str, str]]:
-    """Each filter with values that many, some and no articles have."""
+    """Yield each filter with values that many, some and no articles have."""
     middle = library.middle
     times = ["2026-01-01T00:00:05Z", middle["created_at"], "2030-01-01T00:00:00Z"]
     values: dict[str, list[str]] = {
@@ -170,6 +170,6 @@ async def test_lists_from_the_middle_are_as_fast_as_from_the_start(library: Libr
 
 
 def _read(node: Json) -> float:
-    """How many rows a node has looked at."""
+    """Return the number of rows that a node has read."""
     removed: Any = node.get("Rows Removed by Filter", 0)
     return float((node["Actual Rows"] + removed) * node["Actual Loops"])

@@ -1,4 +1,4 @@
-"""docs/resources.md and docs/handwritten.md: their code runs, and does what the pages say."""
+"""The code in docs/resources.md and docs/handwritten.md runs, and does what the pages say."""
 
 import dataclasses
 import re
@@ -25,7 +25,7 @@ SCOPES = ("orders:read", "orders:write")
 
 @cache
 def code() -> dict[str, Any]:
-    """What the blocks of the pages define, with a table that no other test meets."""
+    """The definitions in the code blocks of the pages, with a table that no other test uses."""
     pages = "\n".join(page.read_text("utf-8") for page in PAGES)
     text = "\n".join(re.findall(r"```python\n(.*?)```", pages, re.DOTALL))
     text = text.replace("table=True):", "table=True):\n    metadata = METADATA", 1)
@@ -51,7 +51,7 @@ async def migrate(url: str, *upgrades: Any, apart: bool = False) -> None:
 
 
 async def domain_works(api: Api, domain: Domain) -> None:
-    """Its route reads its settings, its seed adds once, its job does what it says."""
+    """Its route reads its settings, its seed adds once, and its job works."""
     assert (await api.client.get(f"{API}/carriers")).json() == ["post", "drone"]
     assert domain.seed is not None
     for told in ("orders: added 1", "orders: nothing to add"):

@@ -14,7 +14,7 @@ ITEM = {"code": "a"}
 
 
 class Deadlocked(Hooks):
-    """Ends every transaction as a deadlock does."""
+    """Hooks that fail every transaction with a deadlock error."""
 
     def __init__(self) -> None:
         self.attempts = 0

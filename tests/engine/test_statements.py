@@ -1,4 +1,4 @@
-"""How many statements each call sends to the server. The proxy of wire.py counts them on their way."""
+"""The number of statements that each call sends to the server, counted by the proxy of wire.py."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from tests.engine.wire import Wire, wire_to
 
 
 class Watched(NamedTuple):
-    """An application whose statements are seen, and a shelf for articles."""
+    """An application whose statements are recorded, and a shelf for articles."""
 
     api: Api
     wire: Wire
@@ -25,7 +25,7 @@ class Watched(NamedTuple):
         return str((await self.api.make("articles", **self.article())).headers["location"])
 
     async def ask(self, method: str, url: str, **options: object) -> tuple[Response, list[str]]:
-        """The answer and the first words of its statements, once connection and key are known."""
+        """Return the response and the first words of its statements, once connection and key are cached."""
         with self.wire.counted() as statements:
             answer = await self.api.client.request(method, url, **options)  # type: ignore[arg-type]
         return answer, [" ".join(text.split()[:2]).rstrip(";") for text in statements]
@@ -40,13 +40,13 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 @pytest.fixture(scope="module")
 async def watched(database_url: str, patch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
     async with wire_to(database_url) as wire:
-        # What a process does beside its requests comes when it likes.
+        # Background jobs run at arbitrary times.
         patch.setattr("service.main._jobs", lambda *_: [])
-        # One connection, so that all of its statements are prepared after the first run of each.
+        # One connection, so that each statement is prepared after its first run.
         database = {"pool_max": 1, "pool_min": 1}
         async with running(wire.url, database={"url": wire.url, **database}) as api:
             watched = Watched(api, wire, await api.shelf())
-            # The driver asks a new connection once for each array type that it meets.
+            # The driver queries each array type once per connection.
             await api.client.patch(await watched.made(), json={"tags": ["a"]}, headers={"If-Match": "*"})
             yield watched
 
@@ -85,7 +85,7 @@ async def test_idempotent_create_is_one_statement(watched: Watched) -> None:
     item, headers = watched.article(), {"Idempotency-Key": str(uuid4())}
     one(*await watched.ask("POST", ARTICLES, json=item, headers=headers), 201)
     again, statements = await watched.ask("POST", ARTICLES, json=item, headers=headers)
-    assert (again.status_code, len(statements)) == (201, 2)  # the failed attempt, then the stored answer
+    assert (again.status_code, len(statements)) == (201, 2)  # the failed attempt, then the stored response
 
 
 async def test_update_is_one_statement(watched: Watched) -> None:

@@ -1,5 +1,5 @@
-"""Tables whose names are words of SQL, have capitals, are as long as names can be, or are names that the engine uses:
-everything works on them, for a role that owns nothing."""
+"""Tables whose names are SQL keywords, contain capitals, have the maximum length, or are used by the engine: all
+operations work, also for a role that owns nothing."""
 
 import asyncio
 import io
@@ -40,7 +40,7 @@ __all__ = ["roles"]
 
 ANY = {"If-Match": "*"}
 WORDS_OF_SQL = ("order", "user", "select", "lateral", "values")
-TYPES = ("date", "point")  # that PostgreSQL finds before the type of the table's rows
+TYPES = ("date", "point")  # which PostgreSQL finds before the row type of the table
 OTHERS = ("CustomerOrder", "x" * 63, "Y2" * 31 + "z", "new", "old")
 OF_THE_ENGINE = (
     "item", "changed", "current", "wanted", "asked", "given", "past", "record", "rows", "page", "ctx", "answer",
@@ -52,7 +52,7 @@ METADATA = new_metadata()
 
 @cache
 def declared(name: str) -> RestResource:
-    """A resource on a table of that name, whose columns have awkward names too."""
+    """Return a resource on a table of that name, with awkward column names too."""
     fields: dict[str, Any] = {
         "order": (str, Field(min_length=1, max_length=60)),
         "Select": (str, Field(default="", max_length=60)),
@@ -94,7 +94,7 @@ def path(name: str) -> str:
 
 
 def migrate(connection: sa.Connection) -> None:
-    """What the migrations of these resources would do; guards are undone and made again."""
+    """Create the tables, as migrations would; drop and recreate guards."""
     METADATA.create_all(connection)
     with Operations.context(MigrationContext.configure(connection)):
         for name in NAMES:
@@ -132,7 +132,7 @@ def services_of(api: Api) -> Services:
 
 @dataclass(frozen=True)
 class Walk:
-    """Every kind of statement that the engine has, on one table."""
+    """Use every kind of statement of the engine on one table."""
 
     api: Api
     name: str

@@ -1,4 +1,4 @@
-"""`contains` on a text needs the extension pg_trgm, which most servers bring along, but not the embedded one."""
+"""`contains` on text needs the extension pg_trgm, which most servers include, but not the embedded one."""
 
 import pytest
 from sqlalchemy import text

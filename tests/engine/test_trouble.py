@@ -1,4 +1,4 @@
-"""Trouble with the database: what requests are told, and that it heals."""
+"""Database failures: the responses to requests, and recovery."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from tests.asgi import lifespan
 from tests.faults.proxy import Endpoint, Proxy
 from tests.shop import SHOP
 
-ACQUIRE_SECONDS = 1.0  # of those whose answer must not depend on how busy the machine is
+ACQUIRE_SECONDS = 1.0  # for tests whose result must not depend on the load of the machine
 SMALL: dict[str, Any] = {"pool_max": 2, "session_pool": 1, "acquire_timeout": 0.25, "lock_timeout": 0.5}
 
 
@@ -38,7 +38,7 @@ def _settings(url: str, **database: object) -> Settings:
 
 @pytest.fixture
 async def small(database_url: str) -> AsyncIterator[tuple[FastAPI, AsyncClient]]:
-    """An application with few connections, and a client that may do everything."""
+    """An application with few connections, and a client with all scopes."""
     app = create_app(_settings(database_url), (SHOP,))
     async with lifespan(app):
         async with app.state.database.session() as session:
@@ -83,7 +83,7 @@ async def test_busy_pool_is_no_reason_to_leave_the_balancer(small: tuple[FastAPI
 
 @contextlib.asynccontextmanager
 async def far(database_url: str, acquire_timeout: float) -> AsyncIterator[str]:
-    """The URL of a database to which each new connection takes longer than a request waits for one."""
+    """The URL of a database where connecting takes longer than the acquire timeout."""
     to = make_url(database_url)
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -105,7 +105,7 @@ async def far(database_url: str, acquire_timeout: float) -> AsyncIterator[str]:
 
 @pytest.fixture(params=[1])
 async def slow(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    """With so many connections as its minimum."""
+    """Run an application with this minimum of connections."""
     async with far(database_url, ACQUIRE_SECONDS) as url:
         database = Database(_settings(url, pool_min=request.param, acquire_timeout=ACQUIRE_SECONDS))
         await database.start()
@@ -146,7 +146,7 @@ async def test_a_connection_that_is_given_back_serves_who_waits_for_a_new_one(sl
 
 
 async def test_wait_for_a_connection_is_no_longer_for_one_that_came_back_old(database_url: str) -> None:
-    """What comes back late in the wait must be connected anew, for which there is only what is left of the limit."""
+    """A connection returned late in the wait must be reopened within the rest of the acquire timeout."""
     to = make_url(database_url)
     async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
         url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
@@ -158,7 +158,7 @@ async def test_wait_for_a_connection_is_no_longer_for_one_that_came_back_old(dat
                 with contextlib.suppress(LuckError):
                     usual, late = await _refused_with_an_old_connection_in_sight(database, way)
                     ratios.append(late / usual)
-                    if ratios[-1] < 1.4:  # it would be 1.8 each time
+                    if ratios[-1] < 1.4:  # it would take 1.8 s each time
                         return
             pytest.fail(f"each time too late, or seen before it was old: {ratios}")
         finally:
@@ -166,8 +166,8 @@ async def test_wait_for_a_connection_is_no_longer_for_one_that_came_back_old(dat
 
 
 async def _refused_with_an_old_connection_in_sight(database: Database, way: Proxy) -> tuple[float, float]:
-    """The seconds until a request is refused while nothing can be connected to, and those when late in its wait a
-    connection comes back that is given up."""
+    """Return the seconds until a request is refused: while connecting is impossible, and when an expired connection
+    is returned late in the wait."""
     async with database.connection():
         way.delay = 10
         usual = await _refused_after(database)
@@ -180,11 +180,11 @@ async def _refused_with_an_old_connection_in_sight(database: Database, way: Prox
 
 
 class LuckError(Exception):
-    """The database has answered after all."""
+    """Make the database answer again."""
 
 
 async def _refused_after(database: Database) -> float:
-    """The seconds until a request is refused."""
+    """Return the seconds until a request is refused."""
     began = time.monotonic()
     try:
         await database.fetch("SELECT 1")
@@ -203,7 +203,7 @@ async def test_who_leaves_while_a_connection_is_made_takes_none_along(slow: Data
 
 
 async def _all_idle(database: Database) -> None:
-    """Return when the pool has a connection, and nobody has one of it."""
+    """Wait until the pool has connections and all are idle."""
     async with asyncio.timeout(20):
         while not 0 < database.pool.get_size() == database.pool.get_idle_size():  # noqa: ASYNC110  # it tells nobody
             await asyncio.sleep(0.02)

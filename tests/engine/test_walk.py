@@ -1,6 +1,6 @@
-"""Walking through all pages of a list while another client inserts, deletes and changes.
+"""Reading all pages of a list while another client inserts, deletes and changes rows.
 
-SLIPWAY_TEST_ROWS says how many rows the list has (default 3 000).
+SLIPWAY_TEST_ROWS is the number of rows (default 3 000).
 """
 
 import asyncio
@@ -26,7 +26,7 @@ async def api(fresh_database: DatabaseFactory) -> AsyncIterator[Api]:
 
 
 async def walk(api: Api, sort: str) -> list[Json]:
-    """Every item of every page, in order."""
+    """Return the items of all pages, in order."""
     items: list[Json] = []
     query = {"sort": sort, "limit": "200" if ROWS > 20_000 else "40"}
     while True:
@@ -40,7 +40,7 @@ async def walk(api: Api, sort: str) -> list[Json]:
 
 
 class Meddler:
-    """Deletes some rows, changes others where no list sorts by, and inserts new ones, until it is stopped."""
+    """Delete rows, change fields that no list sorts by, and insert rows, until stopped."""
 
     def __init__(self, api: Api, shelf: str, ids: list[str], dice: random.Random) -> None:
         self._api = api

@@ -1,6 +1,6 @@
-"""What really reaches PostgreSQL: a proxy on the way to it that notes each statement as the server gets it.
+"""A proxy in front of PostgreSQL that records each statement.
 
-It reads the frontend protocol ("Message Formats" in PostgreSQL's manual): Query carries the text of a simple query;
+It parses the frontend protocol ("Message Formats" in PostgreSQL's manual): Query carries the text of a simple query;
 Parse gives a text a name, Bind makes a portal of it, Execute runs the portal.
 """
 
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 @dataclass
 class Wire:
-    """The proxied `url`, and what has been run through it."""
+    """The `url` of the proxy, and the recorded statements."""
 
     url: str
     statements: list[str] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Wire:
 
     @contextmanager
     def counted(self) -> Iterator[list[str]]:
-        """The statements that are run in this block, in order."""
+        """Yield a list of the statements that run within the block, in order."""
         began = len(self.statements)
         found: list[str] = []
         yield found
@@ -35,7 +35,7 @@ class Wire:
 
 
 class _Frontend:
-    """One connection's side of the conversation, in pieces of any size."""
+    """Parses the client's side of a connection, in chunks of any size."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -80,7 +80,7 @@ class _Frontend:
 
 @asynccontextmanager
 async def wire_to(url: str) -> AsyncIterator[Wire]:
-    """A proxy in front of the server of `url`. Clients must not ask for TLS."""
+    """Run a proxy in front of the server of `url`. Clients must not use TLS."""
     target, wire = urlsplit(url), Wire(url)
     running: set[asyncio.Task[None]] = set()
 

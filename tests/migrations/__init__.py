@@ -1,1 +1,1 @@
-"""The schema: what migrations make of a database, and what its triggers promise."""
+"""Tests of the migrations, the schema and its triggers."""

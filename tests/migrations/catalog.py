@@ -1,4 +1,4 @@
-"""What PostgreSQL's own catalogue says of a schema, in a form that can be compared."""
+"""Reads a schema from PostgreSQL's catalogue, in a form that can be compared."""
 
 import asyncpg
 
@@ -35,7 +35,7 @@ ALEMBIC = "alembic_version"
 
 
 async def schema(connection: asyncpg.Connection, queries: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Each query's answer as {name: definition}, Alembic's own table left out."""
+    """Return the result of each query as {name: definition}, without Alembic's table."""
     return {
         kind: {name: text for name, text in await connection.fetch(sql) if ALEMBIC not in name}
         for kind, sql in queries.items()

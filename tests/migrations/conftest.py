@@ -1,4 +1,4 @@
-"""Connections, and Alembic on a database of a test's own."""
+"""Connections, and Alembic on a test's database."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,7 +29,7 @@ def settings_for(url: str, **database: object) -> Settings:
 
 
 async def in_database(url: str, work: Callable[[Connection], object]) -> None:
-    """Run synchronous work on a connection of SQLAlchemy's, and commit."""
+    """Run synchronous code on a SQLAlchemy connection, and commit."""
     database = Database(settings_for(url))
     try:
         async with database.engine.begin() as connection:
@@ -71,12 +71,12 @@ def fresh_database(fresh_database: DatabaseFactory) -> DatabaseFactory:
 
 @pytest.fixture
 async def db(fresh_database: DatabaseFactory, connect: Callable[[str], Any]) -> Any:
-    """A connection to a database of this test's own, at the head."""
+    """A connection to a new database at the head."""
     return await connect(fresh_database())
 
 
 async def within(seconds: float, found: Callable[[], Awaitable[Any]]) -> Any:
-    """What is found, as soon as it is; fails when the time is over."""
+    """Return the first true value; fail when the time is over."""
     async with asyncio.timeout(seconds):
         while True:
             if value := await found():

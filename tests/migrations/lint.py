@@ -1,9 +1,9 @@
-"""The lint of migrations: refuses what locks a table in use for long, or takes from clients what they still read.
+"""The lint of migrations: refuses long locks on tables in use, and changes that break running clients.
 
 `make check` runs it; `python -m tests.migrations.lint` alone.
 
-It reads the SQL of each revision, so that it does not matter how the revision was written. squawk knows most of the
-dangers; a few more are here. A revision that does such a thing on purpose says why, in a line of its own:
+It reads the SQL of each revision, however the revision was written. squawk finds most problems; a few more rules are
+here. A revision that needs an exception says why, in a comment:
 
     # allow ban-drop-column: no version that reads it is in service since 1.4
 """
@@ -24,13 +24,13 @@ from tests.unit.rules.rule import ROOT
 SQUAWK = Path(sys.executable).with_name("squawk")
 OLDEST_SERVER = "15"
 NOT_OURS = (
-    "prefer-bigint-over-int",  # versions and counts of stock stay small
-    "prefer-text-field",  # lengths are part of the API's contract; to change one needs an escape anyway
-    "prefer-robust-stmts",  # a revision is one transaction, and helpers make repeatable what is not
+    "prefer-bigint-over-int",  # versions and stock counts stay small
+    "prefer-text-field",  # lengths are part of the API contract; changing one needs an exception anyway
+    "prefer-robust-stmts",  # a revision is one transaction, and helpers make other steps repeatable
     "require-lock-timeout",  # the runner sets it
-    "require-statement-timeout",  # what is long without a lock may take its time
+    "require-statement-timeout",  # statements that lock nothing may take long
 )
-# What squawk lets pass: (rule, SQL that it catches, what to do).
+# Rules that squawk lacks: (rule, SQL that it matches, what to do).
 MORE = (
     ("lock-table", r"LOCK\s", "let each statement take the lock that it needs, for as long as it needs it"),
     ("cluster", r"CLUSTER\s", "it rewrites the table under a lock against readers; pg_repack does it without"),
@@ -53,14 +53,14 @@ SHORTEST_REASON = 15
 
 @dataclass(frozen=True)
 class Finding:
-    """`rule` is what an escape names."""
+    """A finding. An exception names its `rule`."""
 
     rule: str
     text: str
 
 
 def findings(sql: str) -> list[Finding]:
-    """What is dangerous in the SQL of one revision."""
+    """Return the findings in the SQL of one revision."""
     return [*_of_squawk(sql), *_of_ours(sql)]
 
 
@@ -80,7 +80,7 @@ def _of_squawk(sql: str) -> Iterator[Finding]:
 
 
 def _of_ours(sql: str) -> Iterator[Finding]:
-    # Functions run later, and for one row at a time; a DO block runs now.
+    # Functions run later, for one row at a time; a DO block runs now.
     bare = _TEXT.sub(
         lambda match: "''" if match[0][0] == "'" else " ",
         _BODY.sub(lambda match: match["body"] if match["do"] else "''", sql),
@@ -93,7 +93,7 @@ def _of_ours(sql: str) -> Iterator[Finding]:
 
 
 def judge(source: str, sql: str) -> list[str]:
-    """What stands against a revision: findings without an escape, and escapes that are none. `source` is its Python."""
+    """Return the findings of a revision without an exception, and invalid exceptions. `source` is its Python code."""
     escapes = dict(_ESCAPE.findall(source))
     found = findings(sql)
     faults = [f"{one.rule}: {one.text}" for one in found if one.rule not in escapes]
@@ -105,7 +105,7 @@ def judge(source: str, sql: str) -> list[str]:
 
 
 def lint() -> list[str]:
-    """What stands against the migrations of both branches, one line each."""
+    """Return the findings in both branches, one line each."""
     try:
         known = scripts()
     except ScriptsError as error:

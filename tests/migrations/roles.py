@@ -1,4 +1,4 @@
-"""Two roles of a test's own: one that owns a database and migrates it, one that the service logs in as."""
+"""Two roles for tests: the owner of a database, who migrates it, and the role of the service."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ PASSWORD = "of-a-role-for-tests"
 
 @dataclass(frozen=True)
 class Roles:
-    """A database without tables: where an administrator, its owner and the service log in, and as whom."""
+    """An empty database, with URLs for its superuser, its owner and the service."""
 
     admin_url: str
     owner_url: str
@@ -40,7 +40,7 @@ async def execute(url: str, *statements: str) -> None:
 
 @pytest.fixture
 async def roles(fresh_database: DatabaseFactory) -> AsyncIterator[Roles]:
-    """Neither role is a superuser. Both are gone after the test."""
+    """Neither role is a superuser. Both are dropped after the test."""
     url, suffix = fresh_database(migrated=False), uuid4().hex[:12]
     owner, app = f"owner_{suffix}", f"app_{suffix}"
     name = urlsplit(url).path.removeprefix("/")
@@ -55,7 +55,7 @@ async def roles(fresh_database: DatabaseFactory) -> AsyncIterator[Roles]:
         await execute(
             url,
             f'ALTER DATABASE "{name}" OWNER TO CURRENT_USER',
-            # One by one: PostgreSQL 16 stumbles over default privileges of the one for the other.
+            # One by one: PostgreSQL 16 fails on default privileges of one role for the other.
             f"DROP OWNED BY {app} CASCADE",
             f"DROP OWNED BY {owner} CASCADE",
             f"DROP ROLE {owner}, {app}",
@@ -64,7 +64,7 @@ async def roles(fresh_database: DatabaseFactory) -> AsyncIterator[Roles]:
 
 @pytest.fixture
 async def fresh(fresh_database: DatabaseFactory) -> AsyncIterator[tuple[str, str]]:
-    """An empty database, as its superuser sees it, and the name of a role that is not there yet."""
+    """An empty database, as its superuser, and the name of a role that does not exist yet."""
     url, role = fresh_database(migrated=False), f"fresh_{uuid4().hex[:12]}"
     yield url, role
     await execute(url, f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")

@@ -24,12 +24,12 @@ EMPTY = ("migrate", "--sql", "--from", "none")
 
 
 def ahead(revision: str) -> Position:
-    """The heads, with another one of the chassis."""
+    """Return the heads, with another head of the chassis."""
     return Position(revision, head(DOMAINS))
 
 
 def psql(url: str, script: str) -> subprocess.CompletedProcess[str]:
-    """Run a script as psql does when it is told nothing else."""
+    """Run a script with psql's default settings."""
     program = postgres_binaries() / "psql"
     return subprocess.run(
         [program, "--no-psqlrc", "--quiet", url],
@@ -38,7 +38,7 @@ def psql(url: str, script: str) -> subprocess.CompletedProcess[str]:
 
 
 def dump(url: str) -> list[str]:
-    """The schema as pg_dump writes it, and the revisions."""
+    """Return the schema from pg_dump, and the revisions."""
     command = [str(postgres_binaries() / "pg_dump"), "--schema-only", "--no-owner", url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if "server version mismatch" in done.stderr:
@@ -104,7 +104,7 @@ def test_script_stops_at_a_database_that_is_elsewhere(
     command("migrate", "--to", "0002", database__url=url)
     before = dump(url)
     done = psql(url, command(*arguments).stdout)
-    assert done.returncode == 3  # psql's own code for a script that failed
+    assert done.returncode == 3  # psql's exit code for a failed script
     assert "the database is not at revision" in done.stderr
     assert dump(url) == before
 

@@ -48,7 +48,7 @@ async def test_writers_go_on_while_an_index_is_built_that_waits_longer_than_for_
     db, old = await connect(url), await connect(url)
     transaction = old.transaction()
     await transaction.start()
-    await new_category(old, "unfinished")  # whoever builds an index waits for the end of this
+    await new_category(old, "unfinished")  # building an index waits for this transaction to end
     write("indexed", code='create_index_concurrently("ix_category_name_2", "category", ["name"])')
     migrating = asyncio.create_task(upgrade(settings_for(url, migration_lock_timeout=0.1)))
     await within(20, lambda: db.fetchval("SELECT count(*) FROM pg_index WHERE NOT indisvalid"))

@@ -1,4 +1,4 @@
-"""A database that does not store text as UTF-8 is refused at once, not value by value later."""
+"""A database whose encoding is not UTF-8 is refused at once, not later for single values."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -54,7 +54,7 @@ async def test_database_migrated_by_an_earlier_version_is_not_ready(
     command: Command, other: tuple[str, str]
 ) -> None:
     url, encoding = other
-    # The script of today stops before it changes anything; one of before did not ask.
+    # The current script stops before it changes anything; older ones did not check.
     script = (await asyncio.to_thread(command, "migrate", "--sql", "--from", "none")).stdout
     assert f"encoding is {encoding}" in psql(url, script).stderr
     asks = script.index("DO $$ BEGIN"), script.index("END $$;\n\n") + 8

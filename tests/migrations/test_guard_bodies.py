@@ -1,4 +1,4 @@
-"""Databases of before get the functions of guards that new ones have."""
+"""Older databases get the same guard functions as new ones."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ FUNCTIONS = """
 SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid) FROM pg_proc p
 WHERE p.pronamespace = current_schema()::regnamespace ORDER BY 1
 """
-# As `guard_reference` wrote them then.
+# As `guard_reference` created them then.
 OLD = """
 CREATE OR REPLACE FUNCTION {name}_alive() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -51,7 +51,7 @@ def old_functions(table: str, column: str, target: str, *, there: str, key: str)
 
 
 def add_a_team_s_tables(connection: Connection) -> None:
-    """Names that are words of SQL, and a table that refers to itself."""
+    """Tables named by SQL keywords, and a table that references itself."""
     for table, *columns in ('"order"', "id uuid"), ("line", "id uuid", '"order" uuid', "line_id uuid"):
         connection.execute(text(f"CREATE TABLE {table} ({', '.join(columns)}, deleted_at timestamptz)"))
     with Operations.context(MigrationContext.configure(connection)):
@@ -61,7 +61,7 @@ def add_a_team_s_tables(connection: Connection) -> None:
 
 @pytest.fixture
 async def databases(fresh_database: DatabaseFactory) -> tuple[str, str]:
-    """One at the chassis' head, and an older one with the functions of its time."""
+    """A database at the chassis' head, and an older one with the functions of its time."""
     urls = fresh_database(migrated=False), fresh_database(migrated=False)
     for url, revision in zip(urls, (known(CHASSIS)[-1], LAST_WITH_OLD_TEXTS), strict=True):
         await runner.upgrade(settings_for(url), to=revision)

@@ -1,4 +1,4 @@
-"""The lint of migrations: what it refuses, what it lets pass, and how a revision says that it means it."""
+"""The lint of migrations: what it refuses and accepts, and exceptions in a revision."""
 
 import pytest
 

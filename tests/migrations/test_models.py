@@ -1,4 +1,4 @@
-"""Models and migrations say the same; each migration can be undone."""
+"""Models and migrations match, and each migration can be undone."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ Connect = Callable[[str], Any]
 
 @pytest.fixture
 async def by_models(fresh_database: DatabaseFactory, connect: Connect) -> Any:
-    """A database made of the models alone."""
+    """A database created from the models alone."""
     url = fresh_database(migrated=False)
     await in_database(url, lambda connection: connection.exec_driver_sql(SEARCH))
     await in_database(url, Table.metadata.create_all)

@@ -1,4 +1,4 @@
-"""The role that the service logs in as: what it gets, what it can do with it, and what it cannot."""
+"""The role of the service: its privileges, what it can do, and what it cannot."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is read of migrations without running them."""
+"""Facts about migrations that are read without running them."""
 
 import asyncio
 from pathlib import Path
@@ -29,7 +29,7 @@ def put(package: Path, branch: Branch, file: str, text: str) -> None:
 
 
 def test_annotated_constants_are_read_too(write: Write, package: Path) -> None:
-    """Alembic's own template writes them so."""
+    """Alembic's default template writes them this way."""
     write("first", "SELECT 1")
     put(package, CHASSIS, "annotated.py", ANNOTATED)
     assert known(CHASSIS)[-2:] == ("first", "annotated")

@@ -1,4 +1,4 @@
-"""`slipway migrate` makes the role that the service logs in as, when it is told a password for it."""
+"""`slipway migrate` creates the role of the service if it has a password for it."""
 
 import asyncio
 from collections.abc import Callable
@@ -57,7 +57,7 @@ async def test_the_server_keeps_what_it_would_have_made_of_the_password(fresh: t
     await execute(url, f"ALTER ROLE {role} PASSWORD '{FIRST}'")
     theirs = await _kept(url, role)
     assert ours.split(":")[0] == theirs.split(":")[0] == "SCRAM-SHA-256$4096"
-    # The salt differs, and the same password fits both: a second run changes nothing.
+    # Although salts differ, a second run with the same password changes nothing.
     await _migrate(url, role, FIRST)
     assert await _kept(url, role) == theirs
 

@@ -1,4 +1,4 @@
-"""Running migrations: at once, against locks, and when one fails."""
+"""Running migrations: concurrently, against locks, and with failures."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ from tests.process.served import slipway
 Connect = Callable[[str], Any]
 HEAD = "SELECT version_num FROM alembic_version"
 UNLESS_HURRIED = "SELECT pg_sleep(60) WHERE to_regclass('hurry') IS NULL"
-# The seconds that a reader waits for the table, by the clock of the server.
+# The seconds that a reader waits for the table, by the server's clock.
 STALL = """
 CREATE FUNCTION stall() RETURNS float LANGUAGE plpgsql AS $$
 DECLARE began timestamptz := clock_timestamp();
@@ -169,11 +169,11 @@ async def test_given_time_a_lock_is_asked_for_again_and_others_are_served_betwee
     migrating = asyncio.create_task(upgrade(settings_for(url, migration_lock_timeout=0.4), wait=60))
     stalls: list[float] = []
     async with asyncio.timeout(60):
-        while sum(stall > 0.3 for stall in stalls) < 3:  # turns grow up to the longest
+        while sum(stall > 0.3 for stall in stalls) < 3:  # attempts get longer up to a maximum
             stalls.append(await reader.fetchval("SELECT stall()"))
             await asyncio.sleep(0.01)
     assert not migrating.done()
-    assert max(stalls) < 0.4 + 0.4  # the longest turn, and what a busy machine adds
+    assert max(stalls) < 0.4 + 0.4  # the longest attempt, plus delays of a busy machine
     await transaction.rollback()
     assert (await migrating).after.chassis == "altering"
     assert await reader.fetchval("SELECT new FROM api_key") is None

@@ -1,4 +1,4 @@
-"""The service and its commands as the role that owns nothing: everything works that they are for."""
+"""The service and its commands work as a role that owns nothing."""
 
 import json
 from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ async def test_api_works_from_creation_to_export(service: Served, granted: Roles
 
 
 def _walk(service: Served, headers: dict[str, str]) -> None:
-    """Every kind of statement that the engine has."""
+    """Use every kind of statement of the engine."""
     api = service.api
     api.headers.update(headers)
 

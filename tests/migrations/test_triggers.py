@@ -1,4 +1,4 @@
-"""Row history, versions and references, as the database itself keeps them."""
+"""Row history, versions and references, as maintained by triggers."""
 
 import asyncio
 import json

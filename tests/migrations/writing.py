@@ -1,4 +1,4 @@
-"""Migrations of a test's own, after the newest of their branch."""
+"""Writes migrations for a test, after the newest of their branch."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ def downgrade():
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the migrations of both branches, which this test may change."""
+    """A copy of the migrations of both branches, for the test to change."""
     known = heads()
     place = tmp_path / "package"
     for branch in BRANCHES:
@@ -66,7 +66,7 @@ def write(package: Path) -> Write:
 
 
 def remove_domains(package: Path) -> None:
-    """Leave the chassis alone, without any migration of a domain."""
+    """Keep only the chassis, without migrations of domains."""
     for file in (package / "domains" / "migrations").glob("*.py"):
         file.unlink()
     branches.scripts.cache_clear()

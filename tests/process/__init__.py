@@ -1,1 +1,1 @@
-"""The `slipway` command as its operator meets it: processes, ports, signals, output."""
+"""The `slipway` command from the outside: processes, ports, signals and output."""

@@ -23,7 +23,7 @@ Command = Callable[..., Result]
 
 @pytest.fixture
 def serve(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Serve]:
-    """Starts a service on this worker's database and Redis, unless settings say otherwise; it is ended after the
+    """Starts a service on this worker's database and Redis, unless settings say otherwise. Stops it after the
     test."""
     made: list[Served] = []
 
@@ -39,7 +39,7 @@ def serve(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Serve]:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url: str) -> Iterator[Served]:
-    """One ready service for all tests of a worker that leave it as it is."""
+    """A ready service shared by tests that do not change it."""
     home = tmp_path_factory.mktemp("shared")
     given = {"redis__timeout": 1, "security__key_cache_seconds": 0.3}
     service = Served(home, database__url=database_url, redis__url=redis_url, **given)
@@ -49,7 +49,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_ur
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop_commands: None) -> Iterator[Command]:
-    """Runs a command of `slipway` inside this process, with the shop; that saves the seconds of a start."""
+    """Runs a `slipway` command with the shop in this process, which saves the start of a new one."""
     monkeypatch.chdir(tmp_path)
     handlers, level = logging.root.handlers[:], logging.root.level
     runner = CliRunner()
@@ -66,7 +66,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop_commands: None
 
 
 async def new_key(database_url: str, *scopes: str, **more: Any) -> str:
-    """An API key of that database."""
+    """Create an API key in the database."""
     database = Database(Settings.model_validate({"database": {"url": database_url}}))
     try:
         async with database.session() as session:
@@ -77,7 +77,7 @@ async def new_key(database_url: str, *scopes: str, **more: Any) -> str:
 
 
 async def age_keys(database_url: str) -> None:
-    """Make the keys of that database as if they had been made a year before."""
+    """Backdate the keys of the database by a year."""
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute("UPDATE api_key SET created_at = created_at - interval '1 year'")
@@ -87,5 +87,5 @@ async def age_keys(database_url: str) -> None:
 
 @pytest.fixture
 async def headers(database_url: str) -> dict[str, str]:
-    """The header of a key that may do everything with the catalogue."""
+    """The header of a key with all scopes of the catalogue."""
     return {"Authorization": f"Bearer {await new_key(database_url, 'catalog:read', 'catalog:write')}"}

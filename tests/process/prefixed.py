@@ -1,4 +1,4 @@
-"""A proxy that serves one path of its own, as an ingress does: it passes that path on, or strips it."""
+"""A proxy that serves the service under a path, as an ingress does: it forwards the path, or strips it."""
 
 import http.client
 import threading
@@ -13,7 +13,7 @@ OF_A_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Passes a request on to `upstream`, and its answer back."""
+    """Forwards a request to `upstream`, and returns the response."""
 
     protocol_version = "HTTP/1.1"
     upstream: ClassVar[int]

@@ -1,4 +1,4 @@
-"""A process of `slipway serve`, and how to talk to it."""
+"""Processes of `slipway serve`, and how to talk to them."""
 
 import json
 import os
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """This process's environment without its settings, with the tests' code in reach, and with `settings`:
+    """Return this process's environment without its settings, with the tests importable, and with `settings`:
     `database__url=…`.
 
     A name in capitals is a variable as it stands.
@@ -43,12 +43,12 @@ def environment(**settings: object) -> dict[str, str]:
 
 
 def command_environment(**settings: object) -> dict[str, str]:
-    """The environment of a command: in production, without Redis, unless the settings say otherwise."""
+    """Return the environment of a command: production, without Redis, unless the settings say otherwise."""
     return environment(**{"security__secret_key": SECRET_KEY, "redis__enabled": "false", **settings})
 
 
 def slipway(home: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, as a process of its own, with the shop as its domain."""
+    """Run a command in a new process, with the shop as its domain."""
     return subprocess.run(
         [*PROGRAM, *arguments],
         cwd=home,
@@ -61,7 +61,7 @@ def slipway(home: Path, *arguments: str, **settings: object) -> subprocess.Compl
 
 
 def eventually(what: Callable[[], T], *, seconds: float = 15) -> T:
-    """The first value that is not false; after `seconds`, the last one."""
+    """Return the first true value, or after `seconds` the last one."""
     deadline = time.monotonic() + seconds
     while not (value := what()) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -69,7 +69,7 @@ def eventually(what: Callable[[], T], *, seconds: float = 15) -> T:
 
 
 def reached(host: str) -> str:
-    """Where this machine reaches a server that listens on `host`; one of all addresses is on loopback too."""
+    """Return the address to reach a server that listens on `host`; one on all addresses is on loopback too."""
     return LOOPBACK if host in {"::", "0.0.0.0"} else host
 
 
@@ -80,7 +80,7 @@ def _execute(command: Sequence[str], home: Path, variables: dict[str, str], outp
     program, *arguments = command
     with output.open("wb") as log:
         return subprocess.Popen(
-            # It dies with the process of the tests, however that ends.
+            # It ends with the process of the tests, however that ends.
             command_line(Path(program), arguments, user=None, on_parent_death=signal.SIGKILL),
             cwd=home,
             env=variables,
@@ -138,30 +138,30 @@ class Served:
         return self._log.read_text("utf-8")
 
     def lines(self, **wanted: object) -> list[Json]:
-        """The log lines that have all these members."""
+        """Return the log lines with all these members."""
         found = [json.loads(line) for line in self.output.splitlines()]
         return [line for line in found if wanted.items() <= line.items()]
 
     def probe(self, path: str) -> int:
-        """The status of an admin path; 0 when nobody listens."""
+        """Return the status of an admin path, or 0 if nothing listens."""
         try:
             return self.admin.get(path).status_code
         except httpx2.TransportError:
             return 0
 
     def metric(self, name: str) -> float | None:
-        """The value of a series, named as the text format writes it; None when it is not there."""
+        """Return the value of a series, named as in the text format, or None."""
         found = re.search(rf"^{re.escape(name)} (\S+)$", self.admin.get("/metrics").text, re.MULTILINE)
         return float(found[1]) if found else None
 
     def listening(self) -> "Served":
-        """Return when the process answers its probes."""
+        """Wait until the process answers its probes."""
         assert eventually(lambda: self.probe("/startupz") == 200 or self._ended(), seconds=START_SECONDS)
         assert not self._ended(), self.output
         return self
 
     def ready(self) -> "Served":
-        """Return when requests may come."""
+        """Wait until the service is ready."""
         self.listening()
         assert eventually(lambda: self.probe("/readyz") == 200, seconds=START_SECONDS), self.output
         return self
@@ -175,7 +175,7 @@ class Served:
         return self.process.wait(seconds)
 
     def close(self) -> None:
-        """End what is left of it."""
+        """Kill the process if it is still running."""
         self.api.close()
         self.admin.close()
         if not self._ended():

@@ -1,4 +1,4 @@
-"""Blanks and tabs around a header field's value are no part of it (RFC 9110, 5.5), whichever field it is."""
+"""Spaces and tabs around a header field's value are not part of it (RFC 9110, 5.5)."""
 
 import json
 from uuid import uuid4
@@ -12,7 +12,7 @@ AROUND = b"\t %b \t "
 
 
 def sent(service: Served, line: bytes, fields: dict[bytes, bytes], body: Json) -> tuple[bytes, Json]:
-    """The header and the body of the answer to a request whose values all have blanks and tabs around them."""
+    """Return header and body of the response to a request whose values are all surrounded by spaces and tabs."""
     content = json.dumps(body).encode()
     every = {b"Host": b"a", b"Connection": b"close", b"Content-Length": b"%d" % len(content), **fields}
     head = b"\r\n".join([line + b" HTTP/1.1", *(b"%b:%b" % (n, AROUND % v) for n, v in every.items())])

@@ -1,4 +1,4 @@
-"""What a hundred thousand odd requests leave behind: one short line each, no secret, and no new metric series."""
+"""A hundred thousand odd requests leave one short log line each, no secret, and no new metric series."""
 
 import json
 import random
@@ -15,7 +15,7 @@ from tests.process.served import Served, eventually
 pytestmark = pytest.mark.xdist_group("hostile")
 
 IN_A_ROW = 50  # requests on a connection, of which the last closes it
-SECRET = "hunter2"  # in everything that may hold one
+SECRET = "hunter2"  # in every place that may hold a secret
 LONGEST_LINE = 8192
 KNOWN_METHODS = (
     "GET",
@@ -40,7 +40,7 @@ ROUTES = (
 
 
 class Attacker:
-    """Makes odd requests; the same for the same number."""
+    """Generates odd requests; the same for the same number."""
 
     def __init__(self, number: int) -> None:
         self._random = random.Random(number)
@@ -78,7 +78,7 @@ class Attacker:
 
 
 def attack(server: Served, number: int) -> int:
-    """Send a row of requests; how many answers came."""
+    """Send several requests, and return the number of responses."""
     attacker = Attacker(number)
     data = b"".join(attacker.request(last=place == IN_A_ROW - 1) for place in range(IN_A_ROW))
     with socket.create_connection((LOOPBACK, server.port), timeout=60) as connection:
@@ -87,7 +87,7 @@ def attack(server: Served, number: int) -> int:
 
 
 def enormous(server: Served) -> bytes:
-    """The answer to a header of a megabyte, full of secrets."""
+    """Return the response to a header of a megabyte, full of secrets."""
     with socket.create_connection((LOOPBACK, server.port), timeout=60) as connection:
         connection.sendall(
             b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: " + SECRET.encode() * 150_000 + b"\r\n\r\n"
@@ -102,7 +102,7 @@ def series(server: Served) -> set[str]:
 
 @pytest.fixture
 def watched(serve: Serve) -> Served:
-    """A server that logs everything and limits nobody."""
+    """A server that logs everything and has no rate limits."""
     return serve(rate_limit__enabled="false", redis__enabled="false", logging__format="json").ready()
 
 

@@ -1,4 +1,4 @@
-"""API keys, from the command line to the answer."""
+"""API keys, from the command line to the response."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Rate limits over processes, with Redis, without it, and when it goes."""
+"""Rate limits across processes: with Redis, without it, and when it fails."""
 
 import time
 from collections import Counter
@@ -29,13 +29,13 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 def strict(serve: Serve, **settings: object) -> Served:
-    """A service that lets anybody read, and counts them strictly by their address."""
+    """A service with anonymous reads and strict limits by address."""
     given = {"rate_limit__requests": LIMIT, "rate_limit__window": 3600, "security__anonymous": "read"}
     return serve(**{**given, **settings}).ready()
 
 
 def test_two_processes_count_together_through_redis(serve: Serve, own_redis: RedisServer) -> None:
-    # With patience: whoever is given up on a busy machine is not counted together.
+    # Long timeouts: on a busy machine, requests that time out in Redis are counted locally.
     pair = [strict(serve, redis__url=own_redis.url, redis__timeout=5) for _ in range(2)]
     answers = [pair[n % 2].api.get(LIST) for n in range(LIMIT + 6)]
     assert [a.status_code for a in answers] == [200] * LIMIT + [429] * 6

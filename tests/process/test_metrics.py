@@ -1,4 +1,4 @@
-"""What the metrics tell of what a process depends on, in one process and over several workers."""
+"""Metrics of dependencies, in one process and across several workers."""
 
 import math
 from datetime import timedelta
@@ -56,7 +56,7 @@ def test_credentials_verified_a_moment_ago_are_hits(serve: Serve, headers: dict[
 
 
 def test_decisions_of_the_limiter_are_told_before_the_first_one(serve: Serve) -> None:
-    """The growth from 0 is what a rate sees; a series that begins at the end of a burst shows none."""
+    """`rate` needs the growth from 0; a series that starts after a burst shows none."""
     service = serve().ready()
     for policy in ("default", "write", "auth-failure"):
         for decision, by in (
@@ -111,7 +111,7 @@ async def test_next_end_of_a_key_is_told_whichever_worker_is_asked(
     for expires_at in (soon + timedelta(days=1), soon, clock.now() - timedelta(days=1), None):
         await new_key(url, "catalog:read", expires_at=expires_at)
     await age_keys(url)
-    # gunicorn leaves a socket object to the garbage collector.
+    # gunicorn leaves a socket to the garbage collector.
     service = serve(
         database__url=url, server__workers=2, PYTHONWARNINGS="error,ignore::ResourceWarning"
     ).ready()
@@ -123,7 +123,7 @@ async def test_next_end_of_a_key_is_told_whichever_worker_is_asked(
 async def test_next_end_is_of_a_key_that_works_and_was_made_for_more_than_two_weeks(
     fresh_database: DatabaseFactory,
 ) -> None:
-    """By what every process does now and then, in this one."""
+    """Set them in this process, as the periodic job does."""
     url = fresh_database()
     database = Database(Settings.model_validate({"database": {"url": url}}))
     await database.start()

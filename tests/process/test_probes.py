@@ -1,4 +1,4 @@
-"""What the two ports say of the service."""
+"""The probes and versions on the two ports."""
 
 import pytest
 

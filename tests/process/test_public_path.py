@@ -1,4 +1,4 @@
-"""Behind a proxy that serves the service under `/shop/`: every link that a client gets works for it."""
+"""Behind a proxy that serves the service under `/shop/`, every link works for the client."""
 
 import re
 from urllib.parse import urljoin
@@ -20,7 +20,7 @@ def through(port: int) -> httpx2.Client:
 
 
 def check(client: httpx2.Client, headers: dict[str, str]) -> None:
-    """Walk along every link there is."""
+    """Follow every link."""
     names = [f"path-{uuid4().hex}" for _ in range(2)]
     made = [client.post(CATEGORIES, json={"slug": n, "name": n}, headers=headers) for n in names]
     assert [answer.status_code for answer in made] == [201, 201]
@@ -41,7 +41,7 @@ def check(client: httpx2.Client, headers: dict[str, str]) -> None:
 
 
 def check_docs(client: httpx2.Client) -> None:
-    """What the page and its script name is there, relative to the page."""
+    """The files that the page and its script name exist, relative to the page."""
     page = client.get(f"{PREFIX}/docs")
     found = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     urls = [urljoin(f"{PREFIX}/docs", path) for path in found if not path.startswith("data:")]
@@ -53,7 +53,7 @@ def check_docs(client: httpx2.Client) -> None:
 
 
 def check_repeated(placed: Served, headers: dict[str, str]) -> None:
-    """A key stands for the same request by every door."""
+    """An idempotency key means the same request under every path."""
     name = uuid4().hex
     keyed, body = {**headers, "Idempotency-Key": name}, {"slug": f"door-{name}", "name": name}
     first = placed.api.post("/api/v1/categories", json=body, headers=keyed)
@@ -69,7 +69,7 @@ def test_service_that_is_told_its_public_path(serve: Serve, headers: dict[str, s
             check(client, headers)
     inside = placed.api.get(
         "/api/v1/categories?limit=1", headers=headers
-    )  # as a neighbour in the cluster asks
+    )  # as another pod in the cluster asks
     assert inside.status_code == 200
     assert placed.api.get("/health").status_code == 200
     check_repeated(placed, headers)

@@ -1,4 +1,4 @@
-"""A service whose tables are not all there is not ready, and says what is missing."""
+"""A service with missing tables is not ready, and says what is missing."""
 
 import asyncpg
 

@@ -1,4 +1,4 @@
-"""The key that signs cursors is rotated while replicas run: no next page is refused."""
+"""The key that signs cursors is rotated while replicas run; no next page is refused."""
 
 from pathlib import Path
 

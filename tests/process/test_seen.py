@@ -1,4 +1,4 @@
-"""What a request leaves in the logs and metrics, whatever a client sends."""
+"""The logs and metrics of a request, whatever a client sends."""
 
 import json
 import socket
@@ -14,23 +14,30 @@ from tests.process.served import Json, Served, eventually
 PRODUCTS = "/api/v1/products"
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 ESC = "\x1b"
-METHODS = ("PROPFIND", "MKCOL", "PURGE", "SEARCH", "REPORT", "TRACE")  # known to the parser, none of ours
+METHODS = (
+    "PROPFIND",
+    "MKCOL",
+    "PURGE",
+    "SEARCH",
+    "REPORT",
+    "TRACE",
+)  # known to the parser, but not supported
 
 
 def line_of(service: Served, request_id: str) -> Json:
-    """The one access line of a request."""
+    """Return the access line of a request."""
     found = eventually(lambda: service.lines(event="request", request_id=request_id))
     assert len(found) == 1
     return found[0]
 
 
 def key_of(headers: dict[str, str]) -> str:
-    """The principal of the key in these headers."""
+    """Return the principal of the key in these headers."""
     return f"key:{headers['Authorization'].split('_')[1]}"
 
 
 def raw(service: Served, head: bytes) -> bytes:
-    """The answer to bytes on the wire."""
+    """Return the response to raw bytes."""
     with socket.create_connection((LOOPBACK, service.port), timeout=10) as connection:
         connection.sendall(head)
         connection.shutdown(socket.SHUT_WR)
@@ -63,9 +70,7 @@ async def test_refused_requests_have_a_principal_where_the_credential_is_good(
     other = {**good, "X-API-Key": key[:-1] + ("a" if key[-1] != "a" else "b")}
     for headers, principal in ((good, known), (other, None), ({}, None)):
         answers = [
-            shared.api.post(
-                PRODUCTS, content=long, headers=headers
-            ),  # the first that anybody hears of the key
+            shared.api.post(PRODUCTS, content=long, headers=headers),  # the first use of the key
             shared.api.post(PRODUCTS, content=b"{", headers={**headers, "content-type": "text/plain"}),
             shared.api.post(PRODUCTS, json={}, headers=headers),
             shared.api.get(f"{PRODUCTS}?x=1", headers=headers),

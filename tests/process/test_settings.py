@@ -1,4 +1,4 @@
-"""Every setting changes something in a started process. See tests/process/settings/table.py."""
+"""Every setting has an effect in a started process. See tests/process/settings/table.py."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.process.settings.table import PROCESSES, ROWS, Setup, started
 
 @pytest.fixture
 def setup(tmp_path: Path, fresh_database: DatabaseFactory) -> Iterator[Setup]:
-    """Around one process: a database of its own, and what else it needs."""
+    """The setup of a process: a database, and whatever else it needs."""
     background = Background()
     setup = Setup(tmp_path, background, fresh_database())
     yield setup
@@ -38,6 +38,6 @@ def test_probe_sees_when_a_setting_is_left_out(
 ) -> None:
     monkeypatch.setattr(served, "START_SECONDS", 20)  # without its database it never becomes ready
     row = ROWS[setting]
-    with pytest.raises(BaseException) as caught:  # it may not even start
+    with pytest.raises(BaseException) as caught:  # the process may not even start
         row.probe(started(row.process, setup, without=setting))
     assert not isinstance(caught.value, KeyboardInterrupt)

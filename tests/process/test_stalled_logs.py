@@ -1,4 +1,4 @@
-"""Nobody reads the service's output for a while: it serves on, and says afterwards how much is missing."""
+"""While nobody reads its output, the service keeps serving, and later logs how many lines it dropped."""
 
 import http.client
 import json
@@ -16,13 +16,13 @@ from tests.process.conftest import Serve
 from tests.process.served import Served
 from tests.process.test_workers import TWO
 
-LIVENESS_SECONDS = 0.25  # that no probe of twenty takes; a stalled loop takes for ever
+LIVENESS_SECONDS = 0.25  # more than any of twenty probes takes; a stalled loop never answers
 STOP_SECONDS = 6
 REQUESTS = 450
 
 
 class StalledPipe:
-    """A pipe in place of the service's log file, from which nobody reads until told to."""
+    """A pipe in place of the service's log file, which is read only on command."""
 
     def __init__(self, home: Path) -> None:
         home.mkdir(parents=True)
@@ -30,7 +30,7 @@ class StalledPipe:
         self._end = os.open(home / "log", os.O_RDONLY | os.O_NONBLOCK)
 
     def read(self) -> list[dict[str, Any]]:
-        """The lines that come until none comes for a moment, each of them whole."""
+        """Return the lines until none arrives for a moment; each must be complete."""
         parts = []
         while select.select([self._end], [], [], 0.5)[0] and (part := os.read(self._end, 2**16)):
             parts.append(part)
@@ -63,15 +63,15 @@ def test_service_serves_while_nobody_reads_its_lines(
     assert _dropped(service) == sum(missing) > 0
     assert _requests(service, 1) == [line["request_id"] for line in pipe.read() if line["event"] == "request"]
 
-    _requests(service)  # it ends, though nobody reads again
+    _requests(service)  # it exits even if nobody reads
     began = time.monotonic()
     assert service.stop() == 0
     assert time.monotonic() - began < STOP_SECONDS
-    pipe.read()  # no line is torn, though the process has ended within a write
+    pipe.read()  # no line is torn, although the process exited during a write
 
 
 def _requests(service: Served, count: int = REQUESTS) -> list[str]:
-    """The ids of requests that were answered."""
+    """Return the ids of requests that were answered."""
     connection = http.client.HTTPConnection(LOOPBACK, service.port, timeout=10)
     found = []
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""The beginning of a process: what it needs, what it waits for, what it refuses."""
+"""Start-up: what the process needs, waits for and refuses."""
 
 import re
 import socket
@@ -121,7 +121,7 @@ def test_migrate_check_tells_an_empty_database_from_one_at_the_head(
 
 
 def test_serving_imports_nothing_that_only_other_commands_need() -> None:
-    """It would be half a second on a slow core, at each start."""
+    """It would take half a second on a slow core, at every start."""
     program = "import sys; from service.cli import application; application(['serve']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}

@@ -1,4 +1,4 @@
-"""The end of a process: drained, in order, with exit code 0."""
+"""Shutdown: the process drains, stops gracefully, and exits with code 0."""
 
 import re
 import signal
@@ -16,7 +16,7 @@ LIST = "/api/v1/products?limit=1"
 
 
 async def _locked(database_url: str) -> asyncpg.Connection:
-    """A connection that holds the products, so that a request waits for it."""
+    """Lock the table of products, so that a request waits."""
     connection = await asyncpg.connect(database_url)
     await connection.execute("BEGIN; LOCK TABLE product IN ACCESS EXCLUSIVE MODE")
     return connection
@@ -99,7 +99,7 @@ def test_second_signal_cuts_the_waiting_short(serve: Serve) -> None:
 
 
 def test_sigterm_ends_a_process_that_still_imports(serve: Serve) -> None:
-    """The kernel keeps from the first process of a container what it does not handle."""
+    """The kernel does not deliver signals to process 1 of a container unless it handles them."""
     service = serve(executed=True)
     status = Path(f"/proc/{service.process.pid}/status")
 

@@ -17,7 +17,7 @@ LIST = "/api/v1/products?limit=1"
 
 
 def workers_of(service: Served) -> list[int]:
-    """Ids of the processes that the master has started and that live."""
+    """Return the ids of the master's running children."""
     children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children")
     if not children.exists():
         pytest.skip("this system does not tell the children of a process")
@@ -30,7 +30,7 @@ LIMIT = r'slipway_database_connections_limit\{pool="fast"\}'
 
 
 def total(metrics: str, pattern: str) -> float:
-    """The sum of the samples that fit the pattern."""
+    """Return the sum of the samples that match the pattern."""
     lines = metrics.splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(pattern, line))
 
@@ -39,13 +39,13 @@ def sample(service: Served, pattern: str) -> float:
     return total(service.admin.get("/metrics").text, pattern)
 
 
-# gunicorn leaves a socket object to the garbage collector.
+# gunicorn leaves a socket to the garbage collector.
 TWO = {"server__workers": 2, "PYTHONWARNINGS": "error,ignore::ResourceWarning"}
 
 
 @pytest.fixture(scope="module")
 def lasting(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url: str) -> Iterator[Served]:
-    """Two workers for the tests that leave two behind."""
+    """Two workers shared by tests that leave two running."""
     home = tmp_path_factory.mktemp("workers")
     service = Served(home, database__url=database_url, redis__url=redis_url, TMPDIR=home, **TWO)
     yield service.ready()
@@ -54,16 +54,16 @@ def lasting(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_u
 
 @pytest.fixture
 def pair(serve: Serve, tmp_path: Path) -> Served:
-    """Two workers for one test, to end."""
+    """Two workers for one test, which stops them."""
     return serve(server__drain_delay=4, TMPDIR=tmp_path, **TWO).ready()
 
 
 def test_counts_are_right_whichever_worker_is_asked(lasting: Served, headers: dict[str, str]) -> None:
     before = sample(lasting, REQUESTS)
-    for _ in range(40):  # each on a connection of its own, so that both workers get some
+    for _ in range(40):  # each on a new connection, so that both workers get some
         with httpx2.Client(base_url=lasting.api.base_url, headers=headers) as client:
             assert client.get(LIST).status_code == 200
-    # A request is counted once its answer is sent.
+    # A request is counted once its response is sent.
     assert eventually(lambda: sample(lasting, REQUESTS) == before + 40)
     assert eventually(lambda: sample(lasting, r"http_requests_in_progress\{") == 0)
     for _ in range(6):
@@ -79,7 +79,7 @@ def test_what_each_worker_measures_of_itself_is_added_up(lasting: Served, shared
         lambda: sample(lasting, r'slipway_database_connections\{pool="fast",state="idle"\}') >= 4
     )
     before = sample(lasting, PROBES), sample(shared, PROBES)
-    # As long as one process takes for twelve, which the machine may delay as it does the others.
+    # As long as one process takes for twelve, which a busy machine delays likewise.
     assert eventually(lambda: sample(shared, PROBES) >= before[1] + 12, seconds=30)
     of_two, of_one = sample(lasting, PROBES) - before[0], sample(shared, PROBES) - before[1]
     assert of_two > 1.3 * of_one, "one worker alone says how late its loop is"
@@ -123,7 +123,7 @@ def test_sigterm_drains_every_worker_and_leaves_nothing_behind(
     pair.process.send_signal(signal.SIGTERM)
     assert eventually(lambda: pair.probe("/readyz") == 503, seconds=1.5)
     assert pair.probe("/livez") == 200
-    # Each of the two learns of it by itself.
+    # Each of the two notices it separately.
     assert eventually(
         lambda: pair.api.get(LIST, headers=headers).headers.get("connection") == "close", seconds=1
     )

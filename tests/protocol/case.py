@@ -1,4 +1,4 @@
-"""One row of the corpus, and how its bytes are made."""
+"""A row of the corpus, and helpers that build its bytes."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ ITEMS = b"/api/v1/categories"
 
 @dataclass(frozen=True)
 class Case:
-    """Bytes for a new connection, and the statuses that must come back, one an answer."""
+    """Bytes for a new connection, and the expected status of each response."""
 
     name: str
     data: bytes
@@ -20,12 +20,12 @@ class Case:
 
 
 def get(fields: bytes, *, path: str = "/health") -> bytes:
-    """A request with more header lines."""
+    """Return a request with more header lines."""
     return b"GET %b HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n" % (path.encode(), fields)
 
 
 def post(fields: bytes, body: bytes) -> bytes:
-    """A request whose body is read. `{}` is not valid there, and answered with 422 once it has been read whole."""
+    """Return a request whose body is read. `{}` is not valid and gets 422 once it has been read completely."""
     return b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n%b\r\n\r\n%b" % (
         ITEMS,
         fields,
@@ -34,10 +34,10 @@ def post(fields: bytes, body: bytes) -> bytes:
 
 
 def many(line: bytes, count: int) -> bytes:
-    """Header lines with numbers."""
+    """Return numbered header lines."""
     return b"\r\n".join(line % number for number in range(count))
 
 
 def headers(count: int, size: int) -> bytes:
-    """Header lines of `size` bytes each."""
+    """Return header lines of `size` bytes each."""
     return many(b"X-%d: " + b"a" * (size - 8), count)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.process.served import Served
 
-# Anyone may write, and as often as they like: the rules under test come before credentials.
+# Anonymous writes and no limits: the rules under test precede authentication.
 OPEN = {
     "app__environment": "test",
     "security__anonymous": "write",
@@ -40,7 +40,7 @@ def start(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url
 
 @pytest.fixture(scope="session")
 def strict(start: Start) -> Iterator[Served]:
-    """A server that waits half a second, and a whole one for the next request, and works on two requests at a time."""
+    """A server with deadlines of half a second, a keep-alive of one second, and two requests at a time."""
     with start(
         server__header_timeout=0.5,
         server__body_timeout=0.5,

@@ -19,7 +19,7 @@ from tests.process.served import eventually
 
 @dataclass(frozen=True)
 class Running:
-    """Where it listens, and a client of it."""
+    """The server's port, and a client of it."""
 
     port: int
     api: httpx2.Client
@@ -27,7 +27,7 @@ class Running:
 
 @contextmanager
 def served(app: FastAPI) -> Iterator[Running]:
-    """The application from its start, by the ASGI lifespan, to its end."""
+    """Run the application through its ASGI lifespan."""
     settings = app.state.settings.server
     listener = listen(LOOPBACK, 0, 64)
     config = uvicorn.Config(

@@ -1,4 +1,4 @@
-"""Requests that a server must not answer as if they were fine."""
+"""Requests that a server must refuse."""
 
 from tests.protocol.case import Case, get, headers, many, post
 

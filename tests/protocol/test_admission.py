@@ -1,4 +1,4 @@
-"""More requests than a process works on at a time."""
+"""More concurrent requests than a process accepts."""
 
 import re
 import threading
@@ -22,7 +22,7 @@ LIST = "/api/v1/products"
 
 @asynccontextmanager
 async def locked(url: str, table: str = "product") -> AsyncIterator[None]:
-    """While this lasts, whoever reads the table waits."""
+    """Lock the table, so that readers wait."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
@@ -33,14 +33,14 @@ async def locked(url: str, table: str = "product") -> AsyncIterator[None]:
 
 
 def sample(server: Served, name: str, **labels: str) -> float:
-    """The sum of a metric's samples that have these labels."""
+    """Return the sum of a metric's samples with these labels."""
     wanted = "".join(f'.*{label}="{value}"' for label, value in labels.items())
     lines = re.findall(rf"^{name}(?:{{{wanted}.*}})? (.*)$", server.admin.get("/metrics").text, re.MULTILINE)
     return sum(map(float, lines))
 
 
 def seconds(server: Served, request_ids: set[str]) -> list[float]:
-    """How long the server took for these requests, as its log tells: a busy client adds nothing."""
+    """Return the durations of these requests in the server's log, which a busy client does not affect."""
 
     def lines() -> list[float]:
         told = server.lines(event="request")
@@ -84,7 +84,7 @@ async def test_flood_is_turned_away_in_milliseconds_while_the_admin_port_answers
     over = threading.Event()
 
     def flood() -> None:
-        """Eight clients in one thread, so that they keep the server from working and not the one who measures."""
+        """Run eight clients in one thread, so that they load the server and not the measuring client."""
         with ExitStack() as stack:
             clients = [stack.enter_context(wire(strict.port)) for _ in range(8)]
             while not over.is_set():

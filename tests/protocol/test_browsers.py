@@ -1,4 +1,4 @@
-"""What a page of another origin may read: answers of routes, of the edge, and of the connection (Fetch standard)."""
+"""Responses that a page of another origin may read, from routes, middleware and the protocol (Fetch standard)."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ LIST = "/api/v1/products"
 HEAD = f"GET {LIST} HTTP/1.1\r\nHost: api\r\n"
 ORIGIN = f"Origin: {SHOP}\r\n"
 
-EARLY = {  # answers that no route makes, by status
+EARLY = {  # responses that do not come from routes, by status
     400: f"GET {LIST} HTTP/1.1\r\n{ORIGIN}\r\n",
     405: f"CONNECT api:80 HTTP/1.1\r\nHost: api\r\n{ORIGIN}\r\n",
     413: f"POST {LIST} HTTP/1.1\r\nHost: api\r\n{ORIGIN}Content-Length: 99999999\r\n\r\n",
@@ -39,7 +39,7 @@ def selling(start: Start) -> Iterator[Served]:
 
 
 def readable(answer: Answer | None) -> bool:
-    """Whether a browser shows the answer to a page of the shop."""
+    """Whether a browser shows the response to a page of the shop."""
     assert answer is not None
     return answer.headers.get("access-control-allow-origin") == SHOP
 
@@ -77,7 +77,7 @@ async def test_page_reads_that_the_service_is_overloaded(selling: Served, databa
             )
     assert {answer.status_code for answer in answers} == {503}
     assert {answer.headers["access-control-allow-origin"] for answer in answers} == {DESK}
-    assert preflight.status_code == 200  # it costs nothing, and a page would not learn of the 503 behind it
+    assert preflight.status_code == 200  # cheap, and without it a page could not read the 503 that follows
 
 
 def test_preflight_allows_what_the_api_takes(selling: Served) -> None:

@@ -1,4 +1,4 @@
-"""What a server answers to bytes, good and bad: HTTP/1.1 as RFC 9112 has it."""
+"""Responses to valid and invalid bytes, according to HTTP/1.1 (RFC 9112)."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from tests.protocol.valid import LAST, VALID
 from tests.protocol.wire import Wire, wire
 
 pytestmark = pytest.mark.xdist_group("protocol-corpus")
-SHORT = 400  # bytes, up to which a case is also sent byte by byte
+SHORT = 400  # cases up to this size, in bytes, are also sent byte by byte
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +32,12 @@ def each(cases: tuple[Case, ...]) -> pytest.MarkDecorator:
 
 
 def refuse(server: Served, case: Case, *, slowly: bool = False) -> None:
-    """The server answers with one problem and closes."""
+    """The server responds with one problem and closes."""
     with wire(server.port) as client:
         (client.trickle if slowly else client.send)(case.data)
         answer = client.answer()
         assert answer is not None
-        # The name of an unknown method can be told from noise only when the request line comes in one piece.
+        # An unknown method can be told from noise only if the request line arrives in one piece.
         assert (answer.status,) == case.statuses or (slowly and answer.status == 400)
         assert answer.headers["connection"] == "close"
         problem = answer.problem
@@ -50,12 +50,12 @@ def take(client: Wire, case: Case) -> None:
         answer = client.answer()
         assert answer is not None
         assert answer.status == status
-        if status == 422:  # the body was read, and read whole
+        if status == 422:  # the body was read completely
             assert answer.problem["code"] == "validation_failed"
 
 
 def serve(server: Served, case: Case, *, slowly: bool = False) -> None:
-    """The server answers as it should, and the connection is good for another request."""
+    """The server responds as expected, and the connection can be reused."""
     with wire(server.port) as client:
         (client.trickle if slowly else client.send)(case.data)
         take(client, case)
@@ -64,7 +64,7 @@ def serve(server: Served, case: Case, *, slowly: bool = False) -> None:
 
 
 def finish(server: Served, case: Case) -> None:
-    """The server answers as it should, and closes."""
+    """The server responds as expected, and closes."""
     with wire(server.port) as client:
         client.send(case.data)
         take(client, case)
@@ -119,7 +119,7 @@ def test_admin_port_refuses_too_and_logs_nothing(server: Served) -> None:
 
 
 def test_body_is_asked_for_only_when_it_is_wanted(server: Served) -> None:
-    """RFC 9110, 10.1.1: a final answer instead of 100, and the connection closes, as the body may come or not."""
+    """RFC 9110, 10.1.1: a final response instead of 100; the connection closes, as the body may follow or not."""
     with wire(server.port) as client:
         client.send(post(b"Expect: 100-continue\r\nContent-Length: 2000000", b""))
         answer = client.answer()

@@ -1,4 +1,4 @@
-"""Clients that take their time: to say something, to finish, or to read."""
+"""Slow clients: slow to send a request, to finish it, or to read the response."""
 
 import time
 from collections.abc import Iterator
@@ -15,19 +15,19 @@ from tests.protocol.wire import Wire, wire
 pytestmark = pytest.mark.xdist_group("protocol-strict")
 
 MANY = 500
-SOON = (0.4, 2.0)  # seconds in which a deadline of half a second strikes, on a busy machine
+SOON = (0.4, 2.0)  # seconds within which a deadline of half a second expires, on a busy machine
 BIG = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def drip(client: Wire, data: bytes) -> Iterator[None]:
-    """Send a byte for each step."""
+    """Send one byte per step."""
     for place in range(len(data)):
         client.send(data[place : place + 1])
         yield
 
 
 def times_out(client: Wire, data: bytes, *, since: float | None = None) -> None:
-    """The client sends its data slowly, and is told that it took too long: since now, or a moment before."""
+    """Send data slowly, and expect 408 in time, counted from now or a moment before."""
     began = since or time.monotonic()
     client.socket.settimeout(0.05)
     answer = None
@@ -46,7 +46,7 @@ def times_out(client: Wire, data: bytes, *, since: float | None = None) -> None:
 
 
 def honest(server: Served, seconds: float) -> list[float]:
-    """Seconds that each request of an honest client took, one after the other."""
+    """Return the seconds of each request of a well-behaved client, one after another."""
     taken = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -58,7 +58,7 @@ def honest(server: Served, seconds: float) -> list[float]:
 
 
 def established(port: int, client: Wire) -> bool:
-    """Whether the server's side of the connection is open, as the system sees it."""
+    """Whether the server's side of the connection is open, according to the system."""
     table = Path("/proc/net/tcp")
     if not table.exists():
         pytest.skip("this system does not tell the state of connections")
@@ -153,7 +153,7 @@ def test_client_that_does_not_read_is_cut_off(strict: Served) -> None:
     with wire(strict.port, receive_buffer=4096) as client:
         client.send(BIG * 100)
         assert eventually(lambda: not established(strict.port, client), seconds=10)
-        with suppress(AssertionError):  # the last answer is cut short
+        with suppress(AssertionError):  # the last response is truncated
             answers = [client.answer() for _ in range(100)]
             assert None in answers
 

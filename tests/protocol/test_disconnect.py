@@ -1,4 +1,4 @@
-"""A client that goes away while one of its requests runs and another waits."""
+"""A client that disconnects while one of its requests runs and another waits."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""As many clients as a process takes, each holding as much as it may: a pod must live through that."""
+"""As many clients as a process accepts, each holding as much as allowed: a pod must survive it."""
 
 import re
 import resource
@@ -25,7 +25,7 @@ UNENDED_BODY = post(headers(30, 1000) + b"\r\nContent-Length: 1048576", b" " * 1
 
 @pytest.fixture
 def descriptors() -> Iterator[None]:
-    """Room for that many sockets in this process, too."""
+    """Raise the limit on open files of this process too."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     make_room(CLIENTS)
     yield
@@ -33,19 +33,19 @@ def descriptors() -> Iterator[None]:
 
 
 def limit() -> int:
-    """Bytes of memory that the chart gives a pod."""
+    """Return the chart's memory limit of a pod, in bytes."""
     text: str = yaml.safe_load((ROOT / "chart" / "values.yaml").read_text())["resources"]["limits"]["memory"]
     assert text.endswith("Mi")
     return int(text.removesuffix("Mi")) << 20
 
 
 def allocator() -> dict[str, str]:
-    """What the image sets for the allocator."""
+    """Return the image's settings for the allocator."""
     return dict(re.findall(r"(MALLOC_\w+)=(\d+)", (ROOT / "Dockerfile").read_text()))
 
 
 def push(clients: list[Wire], data: bytes) -> None:
-    """Send from all clients at once, until the server takes no more of any."""
+    """Send from all clients concurrently, until the server accepts no more from any."""
     sent = [0] * len(clients)
     moved = time.monotonic()
     while time.monotonic() < moved + QUIET_SECONDS:
@@ -85,7 +85,7 @@ def test_bodies_of_refused_requests_are_given_up(start: Start) -> None:
         for client in clients:
             with suppress(BrokenPipeError, ConnectionResetError):
                 client.send(UNENDED_BODY[:130_000])
-                time.sleep(0.002)  # the server reads it as a part of its own
+                time.sleep(0.002)  # the server reads it as its own part
                 client.send(UNENDED_BODY[130_000:630_000])
         assert peak(server.process.pid) < limit()
         assert server.probe("/livez") == 200

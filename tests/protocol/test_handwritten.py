@@ -1,4 +1,4 @@
-"""Hand-written routes with bodies and parameters that FastAPI reads: what holds for generated routes holds for them."""
+"""Hand-written routes with bodies and parameters that FastAPI reads: the same rules hold as for generated routes."""
 
 import asyncio
 import json
@@ -177,7 +177,7 @@ def problem(answer: httpx2.Response, status: int, code: str) -> Json:
 
 
 def sent(running: Running, name: str, body: bytes, kind: str = "application/json") -> Answer:
-    """The answer to a chunked body, sent as it stands."""
+    """Return the response to a chunked body, sent as is."""
     fields = f"Host: a\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
     with wire(running.port) as client:
         client.send(f"POST {SHELVES}/{name} HTTP/1.1\r\n{fields}".encode() + body)

@@ -1,4 +1,4 @@
-"""What a process holds for its clients at a time: connections and bodies."""
+"""Limits on the connections and bodies that a process holds."""
 
 import resource
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ LARGE = 900_000  # bytes of a body
 
 @pytest.fixture(scope="module")
 def narrow(start: Start) -> Iterator[Served]:
-    """A server that holds few connections, and little more than two large bodies."""
+    """A server that accepts few connections, and buffers little more than two large bodies."""
     with start(server__max_connections=CONNECTIONS, server__max_buffered_bytes=2 * MB) as server:
         yield server
 
@@ -37,14 +37,14 @@ def works(client: Wire) -> bool:
 
 
 def filled(server: Served, stack: ExitStack) -> list[Wire]:
-    """As many connections as the server holds, each of which it has answered."""
+    """Open as many connections as the server accepts, each of them answered once."""
     clients = [stack.enter_context(wire(server.port)) for _ in range(CONNECTIONS)]
     assert all(map(works, clients))
     return clients
 
 
 def free(server: Served) -> bool:
-    """Whether one connection more is held."""
+    """Whether the server accepts another connection."""
     with wire(server.port) as client:
         return works(client)
 
@@ -80,7 +80,7 @@ def test_flood_of_connections_is_cut_off(narrow: Served) -> None:
 
 
 def test_answers_that_nobody_takes_share_a_bounded_room(narrow: Served) -> None:
-    """The system takes some of each answer from the process, so every client asks for a lot."""
+    """The kernel buffers part of each response, so every client requests a lot."""
     assert eventually(lambda: free(narrow))
     before = turned_away(narrow, "answers")
     with ExitStack() as stack:
@@ -99,7 +99,7 @@ def test_answers_that_nobody_takes_share_a_bounded_room(narrow: Served) -> None:
 
 @pytest.fixture
 def few_files() -> Iterator[int]:
-    """Processes that start meanwhile have 512 open files, and may have more: how many they may have."""
+    """Give child processes a soft limit of 512 open files; return the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
     yield hard
@@ -113,7 +113,7 @@ def test_process_may_open_as_many_files_as_its_connections_need(start: Start, fe
 
 
 def test_large_bodies_share_a_bounded_room(narrow: Served) -> None:
-    """Each sends a large body without its end, so that the process must keep what came."""
+    """Each client sends an incomplete large body, which the process must buffer."""
     assert eventually(lambda: free(narrow))
     before = turned_away(narrow, "bodies")
     forget(narrow.process.pid)
@@ -122,7 +122,7 @@ def test_large_bodies_share_a_bounded_room(narrow: Served) -> None:
         senders = [stack.enter_context(wire(narrow.port)) for _ in range(6)]
         for sender in senders:
             sender.send(post(b"Content-Length: %d" % LARGE, b" " * (LARGE - 2)))
-            with wire(narrow.port) as other:  # its answers come once the server has read all of that
+            with wire(narrow.port) as other:  # the responses arrive once the server has read everything
                 assert all(works(other) for _ in range(20))
         assert eventually(lambda: turned_away(narrow, "bodies") - before == 4)
         with wire(narrow.port) as small:
@@ -136,6 +136,6 @@ def test_large_bodies_share_a_bounded_room(narrow: Served) -> None:
         refused = next(answer for answer in answers if answer is not None and answer.status == 503)
         assert (refused.problem["code"], refused.headers["retry-after"]) == ("overloaded", "1")
     assert peak(narrow.process.pid) - memory < 12 * MB
-    with wire(narrow.port) as again:  # the room is free again
+    with wire(narrow.port) as again:  # the buffer is free again
         again.send(post(b"Content-Length: %d" % LARGE, b"{" + b" " * (LARGE - 2) + b"}"))
         assert getattr(again.answer(), "status", None) == 422

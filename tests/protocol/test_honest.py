@@ -1,4 +1,4 @@
-"""A client that behaves, among hundreds that do not."""
+"""A well-behaved client among hundreds of slow ones."""
 
 import time
 from collections.abc import Iterator
@@ -31,20 +31,20 @@ def calm(start: Start) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def crowded(start: Start) -> Iterator[Served]:
-    """A server as the calm one, with deadlines that do not strike while it is measured."""
+    """A server like the undisturbed one, with deadlines that do not expire during the measurement."""
     with start(server__header_timeout=60, server__body_timeout=60) as server:
         yield server
 
 
 @contextmanager
 def crowd(server: Served, data: bytes) -> Iterator[None]:
-    """Hundreds of clients that have sent this, and do nothing more."""
+    """Open hundreds of connections that send this and then nothing."""
     with ExitStack() as stack:
         for _ in range(MANY):
             stack.enter_context(wire(server.port, receive_buffer=4096)).send(data)
         honest = stack.enter_context(wire(server.port))
         honest.socket.settimeout(60)
-        seconds(honest)  # behind what the crowd has asked for
+        seconds(honest)  # queued behind the requests of the crowd
         yield
 
 
@@ -56,13 +56,13 @@ def seconds(client: Wire) -> float:
 
 
 def slowest(times: list[float]) -> float:
-    """The 99th percentile."""
+    """Return the p99."""
     return sorted(times)[len(times) * 99 // 100 - 1]
 
 
 @pytest.mark.parametrize("kind", SLOW)
 def test_slow_clients_do_an_honest_one_no_harm(calm: Served, crowded: Served, kind: str) -> None:
-    """Asked in turn, a server with the crowd and one without have the same noise of the machine. p99 at most twice."""
+    """The p99 at most doubles. Requests alternate between both servers, so other load affects both."""
     with crowd(crowded, SLOW[kind]), wire(calm.port) as one, wire(crowded.port) as other:
         ratios = []
         for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""What a large request costs the process."""
+"""The memory that a large request takes."""
 
 import time
 from pathlib import Path
@@ -18,7 +18,7 @@ HEADER = get(b"X: ")[:-4]
 
 
 def peak(pid: int) -> int:
-    """The most memory that the process had since `forget`, in bytes."""
+    """Return the peak memory of the process since `forget`, in bytes."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
@@ -26,7 +26,7 @@ def peak(pid: int) -> int:
 
 
 def forget(pid: int) -> None:
-    """Count the peak anew."""
+    """Reset the peak."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 

@@ -1,4 +1,4 @@
-"""Clients of HTTP/1.0, which know no transfer coding: the end of the connection is the end of an answer."""
+"""HTTP/1.0 clients, which know no transfer coding: a response ends with the connection."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ def server(start: Start) -> Iterator[Served]:
 
 
 def whole_answer(server: Served, request: bytes) -> tuple[list[str], bytes]:
-    """The lines of the header in lower case, and every byte behind it up to the end of the connection."""
+    """Return the header lines in lower case, and all bytes after the header until the connection closes."""
     with wire(server.port) as client:
         client.send(request)
         head, _, body = client.rest().partition(b"\r\n\r\n")
@@ -73,7 +73,7 @@ def test_head_and_lists_have_no_transfer_coding_either(server: Served) -> None:
 
 
 async def answer_of(application: Any, request: bytes) -> bytes:
-    """What an application of the test's own sends over our protocol. Raises `ConnectionResetError`."""
+    """Return the bytes that a test's application sends over our protocol. Raises `ConnectionResetError`."""
     config = Config(application, http=limited(Limits.of(ServerSettings())), ws="none", log_config=None)
     config.load()
     protocol: Any = config.http_protocol_class

@@ -1,4 +1,4 @@
-"""`HTTPException` in hand-written routes: the team's status, text and headers in the shape of every problem."""
+"""`HTTPException` in hand-written routes becomes a problem with its status, text and headers."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,7 +61,7 @@ def running(database_url: str) -> Iterator[Running]:
 
 
 def told(running: Running, name: str) -> tuple[int, Json, httpx2.Headers]:
-    """The status, the problem and the headers that raising it leads to."""
+    """Return the status, the problem and the headers of the response."""
     answer = running.api.get(f"{SHELVES}/raise/{name}")
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()

@@ -1,4 +1,4 @@
-"""Raw bytes to a server, and its answers."""
+"""Sends raw bytes to a server, and parses its responses."""
 
 import json
 import socket
@@ -16,7 +16,7 @@ BODILESS = {100, 204, 304}
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, its body as it came on the wire."""
+    """A response, with its body as received."""
 
     status: int
     headers: dict[str, str]
@@ -24,7 +24,7 @@ class Answer:
 
     @property
     def problem(self) -> Any:
-        """The problem document. Fails unless the answer is a whole one, made as every other."""
+        """Return the problem document. Fails unless the response is complete and well-formed."""
         assert self.headers["content-type"] == "application/problem+json"
         assert self.headers["x-content-type-options"] == "nosniff"
         problem = json.loads(self.body)
@@ -46,7 +46,7 @@ class Wire:
         self._got = b""
 
     def send(self, data: bytes) -> None:
-        """Send what the server will take; it may have closed."""
+        """Send as much as the server accepts; it may have closed the connection."""
         try:
             self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
@@ -66,7 +66,7 @@ class Wire:
         return bool(data)
 
     def answer(self, *, head: bool = False) -> Answer | None:
-        """The next answer; None when the server closes instead. Raises `TimeoutError`."""
+        """Return the next response, or None if the server closes. Raises `TimeoutError`."""
         while b"\r\n\r\n" not in self._got:
             if not self._more():
                 assert not self._got, "the server closed in the middle of an answer"
@@ -82,13 +82,13 @@ class Wire:
         return Answer(status, headers, body)
 
     def rest(self) -> bytes:
-        """All bytes up to the end of the connection, as they come on the wire. Raises `TimeoutError`."""
+        """Return all bytes until the server closes. Raises `TimeoutError`."""
         while self._more():
             pass
         return self._got
 
     def closed_within(self, seconds: float) -> float:
-        """Seconds until the server closed. Raises `TimeoutError`."""
+        """Return the seconds until the server closes. Raises `TimeoutError`."""
         began = time.monotonic()
         self.socket.settimeout(seconds)
         while self._more():
@@ -98,7 +98,7 @@ class Wire:
 
 @contextmanager
 def wire(port: int, *, receive_buffer: int | None = None) -> Iterator[Wire]:
-    """A connection that is closed at the end."""
+    """Open a connection, and close it at the end."""
     made = Wire(port, receive_buffer=receive_buffer)
     try:
         yield made

@@ -1,1 +1,1 @@
-"""README.md says only what was run."""
+"""README.md contains only commands that were run."""

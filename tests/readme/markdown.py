@@ -1,4 +1,4 @@
-"""The shell commands of a Markdown file, and what they promise to print."""
+"""The shell commands of a Markdown file, and their documented output."""
 
 import re
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ _TARGET = re.compile(r"\bmake ((?:[a-z][a-z-]*)(?: [a-z]+-[a-z]+)*)")
 
 @dataclass(frozen=True)
 class Command:
-    """One command, over several lines if it has to be, and a part of what it prints."""
+    """A command, possibly of several lines, and a part of its output."""
 
     text: str
     promise: str
 
 
 def section(text: str, title: str) -> str:
-    """What stands under a heading of the second level. Raises `KeyError`."""
+    """Return the text under a heading of level two. Raises `KeyError`."""
     parts = dict(part.split("\n", 1) for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:])
     return parts[title]
 
 
 def commands(text: str) -> list[Command]:
-    """The commands of every `sh` block, in order."""
+    """Return the commands of every `sh` block, in order."""
     found: list[Command] = []
     for block in _BLOCK.findall(text):
         for line in block.replace("\\\n", " ").splitlines():
@@ -36,5 +36,5 @@ def commands(text: str) -> list[Command]:
 
 
 def make_targets(text: str) -> set[str]:
-    """Every target that `make` is said to have."""
+    """Return all `make` targets that are mentioned."""
     return {target for match in _TARGET.finditer(text) for target in match[1].split()}

@@ -18,7 +18,7 @@ TOUR_SECONDS = 60
 
 @pytest.fixture
 def service(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Served]:
-    """The service on a database that has the sample, as `make run` has."""
+    """The service on a database with the sample data, as with `make run`."""
     assert slipway(tmp_path, "seed", database__url=database_url).returncode == 0
     service = Served(tmp_path / "service", database__url=database_url, redis__url=redis_url)
     yield service.ready()
@@ -27,14 +27,14 @@ def service(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Serve
 
 @pytest.fixture
 async def checkout(tmp_path: Path, database_url: str) -> Path:
-    """A folder where `make run` has left its key."""
+    """A folder with the key of `make run`."""
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "api_key").write_text(await new_key(database_url, "admin") + "\n")
     return tmp_path
 
 
 def script(tour: list[Command], service: Served) -> str:
-    """The tour as one script, on the ports of `service`; the output of each command ends with its exit code."""
+    """Return the tour as a script for the ports of `service`; each command's output ends with its exit code."""
     lines = [f"{command.text}\nprintf '\\n--- %s ---\\n' $?" for command in tour]
     ports = {
         "127.0.0.1:8000": f"127.0.0.1:{service.port}",

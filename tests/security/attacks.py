@@ -1,4 +1,4 @@
-"""Tokens that must not get in, by the name of the attack: each makes its token for an issuer."""
+"""Tokens that must be refused, by name of the attack. Each function makes a token for an issuer."""
 
 import base64
 import hashlib
@@ -36,7 +36,7 @@ def claims(issuer: Issuer, **changes: Any) -> dict[str, Any]:
 
 
 def hs256(issuer: Issuer, secret: bytes) -> str:
-    """A token signed with a public key as if it were a shared secret."""
+    """Return a token signed with a public key as if it were a shared secret."""
     text = f"{segment({**GOOD, 'alg': 'HS256'})}.{segment(claims(issuer))}"
     tag = hmac.new(secret, text.encode(), hashlib.sha256).digest()
     return f"{text}.{base64.urlsafe_b64encode(tag).rstrip(b'=').decode()}"
@@ -55,7 +55,7 @@ def without(name: str) -> Attack:
 
 
 def raw(end: bytes, *, without_exp: bool = False) -> Attack:
-    """Claims whose JSON text ends in `end`."""
+    """Return claims whose JSON text ends in `end`."""
 
     def make(issuer: Issuer) -> str:
         given = claims(issuer)
@@ -165,7 +165,7 @@ ATTACKS: dict[str, Attack] = {
 }
 
 
-# The first word of an attack's name tells the reason, unless the whole name does.
+# The reason by the first word of the attack's name, unless the whole name is listed.
 _REASONS = {
     **dict.fromkeys(("embedded", "jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "nested"), Reason.HEADER),
     "encrypted": Reason.HEADER,
@@ -179,5 +179,5 @@ _REASONS = {
 
 
 def reason_of(name: str) -> Reason:
-    """Why the attack of this name is refused."""
+    """Return the reason for refusing this attack."""
     return _REASONS.get(name) or _REASONS.get(name.split(maxsplit=1)[0]) or Reason.MALFORMED

@@ -1,4 +1,4 @@
-"""A token issuer on loopback that can misbehave, and a maker of tokens, good and bad."""
+"""A token issuer on loopback that can misbehave, and helpers that make valid and invalid tokens."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ PRIVATE: dict[str, Any] = {
 
 
 def public_jwk(algorithm: str, private: Any, **members: Any) -> dict[str, Any]:
-    """The public half of a key as a member of a key set."""
+    """Return the public key as a member of a JWK set."""
     made = get_default_algorithms()[algorithm].to_jwk(private.public_key(), as_dict=True)
     return {**made, "alg": algorithm, "use": "sig", "kid": f"kid-{algorithm}", **members}
 
@@ -35,7 +35,7 @@ def key_set() -> dict[str, Any]:
 
 
 class Issuer:
-    """Serves a discovery document and a key set. `documents` and `fetches` are by path; change them at will."""
+    """Serves a discovery document and a key set. `documents` and `fetches` are keyed by path; tests may change them."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -53,7 +53,7 @@ class Issuer:
         """Whether the rest of an answer comes for ever, a byte at a time, and never ends."""
 
     def token(self, algorithm: str = "RS256", *, headers: dict[str, Any] | None = None, **claims: Any) -> str:
-        """A good token with these changes; a claim or header of None is left out."""
+        """Return a valid token with changes; a claim or header of None is left out."""
         now = int(time.time())
         payload = {
             "iss": self.url, "aud": AUDIENCE, "sub": "user-1", "iat": now, "exp": now + 300,
@@ -84,7 +84,7 @@ async def _answer(issuer: Issuer, reader: asyncio.StreamReader, writer: asyncio.
         writer.close()
         await writer.wait_closed()
     except ConnectionError:
-        pass  # a client that has read enough
+        pass  # the client has read enough
 
 
 async def _drip(writer: asyncio.StreamWriter) -> None:
@@ -95,14 +95,14 @@ async def _drip(writer: asyncio.StreamWriter) -> None:
             await writer.drain()
             await asyncio.sleep(DRIP_SECONDS)
     except ConnectionError:
-        pass  # a client that will not wait
+        pass  # the client does not wait
     finally:
         writer.close()
 
 
 @asynccontextmanager
 async def local_issuer() -> AsyncIterator[Issuer]:
-    """An issuer that answers until the block ends."""
+    """Run an issuer until the block ends."""
     holder: list[Issuer] = []
     server = await asyncio.start_server(lambda r, w: _answer(holder[0], r, w), "127.0.0.1", 0)
     holder.append(Issuer(server.sockets[0].getsockname()[1]))
@@ -114,13 +114,13 @@ async def local_issuer() -> AsyncIterator[Issuer]:
 
 
 def segment(value: Any) -> str:
-    """A part of a token, of JSON or of raw bytes."""
+    """Return a part of a token, from JSON or raw bytes."""
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def signed(algorithm: str, header: Any, payload: Any) -> str:
-    """A token of any two parts, rightly signed."""
+    """Return a correctly signed token with any header and payload."""
     text = f"{segment(header)}.{segment(payload)}"
     signature = get_default_algorithms()[algorithm].sign(text.encode(), PRIVATE[algorithm])
     return f"{text}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"

@@ -1,4 +1,4 @@
-"""Rate limiters under test: their clock, a bucket as one would explain it, and three processes on one Redis."""
+"""Rate limiters under test: a clock, a reference bucket, and three processes on one Redis."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ HOUR = 3600
 
 
 class Clock:
-    """A clock that moves when told."""
+    """A clock that tests move."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -36,7 +36,7 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Reference:
-    """A bucket as one would explain it: tokens that grow with time, up to all of them."""
+    """A reference token bucket: tokens refill over time, up to the capacity."""
 
     def __init__(self, policy: Policy, now: float) -> None:
         self.policy, self.tokens, self.at = policy, float(policy.requests), now
@@ -54,7 +54,7 @@ class Reference:
 
 
 class Trio:
-    """Three processes' limiters on one Redis, which takes turns of them for requests of one caller."""
+    """The limiters of three processes on one Redis, which take turns for the requests of one caller."""
 
     def __init__(self, url: str, policy: Policy) -> None:
         settings = RedisSettings.model_validate({"url": url, "timeout": 2, "retry_after": 0.05})
@@ -67,31 +67,31 @@ class Trio:
 
     @property
     def key(self) -> str:
-        """Where Redis holds the bucket."""
+        """The Redis key of the bucket."""
         return f"slipway:limit:{self.policy.name}:{CALLER}"
 
     async def take(self) -> Decision:
         if clock.monotonic() - self._counted_at >= COUNT_SECONDS:
-            await self.meet()  # as they did each second of a pause, too
+            await self.meet()  # as they do every second, also during a pause
         return await next(self._turns).take(self.policy, CALLER)
 
     async def flood(self, requests: int) -> int:
-        """How many of the requests are allowed."""
+        """Send requests, and return how many are allowed."""
         return sum([(await self.take()).allowed for _ in range(requests)])
 
     async def count(self) -> None:
-        """Each process counts, as it does every second."""
+        """Let each process count the processes, as it does every second."""
         self._counted_at = clock.monotonic()
         for limiter in self.limiters:
             await limiter.count()
 
     async def meet(self) -> None:
-        """Let the processes hear of each other."""
+        """Let the processes find each other."""
         for _ in range(2):
             await self.count()
 
     async def set_clock(self, seconds: float) -> None:
-        """What a jump of Redis' clock is to what it holds: all times of it were so much earlier."""
+        """Simulate a jump of Redis' clock by shifting all stored times."""
         if held := await self.client.get(self.key):
             full, written = (float(number) - seconds for number in held.split())
             await self.client.set(self.key, f"{full:.6f} {written:.6f}", keepttl=True)
@@ -99,7 +99,7 @@ class Trio:
             await self.client.zadd("slipway:limiters", {name: score - seconds})
 
     def lose(self, *, lost: bool) -> None:
-        """Redis is away, as far as the processes can tell, or back."""
+        """Make Redis unreachable for the processes, or reachable again."""
         for redis in self.redis:
             if redis._trial is not None:
                 redis._trial.cancel()

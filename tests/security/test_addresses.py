@@ -1,4 +1,4 @@
-"""Strangers count by their address, which only trusted hops may tell."""
+"""Anonymous callers are counted by address, which only trusted proxies may set."""
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What browsers are told: origins, security headers, the docs page."""
+"""Responses to browsers: CORS, security headers, the docs page."""
 
 import re
 from collections.abc import AsyncIterator
@@ -114,7 +114,7 @@ async def test_docs_page_needs_nothing_from_elsewhere(client_with: MakeClient) -
     assert "<script>" not in page.text
     for source in sources:
         if not source.startswith("data:"):
-            assert source.startswith("docs/")  # relative: a proxy may serve the page under a path of its own
+            assert source.startswith("docs/")  # relative, as a proxy may serve the page under a path
             assert (await client.get(f"/{source}")).status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""What `X-Forwarded-For` and `X-Forwarded-Proto` are believed of: no more than trusted proxies wrote."""
+"""`X-Forwarded-For` and `X-Forwarded-Proto` are trusted only as far as trusted proxies wrote them."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ INGRESS, BALANCER, CLIENT, LIE = "10.1.0.1", "192.0.2.10", "203.0.113.7", "198.5
 
 
 def seen(peer: str, *forwarded: str | bytes, hops: int = 1, **more: str) -> str:
-    """The client's address as it is believed. `more` are other headers."""
+    """Return the client address that the service uses. `more` are other headers."""
     scope = _unveiled(peer, forwarded, hops, more)
     return str(scope["client"][0])
 
@@ -36,15 +36,20 @@ def _unveiled(
 @pytest.mark.parametrize(
     ("peer", "forwarded", "hops", "client"),
     [
-        (CLIENT, LIE, 1, CLIENT),  # nobody that we trust
+        (CLIENT, LIE, 1, CLIENT),  # not a trusted proxy
         (INGRESS, CLIENT, 1, CLIENT),
         (INGRESS, f"{LIE}, {CLIENT}", 1, CLIENT),
-        (INGRESS, f"{LIE},{INGRESS},{CLIENT}", 2, CLIENT),  # the entry behind a client is the client's word
+        (
+            INGRESS,
+            f"{LIE},{INGRESS},{CLIENT}",
+            2,
+            CLIENT,
+        ),  # an entry before the client's address comes from the client
         (INGRESS, f"{LIE}, {CLIENT}, {BALANCER}", 2, CLIENT),
         (INGRESS, f"{LIE}, {CLIENT}, {BALANCER}", 5, CLIENT),
         (INGRESS, f"{CLIENT}, {BALANCER}", 1, BALANCER),  # one hop is one hop
         (INGRESS, "10.9.9.9", 1, "10.9.9.9"),
-        (INGRESS, f"{LIE}, 10.9.9.9", 1, "10.9.9.9"),  # a client in a trusted network says what it likes
+        (INGRESS, f"{LIE}, 10.9.9.9", 1, "10.9.9.9"),  # a client in a trusted network can claim any address
         (f"::ffff:{INGRESS}", CLIENT, 1, CLIENT),  # a socket for both families
         ("2001:db8:aa::1", "2001:db8:bb::2", 1, "2001:db8:bb::2"),
         (INGRESS, "", 1, INGRESS),
@@ -58,7 +63,7 @@ def _unveiled(
         (INGRESS, f"::ffff:{CLIENT}", 1, CLIENT),
         (INGRESS, f" \t{CLIENT}\t ", 1, CLIENT),
         (INGRESS, "1" * 5000, 1, INGRESS),
-        (INGRESS, "203.0.113.007", 1, INGRESS),  # an octal number to some, so an address to nobody
+        (INGRESS, "203.0.113.007", 1, INGRESS),  # octal to some parsers, so not a valid address
         ("testclient", LIE, 1, "testclient"),
     ],
 )
@@ -75,7 +80,7 @@ def test_client_is_who_a_trusted_proxy_says(peer: str, forwarded: str, hops: int
         (INGRESS, "/lie, /shop", "/shop"),
         (INGRESS, "/", ""),
         (INGRESS, "", ""),
-        (CLIENT, "/shop", ""),  # nobody that we trust
+        (CLIENT, "/shop", ""),  # not a trusted proxy
         *((INGRESS, bad, "") for bad in (
             "shop", "//evil.example", "/a//b", "/..", "/a/../b", "/.", "https://evil.example", "/a?b", "/a#b", "/a b",
             "/%2e", "/\u00e9", "/a\\b", "/api", "/api/v1", "/docs", "/" + "a" * 200, "/shop, //evil",

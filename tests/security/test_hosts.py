@@ -1,4 +1,4 @@
-"""Host names that the service answers to."""
+"""Host names that the service accepts."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ NAMES = ["api.example", "*.Shop.example", "[2001:db8::1]", "192.0.2.1"]
 
 @pytest.fixture
 async def named(settings: Settings) -> AsyncIterator[AsyncClient]:
-    """A client of an application that answers to `NAMES` only."""
+    """A client of an application that accepts only `NAMES`."""
     changed = settings.model_dump()
     changed["security"] |= {"trusted_hosts": NAMES, "anonymous": "read"}
     app = create_app(Settings(**changed), (SHOP,))

@@ -1,4 +1,4 @@
-"""API keys through the API, and what becomes of requests that carry them."""
+"""API keys through the API, and requests with keys."""
 
 import asyncio
 from datetime import timedelta
@@ -45,7 +45,7 @@ async def test_key_is_shown_once_works_and_ends(
     rows = await database.fetch("SELECT secret_hash FROM api_key WHERE prefix = $1", [made.json()["prefix"]])
     assert key.encode() not in rows[0]["secret_hash"]
     assert (await boss.delete(f"{KEYS}/{made.json()['prefix']}")).status_code == 204
-    await asyncio.sleep(0.3)  # key_cache_seconds of these tests, and some
+    await asyncio.sleep(0.3)  # longer than key_cache_seconds of these tests
     refused = await anyone.get("/api/v1/articles", headers=headers)
     problem(refused, 401, "unauthenticated")
     assert refused.headers["www-authenticate"] == 'Bearer realm="slipway", error="invalid_token"'
@@ -104,13 +104,13 @@ def look_ups() -> float:
 
 @pytest.mark.parametrize("good", [True, False])
 async def test_crowd_with_one_key_causes_one_look_up(client_with: MakeClient, *, good: bool) -> None:
-    """As its cache entry ends, for a key that is refused too, and when those who asked first go away."""
+    """As a cache entry expires, also for refused keys, and if the first callers disconnect."""
     client = await client_with("shop:read")
     await client.get("/api/v1/articles")
     if not good:
         key = client.headers["authorization"]
         client.headers["authorization"] = key[:-1] + ("B" if key.endswith("A") else "A")
-    await asyncio.sleep(0.3)  # key_cache_seconds of these tests, and some
+    await asyncio.sleep(0.3)  # longer than key_cache_seconds of these tests
     before = look_ups()
     crowd = [asyncio.create_task(client.get("/api/v1/articles")) for _ in range(32)]
     while look_ups() == before:  # noqa: ASYNC110  # a metric tells of no change
@@ -119,7 +119,7 @@ async def test_crowd_with_one_key_causes_one_look_up(client_with: MakeClient, *,
         first.cancel()
     answers = await asyncio.gather(*crowd[3:])
     assert {answer.status_code for answer in answers} == {200 if good else 401}
-    # Nobody remembers a refused key: one who comes when the flight has ended starts another.
+    # Refused keys are not cached: a caller after the flight starts another one.
     assert look_ups() <= before + (1 if good else 3)
 
 

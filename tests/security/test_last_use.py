@@ -1,4 +1,4 @@
-"""When a key was last used: written beside the requests, at no cost of theirs."""
+"""The last use of a key is written in the background, at no cost to requests."""
 
 import asyncio
 import time

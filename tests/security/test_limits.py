@@ -68,7 +68,7 @@ async def test_three_processes_admit_the_limit_together(redis: Redis, redis_url:
         return sum([(await limiter.take(policy, "caller")).allowed for _ in range(requests)])
 
     admitted = sum(await asyncio.gather(*(flood(limiter) for limiter in limiters)))
-    assert requests * 0.95 <= admitted <= requests + 1  # one token may grow meanwhile
+    assert requests * 0.95 <= admitted <= requests + 1  # one token may refill meanwhile
     for other in others:
         await other.close()
 
@@ -87,7 +87,7 @@ async def test_requests_at_once_do_not_all_ask_about_a_bucket_that_is_empty(redi
     before = _commands()
     decisions = await asyncio.gather(*(limiter.take(policy, "caller") for _ in range(300)))
     assert sum(decision.allowed for decision in decisions) == 10
-    assert _commands() - before <= 15  # one for each token, one that finds none, some to count processes
+    assert _commands() - before <= 15  # one per token, one that finds none, some to count processes
 
 
 def _commands() -> float:

@@ -1,4 +1,4 @@
-"""What the limiter forgets in time: leases that were not used, processes that ended, buckets that are full again."""
+"""The limiter forgets unused leases, ended processes and full buckets in time."""
 
 from collections.abc import AsyncIterator
 
@@ -20,7 +20,7 @@ OWN = 8  # number of the first logical database that no worker uses
 
 @pytest.fixture
 async def trio(services: Services, worker: int) -> AsyncIterator[Trio]:
-    """Three processes with a limit of 1000 an hour, so with leases of five, and no other on their Redis."""
+    """Three processes with a limit of 1000 per hour, hence leases of five, and a Redis of their own."""
     url = services.redis(OWN + worker)
     async with Client.from_url(url) as client:
         await client.flushdb()
@@ -60,7 +60,7 @@ async def test_lease_is_of_a_few_requests(trio: Trio, hands: Clock) -> None:
 
 
 async def share(limiter: SharedRateLimiter, three: Trio) -> int:
-    """What one process lets in of a limit that nobody has used, while Redis is away."""
+    """Return how many requests one process allows of an unused limit while Redis is unreachable."""
     policy = Policy(unique("share"), 600, HOUR)
     three.lose(lost=True)
     allowed = sum([(await limiter.take(policy, CALLER)).allowed for _ in range(700)])
@@ -87,7 +87,7 @@ async def test_ended_process_has_no_share_after_a_while(trio: Trio, hands: Clock
 
 
 async def test_last_process_leaves_nothing_behind(trio: Trio, hands: Clock) -> None:
-    """Neither its count nor a bucket outlives what it is good for."""
+    """Counts of processes and buckets expire once they are useless."""
     await trio.meet()
     await trio.flood(3)
     assert 0 < await trio.client.pttl("slipway:limiters") <= 3000
@@ -97,5 +97,5 @@ async def test_last_process_leaves_nothing_behind(trio: Trio, hands: Clock) -> N
 async def test_emptied_redis_makes_no_process_forget_the_others(trio: Trio, hands: Clock) -> None:
     await trio.meet()
     await trio.client.flushdb()
-    await trio.limiters[0].count()  # the first to come finds itself alone
+    await trio.limiters[0].count()  # the first process finds no other
     assert known_processes() == 3

@@ -1,4 +1,4 @@
-"""Limits over three processes while Redis is emptied, restarted, away, or has its clock set."""
+"""Limits across three processes while Redis is emptied, restarted, unreachable, or its clock jumps."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,9 +24,9 @@ MakeTrio = Callable[[int], Trio]
 
 @pytest.fixture
 async def trio(services: Client, worker: int) -> AsyncIterator[MakeTrio]:
-    """`trio(requests)`: three processes with a limit of so many requests an hour, and no other on their Redis."""
+    """`trio(requests)`: three processes with that limit per hour, and a Redis of their own."""
     made: list[Trio] = []
-    # Not the worker's own database: applications that live as long as the worker count themselves there.
+    # Not the worker's database, where long-lived applications count themselves.
     redis_url = services.redis(OWN + worker)
     redis = Redis.from_url(redis_url)
     await redis.flushdb()
@@ -64,7 +64,7 @@ async def test_clock_of_redis_may_be_set(trio: MakeTrio, jump: float) -> None:
 
 
 async def test_limit_of_a_new_process_survives_a_clock_that_went_back(trio: MakeTrio) -> None:
-    """Nobody is left who knew the bucket; what Redis holds tells how full it was when it was written."""
+    """No process knows the bucket any more; Redis holds how full it was when it was last written."""
     old, new = trio(1000), trio(1)
     new.policy = old.policy
     admitted = await old.flood(600)
@@ -124,7 +124,7 @@ async def test_process_with_a_small_limit_still_serves_while_redis_is_away(
 async def test_bucket_is_exhausted_for_those_who_only_look_while_redis_is_away(
     trio: MakeTrio, hands: Clock, used: int
 ) -> None:
-    """As credentials are: they are looked at until the bucket is exhausted, and wrong ones take from it."""
+    """As for credentials: they are checked until the bucket is empty, and wrong ones take tokens."""
     three = trio(10)
     await three.meet()
     hands.now += HOUR
@@ -186,12 +186,12 @@ async def test_three_processes_decide_as_one_bucket_whatever_happens_to_redis(
     trio: MakeTrio, hands: Clock, requests: int, parts: list[tuple[list[Step], Step]]
 ) -> None:
     three = trio(requests)
-    await three.client.flushdb()  # the processes of the example before
+    await three.client.flushdb()  # the processes of the previous example
     await three.meet()
     hands.now += HOUR
     await three.client.delete(three.key)
     bucket = Reference(three.policy, hands.now)
-    lost = 0.0  # tokens that were leased and not used, or grew unseen between two requests when the clock goes back
+    lost = 0.0  # leased but unused tokens, and tokens that refilled between two requests before the clock went back
     goes_back = any(kind == "jump" and amount < 0 for _, (kind, amount) in parts)
     for kind, amount in [step for steps, trouble in parts for step in (*steps, trouble, ("flood", 40))]:
         if kind == "pause":

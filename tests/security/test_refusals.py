@@ -1,4 +1,4 @@
-"""A refused credential: the reason is in the log and counted, and the answer tells nothing of it."""
+"""Refused credentials: the reason is logged and counted, and the response does not reveal it."""
 
 import secrets
 import time

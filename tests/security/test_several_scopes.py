@@ -1,4 +1,4 @@
-"""A route asks for every scope that its tree of dependencies names, wherever it names them."""
+"""A route requires every scope that any of its dependencies names."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -32,7 +32,7 @@ async def plain(principal: Annotated[Principal, Depends(current_principal)]) -> 
 
 
 def routes() -> APIRouter:
-    """Paths that each ask for READ and PAY, in as many ways."""
+    """Routes that require READ and PAY, each in a different way."""
     router = APIRouter()
     guarded = APIRouter(dependencies=[Security(current_principal, scopes=[READ])])
 
@@ -127,7 +127,7 @@ async def test_request_counts_once_however_many_dependencies_ask(
     billing: FastAPI, database: Database
 ) -> None:
     client = await client_of(billing, database, READ, PAY)
-    await client.get(URL)  # a key that is new counts for its address
+    await client.get(URL)  # a new key counts for its address
     for number, path in enumerate(PATHS, 1):
         answer = await client.post(f"{URL}/{path}")
         assert answer.headers["ratelimit"] == f'"default";r={100 - number}, "write";r={50 - number}', path
@@ -142,7 +142,7 @@ def test_document_and_table_tell_every_scope(billing: FastAPI) -> None:
 
 
 async def unheard() -> None:
-    """Asks nobody for anything."""
+    """A route without scopes."""
 
 
 async def test_scope_that_nobody_asks_for_cannot_start(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""A token on its way through the application."""
+"""Tokens in requests to the application."""
 
 from collections.abc import AsyncIterator
 
@@ -50,7 +50,7 @@ async def test_scopes_of_the_token_count(trusting: tuple[AsyncClient, Issuer]) -
 
 
 async def test_every_attack_gets_the_same_answer(trusting: tuple[AsyncClient, Issuer]) -> None:
-    """Nothing in it tells what was wrong, and nothing is asked of anybody."""
+    """The response does not reveal the error, and no keys are fetched."""
     client, issuer = trusting
     good = {"Authorization": f"Bearer {issuer.token()}"}
     assert (await client.get("/api/v1/articles", headers=good)).status_code == 200
@@ -59,7 +59,7 @@ async def test_every_attack_gets_the_same_answer(trusting: tuple[AsyncClient, Is
     for name, attack in ATTACKS.items():
         headers = {b"Authorization": b"Bearer " + attack(issuer).encode()}
         if "line" in name or name in WITHOUT_CREDENTIAL or name in HARMLESS:
-            continue  # the server takes no such header; no credential; the space goes with the field's
+            continue  # the server refuses such a header; no credentials; the space is trimmed from the field
         answer = await client.get("/api/v1/articles", headers=headers)
         body = problem(answer, 401, "unauthenticated")
         del body["request_id"]

@@ -1,4 +1,4 @@
-"""Bearer tokens: the good ones get in, every known attack is answered like any other wrong credential."""
+"""Bearer tokens: valid ones are accepted, and every known attack gets the same response as any wrong credential."""
 
 import asyncio
 import json
@@ -148,7 +148,7 @@ async def test_known_keys_outlive_trouble_of_the_issuer(
     monkeypatch.setattr(clock, "monotonic", lambda: later)
     assert await verifier.verify(issuer.token(sub="during"))
     assert time.perf_counter() - began < 1
-    async with asyncio.timeout(20):  # until the fetch behind it is under way
+    async with asyncio.timeout(20):  # until the fetch behind it has started
         while issuer.fetches["/.well-known/openid-configuration"] < 2:  # noqa: ASYNC110  # by the issuer
             await asyncio.sleep(0.01)
     assert await verifier.verify(issuer.token(sub="after"))
@@ -202,7 +202,7 @@ async def test_keys_are_not_trusted_beyond_their_age(issuer: Issuer, monkeypatch
 async def test_fetch_ends_in_time_however_slowly_the_answer_drips(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The client's own time-outs begin anew with each byte."""
+    """The HTTP client's own timeouts restart with each byte."""
     monkeypatch.setattr(jwks, "FETCH_SECONDS", 0.5)
     verifier = TokenVerifier(settings_for(issuer, jwks_cooldown=0.1))
     issuer.dripping = True

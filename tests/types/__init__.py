@@ -1,1 +1,1 @@
-"""Every type of column that a declaration accepts, filled with its extremes, by every way in and out."""
+"""Every column type that a declaration accepts, with extreme values, through every input and output."""

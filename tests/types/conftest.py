@@ -1,4 +1,4 @@
-"""An application on the table with every type, shared by all tests of a worker."""
+"""An application with the table of every type, shared by all tests of a worker."""
 
 from collections.abc import AsyncIterator
 
@@ -12,7 +12,7 @@ from tests.services import Client
 from tests.shop import SHOP
 from tests.types.table import PROBES, create_table
 
-# Without shrinking: an example is small as it is, and each costs a dozen requests.
+# Without shrinking: examples are small, and each costs a dozen requests.
 settings.register_profile(
     "types",
     database=None,

@@ -27,7 +27,7 @@ Word = Annotated[str, StringConstraints(max_length=200)]
 
 
 class Colour(StrEnum):
-    """In an order that is not the alphabet's."""
+    """An enum whose order is not alphabetical."""
 
     RED = "red"
     GREEN = "green"
@@ -53,7 +53,7 @@ def _array(item: Any) -> Any:
 
 
 class ZzProbe(Resource, table=True):
-    """A value of everything, or none."""
+    """An item with an optional value of every type."""
 
     metadata: ClassVar[sa.MetaData] = METADATA
     __tablename__ = NAME
@@ -115,7 +115,7 @@ PROBES = RestResource(
 
 
 def create_table(connection: sa.Connection) -> None:
-    """What a migration of this resource would do."""
+    """Create the tables, as a migration would."""
     METADATA.create_all(connection)
     with Operations.context(MigrationContext.configure(connection)):
         track_history(NAME)

@@ -1,4 +1,4 @@
-"""What the model cannot know, an index that somebody made in SQL, refuses a value and not the request."""
+"""An index created in SQL, which the model does not know, refuses a value without failing the request."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ LIST = f"{BASE}/zz-probes"
 
 @pytest.fixture
 async def indexed(api: Api) -> AsyncIterator[Api]:
-    """A B-tree over a text without a bound, and two values that may not overlap."""
+    """Create a B-tree index on an unbounded text, and an exclusion constraint."""
     async with api.database.connection() as connection:
         await connection.execute("CREATE INDEX zz_essay ON zz_probe (essay)")
         await connection.execute(
@@ -25,7 +25,7 @@ async def indexed(api: Api) -> AsyncIterator[Api]:
 
 async def test_a_text_that_an_index_cannot_hold_is_refused(indexed: Api) -> None:
     client = indexed.client
-    body = {"essay": secrets.token_hex(20_000)}  # too random to be compressed
+    body = {"essay": secrets.token_hex(20_000)}  # too random to compress
     refused = problem(await client.post(LIST, json=body), 422, "validation_failed")
     assert refused["detail"] == "A value is too long to be stored."
     operations = [{"op": "create", "item": body}, {"op": "create", "item": {}}]

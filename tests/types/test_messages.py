@@ -1,4 +1,4 @@
-"""Messages are this API's own words, whatever rule is broken."""
+"""Messages use the API's own wording, whatever rule is broken."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -82,7 +82,7 @@ def _context(example: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def test_no_error_of_the_library_speaks_of_python() -> None:
-    """Those of its errors that JSON and its types can cause."""
+    """Return the errors that JSON types can cause."""
     never = re.compile(
         r"frozen|argument|recursion|attribute|get_|missing_sentinel|no_such|dataclass_exact|mapping|hash"
     )
@@ -102,7 +102,7 @@ def _even(value: int) -> int:
 
 
 class Rules(BaseModel):
-    """Rules as a team writes them."""
+    """Validation rules as a team writes them."""
 
     even: Annotated[int, AfterValidator(_even)] = 0
     odd: Annotated[int, AfterValidator(_even)] = 0

@@ -1,4 +1,4 @@
-"""The document takes what the server takes, and describes what it answers, by another implementation of JSON Schema."""
+"""The document accepts what the server accepts and describes its responses, by another JSON Schema implementation."""
 
 from functools import cache
 from typing import Any
@@ -17,7 +17,7 @@ FEW = settings(settings.get_profile("types"), max_examples=40)
 
 @cache
 def validator(api: Api, name: str) -> Draft202012Validator:
-    """The judge of a component of the document."""
+    """Return the validator of a component of the document."""
     document: Any = api.app.openapi()
     schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
     return Draft202012Validator(schema, format_checker=FormatChecker())

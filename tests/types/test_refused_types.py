@@ -1,4 +1,4 @@
-"""What is not served does not start, and says why and what to do."""
+"""Unsupported column types do not start; the error says why and what to do."""
 
 import itertools
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _numbers = itertools.count()
 
 
 class Upper(sa.types.TypeDecorator[str]):
-    """A type whose conversion only the ORM would do."""
+    """A type that only the ORM can convert."""
 
     impl = sa.Text
     cache_ok = True
@@ -45,7 +45,7 @@ class Level(Enum):
 
 
 def declare(annotation: Any, column: Any = None, *indexes: sa.Index, **more: Any) -> RestResource:
-    """A resource over a table whose field `value` is so annotated, in a column of that type."""
+    """Return a resource whose field `value` has this annotation and column type."""
     field = more.pop("field", {})
     field |= {"sa_type": column} if column is not None else {}
     members = {

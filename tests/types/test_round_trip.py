@@ -1,4 +1,4 @@
-"""What is stored is shown, filtered, changed, exported, imported, restored and replayed as it was."""
+"""Values are shown, filtered, changed, exported, imported, restored and replayed unchanged."""
 
 import asyncio
 import io

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001  # the ambiguous characters are the point
-"""`q=` finds words however they are composed and quoted; without a word it is no filter."""
+"""`q=` finds words regardless of Unicode composition and quotes; without a word it filters nothing."""
 
 from unicodedata import normalize
 

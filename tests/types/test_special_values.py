@@ -1,4 +1,4 @@
-"""Values that drivers and PostgreSQL treat as something else, and those that only SQL can have written."""
+"""Values that drivers or PostgreSQL treat specially, and values that only SQL can write."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tests.engine.api import BASE, Api, Json, problem
 from tests.types.table import ARRAYS
 
 LIST = f"{BASE}/zz-probes"
-# What the API refuses and SQL may have written. A page with it ends, and it stays what it is.
+# Values that the API refuses but SQL can write. Pages that contain them work, and they stay unchanged.
 _BY_SQL = {
     "ratio": ["'NaN'", "'Infinity'", "'-Infinity'", "0.1", "NULL"],
     "double": ["'NaN'", "'Infinity'", "'-Infinity'", "1e-320", "NULL"],

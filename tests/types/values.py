@@ -1,4 +1,4 @@
-"""JSON values of every column, the extremes among them, and what two of them mean."""
+"""JSON values for every column, with extremes, and their comparison."""
 
 import struct
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _LONGEST = timedelta(days=3_652_500)
 
 
 def real(value: float) -> float:
-    """The nearest REAL."""
+    """Return the nearest REAL."""
     return float(struct.unpack("f", struct.pack("f", value))[0])
 
 
@@ -139,7 +139,7 @@ _MEANINGS: dict[str, Callable[[Any], Any]] = {
 
 
 def meaning(field: str, value: Any) -> Any:
-    """The value, comparable with another way to write it; a NUMERIC without scale keeps its trailing zeros."""
+    """Return the value in a comparable form; a NUMERIC without scale keeps its trailing zeros."""
     mean = _MEANINGS.get(field)
     if mean is None or value is None:
         return value
@@ -147,7 +147,7 @@ def meaning(field: str, value: Any) -> Any:
 
 
 def differences(item: Json, sent: Json) -> Json:
-    """The fields that an item does not show as they were sent."""
+    """Return the fields that an item shows differently from what was sent."""
     return {
         name: (value, item[name])
         for name, value in sent.items()

@@ -1,4 +1,4 @@
-"""Every setting, its effect seen from outside a started process. `table.py` says how to add one."""
+"""Every setting has an effect that can be seen from outside the process. `table.py` says how to add one."""
 
 from tests.process.settings import (
     commands,

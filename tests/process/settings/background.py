@@ -1,4 +1,4 @@
-"""A loop in a thread of its own: the servers that a process talks to go on while a test waits."""
+"""An event loop in a separate thread, which runs servers of a process while a test waits."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ class Background:
         self._closing: list[tuple[asyncio.Event, Any]] = []
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to the end and return the result."""
+        """Run a coroutine and return its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(SECONDS)
 
     def enter(self, context: AbstractAsyncContextManager[T]) -> T:
@@ -41,7 +41,7 @@ class Background:
             pending: set[asyncio.Future[Any]] = {entered, holding}
             await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             if not entered.done():
-                await holding  # it raises the reason
+                await holding  # raises the error of the task
             return entered.result()
 
         holding = self.run(begin())
@@ -49,7 +49,7 @@ class Background:
         return self.run(value())
 
     def close(self) -> None:
-        """Leave the contexts, the last one first, and end the thread."""
+        """Leave the contexts in reverse order, and end the thread."""
         for closing, holding in reversed(self._closing):
             self._loop.call_soon_threadsafe(closing.set)
             self.run(_finished(holding))

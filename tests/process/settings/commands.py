@@ -12,7 +12,7 @@ PASSWORD = "of-a-role-for-tests"
 
 
 def migrate(setup: Setup, given: Given) -> Served:
-    """The command is the process, and has ended."""
+    """Run the command, which is the process under test, to its end."""
     done = slipway(setup.home, "migrate", **given)
     assert done.returncode == 0, done.stderr
     return None  # type: ignore[return-value]  # nothing to talk to

@@ -33,7 +33,7 @@ def data(setup: Setup) -> Given:
 
 
 def new(run: Running, **headers: str) -> str:
-    """Create a category under the same slug; its id."""
+    """Create a category with the same slug, and return its id."""
     made = run.service.api.post(LIST, json={"slug": f"new-{uuid4().hex[:8]}", "name": "New"}, headers=headers)
     assert made.status_code == 201, made.text
     return str(made.json()["id"])
@@ -110,13 +110,13 @@ def requests_leave_no_line(run: Running) -> None:
 
 
 def stalled(run: Running) -> int:
-    """How many exports wait for their reader."""
+    """Return the number of exports that wait for their reader."""
     return int(run.sql(STALLED)[0]["count"])
 
 
 @contextmanager
 def exporting(run: Running, *, receive_buffer: int = 4096) -> Iterator[Wire]:
-    """An export whose reader has taken the first bytes. The one before may hold its slot for another moment."""
+    """Start an export and read its first bytes. The previous one may hold its slot for another moment."""
 
     def admitted(stack: ExitStack) -> Wire | None:
         client = stack.enter_context(wire(run.service.port, receive_buffer=receive_buffer))

@@ -1,4 +1,4 @@
-"""What clients may send, and how long they may take."""
+"""Limits on the size and duration of requests."""
 
 import socket
 import time
@@ -28,7 +28,7 @@ def edge(setup: Setup) -> Given:
 
 
 def answer(run: Running, data: bytes) -> Answer:
-    """The first answer to these bytes."""
+    """Return the first response to these bytes."""
     with wire(run.service.port) as client:
         client.send(data)
         found = client.answer()

@@ -1,4 +1,4 @@
-"""How often callers may ask, counted in a Redis of the process's own."""
+"""Rate limits, counted in a separate Redis."""
 
 import redis
 
@@ -54,7 +54,7 @@ def window_is_as_long(run: Running) -> None:
 
 
 def guess(run: Running, forwarded: str) -> int:
-    """Send a wrong key from an address, as proxies tell it; the status."""
+    """Send a wrong key from an address, given as a proxy does, and return the status."""
     return run.service.api.get(LIST, headers={**WRONG, "X-Forwarded-For": forwarded}).status_code
 
 
@@ -86,7 +86,7 @@ def lost_redis_is_left_alone(run: Running) -> None:
     server.stop()
     assert eventually(lambda: _limited_alone(run))
     server.start()
-    # By default a trial every 2.4 s at most, and as long until all processes have found it back.
+    # By default, a probe at most every 2.4 s, and as long until all processes use it again.
     assert not eventually(lambda: not _limited_alone(run), seconds=7)
 
 

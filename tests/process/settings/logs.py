@@ -1,4 +1,4 @@
-"""What can be switched off, and the addresses of the two ports."""
+"""Settings that switch parts off, and the addresses of the two ports."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.process.served import eventually
 from tests.process.settings.table import Given, Running, Setup, process, setting
 
 PUBLIC, ADMIN = "127.0.0.2", "127.0.0.3"
-# Told by the process itself: nothing else shows from outside what the garbage collector looks at.
+# Reported by the process itself: what the garbage collector tracks cannot be seen from outside.
 TELLING = (
     "import gc, sys\nfreeze = gc.freeze\ngc.freeze = lambda: (sys.stderr.write('frozen\\n'), freeze())\n"
 )

@@ -1,4 +1,4 @@
-"""A database and a Redis that take connections and never say a word."""
+"""A database and a Redis that accept connections and never answer."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from tests.process.settings.table import Given, Running, Setup, process, setting
 
 
 class Silent:
-    """A server on `port`. `seconds` holds how long each client that has left had waited."""
+    """A server on `port`. `seconds` holds how long each client waited before it left."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -29,7 +29,7 @@ class Silent:
 
 @asynccontextmanager
 async def silent() -> AsyncIterator[Silent]:
-    """A silent server, until the block ends."""
+    """Run a silent server until the block ends."""
     found = Silent()
     server = await asyncio.start_server(found.keep_silent, "127.0.0.1", 0)
     found.port = server.sockets[0].getsockname()[1]
@@ -40,7 +40,7 @@ async def silent() -> AsyncIterator[Silent]:
 
 
 def listening(setup: Setup, given: Given) -> Served:
-    """A process that answers its probes, though it is never ready."""
+    """Start a process that answers its probes, though it never becomes ready."""
     service = Served(setup.home / "service", **given)
     setup.closing.append(service.close)
     return service.listening()
@@ -57,7 +57,7 @@ def lost(setup: Setup) -> Given:
 
 
 def shortest(run: Running, name: str) -> float:
-    """The seconds of the shortest attempt to connect."""
+    """Return the seconds of the shortest attempt to connect."""
     server: Silent = run.setup.servers[name]
     assert eventually(lambda: server.seconds)
     return min(server.seconds)

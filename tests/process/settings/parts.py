@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis by their parts instead of a URL, over TLS, as a role that may do little."""
+"""PostgreSQL and Redis by their parts instead of a URL, over TLS, as a role with few privileges."""
 
 from contextlib import closing
 from typing import Any
@@ -11,7 +11,7 @@ from tests.process.settings.limits import own_redis
 from tests.process.settings.table import Given, Running, Setup, process, setting
 from tests.tls.terminator import Authority, terminator
 
-HOST = "localhost"  # what the certificates are made out to
+HOST = "localhost"  # the host name in the certificates
 REDIS_DATABASE = 5
 ROLE_PASSWORD = "of-a-role-for-tests"
 SESSIONS = """
@@ -39,7 +39,7 @@ def parts(setup: Setup) -> Given:
 
 
 def _role(setup: Setup) -> None:
-    """A role that can log in and read what the service needs; it is gone after the test."""
+    """Create a role that can log in and read what the service needs; it is dropped after the test."""
     run, role = Running(setup, None), setup.servers["role"]  # type: ignore[arg-type]  # no process yet
     run.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{ROLE_PASSWORD}'")
     run.sql(f"GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role}")

@@ -1,4 +1,4 @@
-"""How many connections to PostgreSQL, and how long for what."""
+"""Settings of connections to PostgreSQL and of timeouts."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,14 +24,14 @@ def pool(setup: Setup) -> Given:
 
 
 def asked(run: Running, path: str, times: int, stack: ExitStack) -> list["Future[httpx2.Response]"]:
-    """Requests that wait for the answer in threads of their own."""
+    """Send requests in separate threads."""
     threads = stack.enter_context(ThreadPoolExecutor(times))
     url = f"{run.service.api.base_url}{path}"
     return [threads.submit(httpx2.get, url, timeout=30) for _ in range(times)]
 
 
 def most_waiting(run: Running) -> int:
-    """The most sessions that are seen to wait for a lock within a second."""
+    """Return the highest number of sessions seen waiting for a lock within a second."""
     most, end = 0, time.monotonic() + 1
     while time.monotonic() < end:
         most = max(most, run.sql(WAITING)[0]["count"])
@@ -39,7 +39,7 @@ def most_waiting(run: Running) -> int:
 
 
 def open_connections(run: Running) -> float:
-    """Those of the fast pool."""
+    """Return the connections of the fast pool."""
     states = (
         run.service.metric(f'slipway_database_connections{{pool="fast",state="{s}"}}')
         for s in ("idle", "used")
@@ -98,7 +98,7 @@ def idle_connection_is_closed(run: Running) -> None:
     with ExitStack() as stack, run.locked("category"):
         asked(run, LIST, 4, stack)
         assert most_waiting(run) == 4
-    time.sleep(1.2)  # until the metric is of a time after that
+    time.sleep(1.2)  # until the metric has been updated since
     assert eventually(lambda: open_connections(run) == 3, seconds=6)
 
 

@@ -1,4 +1,4 @@
-"""The end of a process, and connections that nobody has accepted yet."""
+"""Settings of shutdown, and of connections that are not accepted yet."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ LIST = "/api/v1/categories"
 
 
 def slow(setup: Setup) -> Given:
-    """Settings of a process in which a request may wait for long."""
+    """Return settings of a process in which a request may wait long."""
     return {
         "database__url": setup.database_url,
         "database__lock_timeout": 60,

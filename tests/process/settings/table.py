@@ -42,23 +42,23 @@ class Setup:
 
 @dataclass
 class Running:
-    """A process under test, and how to look at it from outside."""
+    """A process under test, and ways to observe it from outside."""
 
     setup: Setup
     service: Served
 
     def sql(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
-        """Ask the database, as its administrator."""
+        """Query the database as its owner."""
         return self.setup.background.run(_ask(self.setup.database_url, statement, *arguments))
 
     def key(self, *scopes: str) -> dict[str, str]:
-        """The header of a new key."""
+        """Return the header of a new key."""
         scopes = scopes or ("catalog:read", "catalog:write")
         return {"X-API-Key": self.setup.background.run(new_key(self.setup.database_url, *scopes))}
 
     @contextmanager
     def locked(self, table: str) -> Iterator[None]:
-        """While this lasts, whoever reads the table waits."""
+        """Lock the table, so that readers wait."""
         leave = threading.Event()
         held = threading.Event()
 
@@ -95,7 +95,7 @@ Probe = Callable[[Running], None]
 
 @dataclass(frozen=True)
 class Row:
-    """One setting. Its value is set in the process together with those of the other rows of that process."""
+    """A setting. Its value is set in the process together with those of all rows of that process."""
 
     setting: str
     value: object
@@ -108,7 +108,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Process:
-    """`prepare` starts what it needs and returns settings that are no rows; `start` starts it."""
+    """`prepare` starts dependencies and returns settings that are not rows; `start` starts the process."""
 
     prepare: Callable[[Setup], Given]
     start: Callable[[Setup, Given], Served]
@@ -119,7 +119,7 @@ PROCESSES: dict[str, Process] = {}
 
 
 def serve(setup: Setup, given: Given) -> Served:
-    """A ready `slipway serve`."""
+    """Start `slipway serve` and wait until it is ready."""
     service = Served(setup.home / "service", **given)
     setup.closing.append(service.close)
     return service.ready()
@@ -128,7 +128,7 @@ def serve(setup: Setup, given: Given) -> Served:
 def process(
     name: str, start: Callable[[Setup, Given], Served] = serve
 ) -> Callable[[Callable[[Setup], Given]], None]:
-    """Name a process; the function prepares it."""
+    """Register a process; the function prepares it."""
 
     def add(prepare: Callable[[Setup], Given]) -> None:
         assert name not in PROCESSES
@@ -149,7 +149,7 @@ def setting(name: str, value: object, *, process: str) -> Callable[[Probe], Prob
 
 
 def started(name: str, setup: Setup, *, without: str = "") -> Running:
-    """The process with the values of all its rows, but for one."""
+    """Start the process with the values of all its rows, except one if named."""
     found = PROCESSES[name]
     given = found.prepare(setup)
     given |= {

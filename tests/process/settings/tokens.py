@@ -1,4 +1,4 @@
-"""Credentials: how long what is known of them holds."""
+"""Settings of credentials: caches and ages."""
 
 import time
 from datetime import UTC, datetime
@@ -93,7 +93,7 @@ def cursor_is_signed_with_it(run: Running) -> None:
 
 
 async def replica(database_url: str, secret: str, path: str) -> int:
-    """What a replica with that key answers."""
+    """Return the response of a replica with that key."""
     security = {"secret_key": secret, "anonymous": "read"}
     async with running(database_url, security=security) as api:
         return (await api.client.get(path)).status_code

@@ -6,7 +6,7 @@ from tests.process.test_workers import workers_of
 
 @process("workers")
 def workers(setup: Setup) -> Given:
-    # gunicorn leaves a socket object to the garbage collector.
+    # gunicorn leaves a socket to the garbage collector.
     return {
         "database__url": setup.database_url,
         "redis__enabled": "false",

@@ -42,4 +42,4 @@ def test_a_database_that_is_away_is_named_and_has_an_exit_code(tmp_path: Path) -
 def test_help_tells_what_it_does() -> None:
     result = CliRunner().invoke(application(), ["seed", "--help"])
     assert result.exit_code == 0
-    assert "sample data of each domain" in result.stdout
+    assert "Load the sample data of the domains" in result.stdout

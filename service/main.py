@@ -124,7 +124,7 @@ def _jobs(
     tokens: TokenVerifier,
     limits: Limits,
 ) -> list[Job]:
-    """What each process does beside its requests, and how often."""
+    """The periodic work of each process."""
     return [
         Job("health", health.refresh, 2),
         Job("pools", database.report, 1),

@@ -1,8 +1,8 @@
 """Ports for programs that the tests start: nobody else takes one between its choice and its use.
 
-The system gives ports of its ephemeral range to outgoing connections and to whoever asks for port 0. These are below
-it, in a block for each worker of a run, and a process hands out each of them once. What is no worker, as what keeps
-the servers of a run, has all of them, and hands out one or two.
+The system gives ports of its ephemeral range to outgoing connections and to programs that ask for port 0. These are
+below it, in a block for each worker of a run, and a process hands out each of them once. One that is no worker,
+such as the one that owns the servers of a run, has all of them and hands out one or two.
 """
 
 import os

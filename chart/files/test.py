@@ -15,7 +15,7 @@ def say(line: str) -> None:
 
 
 def ask(url: str) -> tuple[int, dict[str, object]]:
-    """Status and JSON of an answer. Raises OSError when there is none."""
+    """Return the status and JSON of a response. Raises OSError without a response."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - of the chart
             return answer.status, json.load(answer)
@@ -42,7 +42,7 @@ def expect(url: str, *statuses: int) -> dict[str, object]:
 expect(f"{PUBLIC}/health", 200)
 ready = expect(f"{ADMIN}/readyz", 200)
 version = expect(f"{ADMIN}/version", 200)
-# Nobody without an administrator's key reads this. 400: the settings name hosts, and this Service is none of them.
+# Only administrators may read this. 400: config.security.trusted_hosts does not include this Service.
 refusal = expect(f"{PUBLIC}/api/v1/keys", 400, 401)
 if refusal.get("code") is None:
     sys.exit(f"failed: a refusal without a code: {refusal}")

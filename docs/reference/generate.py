@@ -1,5 +1,5 @@
 # ruff: noqa: INP001, SLF001  # a script; the metrics' library does not tell its labels otherwise
-"""Writes the pages of this folder out of the code: `make reference`. With `--check` it only says which are stale."""
+"""Writes the pages of this folder from the code: `make reference`. With `--check` it only names stale ones."""
 
 import re
 import sys
@@ -31,10 +31,10 @@ def pages() -> dict[str, str]:
 def _problems() -> Iterator[str]:
     yield from _head(
         "Problems",
-        "Every answer that is not a success is `application/problem+json` (RFC 9457) with `type` "
-        "(`urn:slipway:problem:` and the code), `title`, `status`, `code`, `instance` and `request_id`; where there is "
-        "more to say also `detail`, and `errors` with a `pointer` into the body, a `parameter` or a `header` for each. "
-        "Codes are stable: program against them, not against texts. A hand-written route that raises `HTTPException` "
+        "Every error response is `application/problem+json` (RFC 9457) with `type` "
+        "(`urn:slipway:problem:` and the code), `title`, `status`, `code`, `instance` and `request_id`; some "
+        "also have `detail`, and `errors` with a `pointer` into the body, a `parameter` or a `header` for each. "
+        "Codes are stable: use them in programs, not the texts. A hand-written route that raises `HTTPException` "
         "answers with that status, its text as `detail`, or anything else as `context`; a status without a row here "
         "has the code `status_` and its number, such as `status_460`.",
     )
@@ -76,7 +76,7 @@ def _settings() -> Iterator[str]:
 
 
 def _type(rule: dict[str, Any], definitions: dict[str, Any]) -> str:
-    """What a value must be, out of its JSON schema."""
+    """What a value must be, from its JSON schema."""
     if "$ref" in rule:
         return _type(definitions[rule["$ref"].rpartition("/")[2]], definitions)
     if choices := rule.get("anyOf"):
@@ -118,8 +118,8 @@ def _default(rule: dict[str, Any]) -> str:
 def _metrics() -> Iterator[str]:
     yield from _head(
         "Metrics",
-        "What the admin port's `/metrics` tells of the service itself, beside the usual metrics of the process and of "
-        "Python. Labels have few values, whatever a client sends.",
+        "The service's own metrics on the admin port's `/metrics`, which also has the usual ones of the process and of "
+        "Python. The number of label values is bounded, whatever clients send.",
     )
     own = [c for c in REGISTRY._collector_to_names if isinstance(c, MetricWrapperBase)]
     yield from _table(

@@ -23,7 +23,7 @@ lag = Histogram(
 )
 tasks = Gauge(
     "slipway_event_loop_tasks",
-    "Tasks of the event loop that have not ended; four times a second. They grow when something waits for ever.",
+    "Tasks of the event loop that have not ended; four times a second. They grow when something waits forever.",
     multiprocess_mode="livesum",
 )
 
@@ -61,7 +61,7 @@ async def _repeat(job: Job) -> None:
             with acting_as(Actor(f"job:{job.name}")):
                 await job.work()
         except Exception:
-            log.exception("work beside the requests failed", work=job.work.__qualname__)
+            log.exception("periodic work failed", work=job.work.__qualname__)
 
 
 async def _probe_loop() -> None:

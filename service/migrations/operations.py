@@ -1,4 +1,4 @@
-"""What migrations of resources need beside tables: row history, merge patches, and references among the living."""
+"""Operations for migrations of resources: row history, merge patches, foreign keys that respect soft deletes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -230,7 +230,7 @@ def renew_search(table: str, *columns: str) -> None:
 
 
 def create_search_statistics(table: str, *columns: str) -> None:
-    """Let the planner know how frequent which word is, beside `search_index` over the same columns.
+    """Let the planner know how frequent each word is; use with `search_index` over the same columns.
 
     It does not take that from the index; without it, it takes each word for one in 200 rows, and looks for rare ones
     along the index of the sort, through the whole table.

@@ -143,8 +143,8 @@ async def _migrate(
 ) -> None:
     """Upgrade a branch, again after a lock that was not to be had in time.
 
-    Whoever asks for a table behind a migration that waits for it waits as well. So the first attempts are short, and
-    between two of them those requests are served.
+    Requests for a table queue behind a migration that waits for its lock. So the first attempts are short, and these
+    requests run between two attempts.
     """
     most = settings.database.migration_lock_timeout
     wait = min(FIRST_LOCK_WAIT, most) if clock.monotonic() < deadline else most

@@ -129,7 +129,7 @@ async def test_tag_that_a_proxy_altered_is_told_so(
     assert told in document["detail"]
 
 
-async def test_weak_tag_beside_the_right_strong_one_is_no_obstacle(
+async def test_weak_tag_next_to_the_right_strong_one_is_no_obstacle(
     client: AsyncClient, article: Json
 ) -> None:
     url = f"{ARTICLES}/{article['id']}"

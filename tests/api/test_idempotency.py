@@ -80,7 +80,7 @@ async def test_fifty_at_once_have_one_effect(client: AsyncClient, new_article: C
     assert [item["id"] for item in found] == [first.json()["id"]]
 
 
-async def test_expired_key_works_anew(
+async def test_expired_key_works_again(
     client: AsyncClient, database: Database, new_article: Callable[..., Json]
 ) -> None:
     headers = {"Idempotency-Key": f"old-{uuid4()}"}
@@ -104,7 +104,7 @@ async def test_answer_is_replayed_though_the_effect_would_fail_now(
     assert _same(await client.post(ARTICLES, json=body, headers=headers), first)
 
 
-async def test_expired_key_works_anew_for_many_at_once(
+async def test_expired_key_works_again_for_many_at_once(
     client: AsyncClient, database: Database, new_article: Callable[..., Json]
 ) -> None:
     for _ in range(5):

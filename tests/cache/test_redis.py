@@ -96,7 +96,7 @@ async def test_only_one_client_probes(redis: Redis, proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("forget", [True, False])
 async def test_breaker_closes_when_redis_answers_again(redis: Redis, proxy: Proxy, *, forget: bool) -> None:
-    """Also if the old connections hang for ever."""
+    """Also if the old connections hang forever."""
     await asyncio.gather(*(ask(redis) for _ in range(30)))
     proxy.swallow()
     assert await ask(redis) is None

@@ -103,7 +103,7 @@ def test_jobs_are_called_by_nobody_and_call_names_and_the_database() -> None:
     assert _ports(spec["egress"]) == [[53, 53], [5432]]
 
 
-def test_what_jobs_call_beside_is_theirs_and_what_the_service_calls_its_own() -> None:
+def test_jobs_and_the_service_have_egress_rules_of_their_own() -> None:
     rule = '[{"ports":[{"port":%d}]}]'
     text = own(
         "--set-json",

@@ -271,11 +271,11 @@ def _told(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line.removeprefix("- ") for line in done.stderr.splitlines() if line.startswith("- ")]
 
 
-@pytest.mark.parametrize(("settings", "beginning", "way_out"), REFUSALS)
-def test_it_refuses(settings: str, beginning: str, way_out: str) -> None:
+@pytest.mark.parametrize(("settings", "beginning", "fix"), REFUSALS)
+def test_it_refuses(settings: str, beginning: str, fix: str) -> None:
     (reason,) = _reasons("--set", settings)
     assert reason.startswith(beginning)
-    assert way_out in reason
+    assert fix in reason
     assert reason.endswith(".")
 
 
@@ -312,7 +312,7 @@ def test_a_secret_of_that_name_is_the_users_own_when_none_is_generated() -> None
     assert done.returncode == 0, done.stderr
 
 
-def test_alerts_alone_are_made_for_whoever_has_the_pods_scraped_otherwise() -> None:
+def test_alerts_need_no_monitor_if_the_pods_are_scraped_otherwise() -> None:
     done = render("--set", "prometheusRule.enabled=true,prometheusRule.scrapedOtherwise=true")
     assert done.returncode == 0, done.stderr
     assert "kind: PrometheusRule" in done.stdout

@@ -8,8 +8,8 @@ import httpx2
 import pytest
 
 from tests.cluster import diagnosis, networks
-from tests.cluster.beside import beside
 from tests.cluster.cluster import Cluster, NoClusterError, connect
+from tests.cluster.namespaces import additional_namespace
 from tests.cluster.release import NAME, Release
 
 CLUSTER = pytest.StashKey[Cluster]()
@@ -94,7 +94,7 @@ def enforced(cluster: Cluster) -> Iterator[networks.Enforced]:
     """A cluster that enforces NetworkPolicies, tested with policies other than the chart's. Skips the test on
     others."""
     with (
-        beside(cluster, "networks") as namespace,
+        additional_namespace(cluster, "networks") as namespace,
         networks.listening(namespace, "listener") as listener,
         networks.running(namespace, "client") as client,
     ):

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.cluster import diagnosis
-from tests.cluster.beside import beside
 from tests.cluster.cluster import Cluster, wait_until
 from tests.cluster.loading import plain_pod
+from tests.cluster.namespaces import additional_namespace
 
 
 def _ended(cluster: Cluster) -> bool:
@@ -13,7 +13,7 @@ def _ended(cluster: Cluster) -> bool:
 
 
 def _install_what_fails(cluster: Cluster) -> None:
-    with beside(cluster, "broken") as namespace:
+    with additional_namespace(cluster, "broken") as namespace:
         namespace.create(plain_pod("broken", cluster.image, "sh", "-c", "echo it is the disk; exit 7"))
         wait_until("it has failed", lambda: _ended(namespace), seconds=60)
         # The output of a test that fails while the namespace exists.

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from service.migrations.branches import DOMAINS, head
-from tests.cluster.beside import beside
 from tests.cluster.cluster import ROOT, Cluster
 from tests.cluster.loading import load
+from tests.cluster.namespaces import additional_namespace
 from tests.cluster.release import Release
 
 CHART = ".local/previous/chart"
@@ -17,7 +17,7 @@ CHART = ".local/previous/chart"
 def namespace(cluster: Cluster) -> Iterator[Cluster]:
     if not cluster.previous or not (ROOT / CHART).is_dir():
         pytest.skip("`make cluster-up` found no previous version in this copy of the history")
-    with beside(cluster, "previous") as found:
+    with additional_namespace(cluster, "previous") as found:
         yield found
 
 

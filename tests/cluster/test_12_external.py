@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster import servers
-from tests.cluster.beside import beside
 from tests.cluster.cluster import Cluster, wait_until
 from tests.cluster.loading import load
+from tests.cluster.namespaces import additional_namespace
 from tests.cluster.release import NAME, Release
 
 VALUES = "chart/ci/02-external-values.yaml"
@@ -17,14 +17,14 @@ REPLICAS = 4
 @pytest.fixture(scope="module")
 def hosts(cluster: Cluster) -> Iterator[dict[str, str]]:
     """The host names of the servers."""
-    with beside(cluster, "servers") as namespace:
+    with additional_namespace(cluster, "servers") as namespace:
         yield servers.install(namespace)
 
 
 @pytest.fixture(scope="module")
 def external(cluster: Cluster, hosts: dict[str, str]) -> Iterator[Release]:
     """The release; four pods start on an empty database."""
-    with beside(cluster, "external") as namespace:
+    with additional_namespace(cluster, "external") as namespace:
         namespace.create(servers.secret("shop-signing", "key", "k" * 32))
         for name in ("shop-database", "shop-database-owner", "shop-redis"):
             namespace.create(servers.secret(name, "password", servers.PASSWORD))

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.beside import beside
 from tests.cluster.cluster import Cluster, wait_until
+from tests.cluster.namespaces import additional_namespace
 from tests.cluster.release import NAME, SERVER, Release
 
 VALUES = "chart/ci/03-single-values.yaml"
@@ -13,7 +13,7 @@ VALUES = "chart/ci/03-single-values.yaml"
 
 @pytest.fixture(scope="module")
 def single(cluster: Cluster) -> Iterator[Release]:
-    with beside(cluster, "single") as namespace:
+    with additional_namespace(cluster, "single") as namespace:
         found = Release(namespace, values=VALUES)
         found.install(wait=False)  # nothing becomes ready before a migration
         yield found

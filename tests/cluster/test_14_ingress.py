@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.cluster.beside import beside
 from tests.cluster.cluster import ROOT, Cluster, wait_until
 from tests.cluster.images import holds, skip_without
+from tests.cluster.namespaces import additional_namespace
 from tests.cluster.release import Release
 
 VALUES = "chart/ci/06-development-values.yaml"
@@ -34,7 +34,7 @@ def _release(cluster: Cluster, **settings: object) -> Release:
 @pytest.fixture(scope="module")
 def development(cluster: Cluster) -> Iterator[Release]:
     skip_without(cluster, "traefik")
-    with beside(cluster, "development") as namespace:
+    with additional_namespace(cluster, "development") as namespace:
         found = _release(namespace)
         # CRDs for providers that are off.
         found.install("--skip-crds")

@@ -13,9 +13,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.cluster.beside import beside
 from tests.cluster.cluster import Cluster, wait_until
 from tests.cluster.images import holds, skip_without
+from tests.cluster.namespaces import additional_namespace
 from tests.cluster.release import NAME, PROFILE_FULL, Release
 
 VALUES = "chart/ci/07-full-values.yaml"
@@ -35,7 +35,7 @@ FOUND_SECONDS = 150
 def full(cluster: Cluster) -> Iterator[Release]:
     skip_without(cluster, "prometheus", "prometheus-operator", "prometheus-config-reloader")
     off = {value: False for program, value in OPTIONAL.items() if not holds(cluster, program)}
-    with beside(cluster, "full") as namespace:
+    with additional_namespace(cluster, "full") as namespace:
         found = Release(namespace, off, values=VALUES)
         found.install()
         yield found

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import pooler, servers
-from tests.cluster.beside import beside
 from tests.cluster.cluster import Cluster, Object, wait_until
 from tests.cluster.commands import BLOCK, DOCS, lines
 from tests.cluster.loading import load
+from tests.cluster.namespaces import additional_namespace
 from tests.cluster.release import NAME, SERVER, Release
 from tests.readme.markdown import section
 from tests.tls.terminator import Authority
@@ -49,7 +49,7 @@ def known(folder: Path) -> Authority:
 @pytest.fixture(scope="module")
 def namespace(cluster: Cluster, folder: Path, known: Authority) -> Iterator[Cluster]:
     """A namespace with the running database and the Secrets that the page requires."""
-    with beside(cluster, "hook") as found:
+    with additional_namespace(cluster, "hook") as found:
         pooler.install_postgres(found, known)
         for command in lines(BLOCKS[""]):
             _type(found, folder, command)

@@ -41,7 +41,7 @@ def test_a_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     assert read_or_create_secret(tmp_path / "other") != secret
 
 
-def test_an_empty_secret_is_made_anew(tmp_path: Path) -> None:
+def test_an_empty_secret_is_recreated(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.touch()
     assert read_or_create_secret(file)

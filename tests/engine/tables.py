@@ -1,4 +1,4 @@
-"""Awkward tables beside those of the shop, for tests of the engine. A database has them after `create_tables`.
+"""Awkward tables in addition to the shop's, for tests of the engine. A database has them after `create_tables`.
 
 Their names and fields are the awkward ones: words of SQL, NULLs where lists sort, documents that may be absent.
 """
@@ -100,7 +100,7 @@ def set_apart(connection: Connection) -> None:
 
 
 async def create_tables(url: str, *more: SqlTable) -> None:
-    """Create groups and gadgets with their history in a database at the head; `more` are tables beside these."""
+    """Create groups and gadgets with their history in a database at the head; `more` are additional tables."""
     own = [table for table in METADATA.sorted_tables if table.name in ("group", "gadget")]
 
     def create(connection: Connection) -> None:

@@ -246,7 +246,7 @@ async def test_two_resources_over_one_model_show_the_same_rows_differently(shop:
     assert "rank" not in schemas["PublicGadgetRead"]["properties"]
 
 
-async def test_extra_routes_stand_beside_the_generated_ones(shop: Shop) -> None:
+async def test_extra_routes_are_served_with_the_generated_ones(shop: Shop) -> None:
     extra = APIRouter()
 
     @extra.get("/summary")

@@ -113,7 +113,7 @@ async def test_export_into_an_empty_database_is_the_same_shop(
         assert [(e["action"], e["actor"]) for e in history] == [("create", "cli:import")]
 
 
-def test_wrong_lines_are_reported_and_can_be_mended(stocked: Run, tmp_path: Path) -> None:
+def test_wrong_lines_are_reported_and_can_be_fixed(stocked: Run, tmp_path: Path) -> None:
     twin = unique("IMP")
     lines: list[Json | str] = [
         article(),
@@ -142,8 +142,8 @@ def test_wrong_lines_are_reported_and_can_be_mended(stocked: Run, tmp_path: Path
     for entry in wrong:
         entry["item"] = article()
     write(report, *wrong)
-    mended = stocked("import", "articles", report)
-    assert (mended.exit_code, mended.stdout) == (0, "7 added, 0 already present, 0 invalid\n"), mended.stderr
+    fixed = stocked("import", "articles", report)
+    assert (fixed.exit_code, fixed.stdout) == (0, "7 added, 0 already present, 0 invalid\n"), fixed.stderr
 
 
 def test_report_never_overwrites_the_file_that_is_read(stocked: Run, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ async def test_silent_host_delays_nothing(database_url: str) -> None:
     assert time.monotonic() - began < 10
 
 
-async def test_silent_host_does_not_keep_from_asking_the_other_anew() -> None:
+async def test_silent_host_does_not_prevent_another_attempt_at_the_other() -> None:
     with socket.create_server(("127.0.0.2", 0)) as silent:
         port = silent.getsockname()[1]  # nothing listens on it at the other address
         place = {"host": "127.0.0.2,127.0.0.1", "port": port, "ssl": "disable", "connect_timeout": 60}

@@ -308,7 +308,7 @@ class _Looks(Hooks):
         await change.connection.fetch('SELECT "order" FROM "group"')
 
 
-async def test_plan_of_before_a_change_of_type_is_made_anew(shop: Shop) -> None:
+async def test_plan_from_before_a_change_of_type_is_replaced(shop: Shop) -> None:
     api = await shop(groups(hooks=_Looks()), gadgets())
     for _ in range(3):
         await api.make("groups", order=unique("g"))

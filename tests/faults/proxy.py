@@ -84,7 +84,7 @@ class Proxy:
             self._ways.forth.clear()
 
     def heal(self, *, forget: bool = True) -> None:
-        """Forward again. With `forget`, old connections hang for ever, as behind a firewall that has lost its state
+        """Forward again. With `forget`, old connections hang forever, as behind a firewall that has lost its state
         table."""
         if forget:
             self._ways = Ways()

@@ -121,7 +121,7 @@ def test_figure_may_with_patience_be_over_its_bound_in_time_alone_and_is_not_tol
             measurements(name, value, 2, unit=unit)
 
 
-def test_page_keeps_the_figures_that_were_not_measured_anew() -> None:
+def test_page_keeps_the_figures_that_were_not_measured_again() -> None:
     page = f"# Head\n{BEGIN}\n{END}\ntail\n"
     old = {"test": "tests/faults/test_a.py::x", "value": 1.25, "bound": 2.0, "unit": "s"}
     page = written(page, {"b": old, "a": old}, conditions="Measured once.")

@@ -117,7 +117,7 @@ async def test_defect_of_a_migration_is_named_too(fresh_database: DatabaseFactor
         await upgrade(settings_for(fresh_database()))
 
 
-async def test_failed_migration_goes_through_once_it_is_mended(
+async def test_failed_migration_goes_through_once_it_is_fixed(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()

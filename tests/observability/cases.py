@@ -306,7 +306,7 @@ CASES: dict[str, list[Case]] = {
     ]
     + [
         Case(
-            f"renewed, and Traefik shows the one of before: {old} and {new} days",
+            f"renewed, and Traefik shows the old one: {old} and {new} days",
             certificate(TRAEFIK, f'instance="a", cn="x", serial="1", sans="{HOST}"', old)
             | certificate(TRAEFIK, f'instance="a", cn="x", serial="2", sans="{HOST}"', new),
             "20m",

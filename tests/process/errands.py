@@ -1,4 +1,4 @@
-"""`slipway` with the shop, and beside it settings and a job of a domain: `python -m tests.process.errands serve`."""
+"""`slipway` with the shop, and with settings and a job of a domain: `python -m tests.process.errands serve`."""
 
 import asyncio
 from collections.abc import Sequence

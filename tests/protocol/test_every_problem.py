@@ -1,6 +1,6 @@
 """Every problem of the catalogue, provoked once over HTTP, with the header fields that its status asks for.
 
-A code that nothing here provokes fails: whoever adds one says which fields it carries.
+A code that nothing here provokes fails: add its fields here with the code.
 """
 
 import asyncio

@@ -84,7 +84,7 @@ ATTACKS: dict[str, Attack] = {
     "key confusion, PEM": lambda i: hs256(i, PEM),
     "key confusion, empty": lambda i: hs256(i, b""),
     "embedded jwk": lambda i: jwt.encode(claims(i), OTHER, algorithm="RS256", headers={"jwk": JWK}),
-    "jwk beside a good key": head(jwk=JWK),
+    "jwk with a good key": head(jwk=JWK),
     "jku": lambda i: signed("RS256", {**GOOD, "jku": f"{i.url}/jwks"}, claims(i)),
     "x5u": lambda i: signed("RS256", {**GOOD, "x5u": f"{i.url}/cert"}, claims(i)),
     "x5c": head(x5c=["MIIB"]),

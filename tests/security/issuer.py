@@ -50,7 +50,7 @@ class Issuer:
         self.headers = ""
         self.delay = 0.0
         self.dripping = False
-        """Whether the rest of an answer comes for ever, a byte at a time, and never ends."""
+        """Whether the rest of a response arrives byte by byte and never ends."""
 
     def token(self, algorithm: str = "RS256", *, headers: dict[str, Any] | None = None, **claims: Any) -> str:
         """Return a valid token with changes; a claim or header of None is left out."""

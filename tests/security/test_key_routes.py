@@ -113,7 +113,7 @@ async def test_crowd_with_one_key_causes_one_look_up(client_with: MakeClient, *,
     await asyncio.sleep(0.3)  # longer than key_cache_seconds of these tests
     before = look_ups()
     crowd = [asyncio.create_task(client.get("/api/v1/articles")) for _ in range(32)]
-    while look_ups() == before:  # noqa: ASYNC110  # a metric tells of no change
+    while look_ups() == before:  # noqa: ASYNC110  # a metric does not announce changes
         await asyncio.sleep(0)
     for first in crowd[:3]:
         first.cancel()

@@ -27,7 +27,7 @@ async def url(fresh_database: DatabaseFactory) -> str:
 
 
 @pytest.fixture
-async def beside(url: str) -> AsyncIterator[asyncpg.Connection]:
+async def observer(url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(url)
     yield connection
     await connection.close()
@@ -46,14 +46,14 @@ async def backends(api: Api) -> list[int]:
         return [one.get_server_pid(), other.get_server_pid()]
 
 
-async def test_request_waits_for_no_lock_on_the_keys(url: str, beside: asyncpg.Connection) -> None:
+async def test_request_waits_for_no_lock_on_the_keys(url: str, observer: asyncpg.Connection) -> None:
     async with running(url, database={"url": url, **LONG_LIMITS}) as api:
-        async with beside.transaction():
-            await beside.execute("LOCK TABLE api_key IN SHARE MODE")
+        async with observer.transaction():
+            await observer.execute("LOCK TABLE api_key IN SHARE MODE")
             began = time.monotonic()
             assert (await api.client.get(ARTICLES)).status_code == 200
             assert time.monotonic() - began < LONG_LIMITS["lock_timeout"] / 2
-        await eventually(beside, 1)
+        await eventually(observer, 1)
 
 
 def _told(lines: Sequence[Any]) -> list[Any]:
@@ -61,11 +61,11 @@ def _told(lines: Sequence[Any]) -> list[Any]:
 
 
 async def test_server_that_takes_no_writes_keeps_its_connections(
-    url: str, beside: asyncpg.Connection
+    url: str, observer: asyncpg.Connection
 ) -> None:
-    name = await beside.fetchval("SELECT current_database()")
+    name = await observer.fetchval("SELECT current_database()")
     async with running(url, database={"url": url, "pool_min": 2, "pool_max": 2, **LONG_LIMITS}) as api:
-        await beside.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        await observer.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
         await api.database.pool.expire_connections()
         before = await backends(api)
         with structlog.testing.capture_logs() as lines:
@@ -82,33 +82,33 @@ async def test_server_that_takes_no_writes_keeps_its_connections(
 
 
 async def test_use_is_written_at_the_end_of_the_process(
-    url: str, beside: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    url: str, observer: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.main.WRITE_SECONDS", 600)
     async with running(url) as api:
         assert (await api.client.get(ARTICLES)).status_code == 200
-        assert await beside.fetchval(USED) == 0
-    assert await beside.fetchval(USED) == 1
+        assert await observer.fetchval(USED) == 0
+    assert await observer.fetchval(USED) == 1
 
 
 async def test_key_is_written_once_a_minute_by_all_replicas_together(
-    url: str, beside: asyncpg.Connection
+    url: str, observer: asyncpg.Connection
 ) -> None:
     async with running(url) as api:
-        prefix = await beside.fetchval("SELECT prefix FROM api_key")
+        prefix = await observer.fetchval("SELECT prefix FROM api_key")
         first, second = LastUse(api.database), LastUse(api.database)
         first.note(prefix)
         await first.write()
-        written = await beside.fetchval("SELECT last_used_at FROM api_key")
+        written = await observer.fetchval("SELECT last_used_at FROM api_key")
         for replica in (first, second):
             replica.note(prefix)
             await replica.write()
-        assert await beside.fetchval("SELECT last_used_at FROM api_key") == written
-        await beside.execute("UPDATE api_key SET last_used_at = now() - interval '2 minutes'")
+        assert await observer.fetchval("SELECT last_used_at FROM api_key") == written
+        await observer.execute("UPDATE api_key SET last_used_at = now() - interval '2 minutes'")
         third = LastUse(api.database)
         third.note(prefix)
         await third.write()
-        assert await beside.fetchval("SELECT last_used_at FROM api_key") > written
+        assert await observer.fetchval("SELECT last_used_at FROM api_key") > written
 
 
 async def test_what_is_not_written_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,19 +122,19 @@ async def test_what_is_not_written_is_bounded(url: str, monkeypatch: pytest.Monk
 
 
 async def test_connection_that_ends_under_the_write_tells_of_all(
-    url: str, beside: asyncpg.Connection
+    url: str, observer: asyncpg.Connection
 ) -> None:
     async with running(url, database={"url": url, "pool_min": 2, "pool_max": 2, **LONG_LIMITS}) as api:
         before = await backends(api)
         notes = LastUse(api.database)
-        notes.note(await beside.fetchval("SELECT prefix FROM api_key"))
-        async with beside.transaction():
-            await beside.execute("LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE")
+        notes.note(await observer.fetchval("SELECT prefix FROM api_key"))
+        async with observer.transaction():
+            await observer.execute("LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE")
             writing = asyncio.create_task(notes.write())
             async with asyncio.timeout(10):
-                while not await beside.fetchval(END_ONE_THAT_WAITS):  # noqa: ASYNC110  # until one waits
+                while not await observer.fetchval(END_ONE_THAT_WAITS):  # noqa: ASYNC110  # until one waits
                     await asyncio.sleep(0.02)
             await writing
         assert not set(before) & set(await backends(api))
         await notes.write()
-        assert await beside.fetchval(USED) == 1
+        assert await observer.fetchval(USED) == 1

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.rules import conduct, layers, links, locks, sizes, texts
+from tests.unit.rules import conduct, layers, links, locks, sizes, texts, words
 from tests.unit.rules.rule import ROOT, Rule, Source, python_sources, tracked
 
 CODE_RULES = (*sizes.RULES, *layers.RULES, *conduct.RULES)
-TEXT_RULES = (*texts.RULES, *links.RULES)
+TEXT_RULES = (*texts.RULES, *links.RULES, *words.RULES)
 RULES = (*CODE_RULES, *TEXT_RULES)
 LOCKS = {"requirements.txt": (), "requirements-dev.txt": ("dev",)}
 

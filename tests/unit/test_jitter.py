@@ -21,7 +21,7 @@ Record = Callable[[ModuleType], Pauses]
 
 
 class Sleepless:
-    """asyncio for one module, whose pauses are noted and take no time. The last one takes for ever."""
+    """asyncio for one module, whose pauses are noted and take no time. The last one takes forever."""
 
     def __init__(self, pauses: Pauses) -> None:
         self._pauses = pauses
@@ -48,7 +48,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
 
 async def enough(pauses: Pauses) -> None:
     async with asyncio.timeout(10):
-        while len(pauses) < ENOUGH:  # noqa: ASYNC110  # a list tells of no change
+        while len(pauses) < ENOUGH:  # noqa: ASYNC110  # a list does not announce changes
             await asyncio.sleep(0.001)
 
 

@@ -63,7 +63,7 @@ class TrustedProxies:
 
 
 class NoProxies:
-    """Trusts no proxy: the client is whoever opened the connection."""
+    """Trusts no proxy: the client is the peer that opened the connection."""
 
     def unveil(self, scope: Scope) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Row history names the database role that logged in, beside the actor that the row names.
+"""Row history names the database role that logged in, in addition to the actor that the row names.
 
 Revises: 0005
 """
@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # In two steps: changes of before were made by nobody knows whom, and must not get the default.
+    # In two steps, because earlier rows have no known author and must not get the default.
     op.add_column("row_history", sa.Column("db_user", sa.Text()))
     op.alter_column("row_history", "db_user", server_default=sa.text("session_user"))
 

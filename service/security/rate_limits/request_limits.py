@@ -38,7 +38,7 @@ class Limits(Protocol):
 
 
 class NoLimits:
-    """The limits of a service without rate limits: every request passes, and no field tells of limits."""
+    """The limits of a service without rate limits: every request passes, and no field reports limits."""
 
     jobs: Sequence[Job] = ()
 

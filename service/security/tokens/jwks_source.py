@@ -43,7 +43,7 @@ class JwksSource:
         if document.get("issuer") != issuer:
             raise FetchError("the discovery document is another issuer's")
         url = document.get("jwks_uri")
-        # Whoever controls this URL controls the keys: https, except for an issuer on loopback.
+        # Control of this URL is control of the keys: https, except for an issuer on loopback.
         safe = isinstance(url, str) and (
             url.startswith("https://") or (is_loopback(url) and is_loopback(issuer))
         )

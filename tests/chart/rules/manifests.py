@@ -56,7 +56,7 @@ class Manifests:
 
     @property
     def lasting(self) -> list[Workload]:
-        """Workloads whose pods are meant to run for ever."""
+        """Workloads whose pods are meant to run forever."""
         return [workload for workload in self.workloads if workload.kind in LASTING]
 
 
@@ -81,7 +81,7 @@ def of_pods(is_wrong: Callable[[Object], Any]) -> Rule:
 
 
 def of_workloads(is_wrong: Callable[[Workload], Any], *, lasting: bool = False) -> Rule:
-    """A rule about each workload, or each whose pods are meant to run for ever."""
+    """A rule about each workload, or each whose pods are meant to run forever."""
 
     def rule(manifests: Manifests) -> Iterator[str]:
         for workload in manifests.lasting if lasting else manifests.workloads:

@@ -1,7 +1,7 @@
 """Accepted findings: a pattern of `PROFILE: FINDING`, and the reason. One that matches nothing fails."""
 
 FOLDER = "SLIPWAY_SECRETS_DIR names the folder of the secrets; its value is a path and no secret."
-PULL = "Tags of releases never move, and image.digest pins one for good; asking anew would tie starts to a registry."
+PULL = "Tags of releases never move, and image.digest pins one for good; pulling again would tie starts to a registry."
 PRIORITY = "Which classes there are is the cluster's business; priorityClassName names one."
 OWNER = "Who owns a release its user knows; podLabels carries it to pods, and objects have Kubernetes' own labels."
 INSTANCE = "By Kubernetes' recommended labels the instance is the release, whose objects have several names."
@@ -12,9 +12,7 @@ SINGLE = (
     "One of it is enough: when it is away for a moment, the service goes on, and nothing asks twice for it."
 )
 OPERATOR = "The operator makes these pods, so no rendering shows them."
-WRITES = (
-    "Where it writes beside its volumes shows only with its image at hand, so this stays as its chart has it."
-)
+WRITES = "Only its image shows where it writes outside its volumes, so this stays as its chart has it."
 HELPER = "A helper of Grafana's pod, whose own probes tell whether it works."
 VARIABLE = "The image takes its password so; the service itself, and all that this chart makes, read files."
 TOKEN = "It asks the API server, by a role that says what."

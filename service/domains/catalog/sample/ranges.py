@@ -131,7 +131,7 @@ RANGES = (
         code="BTH",
         slug="bathroom",
         name="Bathroom",
-        description="Towels, mats and the small things beside the basin.",
+        description="Towels, mats and the small things by the basin.",
         things={
             "hand towel": 15, "bath towel": 29, "bath mat": 35, "bathrobe": 79, "soap dish": 14,
             "tumbler": 12, "shower caddy": 39, "laundry basket": 59, "mirror": 99, "towel ladder": 89,

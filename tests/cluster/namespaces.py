@@ -11,7 +11,7 @@ from tests.cluster.release import HELM
 
 
 @contextmanager
-def beside(cluster: Cluster, name: str) -> Iterator[Cluster]:
+def additional_namespace(cluster: Cluster, name: str) -> Iterator[Cluster]:
     """Create another namespace, as in k8s/namespace.yaml. Delete it at the end, with its objects and the cluster-wide
     objects of its releases, except CRDs, which Helm never removes.
 

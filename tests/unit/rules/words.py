@@ -1,0 +1,85 @@
+"""Words that sound translated, and what to write instead."""
+
+import re
+from collections.abc import Iterator
+
+from tests.unit.rules.rule import Finding, Rule, Source
+
+# Each is a whole word or phrase, in a regular expression. A space also matches a line break in a paragraph or comment.
+INSTEAD = {
+    "anew": '"again", or a verb: "rebuilt", "restarts", "recreated"',
+    "beside": '"next to", "along with", "during"',
+    "whoever": 'who it is: "the client that", "anybody who"',
+    "mend(?:s|ed|ing)?": '"fix", "repair", "recover"',
+    r"(?<!there\x20)is none": '"there is no …", "is not a …"',
+    "the living": '"rows that are not deleted"',
+    "in the same breath": '"in the same statement", "at the same time"',
+    "of no account": '"ignored"',
+    "in vain": 'what happened: "timed out", "failed"',
+    "for ever": '"forever", "indefinitely"',
+    r"(?<!on\x20)the way out": '"the fix", "what to do"',
+    r"(?<!know\x20)of before": '"the previous …", "the earlier …"',
+    r"serv(?:e|es|ing) on(?=[,.:;]|\x20and|\x20while)": '"keeps serving"',
+    "(?:brought|bring|brings) along": '"your own", "supplied"',
+    "tells? of": '"reports", "says"',
+    "well again": '"recovered"',
+    "all the same(?=[,.;:])": '"anyway", "still"',
+    "(?:come|comes|came) to (?:its|their|an) end": '"ends", "finishes"',
+    "as many as may": '"too many"',
+    "one wants": '"you want", or who it is',
+    "(?:wake|wakes) (?:somebody|nobody)": '"pages somebody"',
+}
+_GAP = r"(?:[ ]|[ ]*\n[ \t]*(?:#[ ]?|//[ ]?)?)"
+_WORDS = [
+    (re.compile(rf"(?<![A-Za-z]){words.replace(' ', _GAP)}(?![A-Za-z])", re.IGNORECASE), instead)
+    for words, instead in INSTEAD.items()
+]
+# Written by tools, out of files that the rule reads; the licence; and this list itself.
+_EXEMPT = (
+    *(f"docs/reference/{page}.md" for page in ("metrics", "problems", "settings")),
+    "requirements",
+    "LICENSE",
+    "tests/unit/rules/words.py",
+)
+_EXEMPT_ENDINGS = (".json", ".sql", ".png", ".ico", ".woff2")
+# The SQL of a released revision never changes, comments included.
+_RELEASED = "service/migrations/versions/0008_operations_one_by_one.py"
+
+
+def _is_prose(path: str) -> bool:
+    return not path.startswith((*_EXEMPT, _RELEASED)) and not path.endswith(_EXEMPT_ENDINGS)
+
+
+def _translated(source: Source) -> Iterator[Finding]:
+    for pattern, instead in _WORDS:
+        for match in pattern.finditer(source.text):
+            if match[0].endswith("None"):  # `x is None`
+                continue
+            words = re.sub(r"\s+(?:#|//)?\s*", " ", match[0])
+            yield source.text.count("\n", 0, match.start()) + 1, f'instead of "{words}" write {instead}'
+
+
+RULES = (
+    Rule(
+        "plain-words",
+        _is_prose,
+        _translated,
+        bad=(
+            Source("docs/x.md", "The image is built anew.\n"),
+            Source("service/x.py", '"""Work that runs beside the requests."""\n'),
+            Source("service/x.py", "x = 1  # whoever asks\n"),
+            Source("chart/values.yaml", "# -- Replicas; of no\n# account with an autoscaler.\n"),
+            Source("chart/alerts/x.yaml", "description: Requests have waited in vain.\n"),
+            Source("tests/x.py", "def test_page_is_written_anew() -> None: ...\n"),
+            Source("service/x.py", 'raise ValueError("has a port that is none")\n'),
+        ),
+        good=(
+            Source("service/x.py", "if x is None or y is None: ...\n"),
+            Source("docs/x.md", "Besides, we recommend an amendment to the agreement. It is nonempty.\n"),
+            Source("docs/x.md", "Rows of all the same size. They serve on port 8000.\n"),
+            Source(
+                "service/x.py", '"""Return the key, or None if there is none. Encodes on the way out."""\n'
+            ),
+        ),
+    ),
+)

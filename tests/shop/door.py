@@ -20,5 +20,5 @@ def install(*domains: Domain) -> None:
     may be imported by now.
     """
     assert "service.main" not in sys.modules
-    service.domains.DOMAINS = domains  # type: ignore[assignment]
+    service.domains.DOMAINS = domains
     runner._run = migrating_with_shop(runner._run)

@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 import pytest
 
-from service.domains import DOMAINS
 from service.migrations import runner
 from tests.isolation import forget_settings, log_plainly
 from tests.services import Client, ServersProcess
@@ -110,4 +109,4 @@ def shop_migrates(monkeypatch: pytest.MonkeyPatch) -> None:
 def shop_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands that run in this process have the shop among their domains."""
     for module in ("importing", "seed"):
-        monkeypatch.setattr(f"service.cli.{module}.DOMAINS", (*DOMAINS, SHOP))
+        monkeypatch.setattr(f"service.cli.{module}.DOMAINS", (SHOP,))

@@ -82,8 +82,7 @@ class ForkServer:
         self._address = str(self._folder / "socket")
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.forkserver", str(self._folder), module],
-                cwd=ROOT,
+                [sys.executable, "-P", str(ROOT / "tests" / "forkserver.py"), str(self._folder), module],
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=log,

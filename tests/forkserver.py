@@ -1,7 +1,7 @@
 """Starts a program many times without its imports, which take most of a start: this process makes them once, and each
 start is a fork of it.
 
-    python -m tests.forkserver FOLDER tests.shop.__main__
+    python -P tests/forkserver.py FOLDER tests.shop.__main__
 
 imports that module, which may put other domains in place of the team's, and every command of `slipway`, and listens at
 FOLDER/socket. A client sends a line of JSON, the parameters of `become`, and reads two: the process id, and at the end

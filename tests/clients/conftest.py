@@ -15,7 +15,7 @@ from tests.process.served import Served
 from tests.services import Client
 
 HERE = Path(__file__).parent
-SCOPES = ("admin", "catalog:read", "catalog:write")
+SCOPES = ("admin", "shop:read", "shop:write")
 
 Json = dict[str, Any]
 

@@ -64,10 +64,10 @@ async def test_accepted_bodies_and_answers_fit_the_schemas(
         cases.append({"ref": f"{place}{ref}", "value": answer.json()})
         return answer
 
-    root, one = "/api/v1/products", "/api/v1/products/{id}"
-    category = call("POST", "/api/v1/categories", "/api/v1/categories", {"slug": "ajv", "name": "A"}).json()
+    root, one = "/api/v1/articles", "/api/v1/articles/{id}"
+    shelf = call("POST", "/api/v1/shelves", "/api/v1/shelves", {"slug": "ajv", "name": "A"}).json()
     for number, values in enumerate(BOUNDARIES):
-        body = {"sku": f"AJV-{number}", "name": "N", "price": 1, "category_id": category["id"], **values}
+        body = {"sku": f"AJV-{number}", "name": "N", "price": 1, "shelf_id": shelf["id"], **values}
         made = call("POST", root, root, body)
         path = made.headers["location"]
         tag = call("PATCH", path, one, values, **{"If-Match": made.headers["etag"]}).headers["etag"]
@@ -75,10 +75,10 @@ async def test_accepted_bodies_and_answers_fit_the_schemas(
         operations = [
             {"op": "create", "item": {**body, "sku": f"AJV-{number}-B"}},
             {"op": "patch", "id": made.json()["id"], "if_match": "*", "changes": values},
-            {"op": "delete", "id": category["id"], "if_match": '"0-0"'},
+            {"op": "delete", "id": shelf["id"], "if_match": '"0-0"'},
         ]
         call("POST", f"{root}/bulk", f"{root}/bulk", {"mode": "partial", "operations": operations})
-    key = {"name": "ajv", "scopes": ["catalog:read"], "days": 1.0}
+    key = {"name": "ajv", "scopes": ["shop:read"], "days": 1.0}
     call("POST", "/api/v1/keys", "/api/v1/keys", key)
     question = json.dumps({"document": target.document, "cases": cases})
     (tmp_path / "node_modules").symlink_to(node)

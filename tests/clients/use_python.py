@@ -10,33 +10,33 @@ from types import ModuleType
 from typing import Any
 
 from slipway_client import AuthenticatedClient, Client, models
-from slipway_client.api.categories import (
-    bulk_change_categories,
-    create_category,
-    delete_category,
-    export_categories,
-    list_categories,
-    patch_category,
-    read_category,
-    read_history_of_category,
-    replace_category,
-    restore_category,
-    summarise_category,
+from slipway_client.api.articles import (
+    bulk_change_articles,
+    create_article,
+    delete_article,
+    export_articles,
+    list_articles,
+    list_articles_of_shelf,
+    patch_article,
+    read_article,
+    read_history_of_article,
+    replace_article,
+    restore_article,
 )
 from slipway_client.api.health import read_health
 from slipway_client.api.keys import create_api_key, list_api_keys, revoke_api_key
-from slipway_client.api.products import (
-    bulk_change_products,
-    create_product,
-    delete_product,
-    export_products,
-    list_products,
-    list_products_of_category,
-    patch_product,
-    read_history_of_product,
-    read_product,
-    replace_product,
-    restore_product,
+from slipway_client.api.shelves import (
+    bulk_change_shelves,
+    create_shelf,
+    delete_shelf,
+    export_shelves,
+    list_shelves,
+    patch_shelf,
+    read_history_of_shelf,
+    read_shelf,
+    replace_shelf,
+    restore_shelf,
+    summarise_shelf,
 )
 
 URL, KEY, MARK = sys.argv[1:]
@@ -57,53 +57,53 @@ def refused(operation: ModuleType, *path: Any, **given: Any) -> models.Problem:
 
 
 def keys() -> None:
-    made, _ = ok(create_api_key, body=models.KeyCreate(name=MARK, scopes=["catalog:read"], days=1))
+    made, _ = ok(create_api_key, body=models.KeyCreate(name=MARK, scopes=["shop:read"], days=1))
     page, _ = ok(list_api_keys)
     assert made.prefix in [key.prefix for key in page.items]
     ok(revoke_api_key, made.prefix)
 
 
-def categories() -> uuid.UUID:
-    body = models.CategoryCreate(slug=f"{MARK}-a", name="A")
-    made, tag = ok(create_category, body=body, idempotency_key=MARK)
-    assert ok(create_category, body=body, idempotency_key=MARK)[0] == made
-    assert read_category.sync_detailed(made.id, client=CLIENT, if_none_match=tag).status_code == 304
-    patched, newer = ok(patch_category, made.id, body=models.CategoryPatch(name="B"), if_match=tag)
+def shelves() -> uuid.UUID:
+    body = models.ShelfCreate(slug=f"{MARK}-a", name="A")
+    made, tag = ok(create_shelf, body=body, idempotency_key=MARK)
+    assert ok(create_shelf, body=body, idempotency_key=MARK)[0] == made
+    assert read_shelf.sync_detailed(made.id, client=CLIENT, if_none_match=tag).status_code == 304
+    patched, newer = ok(patch_shelf, made.id, body=models.ShelfPatch(name="B"), if_match=tag)
     assert (patched.name, patched.version) == ("B", 2)
-    late = refused(patch_category, made.id, body=models.CategoryPatch(name="C"), if_match=tag)
+    late = refused(patch_shelf, made.id, body=models.ShelfPatch(name="C"), if_match=tag)
     assert late.code == "precondition_failed"
-    _, newest = ok(replace_category, made.id, body=body, if_match=newer)
+    _, newest = ok(replace_shelf, made.id, body=body, if_match=newer)
     known = uuid.uuid4()
     ok(
-        replace_category,
+        replace_shelf,
         known,
-        body=models.CategoryCreate(slug=f"{MARK}-b", name="B"),
+        body=models.ShelfCreate(slug=f"{MARK}-b", name="B"),
         if_none_match="*",
     )
-    ok(delete_category, made.id, if_match=newest)
-    ok(restore_category, made.id)
-    history, _ = ok(read_history_of_category, made.id, limit=2)
+    ok(delete_shelf, made.id, if_match=newest)
+    ok(restore_shelf, made.id)
+    history, _ = ok(read_history_of_shelf, made.id, limit=2)
     assert [entry.action for entry in history.items] == ["restore", "delete"]
-    rename = models.CategoryPatchOperation(
-        op="patch", id=known, if_match="*", changes=models.CategoryPatch(name="D")
+    rename = models.ShelfPatchOperation(
+        op="patch", id=known, if_match="*", changes=models.ShelfPatch(name="D")
     )
-    results, _ = ok(bulk_change_categories, body=models.CategoryBulk(operations=[rename]))
+    results, _ = ok(bulk_change_shelves, body=models.ShelfBulk(operations=[rename]))
     assert [(result.status, result.item.name) for result in results.results] == [(200, "D")]
     slugs = [f"{MARK}-a", f"{MARK}-b"]
-    order = [models.ListCategoriesSortItem.NAME_DESC, models.ListCategoriesSortItem.CREATED_AT]
-    page, _ = ok(list_categories, slug_in=slugs, sort=order)
+    order = [models.ListShelvesSortItem.NAME_DESC, models.ListShelvesSortItem.CREATED_AT]
+    page, _ = ok(list_shelves, slug_in=slugs, sort=order)
     assert [item.name for item in page.items] == ["D", "A"], page
-    text, _ = ok(export_categories, slug_in=slugs)
+    text, _ = ok(export_shelves, slug_in=slugs)
     assert len(text.splitlines()) == 2
     return uuid.UUID(str(made.id))
 
 
-def products(category: uuid.UUID) -> None:
+def articles(shelf: uuid.UUID) -> None:
     def new(letter: str, name: str, price: Any = "19.99", **more: Any) -> Any:
         sku = f"{MARK.upper()}-{letter}"
-        return models.ProductCreate(sku=sku, name=name, price=price, category_id=category, **more)
+        return models.ProductCreate(sku=sku, name=name, price=price, shelf_id=shelf, **more)
 
-    made, tag = ok(create_product, body=new("A", "Tables, chairs"))
+    made, tag = ok(create_article, body=new("A", "Tables, chairs"))
     creations = [
         models.ProductCreateOperation(op="create", item=item)
         for item in (
@@ -111,34 +111,34 @@ def products(category: uuid.UUID) -> None:
             new("C", "chairs"),
         )
     ]
-    ok(bulk_change_products, body=models.ProductBulk(operations=creations))
-    page, _ = ok(list_products, category_id=category, name_in=["Tables, chairs"])
+    ok(bulk_change_articles, body=models.ProductBulk(operations=creations))
+    page, _ = ok(list_articles, shelf_id=shelf, name_in=["Tables, chairs"])
     assert [item.name for item in page.items] == ["Tables, chairs"]
-    page, _ = ok(list_products, category_id=category, id_in=[made.id], created_at_gte=made.created_at)
+    page, _ = ok(list_articles, shelf_id=shelf, id_in=[made.id], created_at_gte=made.created_at)
     assert [item.price for item in page.items] == ["19.99"]
     states = [models.ProductStatus.DRAFT, models.ProductStatus.ACTIVE]
-    page, _ = ok(list_products_of_category, category, status_in=states, limit=2)
+    page, _ = ok(list_articles_of_shelf, shelf, status_in=states, limit=2)
     assert len(page.items) == 2
-    page, _ = ok(list_products_of_category, category, cursor=page.next_cursor, status_in=states, limit=2)
+    page, _ = ok(list_articles_of_shelf, shelf, cursor=page.next_cursor, status_in=states, limit=2)
     assert len(page.items) == 1
     assert "weak" in str(
-        refused(patch_product, made.id, body=models.ProductPatch(), if_match=f"W/{tag}").detail
+        refused(patch_article, made.id, body=models.ProductPatch(), if_match=f"W/{tag}").detail
     )
-    _, newer = ok(patch_product, made.id, body=models.ProductPatch(stock=1), if_match=tag)
-    _, newest = ok(replace_product, made.id, body=new("A", "Tables, chairs"), if_match=newer)
-    ok(delete_product, made.id, if_match=newest)
-    ok(restore_product, made.id)
-    ok(read_product, made.id)
-    ok(read_history_of_product, made.id)
-    text, _ = ok(export_products, category_id=category)
+    _, newer = ok(patch_article, made.id, body=models.ProductPatch(stock=1), if_match=tag)
+    _, newest = ok(replace_article, made.id, body=new("A", "Tables, chairs"), if_match=newer)
+    ok(delete_article, made.id, if_match=newest)
+    ok(restore_article, made.id)
+    ok(read_article, made.id)
+    ok(read_history_of_article, made.id)
+    text, _ = ok(export_articles, shelf_id=shelf)
     assert {json.loads(line)["name"] for line in text.splitlines()} == {"Tables, chairs", "Tables", "chairs"}
-    summary, _ = ok(summarise_category, category)
-    assert summary.products == 3
-    wrong = refused(create_product, body=new("-", "x", "1.234"))
+    summary, _ = ok(summarise_shelf, shelf)
+    assert summary.articles == 3
+    wrong = refused(create_article, body=new("-", "x", "1.234"))
     assert [error.pointer for error in wrong.errors] == ["/price"]
 
 
 if __name__ == "__main__":
     assert read_health.sync(client=Client(base_url=URL)).status == "ok"
     keys()
-    products(categories())
+    articles(shelves())

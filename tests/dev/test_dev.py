@@ -20,6 +20,7 @@ from service.dev.processes import command_of, is_running, read_pid
 from tests.conftest import DatabaseFactory
 from tests.dev.help import eventually, listening, processes
 from tests.ports import next_port, placed
+from tests.sample import needs_sample
 
 START_SECONDS = 60
 READY = "Ctrl-C stops everything"
@@ -143,6 +144,7 @@ def nothing_runs(home: Path) -> bool:
     return not servers(home) and (redis is None or is_free(redis))
 
 
+@needs_sample
 @pytest.mark.skipif(not shutil.which("curl"), reason="the printed commands need curl")
 def test_what_it_prints_works_and_stays(dev: Callable[..., Dev], tmp_path: Path) -> None:
     placed(tmp_path / ".local" / "postgres")

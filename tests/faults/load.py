@@ -11,7 +11,7 @@ import orjson
 from tests.faults.connection import Connection, NoAnswerError
 from tests.faults.history import Event, History
 
-CATEGORIES, PRODUCTS = "/api/v1/categories", "/api/v1/products"
+SHELVES, ARTICLES = "/api/v1/shelves", "/api/v1/articles"
 MIX = {"create": 3, "read": 4, "update": 3, "list": 1}
 ANSWER_SECONDS = 20.0
 MOST_RUNNING = 200  # most requests at a time; further ones wait
@@ -25,7 +25,7 @@ class Load:
         self,
         port: int,
         headers: Mapping[str, str],
-        category: str,
+        shelf: str,
         *,
         seed: int,
         rate: float,
@@ -36,7 +36,7 @@ class Load:
         self.history = history or History()
         self._port = port
         self._headers = headers
-        self._category = category
+        self._shelf = shelf
         self._rate = rate
         self._fresh = fresh
         self._mix = mix
@@ -99,20 +99,20 @@ class Load:
     async def again(self, event: Event) -> Event:
         """Repeat a creation with its key, as a client does that got no response."""
         twin = self.history.add("create", fresh=True, mark=event.mark, key=event.key)
-        await self._ask(twin, "POST", PRODUCTS, self._body(event.mark), {"Idempotency-Key": event.key})
+        await self._ask(twin, "POST", ARTICLES, self._body(event.mark), {"Idempotency-Key": event.key})
         if twin.good:
             self._note_creation(twin)
         return twin
 
     def _body(self, mark: str) -> bytes:
         sku = "F-" + mark.rpartition(" ")[2].upper()
-        return orjson.dumps({"sku": sku, "name": mark, "price": "1.00", "category_id": self._category})
+        return orjson.dumps({"sku": sku, "name": mark, "price": "1.00", "shelf_id": self._shelf})
 
     async def _create(self, *, fresh: bool, beginning: str = "Item") -> Event:
         name = f"{self._name}-{len(self.history.events)}"
         mark, key = f"{beginning} {name}", name
         event = self.history.add("create", fresh=fresh, mark=mark, key=key)
-        await self._ask(event, "POST", PRODUCTS, self._body(mark), {"Idempotency-Key": key})
+        await self._ask(event, "POST", ARTICLES, self._body(mark), {"Idempotency-Key": key})
         if event.good:
             self._note_creation(event)
         return event
@@ -125,7 +125,7 @@ class Load:
     async def _read(self, *, fresh: bool) -> None:
         item = self._dice.choice([*self._tags])
         event = self.history.add("read", fresh=fresh, item=item)
-        await self._ask(event, "GET", f"{PRODUCTS}/{item}")
+        await self._ask(event, "GET", f"{ARTICLES}/{item}")
         if event.good and event.answer:
             event.version = event.answer.json["version"]
 
@@ -135,13 +135,13 @@ class Load:
         mark = f"Item {self._name}-{len(self.history.events)}"
         event = self.history.add("update", fresh=fresh, item=item, mark=mark)
         headers = {"If-Match": tag, "Content-Type": "application/merge-patch+json"}
-        await self._ask(event, "PATCH", f"{PRODUCTS}/{item}", orjson.dumps({"name": mark}), headers)
+        await self._ask(event, "PATCH", f"{ARTICLES}/{item}", orjson.dumps({"name": mark}), headers)
         if event.good:
             self._learn(event)
 
     async def _list(self, *, fresh: bool) -> None:
         event = self.history.add("list", fresh=fresh)
-        await self._ask(event, "GET", f"{PRODUCTS}?limit=5&sort=-created_at")
+        await self._ask(event, "GET", f"{ARTICLES}?limit=5&sort=-created_at")
 
     def _learn(self, event: Event) -> None:
         assert event.answer is not None

@@ -17,7 +17,7 @@ from httpx2 import AsyncClient
 from tests.faults import verdicts
 from tests.faults.balancer import Balancer
 from tests.faults.history import Event, History
-from tests.faults.load import CATEGORIES, Load
+from tests.faults.load import SHELVES, Load
 from tests.faults.measurements import SHARED
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.replica import Replica
@@ -51,7 +51,7 @@ CREATE FUNCTION public.sleep_by_name() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN PERFORM pg_sleep(split_part(NEW.name, ' ', 2)::float); RETURN NEW; END $$
 """
 _SLOW = """
-CREATE TRIGGER slow BEFORE INSERT ON product FOR EACH ROW WHEN (NEW.name LIKE 'Slow %')
+CREATE TRIGGER slow BEFORE INSERT ON tests_article FOR EACH ROW WHEN (NEW.name LIKE 'Slow %')
 EXECUTE FUNCTION public.sleep_by_name()
 """
 
@@ -72,7 +72,7 @@ class System:
         self._last: list[Callable[[], Awaitable[None]]] = []
         self._memory: dict[int, int] = {}
         self.headers: dict[str, str] = {}
-        self._category = ""
+        self._shelf = ""
         self._port = 0
 
     def make(self, count: int = 1, settings: Mapping[str, object] | None = None) -> None:
@@ -91,7 +91,7 @@ class System:
         self._port = self._balancer.port
         key = await new_key(self.database_url, "admin")
         self.headers = {"Authorization": f"Bearer {key}"}
-        self._category = await self._new_category()
+        self._shelf = await self._new_shelf()
         await self.load(rate=1).send(WARM_REQUESTS * count)
         self.remember_memory()
 
@@ -102,20 +102,20 @@ class System:
                 await asyncio.sleep(0.01)
         return time.monotonic()
 
-    async def _new_category(self) -> str:
+    async def _new_shelf(self) -> str:
         async with AsyncClient(base_url=f"http://127.0.0.1:{self._port}", headers=self.headers) as client:
-            made = await client.post(CATEGORIES, json={"slug": "faults", "name": "Faults"})
+            made = await client.post(SHELVES, json={"slug": "faults", "name": "Faults"})
         return str(made.raise_for_status().json()["id"])
 
     def load(self, *, rate: float, port: int | None = None, **more: Any) -> Load:
         """Return a client of the balancer, or of another port."""
         seed = self.dice.randrange(2**32)
         given = {"history": self.history, **more}
-        return Load(port or self._port, self.headers, self._category, seed=seed, rate=rate, **given)
+        return Load(port or self._port, self.headers, self._shelf, seed=seed, rate=rate, **given)
 
-    def product(self, sku: str) -> bytes:
-        """Return the body that creates a product."""
-        return orjson.dumps({"sku": sku, "name": sku, "price": "1.00", "category_id": self._category})
+    def article(self, sku: str) -> bytes:
+        """Return the body that creates an article."""
+        return orjson.dumps({"sku": sku, "name": sku, "price": "1.00", "shelf_id": self._shelf})
 
     @property
     def database_endpoint(self) -> Endpoint:
@@ -145,7 +145,7 @@ class System:
             await connection.close()
 
     async def slow_down(self) -> None:
-        """Make the creation of a product named `Slow 2.5 …` take that many seconds."""
+        """Make the creation of an article named `Slow 2.5 …` take that many seconds."""
         await self.execute(_SLEEP, _SLOW)
 
     def remember_memory(self) -> None:

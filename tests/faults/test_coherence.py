@@ -8,7 +8,7 @@ from tests.faults.measurements import Measurements
 from tests.faults.system import PATIENT, System
 from tests.process.conftest import new_key
 
-LIST = "/api/v1/products?limit=1"
+LIST = "/api/v1/articles?limit=1"
 REVOKED_SECONDS = 1.0
 
 
@@ -25,7 +25,7 @@ async def test_versions_never_go_back_for_a_client(system: System) -> None:
 
 async def test_revoked_key_ends_everywhere_within_a_second(system: System, measure: Measurements) -> None:
     await system.serve(2, PATIENT)
-    key = await new_key(system.database_url, "catalog:read")
+    key = await new_key(system.database_url, "shop:read")
     done = asyncio.Event()
 
     async def use(port: int) -> tuple[float, int]:

@@ -25,15 +25,15 @@ from tests.security.issuer import AUDIENCE, Issuer, local_issuer
 DRAIN, SHUTDOWN = 0.2, 1.0
 # For a last health check (1 s), closing connections to PostgreSQL (2 s), and the exit of the interpreter.
 SPARE = 4.0
-LIST = "/api/v1/products?limit=1"
+LIST = "/api/v1/articles?limit=1"
 ROUNDS = int(os.environ.get("SLIPWAY_FAULT_ENDS", "4" if FULL else "1"))
-_PRODUCTS = """
+_ARTICLES = """
 WITH c AS (
-  INSERT INTO category (id, slug, name, description, created_by, updated_by)
+  INSERT INTO tests_shelf (id, slug, name, description, created_by, updated_by)
   VALUES (gen_random_uuid(), 'ends', 'Ends', '', 'x', 'x') RETURNING id
 )
-INSERT INTO product
-  (id, sku, name, description, price, stock, status, tags, attributes, category_id, created_by, updated_by)
+INSERT INTO tests_article
+  (id, sku, name, description, price, stock, status, tags, attributes, shelf_id, created_by, updated_by)
 SELECT gen_random_uuid(), 'E-' || n, repeat('x', 190), '', 1, 0, 'draft', '{}', '{}', c.id, 'x', 'x'
 FROM c, generate_series(1, 20000) n
 """
@@ -124,7 +124,7 @@ async def fetching(scene: Scene) -> None:
 
 async def unread(scene: Scene) -> None:
     """Clients do not read their export."""
-    await scene.ask("/api/v1/products/export", count=2)
+    await scene.ask("/api/v1/articles/export", count=2)
     await asyncio.sleep(0.5)
 
 
@@ -151,7 +151,7 @@ async def test_signal_ends_it_in_time(
 ) -> None:
     longest = 0.0
     if state is unread:
-        await scene.system.execute(_PRODUCTS)
+        await scene.system.execute(_ARTICLES)
     for _ in range(ROUNDS):
         await scene.replica.start()
         await state(scene)

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from tests.faults.connection import Answer, Connection
-from tests.faults.load import PRODUCTS
+from tests.faults.load import ARTICLES
 from tests.faults.measurements import FULL
 from tests.faults.proxy import Proxy
 from tests.faults.system import PATIENT, System
@@ -20,7 +20,7 @@ CLIENTS = 50
 async def _post(port: int, headers: dict[str, str], body: bytes) -> Answer:
     connection = await Connection.open(port)
     try:
-        return await connection.ask("POST", PRODUCTS, headers, body)
+        return await connection.ask("POST", ARTICLES, headers, body)
     finally:
         connection.close()
 
@@ -28,7 +28,7 @@ async def _post(port: int, headers: dict[str, str], body: bytes) -> Answer:
 async def _times(system: System, sku: str) -> int:
     connection = await asyncpg.connect(system.database_url)
     try:
-        return int(await connection.fetchval("SELECT count(*) FROM product WHERE sku = $1", sku))
+        return int(await connection.fetchval("SELECT count(*) FROM tests_article WHERE sku = $1", sku))
     finally:
         await connection.close()
 
@@ -38,7 +38,7 @@ async def test_one_key_has_one_effect_however_many_send_it_at_once(system: Syste
     await system.serve(2, PATIENT)
     ports = [replica.port for replica in system.replicas]
     headers = {**system.headers, "Content-Type": "application/json", "Idempotency-Key": f"k-{system.seed}"}
-    body = system.product("ONCE")
+    body = system.article("ONCE")
     answers = await asyncio.gather(*(_post(ports[n % 2], headers, body) for n in range(CLIENTS)))
     made = [answer for answer in answers if answer.status == 201]
     assert {answer.status for answer in answers} <= {201, 409}
@@ -46,9 +46,9 @@ async def test_one_key_has_one_effect_however_many_send_it_at_once(system: Syste
     assert await _times(system, "ONCE") == 1
     for port in ports:
         assert (await _post(port, headers, body)).body == made[0].body
-        assert (await _post(port, headers, system.product("OTHER"))).status == 422
+        assert (await _post(port, headers, system.article("OTHER"))).status == 422
     other = {"Authorization": f"Bearer {await new_key(system.database_url, 'admin')}"}
-    theirs = await _post(ports[0], {**headers, **other}, system.product("THEIRS"))
+    theirs = await _post(ports[0], {**headers, **other}, system.article("THEIRS"))
     assert (theirs.status, theirs.json["sku"]) == (201, "THEIRS")
     await system.judge()
 
@@ -62,8 +62,8 @@ async def test_retry_gets_the_answer_of_a_process_that_died_between_commit_and_a
         first.change(database__url=system.database_by(way), database__statement_timeout=60)
         await first.start()
         headers = {**system.headers, "Content-Type": "application/json", "Idempotency-Key": str(uuid4())}
-        body = system.product("KILLED")
-        await _post(first.port, {**headers, "Idempotency-Key": str(uuid4())}, system.product("WARM"))
+        body = system.article("KILLED")
+        await _post(first.port, {**headers, "Idempotency-Key": str(uuid4())}, system.article("WARM"))
         way.swallow(answers_only=True)
         lost = asyncio.create_task(_post(first.port, headers, body))
         async with asyncio.timeout(15):
@@ -82,7 +82,7 @@ async def test_no_update_is_lost(system: System) -> None:
     count = 1000 if FULL else 300
     await system.serve(2, PATIENT)
     headers = {**system.headers, "Content-Type": "application/json"}
-    made = await _post(system.replicas[0].port, headers, system.product("COUNT"))
+    made = await _post(system.replicas[0].port, headers, system.article("COUNT"))
     path = made.headers["location"]
     statuses = [await asyncio.gather(*(_increment(r.port, headers, path, count) for r in system.replicas))]
     acknowledged = sum(given.count(200) for given in statuses[0])

@@ -23,7 +23,7 @@ from tests.security.issuer import (
     signed,
 )
 
-LIST = "/api/v1/products?limit=1"
+LIST = "/api/v1/articles?limit=1"
 COOLDOWN, STALE = 1.0, 3.0
 KEY_IDS = 10_000
 STALL_SECONDS = 0.05

@@ -27,11 +27,11 @@ WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid() A
 """
 WAITING = """
 SELECT count(*) FROM pg_locks
-WHERE relation = 'product'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
+WHERE relation = 'tests_article'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
 """
 QUEUED = """
 SELECT coalesce(max(extract(epoch FROM clock_timestamp() - waitstart)), 0)::float FROM pg_locks
-WHERE relation = 'product'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
+WHERE relation = 'tests_article'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
 """
 AT_ONCE = 5
 ENDED_SECONDS = 200
@@ -112,11 +112,15 @@ async def test_old_and_new_version_serve_from_expand_to_contract(
     assert await db.fetchval(HEAD) == "contract"
     columns = {
         name
-        for (name,) in await db.fetch("SELECT attname FROM pg_attribute WHERE attrelid = 'product'::regclass")
+        for (name,) in await db.fetch(
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'tests_article'::regclass"
+        )
     }
     assert "gift" in columns
     assert "attributes" not in columns
-    assert await db.fetchval("SELECT count(*) FROM product WHERE updated_at > created_at AND NOT gift") > 0
+    assert (
+        await db.fetchval("SELECT count(*) FROM tests_article WHERE updated_at > created_at AND NOT gift") > 0
+    )
     server_errors = sum(event.status >= 500 or event.status == 0 for event in system.history.events)
     measure("rolling-upgrade-failures", server_errors, 0)
 
@@ -127,12 +131,12 @@ async def test_long_lock_lets_the_service_go_on_and_the_migration_waits(
     system: System, tmp_path: Path, measure: Measurements, db: asyncpg.Connection
 ) -> None:
     version = Version(tmp_path / "next").migration(
-        "altering", "op.execute('ALTER TABLE product ADD COLUMN x integer')"
+        "altering", "op.execute('ALTER TABLE tests_article ADD COLUMN x integer')"
     )
     await system.serve(settings=PATIENT)
     transaction = db.transaction()
     await transaction.start()
-    await db.execute("LOCK TABLE product IN ACCESS SHARE MODE")
+    await db.execute("LOCK TABLE tests_article IN ACCESS SHARE MODE")
     migration = version.migrate(tmp_path / "command", system.database_url, *PATIENCE)
     try:
         async with system.load(rate=RATE).running():
@@ -170,7 +174,7 @@ async def test_columns_change_their_type_under_prepared_statements(
     async with system.load(rate=RATE).running():
         for length in (220, 240, 260, 280):
             await asyncio.sleep(0.5)
-            await db.execute(f"ALTER TABLE product ALTER COLUMN name TYPE varchar({length})")
+            await db.execute(f"ALTER TABLE tests_article ALTER COLUMN name TYPE varchar({length})")
         await asyncio.sleep(1)
     system.only(lambda _: False, "a column was widened")
     await system.judge()

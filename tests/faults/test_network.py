@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.faults.connection import Connection
-from tests.faults.load import PRODUCTS
+from tests.faults.load import ARTICLES
 from tests.faults.measurements import FULL, Measurements
 from tests.faults.proxy import Proxy
 from tests.faults.system import PATIENT, System, refused_in
@@ -42,10 +42,10 @@ async def _go_away(system: System, places: asyncio.Semaphore, number: int) -> No
         connection = await Connection.open(system.replicas[0].port)
         headers = {**system.headers, "Content-Type": "application/json"}
         if system.dice.random() < 0.5:
-            connection.send("GET", f"{PRODUCTS}?limit=50", headers)
+            connection.send("GET", f"{ARTICLES}?limit=50", headers)
         else:
             connection.send_part(
-                system.dice.random(), "POST", PRODUCTS, headers, system.product(f"GONE-{number}")
+                system.dice.random(), "POST", ARTICLES, headers, system.article(f"GONE-{number}")
             )
         await asyncio.sleep(system.dice.uniform(0, 0.01))
         if system.dice.random() < 0.5:

@@ -15,13 +15,13 @@ _INSIDES = re.compile(
 )
 _CHANGES = """
 SELECT row_id::text AS item, version, request_id FROM row_history
-WHERE table_name = 'product' AND request_id LIKE $1 ORDER BY row_id, version
+WHERE table_name = 'tests_article' AND request_id LIKE $1 ORDER BY row_id, version
 """
 _VERSIONS = """
 SELECT row_id::text AS item, array_agg(version ORDER BY version) AS versions FROM row_history
-WHERE table_name = 'product' AND row_id::text = ANY ($1) GROUP BY 1
+WHERE table_name = 'tests_article' AND row_id::text = ANY ($1) GROUP BY 1
 """
-_KEPT = "SELECT id::text AS item, version, name FROM product WHERE id::text = ANY ($1)"
+_KEPT = "SELECT id::text AS item, version, name FROM tests_article WHERE id::text = ANY ($1)"
 _BUSY = """
 SELECT state, count(*) AS connections FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from service.migrations import branches
 from service.migrations.branches import DOMAINS
-from tests.process.served import SLIPWAY, command_environment
+from tests.process.served import command_environment
+from tests.shop.door import PROGRAM, ROOT
 
 REVISION = """
 import sqlalchemy as sa
@@ -28,20 +29,22 @@ GIFT = """
     )
 """
 EXPAND = """
-    op.add_column("product", sa.Column("gift", sa.Boolean(), server_default=sa.false(), nullable=False))
-    op.alter_column("product", "attributes", server_default="{}")
+    op.add_column("tests_article", sa.Column("gift", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.alter_column("tests_article", "attributes", server_default="{}")
 """
-CONTRACT = 'op.drop_column("product", "attributes")'
+CONTRACT = 'op.drop_column("tests_article", "attributes")'
 
 
 class Version:
-    """A folder with a copy of the package. A process with the folder on its path runs that version."""
+    """A folder with a copy of the package and of the shop. A process with the folder on its path runs that version."""
 
     def __init__(self, folder: Path, *, after: "Version | None" = None) -> None:
         self.folder = folder
         self.head: str | None = after.head if after else branches.head(DOMAINS)
-        source = after.folder / "service" if after else branches.PACKAGE
-        shutil.copytree(source, folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
+        source = after.folder if after else ROOT
+        for package in ("service", "tests/shop"):
+            shutil.copytree(source / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "tests" / "__init__.py").touch()
 
     @property
     def settings(self) -> dict[str, object]:
@@ -56,10 +59,10 @@ class Version:
         return self
 
     def without_attributes_but_gifts(self) -> "Version":
-        """Add a field to products, and remove one that the database still has."""
-        models = self.folder / "service" / "domains" / "catalog" / "models.py"
+        """Add a field to articles, and remove one that the database still has."""
+        models = self.folder / "tests" / "shop" / "models.py"
         text = models.read_text()
-        begin, end = text.index("    attributes: dict"), text.index("    category_id: UUID")
+        begin, end = text.index("    attributes: dict"), text.index("    shelf_id: UUID")
         models.write_text(text[:begin] + GIFT.lstrip("\n") + text[end:])
         return self
 
@@ -68,7 +71,7 @@ class Version:
         home.mkdir(exist_ok=True)
         given = {"database__url": url, **self.settings, **settings}
         return subprocess.Popen(
-            [SLIPWAY, "migrate", *arguments],
+            [*PROGRAM, "migrate", *arguments],
             cwd=home,
             env=command_environment(**given),
             stdout=subprocess.PIPE,

@@ -9,7 +9,7 @@ import httpx2
 
 from tests.observability.cast import Cast
 
-PRODUCTS, CATEGORIES, KEYS = "/api/v1/products", "/api/v1/categories", "/api/v1/keys"
+ARTICLES, SHELVES, KEYS = "/api/v1/articles", "/api/v1/shelves", "/api/v1/keys"
 PAUSE = 0.4  # seconds between two requests of a caller, to stay below its limit
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -42,14 +42,14 @@ async def _round(cast: Cast, client: httpx2.AsyncClient, headers: dict[str, str]
     base = cast.pod().api.base_url
     made = {"slug": uuid4().hex, "name": "Lamps"}
     for path, body in (
-        (f"{PRODUCTS}?limit=20&sort=-created_at", None),
-        (f"{PRODUCTS}?q=lamp", None),
-        (f"{PRODUCTS}/export", None),
-        (f"{PRODUCTS}/{uuid4()}", None),
-        (f"{PRODUCTS}?colour=red", None),
+        (f"{ARTICLES}?limit=20&sort=-created_at", None),
+        (f"{ARTICLES}?q=lamp", None),
+        (f"{ARTICLES}/export", None),
+        (f"{ARTICLES}/{uuid4()}", None),
+        (f"{ARTICLES}?colour=red", None),
         ("/nowhere", None),
-        (CATEGORIES, made),
-        (CATEGORIES, made),  # 409, and a statement that fails
+        (SHELVES, made),
+        (SHELVES, made),  # 409, and a statement that fails
     ):
         await client.request("POST" if body else "GET", f"{base}{path}", headers=headers, json=body)
         await asyncio.sleep(PAUSE)
@@ -61,7 +61,7 @@ async def _bearer(cast: Cast, client: httpx2.AsyncClient) -> None:
         token = cast.issuer.token(sub=f"user-{cast.dice.randrange(1000)}")
         for _ in range(5):
             with suppress(httpx2.TransportError):
-                url = f"{cast.pod().api.base_url}{CATEGORIES}"
+                url = f"{cast.pod().api.base_url}{SHELVES}"
                 await client.get(url, headers={"Authorization": f"Bearer {token}"})
             await asyncio.sleep(PAUSE)
 

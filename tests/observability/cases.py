@@ -33,7 +33,7 @@ def histogram(name: str, labels: str, *buckets: tuple[str, int]) -> dict[str, st
     return {f'{name}_bucket{{{labels}, le="{le}"}}': f"0+{count}x60" for le, count in buckets}
 
 
-def requests(*buckets: tuple[str, int], path: str = "/api/v1/products") -> dict[str, str]:
+def requests(*buckets: tuple[str, int], path: str = "/api/v1/articles") -> dict[str, str]:
     return histogram("http_request_duration_seconds", f'pod="a", path="{path}"', *buckets)
 
 
@@ -116,7 +116,7 @@ CASES: dict[str, list[Case]] = {
             "an export takes its time",
             {
                 **requests(("1", 100), ("2.5", 100), ("+Inf", 100)),
-                **requests(("1", 0), ("2.5", 9), ("+Inf", 9), path="/api/v1/products/export"),
+                **requests(("1", 0), ("2.5", 9), ("+Inf", 9), path="/api/v1/articles/export"),
             },
             "20m",
             fires=False,

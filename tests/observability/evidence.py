@@ -20,9 +20,10 @@ from tests.observability.programs import located, loki_program
 from tests.observability.servers import Loki, Prometheus, Target, loki, prometheus
 from tests.observability.upstream import exporters
 from tests.process.conftest import age_keys, new_key
-from tests.process.served import SLIPWAY, Served, command_environment
+from tests.process.served import Served, command_environment
 from tests.security.issuer import AUDIENCE, local_issuer
 from tests.services import Client
+from tests.shop.door import PROGRAM
 
 PODS = [f"{rules.RELEASE}-7c9f8d6b5-{tail}" for tail in ("abcde", "fghjk", "mnpqr")]
 KEYS_MAX_AGE = 16  # seconds, used in rules only: three quarters of them pass within the run
@@ -79,7 +80,7 @@ def evidence(folder: Path, services: Client) -> Iterator[Evidence]:
 async def _run(
     stack: ExitStack, folder: Path, services: Client, redis: RedisServer, url: str
 ) -> tuple[Prometheus, tuple[float, float, float]]:
-    scopes = ("catalog:read", "catalog:write")
+    scopes = ("shop:read", "shop:write")
     migration = asyncio.create_task(_migrate(_made(folder / "migration"), url))
     *keys, greedy = [await new_key(url, *scopes) for _ in range(9)]
     soon = await new_key(url, "admin", expires_at=datetime.now(UTC) + timedelta(days=3))
@@ -135,7 +136,7 @@ async def _migrate(home: Path, url: str) -> None:
     with (home / "log").open("wb") as log:
         environment = command_environment(database__url=url)
         job = await asyncio.create_subprocess_exec(
-            SLIPWAY, "migrate", cwd=home, env=environment, stdout=log, stderr=log
+            *PROGRAM, "migrate", cwd=home, env=environment, stdout=log, stderr=log
         )
         assert await asyncio.wait_for(job.wait(), JOB_SECONDS) == 0, (home / "log").read_text("utf-8")
 

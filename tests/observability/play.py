@@ -7,7 +7,7 @@ from collections.abc import Callable
 import asyncpg
 import httpx2
 
-from tests.observability.callers import PRODUCTS, callers
+from tests.observability.callers import ARTICLES, callers
 from tests.observability.cast import Cast
 
 
@@ -36,7 +36,7 @@ async def play(cast: Cast, drop_unmigrated: Callable[[], None]) -> tuple[float, 
 
 async def _flood(cast: Cast) -> None:
     """One caller exceeds its limit for some seconds; another has a wrong key."""
-    url = f"{cast.pods[0].api.base_url}{PRODUCTS}?limit=1"
+    url = f"{cast.pods[0].api.base_url}{ARTICLES}?limit=1"
     headers = {"Authorization": f"Bearer {cast.greedy_key}"}
     refused, until = False, time.monotonic() + 20
     async with httpx2.AsyncClient(timeout=10) as client:
@@ -54,7 +54,7 @@ async def _locked_table(cast: Cast, *, seconds: float) -> None:
     connection = await asyncpg.connect(cast.database_url)
     try:
         async with connection.transaction(), httpx2.AsyncClient(timeout=10) as client:
-            await connection.execute("LOCK TABLE product IN ACCESS EXCLUSIVE MODE")
+            await connection.execute("LOCK TABLE tests_article IN ACCESS EXCLUSIVE MODE")
             until = time.monotonic() + seconds
             while time.monotonic() < until:
                 await asyncio.gather(*(_ask(client, cast, number) for number in range(40)))
@@ -64,5 +64,5 @@ async def _locked_table(cast: Cast, *, seconds: float) -> None:
 
 async def _ask(client: httpx2.AsyncClient, cast: Cast, number: int) -> None:
     pod, key = cast.pods[number % len(cast.pods)], cast.keys[number % len(cast.keys)]
-    url = f"{pod.api.base_url}{PRODUCTS}?limit=1"
+    url = f"{pod.api.base_url}{ARTICLES}?limit=1"
     await client.get(url, headers={"Authorization": f"Bearer {key}"})

@@ -87,5 +87,5 @@ async def age_keys(database_url: str) -> None:
 
 @pytest.fixture
 async def headers(database_url: str) -> dict[str, str]:
-    """The header of a key with all scopes of the catalogue."""
-    return {"Authorization": f"Bearer {await new_key(database_url, 'catalog:read', 'catalog:write')}"}
+    """The header of a key with all scopes of the shop."""
+    return {"Authorization": f"Bearer {await new_key(database_url, 'shop:read', 'shop:write')}"}

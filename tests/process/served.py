@@ -123,7 +123,8 @@ class Served:
         self.home = home
         self._log = home / "log"
         self._log.write_bytes(b"")
-        start = _fork if FORKS and not executed else _execute
+        other_code = "PYTHONPATH" in settings
+        start = _fork if FORKS and not executed and not other_code else _execute
         self.process = start([*self.program, "serve"], home, environment(**given), self._log)
         self.host, admin_host = (
             str(settings.get(name) or LOOPBACK) for name in ("server__host", "server__admin_host")

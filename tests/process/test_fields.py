@@ -7,7 +7,7 @@ from tests.process.served import Json, Served
 from tests.process.test_seen import line_of
 from tests.protocol.wire import wire
 
-CATEGORIES = b"/api/v1/categories"
+SHELVES = b"/api/v1/shelves"
 AROUND = b"\t %b \t "
 
 
@@ -36,11 +36,11 @@ def test_blanks_and_tabs_around_values_are_left_out(shared: Served, headers: dic
         b"X-Forwarded-Proto": b"https",
     }
     body = {"slug": f"ows-{name}", "name": name}
-    answer, made = sent(shared, b"POST " + CATEGORIES, fields, body)
+    answer, made = sent(shared, b"POST " + SHELVES, fields, body)
     assert answer.startswith(b"HTTP/1.1 201 "), made
     assert b"strict-transport-security" in answer
     assert line_of(shared, request_id)["principal"] == f"key:{key.split(b'_')[1].decode()}"
-    again, same = sent(shared, b"POST " + CATEGORIES, {**fields, b"X-Request-Id": uuid4().hex.encode()}, body)
+    again, same = sent(shared, b"POST " + SHELVES, {**fields, b"X-Request-Id": uuid4().hex.encode()}, body)
     assert (again.split(b" ")[1], same) == (b"201", made)
     tag = next(line.split(b": ")[1] for line in answer.split(b"\r\n") if line.lower().startswith(b"etag"))
     change = {
@@ -48,6 +48,6 @@ def test_blanks_and_tabs_around_values_are_left_out(shared: Served, headers: dic
         b"Content-Type": b"application/merge-patch+json; version=1",
         b"If-Match": tag,
     }
-    url = CATEGORIES + b"/" + made["id"].encode()
+    url = SHELVES + b"/" + made["id"].encode()
     answer, changed = sent(shared, b"PATCH " + url, change, {"name": "new"})
     assert (answer.split(b" ")[1], changed["name"]) == (b"200", "new")

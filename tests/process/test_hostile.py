@@ -31,9 +31,9 @@ KNOWN_METHODS = (
     "LOCK",
 )
 ROUTES = (
-    "/api/v1/products",
-    "/api/v1/products/{}",
-    "/api/v1/categories/{}/history",
+    "/api/v1/articles",
+    "/api/v1/articles/{}",
+    "/api/v1/shelves/{}/history",
     "/api/v1/keys/{}",
     "/health/{}",
 )

@@ -12,11 +12,11 @@ from tests.process.conftest import Command, new_key
 from tests.process.served import Served, eventually
 from tests.services import Client
 
-PRODUCTS = "/api/v1/products"
+ARTICLES = "/api/v1/articles"
 
 
 def asked(service: Served, key: str, method: str = "GET") -> httpx2.Response:
-    return service.api.request(method, PRODUCTS, headers={"Authorization": f"Bearer {key}"})
+    return service.api.request(method, ARTICLES, headers={"Authorization": f"Bearer {key}"})
 
 
 def test_key_is_made_listed_used_and_revoked(shared: Served, command: Command, database_url: str) -> None:
@@ -25,10 +25,10 @@ def test_key_is_made_listed_used_and_revoked(shared: Served, command: Command, d
         assert done.exit_code == 0, done.output
         return done.stdout
 
-    key = keys("create", "--name", "reader", "--scope", "catalog:read", "--days", "1").strip()
+    key = keys("create", "--name", "reader", "--scope", "shop:read", "--days", "1").strip()
     prefix, secret = key.split("_", 2)[1:]
     assert asked(shared, key).status_code == 200
-    line = rf"^{prefix}\tactive\tcatalog:read\treader\tends 20\S+Z\tused 20\S+Z$"
+    line = rf"^{prefix}\tactive\tshop:read\treader\tends 20\S+Z\tused 20\S+Z$"
     assert eventually(lambda: re.search(line, keys("list"), re.MULTILINE), seconds=10), keys("list")
     assert secret not in keys("list")
     keys("revoke", prefix)
@@ -45,7 +45,7 @@ def test_unknown_prefix_cannot_be_revoked(command: Command, database_url: str) -
 
 
 @pytest.mark.parametrize(
-    "arguments", [("list",), ("create", "--name", "x", "--scope", "catalog:read"), ("revoke", "nothere")]
+    "arguments", [("list",), ("create", "--name", "x", "--scope", "shop:read"), ("revoke", "nothere")]
 )
 def test_keys_of_a_database_without_migrations_are_a_line(
     command: Command, services: Client, worker: int, arguments: tuple[str, ...]
@@ -70,13 +70,13 @@ def test_odd_scopes_are_a_usage_error(command: Command, database_url: str) -> No
 def test_scope_that_no_route_asks_for_is_refused_with_near_misses(
     command: Command, database_url: str
 ) -> None:
-    done = command("keys", "create", "--name", "x", "--scope", "catalog:raed", database__url=database_url)
-    said = "slipway: No route asks for the scope catalog:raed. Did you mean catalog:read?"
+    done = command("keys", "create", "--name", "x", "--scope", "shop:raed", database__url=database_url)
+    said = "slipway: No route asks for the scope shop:raed. Did you mean shop:read?"
     assert done.exit_code == 2
     assert done.stderr.startswith(said)
-    assert "Known scopes: admin, catalog:read, catalog:write." in done.stderr
+    assert "Known scopes: admin, shop:read, shop:write." in done.stderr
     done = command(
-        "keys", "create", "--name", "two\nlines", "--scope", "catalog:read", database__url=database_url
+        "keys", "create", "--name", "two\nlines", "--scope", "shop:read", database__url=database_url
     )
     assert (done.exit_code, done.stderr) == (
         2,
@@ -86,21 +86,21 @@ def test_scope_that_no_route_asks_for_is_refused_with_near_misses(
 
 async def test_expired_key_is_refused(shared: Served, database_url: str) -> None:
     soon = clock.now() + timedelta(seconds=4)
-    key = await new_key(database_url, "catalog:read", expires_at=soon)
+    key = await new_key(database_url, "shop:read", expires_at=soon)
     assert asked(shared, key).status_code == 200
     assert eventually(lambda: asked(shared, key).status_code == 401, seconds=10)
 
 
 async def test_missing_scope_is_403_and_named(shared: Served, database_url: str) -> None:
-    key = await new_key(database_url, "catalog:read")
+    key = await new_key(database_url, "shop:read")
     answer = asked(shared, key, "POST")
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
-    assert "catalog:write" in answer.json()["detail"]
+    assert "shop:write" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_nobody_is_401_with_a_challenge(shared: Served, method: str) -> None:
-    answer = shared.api.request(method, PRODUCTS)
+    answer = shared.api.request(method, ARTICLES)
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert answer.headers["www-authenticate"] == 'Bearer realm="slipway"'
 

@@ -15,7 +15,7 @@ from tests.process.conftest import Serve
 from tests.process.served import Served, eventually
 from tests.process.test_seen import key_of, line_of
 
-LIST = "/api/v1/products?limit=1"
+LIST = "/api/v1/articles?limit=1"
 LIMIT = 10
 
 

@@ -15,7 +15,7 @@ from tests.conftest import DatabaseFactory
 from tests.process.conftest import Serve, age_keys, new_key
 from tests.process.served import Served, eventually
 
-LIST = "/api/v1/products?limit=1"
+LIST = "/api/v1/articles?limit=1"
 EXPIRY = "slipway_api_key_expiry_timestamp_seconds"
 IDLE = 'slipway_database_connections{pool="fast",state="idle"}'
 
@@ -109,7 +109,7 @@ async def test_next_end_of_a_key_is_told_whichever_worker_is_asked(
 ) -> None:
     url, soon = fresh_database(), clock.now() + timedelta(days=3)
     for expires_at in (soon + timedelta(days=1), soon, clock.now() - timedelta(days=1), None):
-        await new_key(url, "catalog:read", expires_at=expires_at)
+        await new_key(url, "shop:read", expires_at=expires_at)
     await age_keys(url)
     # gunicorn leaves a socket to the garbage collector.
     service = serve(
@@ -136,11 +136,11 @@ async def test_next_end_is_of_a_key_that_works_and_was_made_for_more_than_two_we
     try:
         assert math.isnan(await told())
         for days in (1, 14):
-            await new_key(url, "catalog:read", expires_at=clock.now() + timedelta(days=days))
+            await new_key(url, "shop:read", expires_at=clock.now() + timedelta(days=days))
         assert math.isnan(await told())
         ends = [clock.now() + timedelta(days=days) for days in (15, 16)]
-        soonest = await new_key(url, "catalog:read", expires_at=ends[0])
-        await new_key(url, "catalog:read", expires_at=ends[1])
+        soonest = await new_key(url, "shop:read", expires_at=ends[0])
+        await new_key(url, "shop:read", expires_at=ends[1])
         assert await told() == ends[0].timestamp()
         async with database.session() as session:
             await revoke_key(session, soonest.split("_")[1])

@@ -12,7 +12,7 @@ from tests.process.prefixed import proxy
 from tests.process.served import Served
 
 PREFIX = "/shop"
-CATEGORIES = f"{PREFIX}/api/v1/categories"
+SHELVES = f"{PREFIX}/api/v1/shelves"
 
 
 def through(port: int) -> httpx2.Client:
@@ -22,18 +22,18 @@ def through(port: int) -> httpx2.Client:
 def check(client: httpx2.Client, headers: dict[str, str]) -> None:
     """Follow every link."""
     names = [f"path-{uuid4().hex}" for _ in range(2)]
-    made = [client.post(CATEGORIES, json={"slug": n, "name": n}, headers=headers) for n in names]
+    made = [client.post(SHELVES, json={"slug": n, "name": n}, headers=headers) for n in names]
     assert [answer.status_code for answer in made] == [201, 201]
     for answer in made:
-        assert answer.headers["location"].startswith(f"{CATEGORIES}/")
+        assert answer.headers["location"].startswith(f"{SHELVES}/")
         assert client.get(answer.headers["location"], headers=headers).json() == answer.json()
-    page = client.get(CATEGORIES, params={"limit": "1", "slug__in": names}, headers=headers)
-    assert page.links["next"]["url"].startswith(f"{CATEGORIES}?")
+    page = client.get(SHELVES, params={"limit": "1", "slug__in": names}, headers=headers)
+    assert page.links["next"]["url"].startswith(f"{SHELVES}?")
     assert len(client.get(page.links["next"]["url"], headers=headers).json()["items"]) == 1
-    for path, status in ((f"{CATEGORIES}/{uuid4()}", 404), (f"{CATEGORIES}?x=1", 400), (f"{PREFIX}/no", 404)):
+    for path, status in ((f"{SHELVES}/{uuid4()}", 404), (f"{SHELVES}?x=1", 400), (f"{PREFIX}/no", 404)):
         wrong = client.get(path, headers=headers)
         assert (wrong.status_code, wrong.json()["instance"]) == (status, path.partition("?")[0])
-    assert "GET" in client.options(CATEGORIES).headers["allow"]
+    assert "GET" in client.options(SHELVES).headers["allow"]
     assert client.get(f"{PREFIX}/health").status_code == 200
     check_docs(client)
     document = client.get(f"{PREFIX}/openapi.json").json()
@@ -56,8 +56,8 @@ def check_repeated(placed: Served, headers: dict[str, str]) -> None:
     """An idempotency key means the same request under every path."""
     name = uuid4().hex
     keyed, body = {**headers, "Idempotency-Key": name}, {"slug": f"door-{name}", "name": name}
-    first = placed.api.post("/api/v1/categories", json=body, headers=keyed)
-    again = placed.api.post(CATEGORIES, json=body, headers=keyed)
+    first = placed.api.post("/api/v1/shelves", json=body, headers=keyed)
+    again = placed.api.post(SHELVES, json=body, headers=keyed)
     assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
     assert first.headers["location"] == again.headers["location"]
 
@@ -67,9 +67,7 @@ def test_service_that_is_told_its_public_path(serve: Serve, headers: dict[str, s
     for strips in (True, False):
         with proxy(placed.port, PREFIX, strips=strips) as port, through(port) as client:
             check(client, headers)
-    inside = placed.api.get(
-        "/api/v1/categories?limit=1", headers=headers
-    )  # as another pod in the cluster asks
+    inside = placed.api.get("/api/v1/shelves?limit=1", headers=headers)  # as another pod in the cluster asks
     assert inside.status_code == 200
     assert placed.api.get("/health").status_code == 200
     check_repeated(placed, headers)

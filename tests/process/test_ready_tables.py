@@ -7,14 +7,14 @@ from tests.process.conftest import Serve
 from tests.process.served import eventually
 
 TAKEN_AWAY = """
-ALTER TABLE product RENAME TO product_elsewhere;
-ALTER TABLE category RENAME COLUMN description TO text;
-ALTER TABLE category DISABLE TRIGGER category_history;
+ALTER TABLE tests_article RENAME TO tests_article_elsewhere;
+ALTER TABLE tests_shelf RENAME COLUMN description TO text;
+ALTER TABLE tests_shelf DISABLE TRIGGER tests_shelf_history;
 ALTER TABLE idempotency_record DROP COLUMN status;
 """
 MISSING = (
-    "table idempotency_record has no column status; table category has no column description; "
-    "table category has no trigger for row history; its migration calls track_history; and 1 more"
+    "table idempotency_record has no column status; table tests_shelf has no column description; "
+    "table tests_shelf has no trigger for row history; its migration calls track_history; and 1 more"
 )
 
 
@@ -35,9 +35,9 @@ async def test_missing_tables_columns_and_triggers_are_named(
     assert [line["reason"] for line in told] == [MISSING]
     assert service.metric("slipway_migration_pending") == 0
     await db.execute("ALTER TABLE idempotency_record ADD COLUMN status integer NOT NULL")
-    await db.execute("ALTER TABLE category RENAME COLUMN text TO description")
-    await db.execute("ALTER TABLE category ENABLE TRIGGER category_history")
-    assert eventually(lambda: detail() == "503 there is no table product"), detail()
-    await db.execute("ALTER TABLE product_elsewhere RENAME TO product")
+    await db.execute("ALTER TABLE tests_shelf RENAME COLUMN text TO description")
+    await db.execute("ALTER TABLE tests_shelf ENABLE TRIGGER tests_shelf_history")
+    assert eventually(lambda: detail() == "503 there is no table tests_article"), detail()
+    await db.execute("ALTER TABLE tests_article_elsewhere RENAME TO tests_article")
     assert eventually(lambda: detail().startswith("200 revision ")), detail()
     await db.close()

@@ -8,7 +8,7 @@ from tests.process.conftest import Serve, new_key
 from tests.process.served import Served, eventually
 
 OLD, NEW = "old-" * 8, "new-" * 8
-ITEMS = "/api/v1/categories"
+ITEMS = "/api/v1/shelves"
 
 
 async def test_cursors_of_both_keys_are_accepted_by_old_and_new_replicas(
@@ -17,7 +17,7 @@ async def test_cursors_of_both_keys_are_accepted_by_old_and_new_replicas(
     secrets = tmp_path / "secrets" / "security"
     secrets.mkdir(parents=True)
     (secrets / "secret_key").write_text(OLD)
-    key = await new_key(database_url, "catalog:read", "catalog:write")
+    key = await new_key(database_url, "shop:read", "shop:write")
     given = {"SLIPWAY_SECRETS_DIR": str(secrets.parent), "security__secret_key": ""}
     old = serve(**given).ready()
     headers = {"X-API-Key": key}

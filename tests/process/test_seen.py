@@ -11,7 +11,7 @@ from service.dev.ports import LOOPBACK
 from tests.process.conftest import new_key
 from tests.process.served import Json, Served, eventually
 
-PRODUCTS = "/api/v1/products"
+ARTICLES = "/api/v1/articles"
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 ESC = "\x1b"
 METHODS = (
@@ -46,14 +46,14 @@ def raw(service: Served, head: bytes) -> bytes:
 
 def test_access_line_has_every_field(shared: Served, headers: dict[str, str]) -> None:
     traced = {**headers, "traceparent": f"00-{TRACE}-{SPAN}-01", "x-request-id": f"seen-{uuid4().hex}"}
-    answer = shared.api.get(f"{PRODUCTS}/{uuid4()}?", headers=traced)
+    answer = shared.api.get(f"{ARTICLES}/{uuid4()}?", headers=traced)
     line = line_of(shared, traced["x-request-id"])
     assert answer.headers["x-request-id"] == traced["x-request-id"]
     assert list(line) == [
         "time", "level", "event", "method", "route", "status", "duration_ms", "bytes", "principal",
         "request_id", "trace_id", "span_id",
     ]  # fmt: skip
-    assert (line["method"], line["route"], line["status"]) == ("GET", f"{PRODUCTS}/{{id}}", 404)
+    assert (line["method"], line["route"], line["status"]) == ("GET", f"{ARTICLES}/{{id}}", 404)
     assert line["bytes"] == len(answer.content)
     assert 0 < line["duration_ms"] < 10_000
     assert line["principal"].startswith("key:")
@@ -64,16 +64,16 @@ def test_access_line_has_every_field(shared: Served, headers: dict[str, str]) ->
 async def test_refused_requests_have_a_principal_where_the_credential_is_good(
     shared: Served, database_url: str
 ) -> None:
-    key = await new_key(database_url, "catalog:read", "catalog:write")
+    key = await new_key(database_url, "shop:read", "shop:write")
     good, known = {"X-API-Key": key}, key_of({"Authorization": f"Bearer {key}"})
     long = b" " * 2_000_000
     other = {**good, "X-API-Key": key[:-1] + ("a" if key[-1] != "a" else "b")}
     for headers, principal in ((good, known), (other, None), ({}, None)):
         answers = [
-            shared.api.post(PRODUCTS, content=long, headers=headers),  # the first use of the key
-            shared.api.post(PRODUCTS, content=b"{", headers={**headers, "content-type": "text/plain"}),
-            shared.api.post(PRODUCTS, json={}, headers=headers),
-            shared.api.get(f"{PRODUCTS}?x=1", headers=headers),
+            shared.api.post(ARTICLES, content=long, headers=headers),  # the first use of the key
+            shared.api.post(ARTICLES, content=b"{", headers={**headers, "content-type": "text/plain"}),
+            shared.api.post(ARTICLES, json={}, headers=headers),
+            shared.api.get(f"{ARTICLES}?x=1", headers=headers),
             shared.api.get("/api/v1/keys", headers=headers),
             shared.api.get("/nothing", headers=headers),
         ]
@@ -84,16 +84,16 @@ async def test_refused_requests_have_a_principal_where_the_credential_is_good(
 
 
 async def test_revoked_key_is_nobodys(shared: Served, database_url: str) -> None:
-    key = await new_key(database_url, "catalog:read")
+    key = await new_key(database_url, "shop:read")
     headers = {"X-API-Key": key}
-    assert shared.api.get(PRODUCTS, headers=headers).status_code == 200
+    assert shared.api.get(ARTICLES, headers=headers).status_code == 200
     connection = await asyncpg.connect(database_url)
     await connection.execute("UPDATE api_key SET revoked_at = now() WHERE prefix = $1", key.split("_")[1])
     await connection.close()
     refused = eventually(
-        lambda: [a for a in [shared.api.get(PRODUCTS, headers=headers)] if a.status_code == 401]
+        lambda: [a for a in [shared.api.get(ARTICLES, headers=headers)] if a.status_code == 401]
     )
-    later = shared.api.post(PRODUCTS, content=b" " * 2_000_000, headers=headers)
+    later = shared.api.post(ARTICLES, content=b" " * 2_000_000, headers=headers)
     for answer in (*refused, later):
         assert line_of(shared, answer.headers["x-request-id"])["principal"] is None
 
@@ -109,8 +109,8 @@ def test_request_without_an_id_gets_one(shared: Served) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        b"GET /api/v1/products/%0a%0d%1b[31mfake HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"GET /api/v1/products/\x1b[31mfake HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /api/v1/articles/%0a%0d%1b[31mfake HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /api/v1/articles/\x1b[31mfake HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /\xc3\xbc\xff HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: aaaaaaaa\x1b[31m\r\nUser-Agent: \x1b]0;x\x07\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\ntraceparent: 00-\x1b[31m-0-0\r\n\r\n",
@@ -138,9 +138,9 @@ def test_series_stay_the_same_whatever_is_asked(shared: Served) -> None:
     def odd(number: int) -> None:
         for method in (METHODS[number % len(METHODS)], f"M{number}"):
             shared.api.request(method, "/nowhere")
-            shared.api.request(method, f"{PRODUCTS}/{uuid4()}")
+            shared.api.request(method, f"{ARTICLES}/{uuid4()}")
         shared.api.get(f"/nowhere/{uuid4()}", headers={"host": f"host-{number}.example"})
-        shared.api.get(f"{PRODUCTS}/{uuid4()}", headers={"x-forwarded-for": f"10.0.0.{number}"})
+        shared.api.get(f"{ARTICLES}/{uuid4()}", headers={"x-forwarded-for": f"10.0.0.{number}"})
 
     odd(0)
     before = series()
@@ -151,9 +151,9 @@ def test_series_stay_the_same_whatever_is_asked(shared: Served) -> None:
 
 
 def test_metrics_tell_routes_by_template(shared: Served, headers: dict[str, str]) -> None:
-    shared.api.get(f"{PRODUCTS}?limit=1", headers=headers)
+    shared.api.get(f"{ARTICLES}?limit=1", headers=headers)
     text = shared.admin.get("/metrics").text
     assert (
-        'http_requests_total{app_name="slipway",method="GET",path="/api/v1/products",status_code="200"}'
+        'http_requests_total{app_name="slipway",method="GET",path="/api/v1/articles",status_code="200"}'
         in text
     )

@@ -12,13 +12,13 @@ import pytest
 from tests.process.conftest import Serve
 from tests.process.served import Served, eventually
 
-LIST = "/api/v1/products?limit=1"
+LIST = "/api/v1/articles?limit=1"
 
 
 async def _locked(database_url: str) -> asyncpg.Connection:
-    """Lock the table of products, so that a request waits."""
+    """Lock the table of articles, so that a request waits."""
     connection = await asyncpg.connect(database_url)
-    await connection.execute("BEGIN; LOCK TABLE product IN ACCESS EXCLUSIVE MODE")
+    await connection.execute("BEGIN; LOCK TABLE tests_article IN ACCESS EXCLUSIVE MODE")
     return connection
 
 
@@ -40,7 +40,7 @@ async def test_sigterm_drains_while_a_slow_request_ends_well(
         assert service.probe("/livez") == 200
         served = service.api.get("/health")
         assert (served.status_code, served.headers["connection"]) == (503, "close")
-        served = service.api.get("/api/v1/categories?limit=1", headers=headers)
+        served = service.api.get("/api/v1/shelves?limit=1", headers=headers)
         assert (served.status_code, served.headers["connection"]) == (200, "close")
         assert eventually(lambda: _refused(service), seconds=10)
         assert not slow.done()

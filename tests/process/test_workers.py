@@ -13,7 +13,7 @@ import pytest
 from tests.process.conftest import Serve
 from tests.process.served import Served, eventually
 
-LIST = "/api/v1/products?limit=1"
+LIST = "/api/v1/articles?limit=1"
 
 
 def workers_of(service: Served) -> list[int]:
@@ -24,7 +24,7 @@ def workers_of(service: Served) -> list[int]:
     return [int(pid) for pid in children.read_text().split()]
 
 
-REQUESTS = r'http_requests_total\{.*path="/api/v1/products".*status_code="200"'
+REQUESTS = r'http_requests_total\{.*path="/api/v1/articles".*status_code="200"'
 PROBES = "slipway_event_loop_lag_seconds_count"
 LIMIT = r'slipway_database_connections_limit\{pool="fast"\}'
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-ITEMS = b"/api/v1/categories"
+ITEMS = b"/api/v1/shelves"
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from tests.protocol.wire import wire
 
 pytestmark = pytest.mark.xdist_group("protocol-strict")
 
-LIST = "/api/v1/products"
+LIST = "/api/v1/articles"
 
 
 @asynccontextmanager
-async def locked(url: str, table: str = "product") -> AsyncIterator[None]:
+async def locked(url: str, table: str = "tests_article") -> AsyncIterator[None]:
     """Lock the table, so that readers wait."""
     connection = await asyncpg.connect(url)
     try:

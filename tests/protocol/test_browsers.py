@@ -10,7 +10,7 @@ from tests.protocol.test_admission import locked
 from tests.protocol.wire import Answer, wire
 
 SHOP, DESK, EVIL = "https://shop.example", "https://desk.example", "https://evil.example"
-LIST = "/api/v1/products"
+LIST = "/api/v1/articles"
 HEAD = f"GET {LIST} HTTP/1.1\r\nHost: api\r\n"
 ORIGIN = f"Origin: {SHOP}\r\n"
 

@@ -8,19 +8,28 @@ from pathlib import Path
 import pytest
 
 from tests.process.conftest import new_key
-from tests.process.served import Served, slipway
+from tests.process.served import COMMAND_SECONDS, SLIPWAY, Served, command_environment
 from tests.readme.markdown import PROMISE, ROOT, Command, commands, make_targets, section
+from tests.sample import needs_sample
 
 README = (ROOT / "README.md").read_text("utf-8")
 TOUR = commands(section(README, "A tour"))
 TOUR_SECONDS = 60
 
 
+class Sample(Served):
+    """The service with the team's domains."""
+
+    program = (SLIPWAY,)
+
+
 @pytest.fixture
 def service(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Served]:
     """The service on a database with the sample data, as with `make run`."""
-    assert slipway(tmp_path, "seed", database__url=database_url).returncode == 0
-    service = Served(tmp_path / "service", database__url=database_url, redis__url=redis_url)
+    seed = [SLIPWAY, "seed"]
+    environment = command_environment(database__url=database_url)
+    subprocess.run(seed, cwd=tmp_path, env=environment, check=True, timeout=COMMAND_SECONDS)
+    service = Sample(tmp_path / "service", database__url=database_url, redis__url=redis_url)
     yield service.ready()
     service.close()
 
@@ -46,6 +55,7 @@ def script(tour: list[Command], service: Served) -> str:
     return text
 
 
+@needs_sample
 def test_tour_does_what_it_says(service: Served, checkout: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", script(TOUR, service)],
@@ -78,6 +88,7 @@ def test_every_target_named_exists() -> None:
     assert named <= existing
 
 
+@needs_sample
 def test_declaration_shown_is_the_samples() -> None:
     (shown,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert shown in (ROOT / "service" / "domains" / "catalog" / "resources.py").read_text("utf-8")

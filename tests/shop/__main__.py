@@ -1,11 +1,10 @@
 """`python -m tests.shop serve`: any command of `slipway`, with the shop in place of the team's domains."""
 
 from service.cli import main
-from service.domains import DOMAINS
 from tests.shop import SHOP
 from tests.shop.door import install
 
-install(*DOMAINS, SHOP)
+install(SHOP)
 
 if __name__ == "__main__":
     main()

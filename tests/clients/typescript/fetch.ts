@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema.js";
 
-type Product = components["schemas"]["ProductRead"];
+type Article = components["schemas"]["ArticleRead"];
 type Problem = components["schemas"]["Problem"];
 
 const [url, key, mark] = process.argv.slice(2) as [string, string, string];
@@ -25,14 +25,14 @@ const id = (id: string) => ({ path: { id } });
 const guarded = (id: string, tag: string) => ({ path: { id }, header: { "If-Match": tag } });
 
 async function keys() {
-  const made = await ok(client.POST("/api/v1/keys", { body: { name: mark, scopes: ["catalog:read"] } }));
+  const made = await ok(client.POST("/api/v1/keys", { body: { name: mark, scopes: ["shop:read"] } }));
   const { items } = (await ok(client.GET("/api/v1/keys"))).data;
   assert.ok(items.some((one) => one.prefix === made.data.prefix && one.name === mark));
   await ok(client.DELETE("/api/v1/keys/{prefix}", { params: { path: { prefix: made.data.prefix } } }));
 }
 
-async function categories(): Promise<string> {
-  const all = "/api/v1/categories", one = "/api/v1/categories/{id}";
+async function shelves(): Promise<string> {
+  const all = "/api/v1/shelves", one = "/api/v1/shelves/{id}";
   const body = { slug: `${mark}-a`, name: "A" };
   const once = { header: { "Idempotency-Key": mark } };
   const made = await ok(client.POST(all, { params: once, body }));
@@ -46,28 +46,28 @@ async function categories(): Promise<string> {
   const put = { params: { ...id(known), header: { "If-None-Match": "*" } }, body: { slug: `${mark}-b`, name: "B" } };
   assert.equal((await ok(client.PUT(one, put))).status, 201);
   await ok(client.DELETE(one, { params: guarded(target, replaced.tag) }));
-  await ok(client.POST("/api/v1/categories/{id}/restore", { params: id(target) }));
+  await ok(client.POST("/api/v1/shelves/{id}/restore", { params: id(target) }));
   const read = await ok(client.GET(one, { params: id(target) }));
   assert.equal(read.data.name, "C");
-  const history = await ok(client.GET("/api/v1/categories/{id}/history", { params: id(target) }));
+  const history = await ok(client.GET("/api/v1/shelves/{id}/history", { params: id(target) }));
   assert.deepEqual(history.data.items.map((entry) => entry.action), ["restore", "delete", "update", "update", "create"]);
-  const bulk = await ok(client.POST("/api/v1/categories/bulk", {
+  const bulk = await ok(client.POST("/api/v1/shelves/bulk", {
     body: { mode: "atomic", operations: [{ op: "patch", id: known, if_match: "*", changes: { name: "D" } }] },
   }));
   assert.deepEqual(bulk.data.results.map((result) => result.status), [200]);
   const query = { slug__in: [`${mark}-a`, `${mark}-b`], sort: ["-name" as const, "created_at" as const] };
   const list = await ok(client.GET(all, { params: { query } }));
   assert.deepEqual(list.data.items.map((item) => item.name), ["D", "C"]);
-  const text = await ok(client.GET("/api/v1/categories/export", { params: { query }, parseAs: "text" }));
+  const text = await ok(client.GET("/api/v1/shelves/export", { params: { query }, parseAs: "text" }));
   assert.equal(text.data.trimEnd().split("\n").length, 2);
   return target;
 }
 
-async function products(category: string) {
-  const all = "/api/v1/products", one = "/api/v1/products/{id}", sku = mark.toUpperCase();
-  const body = { name: "Tables, chairs", price: "19.99", category_id: category };
+async function articles(shelf: string) {
+  const all = "/api/v1/articles", one = "/api/v1/articles/{id}", sku = mark.toUpperCase();
+  const body = { name: "Tables, chairs", price: "19.99", shelf_id: shelf };
   const made = await ok(client.POST(all, { body: { ...body, sku: `${sku}-A` } }));
-  const bulk = await ok(client.POST("/api/v1/products/bulk", {
+  const bulk = await ok(client.POST("/api/v1/articles/bulk", {
     body: {
       mode: "partial",
       operations: [
@@ -79,11 +79,11 @@ async function products(category: string) {
   }));
   assert.deepEqual(bulk.data.results.map((result) => result.status), [201, 201, 409]);
   assert.equal(bulk.data.results[2]?.problem?.code, "duplicate");
-  const names = async (query: NonNullable<paths["/api/v1/products"]["get"]["parameters"]["query"]>) =>
-    (await ok(client.GET(all, { params: { query: { ...query, category_id: category } } }))).data.items.map((item: Product) => item.name);
+  const names = async (query: NonNullable<paths["/api/v1/articles"]["get"]["parameters"]["query"]>) =>
+    (await ok(client.GET(all, { params: { query: { ...query, shelf_id: shelf } } }))).data.items.map((item: Article) => item.name);
   assert.deepEqual(await names({ name__in: ["Tables, chairs"] }), ["Tables, chairs"]);
   assert.deepEqual(await names({ status__in: ["draft", "active"], sort: ["-price", "name"] }), ["Tables, chairs", "Tables"]);
-  const under = await ok(client.GET("/api/v1/categories/{id}/products", { params: { ...id(category), query: { limit: 1, count: "exact" } } }));
+  const under = await ok(client.GET("/api/v1/shelves/{id}/articles", { params: { ...id(shelf), query: { limit: 1, count: "exact" } } }));
   assert.equal(under.data.total, 3);
   assert.ok(under.data.next_cursor);
   const target = made.data.id;
@@ -94,18 +94,18 @@ async function products(category: string) {
   const patched = await ok(client.PATCH(one, { params: guarded(target, made.tag), body: { stock: 1, attributes: { a: 1 } } }));
   const replaced = await ok(client.PUT(one, { params: guarded(target, patched.tag), body: { ...body, sku: `${sku}-A` } }));
   await ok(client.DELETE(one, { params: guarded(target, replaced.tag) }));
-  await ok(client.POST("/api/v1/products/{id}/restore", { params: id(target) }));
+  await ok(client.POST("/api/v1/articles/{id}/restore", { params: id(target) }));
   await ok(client.GET(one, { params: id(target) }));
-  const history = await ok(client.GET("/api/v1/products/{id}/history", { params: { ...id(target), query: { limit: 2 } } }));
+  const history = await ok(client.GET("/api/v1/articles/{id}/history", { params: { ...id(target), query: { limit: 2 } } }));
   assert.equal(history.data.items.length, 2);
-  const text = await ok(client.GET("/api/v1/products/export", { params: { query: { category_id: category } }, parseAs: "text" }));
+  const text = await ok(client.GET("/api/v1/articles/export", { params: { query: { shelf_id: shelf } }, parseAs: "text" }));
   assert.equal(text.data.trimEnd().split("\n").length, 3);
-  const summary = await ok(client.GET("/api/v1/categories/{id}/summary", { params: id(category) }));
-  assert.equal(summary.data.products, 3);
+  const summary = await ok(client.GET("/api/v1/shelves/{id}/summary", { params: id(shelf) }));
+  assert.equal(summary.data.articles, 3);
   const wrong = await refused(client.POST(all, { body: { ...body, sku: "no" } }));
   assert.equal(wrong.errors?.[0]?.pointer, "/sku");
 }
 
 assert.equal((await ok(client.GET("/health"))).data.status, "ok");
 await keys();
-await products(await categories());
+await articles(await shelves());

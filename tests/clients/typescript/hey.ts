@@ -19,58 +19,58 @@ const path = (id: string) => ({ path: { id } });
 const guarded = (id: string, tag: string) => ({ path: { id }, headers: { "If-Match": tag } });
 
 async function keys() {
-  const made = await ok(api.createApiKey({ body: { name: mark, scopes: ["catalog:read"] } }));
+  const made = await ok(api.createApiKey({ body: { name: mark, scopes: ["shop:read"] } }));
   assert.ok((await ok(api.listApiKeys())).data.items.some((one) => one.prefix === made.data.prefix));
   await ok(api.revokeApiKey({ path: { prefix: made.data.prefix } }));
 }
 
-async function categories(): Promise<string> {
+async function shelves(): Promise<string> {
   const body = { slug: `${mark}-a`, name: "A" };
   const once = { headers: { "Idempotency-Key": mark } };
-  const made = await ok(api.createCategory({ ...once, body }));
-  assert.equal((await ok(api.createCategory({ ...once, body }))).data.id, made.data.id);
+  const made = await ok(api.createShelf({ ...once, body }));
+  assert.equal((await ok(api.createShelf({ ...once, body }))).data.id, made.data.id);
   const target = made.data.id;
-  const patched = await ok(api.patchCategory({ ...guarded(target, made.tag), body: { name: "B" } }));
-  const replaced = await ok(api.replaceCategory({ ...guarded(target, patched.tag), body }));
+  const patched = await ok(api.patchShelf({ ...guarded(target, made.tag), body: { name: "B" } }));
+  const replaced = await ok(api.replaceShelf({ ...guarded(target, patched.tag), body }));
   const known = crypto.randomUUID();
   const put = { ...path(known), headers: { "If-None-Match": "*" }, body: { slug: `${mark}-b`, name: "B" } };
-  assert.equal((await ok(api.replaceCategory(put))).status, 201);
-  await ok(api.deleteCategory(guarded(target, replaced.tag)));
-  await ok(api.restoreCategory(path(target)));
-  await ok(api.readCategory(path(target)));
-  assert.equal((await ok(api.readHistoryOfCategory(path(target)))).data.items.length, 5);
+  assert.equal((await ok(api.replaceShelf(put))).status, 201);
+  await ok(api.deleteShelf(guarded(target, replaced.tag)));
+  await ok(api.restoreShelf(path(target)));
+  await ok(api.readShelf(path(target)));
+  assert.equal((await ok(api.readHistoryOfShelf(path(target)))).data.items.length, 5);
   const operations = [{ op: "delete" as const, id: known, if_match: "*" }];
-  assert.equal((await ok(api.bulkChangeCategories({ body: { operations } }))).data.results[0]?.status, 204);
+  assert.equal((await ok(api.bulkChangeShelves({ body: { operations } }))).data.results[0]?.status, 204);
   const query = { slug__in: [`${mark}-a`, `${mark}-b`], sort: ["-name" as const, "created_at" as const] };
-  assert.equal((await ok(api.listCategories({ query }))).data.items.length, 1);
-  assert.equal((await ok(api.exportCategories({ query, parseAs: "text" }))).data.trimEnd().split("\n").length, 1);
+  assert.equal((await ok(api.listShelves({ query }))).data.items.length, 1);
+  assert.equal((await ok(api.exportShelves({ query, parseAs: "text" }))).data.trimEnd().split("\n").length, 1);
   return target;
 }
 
-async function products(category: string) {
+async function articles(shelf: string) {
   const sku = mark.toUpperCase();
-  const body = { name: "Tables, chairs", price: "4.35", category_id: category };
-  const made = await ok(api.createProduct({ body: { ...body, sku: `${sku}-A` } }));
+  const body = { name: "Tables, chairs", price: "4.35", shelf_id: shelf };
+  const made = await ok(api.createArticle({ body: { ...body, sku: `${sku}-A` } }));
   const create = (letter: string, name: string) => ({ op: "create" as const, item: { ...body, sku: `${sku}-${letter}`, name } });
-  await ok(api.bulkChangeProducts({ body: { operations: [create("B", "Tables"), create("C", "chairs")] } }));
-  const named = await ok(api.listProducts({ query: { category_id: category, name__in: ["Tables, chairs"] } }));
+  await ok(api.bulkChangeArticles({ body: { operations: [create("B", "Tables"), create("C", "chairs")] } }));
+  const named = await ok(api.listArticles({ query: { shelf_id: shelf, name__in: ["Tables, chairs"] } }));
   assert.deepEqual(named.data.items.map((item: ProductRead) => item.name), ["Tables, chairs"]);
-  const sorted = await ok(api.listProductsOfCategory({ ...path(category), query: { sort: ["-price", "name"], status__in: ["draft", "active"] } }));
+  const sorted = await ok(api.listArticlesOfShelf({ ...path(shelf), query: { sort: ["-price", "name"], status__in: ["draft", "active"] } }));
   assert.deepEqual(sorted.data.items.map((item) => item.name), ["chairs", "Tables", "Tables, chairs"].sort());
   const target = made.data.id;
-  const patched = await ok(api.patchProduct({ ...guarded(target, made.tag), body: { stock: 1 } }));
-  const late = await api.patchProduct({ ...guarded(target, made.tag), body: { stock: 2 } });
+  const patched = await ok(api.patchArticle({ ...guarded(target, made.tag), body: { stock: 1 } }));
+  const late = await api.patchArticle({ ...guarded(target, made.tag), body: { stock: 2 } });
   assert.equal(late.error?.code, "precondition_failed");
-  const replaced = await ok(api.replaceProduct({ ...guarded(target, patched.tag), body: { ...body, sku: `${sku}-A` } }));
-  await ok(api.deleteProduct(guarded(target, replaced.tag)));
-  await ok(api.restoreProduct(path(target)));
-  await ok(api.readProduct(path(target)));
-  await ok(api.readHistoryOfProduct({ ...path(target), query: { limit: 2 } }));
-  const lines = await ok(api.exportProducts({ query: { category_id: category }, parseAs: "text" }));
+  const replaced = await ok(api.replaceArticle({ ...guarded(target, patched.tag), body: { ...body, sku: `${sku}-A` } }));
+  await ok(api.deleteArticle(guarded(target, replaced.tag)));
+  await ok(api.restoreArticle(path(target)));
+  await ok(api.readArticle(path(target)));
+  await ok(api.readHistoryOfArticle({ ...path(target), query: { limit: 2 } }));
+  const lines = await ok(api.exportArticles({ query: { shelf_id: shelf }, parseAs: "text" }));
   assert.equal(lines.data.trimEnd().split("\n").length, 3);
-  assert.equal((await ok(api.summariseCategory(path(category)))).data.products, 3);
+  assert.equal((await ok(api.summariseShelf(path(shelf)))).data.articles, 3);
 }
 
 assert.equal((await ok(api.readHealth())).data.status, "ok");
 await keys();
-await products(await categories());
+await articles(await shelves());

@@ -36,7 +36,7 @@ def _disown(run: Running, role: str) -> None:
 
 @setting("database__app_role", lambda setup: setup.servers["role"], process="migrate")
 def role_may_use_the_tables(run: Running) -> None:
-    granted = run.sql("SELECT has_table_privilege($1, 'category', 'INSERT')", run.setup.servers["role"])
+    granted = run.sql("SELECT has_table_privilege($1, 'tests_shelf', 'INSERT')", run.setup.servers["role"])
     assert granted[0][0]
 
 

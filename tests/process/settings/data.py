@@ -10,10 +10,10 @@ from tests.process.settings.table import Given, Running, Setup, process, setting
 from tests.protocol.case import get, post
 from tests.protocol.wire import Wire, wire
 
-LIST = "/api/v1/categories"
+LIST = "/api/v1/shelves"
 EXPORT = f"{LIST}/export"
 MANY = """
-INSERT INTO category (id, slug, name, description, created_by, updated_by)
+INSERT INTO tests_shelf (id, slug, name, description, created_by, updated_by)
 SELECT gen_random_uuid(), 'many-' || n, 'Many', repeat('x', 600), 'table', 'table' FROM generate_series(1, 30000) n
 """
 STALLED = """
@@ -33,7 +33,7 @@ def data(setup: Setup) -> Given:
 
 
 def new(run: Running, **headers: str) -> str:
-    """Create a category with the same slug, and return its id."""
+    """Create a shelf with the same slug, and return its id."""
     made = run.service.api.post(LIST, json={"slug": f"new-{uuid4().hex[:8]}", "name": "New"}, headers=headers)
     assert made.status_code == 201, made.text
     return str(made.json()["id"])

@@ -12,7 +12,7 @@ from tests.protocol.test_deadlines import BIG, established
 from tests.protocol.wire import Answer, wire
 
 SHOP = "https://shop.example"
-LIST = "/api/v1/categories"
+LIST = "/api/v1/shelves"
 
 
 @process("edge")
@@ -97,7 +97,7 @@ def client_that_does_not_read_is_cut_off(run: Running) -> None:
 
 @setting("server__max_concurrency", 2, process="edge")
 def more_requests_are_turned_away(run: Running) -> None:
-    with run.locked("category"), ExitStack() as stack:
+    with run.locked("tests_shelf"), ExitStack() as stack:
         clients = [stack.enter_context(wire(run.service.port)) for _ in range(3)]
         for client in clients:
             client.send(get(b"X: 1", path=LIST))

@@ -7,7 +7,7 @@ from tests.ports import placed
 from tests.process.served import eventually
 from tests.process.settings.table import Given, Running, Setup, process, setting
 
-LIST = "/api/v1/categories"
+LIST = "/api/v1/shelves"
 WRONG = {"X-API-Key": f"slw_{'0' * 12}_{'x' * 43}"}
 
 

@@ -62,7 +62,7 @@ def nobody_asks_redis(run: Running) -> None:
 
 @setting("rate_limit__enabled", "false", process="quiet")
 def nothing_is_limited(run: Running) -> None:
-    answer = run.service.api.get("/api/v1/categories", headers=run.key())
+    answer = run.service.api.get("/api/v1/shelves", headers=run.key())
     assert answer.status_code == 200
     assert "ratelimit-policy" not in answer.headers
 
@@ -70,7 +70,7 @@ def nothing_is_limited(run: Running) -> None:
 @setting("database__pgbouncer", "true", process="quiet")
 def every_statement_is_a_transaction(run: Running) -> None:
     with run.setup.servers["wire"].counted() as statements:
-        assert run.service.api.get("/api/v1/categories", headers=run.key()).status_code == 200
+        assert run.service.api.get("/api/v1/shelves", headers=run.key()).status_code == 200
     assert any(statement.startswith("BEGIN") for statement in statements)
 
 

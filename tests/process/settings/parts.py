@@ -48,7 +48,7 @@ def _role(setup: Setup) -> None:
 
 def _served(run: Running) -> None:
     """The service reads from its database, which it reaches only if every part is right."""
-    assert run.service.api.get("/api/v1/categories", headers=run.key()).status_code == 200
+    assert run.service.api.get("/api/v1/shelves", headers=run.key()).status_code == 200
 
 
 def _sessions(run: Running, name: str = "orders") -> set[tuple[str, str]]:

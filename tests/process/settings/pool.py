@@ -10,7 +10,7 @@ from tests.engine.wire import wire_to
 from tests.process.served import eventually
 from tests.process.settings.table import Given, Running, Setup, process, setting
 
-LIST = "/api/v1/categories"
+LIST = "/api/v1/shelves"
 WAITING = """
 SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'slipway'
 AND datname = current_database()
@@ -61,14 +61,14 @@ def connections_are_kept_open(run: Running) -> None:
 
 @setting("database__statement_timeout", 1.4, process="pool")
 def long_statement_is_ended(run: Running) -> None:
-    with run.locked("category"):
+    with run.locked("tests_shelf"):
         answer = run.service.api.get(LIST)
     assert (answer.status_code, answer.json()["code"]) == (504, "overtime")
 
 
 @setting("database__pool_max", 4, process="pool")
 def connections_are_bounded(run: Running) -> None:
-    with ExitStack() as stack, run.locked("category"):
+    with ExitStack() as stack, run.locked("tests_shelf"):
         asked(run, LIST, 7, stack)
         assert most_waiting(run) == 4
 
@@ -76,7 +76,7 @@ def connections_are_bounded(run: Running) -> None:
 @setting("database__acquire_timeout", 0.8, process="pool")
 def wait_for_a_connection_is_bounded(run: Running) -> None:
     began = {line["request_id"] for line in run.service.lines(event="request")}
-    with ExitStack() as stack, run.locked("category"):
+    with ExitStack() as stack, run.locked("tests_shelf"):
         answers = [one.result() for one in asked(run, LIST, 7, stack)]
     assert {answer.status_code for answer in answers} == {503, 504}
     refused = [
@@ -88,14 +88,14 @@ def wait_for_a_connection_is_bounded(run: Running) -> None:
 @setting("database__session_pool", 1, process="pool")
 def sessions_are_bounded(run: Running) -> None:
     made = run.service.api.post(LIST, json={"slug": "pool", "name": "Pool"}, headers=run.key()).json()["id"]
-    with ExitStack() as stack, run.locked("product"):
+    with ExitStack() as stack, run.locked("tests_article"):
         asked(run, f"{LIST}/{made}/summary", 3, stack)
         assert most_waiting(run) == 1
 
 
 @setting("database__idle_lifetime", 1, process="pool")
 def idle_connection_is_closed(run: Running) -> None:
-    with ExitStack() as stack, run.locked("category"):
+    with ExitStack() as stack, run.locked("tests_shelf"):
         asked(run, LIST, 4, stack)
         assert most_waiting(run) == 4
     time.sleep(1.2)  # until the metric has been updated since
@@ -127,6 +127,6 @@ def locks(setup: Setup) -> Given:
 
 @setting("database__lock_timeout", 0.4, process="locks")
 def wait_for_a_lock_is_bounded(run: Running) -> None:
-    with run.locked("category"):
+    with run.locked("tests_shelf"):
         answer = run.service.api.get(LIST)
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")

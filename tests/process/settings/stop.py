@@ -12,7 +12,7 @@ import httpx2
 from tests.process.served import eventually
 from tests.process.settings.table import Given, Running, Setup, process, setting
 
-LIST = "/api/v1/categories"
+LIST = "/api/v1/shelves"
 
 
 def slow(setup: Setup) -> Given:
@@ -82,7 +82,7 @@ def serves_on_for_a_while(run: Running) -> None:
 
 @setting("server__shutdown_timeout", 1, process="end")
 def running_request_is_given_up(run: Running) -> None:
-    with run.locked("category"), ThreadPoolExecutor(1) as threads:
+    with run.locked("tests_shelf"), ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(httpx2.get, f"{run.service.api.base_url}{LIST}", timeout=30)
         assert eventually(lambda: run.service.admin.get("/metrics").text.count("in_progress{") > 0)
         time.sleep(0.5)

@@ -53,7 +53,7 @@ class Running:
 
     def key(self, *scopes: str) -> dict[str, str]:
         """Return the header of a new key."""
-        scopes = scopes or ("catalog:read", "catalog:write")
+        scopes = scopes or ("shop:read", "shop:write")
         return {"X-API-Key": self.setup.background.run(new_key(self.setup.database_url, *scopes))}
 
     @contextmanager

@@ -7,7 +7,7 @@ from tests.engine.api import running
 from tests.process.settings.table import Given, Running, Setup, process, setting
 from tests.security.issuer import AUDIENCE, Issuer, local_issuer
 
-LIST = "/api/v1/categories"
+LIST = "/api/v1/shelves"
 SECRET, OTHER_SECRET = "of-the-settings-table-" * 2, "of-another-replica-" * 2
 
 

@@ -2,10 +2,12 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 import pytest
 
+from service.main import create_app
 from service.migrations import runner
 from tests.isolation import forget_settings, log_plainly
 from tests.services import Client, ServersProcess
@@ -110,3 +112,4 @@ def shop_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands that run in this process have the shop among their domains."""
     for module in ("importing", "seed"):
         monkeypatch.setattr(f"service.cli.{module}.DOMAINS", (SHOP,))
+    monkeypatch.setattr("service.cli.keys.create_app", partial(create_app, domains=(SHOP,)))

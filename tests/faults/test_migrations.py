@@ -33,6 +33,7 @@ QUEUED = """
 SELECT coalesce(max(extract(epoch FROM clock_timestamp() - waitstart)), 0)::float FROM pg_locks
 WHERE relation = 'tests_article'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
 """
+COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = 'tests_article'::regclass"
 AT_ONCE = 5
 ENDED_SECONDS = 200
 slow = pytest.mark.timeout(400)
@@ -110,12 +111,7 @@ async def test_old_and_new_version_serve_from_expand_to_contract(
         for replica in system.replicas[1:]:
             await replica.close()
     assert await db.fetchval(HEAD) == "contract"
-    columns = {
-        name
-        for (name,) in await db.fetch(
-            "SELECT attname FROM pg_attribute WHERE attrelid = 'tests_article'::regclass"
-        )
-    }
+    columns = {name for (name,) in await db.fetch(COLUMNS)}
     assert "gift" in columns
     assert "attributes" not in columns
     assert (

@@ -17,7 +17,7 @@ from tests.process.conftest import Command, new_key
 from tests.process.served import Served
 
 Json = dict[str, Any]
-CATEGORIES, PRODUCTS = "/api/v1/categories", "/api/v1/products"
+SHELVES, ARTICLES = "/api/v1/shelves", "/api/v1/articles"
 pytestmark = pytest.mark.usefixtures("shop_migrates")
 MERGE = {"Content-Type": "application/merge-patch+json", "If-Match": "*"}
 
@@ -54,29 +54,29 @@ def _walk(service: Served, headers: dict[str, str]) -> None:
         assert answer.status_code == status, f"{method} {path}: {answer.text}"
         return answer.json() if answer.content and "ndjson" not in answer.headers["content-type"] else answer
 
-    category = ask(201, "POST", CATEGORIES, json={"slug": "roles", "name": "Roles"})
-    body = {"sku": "ROLE-1", "name": "Lamp", "price": "1.00", "category_id": category["id"]}
+    shelf = ask(201, "POST", SHELVES, json={"slug": "roles", "name": "Roles"})
+    body = {"sku": "ROLE-1", "name": "Lamp", "price": "1.00", "shelf_id": shelf["id"]}
     once = {"Idempotency-Key": "role-1"}
-    product = ask(201, "POST", PRODUCTS, json=body, headers=once)
-    assert ask(201, "POST", PRODUCTS, json=body, headers=once) == product
-    item = f"{PRODUCTS}/{product['id']}"
-    assert ask(200, "GET", item) == product
+    article = ask(201, "POST", ARTICLES, json=body, headers=once)
+    assert ask(201, "POST", ARTICLES, json=body, headers=once) == article
+    item = f"{ARTICLES}/{article['id']}"
+    assert ask(200, "GET", item) == article
     assert ask(200, "PATCH", item, json={"stock": 3}, headers=MERGE)["version"] == 2
     ask(200, "PUT", item, json={**body, "name": "Light"}, headers={"If-Match": "*"})
-    ask(409, "DELETE", f"{CATEGORIES}/{category['id']}", headers={"If-Match": "*"})
+    ask(409, "DELETE", f"{SHELVES}/{shelf['id']}", headers={"If-Match": "*"})
     ask(204, "DELETE", item, headers={"If-Match": "*"})
     ask(200, "POST", f"{item}/restore")
     actions = [entry["action"] for entry in ask(200, "GET", f"{item}/history")["items"]]
     assert actions == ["restore", "delete", "update", "update", "create"]
-    assert ask(200, "GET", item, params={"as_of": product["updated_at"]}) == product
+    assert ask(200, "GET", item, params={"as_of": article["updated_at"]}) == article
     for count in ("exact", "estimated"):
-        assert ask(200, "GET", PRODUCTS, params={"q": "light", "count": count})["items"]
-    operations = [{"op": "patch", "id": product["id"], "if_match": "*", "changes": {"stock": 9}}]
+        assert ask(200, "GET", ARTICLES, params={"q": "light", "count": count})["items"]
+    operations = [{"op": "patch", "id": article["id"], "if_match": "*", "changes": {"stock": 9}}]
     for mode in ("atomic", "partial"):
-        done = ask(200, "POST", f"{PRODUCTS}/bulk", json={"mode": mode, "operations": operations})
+        done = ask(200, "POST", f"{ARTICLES}/bulk", json={"mode": mode, "operations": operations})
         assert done["results"][0]["status"] == 200
-    assert json.loads(ask(200, "GET", f"{PRODUCTS}/export").text.splitlines()[0])["sku"] == "ROLE-1"
-    made = ask(201, "POST", "/api/v1/keys", json={"name": "made", "scopes": ["catalog:read"]})
+    assert json.loads(ask(200, "GET", f"{ARTICLES}/export").text.splitlines()[0])["sku"] == "ROLE-1"
+    made = ask(201, "POST", "/api/v1/keys", json={"name": "made", "scopes": ["shop:read"]})
     assert made["key"]
     assert service.lines(level="error") == []
 
@@ -100,10 +100,10 @@ async def test_service_waits_for_its_grants(roles: Roles, redis_url: str, tmp_pa
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("keys", "create", "--name", "x", "--scope", "catalog:read"),
+        ("keys", "create", "--name", "x", "--scope", "shop:read"),
         ("keys", "list"),
         ("seed",),
-        ("import", "categories", "lines"),
+        ("import", "shelves", "lines"),
         ("purge",),
         ("migrate", "--check"),
         ("migrate", "--sql"),

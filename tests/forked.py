@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -117,7 +116,6 @@ class ForkServer:
         assert self._process.stdin
         self._process.stdin.close()
         self._process.wait(START_SECONDS)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _connected(self) -> socket.socket:
         deadline = time.monotonic() + START_SECONDS

@@ -17,6 +17,7 @@ import gc
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -119,6 +120,7 @@ def main() -> None:
     client = server.next_client()
     server.close()
     if client is None:
+        shutil.rmtree(folder, ignore_errors=True)  # its parent may have been killed
         return
     with client, client.makefile() as lines:
         become(parent, **json.loads(lines.readline()))

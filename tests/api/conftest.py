@@ -33,7 +33,7 @@ def settings(database_url: str, redis_url: str) -> Settings:
         database={"url": database_url, "acquire_timeout": 5},
         redis={"url": redis_url},
         security={"secret_key": "test-" * 8, "key_cache_seconds": 0.2},
-        rate_limit={"requests": 1_000_000},
+        rate_limit={"requests": 1_000_000, "writes": 1_000_000, "auth_failures": 1_000_000},
         logging={"access": False},
     )
 

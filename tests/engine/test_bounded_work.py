@@ -45,7 +45,7 @@ async def watched(services: Client, worker: int) -> AsyncIterator[tuple[Api, Wir
         # Background jobs run at arbitrary times.
         patch.setattr("service.main._jobs", lambda *_: [])
         async with wire_to(services.create_database(name, migrated=True)) as wire:
-            database = {"url": wire.url, "pool_min": 1, "pool_max": 1}
+            database = {"url": wire.url, "pool_min": 1, "pool_max": 1, "statement_timeout": 30}
             async with running(
                 wire.url, scopes=(*SCOPES, "admin"), domains=[HEAVY], database=database
             ) as api:

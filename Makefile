@@ -28,9 +28,7 @@ run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis, and samp
 	@exec $(BIN)/slipway dev
 
 test: $(STAMP) ## Run the tests, except those of test-long, fault-test and observability-test (ARGS=)
-	@# Half again as many workers as processors, as tests wait half of the time.
-	@$(BIN)/pytest -n $$($(BIN)/python -c 'import os; print(os.cpu_count() * 3 // 2)') --dist worksteal \
-		-m "not long and not fault and not observability" $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal -m "not long and not fault and not observability" $(ARGS)
 
 test-long: $(STAMP) ## Run the long tests: the API against its OpenAPI document, query plans on a million rows, many clients
 	@$(BIN)/pytest -n auto -m long

@@ -13,6 +13,7 @@ from tests.api.conftest import MakeClient
 from tests.api.test_items import problem
 
 KEYS = "/api/v1/keys"
+KEY_CACHE_SECONDS = 0.2  # in the settings of these tests
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ async def test_crowd_with_one_key_causes_one_look_up(client_with: MakeClient, *,
         key = client.headers["authorization"]
         client.headers["authorization"] = key[:-1] + ("B" if key.endswith("A") else "A")
     await asyncio.sleep(0.3)  # longer than key_cache_seconds of these tests
-    before = look_ups()
+    before, began = look_ups(), clock.monotonic()
     crowd = [asyncio.create_task(client.get("/api/v1/articles")) for _ in range(32)]
     while look_ups() == before:  # noqa: ASYNC110  # a metric does not announce changes
         await asyncio.sleep(0)
@@ -120,7 +121,8 @@ async def test_crowd_with_one_key_causes_one_look_up(client_with: MakeClient, *,
     answers = await asyncio.gather(*crowd[3:])
     assert {answer.status_code for answer in answers} == {200 if good else 401}
     # Refused keys are not cached: a caller after the flight starts another one.
-    assert look_ups() <= before + (1 if good else 3)
+    expired = int((clock.monotonic() - began) / KEY_CACHE_SECONDS)  # on a busy machine
+    assert look_ups() <= before + (1 if good else 3) + expired
 
 
 async def test_unknown_scope_and_odd_name_are_refused(boss: AsyncClient) -> None:

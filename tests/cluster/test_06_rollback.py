@@ -13,12 +13,12 @@ def _uids(release: Release) -> set[str]:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (("redis.architecture=replication",), "the service speaks to a single Redis"),
+        (("redis.architecture=replication",), "the service uses a single Redis"),
         (("postgresql.enabled=false",), "the service has no database"),
-        (("ingress.enabled=true",), "an Ingress without a host would answer for every name"),
+        (("ingress.enabled=true",), "an Ingress without a host would serve every host name"),
         (("autoscaling.enabled=true", "keda.enabled=true"), "two autoscalers would work against each other"),
-        (("config.server.port=81",), "config.server.port is set by the chart itself"),
-        (("image.tag=latest",), "such a tag moves"),
+        (("config.server.port=81",), r"config.server.port is set by the chart \(SLIPWAY_SERVER__PORT\)"),
+        (("image.tag=latest",), "this tag moves"),
         (("replicaCount=two",), "got string, want integer"),
         (("replicas=3",), "additional properties 'replicas' not allowed"),
     ],

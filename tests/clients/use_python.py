@@ -101,30 +101,30 @@ def shelves() -> uuid.UUID:
 def articles(shelf: uuid.UUID) -> None:
     def new(letter: str, name: str, price: Any = "19.99", **more: Any) -> Any:
         sku = f"{MARK.upper()}-{letter}"
-        return models.ProductCreate(sku=sku, name=name, price=price, shelf_id=shelf, **more)
+        return models.ArticleCreate(sku=sku, name=name, price=price, shelf_id=shelf, **more)
 
     made, tag = ok(create_article, body=new("A", "Tables, chairs"))
     creations = [
-        models.ProductCreateOperation(op="create", item=item)
+        models.ArticleCreateOperation(op="create", item=item)
         for item in (
-            new("B", "Tables", 0.07, status=models.ProductStatus.ACTIVE, tags=["oak"]),
+            new("B", "Tables", 0.07, status=models.ArticleStatus.ACTIVE, tags=["oak"]),
             new("C", "chairs"),
         )
     ]
-    ok(bulk_change_articles, body=models.ProductBulk(operations=creations))
+    ok(bulk_change_articles, body=models.ArticleBulk(operations=creations))
     page, _ = ok(list_articles, shelf_id=shelf, name_in=["Tables, chairs"])
     assert [item.name for item in page.items] == ["Tables, chairs"]
     page, _ = ok(list_articles, shelf_id=shelf, id_in=[made.id], created_at_gte=made.created_at)
     assert [item.price for item in page.items] == ["19.99"]
-    states = [models.ProductStatus.DRAFT, models.ProductStatus.ACTIVE]
+    states = [models.ArticleStatus.DRAFT, models.ArticleStatus.ACTIVE]
     page, _ = ok(list_articles_of_shelf, shelf, status_in=states, limit=2)
     assert len(page.items) == 2
     page, _ = ok(list_articles_of_shelf, shelf, cursor=page.next_cursor, status_in=states, limit=2)
     assert len(page.items) == 1
     assert "weak" in str(
-        refused(patch_article, made.id, body=models.ProductPatch(), if_match=f"W/{tag}").detail
+        refused(patch_article, made.id, body=models.ArticlePatch(), if_match=f"W/{tag}").detail
     )
-    _, newer = ok(patch_article, made.id, body=models.ProductPatch(stock=1), if_match=tag)
+    _, newer = ok(patch_article, made.id, body=models.ArticlePatch(stock=1), if_match=tag)
     _, newest = ok(replace_article, made.id, body=new("A", "Tables, chairs"), if_match=newer)
     ok(delete_article, made.id, if_match=newest)
     ok(restore_article, made.id)

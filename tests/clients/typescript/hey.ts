@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { client } from "./hey/client.gen.js";
 import * as api from "./hey/sdk.gen.js";
-import type { Problem, ProductRead } from "./hey/types.gen.js";
+import type { Problem, ArticleRead } from "./hey/types.gen.js";
 
 const [url, key, mark] = process.argv.slice(2) as [string, string, string];
 client.setConfig({ baseUrl: url, auth: key });
@@ -54,7 +54,7 @@ async function articles(shelf: string) {
   const create = (letter: string, name: string) => ({ op: "create" as const, item: { ...body, sku: `${sku}-${letter}`, name } });
   await ok(api.bulkChangeArticles({ body: { operations: [create("B", "Tables"), create("C", "chairs")] } }));
   const named = await ok(api.listArticles({ query: { shelf_id: shelf, name__in: ["Tables, chairs"] } }));
-  assert.deepEqual(named.data.items.map((item: ProductRead) => item.name), ["Tables, chairs"]);
+  assert.deepEqual(named.data.items.map((item: ArticleRead) => item.name), ["Tables, chairs"]);
   const sorted = await ok(api.listArticlesOfShelf({ ...path(shelf), query: { sort: ["-price", "name"], status__in: ["draft", "active"] } }));
   assert.deepEqual(sorted.data.items.map((item) => item.name), ["chairs", "Tables", "Tables, chairs"].sort());
   const target = made.data.id;

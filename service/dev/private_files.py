@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def read_or_create_secret(file: Path) -> str:
-    """Return the secret in `file`. If there is none, create one: 256 random bits, URL-safe, file mode 0600."""
+    """Return the secret in `file`; create a missing file: 256 random bits, URL-safe, file mode 0600."""
     found = read_secret(file)
     if found is not None:
         return found
@@ -16,7 +16,7 @@ def read_or_create_secret(file: Path) -> str:
 
 
 def read_secret(file: Path) -> str | None:
-    """Return the secret in `file`, or None if there is none."""
+    """Return the secret in `file`, or None if the file does not exist."""
     try:
         return file.read_text().strip() or None
     except FileNotFoundError:

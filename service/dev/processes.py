@@ -33,7 +33,7 @@ def stop_orphaned_postgres(data: Path) -> None:
 
 
 def read_pid(file: Path) -> int | None:
-    """Return the process id in the first line of a pid file, or None if there is none."""
+    """Return the process id in the first line of a pid file, or None if the file names no process."""
     try:
         return int(file.read_text().split(maxsplit=1)[0])
     except (FileNotFoundError, IndexError, ValueError):

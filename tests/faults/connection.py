@@ -111,7 +111,7 @@ class Connection:
 
 
 async def get(port: int, path: str, *, seconds: float = 2) -> Answer | None:
-    """Return the response to a GET on a new connection, or None if there is none."""
+    """Return the response to a GET on a new connection, or None if the connection fails."""
     try:
         connection = await Connection.open(port)
     except NoAnswerError:

@@ -14,6 +14,9 @@ from tests.conftest import DatabaseFactory
 from tests.migrations.conftest import settings_for, within
 from tests.migrations.test_triggers import new_category
 from tests.migrations.writing import Write
+from tests.sample import needs_sample
+
+pytestmark = needs_sample  # its tables are the sample's
 
 Connect = Callable[[str], Any]
 

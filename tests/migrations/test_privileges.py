@@ -15,6 +15,9 @@ from service.migrations.runner import upgrade
 from tests.migrations.conftest import settings_for
 from tests.migrations.roles import Roles, execute
 from tests.migrations.test_triggers import CATEGORY, HISTORY
+from tests.sample import needs_sample
+
+pytestmark = needs_sample  # its tables are the sample's
 
 Connect = Callable[[str], Any]
 

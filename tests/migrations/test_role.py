@@ -14,6 +14,9 @@ from service.migrations.role import LOCK
 from service.migrations.runner import upgrade
 from tests.migrations.conftest import settings_for, within
 from tests.migrations.roles import Roles, execute
+from tests.sample import needs_sample
+
+pytestmark = needs_sample  # its tables are the sample's
 
 WAITING = (
     "locktype = 'advisory' AND NOT granted "

@@ -10,6 +10,9 @@ import asyncpg
 import pytest
 
 from tests.conftest import DatabaseFactory
+from tests.sample import needs_sample
+
+pytestmark = needs_sample  # its tables are the sample's
 
 Connect = Callable[[str], Any]
 

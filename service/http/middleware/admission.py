@@ -29,7 +29,7 @@ class Admission:
         self.running = 0
 
     def enter(self) -> None:
-        """Take a place. Raises `Overloaded` if there is none."""
+        """Take a place. Raises `Overloaded` if all are taken."""
         if self.running >= self._limit:
             turned_away.labels("running").inc()
             raise Overloaded

@@ -41,7 +41,7 @@ class IdempotencyStore:
         self._seconds = hours * 3600
 
     async def replay(self, keyed: KeyedRequest) -> Response | None:
-        """Return the stored response, marked as replayed; None if there is none.
+        """Return the stored response, marked as replayed; None if nothing is stored.
 
         Raises `KeyReused` for another request with the key.
         """

@@ -1,7 +1,9 @@
 """The rate limiter against a reference, across processes, and without Redis."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +17,7 @@ from service.security.rate_limits.limiter import RateLimiter
 from service.security.rate_limits.policy import Policy
 from service.security.rate_limits.shared_limiter import SharedRateLimiter
 from tests.api.conftest import unique
+from tests.faults.proxy import Endpoint, Proxy
 from tests.security.limiting import Clock, Reference, hands
 
 __all__ = ["hands"]
@@ -88,6 +91,27 @@ async def test_requests_at_once_do_not_all_ask_about_a_bucket_that_is_empty(redi
     decisions = await asyncio.gather(*(limiter.take(policy, "caller") for _ in range(300)))
     assert sum(decision.allowed for decision in decisions) == 10
     assert _commands() - before <= 15  # one per token, one that finds none, some to count processes
+
+
+@pytest.mark.parametrize("requests", [100, 10_000])
+async def test_requests_at_once_do_not_queue_for_a_slow_redis(redis_url: str, requests: int) -> None:
+    """However many come at once, each waits for about two round trips, not for one after the other."""
+    url = urlsplit(redis_url)
+    assert url.port
+    policy = Policy(unique("slow"), requests, 1)
+    async with Proxy(Endpoint("127.0.0.1", url.port)) as proxy:
+        far = url._replace(netloc=f":{url.password}@127.0.0.1:{proxy.port}").geturl()
+        redis = Redis(RedisSettings.model_validate({"url": far, "timeout": 2}))
+        limiter = SharedRateLimiter(redis)
+        await asyncio.gather(*(limiter.take(policy, f"caller {n}") for n in range(8)))  # opens connections
+        proxy.delay = 0.05  # each way
+        before = _commands()
+        began = time.monotonic()
+        decisions = await asyncio.gather(*(limiter.take(policy, "caller") for _ in range(90)))
+        assert time.monotonic() - began < 0.05 * 2 * 5
+        assert all(decision.allowed for decision in decisions)
+        assert _commands() - before < 15
+        await redis.close()
 
 
 def _commands() -> float:

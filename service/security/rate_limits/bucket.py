@@ -16,7 +16,8 @@ class Bucket:
     shared_at: float  # when it is, according to Redis
     leased: int = 0
     leased_until: float = 0.0
-    leasing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0  # requests that need a token of the next lease
+    leasing: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)  # as many leases may be under way
 
     def known(self, now: float) -> float:
         """Seconds until the bucket is full, according to Redis."""
@@ -32,6 +33,13 @@ class Bucket:
             return False
         self.leased -= 1
         return True
+
+    def add_lease(self, tokens: int, now: float, seconds: float) -> None:
+        """Hold more leased tokens for some seconds."""
+        if now >= self.leased_until:
+            self.leased = 0
+        self.leased += tokens
+        self.leased_until = now + seconds
 
     def take(self, policy: Policy, now: float, sharers: int) -> bool:
         """Take one token for this process, and one for each other process that shares the limit."""

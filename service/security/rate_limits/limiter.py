@@ -1,5 +1,6 @@
 """The rate limiter of one process: a bucket of tokens for each policy and caller."""
 
+import asyncio
 from collections.abc import Sequence
 
 from service import clock
@@ -45,7 +46,8 @@ class RateLimiter:
         name = f"{policy.name}:{caller}"
         bucket = self._buckets.get(name)
         if bucket is None:
-            bucket = self._buckets[name] = Bucket(full_at=now, shared_at=now)
+            leasing = asyncio.Semaphore(policy.leases_at_once)
+            bucket = self._buckets[name] = Bucket(full_at=now, shared_at=now, leasing=leasing)
         else:
             self._buckets.move_to_end(name)
         return bucket

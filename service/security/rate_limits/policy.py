@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 LEASES_PER_WINDOW = 200
+SINGLE_LEASES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,11 @@ class Policy:
     def lease(self) -> int:
         """Tokens that a process takes from the shared bucket at a time."""
         return max(1, self.requests // LEASES_PER_WINDOW)
+
+    @property
+    def leases_at_once(self) -> int:
+        """Leases under way: requests wait for the tokens of one, but a lease of a single token has none for others."""
+        return SINGLE_LEASES if self.lease == 1 else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,18 +56,16 @@ class RedisBuckets:
         self._process = secrets.token_hex(8)
 
     async def lease(
-        self, policy: Policy, caller: str, *, known: float, alone: float
+        self, policy: Policy, caller: str, wanted: int, *, known: float, alone: float
     ) -> tuple[int, float] | None:
-        """Take up to `policy.lease` tokens from the bucket of `caller`.
+        """Take up to `wanted` tokens from the bucket of `caller`.
 
         `known` is the seconds until the bucket is full as far as this process knows, `alone` the seconds for what it
         admitted without Redis. Returns the tokens granted and the seconds until the bucket is full; None without Redis.
         """
         key = f"slipway:limit:{policy.name}:{caller}"
         step, window = repr(policy.step), repr(float(policy.window))
-        answer = await self._redis.script(
-            _LEASE, key, step, window, str(policy.lease), repr(known), repr(alone)
-        )
+        answer = await self._redis.script(_LEASE, key, step, window, str(wanted), repr(known), repr(alone))
         return None if answer is None else (int(answer[0]), float(answer[1]))
 
     async def count_processes(self) -> int | None:

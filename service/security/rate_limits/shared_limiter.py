@@ -11,6 +11,7 @@ it admitted meanwhile. Every process reports once a second that it is running, e
 add its share on top of the limit. A process that starts without Redis knows of no other, and admits the whole limit.
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 
@@ -75,19 +76,29 @@ class SharedRateLimiter(RateLimiter):
 
     async def _lease(self, policy: Policy, caller: str, bucket: Bucket) -> bool | None:
         """Lease tokens and use one. False if none was granted; None without Redis."""
-        async with bucket.leasing:  # one lease at a time; other requests use its tokens
-            now = clock.monotonic()
-            if bucket.use_lease(now):
-                return True
-            if self._spent(policy, bucket, now):  # the lease before this one found the bucket empty
-                return False
-            alone = bucket.alone(now, self._processes)
-            answer = await self._shared.lease(policy, caller, known=bucket.known(now), alone=alone)
-            if answer is None:
-                return None
-            granted, debt = answer
-            # Not later than Redis has it: the next lease must not add to the debt.
-            bucket.full_at = bucket.shared_at = now + debt
-            if granted:
-                bucket.leased, bucket.leased_until = granted - 1, clock.monotonic() + LEASE_SECONDS
-            return granted > 0
+        bucket.waiting += 1
+        try:
+            async with bucket.leasing:
+                return await self._lease_in_turn(policy, caller, bucket)
+        finally:
+            bucket.waiting -= 1
+
+    async def _lease_in_turn(self, policy: Policy, caller: str, bucket: Bucket) -> bool | None:
+        now = clock.monotonic()
+        if bucket.use_lease(now):  # another request's lease has tokens left
+            return True
+        if self._spent(policy, bucket, now):  # the lease before this one found the bucket empty
+            return False
+        # A share for those that wait, so that a slow Redis makes them queue for two round trips at most.
+        wanted = max(policy.lease, math.ceil(bucket.waiting / policy.leases_at_once))
+        known, alone = bucket.known(now), bucket.alone(now, self._processes)
+        answer = await self._shared.lease(policy, caller, wanted, known=known, alone=alone)
+        if answer is None:
+            return None
+        granted, debt = answer
+        # Not later than Redis has it: the next lease must not add to the debt.
+        bucket.full_at = bucket.shared_at = now + debt
+        if granted == 0:
+            return bucket.use_lease(clock.monotonic())  # the last tokens may have gone to another lease
+        bucket.add_lease(granted - 1, clock.monotonic(), LEASE_SECONDS)
+        return True

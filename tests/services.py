@@ -22,17 +22,27 @@ Schema = Literal["empty", "head", "shop"]
 ROOT = Path(__file__).parent.parent
 ANSWER_SECONDS = 90
 STOP_SECONDS = 60
+MEMORY_BYTES = 8 * 2**30
 
 
 class ServicesError(Exception):
     """A request to the servers' process failed. The message says why."""
 
 
+def _memory() -> Path | None:
+    """Return a folder in memory with enough space for a run: a disk that is busy would stall every statement."""
+    shared = Path("/dev/shm")  # the folder in it has a name of its own
+    if not os.access(shared, os.W_OK):
+        return None
+    volume = os.statvfs(shared)
+    return shared if volume.f_bavail * volume.f_frsize >= MEMORY_BYTES else None
+
+
 class ServersProcess:
     """Starts the servers' process and stops it."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="slipway-tests-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="slipway-tests-", dir=_memory()))
         self.address = str(self.folder / "socket")
         environment = {n: v for n, v in os.environ.items() if not n.startswith("SLIPWAY_") or "_TEST_" in n}
         # The servers' process cleans up, so testcontainers' reaper image is not needed.

@@ -15,6 +15,7 @@ EXPORT = f"{LIST}/export"
 MANY = """
 INSERT INTO tests_shelf (id, slug, name, description, created_by, updated_by)
 SELECT gen_random_uuid(), 'many-' || n, 'Many', repeat('x', 600), 'table', 'table' FROM generate_series(1, 30000) n
+ON CONFLICT DO NOTHING
 """
 STALLED = """
 SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND application_name = 'slipway'
@@ -116,7 +117,8 @@ def stalled(run: Running) -> int:
 
 @contextmanager
 def exporting(run: Running, *, receive_buffer: int = 4096) -> Iterator[Wire]:
-    """Start an export and read its first bytes. The previous one may hold its slot for another moment."""
+    """Start a large export and read its first bytes. The previous one may hold its slot for another moment."""
+    run.sql(MANY)
 
     def admitted(stack: ExitStack) -> Wire | None:
         client = stack.enter_context(wire(run.service.port, receive_buffer=receive_buffer))
@@ -131,7 +133,6 @@ def exporting(run: Running, *, receive_buffer: int = 4096) -> Iterator[Wire]:
 
 @setting("performance__exports", 1, process="data")
 def second_export_is_turned_away(run: Running) -> None:
-    run.sql(MANY)
     with exporting(run):
         assert run.service.api.get(EXPORT).status_code == 503
 

@@ -11,6 +11,7 @@ from tests.process.served import eventually
 from tests.process.settings.table import Given, Running, Setup, process, setting
 
 LIST = "/api/v1/shelves"
+TRIES = 3
 WAITING = """
 SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'slipway'
 AND datname = current_database()
@@ -28,6 +29,16 @@ def asked(run: Running, path: str, times: int, stack: ExitStack) -> list["Future
     threads = stack.enter_context(ThreadPoolExecutor(times))
     url = f"{run.service.api.base_url}{path}"
     return [threads.submit(httpx2.get, url, timeout=30) for _ in range(times)]
+
+
+def wait_for_locks(run: Running, table: str, path: str, requests: int, sessions: int) -> bool:
+    """Whether as many sessions wait for a lock when so many requests are sent; on a busy machine, try again."""
+    for _ in range(TRIES):
+        with ExitStack() as stack, run.locked(table):
+            asked(run, path, requests, stack)
+            if most_waiting(run) == sessions:
+                return True
+    return False
 
 
 def most_waiting(run: Running) -> int:
@@ -60,6 +71,8 @@ def database_is_that_of_the_url(run: Running) -> None:
 @setting("database__pool_min", 3, process="pool")
 def connections_are_kept_open(run: Running) -> None:
     assert eventually(lambda: open_connections(run) == 3)
+    time.sleep(2)  # longer than an idle connection beyond them stays open
+    assert open_connections(run) == 3
 
 
 @setting("database__statement_timeout", 1.4, process="pool")
@@ -71,9 +84,7 @@ def long_statement_is_ended(run: Running) -> None:
 
 @setting("database__pool_max", 4, process="pool")
 def connections_are_bounded(run: Running) -> None:
-    with ExitStack() as stack, run.locked("tests_shelf"):
-        asked(run, LIST, 7, stack)
-        assert most_waiting(run) == 4
+    assert wait_for_locks(run, "tests_shelf", LIST, requests=7, sessions=4)
 
 
 @setting("database__acquire_timeout", 0.8, process="pool")
@@ -91,16 +102,12 @@ def wait_for_a_connection_is_bounded(run: Running) -> None:
 @setting("database__session_pool", 1, process="pool")
 def sessions_are_bounded(run: Running) -> None:
     made = run.service.api.post(LIST, json={"slug": "pool", "name": "Pool"}, headers=run.key()).json()["id"]
-    with ExitStack() as stack, run.locked("tests_article"):
-        asked(run, f"{LIST}/{made}/summary", 3, stack)
-        assert most_waiting(run) == 1
+    assert wait_for_locks(run, "tests_article", f"{LIST}/{made}/summary", requests=3, sessions=1)
 
 
 @setting("database__idle_lifetime", 1, process="pool")
 def idle_connection_is_closed(run: Running) -> None:
-    with ExitStack() as stack, run.locked("tests_shelf"):
-        asked(run, LIST, 4, stack)
-        assert most_waiting(run) == 4
+    assert wait_for_locks(run, "tests_shelf", LIST, requests=4, sessions=4)
     time.sleep(1.2)  # until the metric has been updated since
     assert eventually(lambda: open_connections(run) == 3, seconds=6)
 

@@ -101,7 +101,7 @@ TYPES: dict[str, Schema] = {
     "schedule": {"type": "string", "pattern": "^(@[a-z]+|[^ ]+( [^ ]+){4})$"},
     "tag": {"type": "string", "pattern": "^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$"},
     "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
-    # As `service.config.public_path` has it.
+    # As `service.config.clean_path` has it.
     "public path": {
         "type": "string",
         "maxLength": 200,

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import Depends, FastAPI
 
 from service import __version__
-from service.cache.redis import NoRedis, Redis
+from service.cache.redis_client import NoRedis, Redis
 from service.config import Settings
 from service.database import Database
 from service.domains import DOMAINS
@@ -38,15 +38,15 @@ from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.routes import routers_of
 from service.security.access import check_ungated
 from service.security.api_keys import routes as api_keys
+from service.security.api_keys.api_key_verifier import ApiKeyVerifier
 from service.security.api_keys.expiry import REPORT_SECONDS, KeyExpiry
 from service.security.api_keys.last_use import WRITE_SECONDS
-from service.security.api_keys.verifier import ApiKeyVerifier
 from service.security.callers import Callers
 from service.security.gate import Gate
 from service.security.rate_limits.request_limits import Limits, limits_of
 from service.security.scopes import known_scopes, require_scopes
 from service.security.signing_keys import SigningKeys
-from service.security.tokens.verifier import TokenVerifier
+from service.security.tokens.token_verifier import TokenVerifier
 
 API = "/api/v1"
 # The chassis' own routes.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from service.dev.ports import is_free
+from service.dev.free_ports import is_free
 
 FIRST, BEYOND = 10_000, 30_000  # a cluster on this machine uses the ports above for NodePorts
 RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")

@@ -23,8 +23,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from service.config import Settings
 from service.dev.databases import create_database, drop_database
-from service.dev.postgres import PostgresServer
-from service.dev.redis import RedisServer
+from service.dev.postgres_server import PostgresServer
+from service.dev.redis_server import RedisServer
 from service.migrations.runner import upgrade
 from tests.ports import placed
 from tests.services import Schema, ServicesError

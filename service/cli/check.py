@@ -4,7 +4,7 @@ import typer
 
 from service.cli.command_settings import load_settings
 from service.cli.runtime import exit_with_message
-from service.config.check import effective
+from service.config.loading import effective
 
 
 @exit_with_message

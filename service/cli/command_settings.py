@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from service.config import Environment, Settings
-from service.config.check import SettingsError, load
+from service.config.loading import SettingsError, load
 from service.config.reasons import variable
 from service.config.sources import UnreadableSourceError
 from service.dev.instance import FOLDER, Instance, database_address, find

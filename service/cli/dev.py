@@ -15,7 +15,7 @@ from service.cli.command_settings import SETTINGS
 from service.cli.errors import CommandError, Exit
 from service.cli.runtime import exit_with_message
 from service.config import Settings
-from service.config.check import load
+from service.config.loading import load
 from service.dev.banner import banner
 from service.dev.data_folder import locked
 from service.dev.database_setup import set_up_database

@@ -7,7 +7,7 @@ import typer
 from service.cli.command_settings import SETTINGS
 from service.cli.runtime import exit_with_message
 from service.config import Environment
-from service.config.check import load
+from service.config.loading import load
 from service.main import create_app
 
 

@@ -14,9 +14,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service.actor import Actor, acting_as
 from service.cli.errors import CommandError, Exit
 from service.config import Settings
-from service.config.check import SettingsError
+from service.config.loading import SettingsError
 from service.database import Database, DatabaseUnavailableError
-from service.http.server.ports import PortTakenError
+from service.http.server.listeners import PortTakenError
 from service.migrations.errors import (
     BackwardsError,
     EncodingError,

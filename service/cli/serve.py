@@ -5,7 +5,7 @@ import uvloop
 from service.cli.command_settings import SETTINGS
 from service.cli.runtime import exit_with_message
 from service.config import Settings
-from service.config.check import load
+from service.config.loading import load
 from service.health.admin_port import create_admin_app
 from service.http.server.run import Applications
 from service.http.server.run import serve as serve_both

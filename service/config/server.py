@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from service.config.clean_path import clean_path
 from service.config.group import Group, Port, Seconds
-from service.config.public_path import clean_path
 
 
 class ServerSettings(Group):

@@ -26,8 +26,8 @@ G = TypeVar("G", bound=Group)
 
 
 class Settings(BaseSettings):
-    """All settings. Raises pydantic's `ValidationError` or `UnreadableSourceError`; `service.config.check.load` formats
-    both as lines."""
+    """All settings. Raises pydantic's `ValidationError` or `UnreadableSourceError`; `service.config.loading.load`
+    formats both as lines."""
 
     model_config = SettingsConfigDict(
         extra="ignore",

@@ -11,8 +11,8 @@ from service.dev.private_files import read_secret, write_private_file
 from service.dev.servers import Report
 from service.migrations.runner import upgrade
 from service.resources.domain import Example, Seed
+from service.security.api_keys.api_key_verifier import ApiKeyVerifier
 from service.security.api_keys.commands import create_key
-from service.security.api_keys.verifier import ApiKeyVerifier
 from service.security.principals import ADMIN
 from service.security.refusals import RefusedError
 

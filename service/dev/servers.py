@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from service.config import Environment, Settings
-from service.config.check import load
+from service.config.loading import load
 from service.dev.errors import PortInUseError
-from service.dev.ports import is_free
-from service.dev.postgres import PostgresServer
+from service.dev.free_ports import is_free
+from service.dev.postgres_server import PostgresServer
 from service.dev.private_files import read_or_create_secret
-from service.dev.redis import RedisServer
+from service.dev.redis_server import RedisServer
 
 Report = Callable[[str], None]
 Arguments = dict[str, dict[str, Any]]

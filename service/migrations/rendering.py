@@ -8,7 +8,7 @@ from service import __version__
 from service.config import Settings
 from service.migrations import encoding, grants
 from service.migrations.branches import CHASSIS, DOMAINS, Branch, known
-from service.migrations.connection import LOCK
+from service.migrations.migration_connection import LOCK
 from service.migrations.revisions import Position, is_known, steps
 from service.migrations.runner import configuration
 from service.migrations.version_tables import recording

@@ -20,8 +20,8 @@ from service.config import Settings
 from service.database.errors import CONNECTION_ERRORS
 from service.migrations import grants, revisions
 from service.migrations.branches import Branch, known
-from service.migrations.connection import POLL, alone, cause_of, patiently, reason_of, refuse_pooler
 from service.migrations.errors import LockedError, MigrationFailedError, NotAtHeadError
+from service.migrations.migration_connection import POLL, alone, cause_of, patiently, reason_of, refuse_pooler
 from service.migrations.revisions import Position
 from service.migrations.role import ensure, settled
 from service.migrations.version_tables import current, read, record

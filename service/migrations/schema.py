@@ -13,8 +13,8 @@ from service.migrations.branches import BRANCHES, CHASSIS, DOMAINS
 from service.migrations.encoding import QUERY as ENCODING
 from service.migrations.encoding import refusal
 from service.models.api_key import ApiKey
-from service.models.history import RowHistory
-from service.models.idempotency import IdempotencyRecord
+from service.models.idempotency_record import IdempotencyRecord
+from service.models.row_history import RowHistory
 from service.models.sql_identifiers import quoted
 
 log = structlog.get_logger(__name__)

@@ -1,7 +1,7 @@
 """The tables of the service itself. Importing this package registers them; domains define their own."""
 
 from service.models.api_key import ApiKey
-from service.models.history import RowHistory
-from service.models.idempotency import IdempotencyRecord
+from service.models.idempotency_record import IdempotencyRecord
+from service.models.row_history import RowHistory
 
 __all__ = ["ApiKey", "IdempotencyRecord", "RowHistory"]

@@ -13,9 +13,9 @@ from pydantic import BaseModel
 from service.config import PerformanceSettings
 from service.database import Database
 from service.http import problems
-from service.http.problems.database import columns_of_constraints, problem_of
+from service.http.problems.sqlstate import columns_of_constraints, problem_of
 from service.resources.declaration import RestResource
-from service.resources.hooks.runner import HookRunner
+from service.resources.hooks.hook_runner import HookRunner
 from service.resources.lists.cursor import CursorCodec
 from service.resources.lists.lister import Lister
 from service.resources.requests.idempotency import IdempotencyStore
@@ -24,7 +24,7 @@ from service.resources.retries import retry_rolled_back
 from service.resources.schemas.items import Schemas
 from service.resources.statements.batches import BatchWriter, unique_fields
 from service.resources.statements.columns import not_deleted, representation
-from service.resources.statements.history import HistoryStatements
+from service.resources.statements.history_statements import HistoryStatements
 from service.resources.statements.statement import Statement, compile_statement, parameter
 from service.resources.statements.writing import Writer
 

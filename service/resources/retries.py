@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from service.http.problems import Busy
-from service.http.problems.database import UNDONE
+from service.http.problems.sqlstate import UNDONE
 
 ATTEMPTS = 4
 _PAUSE = 0.02  # seconds; grows with each attempt

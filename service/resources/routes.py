@@ -16,7 +16,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import JSONResponse
 
 from service.http.content.negotiation import require_acceptable
-from service.http.handwritten.idempotency import refuse_key
+from service.http.handwritten.refuse_idempotency_key import refuse_key
 from service.http.problems import Problem
 from service.http.problems.handlers import problem_response
 from service.resources.columns.text import UUID_PATTERN

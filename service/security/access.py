@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
-from service.http.handwritten.checks import check_request
-from service.http.handwritten.rules import rules_of
+from service.http.handwritten.request_checks import check_request
+from service.http.handwritten.signature import rules_of
 from service.security.gate import Gate
 from service.security.principals import Principal
 

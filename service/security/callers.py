@@ -4,7 +4,7 @@ import structlog
 from fastapi import Request
 from starlette.types import Scope
 
-from service.http.handwritten.rules import rules_of
+from service.http.handwritten.signature import rules_of
 from service.http.middleware.state import route_of, state_of
 from service.http.problems import InternalError, Problem
 from service.http.problems.handlers import problem_of_error

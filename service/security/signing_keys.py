@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import structlog
 
 from service.config import Settings
-from service.config.check import SHORTEST_SECRET
+from service.config.loading import SHORTEST_SECRET
 from service.config.reasons import variable
 
 log = structlog.get_logger(__name__)

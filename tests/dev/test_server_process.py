@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.dev.postgres import PostgresServer
+from service.dev.postgres_server import PostgresServer
 from service.dev.processes import is_running
 from tests.dev.conftest import Run
 from tests.dev.help import ask, eventually
@@ -17,8 +17,8 @@ from tests.dev.help import ask, eventually
 PARENT = """
 import signal, sys, time
 from pathlib import Path
-from service.dev.postgres import PostgresServer
-from service.dev.redis import RedisServer
+from service.dev.postgres_server import PostgresServer
+from service.dev.redis_server import RedisServer
 signal.signal(signal.SIGINT, lambda *_: print("interrupted", flush=True))
 servers = [PostgresServer(Path(sys.argv[1]) / "postgres"), RedisServer(Path(sys.argv[1]) / "redis")]
 for server in servers:

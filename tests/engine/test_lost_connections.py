@@ -12,7 +12,7 @@ from sqlmodel import func, select
 from service.config import Settings
 from service.database import ConnectionLostError, Database, DatabaseUnavailableError
 from service.database.connect import connect
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from service.resources.declaration import Change, Hooks
 from service.security.api_keys.commands import create_key
 from tests.conftest import DatabaseFactory

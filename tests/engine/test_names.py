@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, Table
 from sqlmodel import Field, SQLModel
 
 from service.models.base import SYSTEM_FIELDS
-from service.models.idempotency import IdempotencyRecord
+from service.models.idempotency_record import IdempotencyRecord
 from service.models.indexes import sort_index, unique_index
 from service.resources.declaration import RESERVED, Change, Hooks, RestResource
 from service.resources.engine import Engine

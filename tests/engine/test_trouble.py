@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 
 from service.config import Settings
 from service.database import Database, DatabaseUnavailableError
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from service.health.probes import CACHE_SECONDS
 from service.main import create_app
 from service.security.api_keys.commands import create_key

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Self
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from tests.faults.connection import get
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.replica import Replica

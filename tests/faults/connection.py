@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import orjson
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 
 HEAD_END = b"\r\n\r\n"
 

@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import NamedTuple, Self
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 
 CHUNK = 65536
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: drop unsent data and send a reset

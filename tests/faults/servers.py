@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from service.dev import postgres, redis
+from service.dev import postgres_server, redis_server
 from service.dev.binaries import postgres_binaries
 from service.dev.databases import create_database, drop_database
-from service.dev.postgres import START_SECONDS, STOP
+from service.dev.postgres_server import START_SECONDS, STOP
 from service.dev.server_process import ServerProcess
 from service.dev.server_user import unprivileged_user
 from tests.ports import placed
@@ -26,7 +26,7 @@ Mode = Literal["fast", "immediate"]
 TEMPLATE = "template_of_faults"
 
 
-class Postgres(postgres.PostgresServer):
+class Postgres(postgres_server.PostgresServer):
     """A PostgreSQL that may lose data in a power failure, but not when killed."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
@@ -91,7 +91,7 @@ class Postgres(postgres.PostgresServer):
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
 
-class Redis(redis.RedisServer):
+class Redis(redis_server.RedisServer):
     """A Redis that can be frozen."""
 
     def __init__(self, folder: Path) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from tests.faults.connection import Answer, Connection
 from tests.faults.measurements import FULL, Measurements
 from tests.faults.proxy import Endpoint, Proxy

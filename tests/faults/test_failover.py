@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from tests.faults.measurements import Measurements
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.server_thread import in_server_thread

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from tests.faults import verdicts
 from tests.faults.connection import Answer, Connection, NoAnswerError
 from tests.faults.history import Event, History

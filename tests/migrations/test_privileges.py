@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 
 from service.migrations import runner
-from service.migrations.connection import LOCK
 from service.migrations.errors import NotAtHeadError
 from service.migrations.grants import AppRoleError
+from service.migrations.migration_connection import LOCK
 from service.migrations.runner import upgrade
 from tests.migrations.conftest import settings_for
 from tests.migrations.roles import Roles, execute

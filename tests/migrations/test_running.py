@@ -12,8 +12,8 @@ import pytest
 from service.database import DatabaseUnavailableError
 from service.migrations import runner
 from service.migrations.branches import CHASSIS, DOMAINS, head
-from service.migrations.connection import LOCK
 from service.migrations.errors import MigrationFailedError, NotAtHeadError
+from service.migrations.migration_connection import LOCK
 from service.migrations.revisions import Position
 from service.migrations.runner import upgrade
 from tests.conftest import DatabaseFactory

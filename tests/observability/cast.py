@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
-from service.dev.redis import RedisServer
+from service.dev.redis_server import RedisServer
 from tests.process.served import Served
 from tests.security.issuer import Issuer
 

@@ -8,7 +8,7 @@ from signal import SIGKILL, SIGTERM
 
 import httpx2
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from service.dev.server_process import ServerProcess
 from tests.observability.rules import HOST
 from tests.ports import next_port

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.dev.redis import RedisServer
+from service.dev.redis_server import RedisServer
 from tests.observability import rules
 from tests.observability.cast import Cast
 from tests.observability.edge import edge

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import httpx2
 import yaml
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from service.dev.server_process import ServerProcess
 from tests.observability.programs import program
 from tests.ports import next_port

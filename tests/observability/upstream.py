@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from tests.observability.rules import NAMESPACE, RELEASE
 
 Sample = tuple[str, dict[str, str], float]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 
 OF_A_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
 

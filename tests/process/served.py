@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 import httpx2
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from service.dev.server_process import command_line
 from tests.forked import FORKS, ForkedProcess, fork_server
 from tests.ports import next_port

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from tests.process.conftest import Serve
 from tests.process.served import Served, eventually
 

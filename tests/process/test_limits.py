@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from service.dev.redis import RedisServer
+from service.dev.redis_server import RedisServer
 from tests.ports import placed
 from tests.process.conftest import Serve
 from tests.process.served import Served, eventually

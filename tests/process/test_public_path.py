@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import httpx2
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from tests.process.conftest import Serve
 from tests.process.prefixed import proxy
 from tests.process.served import Served

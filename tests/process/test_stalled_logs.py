@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from tests.process.conftest import Serve
 from tests.process.served import Served
 from tests.process.test_workers import TWO

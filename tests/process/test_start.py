@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 import pytest
 
-from service.dev.ports import LOOPBACK, is_free
+from service.dev.free_ports import LOOPBACK, is_free
 from tests.conftest import DatabaseFactory
 from tests.ports import next_port
 from tests.process.conftest import Command, Serve

@@ -10,10 +10,10 @@ import httpx2
 import uvicorn
 from fastapi import FastAPI
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from service.http.protocol.connection import limited
 from service.http.protocol.limits import Limits
-from service.http.server.ports import listen
+from service.http.server.listeners import listen
 from tests.process.served import eventually
 
 

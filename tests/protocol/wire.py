@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 
 SECONDS = 5.0
 BODILESS = {100, 204, 304}

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis as Client
 
 from service import clock
-from service.cache.redis import Redis
+from service.cache.redis_client import Redis
 from service.config import RedisSettings
 from service.security.rate_limits.policy import Decision, Policy
 from service.security.rate_limits.redis_buckets import COUNT_SECONDS

@@ -9,7 +9,7 @@ import pytest
 from httpx2 import ASGITransport, AsyncClient
 
 from service.config import Settings
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from service.main import create_app
 from tests.api.test_items import problem
 from tests.asgi import lifespan

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis as Client
 
-from service.cache.redis import Redis
+from service.cache.redis_client import Redis
 from service.config import RedisSettings
 from service.security.rate_limits.limiter import RateLimiter
 from service.security.rate_limits.policy import Policy

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from service.dev.redis import RedisServer as Server
+from service.dev.redis_server import RedisServer as Server
 from service.security.rate_limits.policy import Policy
 from tests.api.conftest import unique
 from tests.ports import placed

@@ -14,7 +14,7 @@ from service.config import SecuritySettings
 from service.http.problems import Unavailable
 from service.security.refusals import Reason, RefusedError
 from service.security.tokens import jwks
-from service.security.tokens.verifier import TokenVerifier
+from service.security.tokens.token_verifier import TokenVerifier
 from tests.security.attacks import ATTACKS, reason_of
 from tests.security.issuer import (
     AUDIENCE,

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from service.config import Settings
-from service.config.check import SettingsError, load
+from service.config.loading import SettingsError, load
 from service.database import Database, DatabaseUnavailableError
 from service.migrations import runner
 from tests.conftest import DatabaseFactory

@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.cache.redis import Redis
+from service.cache.redis_client import Redis
 from service.config import RedisSettings
-from service.config.check import SettingsError, load
+from service.config.loading import SettingsError, load
 from tests.services import Client
 from tests.tls.terminator import Authority, terminator
 

@@ -11,9 +11,9 @@ import structlog
 from prometheus_client import REGISTRY
 from structlog.typing import EventDict
 
-from service.cache.redis import Redis
+from service.cache.redis_client import Redis
 from service.config import RedisSettings
-from service.dev.ports import LOOPBACK
+from service.dev.free_ports import LOOPBACK
 from service.security.rate_limits.policy import Policy
 from service.security.rate_limits.shared_limiter import SharedRateLimiter
 from tests.api.conftest import unique

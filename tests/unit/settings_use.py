@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from tests.unit.rules.rule import Source
 
 DECLARED_IN = "service/config/"
-READ_BY = "service/config/check.py"
+READ_BY = "service/config/loading.py"
 
 
 def _attributes(tree: ast.AST) -> set[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.rules import conduct, layers, links, locks, sizes, texts, words
+from tests.unit.rules import conduct, file_names, layers, links, locks, sizes, texts, words
 from tests.unit.rules.rule import ROOT, Rule, Source, python_sources, tracked
 
 CODE_RULES = (*sizes.RULES, *layers.RULES, *conduct.RULES)
@@ -70,6 +70,17 @@ def test_every_layer_exists_once() -> None:
     assert len(layers.ROW) == sum(map(len, layers.LAYERS))
     parts = {path.stem for path in (ROOT / "service").iterdir() if path.suffix == ".py" or path.is_dir()}
     assert parts - {"__pycache__", "py"} <= set(layers.ROW)
+
+
+def test_every_file_name_of_the_service_is_used_once(code: list[Source]) -> None:
+    assert list(file_names.doubles(source.path for source in code)) == []
+
+
+def test_file_name_rule_catches_doubles_and_knows_the_conventions() -> None:
+    twins = ("service/cache/keys.py", "service/http/x/keys.py")
+    assert "service/cache/keys.py and service/http/x/keys.py" in "".join(file_names.doubles(twins))
+    shared = ("service/a/errors.py", "service/b/errors.py", "service/config/redis.py", "service/redis.py")
+    assert list(file_names.doubles((*shared, "service/a/x.py", "tests/x.py"))) == []
 
 
 @pytest.mark.parametrize("name", LOCKS)

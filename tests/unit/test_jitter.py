@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.cache import redis as cache
+from service.cache import redis_client as cache
 from service.config import RedisSettings, Settings
 from service.database import Database, fast_pool
 from service.jobs import periodic

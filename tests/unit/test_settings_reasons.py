@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from service.cli import application
 from service.config import Settings
-from service.config.check import SettingsError, effective, load
+from service.config.loading import SettingsError, effective, load
 from tests.unit.conftest import Env
 
 SAFE = {"SLIPWAY_SECURITY__SECRET_KEY": "k" * 32, "SLIPWAY_DATABASE__PASSWORD": "good"}

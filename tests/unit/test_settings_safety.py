@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from service.cli import application
 from service.config import Settings
-from service.config.check import MASK, SettingsError, effective, load
+from service.config.loading import MASK, SettingsError, effective, load
 from tests.unit.conftest import Env
 
 SECRETS = {

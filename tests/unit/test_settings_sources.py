@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.config import Settings
-from service.config.check import SettingsError, load
+from service.config.loading import SettingsError, load
 from service.database.connect import connect_options
 from tests.unit.conftest import Env
 

@@ -7,7 +7,7 @@ from service.http.content.body import read_body
 from service.http.content.schemas import INTEGRAL, Input, Output
 from service.http.handwritten.opt_outs import answers_json, any_body, any_query
 from service.http.handwritten.session import SessionDep
-from service.http.handwritten.settings import SettingsDep
+from service.http.handwritten.settings_dependency import SettingsDep
 from service.http.openapi import ALWAYS, WITH_BODY, body_of, responses_of
 
 __all__ = [

@@ -10,7 +10,7 @@ from service.http.content import strict_json
 from service.http.content.gc_pause import LARGE, collector_paused, pause_collector_for_a_turn
 from service.http.content.media_types import MediaType, media_type
 from service.http.handwritten.form_body import URL_ENCODED, check_url_encoded
-from service.http.handwritten.rules import rules_of
+from service.http.handwritten.signature import rules_of
 
 
 class BodyCheck:

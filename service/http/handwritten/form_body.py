@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 from fastapi import Request, params
 
 from service.http.content.media_types import media_type
-from service.http.handwritten.rules import fields_of
+from service.http.handwritten.signature import fields_of
 from service.http.problems import (
     FieldError,
     MalformedRequest,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from service.http.content.gc_pause import LARGE, collector_paused
 from service.http.content.media_types import media_type, require_media_type
 from service.http.content.validation import MOST_DESCRIBED, fail_fast, field_errors, many_unknown
-from service.http.handwritten.rules import fields_of, names_of
+from service.http.handwritten.signature import fields_of, names_of
 from service.http.problems import FieldError, ValidationFailed, pointer
 
 

@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request
 
-from service.http.handwritten.rules import Rules
+from service.http.handwritten.signature import Rules
 from service.http.problems import FieldError, InvalidParameter, NotFound
 
 MAX_PARAMETERS = 100

@@ -7,7 +7,7 @@ from the request's path is right for the client, and routes need not know the pu
 from collections.abc import MutableMapping
 from typing import Any
 
-from service.config.public_path import clean_path
+from service.config.clean_path import clean_path
 
 
 def forwarded_path(values: list[bytes]) -> str:

@@ -2,7 +2,7 @@
 
 from service.http.openapi.common_problems import ALWAYS, WITH_BODY
 from service.http.openapi.document import Problem, WrongValue, body_of, install
-from service.http.openapi.operations import BODY_SCHEMA, NO_NUL, responses_of
+from service.http.openapi.operation_details import BODY_SCHEMA, NO_NUL, responses_of
 
 __all__ = [
     "ALWAYS",

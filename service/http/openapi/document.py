@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 
 from service.http.openapi import operation_ids
-from service.http.openapi.operations import (
+from service.http.openapi.operation_details import (
     BODY_SCHEMA,
     COMPONENTS,
     IsOpen,

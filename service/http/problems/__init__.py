@@ -1,6 +1,5 @@
 """Problem details (RFC 9457): the classes, and how exceptions become one of them."""
 
-from service.http.problems.base import MEDIA_TYPE, MOST_ERRORS, FieldError, Problem, pointer
 from service.http.problems.catalogue import (
     BodyTooLarge,
     Busy,
@@ -35,6 +34,7 @@ from service.http.problems.catalogue import (
     ValidationFailed,
     catalogue,
 )
+from service.http.problems.problem import MEDIA_TYPE, MOST_ERRORS, FieldError, Problem, pointer
 
 __all__ = [
     "MEDIA_TYPE",

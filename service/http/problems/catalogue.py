@@ -6,7 +6,7 @@ Raise one of these anywhere under the edge. Codes are stable; `catalogue()` list
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from service.http.problems.base import Problem
+from service.http.problems.problem import Problem
 
 
 class MalformedRequest(Problem):

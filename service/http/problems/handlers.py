@@ -14,9 +14,9 @@ from service.http import problems
 from service.http.middleware.public_path import own_path
 from service.http.middleware.state import state_of
 from service.http.problems import FieldError, Problem, pointer
-from service.http.problems.database import problem_of
 from service.http.problems.http_exceptions import is_frameworks, problem_of_exception
 from service.http.problems.messages import message_of, place_of
+from service.http.problems.sqlstate import problem_of
 
 HTTP_OK, BAD_REQUEST = 200, 400
 

@@ -18,7 +18,7 @@ from service.http.protocol.connection import limited
 from service.http.protocol.limits import Limits
 from service.http.server.descriptors import make_room
 from service.http.server.lifecycle import Lifecycle
-from service.http.server.ports import listeners
+from service.http.server.listeners import listeners
 from service.http.server.shutdown import StopSignals, drain, finish
 
 log = structlog.get_logger(__name__)

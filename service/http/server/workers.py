@@ -24,7 +24,7 @@ from uvicorn_worker import UvicornWorker
 
 from service.config import child_environment
 from service.config.server import ServerSettings
-from service.http.server.ports import listeners
+from service.http.server.listeners import listeners
 from service.http.server.run import Applications, serve_on
 from service.observability import logs
 

@@ -12,8 +12,8 @@ from pydantic import Field
 from sqlalchemy.dialects import postgresql as pg
 
 from service.resources.columns import json_text, text
+from service.resources.columns.input_checks import MOST_DIGITS, DecimalRule
 from service.resources.columns.kind import EQUALITY, ArrayKind, Kind, unchanged
-from service.resources.columns.rules import MOST_DIGITS, DecimalRule
 from service.resources.columns.scalars import word
 
 _WHOLE, _PLACES = 30, 20

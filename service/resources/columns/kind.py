@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.resources.columns.rules import Text
+from service.resources.columns.input_checks import Text
 from service.resources.statements.statement import parameter
 
 EQUALITY = ("eq", "ne", "in")

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, Field, WithJsonSchema
 from service.http.content.integers import INT16, INT32, INT64
 from service.http.content.schemas import INTEGRAL
 from service.http.openapi import NO_NUL
-from service.resources.columns import rules, text
+from service.resources.columns import input_checks, text
 from service.resources.columns.kind import EQUALITY, Kind
 
 _RFC3339: sa.ColumnElement[str] = sa.literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
@@ -91,7 +91,9 @@ def _float(
     name: str, sql: sa.types.TypeEngine[Any], width: int, parse: Callable[[str], float], *more: Any
 ) -> Kind:
     number = {"type": "number"}
-    return Kind(name, (float,), sql, parse, number, width, text=repr, rules=more, before=(rules.EXACT,))
+    return Kind(
+        name, (float,), sql, parse, number, width, text=repr, rules=more, before=(input_checks.EXACT,)
+    )
 
 
 def _text_kind(
@@ -105,14 +107,14 @@ def _text_kind(
     **more: Any,
 ) -> Kind:
     """Return a kind whose JSON is text of one grammar, in bodies as in query parameters."""
-    return cls(name, annotations, sql, parse, schema, grammar=rules.Text(parse, schema), **more)
+    return cls(name, annotations, sql, parse, schema, grammar=input_checks.Text(parse, schema), **more)
 
 
 SMALLINT = _integer("SMALLINT", sa.SmallInteger(), INT16, width=2)
 INTEGER = _integer("INTEGER", sa.Integer(), INT32, width=4)
 BIGINT = _integer("BIGINT", sa.BigInteger(), INT64, width=8)
 DOUBLE = _float("DOUBLE PRECISION", sa.Double(), 8, text.number)
-REAL = _float("REAL", sa.REAL(), 4, text.real, rules.REAL)
+REAL = _float("REAL", sa.REAL(), 4, text.real, input_checks.REAL)
 BOOLEAN = Kind(
     "BOOLEAN",
     (bool,),

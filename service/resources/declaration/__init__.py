@@ -1,7 +1,7 @@
 """What a developer writes to serve a table: a model, a path, scopes, and what each field can do."""
 
+from service.resources.declaration.declaration import BULK_KINDS, MAX_SORT_FIELDS, RESERVED, Scopes
 from service.resources.declaration.error import DeclarationError
-from service.resources.declaration.fields import BULK_KINDS, MAX_SORT_FIELDS, RESERVED, Scopes
 from service.resources.declaration.hooks import Change, Hooks
 from service.resources.declaration.resource import RestResource
 

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from service.resources.declaration.checks import (
+from service.resources.declaration.declaration import Declaration
+from service.resources.declaration.model_checks import (
     check_columns,
     check_names,
     check_roles,
     check_table,
     check_words,
 )
-from service.resources.declaration.fields import Declaration
 from service.resources.names import words
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.http.problems import FieldError, InvalidParameter
-from service.resources.columns.catalogue import kind_of
+from service.resources.columns.column_types import kind_of
 from service.resources.declaration import MAX_SORT_FIELDS, RestResource
 from service.resources.statements.fragment import Fragment, concatenate, either, every
 from service.resources.statements.statement import compile_fragment

@@ -9,7 +9,7 @@ import asyncpg
 
 from service.http.middleware.state import state_of
 from service.resources.declaration import Change
-from service.resources.hooks.runner import NO_CONNECTION
+from service.resources.hooks.hook_runner import NO_CONNECTION
 from service.resources.operations.operation import Call
 from service.resources.retries import retry_rolled_back
 from service.resources.statements.statement import Statement, own_field

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import Request, Response
 
 from service.http.openapi import ALWAYS, WITH_BODY, responses_of
-from service.http.openapi.operations import BODY_MEDIA_TYPE
+from service.http.openapi.operation_details import BODY_MEDIA_TYPE
 from service.http.problems import NotFound, Problem
 from service.resources.declaration import RestResource
 from service.resources.documentation import ID, IDEMPOTENCY_KEY, REPLAYED, item_response

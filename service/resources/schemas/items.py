@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from service.http.content.schemas import Input, Output, Values, make_model
 from service.http.problems.messages import message_of
-from service.resources.columns.fields import input_type, output_type
+from service.resources.columns.model_fields import input_type, output_type
 from service.resources.declaration import DeclarationError, RestResource
 from service.resources.schemas.bulk_bodies import BulkSchemas
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.resources.columns.catalogue import kind_of
+from service.resources.columns.column_types import kind_of
 
 
 def member(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from service.models.idempotency import IdempotencyRecord
+from service.models.idempotency_record import IdempotencyRecord
 from service.resources.declaration import RestResource
 from service.resources.statements.columns import not_deleted, representation
 from service.resources.statements.initial import initial_value

@@ -6,7 +6,7 @@ Redis' clock counts, never the caller's.
 import math
 import secrets
 
-from service.cache.redis import Redis
+from service.cache.redis_client import Redis
 from service.security.rate_limits.policy import Policy
 
 COUNT_SECONDS = 1.0  # how often a process reports that it is running

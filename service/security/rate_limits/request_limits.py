@@ -6,13 +6,13 @@ from typing import Protocol
 
 from fastapi import Request
 
-from service.cache.redis import NoRedis, Redis
+from service.cache.redis_client import NoRedis, Redis
 from service.config import RateLimitSettings
 from service.http.middleware.state import state_of
 from service.http.problems import TooManyRequests
 from service.jobs.periodic import Job
 from service.security.rate_limits.limiter import RateLimiter
-from service.security.rate_limits.metrics import initialise_decisions
+from service.security.rate_limits.limiter_metrics import initialise_decisions
 from service.security.rate_limits.policy import Decision, Policy
 from service.security.rate_limits.shared_limiter import SharedRateLimiter
 

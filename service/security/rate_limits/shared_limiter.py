@@ -16,11 +16,11 @@ from collections import deque
 from collections.abc import Sequence
 
 from service import clock
-from service.cache.redis import Redis
+from service.cache.redis_client import Redis
 from service.jobs.periodic import Job
 from service.security.rate_limits.bucket import SLACK, Bucket
 from service.security.rate_limits.limiter import RateLimiter
-from service.security.rate_limits.metrics import processes
+from service.security.rate_limits.limiter_metrics import processes
 from service.security.rate_limits.policy import Decision, Policy
 from service.security.rate_limits.redis_buckets import COUNT_SECONDS, REMEMBERED_COUNTS, RedisBuckets
 

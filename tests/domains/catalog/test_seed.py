@@ -16,7 +16,7 @@ from service.database import Database
 from service.domains.catalog.models import Category, Product, ProductStatus
 from service.domains.catalog.sample.rows import categories, products
 from service.domains.catalog.seed import SEED, Loaded, is_empty, load_sample
-from service.models.history import RowHistory
+from service.models.row_history import RowHistory
 from tests.conftest import DatabaseFactory
 from tests.dev.test_seed import seed
 

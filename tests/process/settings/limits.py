@@ -2,7 +2,7 @@
 
 import redis
 
-from service.dev.redis import RedisServer
+from service.dev.redis_server import RedisServer
 from tests.ports import placed
 from tests.process.served import eventually
 from tests.process.settings.table import Given, Running, Setup, process, setting

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.dev.ports import is_free
+from service.dev.free_ports import is_free
 from tests.engine.wire import wire_to
 from tests.ports import next_port
 from tests.process.served import eventually

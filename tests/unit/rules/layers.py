@@ -93,7 +93,7 @@ RULES = (
         bad=(
             Source("service/http/x.py", "from service.resources.engine import Engine\n"),
             Source("service/models/x.py", "def f():\n    from service.http import problems\n"),
-            Source("service/cache/x.py", "import service.security.api_keys.verifier\n"),
+            Source("service/cache/x.py", "import service.security.api_keys.api_key_verifier\n"),
             Source("service/health/probes.py", "from service import docs\n"),
             Source("service/main.py", "from .http import edge\n"),
             Source("service/novelty.py", "x = 1\n"),

@@ -4,7 +4,7 @@ A header field marks the repeated response. After draft-ietf-httpapi-idempotency
 principal.
 """
 
-from service.resources.requests.idempotency.header import KeyedRequest, keyed_request
+from service.resources.requests.idempotency.idempotency_key import KeyedRequest, keyed_request
 from service.resources.requests.idempotency.once import run_once
 from service.resources.requests.idempotency.store import IdempotencyStore, record_parameters
 

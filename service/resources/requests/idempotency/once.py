@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from starlette.responses import Response
 
 from service.http.problems import Busy, Duplicate, Problem, StillRunning
-from service.resources.requests.idempotency.header import KeyedRequest
+from service.resources.requests.idempotency.idempotency_key import KeyedRequest
 from service.resources.requests.idempotency.store import IdempotencyStore
 
 _ATTEMPTS = 4

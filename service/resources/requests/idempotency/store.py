@@ -7,10 +7,10 @@ import orjson
 from starlette.responses import Response
 
 from service.database import Database
-from service.http.handwritten.idempotency import HEADER, REPLAYED
+from service.http.handwritten.refuse_idempotency_key import HEADER, REPLAYED
 from service.http.problems import Duplicate, FieldError, KeyReused
 from service.resources.requests.answer import answer
-from service.resources.requests.idempotency.header import KeyedRequest
+from service.resources.requests.idempotency.idempotency_key import KeyedRequest
 
 _LOOK_UP = """
 SELECT fingerprint, status, headers, body FROM idempotency_record

@@ -3,10 +3,10 @@
 from fastapi import Request, params
 
 from service.http.handwritten.form_body import check_form
-from service.http.handwritten.idempotency import refuse_key
 from service.http.handwritten.json_body import check_json
 from service.http.handwritten.query import check_query
-from service.http.handwritten.rules import rules_of
+from service.http.handwritten.refuse_idempotency_key import refuse_key
+from service.http.handwritten.signature import rules_of
 
 
 async def check_request(request: Request) -> None:

@@ -4,16 +4,16 @@ import re
 
 from service.models.indexes import search_vector
 from service.models.sql_identifiers import LONGEST
-from service.resources.columns.indexes import check_indexes, check_search
+from service.resources.columns.index_limits import check_indexes, check_search
 from service.resources.columns.kind import ColumnError
-from service.resources.declaration.error import DeclarationError
-from service.resources.declaration.fields import (
+from service.resources.declaration.declaration import (
     BULK_KINDS,
     MAX_SORT_FIELDS,
     OPERATIONS,
     RESERVED,
     Declaration,
 )
+from service.resources.declaration.error import DeclarationError
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 SINGULAR = re.compile(r"[A-Za-z][A-Za-z0-9]*([ -][A-Za-z0-9]+)*\Z")

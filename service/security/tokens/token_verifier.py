@@ -16,7 +16,7 @@ from service.observability.metrics import cache_requests
 from service.security.principals import Principal
 from service.security.refusals import Reason, RefusedError
 from service.security.tokens.claims import check_times, principal_of
-from service.security.tokens.header import algorithm_of, key_id_of
+from service.security.tokens.jose_header import algorithm_of, key_id_of
 from service.security.tokens.jwks import JwksClient
 from service.security.tokens.refusal_reasons import refused
 from service.security.tokens.token_parts import check_form, printable, read_parts

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from service.http.handwritten.idempotency import HEADER
+from service.http.handwritten.refuse_idempotency_key import HEADER
 from service.http.middleware.public_path import own_path
 from service.http.problems import FieldError, MalformedRequest
 from service.security.principals import Principal

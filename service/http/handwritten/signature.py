@@ -14,8 +14,8 @@ from fastapi.dependencies.models import Dependant
 from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
-from service.http.handwritten.idempotency import HEADER
 from service.http.handwritten.opt_outs import any_body, any_query
+from service.http.handwritten.refuse_idempotency_key import HEADER
 from service.http.middleware.state import route_of
 
 _KEPT = "slipway_rules"

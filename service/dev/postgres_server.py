@@ -10,7 +10,7 @@ from typing import Final
 from service.dev.binaries import postgres_binaries
 from service.dev.databases import create_database
 from service.dev.errors import LocalServerError
-from service.dev.ports import LOOPBACK, stable_port
+from service.dev.free_ports import LOOPBACK, stable_port
 from service.dev.private_files import read_or_create_secret, write_private_file
 from service.dev.processes import stop_orphaned_postgres
 from service.dev.server_process import ServerProcess

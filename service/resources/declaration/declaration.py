@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter
 
 from service.models.base import SYSTEM_FIELDS, Resource
-from service.resources.columns.fields import checked_kind, is_generated
 from service.resources.columns.kind import ColumnError, Kind
+from service.resources.columns.model_fields import checked_kind, is_generated
 from service.resources.declaration.error import DeclarationError
 from service.resources.declaration.hooks import Hooks
 from service.resources.names import operation_id, with_article

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from sqlmodel.main import FieldInfoMetadata
 
 from service.resources.columns import scalars
-from service.resources.columns.catalogue import kind_of
+from service.resources.columns.column_types import kind_of
 from service.resources.columns.kind import ColumnError, Kind
 
 LONGEST_LIST = 1000

@@ -9,7 +9,7 @@ from typing import Final
 from service import clock
 from service.dev.binaries import redis_binary
 from service.dev.errors import LocalServerError
-from service.dev.ports import LOOPBACK, is_free, read_port, stable_port
+from service.dev.free_ports import LOOPBACK, is_free, read_port, stable_port
 from service.dev.private_files import read_or_create_secret, write_private_file
 from service.dev.server_process import POLL_SECONDS, ServerProcess
 

@@ -6,8 +6,8 @@ from typing import Any, get_args
 import sqlalchemy as sa
 from pydantic.fields import FieldInfo
 
-from service.resources.columns.fields import max_length, without_none
 from service.resources.columns.kind import ColumnError, Kind
+from service.resources.columns.model_fields import max_length, without_none
 
 ENTRY = 2704
 """Bytes of an index entry: a third of a page (BTMaxItemSize; for GIN it is a few more)."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic_core import PydanticUndefined, to_jsonable_python
 from sqlalchemy.dialects.postgresql import JSONB
 
-from service.models.history import RowHistory
+from service.models.row_history import RowHistory
 from service.resources.columns.scalars import TIMESTAMP
 from service.resources.declaration import RestResource
 from service.resources.statements.columns import item_of, member, null_row

@@ -94,7 +94,7 @@ def _fastapi(settings: Settings, resources: Sequence[RestResource], lifespan: Li
     return FastAPI(
         title=settings.app.name.capitalize(),
         version=__version__,
-        description="Lists page by cursor, entity tags guard changes, errors are problem details (RFC 9457).",
+        description="Lists are paged by cursor, updates use `If-Match`, and errors are problem details (RFC 9457).",
         lifespan=lifespan,
         openapi_url=None,
         docs_url=None,

@@ -243,7 +243,7 @@ class Redis:
                 self._tell(error)
                 continue
             except Exception:  # an unreadable password, or a defect: keep trying
-                log.exception("redis cannot be tried")
+                log.exception("cannot check redis")
                 continue
             self._trial = None
             self._works()

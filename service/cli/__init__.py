@@ -1,4 +1,4 @@
-"""Serve the API, migrate its database and manage its keys.
+"""Serve the API, migrate its database, and manage API keys.
 
 Exit codes: 0 success, 1 failure, 2 usage, 3 settings, 4 database unreachable, 5 port taken, 6 migration failed,
 7 database not at the head.

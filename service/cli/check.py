@@ -9,9 +9,9 @@ from service.config.loading import effective
 
 @exit_with_message
 def check() -> None:
-    """Print the effective settings with secrets masked, or every reason why they are wrong or unsafe.
+    """Print the effective settings with secrets masked, or every error that makes them invalid or unsafe.
 
-    Exit codes: 0 valid, 3 wrong or unsafe settings, with a line for each on standard error.
+    Exit codes: 0 valid, 3 invalid or unsafe settings, with one line per error on standard error.
     """
     for name, value in effective(load_settings()):
         typer.echo(f"{name}={value}")

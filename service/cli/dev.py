@@ -38,14 +38,14 @@ Port = Annotated[
 AdminPort = Annotated[
     int | None, typer.Option(envvar="ADMIN_PORT", min=1, max=65535, help="Admin port [default: 9000].")
 ]
-Data = Annotated[Path, typer.Option(help="Folder for the data, keys and logs of the servers.")]
+Data = Annotated[Path, typer.Option(help="Folder for the servers' data, keys and logs.")]
 
 
 @exit_with_message
 def dev(*, port: Port = None, admin_port: AdminPort = None, data: Data = FOLDER) -> None:
-    """Serve on this machine with an embedded PostgreSQL and Redis and sample data.
+    """Serve on this machine with embedded PostgreSQL and Redis, and sample data.
 
-    Ctrl-C stops everything; the data is kept. To use other servers, set SLIPWAY_DATABASE__URL and SLIPWAY_REDIS__URL.
+    Ctrl-C stops everything and keeps the data. To use other servers, set SLIPWAY_DATABASE__URL and SLIPWAY_REDIS__URL.
     """
     try:
         with _ended_by_signals(), locked(data.absolute()) as folder:

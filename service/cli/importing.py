@@ -27,16 +27,18 @@ from service.resources.requests.idempotency import IdempotencyStore
 @exit_with_message
 def import_(
     resource: Annotated[str, typer.Argument(help="Path of the resource, such as orders.")],
-    file: Annotated[Path, typer.Argument(help="The file; - for standard input.", allow_dash=True)],
+    file: Annotated[Path, typer.Argument(help="File to import, or - for standard input.", allow_dash=True)],
     errors: Annotated[
         Path | None,
-        typer.Option(help="Write rejected lines to this file, to correct and import again."),
+        typer.Option(help="Write rejected lines to this file, so that you can correct and import them."),
     ] = None,
-    from_line: Annotated[int, typer.Option(min=1, help="Start at this line, to resume an import.")] = 1,
+    from_line: Annotated[
+        int, typer.Option(min=1, help="Start at this line, for example to resume an import.")
+    ] = 1,
 ) -> None:
     """Import items from a file with one JSON object per line, plain or gzip.
 
-    Items whose id already exists are skipped, so an import of items with ids can be repeated.
+    Items whose id already exists are skipped, so you can safely repeat an import of items with ids.
 
     Exit codes: 0 all lines imported, 1 some rejected, 2 unknown resource, missing file or wrong format,
     4 database unreachable or too busy, 7 database not at the head.

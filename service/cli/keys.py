@@ -22,12 +22,14 @@ app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys."
 @exit_with_message
 def create(
     name: Annotated[str, typer.Option(help="What the key is for.")],
-    scope: Annotated[list[str], typer.Option(help="A scope, such as orders:read. Repeat for more.")],
+    scope: Annotated[
+        list[str], typer.Option(help="A scope, such as orders:read. Repeat the option to grant several.")
+    ],
     days: Annotated[
-        int | None, typer.Option(min=1, max=3650, help="Days until the key expires; without it, never.")
+        int | None, typer.Option(min=1, max=3650, help="Days until the key expires. [default: never]")
     ] = None,
 ) -> None:
-    """Create a key and print it on standard output. It cannot be shown again."""
+    """Create a key and print it to standard output. It cannot be shown again."""
     settings = load_settings()
     known = create_app(settings).state.scopes
     shaped = [one for one in scope if SCOPE.fullmatch(one)]  # `create_key` reports the others
@@ -36,7 +38,10 @@ def create(
     expires_at = clock.now() + timedelta(days=days) if days is not None else None
     key, text = run(_create(settings, name=name, scopes=scope, expires_at=expires_at))
     until = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "no expiry"
-    typer.echo(f"key {key.prefix} with {', '.join(key.scopes)}, {until}; it is not shown again", err=True)
+    typer.echo(
+        f"key {key.prefix} with {', '.join(key.scopes)}, {until}; copy it now, it cannot be shown again",
+        err=True,
+    )
     typer.echo(text)
 
 
@@ -45,7 +50,7 @@ def create(
 def list_() -> None:
     """List all keys, oldest first, with expiry and last use (to the minute), without secrets."""
     for key in run(_list(load_settings())):
-        times = f"ends {_time(key.expires_at)}", f"used {_time(key.last_used_at)}"
+        times = f"expires {_time(key.expires_at)}", f"last used {_time(key.last_used_at)}"
         typer.echo("\t".join([key.prefix, _state(key), ",".join(key.scopes), key.name, *times]))
 
 
@@ -59,7 +64,7 @@ def revoke(
         run(_revoke(load_settings(), prefix))
     except NoSuchKeyError:
         raise CommandError(f"there is no key with the prefix {prefix}") from None
-    typer.echo(f"key {prefix} is revoked")
+    typer.echo(f"key {prefix} revoked")
 
 
 def _time(when: datetime | None) -> str:

@@ -18,8 +18,8 @@ To = Annotated[
     str,
     typer.Option(
         metavar="REVISION",
-        help="Stop at this revision. A revision of the chassis leaves the domains where they are; before a revision of "
-        "the domains, the chassis goes to its head.",
+        help="Stop at this revision. A chassis revision leaves the domains unchanged; a domains revision first "
+        "brings the chassis to its head.",
     ),
 ]
 Start = Annotated[
@@ -27,8 +27,8 @@ Start = Annotated[
     typer.Option(
         "--from",
         metavar="REVISION",
-        help="With --sql: start at this revision without connecting; `none` is an empty database. Repeat it for the "
-        "domains; without, the database is from before there were two branches.",
+        help="With --sql: start at this revision without connecting; `none` means an empty database. Repeat it to name "
+        "the revision of the domains; without that, the database predates the two branches.",
     ),
 ]
 Wait = Annotated[
@@ -45,14 +45,14 @@ def migrate(
         bool, typer.Option("--check", help="Change nothing; fail unless the database is at the heads.")
     ] = False,
     sql: Annotated[
-        bool, typer.Option("--sql", help="Change nothing; print the SQL as a script for psql.")
+        bool, typer.Option("--sql", help="Change nothing; print the SQL as a psql script.")
     ] = False,
     to: To = "head",
     from_: Start = None,
     wait: Wait = 0,
 ) -> None:
     """Migrate the database to the schema of this version: first the chassis, then the domains. Does nothing if it is
-    already there.
+    up to date.
 
     Refuses a database whose encoding is not UTF8, a branch with two heads, and a duplicate revision id.
 
@@ -88,7 +88,8 @@ def _start(given: Sequence[str]) -> Position | None:
     named = {revisions.branch_of(revision): revision for revision in given}
     if CHASSIS not in named or len(named) < len(given):
         raise CommandError(
-            "--from takes `none`, or a revision of the chassis and then one of the domains", Exit.USAGE
+            "--from must be `none`, or a chassis revision, optionally with a second --from for a domains revision",
+            Exit.USAGE,
         )
     chassis, domains = named[CHASSIS], named.get(DOMAINS)
     return revisions.found(chassis, domains, recorded=domains is not None)

@@ -13,6 +13,6 @@ from service.main import create_app
 
 @exit_with_message
 def openapi() -> None:
-    """Print the OpenAPI document as JSON. It needs no database."""
+    """Print the OpenAPI document as JSON. Needs no database."""
     app = create_app(load(SETTINGS, app={"environment": Environment.TEST}, redis={"enabled": False}))
     typer.echo(json.dumps(app.openapi(), indent=2, ensure_ascii=False))

@@ -17,7 +17,7 @@ def purge() -> None:
     Exit codes: 0 done, 4 database unreachable, 7 database not at the head.
     """
     count = run(_purge(load_settings(database={"acquire_timeout": 10.0})))
-    typer.echo(f"{count} expired idempotency records removed")
+    typer.echo(f"{count} expired idempotency records deleted")
 
 
 async def _purge(settings: Settings) -> int:

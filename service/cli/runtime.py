@@ -45,7 +45,7 @@ _CODES: dict[type[Exception], Exit] = {
     UnknownRevisionError: Exit.USAGE,
     NotAtHeadError: Exit.NOT_AT_HEAD,
 }
-_PREFIXES: dict[type[Exception], str] = {DatabaseUnavailableError: "the database cannot be reached: "}
+_PREFIXES: dict[type[Exception], str] = {DatabaseUnavailableError: "cannot reach the database: "}
 
 
 def exit_with_message(command: Callable[P, T]) -> Callable[P, T]:

@@ -11,11 +11,11 @@ from service.migrations import runner
 
 @exit_with_message
 def seed() -> None:
-    """Load the sample data of the domains. Rows that exist stay as they are, even if changed or deleted.
+    """Load the sample data of the domains. Existing rows are left unchanged, even if edited or deleted.
 
     The database must be at the head.
     """
-    for line in run(_seed(load_settings())) or ["no domain has sample data"]:
+    for line in run(_seed(load_settings())) or ["no domain provides sample data"]:
         typer.echo(line)
 
 

@@ -21,7 +21,7 @@ def banner(settings: Settings, quick_start: QuickStart, folder: Path) -> str:
         f"  Database  {database_address(settings)}",
         f"  API key   {quick_start.api_key}",
         "",
-        *(["  To try:", ""] if quick_start.examples else []),
+        *(["  Try it:", ""] if quick_start.examples else []),
         *(line for example in quick_start.examples for line in _curl(example, key, f"{base}/api/v1")),
         f"  Ctrl-C stops everything. The data stays in {folder}.",
         "",

@@ -1,4 +1,4 @@
-"""The two branches of migrations, read without Alembic: a process that serves needs nothing else of it.
+"""The two branches of migrations, read without Alembic, so that serving processes need not import it.
 
 Each branch is a single line of revisions with a version table of its own: `chassis` is Slipway's, `domains` is the
 team's. The chassis always migrates first.
@@ -15,7 +15,7 @@ from typing import Any
 from service.migrations.errors import ScriptsError
 
 PACKAGE = Path(__file__).parents[1]
-ID_LENGTH = 32  # of Alembic's column version_num
+ID_LENGTH = 32  # characters of Alembic's column version_num
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that the runner hands over, or prints SQL when there is none."""
+"""Alembic's entry point: runs on the runner's connection, or prints SQL if there is none."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from service.models.table import Table
 
 where: dict[str, Any]
 if context.is_offline_mode():
-    # A paramstyle that does not double the percent signs of SQL that nobody will fill in.
+    # A paramstyle that does not double the percent signs of the printed SQL.
     where = {"dialect_name": "postgresql", "dialect_opts": {"paramstyle": "named"}, "literal_binds": True}
 else:
     where = {"connection": context.config.attributes["connection"]}

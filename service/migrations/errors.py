@@ -1,12 +1,12 @@
-"""Why a migration did not happen. The messages are for people."""
+"""Why migrations fail or are refused. The messages are shown to the user."""
 
 
 class MigrationFailedError(Exception):
-    """A migration did not go through; the database is at the last revision that did."""
+    """A migration failed; the database is at the last revision that succeeded."""
 
 
 class LockedError(MigrationFailedError):
-    """A migration did not get a lock in time, and may be tried again."""
+    """A migration did not get a lock in time; it can be retried."""
 
 
 class NotAtHeadError(Exception):
@@ -14,15 +14,15 @@ class NotAtHeadError(Exception):
 
 
 class PooledError(Exception):
-    """The way to the database leads through a pooler, which migrations cannot work with."""
+    """The connection leads through a pooler, which migrations cannot use."""
 
 
 class UnknownRevisionError(Exception):
-    """There is no such revision in this version."""
+    """This version has no such revision."""
 
 
 class BackwardsError(Exception):
-    """The database is beyond the revision that was asked for."""
+    """The database is past the requested revision."""
 
 
 class ScriptsError(Exception):
@@ -30,7 +30,7 @@ class ScriptsError(Exception):
 
 
 class SeveralHeadsError(Exception):
-    """The database is marked with several revisions at once."""
+    """A version table of the database has several revisions."""
 
 
 class EncodingError(Exception):

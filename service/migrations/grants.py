@@ -1,4 +1,4 @@
-"""What the role that the service logs in as may do, where another role owns the tables and migrates."""
+"""Privileges of the role that the service logs in as, if another role owns the tables and migrates."""
 
 import structlog
 from sqlalchemy import text
@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 log = structlog.get_logger(__name__)
 
-# Each row is a statement to run: a grant that the role lacks, or the revocation of one too many. Three tables it may
-# only read: migrations write the revisions, and triggers write the history with the owner's rights.
+# Each row is a statement to run: a missing grant, or the revocation of an excessive one. Three tables are read-only for
+# the role: migrations write the revisions, and triggers write the history with the owner's privileges.
 PENDING = """
 WITH role AS (
   SELECT r.oid, r.rolname AS name, n.oid AS schema_oid, n.nspname AS schema
@@ -60,7 +60,7 @@ END $$;
 {pending}\\gexec
 
 """
-MIGHTY = text("""
+TOO_POWERFUL = text("""
 SELECT rolsuper OR pg_has_role(r.oid, quote_ident(current_user)::regrole, 'MEMBER')
   OR pg_has_role(r.oid, datdba, 'MEMBER') OR COALESCE(pg_has_role(r.oid, nspowner, 'MEMBER'), false)
 FROM pg_roles r JOIN pg_database ON datname = current_database()
@@ -70,51 +70,51 @@ WHERE rolname = :role
 
 
 class AppRoleError(Exception):
-    """The role of `SLIPWAY_DATABASE__APP_ROLE` cannot be what the service logs in as."""
+    """The service must not log in as the role of `SLIPWAY_DATABASE__APP_ROLE`."""
 
 
 async def exists(connection: AsyncConnection, role: str) -> bool:
-    """Whether there is a role of this name."""
+    """Whether the role exists."""
     found = await connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
     await connection.rollback()
     return found is not None
 
 
 async def check(connection: AsyncConnection, role: str) -> None:
-    """Raise `AppRoleError` unless the role exists and is less than the role of this connection."""
-    mighty = await connection.scalar(MIGHTY, {"role": role})
+    """Raise `AppRoleError` unless the role exists and has fewer privileges than the role of this connection."""
+    too_powerful = await connection.scalar(TOO_POWERFUL, {"role": role})
     await connection.rollback()
-    if mighty is None:
+    if too_powerful is None:
         raise AppRoleError(
-            f"SLIPWAY_DATABASE__APP_ROLE: there is no role {role}; create it, with a password, before migrating"
+            f"SLIPWAY_DATABASE__APP_ROLE: role {role} does not exist; create it with a password, then migrate"
         )
-    if mighty:
+    if too_powerful:
         raise AppRoleError(
-            f"SLIPWAY_DATABASE__APP_ROLE: {role} is a superuser, or the role that migrates or owns the database, "
-            "or may become it; the service needs one that owns nothing"
+            f"SLIPWAY_DATABASE__APP_ROLE: {role} is a superuser, the migrating role, the owner of the database, or a "
+            "member of one of them; the service needs a role that owns nothing"
         )
 
 
 async def pending(connection: AsyncConnection, role: str) -> list[str]:
-    """The statements that give the role what the service needs, and take the rest; none when all is as it should."""
+    """Return the statements that grant what the service needs and revoke everything else; empty if there are none."""
     statements = (await connection.scalars(text(PENDING), {"role": role})).all()
     await connection.rollback()
     return sorted(statements)
 
 
 async def settle(connection: AsyncConnection, role: str) -> None:
-    """Run what is pending, all or nothing. What has no effect, as others grant it too, is logged as a warning."""
+    """Run the pending statements in one transaction. Logs a warning for privileges that others have granted as well."""
     statements = await pending(connection, role)
     for statement in statements:
         await connection.exec_driver_sql(statement)
     await connection.commit()
     if statements:
-        log.info("privileges of the service settled", role=role, statements=len(statements))
+        log.info("updated the privileges of the service's role", role=role, statements=len(statements))
         if left := await pending(connection, role):
-            log.warning("the service's role has privileges from elsewhere", role=role, wanted=left)
+            log.warning("the service's role has privileges granted by other roles", role=role, pending=left)
 
 
 def script(role: str) -> str:
-    """The same as a part of a script for psql, which finds out by itself what is pending."""
+    """Return the same for a psql script, which determines the pending statements itself."""
     literal = "'" + role.replace("'", "''") + "'"
     return SCRIPT.format(role=literal, pending=PENDING.replace(":role", literal).strip())

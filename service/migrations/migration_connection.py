@@ -30,7 +30,7 @@ SAME_SESSION = "SELECT 1 FROM pg_settings WHERE name = 'lock_timeout' AND settin
 async def patiently(
     settings: Settings, wait: float, action: Callable[[AsyncConnection, Settings, float], Any]
 ) -> Any:
-    """Run `action` on a connection, again with jitter while the server cannot be reached and time is left."""
+    """Run `action` on a connection. Retries with jitter, until the deadline, while the server is unreachable."""
     deadline = clock.monotonic() + wait
     while True:
         try:
@@ -46,12 +46,12 @@ async def _connected(
     settings: Settings, action: Callable[[AsyncConnection, Settings, float], Any], deadline: float
 ) -> Any:
     options = connect_options(settings)
-    # A migration may run for long, and waits for locks by its own bound.
+    # A migration may run for a long time, and sets its own lock timeout.
     options.pop("command_timeout")
-    if session := options.get("server_settings"):  # PgBouncer takes none
+    if session := options.get("server_settings"):  # not sent through PgBouncer
         session.pop("statement_timeout")
         session.pop("idle_in_transaction_session_timeout")
-        # Or else the server goes on with the statement of a process that was killed, and keeps its locks.
+        # Otherwise the server would continue the statement of a killed process, and hold its locks.
         session["client_connection_check_interval"] = "1000"
 
     async def connect() -> asyncpg.Connection:
@@ -80,28 +80,28 @@ async def _refuse_encoding(connection: AsyncConnection) -> None:
 
 
 async def refuse_pooler(connection: AsyncConnection, settings: Settings, what: str) -> None:
-    """There is `what` to do: raise `PooledError` unless the session is this connection's own.
+    """Raise `PooledError`, with the reason `what`, if the connection leads through a pooler.
 
-    In transaction mode a lock or a setting of the session stays behind on a connection that others get next. Who
-    does not say that there is a PgBouncer is found out: it takes no start-up parameter, or drops it when told to.
+    In transaction mode, a session's lock or setting stays on a server connection that the pooler gives to others. A
+    PgBouncer that the settings do not mention is detected too: it refuses startup parameters, or ignores them.
     """
     if not settings.database.pgbouncer:
         sent = connect_options(settings)["server_settings"]["lock_timeout"]
         driver = (await connection.get_raw_connection()).driver_connection
         assert isinstance(driver, asyncpg.Connection)
-        # Sent as plain text: a pooler may lead to a server that knows a prepared statement of this name.
+        # Without a prepared statement: behind a pooler, the server may already have one of this name.
         if await driver.execute(SAME_SESSION.format(sent)) == "SELECT 1":
             return
     raise PooledError(
-        f"there is {what}, and between slipway and PostgreSQL is a pooler such as PgBouncer, which would "
-        "keep the lock of migrations; name PostgreSQL itself (SLIPWAY_DATABASE__HOST and __PORT, or __URL) with "
+        f"{what}, but slipway is connected through a pooler such as PgBouncer, which would keep the "
+        "migration lock; connect to PostgreSQL directly (SLIPWAY_DATABASE__HOST and __PORT, or __URL) with "
         "SLIPWAY_DATABASE__PGBOUNCER=false"
     )
 
 
 @asynccontextmanager
 async def alone(connection: AsyncConnection, deadline: float) -> AsyncIterator[None]:
-    """Hold the lock that all migrations take. It ends with the session, whatever becomes of this process."""
+    """Hold the migration lock. The server releases it when the session ends, even if this process is killed."""
     while not await connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):
         await connection.rollback()
         if clock.monotonic() >= deadline:
@@ -113,17 +113,17 @@ async def alone(connection: AsyncConnection, deadline: float) -> AsyncIterator[N
     finally:
         with suppress(
             sa.exc.SQLAlchemyError, *CONNECTION_ERRORS
-        ):  # the session is gone, and with it the lock
+        ):  # the session has ended, which released the lock
             await connection.rollback()
             await connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
             await connection.commit()
 
 
 def cause_of(error: sa.exc.DBAPIError) -> BaseException | None:
-    """What the driver has raised."""
+    """Return the driver's exception."""
     return error.orig.__cause__ if error.orig else None
 
 
 def reason_of(error: sa.exc.DBAPIError) -> str:
-    """What the server says, in one line."""
+    """Return the first line of the server's message."""
     return str(error.orig).splitlines()[0]

@@ -77,7 +77,7 @@ RETURN translate(normalize(given, NFKC), '{_MARKS}', '{" " * len(_MARKS)}')
 
 
 def install_functions() -> None:
-    """The functions that the engine and the triggers call."""
+    """Create the functions that the engine and the triggers call."""
     for source in (TOUCH, HISTORY, MERGE_PATCH):
         op.execute(source)
 
@@ -89,10 +89,11 @@ def remove_functions() -> None:
 
 
 def guard_history() -> None:
-    """From now on row history is written with the rights of the tables' owner, by the triggers alone.
+    """Write row history with the privileges of the tables' owner, and only from the triggers.
 
-    A role that may change rows then needs no right to write history, and cannot forge any: EXECUTE is what it takes
-    to attach a function to a table of one's own. The path keeps a table of the same name in pg_temp out of the way.
+    A role that may change rows then needs no write access to the history and cannot forge it: without EXECUTE, it
+    cannot attach the function to a table of its own. The search_path keeps a table in pg_temp from shadowing the
+    history.
     """
     op.execute(f"""
 DO $$ BEGIN
@@ -108,7 +109,7 @@ def unguard_history() -> None:
 
 
 def track_history(table: str) -> None:
-    """From now on every change of a row of `table` leaves its whole image in `row_history`."""
+    """Record the full row in `row_history` for each change of `table` from now on."""
     touch, history = (quoted(shortened(f"{table}_{what}")) for what in ("touch", "history"))
     op.execute(
         f"CREATE TRIGGER {touch} BEFORE UPDATE ON {quoted(table)} "
@@ -121,10 +122,10 @@ def track_history(table: str) -> None:
 
 
 def guard_reference(table: str, column: str, target: str) -> None:
-    """A row of `table` that is not deleted refers by `column` to a row of `target` that is not deleted either.
+    """Ensure that `column` of a row that is not deleted refers to a row of `target` that is not deleted either.
 
-    A foreign key alone does not know of soft deletes. Both sides raise its error: who refers to the deleted, and
-    who deletes what is referred to. Locks make them see each other: FOR KEY SHARE here waits for FOR UPDATE there.
+    A foreign key alone ignores soft deletes. Both sides raise a foreign key violation: referring to a deleted row, and
+    deleting a row that is referred to. Locks serialize the two: FOR KEY SHARE here waits for FOR UPDATE there.
     """
     alive, unused = _guards(table, column)
     key, here, there = quoted(column), quoted(table), quoted(target)
@@ -178,26 +179,26 @@ def _guards(table: str, column: str) -> tuple[str, str]:
 def create_index_concurrently(
     name: str, table: str, columns: Sequence[str | TextClause], **more: Any
 ) -> None:
-    """An index of a table that is in use; writers go on meanwhile. Takes the arguments of `op.create_index`.
+    """Create an index on a table in use without blocking writes. Takes the arguments of `op.create_index`.
 
-    PostgreSQL builds it outside of transactions, and what the revision did before is committed by then: let it be the
-    only thing that the revision does. A build that fails leaves an invalid index, which the next attempt drops.
-    It waits for every transaction that is older; nobody queues behind that, so it may take its time.
+    PostgreSQL builds it outside of transactions, so earlier steps of the revision are already committed: make it the
+    revision's only step. A failed build leaves an invalid index, which the next attempt drops. The build waits for all
+    older transactions; nothing queues behind it, so it may wait for long.
     """
-    with _unhurried():
+    with _without_transaction():
         op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
         op.create_index(name, table, columns, postgresql_concurrently=True, **more)
 
 
 def drop_index_concurrently(name: str, table: str) -> None:
-    """Take an index from a table that is in use."""
-    with _unhurried():
+    """Drop an index of a table in use without blocking writes."""
+    with _without_transaction():
         op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
 
 
 @contextmanager
-def _unhurried() -> Iterator[None]:
-    """Outside of transactions, with a bound on waits that is made for those that hinder nobody."""
+def _without_transaction() -> Iterator[None]:
+    """Run the block outside of transactions, with a long lock timeout, since these waits block nobody."""
     with op.get_context().autocommit_block():
         op.execute("SELECT set_config('slipway.lock_timeout', current_setting('lock_timeout'), false)")
         op.execute(f"SET lock_timeout = '{CONCURRENT_WAIT}'")
@@ -230,10 +231,10 @@ def renew_search(table: str, *columns: str) -> None:
 
 
 def create_search_statistics(table: str, *columns: str) -> None:
-    """Let the planner know how frequent each word is; use with `search_index` over the same columns.
+    """Give the planner statistics on how frequent each word is. Use it with `search_index` on the same columns.
 
-    It does not take that from the index; without it, it takes each word for one in 200 rows, and looks for rare ones
-    along the index of the sort, through the whole table.
+    The planner does not get them from the index. Without them, it estimates that each word is in 0.5 % of the rows,
+    and searches for rare words by scanning the whole table in sort order.
     """
     op.execute(f"CREATE STATISTICS {_statistics(table)} ON ({search_vector(*columns)}) FROM {quoted(table)}")
 

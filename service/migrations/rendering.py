@@ -41,14 +41,14 @@ TAIL = "SELECT pg_advisory_unlock({lock});\n"
 
 
 def script(settings: Settings, *, before: Position, target: Position) -> str:
-    """What `upgrade` would run on a database at `before`, as a script for psql.
+    """Return what `upgrade` would run on a database at `before`, as a psql script.
 
-    It stops at the first error, and before anything is done when the database is at other revisions. Raises
+    The script stops at the first error, and changes nothing in a database at other revisions. Raises
     `BackwardsError`.
     """
     missing, role = steps(before, target), settings.database.app_role
     if not missing and before.recorded and not (role and is_known(before)):
-        return f"-- slipway {__version__}: the database is at revision {before}, there is nothing to do.\n"
+        return f"-- slipway {__version__}: the database is at revision {before}; nothing to do.\n"
     values = {
         "version": __version__,
         "before": before,
@@ -75,7 +75,7 @@ def script(settings: Settings, *, before: Position, target: Position) -> str:
 
 
 def _refusals(before: Position) -> str:
-    """What stops the script at a database that is elsewhere."""
+    """Return the checks that stop the script if the database is at other revisions."""
     table, revision = DOMAINS.table, "NULL" if before.domains is None else literal(before.domains)
     domains = AT.format(table=table, revision=revision)
     if not before.recorded:
@@ -86,13 +86,13 @@ def _refusals(before: Position) -> str:
 
 
 def statements(branch: Branch, revision: str) -> str:
-    """The SQL of one revision, with its transaction and the note of the revision."""
+    """Return the SQL of one revision, including its transaction and the update of the version table."""
     line = known(branch)
     at = line.index(revision)
     buffer = StringIO()
     command.upgrade(
         configuration(branch, output_buffer=buffer), f"{line[at - 1] if at else 'base'}:{revision}", sql=True
     )
-    # The script has made this table already: its absence means a database from before the branches.
+    # The script has already created this table, since its absence marks a database from before the branches.
     made = f"CREATE TABLE {DOMAINS.table} "
     return buffer.getvalue().replace(made, made.replace("TABLE", "TABLE IF NOT EXISTS"), 1)

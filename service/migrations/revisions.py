@@ -82,13 +82,13 @@ def branch_of(revision: str) -> Branch:
         if revision in known(branch):
             return branch
     everything = ", ".join(chain.from_iterable(known(branch) for branch in BRANCHES))
-    raise UnknownRevisionError(f"there is no revision {revision} in this version; it has {everything}")
+    raise UnknownRevisionError(f"this version has no revision {revision}; it has {everything}")
 
 
 def behind(position: Position) -> tuple[Branch, ...]:
     """Return the branches whose migrations are missing from a database; empty if this version can serve it.
 
-    A revision that this version does not know was made by a newer version, which only expanded: contracting waits until
+    An unknown revision comes from a newer version. That version only expanded the schema, since it contracts only after
     the old version is gone.
     """
     return tuple(branch for branch in BRANCHES if not _compatible(branch, position.at(branch)))
@@ -99,7 +99,7 @@ def _compatible(branch: Branch, revision: str | None) -> bool:
 
 
 def is_known(position: Position) -> bool:
-    """Whether no newer version has migrated the database, and some version has."""
+    """Whether the database has been migrated, and not by a newer version."""
     return position.chassis in known(CHASSIS) and (
         position.domains is None or position.domains in known(DOMAINS)
     )
@@ -108,7 +108,7 @@ def is_known(position: Position) -> bool:
 def steps(position: Position, to: Position) -> Mapping[Branch, tuple[str, ...]]:
     """Return the revisions to run, for each branch that has any, in order.
 
-    Raises `BackwardsError` if the database is beyond a revision of the target, unless that is the head.
+    Raises `BackwardsError` if the database is past the target, unless the target is the head.
     """
     missing = {branch: _missing(branch, position.at(branch), to.at(branch)) for branch in BRANCHES}
     return {branch: revisions for branch, revisions in missing.items() if revisions}
@@ -121,8 +121,8 @@ def _missing(branch: Branch, at: str | None, to: str | None) -> tuple[str, ...]:
     wanted = line[: line.index(to) + 1]
     if at is not None and at not in wanted:
         raise BackwardsError(
-            f"the database is at revision {_text(branch, at)}, beyond {to}: migrations go forward only; "
-            "what one of them did is undone by a new one"
+            f"the database is at revision {_text(branch, at)}, past {to}: migrations only go forward; "
+            "to undo a migration, write a new one"
         )
     return wanted[wanted.index(at) + 1 if at else 0 :]
 

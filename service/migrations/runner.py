@@ -1,4 +1,4 @@
-"""Running migrations: one at a time under an advisory lock, bounded in what they wait for, fast at head."""
+"""Runs migrations: one run at a time, under an advisory lock, with bounded waits. Returns fast at the head."""
 
 import asyncio
 import random
@@ -45,7 +45,7 @@ class Outcome:
 
 
 def configuration(branch: Branch, **more: Any) -> Config:
-    """What Alembic needs to find the migrations of a branch."""
+    """Return Alembic's configuration for a branch."""
     config = Config(**more)
     config.set_main_option("script_location", str(SCRIPTS))
     config.set_main_option("version_locations", str(branch.location))
@@ -66,13 +66,13 @@ async def upgrade(settings: Settings, *, to: str = "head", wait: float = 0) -> O
 
 
 async def check(settings: Settings, *, wait: float = 0) -> Position:
-    """The revisions of the database. Raises `NotAtHeadError` unless they are compatible ones within `wait` seconds."""
+    """Return the database's revisions. Raises `NotAtHeadError` unless they are compatible within `wait` seconds."""
     position: Position = await patiently(settings, wait, _check)
     return position
 
 
 async def position_of(settings: Settings, *, wait: float = 0) -> Position:
-    """The revisions that the database is at. Waits up to `wait` seconds for the server, then raises
+    """Return the revisions of the database. Waits up to `wait` seconds for the server, then raises
     `DatabaseUnavailableError`."""
 
     async def look(connection: AsyncConnection, _settings: Settings, _deadline: float) -> Position:
@@ -86,8 +86,8 @@ async def _check(connection: AsyncConnection, _settings: Settings, _deadline: fl
     try:
         position = await current(connection)
     except sa.exc.ProgrammingError as error:
-        # Permission denied: the first migration has not come to its grants.
-        raise NotAtHeadError(f"the revision of the database cannot be read: {reason_of(error)}") from error
+        # Permission denied: the first migration has not granted anything yet.
+        raise NotAtHeadError(f"cannot read the revision of the database: {reason_of(error)}") from error
     if behind := revisions.behind(position):
         at = "none" if position.chassis is None else position.of(*behind)
         raise NotAtHeadError(
@@ -102,10 +102,10 @@ async def _upgrade(
     role = settings.database.app_role
     if role:
         if password := settings.database.app_password.get_secret_value():
-            if await grants.exists(connection, role):  # before it gets a password that is not its own
+            if await grants.exists(connection, role):  # never change the password of a role that is refused
                 await grants.check(connection, role)
             if not await settled(connection, role, password):
-                await refuse_pooler(connection, settings, f"the password of role {role} to set")
+                await refuse_pooler(connection, settings, f"the password of role {role} must be set")
                 await ensure(connection, role, password)
         await grants.check(connection, role)
     before = await current(connection)
@@ -115,7 +115,7 @@ async def _upgrade(
         and not (role and revisions.is_known(before) and await grants.pending(connection, role))
     ):
         return Outcome(before, before)
-    await refuse_pooler(connection, settings, "something to migrate")
+    await refuse_pooler(connection, settings, "there are pending changes")
     async with alone(connection, deadline):
         return await _upgrade_alone(connection, settings, deadline, target=target)
 
@@ -123,7 +123,7 @@ async def _upgrade(
 async def _upgrade_alone(
     connection: AsyncConnection, settings: Settings, deadline: float, *, target: Position
 ) -> Outcome:
-    """Do what is left to do, while no other migration runs."""
+    """Run the pending steps. The caller holds the migration lock."""
     before = await current(connection)
     steps = revisions.steps(before, target)
     if not before.recorded:
@@ -141,10 +141,10 @@ async def _upgrade_alone(
 async def _migrate(
     connection: AsyncConnection, settings: Settings, deadline: float, branch: Branch, to: str
 ) -> None:
-    """Upgrade a branch, again after a lock that was not to be had in time.
+    """Upgrade a branch. Retries after a lock timeout until the deadline.
 
-    Requests for a table queue behind a migration that waits for its lock. So the first attempts are short, and these
-    requests run between two attempts.
+    Requests for a table queue behind a migration that waits for its lock. So the first attempts are short, and queued
+    requests run between attempts.
     """
     most = settings.database.migration_lock_timeout
     wait = min(FIRST_LOCK_WAIT, most) if clock.monotonic() < deadline else most
@@ -176,15 +176,15 @@ def _run(connection: Connection, branch: Branch, to: str) -> None:
         kind = LockedError if locked else MigrationFailedError
         raise kind(f"{_where(connection, branch)}: {reason_of(error)}") from error
     except Exception as error:
-        log.exception("a migration has a defect")
+        log.exception("a migration raised an exception")
         raise MigrationFailedError(
             f"{_where(connection, branch)}: {type(error).__name__}: {error}"
         ) from error
 
 
 def _where(connection: Connection, branch: Branch) -> str:
-    """Which migration has failed, and where it has left the database."""
+    """Return which migration failed, and the revisions of the database after that."""
     connection.rollback()
     position, line = read(connection), known(branch)
     at = position.at(branch)
-    return f"migration {line[line.index(at) + 1 if at else 0]} failed, the database is at revision {position}"
+    return f"migration {line[line.index(at) + 1 if at else 0]} failed; the database is at revision {position}"

@@ -59,7 +59,7 @@ class State:
 
 
 class Schema:
-    """Checks the database for the probes: one statement, and one more while something is missing.
+    """Checks the database for the probes, with one statement, or two while something is missing.
 
     The tables are compared at the start and after each failure, not at every probe. Raises `ScriptsError`.
     """
@@ -82,7 +82,7 @@ class Schema:
             state = State(state.at, missing)
         self._complete = not state.unfit
         if state.unfit not in ("", self._said):
-            log.warning("the database cannot be served", reason=state.unfit)
+            log.warning("cannot serve this database", reason=state.unfit)
         self._said = state.unfit
         return state
 
@@ -131,7 +131,7 @@ def _parts(table: sa.Table, *, tracked: bool) -> Iterator[tuple[str, str, str]]:
 
 def _told(kind: str, table: str, name: str) -> str:
     if kind == "table":
-        return f"there is no table {table}"
+        return f"table {table} does not exist"
     if kind == "column":
         return f"table {table} has no column {name}"
-    return f"table {table} has no trigger for row history; its migration calls track_history"
+    return f"table {table} has no row history trigger; call track_history in its migration"

@@ -41,19 +41,19 @@ def _revision(connection: Connection, branch: Branch) -> str | None:
 
 
 async def record(connection: AsyncConnection, position: Position) -> None:
-    """Make the version table of the domains, with the revision that a database from before the branches is at.
+    """Create the version table of the domains, with the revision of a database from before the branches.
 
-    It comes before the first revision of a new database: from then on, its absence means a database from before.
+    A new database gets the table before its first revision, so its absence marks a database from before the branches.
     """
     for statement in recording(position):
         await connection.exec_driver_sql(statement)
     await connection.commit()
     if position.domains is not None:
-        log.info("revision of the domains recorded", revision=position.domains)
+        log.info("recorded the revision of the domains", revision=position.domains)
 
 
 def recording(position: Position) -> list[str]:
-    """The statements that make the version table of the domains, if it is missing, and fill it, if it is empty."""
+    """Return the statements that create the version table of the domains if missing, and fill it if empty."""
     table, revision = DOMAINS.table, position.domains
     columns = f"version_num VARCHAR({ID_LENGTH}) NOT NULL, CONSTRAINT {table}_pkc PRIMARY KEY (version_num)"
     statements = [f"CREATE TABLE IF NOT EXISTS {table} ({columns})"]

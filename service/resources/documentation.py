@@ -20,7 +20,7 @@ ETAG = {"ETag": _always("Entity tag of this version.", '^"[!#-~]+"$')}
 LOCATION = {"Location": _always("Path of the new item.", "^/")}
 REPLAYED = {
     "Idempotency-Replayed": {
-        "description": "`true` on an answer that is repeated for its Idempotency-Key; absent on the first.",
+        "description": "`true` if the response is a replay for its Idempotency-Key; absent from the original response.",
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
@@ -37,7 +37,7 @@ IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "A repeated request under this key gets the first one's answer, and has no effect of its own.",
+    "description": "A repeated request with the same key gets the stored response and has no further effect.",
     "schema": {
         "type": "string",
         "pattern": "^[!#-~]{1,255}$",

@@ -12,7 +12,7 @@ from service.security.principals import Principal
 
 # These two only document the credentials in OpenAPI; `Gate` reads the headers.
 bearer = HTTPBearer(
-    auto_error=False, scheme_name="bearer", description="An API key, or a token of an issuer."
+    auto_error=False, scheme_name="bearer", description="An API key, or a token from a configured issuer."
 )
 api_key = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="apiKey", description="An API key.")
 

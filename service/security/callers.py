@@ -42,7 +42,7 @@ class Callers:
         except Exception as error:
             problem = problem_of_error(error)
             if isinstance(problem, InternalError):
-                log.exception("the caller cannot be identified")
+                log.exception("cannot identify the caller")
             raise problem from error
 
     async def identify(self, scope: Scope) -> None:

@@ -100,6 +100,6 @@ def test_the_purge_runs_within_its_edges(release: Release, cluster: Cluster) -> 
     cluster.kubectl("create", "job", "purge-now", f"--from=cronjob/{NAME}-purge")
     try:
         cluster.kubectl("wait", "--for=condition=Complete", "job/purge-now", "--timeout=80s")
-        assert "expired idempotency records removed" in cluster.kubectl("logs", "job/purge-now")
+        assert "expired idempotency records deleted" in cluster.kubectl("logs", "job/purge-now")
     finally:
         cluster.delete("Job", "purge-now")

@@ -280,10 +280,10 @@ async def test_purge_removes_only_expired_answers(run: Run, url: str) -> None:
             "UPDATE idempotency_record SET created_at = now() - interval '2 hours' WHERE key = 'old'"
         )
         done = await asyncio.to_thread(run, "purge", app__idempotency_hours=1)
-        assert (done.exit_code, done.stdout) == (0, "1 expired idempotency records removed\n")
+        assert (done.exit_code, done.stdout) == (0, "1 expired idempotency records deleted\n")
         left = await api.database.fetch("SELECT key FROM idempotency_record")
         assert [row["key"] for row in left] == ["young"]
         again = await asyncio.to_thread(run, "purge")
-        assert again.stdout == "0 expired idempotency records removed\n"
+        assert again.stdout == "0 expired idempotency records deleted\n"
     gone = await asyncio.to_thread(run, "purge", database__url="postgresql://a:b@127.0.0.1:1/x")
     assert gone.exit_code == 4

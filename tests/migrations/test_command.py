@@ -173,7 +173,7 @@ def test_steps_go_as_far_as_they_are_told_and_never_back(
     code, said = to("0002")
     assert (code, said.count("\n")) == (6, 1)
     assert said.startswith(
-        "slipway: the database is at revision 0003 (chassis), beyond 0002: migrations go forward only"
+        "slipway: the database is at revision 0003 (chassis), past 0002: migrations only go forward"
     )
     assert command("migrate", "--check", database__url=url).exit_code == 7
     assert to("one") == (0, f"migrated to revision {Position(head(CHASSIS), 'one')}\n")
@@ -182,7 +182,7 @@ def test_steps_go_as_far_as_they_are_told_and_never_back(
     assert to("head") == (0, f"migrated to revision {heads()}\n")
     code, said = to("one")
     assert (code, said.count("\n")) == (6, 1)
-    assert said.startswith("slipway: the database is at revision two (domains), beyond one: ")
+    assert said.startswith("slipway: the database is at revision two (domains), past one: ")
 
 
 @pytest.mark.parametrize(
@@ -194,9 +194,7 @@ def test_unknown_revision_is_a_usage_error_that_names_the_known(
     done = command("migrate", *arguments, database__password="x")
     assert (done.exit_code, done.stdout) == (2, "")
     everything = [*known(CHASSIS), *known(DOMAINS)]
-    assert done.stderr == (
-        f"slipway: there is no revision 9999 in this version; it has {', '.join(everything)}\n"
-    )
+    assert done.stderr == (f"slipway: this version has no revision 9999; it has {', '.join(everything)}\n")
 
 
 @pytest.mark.parametrize(

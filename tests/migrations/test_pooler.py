@@ -31,7 +31,7 @@ async def test_migrating_through_pgbouncer_is_refused_and_leaves_nothing(
     url = fresh_database(migrated=False)
     direct = await connect(url)
     with bounced(url, ignored="lock_timeout,client_connection_check_interval") as through:
-        with pytest.raises(PooledError, match="name PostgreSQL itself"):
+        with pytest.raises(PooledError, match="connect to PostgreSQL directly"):
             await upgrade(settings_for(through, **said))
         assert await direct.fetchval(TRACES) == 0
         assert await direct.fetchval("SELECT to_regclass('alembic_version')") is None
@@ -51,13 +51,13 @@ async def test_role_is_neither_made_nor_changed_through_pgbouncer(
         {"app_role": role, "app_password": password} for password in ("first-Word-1", "second-Word-2")
     )
     with bounced(url, ignored="lock_timeout,client_connection_check_interval") as through:
-        with pytest.raises(PooledError, match=f"password of role {role} to set"):
+        with pytest.raises(PooledError, match=f"password of role {role} must be set"):
             await upgrade(settings_for(through, **said, **first))
         assert await direct.fetchval(kept) is None
         assert (await upgrade(settings_for(url, **first))).changed
         before = await direct.fetchval(kept)
         assert not (await upgrade(settings_for(through, **said, **first))).changed
-        with pytest.raises(PooledError, match="name PostgreSQL itself"):
+        with pytest.raises(PooledError, match="connect to PostgreSQL directly"):
             await upgrade(settings_for(through, **said, **second))
         assert await direct.fetchval(kept) == before
 
@@ -67,5 +67,5 @@ def test_refusal_of_a_pooler_is_one_line(command: Command, fresh_database: Datab
         done = command("migrate", database__url=through, database__pgbouncer="true")
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (6, "", 1)
     assert done.stderr.startswith(
-        "slipway: there is something to migrate, and between slipway and PostgreSQL"
+        "slipway: there are pending changes, but slipway is connected through a pooler"
     )

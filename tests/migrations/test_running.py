@@ -101,7 +101,7 @@ async def test_failing_migration_leaves_the_revision_before_it(
     with pytest.raises(MigrationFailedError) as caught:
         await upgrade(settings_for(url))
     at = Position("sound", head(DOMAINS))
-    assert str(caught.value) == f"migration broken failed, the database is at revision {at}: division by zero"
+    assert str(caught.value) == f"migration broken failed; the database is at revision {at}: division by zero"
     assert await connection.fetchval(HEAD) == "sound"
     columns = (await schema(connection, EVERYTHING))["columns"]
     assert {"kept.id", "lost.id", "api_key.lost", "never.id"} & set(columns) == {"kept.id"}
@@ -113,7 +113,7 @@ async def test_failing_migration_leaves_the_revision_before_it(
 
 async def test_defect_of_a_migration_is_named_too(fresh_database: DatabaseFactory, write: Write) -> None:
     write("odd", "SELECT :nothing_bound")
-    with pytest.raises(MigrationFailedError, match="migration odd failed, the database is at revision "):
+    with pytest.raises(MigrationFailedError, match="migration odd failed; the database is at revision "):
         await upgrade(settings_for(fresh_database()))
 
 
@@ -202,7 +202,7 @@ async def test_revision_that_fails_twice_leaves_the_one_before_it_and_no_lock(
     write("broken", "CREATE TABLE lost (id int)", "SELECT 1 / 0")
     for _ in range(2):
         with pytest.raises(
-            MigrationFailedError, match="migration broken failed, the database is at revision"
+            MigrationFailedError, match="migration broken failed; the database is at revision"
         ):
             await upgrade(settings_for(url))
         assert await schema(connection, EVERYTHING) == before

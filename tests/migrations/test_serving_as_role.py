@@ -123,5 +123,5 @@ async def test_that_role_cannot_migrate(granted: Roles, command: Command) -> Non
     await execute(granted.owner_url, "UPDATE alembic_version SET version_num = '0005'")
     done = await in_server_thread(command, "migrate", database__url=granted.app_url)
     at = Position("0005", head(DOMAINS))
-    said = f"migration 0006 failed, the database is at revision {at}: must be owner of table row_history"
+    said = f"migration 0006 failed; the database is at revision {at}: must be owner of table row_history"
     assert (done.exit_code, done.stderr) == (6, f"slipway: {said}\n")

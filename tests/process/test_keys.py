@@ -28,7 +28,7 @@ def test_key_is_made_listed_used_and_revoked(shared: Served, command: Command, d
     key = keys("create", "--name", "reader", "--scope", "shop:read", "--days", "1").strip()
     prefix, secret = key.split("_", 2)[1:]
     assert asked(shared, key).status_code == 200
-    line = rf"^{prefix}\tactive\tshop:read\treader\tends 20\S+Z\tused 20\S+Z$"
+    line = rf"^{prefix}\tactive\tshop:read\treader\texpires 20\S+Z\tlast used 20\S+Z$"
     assert eventually(lambda: re.search(line, keys("list"), re.MULTILINE), seconds=10), keys("list")
     assert secret not in keys("list")
     keys("revoke", prefix)
@@ -64,7 +64,7 @@ def test_odd_scopes_are_a_usage_error(command: Command, database_url: str) -> No
     odd = ("no scope", "a:b:c", "CATALOG:read")
     options = [part for scope in odd for part in ("--scope", scope)]
     done = command("keys", "create", "--name", "x", *options, database__url=database_url)
-    assert (done.exit_code, done.stderr) == (2, f"slipway: not a scope: {', '.join(odd)}\n")
+    assert (done.exit_code, done.stderr) == (2, f"slipway: invalid scopes: {', '.join(odd)}\n")
 
 
 def test_scope_that_no_route_asks_for_is_refused_with_near_misses(
@@ -80,7 +80,7 @@ def test_scope_that_no_route_asks_for_is_refused_with_near_misses(
     )
     assert (done.exit_code, done.stderr) == (
         2,
-        "slipway: a key's name has no line breaks or control characters\n",
+        "slipway: the name of a key must not contain line breaks or control characters\n",
     )
 
 

@@ -14,7 +14,7 @@ ALTER TABLE idempotency_record DROP COLUMN status;
 """
 MISSING = (
     "table idempotency_record has no column status; table tests_shelf has no column description; "
-    "table tests_shelf has no trigger for row history; its migration calls track_history; and 1 more"
+    "table tests_shelf has no row history trigger; call track_history in its migration; and 1 more"
 )
 
 
@@ -31,13 +31,13 @@ async def test_missing_tables_columns_and_triggers_are_named(
         return f"{answer.status_code} {answer.json()['checks']['database'].get('detail')}"
 
     assert eventually(lambda: detail() == f"503 {MISSING}"), detail()
-    told = eventually(lambda: service.lines(event="the database cannot be served"))
+    told = eventually(lambda: service.lines(event="cannot serve this database"))
     assert [line["reason"] for line in told] == [MISSING]
     assert service.metric("slipway_migration_pending") == 0
     await db.execute("ALTER TABLE idempotency_record ADD COLUMN status integer NOT NULL")
     await db.execute("ALTER TABLE tests_shelf RENAME COLUMN text TO description")
     await db.execute("ALTER TABLE tests_shelf ENABLE TRIGGER tests_shelf_history")
-    assert eventually(lambda: detail() == "503 there is no table tests_article"), detail()
+    assert eventually(lambda: detail() == "503 table tests_article does not exist"), detail()
     await db.execute("ALTER TABLE tests_article_elsewhere RENAME TO tests_article")
     assert eventually(lambda: detail().startswith("200 revision ")), detail()
     await db.close()

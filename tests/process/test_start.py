@@ -96,7 +96,7 @@ def test_migrate_without_a_database_is_exit_code_4(tmp_path: Path) -> None:
     done = slipway(tmp_path, "migrate", database__url=url)
     assert done.returncode == 4
     assert len(lines(done.stderr)) == 1
-    assert lines(done.stderr)[0].startswith("slipway: the database cannot be reached: ")
+    assert lines(done.stderr)[0].startswith("slipway: cannot reach the database: ")
     assert WRONG not in done.stderr + done.stdout
 
 

@@ -77,7 +77,7 @@ async def test_server_that_takes_no_writes_keeps_its_connections(
             assert (await api.client.get(ARTICLES)).status_code == 200
         assert sorted(await backends(api)) == sorted(before)
     told = _told(lines)
-    assert [line["event"] for line in told] == ["last use of keys cannot be written"], lines
+    assert [line["event"] for line in told] == ["cannot record the last use of keys"], lines
     assert "read-only" in told[0]["reason"]
 
 

@@ -1,4 +1,4 @@
-"""Indexes for the filters of products that had none, and what the planner needs to know of searches.
+"""Indexes for product filters that had none, and search statistics for the planner.
 
 Revises: catalog_0002
 """

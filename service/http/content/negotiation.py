@@ -15,7 +15,7 @@ def require_acceptable(request: Request, *media_types: str) -> str:
     qualities = dict(_range(part) for part in accept.split(","))
     best = max(media_types, key=lambda media_type: _quality(media_type, qualities))
     if _quality(best, qualities) <= 0:
-        raise NotAcceptable(f"The answer is {' or '.join(media_types)}.")
+        raise NotAcceptable(f"The response is {' or '.join(media_types)}.")
     return best
 
 

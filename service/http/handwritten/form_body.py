@@ -49,7 +49,7 @@ async def check_form(request: Request, declared: params.Form) -> None:
         if fields is not None and name not in fields:
             wrong[name] = "There is no such field."
         elif fields is not None and not fields[name] and names.count(name) > 1:
-            wrong[name] = "The field is given twice."
+            wrong[name] = "The field is repeated."
         elif isinstance(value, str) and "\x00" in value:
             wrong[name] = "The value must not have a NUL character."
     if wrong:

@@ -62,7 +62,7 @@ def _unknown_members(annotation: Any, document: Any, *, large: bool) -> list[Fie
     except ValidationError:
         return []  # FastAPI reports the errors
     return [
-        FieldError("There is no such member.", pointer=pointer(item["loc"]))
+        FieldError("This member does not exist.", pointer=pointer(item["loc"]))
         for item in unknown
         if not _sets_extra(value, item["loc"][:-1])
     ]

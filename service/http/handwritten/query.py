@@ -19,10 +19,10 @@ def check_query(request: Request, rules: Rules) -> None:
         return
     given = _pairs(request.scope["query_string"])
     names = [name for name, _ in given]
-    wrong = {name: "There is no such parameter." for name in names if name not in rules.query}
+    wrong = {name: "This parameter does not exist." for name in names if name not in rules.query}
     for name, value in given:
         if name in rules.query and not rules.query[name] and names.count(name) > 1:
-            wrong[name] = "The parameter is given twice."
+            wrong[name] = "The parameter is repeated."
         elif "\x00" in value:
             wrong.setdefault(name, "The value must not have a NUL character.")
     if wrong:

@@ -12,5 +12,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1: safe to repeat
 def refuse_key(request: Request) -> None:
     """Raise `KeyNotSupported` for a request with a key that would change something."""
     if request.method not in _SAFE and HEADER in request.headers:
-        message = "Send no key here: the answer is not kept. Where If-Match is taken, it guards repeats."
+        message = (
+            "Omit the key: the response is not stored. Where If-Match is supported, it makes retries safe."
+        )
         raise KeyNotSupported(errors=[FieldError(message, header=HEADER)])

@@ -76,7 +76,7 @@ class Edge:
         except ClientDisconnect:
             pass  # the client is gone
         except asyncio.CancelledError:  # the shutdown timeout is over
-            await exchange.send_problem(problems.Unavailable("The service ends."))
+            await exchange.send_problem(problems.Unavailable("The service is shutting down."))
         except Exception:
             log.exception(
                 "request failed", method=exchange.scope["method"][:20], route=template_of(exchange.scope)

@@ -32,7 +32,7 @@ class Problem(BaseModel):
     """Problem details (RFC 9457). `code` is stable; log lines carry the same `request_id`."""
 
     type: str = Field(examples=["urn:slipway:problem:not_found"])
-    title: str = Field(examples=["There is nothing here."])
+    title: str = Field(examples=["Not found."])
     status: int = Field(examples=[404])
     code: str = Field(examples=["not_found"])
     instance: str = Field(examples=["/api/v1/orders/01a21fe4-775e-74d7-9e03-b625b2014eee"])

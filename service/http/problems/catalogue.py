@@ -1,4 +1,4 @@
-"""Every answer that is not a success: one class for each code.
+"""Every error response: one class for each code.
 
 Raise one of these anywhere under the edge. Codes are stable; `catalogue()` lists them.
 """
@@ -10,64 +10,64 @@ from service.http.problems.problem import Problem
 
 
 class MalformedRequest(Problem):
-    """The request cannot be understood."""
+    """The request breaks the HTTP specification, or a header has a malformed value."""
 
-    status, code, title = 400, "malformed_request", "The request cannot be understood."
+    status, code, title = 400, "malformed_request", "The request is malformed."
 
 
 class KeyNotSupported(MalformedRequest):
-    """The operation does not keep answers for an Idempotency-Key. Send no key; `If-Match` guards repeats."""
+    """The operation does not store responses for replay. Omit the key; `If-Match` makes retries safe."""
 
-    code, title = "idempotency_key_not_supported", "This operation takes no Idempotency-Key."
+    code, title = "idempotency_key_not_supported", "This operation does not support Idempotency-Key."
 
 
 class UnknownHost(MalformedRequest):
-    """`Host` names none of the hosts that the service answers to (`SLIPWAY_SECURITY__TRUSTED_HOSTS`)."""
+    """`Host` is not one of the host names in `SLIPWAY_SECURITY__TRUSTED_HOSTS`."""
 
-    code, title = "unknown_host", "The service has no such host name."
+    code, title = "unknown_host", "The Host header is not recognized."
 
 
 class InvalidJson(MalformedRequest):
-    """The body is not JSON as RFC 8259 and RFC 7493 (I-JSON) have it."""
+    """The body is not JSON as defined by RFC 8259 and RFC 7493 (I-JSON)."""
 
     code, title = "invalid_json", "The body is not valid JSON."
 
 
 class InvalidParameter(MalformedRequest):
-    """A query parameter is unknown, given twice, or has a value that its type does not allow."""
+    """A query parameter is unknown, repeated, or has an invalid value."""
 
-    code, title = "invalid_parameter", "A parameter is wrong."
+    code, title = "invalid_parameter", "A query parameter is invalid."
 
 
 class InvalidCursor(MalformedRequest):
-    """The cursor was not made here, or for another filter or sort."""
+    """The cursor was not issued by this service, or belongs to another list, filter or sort."""
 
-    code, title = "invalid_cursor", "The cursor does not fit this list."
+    code, title = "invalid_cursor", "The cursor is not valid for this list."
 
 
 class Unauthenticated(Problem):
-    """No credentials, or none that are valid (RFC 9110, 15.5.2)."""
+    """The credentials are missing or invalid (RFC 9110, 15.5.2)."""
 
-    status, code, title = 401, "unauthenticated", "Valid credentials are needed."
+    status, code, title = 401, "unauthenticated", "Valid credentials are required."
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="slipway"'}
 
 
 class Forbidden(Problem):
-    """The credentials are valid, and lack the scope that the operation asks for."""
+    """The credentials are valid but lack the scope that the operation requires."""
 
-    status, code, title = 403, "forbidden", "The credentials do not allow this."
+    status, code, title = 403, "forbidden", "The credentials do not allow this operation."
 
 
 class NotFound(Problem):
-    """There is nothing here, or no longer."""
+    """There is no such route or item, or the item has been deleted."""
 
-    status, code, title = 404, "not_found", "There is nothing here."
+    status, code, title = 404, "not_found", "Not found."
 
 
 class MethodNotAllowed(Problem):
-    """The path exists and has no such method; `Allow` lists those it has (RFC 9110, 15.5.6)."""
+    """The path does not support this method; `Allow` lists the methods that it supports (RFC 9110, 15.5.6)."""
 
-    status, code, title = 405, "method_not_allowed", "The path has no such method."
+    status, code, title = 405, "method_not_allowed", "The path does not support this method."
 
 
 class RequestTimeout(Problem):
@@ -77,41 +77,41 @@ class RequestTimeout(Problem):
 
 
 class Conflict(Problem):
-    """The request contradicts what is stored."""
+    """The request conflicts with stored data, such as items that refer to this one."""
 
-    status, code, title = 409, "conflict", "The request contradicts what is stored."
+    status, code, title = 409, "conflict", "The request conflicts with stored data."
 
 
 class Duplicate(Conflict):
     """Another item has a value that must be unique."""
 
-    code, title = "duplicate", "Another item has this value already."
+    code, title = "duplicate", "Another item already has this value."
 
 
 class StillRunning(Conflict):
-    """Another request under the same Idempotency-Key has not ended yet."""
+    """Another request with the same Idempotency-Key is still running."""
 
-    code, title = "still_running", "A request with this key is still running."
+    code, title = "still_running", "A request with this Idempotency-Key is still running."
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
 
 
 class NotDeleted(Conflict):
-    """What is not deleted cannot be restored."""
+    """Only deleted items can be restored."""
 
     code, title = "not_deleted", "The item is not deleted."
 
 
 class NotAcceptable(Problem):
-    """The client accepts none of the media types that the operation answers with (RFC 9110, 15.5.7)."""
+    """`Accept` allows none of the media types that the operation can return (RFC 9110, 15.5.7)."""
 
-    status, code, title = 406, "not_acceptable", "The answer has no media type that the client accepts."
+    status, code, title = 406, "not_acceptable", "The client accepts none of the available media types."
 
 
 class PreconditionFailed(Problem):
     """`If-Match` or `If-None-Match` fails, usually because the item has changed since the client read it
     (RFC 9110, 15.5.13)."""
 
-    status, code, title = 412, "precondition_failed", "A precondition of the request does not hold."
+    status, code, title = 412, "precondition_failed", "A precondition of the request failed."
 
 
 class BodyTooLarge(Problem):
@@ -127,9 +127,9 @@ class TargetTooLong(Problem):
 
 
 class UnsupportedMediaType(Problem):
-    """The body is of a kind that the operation does not read (RFC 9110, 15.5.16)."""
+    """The operation does not accept bodies of this media type (RFC 9110, 15.5.16)."""
 
-    status, code, title = 415, "unsupported_media_type", "The body has the wrong media type."
+    status, code, title = 415, "unsupported_media_type", "The media type of the body is not supported."
 
 
 class ExpectationFailed(Problem):
@@ -139,66 +139,66 @@ class ExpectationFailed(Problem):
 
 
 class ValidationFailed(Problem):
-    """The body is JSON, and its values break the rules; `errors` points at each."""
+    """The body is valid JSON with invalid values; `errors` lists them."""
 
-    status, code, title = 422, "validation_failed", "Some values break the rules."
+    status, code, title = 422, "validation_failed", "The body has invalid values."
 
 
 class KeyReused(ValidationFailed):
     """The Idempotency-Key was used for a request with another path or body."""
 
-    code, title = "idempotency_key_reused", "The key was used for another request."
+    code, title = "idempotency_key_reused", "The Idempotency-Key was used for another request."
 
 
 class PreconditionRequired(Problem):
-    """A change needs `If-Match`, so that no update is lost (RFC 6585, section 3)."""
+    """The operation requires `If-Match`, so that no update is lost (RFC 6585, section 3)."""
 
-    status, code, title = 428, "precondition_required", "The request needs a precondition."
+    status, code, title = 428, "precondition_required", "The request requires a precondition."
 
 
 class TooManyRequests(Problem):
-    """The caller has used up its rate; `Retry-After` says when there is more (RFC 6585, section 4)."""
+    """The caller has exceeded its rate limit; `Retry-After` says when to retry (RFC 6585, section 4)."""
 
-    status, code, title = 429, "too_many_requests", "The rate limit is used up."
+    status, code, title = 429, "too_many_requests", "The rate limit is exceeded."
 
 
 class HeadersTooLarge(Problem):
-    """There are more header fields, or larger ones, than the service accepts (RFC 6585, section 5)."""
+    """The header fields are too many or too large (RFC 6585, section 5)."""
 
-    status, code, title = 431, "headers_too_large", "The header is too large."
+    status, code, title = 431, "headers_too_large", "The header fields are too large."
 
 
 class InternalError(Problem):
-    """A defect of the service. The log has the cause under the request id."""
+    """A bug in the service. Find the cause in the log by the request id."""
 
-    status, code, title = 500, "internal_error", "The service failed."
+    status, code, title = 500, "internal_error", "An internal error occurred."
 
 
 class Unavailable(Problem):
-    """Something that the service needs is away for a moment; try again (RFC 9110, 15.6.4)."""
+    """The service, or a dependency such as the database, is temporarily unavailable; retry later (RFC 9110, 15.6.4)."""
 
-    status, code, title = 503, "unavailable", "The service cannot answer right now."
+    status, code, title = 503, "unavailable", "The service is temporarily unavailable."
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
 
 
 class Overloaded(Unavailable):
-    """The process works on as many requests as it can; nothing was done for this one."""
+    """The process is at its limit of concurrent requests; this request had no effect."""
 
     code, title = "overloaded", "Too many requests are running."
 
 
 class Busy(Unavailable):
-    """Another change of the same item is under way, and took longer than a statement may wait for."""
+    """Another change of the same item holds its lock for longer than a statement may wait."""
 
-    code, title = "busy", "Another change is under way."
+    code, title = "busy", "Another change of the item is in progress."
     waited_for_twin = False
     """Whether it waited for a row with the same unique values, which a repeated request does."""
 
 
 class Overtime(Problem):
-    """The database took longer than a statement may take."""
+    """A statement exceeded its time limit in the database."""
 
-    status, code, title = 504, "overtime", "The answer took too long."
+    status, code, title = 504, "overtime", "The request took too long."
 
 
 def catalogue() -> Iterator[type[Problem]]:

@@ -28,7 +28,7 @@ def problem_response(request: Request, problem: Problem) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Install handlers, so that the application answers every exception with a problem."""
+    """Install handlers, so that the application turns every exception into a problem response."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
@@ -49,9 +49,9 @@ async def _database(request: Request, error: Exception) -> Response:
 
 
 def problem_of_error(error: Exception) -> Problem:
-    """Return the problem for an error of the database; `InternalError` for any error that is a defect."""
+    """Return the problem for an error of the database; `InternalError` for any error that is a bug."""
     if isinstance(error, OutOfResourcesError):
-        return problems.Unavailable("The database lacks resources.")
+        return problems.Unavailable("The database is out of resources.")
     if isinstance(error, DatabaseUnavailableError):
         return problems.Unavailable("The database cannot be reached.")
     found = problem_of(error, {}) if isinstance(error, asyncpg.PostgresError) else None
@@ -59,7 +59,7 @@ def problem_of_error(error: Exception) -> Problem:
 
 
 async def _http(request: Request, error: Exception) -> Response:
-    """Return the answer to an exception of the framework or of a hand-written route."""
+    """Return the response to an exception of the framework or of a hand-written route."""
     assert isinstance(error, HTTPException)
     if request.method == "OPTIONS" and is_frameworks(error, 405):
         return Response(status_code=204, headers={"Allow": _allowed(request)})
@@ -76,7 +76,7 @@ def _allowed(request: Request) -> str:
         regex = getattr(context, "path_regex", None)
         if regex is not None and regex.match(path):
             methods |= context.methods or set()
-    # The edge answers HEAD by GET, and this module OPTIONS.
+    # The edge handles HEAD as GET, and this module handles OPTIONS.
     methods |= {"OPTIONS", "HEAD"} if "GET" in methods else {"OPTIONS"}
     return ", ".join(sorted(methods))
 

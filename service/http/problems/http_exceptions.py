@@ -31,7 +31,7 @@ def problem_of_exception(error: HTTPException, *, allowed: Callable[[], str]) ->
     if error.detail == _WHILE_READING and isinstance(cause, Problem):
         return cause
     if not LEAST <= status <= MOST:
-        log.error("HTTPException with a status that no answer can have", status=status)
+        log.error("HTTPException with an invalid status", status=status)
         return problems.InternalError()
     headers = {n: v for n, v in (error.headers or {}).items() if n.lower() not in _OF_THE_CONTENT}
     if is_frameworks(error, problems.MethodNotAllowed.status):
@@ -75,5 +75,5 @@ def _said(error: HTTPException) -> tuple[str | None, bytes | None]:
     try:
         return None, to_json(detail, fallback=str, inf_nan_mode="null")
     except (PydanticSerializationError, ValueError) as wrong:
-        log.warning("the detail of an HTTPException cannot be sent", reason=str(wrong))
+        log.warning("the detail of an HTTPException cannot be serialized", reason=str(wrong))
         return None, None

@@ -9,99 +9,103 @@ from service.http.problems import Problem
 
 
 class PaymentRequired(Problem):
-    """A hand-written route answered 402."""
+    """A hand-written route returned 402."""
 
     status, code, title = 402, "payment_required", "Payment is required."
 
 
 class ProxyAuthenticationRequired(Problem):
-    """A hand-written route answered 407 (RFC 9110, 15.5.8)."""
+    """A hand-written route returned 407 (RFC 9110, 15.5.8)."""
 
     status, code, title = 407, "proxy_authentication_required", "The proxy requires credentials."
 
 
 class Gone(Problem):
-    """A hand-written route answered 410: the resource existed and will not come back (RFC 9110, 15.5.11)."""
+    """A hand-written route returned 410: the resource was removed permanently (RFC 9110, 15.5.11)."""
 
-    status, code, title = 410, "gone", "The resource is gone for good."
+    status, code, title = 410, "gone", "The resource was removed permanently."
 
 
 class LengthRequired(Problem):
-    """A hand-written route answered 411: it needs a `Content-Length` (RFC 9110, 15.5.12)."""
+    """A hand-written route returned 411: it requires a `Content-Length` (RFC 9110, 15.5.12)."""
 
-    status, code, title = 411, "length_required", "The request needs a length."
+    status, code, title = 411, "length_required", "The request requires a Content-Length."
 
 
 class RangeNotSatisfiable(Problem):
-    """A hand-written route answered 416: the content has no such range (RFC 9110, 15.5.17)."""
+    """A hand-written route returned 416: the content has no such range (RFC 9110, 15.5.17)."""
 
     status, code, title = 416, "range_not_satisfiable", "The range cannot be served."
 
 
 class Teapot(Problem):
-    """A hand-written route answered 418 (RFC 2324, 2.3.2)."""
+    """A hand-written route returned 418 (RFC 2324, 2.3.2)."""
 
     status, code, title = 418, "teapot", "The server is a teapot."
 
 
 class MisdirectedRequest(Problem):
-    """A hand-written route answered 421: the request belongs to another server (RFC 9110, 15.5.20)."""
+    """A hand-written route returned 421: the request belongs to another server (RFC 9110, 15.5.20)."""
 
     status, code, title = 421, "misdirected_request", "The request was sent to the wrong server."
 
 
 class Locked(Problem):
-    """A hand-written route answered 423: the resource is locked (RFC 4918, 11.3)."""
+    """A hand-written route returned 423: the resource is locked (RFC 4918, 11.3)."""
 
     status, code, title = 423, "locked", "The resource is locked."
 
 
 class FailedDependency(Problem):
-    """A hand-written route answered 424: an action that this one depends on failed (RFC 4918, 11.4)."""
+    """A hand-written route returned 424: an action that this one depends on failed (RFC 4918, 11.4)."""
 
     status, code, title = 424, "failed_dependency", "A required action failed."
 
 
 class TooEarly(Problem):
-    """A hand-written route answered 425: the request might be a replay (RFC 8470, 5.2)."""
+    """A hand-written route returned 425: the request might be a replay (RFC 8470, 5.2)."""
 
-    status, code, title = 425, "too_early", "The request came too early."
+    status, code, title = 425, "too_early", "The request was sent too early."
 
 
 class UpgradeRequired(Problem):
-    """A hand-written route answered 426: it needs another protocol (RFC 9110, 15.5.22)."""
+    """A hand-written route returned 426: it requires another protocol (RFC 9110, 15.5.22)."""
 
-    status, code, title = 426, "upgrade_required", "The request needs another protocol."
+    status, code, title = 426, "upgrade_required", "The request requires another protocol."
 
 
 class UnavailableForLegalReasons(Problem):
-    """A hand-written route answered 451 (RFC 7725)."""
+    """A hand-written route returned 451 (RFC 7725)."""
 
-    status, code, title = 451, "unavailable_for_legal_reasons", "Legal reasons forbid an answer."
+    status, code, title = (
+        451,
+        "unavailable_for_legal_reasons",
+        "The resource is unavailable for legal reasons.",
+    )
 
 
 class NotImplementedHere(Problem):
-    """A hand-written route answered 501: the function does not exist yet (RFC 9110, 15.6.2)."""
+    """A hand-written route returned 501: the function is not implemented (RFC 9110, 15.6.2)."""
 
-    status, code, title = 501, "not_implemented", "The service does not support this."
+    status, code, title = 501, "not_implemented", "The function is not implemented."
 
 
 class BadGateway(Problem):
-    """A hand-written route answered 502: a server that it called gave an invalid answer (RFC 9110, 15.6.3)."""
+    """A hand-written route returned 502: an upstream server sent an invalid response (RFC 9110, 15.6.3)."""
 
-    status, code, title = 502, "bad_gateway", "Another server gave an invalid answer."
+    status, code, title = 502, "bad_gateway", "An upstream server sent an invalid response."
 
 
 class GatewayTimeout(Problem):
-    """A hand-written route answered 504: a server that it called did not answer in time (RFC 9110, 15.6.5)."""
+    """A hand-written route returned 504: an upstream server did not respond in time (RFC 9110, 15.6.5)."""
 
-    status, code, title = 504, "gateway_timeout", "Another server did not answer in time."
+    status, code, title = 504, "gateway_timeout", "An upstream server did not respond in time."
 
 
 class InsufficientStorage(Problem):
-    """A hand-written route answered 507 (RFC 4918, 11.5)."""
+    """A hand-written route returned 507 (RFC 4918, 11.5)."""
 
-    status, code, title = 507, "insufficient_storage", "There is no room to store this."
+    status, code, title = 507, "insufficient_storage", "There is not enough storage."
 
 
 _OWN = (

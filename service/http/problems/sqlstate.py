@@ -39,7 +39,7 @@ def _name(constraint: sa.Constraint) -> str:
 
 
 def problem_of(error: asyncpg.PostgresError, columns: Mapping[str, tuple[str, ...]]) -> Problem | None:
-    """Return the problem to answer with; None if the error is a defect of the service."""
+    """Return the problem to respond with; None if the error is a bug in the service."""
     fields = columns.get(getattr(error, "constraint_name", None) or "", ())
     return _of_constraint(error, fields) or _of_value(error, columns) or _of_statement(error)
 
@@ -48,9 +48,9 @@ def _of_constraint(error: asyncpg.PostgresError, fields: tuple[str, ...]) -> Pro
     """Class 23: integrity constraint violations, within one item or between items."""
     match error:
         case asyncpg.ForeignKeyViolationError() if fields and "still referenced" not in (error.detail or ""):
-            return problems.ValidationFailed(errors=_errors(fields, "refers to nothing"))
+            return problems.ValidationFailed(errors=_errors(fields, "refers to an item that does not exist"))
         case asyncpg.CheckViolationError():
-            return problems.ValidationFailed(errors=_errors(fields, "breaks a rule"))
+            return problems.ValidationFailed(errors=_errors(fields, "violates a constraint"))
         case asyncpg.NotNullViolationError():
             return problems.ValidationFailed(errors=_errors((error.column_name or "",), "must have a value"))
         case asyncpg.IntegrityConstraintViolationError():
@@ -66,13 +66,13 @@ def _between_items(error: asyncpg.IntegrityConstraintViolationError, fields: tup
             return problems.Conflict("Other items refer to this one.")
         case asyncpg.ExclusionViolationError():
             return problems.Conflict(errors=_errors(fields, "overlaps with another item"))
-    return problems.Conflict("The change breaks a rule between items.")
+    return problems.Conflict("The change violates a constraint between items.")
 
 
 def _taken(error: asyncpg.UniqueViolationError, fields: tuple[str, ...]) -> Problem:
     if error.constraint_name == "pk_row_history":
-        return problems.Conflict("An item with this id was erased; its history is kept under it.")
-    return problems.Duplicate(errors=_errors(fields, "is taken by another item"))
+        return problems.Conflict("An item with this id was erased, and its history is kept. Use another id.")
+    return problems.Duplicate(errors=_errors(fields, "is already used by another item"))
 
 
 def _of_value(error: asyncpg.PostgresError, columns: Mapping[str, tuple[str, ...]]) -> Problem | None:

@@ -163,7 +163,7 @@ class Connection(HttpToolsProtocol):
             return self._objection.with_traceback(None)  # its frames hold the input
         cause = error.__context__
         if cause is not None and not isinstance(cause, httptools.HttpParserError | UnicodeError):
-            log.error("a request could not be read", exc_info=cause)
+            log.error("cannot read a request", exc_info=cause)
         return request_head.problem_of_parse_error(error, self._start)
 
     def _object(self, problem: Problem) -> NoReturn:

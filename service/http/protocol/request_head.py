@@ -26,7 +26,7 @@ Noted = dict[bytes, bytes]
 def find_problem(method: bytes, version: str, target: bytes, noted: Noted) -> Problem | None:
     """Return the problem with a head; None if it is valid. `noted` has the fields of `SINGLE` that were sent."""
     if version not in {"1.1", "1.0"}:  # RFC 9110, 2.5
-        return problems.MalformedRequest("The service speaks HTTP/1.1 and HTTP/1.0.")
+        return problems.MalformedRequest("The service supports HTTP/1.1 and HTTP/1.0.")
     if method in {b"CONNECT", b"SOURCE"}:  # RFC 9110, 9.3.6; the other is a method of Icecast's protocol only
         return problems.MethodNotAllowed(headers=ALLOW)
     if b"#" in target or (target == b"*") > (method == b"OPTIONS"):  # RFC 9112, 3.2
@@ -62,7 +62,7 @@ def _coding(version: str, coding: bytes | None) -> Problem | None:
     """RFC 9112, 6.1: chunked is the only coding here, and HTTP/1.0 has none."""
     if coding is None or (version == "1.1" and coding.lower() == b"chunked"):
         return None
-    return problems.MalformedRequest("The transfer coding is not known.")
+    return problems.MalformedRequest("The transfer coding is not supported.")
 
 
 def _expect(version: str, noted: Noted) -> Problem | None:

@@ -22,4 +22,4 @@ def make_room(connections: int) -> None:
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < needed:
-        log.warning("fewer open files than connections allowed", files=allowed, needed=needed)
+        log.warning("open file limit is lower than the connection limit", files=allowed, needed=needed)

@@ -122,7 +122,7 @@ class _Worker(UvicornWorker):  # type: ignore[misc]
         while os.getppid() == self.ppid:
             self.notify()
             await asyncio.sleep(BEAT_SECONDS)
-        log.error("the master process is gone")
+        log.error("the master process has exited")
         os.kill(self.pid, signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""Answers kept for Idempotency-Key.
+"""Responses stored for Idempotency-Key.
 
 Revises: 0001
 """

@@ -1,4 +1,4 @@
-"""Does nothing: its indexes are catalog_0003 of the domains. Databases that were at it keep their place.
+"""Does nothing: its indexes moved to catalog_0003 of the domains. Kept for databases at this revision.
 
 Revises: 0003
 """

@@ -1,4 +1,4 @@
-"""Row history is written by its triggers alone, whatever the role that changes a row may do.
+"""Only the triggers can write row history, with the privileges of the tables' owner.
 
 Revises: 0004
 """

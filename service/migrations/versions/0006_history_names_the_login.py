@@ -1,4 +1,4 @@
-"""Row history names the database role that logged in, in addition to the actor that the row names.
+"""Row history records the role that logged in, in addition to the actor named in the row.
 
 Revises: 0005
 """

@@ -1,4 +1,4 @@
-"""Row history records the transaction's actor, whatever the statement writes into the row.
+"""Row history records the actor of the transaction, even if the statement writes another one into the row.
 
 Revises: 0008
 """

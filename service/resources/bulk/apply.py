@@ -181,7 +181,7 @@ class BulkRun:
         if entry.kind == "create":
             if row is None:
                 errors = [
-                    FieldError("is taken by another item", pointer=pointer((n,)))
+                    FieldError("is already used by another item", pointer=pointer((n,)))
                     for n in engine.unique_fields
                 ]
                 return problems.Duplicate(errors=errors)

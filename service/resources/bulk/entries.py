@@ -61,7 +61,7 @@ async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[
             continue
         if entry.id in seen:
             here = pointer(("operations", index, "id"))
-            outcomes[index] = problems.ValidationFailed(errors=[FieldError("is named twice", pointer=here)])
+            outcomes[index] = problems.ValidationFailed(errors=[FieldError("is listed twice", pointer=here)])
             continue
         seen.add(entry.id)
         entries.append(entry)

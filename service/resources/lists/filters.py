@@ -150,7 +150,7 @@ def parse_filters(offered: Mapping[str, Filter], query: Query) -> dict[str, Any]
     for name, given in {**query.single, **query.lists}.items():
         known = offered.get(name)
         if known is None:
-            errors.append(FieldError("There is no such parameter.", parameter=name[:100]))
+            errors.append(FieldError("This parameter does not exist.", parameter=name[:100]))
             continue
         try:
             values[name] = known.value(given) if isinstance(given, str) else known.values(given)

@@ -85,7 +85,7 @@ class ListParser:
         """Return the request for all items at once. Raises `InvalidParameter`, also for parameters of pages."""
         if paged := given.single.keys() & {"limit", "cursor", "count"}:
             errors = [
-                FieldError("There is no such parameter here.", parameter=name) for name in sorted(paged)
+                FieldError("This parameter does not apply here.", parameter=name) for name in sorted(paged)
             ]
             raise InvalidParameter(errors=errors)
         query = self.parse(given)

@@ -35,7 +35,7 @@ def parse_sort(resource: RestResource, parts: Sequence[str]) -> tuple[SortKey, .
             choices = ", ".join(resource.sortable)
             raise _wrong(f"`{field[:100]}` is not sortable; sortable fields are {choices}.")
         if any(key.field == field for key in keys):
-            raise _wrong(f"`{field}` is named twice.")
+            raise _wrong(f"`{field}` is listed twice.")
         keys.append(SortKey(field, part.startswith("-")))
     # The direction of the last field, so that one index serves the list in both directions.
     return (*keys, SortKey("id", keys[-1].descending))

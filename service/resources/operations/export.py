@@ -98,7 +98,7 @@ EXPORT = Operation(
     suffix="/export",
     handle=_export,
     summary="Export {plural}",
-    description="All {plural} that pass every filter, one JSON object per line. With `Accept: text/plain`, the same "
+    description="All {plural} that match every filter, one JSON object per line. With `Accept: text/plain`, the same "
     "lines as plain text.",
     query=None,
     answer=lambda _: None,

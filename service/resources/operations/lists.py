@@ -51,7 +51,7 @@ LIST = Operation(
     method="GET",
     handle=_list,
     summary="List {plural}",
-    description="One page of the {plural} that pass every filter, in the order of `sort`.",
+    description="One page of the {plural} that match every filter, ordered by `sort`.",
     query=None,
     answer=lambda engine: engine.schemas.page,
     responses=_responses,
@@ -66,7 +66,7 @@ def list_under(parent: Engine, field: str) -> Operation:
         engine, parent_id = call.engine, call.item_id
         given = engine.lister.parser.split(call.request.scope["query_string"])
         if any(name.partition("__")[0] == field for name, _ in given.pairs()):
-            raise problems.InvalidParameter(f"The path says the {field} already.")
+            raise problems.InvalidParameter(f"The path already specifies {field}.")
         own = Query({**given.single, field: str(parent_id)}, given.lists)
         page = await _page(engine, engine.lister.parser.parse(own))
         if page.empty and not await parent.run(parent.read_one, {"id": parent_id}):

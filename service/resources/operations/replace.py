@@ -28,7 +28,7 @@ async def _replace(call: Call) -> Response:
             raise engine.missing()
         return await _create(call, values)
     # PUT could have created the item, so the precondition decides (RFC 9110, section 13.2.1).
-    absent = problems.PreconditionFailed("There is no item with this id.")
+    absent = problems.PreconditionFailed("No item has this id.")
     return await update_item(call, engine.writer.replace, values, guard, absent=absent)
 
 
@@ -46,7 +46,7 @@ async def _create(call: Call, values: dict[str, Any]) -> Response:
         if [e.pointer for e in error.errors] != ["/id"]:
             raise
         if await engine.run(engine.read_one, {"id": item_id}):
-            raise problems.PreconditionFailed("There is an item with this id already.") from error
+            raise problems.PreconditionFailed("An item with this id already exists.") from error
         raise problems.Conflict("An item with this id was deleted; restore it instead.") from error
 
 

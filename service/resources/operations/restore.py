@@ -28,7 +28,7 @@ RESTORE = Operation(
     suffix="/{id}/restore",
     handle=_restore,
     summary="Restore a deleted {singular}",
-    description="Brings back an item as it was; 409 when another one has taken its unique values meanwhile.",
+    description="Restores a deleted item unchanged. Returns 409 if another item now has one of its unique values.",
     problems=(problems.PreconditionFailed, problems.Conflict, problems.ValidationFailed),
     parameters=lambda _: [tags_header("If-Match", required=False)],
 )

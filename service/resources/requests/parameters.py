@@ -61,7 +61,7 @@ def parse_query(raw: bytes, lists: Mapping[str, Splitter]) -> Query:
             if splitter is not None:
                 query.lists.setdefault(name, []).extend(splitter(value))
             elif name in query.single:
-                error = FieldError("The parameter is given twice.", parameter=name[:100])
+                error = FieldError("The parameter is repeated.", parameter=name[:100])
                 raise InvalidParameter(errors=[error])
             else:
                 query.single[name] = _decoded(value)
@@ -95,7 +95,7 @@ def refuse_others(given: Mapping[str, str], *known: str) -> Mapping[str, str]:
     if unknown := given.keys() - set(known):
         raise InvalidParameter(
             errors=[
-                FieldError("There is no such parameter.", parameter=name[:100]) for name in sorted(unknown)
+                FieldError("This parameter does not exist.", parameter=name[:100]) for name in sorted(unknown)
             ]
         )
     return given

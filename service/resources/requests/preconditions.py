@@ -18,14 +18,14 @@ _LIST = re.compile(r'\s*(W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(,\s*((W/)?"[\x21\x23
 STALE = "The item has changed since it was read. Read it again, and send its new ETag."
 _WEAK = (
     "If-Match has a weak entity tag (W/), which never matches: the comparison is strong (RFC 9110, section 13.1.1). "
-    "A proxy that compresses answers makes their tags weak. Read the item with Accept-Encoding: identity, and send "
-    "the ETag of that answer."
+    "A proxy that compresses responses makes their ETags weak. Read the item with Accept-Encoding: identity, and "
+    "send the ETag of that response."
 )
 
 
 _RENAMED = (
     "If-Match has an entity tag to which a proxy added the name of a compression, such as -gzip, so it never matches. "
-    "Read the item with Accept-Encoding: identity, and send the ETag of that answer."
+    "Read the item with Accept-Encoding: identity, and send the ETag of that response."
 )
 # Apache's mod_deflate and mod_brotli, and Jetty.
 _COMPRESSED = re.compile(r"[-;:](gzip|br|deflate|zstd)\Z")

@@ -24,7 +24,10 @@ _TAG = Annotated[
 _ONE = Annotated[UUID, Field(description="Id of the item.")]
 _MODE = (
     Literal["atomic", "partial"],
-    Field(default="atomic", description="All or nothing, or each for itself."),
+    Field(
+        default="atomic",
+        description="`atomic`: all operations or none. `partial`: each operation on its own.",
+    ),
 )
 
 
@@ -72,7 +75,7 @@ def _operation(name: str, kind: str, fields: dict[str, Any]) -> Schema:
 
 
 def _result(read: Schema) -> dict[str, Any]:
-    status = Field(description="What the status of a request for this operation alone would be.")
+    status = Field(description="Status that a separate request for this operation would get.")
     return {
         "status": (int, status),
         "id": (UUID, Field(default=None)),

@@ -30,7 +30,9 @@ class HistoryEntry(Output):
     version: int
     action: Literal["create", "update", "delete", "restore", "erase"]
     actor: str = Field(description="Who changed it.", examples=["key:gse3ndxsezxn"])
-    request_id: str | None = Field(description="The request that changed it, null for changes past the API.")
+    request_id: str | None = Field(
+        description="The request that changed it; null for changes outside the API."
+    )
     at: AwareDatetime
     changes: list[FieldChange]
 
@@ -39,7 +41,7 @@ class HistoryPage(Output):
     """One page of an item's history, newest version first."""
 
     items: list[HistoryEntry]
-    next_cursor: str | None = Field(description="Cursor of the next page, null on the last one.")
+    next_cursor: str | None = Field(description="Cursor of the next page; null on the last page.")
 
 
 class Schemas:
@@ -91,17 +93,17 @@ def _page(resource: RestResource, read: Any) -> type[BaseModel]:
     total = Field(
         default=0,
         ge=0,
-        description="Number of items in the whole list, when asked for.",
+        description="Number of items in the whole list, if requested.",
         json_schema_extra=_drop_default,
     )
     return make_model(
         f"{resource.name}Page",
         Output,
         {
-            "items": (list[read], Field(description="The items, in the order asked for.")),
+            "items": (list[read], Field(description="The items, in the requested order.")),
             "next_cursor": (
                 str | None,
-                Field(description="Cursor of the next page, null on the last one."),
+                Field(description="Cursor of the next page; null on the last page."),
             ),
             "total": (int, total),
         },

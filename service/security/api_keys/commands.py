@@ -28,11 +28,11 @@ async def create_key(
     Raises `ValueError` for an invalid name or scope.
     """
     if not 1 <= len(name) <= _NAME_LENGTH:
-        raise ValueError(f"a key's name has 1 to {_NAME_LENGTH} characters")
+        raise ValueError(f"the name of a key must have 1 to {_NAME_LENGTH} characters")
     if not NAME.fullmatch(name):
-        raise ValueError("a key's name has no line breaks or control characters")
+        raise ValueError("the name of a key must not contain line breaks or control characters")
     if wrong := [scope for scope in scopes if not SCOPE.fullmatch(scope)]:
-        raise ValueError(f"not a scope: {', '.join(wrong)}")
+        raise ValueError(f"invalid scopes: {', '.join(wrong)}")
     if not scopes:
         raise ValueError("a key needs at least one scope")
     parts = key_format.generate()

@@ -55,7 +55,7 @@ class LastUse:
             refusal = str(error)
         if refusal is not None:
             if not self._failing:
-                log.warning("last use of keys cannot be written", reason=refusal)
+                log.warning("cannot record the last use of keys", reason=refusal)
         else:
             for prefix, at in written.items():
                 if self._unwritten.get(prefix) == at:

@@ -45,7 +45,7 @@ class KeyCreate(Input):
     )
     scopes: list[Scope] = Field(min_length=1, max_length=50, examples=[["admin"]])
     days: Annotated[int | None, INTEGRAL] = Field(
-        default=None, ge=1, le=3650, description="Days until it ends; null for never."
+        default=None, ge=1, le=3650, description="Days until the key expires; null for never."
     )
 
 
@@ -53,14 +53,14 @@ class KeyRead(Output):
     """An API key without its secret."""
 
     prefix: str = Field(
-        description="The part of the key that may be shown; principals are called key:<prefix>.",
+        description="The public part of the key; its principal is `key:<prefix>`.",
         examples=["gse3ndxsezxn"],
     )
     name: str = Field(examples=["importer"])
     scopes: list[str] = Field(examples=[["admin"]])
     created_at: datetime
     expires_at: datetime | None
-    last_used_at: datetime | None = Field(description="Exact to a minute.")
+    last_used_at: datetime | None = Field(description="Accurate to the minute.")
     revoked_at: datetime | None
 
 

@@ -112,7 +112,7 @@ class JwksClient:
                 self._keys = await self._source.fetch()
         except (FetchError, httpx2.HTTPError, httpx2.InvalidURL, InvalidJson, TimeoutError) as error:
             reason = str(error)[:200] or f"not within {FETCH_SECONDS:g} s"
-            log.warning("issuer's keys not fetched", issuer=issuer, reason=reason)
+            log.warning("cannot fetch the issuer's keys", issuer=issuer, reason=reason)
             _fetches.labels(issuer, "failed").inc()
             dependency_up.labels(issuer).set(0)
             return

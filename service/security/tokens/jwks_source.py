@@ -29,7 +29,7 @@ class JwksSource:
         document = await self._document(await self._jwks_url())
         members = document.get("keys")
         if not isinstance(members, list) or len(members) > MOST_KEYS:
-            raise FetchError("the answer is no key set")
+            raise FetchError("the response is not a key set")
         keys = tuple(key for member in members if (key := public_key(member)) is not None)
         if not keys:
             raise FetchError("the key set has no usable key")
@@ -41,26 +41,26 @@ class JwksSource:
         issuer = self._issuer.issuer
         document = await self._document(issuer.rstrip("/") + "/.well-known/openid-configuration")
         if document.get("issuer") != issuer:
-            raise FetchError("the discovery document is another issuer's")
+            raise FetchError("the discovery document belongs to another issuer")
         url = document.get("jwks_uri")
         # Control of this URL is control of the keys: https, except for an issuer on loopback.
         safe = isinstance(url, str) and (
             url.startswith("https://") or (is_loopback(url) and is_loopback(issuer))
         )
         if not safe:
-            raise FetchError("the discovery document names no https jwks_uri")
+            raise FetchError("the discovery document has no https jwks_uri")
         return str(url)
 
     async def _document(self, url: str) -> Mapping[str, Any]:
         body = b""
         async with self._client.stream("GET", url, headers={"Accept": "application/json"}) as response:
             if response.status_code != 200:  # noqa: PLR2004  # redirects are not followed either
-                raise FetchError(f"the answer has status {response.status_code}")
+                raise FetchError(f"the response has status {response.status_code}")
             async for part in response.aiter_bytes():
                 body += part
                 if len(body) > LARGEST:
-                    raise FetchError(f"the answer is larger than {LARGEST} bytes")
+                    raise FetchError(f"the response is larger than {LARGEST} bytes")
         document = strict_json.parse(body)
         if not isinstance(document, dict):
-            raise FetchError("the answer is no JSON object")
+            raise FetchError("the response is not a JSON object")
         return document

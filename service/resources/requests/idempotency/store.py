@@ -51,7 +51,7 @@ class IdempotencyStore:
             return None
         row = rows[0]
         if row["fingerprint"] != keyed.fingerprint:
-            raise KeyReused(errors=[FieldError("Send a new key with a new request.", header=HEADER)])
+            raise KeyReused(errors=[FieldError("Use a new key for a new request.", header=HEADER)])
         headers = {**orjson.loads(row["headers"]), REPLAYED: "true"}
         return answer(row["status"], headers, row["body"].encode())
 

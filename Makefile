@@ -44,13 +44,14 @@ client-test: $(STAMP) ## Generate clients from the OpenAPI document, call every 
 reliability: $(STAMP) ## Update docs/reliability.md with the measurements of the last `make fault-test`
 	@$(BIN)/python -m tests.faults.report
 
-check: $(STAMP) ## Check formatting, lint, types, migrations, import rules and generated files
+check: $(STAMP) ## Check formatting, lint, types, migrations, expired feature flags, import rules and generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python docs/reference/generate.py --check
 	@$(BIN)/python chart/reference.py --check
 	@$(BIN)/python -m tests.migrations.lint
+	@$(BIN)/slipway features check
 	@$(BIN)/python -m chart.dashboards --check
 	@$(BIN)/pytest -q -p no:cacheprovider tests/unit/test_architecture.py
 

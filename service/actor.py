@@ -1,4 +1,7 @@
-"""The actor who changes rows: the principal of a request, a job or a command. Tasks inherit it."""
+"""The actor who changes rows: the principal of a request, a job or a command. Tasks inherit it.
+
+It also carries the feature flags that it began with, so that one request sees one state of each flag.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +23,10 @@ class Acting(Protocol):
     def request_id(self) -> str | None:
         """The request id, or None outside requests."""
 
+    @property
+    def flags(self) -> object:
+        """The states of feature flags, by name, as `service.features` made them; None if they have their defaults."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -27,6 +34,7 @@ class Actor:
 
     actor: str
     request_id: str | None = None
+    flags: object = None
 
 
 _current: ContextVar[Acting | None] = ContextVar("actor", default=None)

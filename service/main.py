@@ -12,6 +12,8 @@ from service.cache.redis_client import NoRedis, Redis
 from service.config import Settings
 from service.database import Database
 from service.domains import DOMAINS
+from service.features import routes as features
+from service.features.flag_store import FlagStore, with_flags
 from service.health import admin_port
 from service.health.probes import Health
 from service.http import openapi
@@ -31,7 +33,7 @@ from service.observability.access_log import AccessLog
 from service.observability.metrics import NoRequestMetrics, RequestMetrics
 from service.resources.conflicts import refuse_conflicts
 from service.resources.declaration import RestResource
-from service.resources.domain import Domain, jobs_of, resources_of
+from service.resources.domain import Domain, flags_of, jobs_of, resources_of
 from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
@@ -50,7 +52,7 @@ from service.security.tokens.token_verifier import TokenVerifier
 
 API = "/api/v1"
 # The chassis' own routes.
-TAGS = (api_keys.TAG, admin_port.TAG)
+TAGS = (api_keys.TAG, *features.TAGS, admin_port.TAG)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 Step = Callable[[], Awaitable[None]]
@@ -69,15 +71,16 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     schema = Schema(database, [resource.table for resource in resources])
     health = Health(database=database, schema=schema, optional=redis.checks, lifecycle=lifecycle)
     services = _services(settings, database)
-    jobs = _jobs(health, database, keys, tokens, limits)
-    jobs += jobs_of(domains, database, settings, taken=jobs)
+    flags = FlagStore(database, flags_of(domains), settings.feature.flags)
+    jobs = [*_jobs(health, database, keys, tokens, limits), *flags.jobs]
+    jobs += [with_flags(job, flags) for job in jobs_of(domains, database, settings, taken=jobs)]
     # The probes come first: they answer to the end, and would open again what is closed behind them.
-    starting = (database.start, redis.start)
+    starting = (_one_after_another(database.start, flags.start), redis.start)
     closing = (health.close, keys.last_use.close, database.stop, tokens.close, redis.close)
 
     app = _fastapi(settings, resources, _lifespan(settings, lifecycle, starting, jobs, closing))
     app.state.settings, app.state.database, app.state.gate = settings, database, gate
-    app.state.health, app.state.lifecycle = health, lifecycle
+    app.state.health, app.state.lifecycle, app.state.flags = health, lifecycle, flags
 
     _route(app, domains, [Engine(resource, services) for resource in resources], gate)
     if settings.feature.docs:
@@ -86,7 +89,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     handlers.install(app)
     require_scopes(app, API)
     app.state.scopes = frozenset(known_scopes(app))
-    _surround(app, settings, lifecycle, gate)
+    _surround(app, settings, lifecycle, gate, flags)
     return app
 
 
@@ -110,6 +113,7 @@ def _route(app: FastAPI, domains: Sequence[Domain], engines: Sequence[Engine], g
     for router in routers_of(engines, gate):
         app.include_router(router, prefix=API)
     app.include_router(api_keys.router, prefix=API)
+    app.include_router(features.router, prefix=API)
     app.include_router(admin_port.public)
     for domain in domains:  # last, so that their paths cannot hide the service's own
         for router in domain.routers:
@@ -135,7 +139,7 @@ def _jobs(
     ]
 
 
-def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle, gate: Gate) -> None:
+def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle, gate: Gate, flags: FlagStore) -> None:
     """The layer around the routes."""
     server, security = settings.server, settings.security
     services = EdgeServices(
@@ -149,6 +153,7 @@ def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle, gate: Gate
         hosts=TrustedHosts(security.trusted_hosts) if security.trusted_hosts else AnyHost(),
         cors=Cors(security.cors_origins) if security.cors_origins else NoCors(),
         callers=Callers(gate),
+        flags=flags.current,
     )
     app.add_middleware(Edge, services=services)
 
@@ -163,6 +168,14 @@ def _services(settings: Settings, database: Database) -> Services:
         sizes=settings.performance,
         exports=asyncio.Semaphore(settings.performance.exports),
     )
+
+
+def _one_after_another(*steps: Step) -> Step:
+    async def run() -> None:
+        for step in steps:
+            await step()
+
+    return run
 
 
 def _lifespan(

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
 from service import main as _everything  # noqa: F401  # what it imports has problems and metrics
 from service.config import Settings
 from service.domains import DOMAINS
+from service.features.flag_names import by_name
 from service.http import problems
 from service.observability.metrics import RequestMetrics
-from service.resources.domain import settings_of
+from service.resources.domain import flags_of, settings_of
 
 HERE = Path(__file__).parent
 NOTICE = "<!-- Written by `make reference`. Change the code, not this page. -->"
@@ -24,7 +26,12 @@ NOTICE = "<!-- Written by `make reference`. Change the code, not this page. -->"
 def pages() -> dict[str, str]:
     """The text of each page by its name."""
     RequestMetrics(Settings.model_construct())  # the metrics of requests are made with it
-    made = {"problems.md": _problems(), "settings.md": _settings(), "metrics.md": _metrics()}
+    made = {
+        "problems.md": _problems(),
+        "settings.md": _settings(),
+        "metrics.md": _metrics(),
+        "features.md": _features(),
+    }
     return {name: "\n".join(lines).rstrip("\n") + "\n" for name, lines in made.items()}
 
 
@@ -136,6 +143,27 @@ def _metric(collector: MetricWrapperBase) -> tuple[str, ...]:
         kind,
         ", ".join(f"`{label}`" for label in collector._labelnames),
         collector._documentation,
+    )
+
+
+def _features() -> Iterator[str]:
+    yield from _head(
+        "Feature flags",
+        "The flags that the domains declare. [features.md](../features.md) says how to change them.",
+    )
+    yield from _table(
+        ("flag", "type", "default", "owner", "expires", "meaning"),
+        (
+            (
+                f"`{flag.name}`",
+                flag.kind.name,
+                f"`{orjson.dumps(flag.kind.as_json(flag.default)).decode()}`",
+                flag.owner,
+                str(flag.expires or "never"),
+                flag.description,
+            )
+            for flag in by_name(flags_of(DOMAINS)).values()
+        ),
     )
 
 

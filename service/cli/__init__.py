@@ -1,4 +1,4 @@
-"""Serve the API, migrate its database, and manage API keys.
+"""Serve the API, migrate its database, and manage API keys and feature flags.
 
 Exit codes: 0 success, 1 failure, 2 usage, 3 settings, 4 database unreachable, 5 port taken, 6 migration failed,
 7 database not at the head.
@@ -26,6 +26,7 @@ COMMANDS = {
     "openapi": ("openapi", "openapi"),
     "import": ("importing", "import_"),
     "keys": ("keys", "app"),
+    "features": ("features", "app"),
 }
 
 

@@ -142,6 +142,8 @@ def _shown(value: Any) -> str:
     """Return the value in a form that the variable accepts, with secrets masked."""
     if isinstance(value, SecretStr):
         return MASK if value.get_secret_value() else ""
+    if isinstance(value, dict):
+        return orjson.dumps(value).decode()
     if isinstance(value, tuple):
         if not value or isinstance(value[0], Group):
             return orjson.dumps([one.model_dump(mode="json") for one in value]).decode()

@@ -13,6 +13,7 @@ from service.migrations.branches import BRANCHES, CHASSIS, DOMAINS
 from service.migrations.encoding import QUERY as ENCODING
 from service.migrations.encoding import refusal
 from service.models.api_key import ApiKey
+from service.models.feature_flag import FeatureFlag
 from service.models.idempotency_record import IdempotencyRecord
 from service.models.row_history import RowHistory
 from service.models.sql_identifiers import quoted
@@ -43,7 +44,7 @@ ORDER BY declared.position
 """
 HISTORY = "slipway_history"
 SHOWN = 3
-OWN = (ApiKey, IdempotencyRecord, RowHistory)
+OWN = (ApiKey, FeatureFlag, IdempotencyRecord, RowHistory)
 
 
 @dataclass(frozen=True, slots=True)

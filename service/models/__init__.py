@@ -1,7 +1,8 @@
 """The tables of the service itself. Importing this package registers them; domains define their own."""
 
 from service.models.api_key import ApiKey
+from service.models.feature_flag import FeatureFlag
 from service.models.idempotency_record import IdempotencyRecord
 from service.models.row_history import RowHistory
 
-__all__ = ["ApiKey", "IdempotencyRecord", "RowHistory"]
+__all__ = ["ApiKey", "FeatureFlag", "IdempotencyRecord", "RowHistory"]

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from service.http.content.preconditions import TAGS_PATTERN
 from service.http.openapi import NO_NUL
 from service.resources.declaration import MAX_SORT_FIELDS
 from service.resources.engine import Engine
 from service.resources.lists.filters import MAX_IN, Filter
 from service.resources.lists.parser import COUNTS, LONGEST_SEARCH
-from service.resources.requests.preconditions import TAGS_PATTERN
 from service.resources.schemas.links import links_of_item
 
 

@@ -10,6 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.config import Group, Settings
 from service.database import Database
+from service.features.flag_names import AnyFlag
+from service.features.flag_settings import feature_settings
 from service.jobs.periodic import Job
 from service.resources.declaration import RestResource
 
@@ -60,7 +62,8 @@ class Domain:
 
     `routers` are served under `/api/v1`; each of their routes asks for a scope. Those without a tag get the domain's
     name. `jobs` makes the periodic work of each process. `settings` is a class whose fields all have defaults:
-    `SLIPWAY_<NAME>__<FIELD>` sets one, and `Settings.group` returns the values.
+    `SLIPWAY_<NAME>__<FIELD>` sets one, and `Settings.group` returns the values. `flags` are the feature flags that its
+    code asks; their names are unique among all domains.
     Raises `DomainError`.
     """
 
@@ -70,6 +73,7 @@ class Domain:
     jobs: Callable[[Database, Settings], Sequence[Job]] = _no_jobs
     settings: type[Group] | None = None
     seed: Seed | None = None
+    flags: Sequence[AnyFlag] = ()
 
     def __post_init__(self) -> None:
         if not NAME.match(self.name):
@@ -108,11 +112,18 @@ def jobs_of(
     return found
 
 
+def flags_of(domains: Sequence[Domain]) -> tuple[AnyFlag, ...]:
+    """Return the feature flags of all domains."""
+    return tuple(chain.from_iterable(domain.flags for domain in domains))
+
+
 def settings_of(domains: Sequence[Domain]) -> type[Settings]:
-    """Return the service's settings with a group for each domain that has one. Raises `DomainError` if the service's
-    own settings use the domain's name."""
+    """Return the service's settings with a group for each domain that has one, and the names of their feature flags.
+
+    Raises `DomainError` if the service's own settings use the domain's name, and `FlagError` for two flags of one name.
+    """
     groups = {domain.name: domain.settings for domain in domains if domain.settings is not None}
     for name in groups:
         if name in Settings.model_fields or hasattr(Settings, name):
             raise DomainError(f"{name}: the service has settings of this name; rename the domain")
-    return Settings.with_groups(groups)
+    return Settings.with_groups({"feature": feature_settings(flags_of(domains)), **groups})

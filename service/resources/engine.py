@@ -13,13 +13,13 @@ from pydantic import BaseModel
 from service.config import PerformanceSettings
 from service.database import Database
 from service.http import problems
+from service.http.content.preconditions import TagMaker
 from service.http.problems.sqlstate import columns_of_constraints, problem_of
 from service.resources.declaration import RestResource
 from service.resources.hooks.hook_runner import HookRunner
 from service.resources.lists.cursor import CursorCodec
 from service.resources.lists.lister import Lister
 from service.resources.requests.idempotency import IdempotencyStore
-from service.resources.requests.preconditions import TagMaker
 from service.resources.retries import retry_rolled_back
 from service.resources.schemas.items import Schemas
 from service.resources.statements.batches import BatchWriter, unique_fields

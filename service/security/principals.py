@@ -1,7 +1,8 @@
 """Principals: who makes a request, and with which scopes."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 ADMIN = "admin"
 ANONYMOUS = "anonymous"
@@ -9,14 +10,32 @@ ANONYMOUS = "anonymous"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """`id` goes into `created_by` and the logs: `key:3f9a…` for an API key, `anonymous` without a credential."""
+    """`id` goes into `created_by` and the logs: `key:3f9a…` for an API key, `anonymous` without a credential.
+
+    `claims` are those of a token, as its issuer wrote them; an API key has none.
+    """
 
     id: str
     scopes: frozenset[str]
+    claims: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def may(self, scope: str) -> bool:
         """Whether the principal holds `scope`; `admin` holds all."""
         return scope in self.scopes or ADMIN in self.scopes
+
+    def claim(self, name: str) -> Any:
+        """Return the claim of this name, or the member that its dots lead to; None if there is no such claim."""
+        return claim_of(self.claims, name)
+
+
+def claim_of(claims: Mapping[str, Any], path: str) -> Any:
+    """Return the claim of this name, or the member that its dots lead to; None if there is no such claim."""
+    if path in claims:
+        return claims[path]
+    found: Any = claims
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
 
 
 def anonymous(scopes: Iterable[str]) -> Principal:

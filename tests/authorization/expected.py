@@ -31,6 +31,12 @@ CHASSIS = {
     f"get {BASE}/keys": frozenset({ADMIN}),
     f"post {BASE}/keys": frozenset({ADMIN}),
     f"delete {BASE}/keys/{{prefix}}": frozenset({ADMIN}),
+    f"get {BASE}/features": frozenset({"features:read"}),
+    f"get {BASE}/feature-flags": frozenset({"features:admin"}),
+    f"get {BASE}/feature-flags/{{name}}": frozenset({"features:admin"}),
+    f"put {BASE}/feature-flags/{{name}}": frozenset({"features:admin"}),
+    f"delete {BASE}/feature-flags/{{name}}": frozenset({"features:admin"}),
+    f"get {BASE}/feature-flags/{{name}}/history": frozenset({"features:admin"}),
     "get /health": frozenset(),
 }
 

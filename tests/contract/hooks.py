@@ -9,7 +9,7 @@ from schemathesis import Case, HookContext, Response
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import RejectedPositiveData, UndefinedStatusCode, UseAfterFree
 
-from service.resources.requests.preconditions import TAGS_PATTERN
+from service.http.content.preconditions import TAGS_PATTERN
 
 Json = dict[str, Any]
 

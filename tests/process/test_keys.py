@@ -74,7 +74,7 @@ def test_scope_that_no_route_asks_for_is_refused_with_near_misses(
     said = "slipway: No route asks for the scope shop:raed. Did you mean shop:read?"
     assert done.exit_code == 2
     assert done.stderr.startswith(said)
-    assert "Known scopes: admin, shop:read, shop:write." in done.stderr
+    assert "Known scopes: admin, features:admin, features:read, shop:read, shop:write." in done.stderr
     done = command(
         "keys", "create", "--name", "two\nlines", "--scope", "shop:read", database__url=database_url
     )

@@ -3,7 +3,7 @@
 Tests of the chassis use this domain and no other, so they stay green whatever domains a team lists in
 `service.domains`. `Article` has a field of each common kind: unique text, free text, decimal, integer, enum, array,
 JSON and a reference to a `Shelf`. Both resources ask for the scopes `shop:read` and `shop:write`; a hand-written route
-sums up a shelf. The names of the tables begin with `tests_`, so they cannot meet a team's.
+sums up a shelf, and asks a feature flag how. The names of the tables begin with `tests_`, so they cannot meet a team's.
 
 - Databases: `database_url` and `fresh_database()` have the tables. `fresh_database(shop=False)` is at the head of the
   migrations and has no table of the shop.
@@ -18,7 +18,8 @@ sums up a shelf. The names of the tables begin with `tests_`, so they cannot mee
 
 from service.resources.domain import Domain
 from tests.shop import routes
+from tests.shop.flags import FLAGS
 from tests.shop.resources import RESOURCES
 from tests.shop.seed import SEED
 
-SHOP = Domain(name="shop", resources=RESOURCES, routers=(routes.router,), seed=SEED)
+SHOP = Domain(name="shop", resources=RESOURCES, routers=(routes.router,), seed=SEED, flags=FLAGS)

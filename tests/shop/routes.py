@@ -6,13 +6,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 
 from service.http.handwritten import ALWAYS, SessionDep, answers_json, responses_of
 from service.http.problems import NotFound
 from service.security.access import require_scope
 from service.security.principals import Principal
+from tests.shop import flags
 from tests.shop.models import Article, ArticleStatus, Shelf
 
 router = APIRouter(prefix="/shelves", tags=["shelves"], dependencies=[Depends(answers_json)])
@@ -31,18 +32,21 @@ class ShelfSummary(BaseModel):
 async def summarise_shelf(
     id: UUID,  # noqa: A002  # the name in the path
     session: SessionDep,
-    _: Annotated[Principal, require_scope("shop:read")],
+    principal: Annotated[Principal, require_scope("shop:read")],
 ) -> ShelfSummary:
     """How many articles a shelf has, and what they are worth."""
     shelf = await session.get(Shelf, id)
     if shelf is None or shelf.deleted_at is not None:
         raise NotFound("There is no such shelf.")
-    price, stock = col(Article.price), col(Article.stock)
+    price, stock, active = col(Article.price), col(Article.stock), col(Article.status) == ArticleStatus.ACTIVE
+    value: ColumnElement[Decimal] = func.sum(price * stock)
+    if flags.value_of_active(principal):
+        value = value.filter(active)
     counted = select(
         func.count(),
-        func.count().filter(col(Article.status) == ArticleStatus.ACTIVE),
+        func.count().filter(active),
         func.coalesce(func.sum(stock), 0),
-        func.coalesce(func.sum(price * stock), 0),
+        func.coalesce(value, 0),
     ).where(Article.shelf_id == id, col(Article.deleted_at).is_(None))
-    articles, active, pieces, value = (await session.exec(counted)).one()
-    return ShelfSummary(articles=articles, active=active, stock=pieces, value=value)
+    articles, sold, pieces, worth = (await session.exec(counted)).one()
+    return ShelfSummary(articles=articles, active=sold, stock=pieces, value=worth)

@@ -1,8 +1,9 @@
 """The sample domain: a catalogue of products in categories."""
 
 from service.domains.catalog import routes
+from service.domains.catalog.flags import FLAGS
 from service.domains.catalog.resources import RESOURCES
 from service.domains.catalog.seed import SEED
 from service.resources.domain import Domain
 
-DOMAIN = Domain(name="catalog", resources=RESOURCES, routers=(routes.router,), seed=SEED)
+DOMAIN = Domain(name="catalog", resources=RESOURCES, routers=(routes.router,), seed=SEED, flags=FLAGS)

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 
+from service.domains.catalog import flags
 from service.domains.catalog.models import Category, Product, ProductStatus
 from service.http.handwritten import ALWAYS, SessionDep, answers_json, responses_of
 from service.http.problems import NotFound
@@ -31,18 +32,21 @@ class CategorySummary(BaseModel):
 async def summarise_category(
     id: UUID,  # noqa: A002  # the name in the path
     session: SessionDep,
-    _: Annotated[Principal, require_scope("catalog:read")],
+    principal: Annotated[Principal, require_scope("catalog:read")],
 ) -> CategorySummary:
     """Returns the number of products in a category and the value of their stock."""
     category = await session.get(Category, id)
     if category is None or category.deleted_at is not None:
         raise NotFound("There is no such category.")
-    price, stock = col(Product.price), col(Product.stock)
+    price, stock, active = col(Product.price), col(Product.stock), col(Product.status) == ProductStatus.ACTIVE
+    value: ColumnElement[Decimal] = func.sum(price * stock)
+    if flags.value_of_active(principal):
+        value = value.filter(active)
     counted = select(
         func.count(),
-        func.count().filter(col(Product.status) == ProductStatus.ACTIVE),
+        func.count().filter(active),
         func.coalesce(func.sum(stock), 0),
-        func.coalesce(func.sum(price * stock), 0),
+        func.coalesce(value, 0),
     ).where(Product.category_id == id, col(Product.deleted_at).is_(None))
-    products, active, pieces, value = (await session.exec(counted)).one()
-    return CategorySummary(products=products, active=active, stock=pieces, value=value)
+    products, sold, pieces, worth = (await session.exec(counted)).one()
+    return CategorySummary(products=products, active=sold, stock=pieces, value=worth)

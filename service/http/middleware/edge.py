@@ -45,6 +45,7 @@ class Edge:
         services.proxies.unveil(scope)
         place_under(scope, services.public_path or scope.get("root_path", ""))
         state = scope[KEY] = new_state(scope["headers"])
+        state.flags = services.flags()
         structlog.contextvars.bind_contextvars(request_id=state.request_id)
         # HEAD is GET without the content (RFC 9110, 9.3.2), so routes need not know of it.
         state.head = scope["method"] == "HEAD"

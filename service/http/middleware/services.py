@@ -1,5 +1,6 @@
 """What the edge works with. Whatever is not given does nothing: no part of the edge is optional for its code."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -40,6 +41,10 @@ class NoCallers:
         pass
 
 
+def _no_flags() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeServices:
     """The collaborators and bounds of one edge; `max_body_bytes` is the largest request body."""
@@ -54,3 +59,5 @@ class EdgeServices:
     hosts: TrustedHosts | AnyHost = field(default_factory=AnyHost)
     cors: Cors | NoCors = field(default_factory=NoCors)
     callers: Callers = field(default_factory=NoCallers)
+    flags: Callable[[], object] = _no_flags
+    """Returns the states of feature flags that a request begins with."""

@@ -22,6 +22,8 @@ class RequestState:
     principal: Any = None
     admitted: Any = None
     """The principal, once it has passed authentication and rate limits."""
+    flags: object = None
+    """The states of feature flags when the request began."""
     head: bool = False
     """HEAD: handlers may skip building an expensive body."""
     extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from service.http import problems
 from service.http.content.gc_pause import LARGE
 from service.http.content.outline import hollow, outlined, put_back
+from service.http.content.preconditions import STALE, parse_tags
 from service.http.content.validation import many_unknown, too_many
 from service.http.problems import FieldError, pointer
 from service.http.problems.messages import message_of, place_of
@@ -20,7 +21,6 @@ from service.resources.bulk.results import Outcome
 from service.resources.declaration import BULK_KINDS
 from service.resources.engine import Engine, values_of
 from service.resources.requests.merge_patch import report_immutable
-from service.resources.requests.preconditions import STALE, parse_tags
 
 
 @dataclass(slots=True)

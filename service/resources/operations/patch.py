@@ -4,13 +4,13 @@ from starlette.responses import Response
 
 from service.http import problems
 from service.http.content.body import read_body
+from service.http.content.preconditions import Guard, guard_of
 from service.resources.documentation import tags_header
 from service.resources.engine import values_of
 from service.resources.operations.guarded import update_item
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.answer import answer
 from service.resources.requests.merge_patch import MERGE_PATCH, report_immutable
-from service.resources.requests.preconditions import Guard, guard_of
 
 
 async def _patch(call: Call) -> Response:

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from service.http import problems
+from service.http.content.preconditions import tags_of
 from service.resources.columns.scalars import TIMESTAMP
 from service.resources.columns.text import timestamp
 from service.resources.documentation import ETAG, item_response, query, tags_header
@@ -12,7 +13,6 @@ from service.resources.engine import Engine
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.answer import answer
 from service.resources.requests.parameters import typed
-from service.resources.requests.preconditions import tags_of
 
 
 async def _read(call: Call) -> Response:

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from service.http import problems
 from service.http.content.body import read_body
+from service.http.content.preconditions import guard_of, tags_of
 from service.resources.documentation import created_response, item_response, tags_header
 from service.resources.engine import Engine, values_of
 from service.resources.operations.change import Arguments, Run, apply_change
@@ -13,7 +14,6 @@ from service.resources.operations.create import FIRST_VERSION
 from service.resources.operations.guarded import update_item
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.answer import answer
-from service.resources.requests.preconditions import guard_of, tags_of
 
 
 async def _replace(call: Call) -> Response:

@@ -3,10 +3,10 @@
 from starlette.responses import Response
 
 from service.http import problems
+from service.http.content.preconditions import guard_of
 from service.resources.documentation import tags_header
 from service.resources.operations.guarded import update_item
 from service.resources.operations.operation import Call, Operation
-from service.resources.requests.preconditions import guard_of
 
 
 async def _restore(call: Call) -> Response:

@@ -1,1 +1,1 @@
-"""Reads the parts of a request: parameters, merge patches, preconditions, idempotency keys."""
+"""Reads the parts of a request: parameters, merge patches, idempotency keys."""

@@ -7,11 +7,11 @@ from uuid import UUID
 from pydantic import BaseModel, Field, TypeAdapter
 from pydantic_core import SchemaValidator
 
+from service.http.content.preconditions import TAGS_PATTERN
 from service.http.content.schemas import Input, Output, make_model
 from service.http.content.validation import validator_of
 from service.http.openapi import Problem as ProblemDocument
 from service.resources.declaration import BULK_KINDS
-from service.resources.requests.preconditions import TAGS_PATTERN
 
 Schema = type[BaseModel]
 

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from service.config.issuer import IssuerSettings
-from service.security.principals import Principal
+from service.security.principals import Principal, claim_of
 from service.security.refusals import Reason, RefusedError
 
 # OpenID Connect Core 1.0, 2: at most 255 ASCII characters. Directories have subjects with spaces in them.
@@ -29,22 +30,13 @@ def principal_of(claims: Mapping[str, Any], issuer: IssuerSettings) -> Principal
         raise RefusedError(Reason.SUBJECT, "sub is not 1 to 255 printable ASCII characters")
     scopes: set[str] = set()
     for name in issuer.scope_claims:
-        scopes.update(_texts(_claim(claims, name)))
+        scopes.update(_texts(claim_of(claims, name)))
     if issuer.roles_claim is not None:
-        for role in _texts(_claim(claims, issuer.roles_claim)):
+        for role in _texts(claim_of(claims, issuer.roles_claim)):
             scopes.update(issuer.role_scopes.get(role, ()))
     # The issuer is part of who it is: two issuers may both have a subject "1".
-    return Principal(f"token:{subject}@{issuer.issuer.partition('://')[2]}", frozenset(scopes))
-
-
-def _claim(claims: Mapping[str, Any], path: str) -> Any:
-    """Return the claim of this name, or the member that its dots lead to."""
-    if path in claims:
-        return claims[path]
-    found: Any = claims
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
+    name = f"token:{subject}@{issuer.issuer.partition('://')[2]}"
+    return Principal(name, frozenset(scopes), MappingProxyType(dict(claims)))
 
 
 def _texts(value: Any) -> Iterable[str]:

@@ -12,11 +12,9 @@ from uuid import UUID
 
 import pytest
 
-from service.domains import DOMAINS
 from service.migrations import runner
 from service.migrations.revisions import heads
 from tests.conftest import DatabaseFactory
-from tests.engine.api import running
 from tests.migrations.catalog import EVERYTHING, schema
 from tests.migrations.conftest import connect, settings_for
 from tests.migrations.test_command import dump, psql
@@ -84,16 +82,6 @@ def test_script_makes_the_same_of_it_as_the_command(old: Old, command: Command, 
     assert command("migrate", database__url=by_command).exit_code == 0
     assert dump(by_script) == dump(by_command)
     assert "nothing to do" in command("migrate", "--sql", database__url=by_script).stdout
-
-
-async def test_last_database_of_the_single_branch_is_served_before_it_goes_over(
-    old: Old, command: Command
-) -> None:
-    url = await asyncio.to_thread(old, OLD[-1])
-    checked = await asyncio.to_thread(command, "migrate", "--check", database__url=url)
-    assert (checked.exit_code, checked.stdout) == (0, f"the database is at revision {heads()}\n")
-    async with running(url, domains=DOMAINS) as api:
-        assert await api.app.state.health.ready()
 
 
 async def test_several_at_once_record_the_revision_once(old: Old, connect: Connect) -> None:

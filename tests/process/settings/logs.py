@@ -55,6 +55,12 @@ def there_is_no_docs_page(run: Running) -> None:
         assert run.service.api.get(path).status_code == 404
 
 
+@setting("feature__flags", '{"greeting": "from the settings"}', process="quiet")
+def flag_has_the_value_of_the_setting(run: Running) -> None:
+    items = run.service.api.get("/api/v1/features", headers=run.key("features:read")).json()["items"]
+    assert {item["name"]: item["value"] for item in items}["greeting"] == "from the settings"
+
+
 @setting("redis__enabled", "false", process="quiet")
 def nobody_asks_redis(run: Running) -> None:
     assert set(run.service.admin.get("/readyz").json()["checks"]) == {"database"}

@@ -1,0 +1,1 @@
+"""Feature flags: their evaluation, their routes, and what a started process does with them."""

@@ -42,6 +42,39 @@ POSITIVE = {"type": "integer", "minimum": 1}
 QUANTITY = {"type": ["string", "integer"], "pattern": "^[0-9]+(\\.[0-9]+)?(m|[kMGT]i?)?$"}
 AMOUNTS = _strict(dict.fromkeys(("cpu", "memory", "ephemeral-storage"), QUANTITY))
 PROBE = ("periodSeconds", "timeoutSeconds", "failureThreshold")
+NAMED: Schema = {"type": "object", "required": ["name"], "properties": {"name": TEXT}}
+# SecurityContext and PodSecurityContext of core/v1, and what they share.
+IDENTITY: dict[str, Schema] = {
+    "runAsNonRoot": {"type": "boolean"},
+    **{key: {"type": "integer", "minimum": 0} for key in ("runAsUser", "runAsGroup")},
+    **{
+        key: {"type": "object"}
+        for key in ("appArmorProfile", "seccompProfile", "seLinuxOptions", "windowsOptions")
+    },
+}
+POD_SECURITY: dict[str, Schema] = {
+    "fsGroup": {"type": "integer", "minimum": 0},
+    "fsGroupChangePolicy": {"enum": ["Always", "OnRootMismatch"]},
+    "supplementalGroups": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+    "supplementalGroupsPolicy": {"enum": ["Merge", "Strict"]},
+    "seLinuxChangePolicy": {"enum": ["MountOption", "Recursive"]},
+    "sysctls": {"type": "array", "items": NAMED},
+}
+CONTAINER_SECURITY: dict[str, Schema] = {
+    **{
+        key: {"type": "boolean"}
+        for key in ("allowPrivilegeEscalation", "privileged", "readOnlyRootFilesystem")
+    },
+    "capabilities": _strict(dict.fromkeys(("add", "drop"), _list(TEXT))),
+    "procMount": TEXT,
+}
+GLOBAL: Schema = {
+    "type": "object",
+    "properties": {
+        "imageRegistry": {"type": ["string", "null"]},
+        "imagePullSecrets": {"type": ["array", "null"], "items": {"anyOf": [NAME, NAMED]}},
+    },
+}
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 # Environment variables are text: a text that parses as the type is accepted, and an empty one counts as unset.
 READS_AS = {"integer": "^[0-9]*$", "number": "^([0-9]+([.][0-9]+)?)?$"}
@@ -109,8 +142,25 @@ TYPES: dict[str, Schema] = {
         "not": {"pattern": "^/(api(/v1)?|docs(/assets)?|openapi\\.json|health)$|/\\.\\.?(/|$)"},
     },
     "quantity": QUANTITY,
+    "optional integer": {"type": ["integer", "null"], "minimum": 0},
+    "amount": {"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+%?$"},
+    "class": {
+        "type": "string",
+        "maxLength": 253,
+        "pattern": "^([A-Za-z0-9]([-A-Za-z0-9._/]*[A-Za-z0-9])?)?$",
+    },
     "strings by name": {"type": "object", "additionalProperties": {"type": "string"}},
     "objects": _list({"type": "object", "minProperties": 1}),
+    "named objects": _list(NAMED),
+    "environment": _list(NAMED | {"properties": {"name": TEXT, "value": {"type": "string"}}}),
+    "manifests": _list({"type": ["object", "string"], "minProperties": 1, "minLength": 1}),
+    "pull secrets": _list({"anyOf": [NAME, _strict({"name": NAME}, "name")]}),
+    "lifecycle": _strict(
+        {key: {"type": "object"} for key in ("postStart", "preStop")} | {"stopSignal": TEXT}
+    ),
+    "dns": _strict({"nameservers": _list(TEXT), "searches": _list(TEXT), "options": _list(NAMED)}),
+    "pod security context": _strict({**IDENTITY, **POD_SECURITY}),
+    "security context": _strict({**IDENTITY, **CONTAINER_SECURITY}),
     "resources": _strict({"requests": AMOUNTS, "limits": AMOUNTS}, "requests", "limits"),
     "probe": _strict(dict.fromkeys(PROBE, POSITIVE), *PROBE),
     "settings": _settings(),
@@ -186,7 +236,8 @@ def _add(group: Schema, name: str, member: Schema, *, required: bool) -> Schema:
 
 def schema(values: list[Value]) -> Schema:
     """The schema of the chart's own values. Dependencies may have more; what is described here they must have."""
-    root = _strict({"global": {"type": "object"}})
+    # What a parent chart may set: `global`, and `enabled` as the condition of its dependency.
+    root = _strict({"global": GLOBAL, "enabled": {"type": "boolean"}})
     for value in values:
         group, is_open = root, value.path[0] in dependencies()
         for depth, name in enumerate(value.path[:-1]):

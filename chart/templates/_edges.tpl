@@ -103,10 +103,7 @@
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ include "slipway.bundled.host" (list $root $name) | quote }}
-  namespace: {{ $root.Release.Namespace | quote }}
-  labels:
-    {{- include "slipway.labels" (list $root "network") | nindent 4 }}
+  {{- include "slipway.metadata" (dict "root" $root "component" "network" "name" (include "slipway.bundled.host" (list $root $name))) | nindent 2 }}
 spec:
   podSelector:
     matchLabels:

@@ -18,8 +18,35 @@
 {{- define "slipway.image" -}}
 {{- with .Values.image }}
 {{- $version := printf ":%s" (.tag | default $.Chart.AppVersion) }}
-{{- .repository }}{{ if .digest }}@{{ .digest }}{{ else }}{{ $version }}{{ end }}
+{{- include "slipway.registry" (list $ .repository) }}{{ if .digest }}@{{ .digest }}{{ else }}{{ $version }}{{ end }}
 {{- end }}
+{{- end }}
+
+{{/* An image from global.imageRegistry, if that is set, instead of its own registry. Called with (list . IMAGE). */}}
+{{- define "slipway.registry" -}}
+{{- $image := last . }}
+{{- with ((first .).Values.global).imageRegistry }}
+{{- $host := splitList "/" $image | first }}
+{{- if and (contains "/" $image) (regexMatch "[.:]|^localhost$" $host) }}
+{{- $image = trimPrefix (printf "%s/" $host) $image }}
+{{- end }}
+{{- $image = printf "%s/%s" (trimSuffix "/" .) $image }}
+{{- end }}
+{{- $image }}
+{{- end }}
+
+{{/* Names of the Secrets for pulling images, as a list. Both values take names, or objects with a name as pods do. */}}
+{{- define "slipway.pullSecrets" -}}
+{{- $names := list }}
+{{- range concat (.Values.image.pullSecrets | default list) ((.Values.global).imagePullSecrets | default list) }}
+{{- $names = append $names (dict "name" (kindIs "string" . | ternary . (get (kindIs "map" . | ternary . dict) "name"))) }}
+{{- end }}
+{{- uniq $names | toYaml }}
+{{- end }}
+
+{{/* Whether the platform assigns the user and group of pods, as OpenShift does. By the rule of the bundled charts. */}}
+{{- define "slipway.openshift" -}}
+{{- if or (eq .Values.targetPlatform "openshift") (.Capabilities.APIVersions.Has "route.openshift.io/v1") }}true{{ end }}
 {{- end }}
 
 {{/* Selector of all pods of the service, and none of a bundled server. Must not change between versions. */}}
@@ -50,14 +77,32 @@ app.kubernetes.io/component: {{ last . }}
 {{- ternary .Values.autoscaling.minReplicas .Values.replicaCount (eq (include "slipway.autoscaled" .) "true") }}
 {{- end }}
 
-{{/* Labels of an object. Called with (list . "server"). */}}
-{{- define "slipway.labels" -}}
+{{/* Labels that no value replaces. Called with (list . "server"). */}}
+{{- define "slipway.labels.fixed" -}}
 {{- $root := first . -}}
 {{ include "slipway.selector" . }}
-app.kubernetes.io/part-of: slipway
-app.kubernetes.io/version: {{ $root.Values.image.tag | default $root.Chart.AppVersion | trunc 63 | trimAll "-_." | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/*
+Metadata of an object. Called with (dict "root" . "component" "server"), and optionally "name" or "suffix" (default: the full
+name), "labels" and "annotations".
+*/}}
+{{- define "slipway.metadata" -}}
+{{- $values := .root.Values }}
+{{- $full := include "slipway.fullname" .root }}
+{{- $version := $values.image.tag | default .root.Chart.AppVersion | trunc 63 | trimAll "-_." }}
+{{- $defaults := dict "app.kubernetes.io/part-of" "slipway" "app.kubernetes.io/version" $version }}
+{{- $fixed := include "slipway.labels.fixed" (list .root .component) | fromYaml -}}
+name: {{ .name | default (empty .suffix | ternary $full (printf "%s-%s" $full .suffix)) | quote }}
+namespace: {{ .root.Release.Namespace | quote }}
+labels:
+  {{- merge $fixed (.labels | default dict) ($values.commonLabels | default dict) $defaults | toYaml | nindent 2 }}
+{{- with merge dict (.annotations | default dict) ($values.commonAnnotations | default dict) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* The Secret that this chart generates. Named after the release only, so that subcharts' values can name it too. */}}

@@ -109,6 +109,12 @@ REDIS__ROOT_CERT: /run/authorities/redis.crt
 {{- end }}
 {{- end }}
 
+{{/* The settings that `config` and extraEnv cannot have, as a list of GROUP__FIELD. */}}
+{{- define "slipway.settings.reserved" -}}
+{{- $own := merge (include "slipway.settings.own" (list . "server") | fromYaml) (include "slipway.settings.own" (list . "migration") | fromYaml) }}
+{{- concat (keys $own) (list "DATABASE__URL" "DATABASE__PASSWORD" "DATABASE__APP_ROLE" "DATABASE__APP_PASSWORD" "REDIS__URL" "REDIS__HOST" "REDIS__PORT" "REDIS__PASSWORD" "SECURITY__SECRET_KEY" "SECURITY__PREVIOUS_SECRET_KEY") | sortAlpha | toYaml }}
+{{- end }}
+
 {{/* Certificates of authorities to verify a server, as a volume source. Empty if none are named. */}}
 {{- define "slipway.authorities" -}}
 {{- if .caConfigMap -}}

@@ -10,10 +10,7 @@ Called with (dict "root" . "name" "pgadmin" "server" "postgresql" "values" VALUE
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {{ $full | quote }}
-  namespace: {{ .Release.Namespace | quote }}
-  labels:
-    {{- include "slipway.labels" (list . $call.name) | nindent 4 }}
+  {{- include "slipway.metadata" (dict "root" . "component" $call.name "name" $full) | nindent 2 }}
 spec:
   replicas: 1
   strategy:
@@ -25,7 +22,7 @@ spec:
     metadata:
       {{- include "slipway.pod.metadata" (list . $call.name) | nindent 6 }}
     spec:
-      {{- include "slipway.pod.common" (list . (include "slipway.serviceAccountName" .)) | nindent 6 }}
+      {{- include "slipway.pod.common" (list . (include "slipway.serviceAccountName" .) $call.name) | nindent 6 }}
       restartPolicy: Always
       volumes:
         - name: secrets
@@ -40,7 +37,7 @@ spec:
         {{- end }}
       containers:
         - name: {{ $call.name }}
-          image: {{ $call.values.image | quote }}
+          image: {{ include "slipway.registry" (list . $call.values.image) | quote }}
           imagePullPolicy: IfNotPresent
           ports:
             - name: http
@@ -55,14 +52,7 @@ spec:
             timeoutSeconds: 5
           {{- end }}
           securityContext:
-            allowPrivilegeEscalation: false
-            readOnlyRootFilesystem: true
-            runAsNonRoot: true
-            {{- with $call.user }}
-            runAsUser: {{ . }}
-            {{- end }}
-            capabilities:
-              drop: [ALL]
+            {{- include "slipway.securityContext" (list . (merge (ternary (dict "runAsUser" $call.user) dict (hasKey $call "user")) .Values.securityContext)) | nindent 12 }}
           resources:
             requests: {cpu: 50m, memory: 128Mi, ephemeral-storage: 64Mi}
             limits: {cpu: 500m, memory: 512Mi, ephemeral-storage: 256Mi}
@@ -79,10 +69,7 @@ spec:
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ $full | quote }}
-  namespace: {{ .Release.Namespace | quote }}
-  labels:
-    {{- include "slipway.labels" (list . $call.name) | nindent 4 }}
+  {{- include "slipway.metadata" (dict "root" . "component" $call.name "name" $full) | nindent 2 }}
 spec:
   selector:
     {{- include "slipway.selector" (list . $call.name) | nindent 4 }}
@@ -95,10 +82,7 @@ spec:
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ $full | quote }}
-  namespace: {{ .Release.Namespace | quote }}
-  labels:
-    {{- include "slipway.labels" (list . "network") | nindent 4 }}
+  {{- include "slipway.metadata" (dict "root" . "component" "network" "name" $full) | nindent 2 }}
 spec:
   podSelector:
     matchLabels:

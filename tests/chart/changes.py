@@ -35,6 +35,10 @@ SCRAPED = {"serviceMonitor": {"enabled": True}}
 ALERTS = {**SCRAPED, "prometheusRule": {"enabled": True}}
 DIGEST = f"sha256:{'1' * 64}"
 
+WHOLE = {"podSecurityContext", "securityContext", "dnsConfig"}
+"""Objects of Kubernetes with defaults: values of one piece, not groups of values."""
+ELSEWHERE = {"extraObjects", "migration.gate", "strategy.type", "targetPlatform", "topologySpreadConstraints"}
+"""Values whose effect test_unusual_values.py and test_platforms.py show, besides those of the table ARRIVES."""
 ONLY_REFUSES = {"credentials.generate", "prometheusRule.scrapedOtherwise"}
 """Values that change no rendering: tests/chart/test_refusals.py holds what they do."""
 
@@ -45,7 +49,6 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "image.tag": ("2.0.0", {}),
     "image.digest": (DIGEST, {}),
     "image.pullPolicy": ("Always", {}),
-    "image.pullSecrets": (["registry"], {}),
     "replicaCount": (3, {}),
     "drain": (7, {}),
     "shutdownTimeout": (7, {}),
@@ -103,11 +106,9 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
         for probe in ("startup", "liveness", "readiness")
         for field in ("periodSeconds", "timeoutSeconds", "failureThreshold")
     },
-    "service.type": ("LoadBalancer", {}),
     "service.port": (81, {}),
     "service.nodePort": (30080, {"service": {"type": "NodePort"}}),
     "service.externalTrafficPolicy": ("Local", {"service": {"type": "LoadBalancer"}}),
-    "service.annotations": ({"a": "b"}, {}),
     "ingress.enabled": (True, {"ingress": {"hosts": ["a.example.com"]}}),
     "ingress.className": ("other", INGRESS),
     "ingress.hosts": (["b.example.com"], INGRESS),
@@ -190,12 +191,5 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "networkPolicy.egress": ([{"ports": [{"port": 443}]}], {}),
     "serviceAccount.create": (False, {}),
     "serviceAccount.name": ("other", {}),
-    "serviceAccount.annotations": ({"a": "b"}, {}),
-    "podLabels": ({"a": "b"}, {}),
-    "podAnnotations": ({"a": "b"}, {}),
-    "priorityClassName": ("high", {}),
-    "nodeSelector": ({"a": "b"}, {}),
-    "tolerations": ([{"operator": "Exists"}], {}),
-    "affinity": ({"nodeAffinity": {}}, {}),
     "topologyKeys": (["rack"], {}),
 }

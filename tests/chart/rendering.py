@@ -50,12 +50,16 @@ def _bare() -> tempfile.TemporaryDirectory[str]:
     return folder
 
 
+def bare() -> str:
+    """Return the folder of a copy of the chart without dependencies."""
+    return str(Path(_bare().name, "slipway"))
+
+
 def render(
     *arguments: str, helm: str = "helm", text: str | None = None, release: str = "slipway"
 ) -> subprocess.CompletedProcess[str]:
     """Render the chart without its dependencies."""
-    chart = str(Path(_bare().name, "slipway"))
-    return run(helm, "template", release, chart, *arguments, helm=helm, text=text)
+    return run(helm, "template", release, bare(), *arguments, helm=helm, text=text)
 
 
 @functools.lru_cache(maxsize=512)
@@ -79,8 +83,7 @@ def whole(*arguments: str, helm: str = "helm") -> str:
 
 def notes(*arguments: str) -> str:
     """Return the notes that Helm prints after an install, without dependencies."""
-    chart = str(Path(_bare().name, "slipway"))
-    done = run("helm", "install", "slipway", chart, "--namespace", "shop", "--dry-run=client", *arguments)
+    done = run("helm", "install", "slipway", bare(), "--namespace", "shop", "--dry-run=client", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout.partition("\nNOTES:\n")[2]
 

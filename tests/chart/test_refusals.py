@@ -152,6 +152,36 @@ REFUSALS = [
         "Leave it out",
     ),
     (
+        r"commonLabels.app\.kubernetes\.io/name=api",
+        "commonLabels has app.kubernetes.io/name, by which Services and policies select the pods: ",
+        "Leave it out",
+    ),
+    (
+        "extraEnv[0].name=SLIPWAY_SERVER__PORT,extraEnv[0].value=x",
+        "extraEnv has SLIPWAY_SERVER__PORT, a name that the chart uses itself: ",
+        "set the chart's value for it",
+    ),
+    (
+        "extraEnv[0].name=SLIPWAY_LOGGING__FORMAT,extraEnv[0].value=json",
+        "extraEnv has SLIPWAY_LOGGING__FORMAT, a name that the chart uses itself: ",
+        "or config",
+    ),
+    (
+        "extraEnv[0].name=A,extraEnv[1].name=A",
+        "extraEnv has A, a name that is used twice: ",
+        "Choose another name",
+    ),
+    (
+        "extraVolumes[0].name=secrets",
+        "extraVolumes has secrets, a name that the chart uses itself: ",
+        "choose another name",
+    ),
+    (
+        "extraContainers[0].name=x,extraInitContainers[0].name=x",
+        "extraContainers has x, a name that is used twice: ",
+        "Choose another name",
+    ),
+    (
         "serviceMonitor.enabled=true,networkPolicy.metrics.from=null",
         "serviceMonitor.enabled is true while networkPolicy.metrics.from is empty: ",
         "Name the pods of your Prometheus",

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.chart.definitions import problems
-from tests.chart.rendering import CHART, PROFILES, Object, objects, profile, run, whole
+from tests.chart.rendering import CHART, PROFILES, Object, objects, own, profile, run, whole
 from tests.chart.reviewing import tool
+from tests.chart.test_unusual_values import FILE as UNUSUAL
 
 OLDEST, NEWEST = "1.30", "1.37"
 OPERATOR = "kube-prometheus-stack/charts/crds/crds/crd-{}.yaml"
@@ -28,6 +29,8 @@ def test_kubernetes_knows_every_field(version: str, tmp_path: Path) -> None:
     files = [tmp_path / (values or "defaults.yaml") for values in [None, *PROFILES]]
     for path, values in zip(files, [None, *PROFILES], strict=True):
         path.write_text(whole(*profile(values)), "utf-8")
+    files.append(tmp_path / "unusual.yaml")
+    files[-1].write_text(own("--values", str(UNUSUAL)), "utf-8")
     done = run(program, "--strict", "--kubernetes-version", version, *map(str, files))
     words = (done.stdout + done.stderr).splitlines()
     passed = [line for line in words if " passed for resource " in line]

@@ -10,6 +10,7 @@ import pytest
 from chart.reference import CHART, described
 from tests.chart.changes import CHANGES, EXTERNAL
 from tests.chart.rendering import objects, own, render
+from tests.chart.test_values import ARRIVING
 
 NUMBERS = re.compile(
     r"(?i)port|replica(s|Count)|seconds|threshold|limit|weight|maxSkew|maxSurge|maxUnavailable|runAs(User|Group)|fsGroup|"
@@ -17,7 +18,14 @@ NUMBERS = re.compile(
     r"allowPrivilegeEscalation|^optional$"
 )
 """Fields that hold numbers or booleans, by a part of their names. Everything else in an object is a text."""
-TEXTS = {"name": "007", "text": "007", "string": "007", "tag": "007", "names": ["007"], "texts": ["007"]}
+TEXTS = {
+    "name": "007",
+    "text": "007",
+    "string": "007",
+    "tag": "007",
+    "texts": ["007"],
+    "pull secrets": ["007"],
+}
 MAPS = {"strings by name": {"a": "007"}}
 # Names of Services, which cannot be numbers.
 NAMES = ("nameOverride", "fullnameOverride", "postgresql.nameOverride", "redis.fullnameOverride")
@@ -32,7 +40,7 @@ BUNDLED = (
 KINDS = {".".join(value.path): value.type for value in described((CHART / "values.yaml").read_text("utf-8"))}
 GIVEN = {
     path: {**TEXTS, **MAPS}[KINDS[path]]
-    for path in CHANGES
+    for path in {*CHANGES, *ARRIVING}
     if KINDS.get(path) in {*TEXTS, *MAPS} and path not in NAMES
 }
 

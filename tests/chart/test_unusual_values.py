@@ -1,0 +1,184 @@
+"""Unusual but legitimate values of unusual.yaml arrive where a platform team expects them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.rendering import Object, containers, environment, objects, one, own, template
+
+FILE = Path(__file__).parent / "unusual.yaml"
+VALUES: Object = yaml.safe_load(FILE.read_text("utf-8"))
+SERVICE = {"Deployment/slipway": "server", "Job": "migration", "CronJob/slipway-purge": "purge"}
+
+# The value, and what holds it: `objects` all of the chart's own, `pods` those of the service, `jobs` those of its jobs,
+# `containers` the service's own in these pods; then the path there.
+ARRIVES = [
+    ("commonLabels", "objects metadata.labels"),
+    ("commonLabels", "pods metadata.labels"),
+    ("commonAnnotations", "objects metadata.annotations"),
+    ("extraEnv", "containers env"),
+    ("extraEnvFrom", "containers envFrom"),
+    ("extraVolumes", "pods spec.volumes"),
+    ("extraVolumeMounts", "containers volumeMounts"),
+    ("extraInitContainers", "pods spec.initContainers"),
+    ("extraContainers", "server spec.containers"),
+    ("lifecycle.postStart", "main lifecycle.postStart"),
+    ("deploymentAnnotations", "Deployment metadata.annotations"),
+    ("strategy.maxUnavailable", "Deployment spec.strategy.rollingUpdate.maxUnavailable"),
+    ("strategy.maxSurge", "Deployment spec.strategy.rollingUpdate.maxSurge"),
+    ("revisionHistoryLimit", "Deployment spec.revisionHistoryLimit"),
+    ("minReadySeconds", "Deployment spec.minReadySeconds"),
+    ("jobs.podLabels", "jobs metadata.labels"),
+    ("jobs.podAnnotations", "jobs metadata.annotations"),
+    ("podLabels", "server metadata.labels"),
+    ("podAnnotations", "server metadata.annotations"),
+    ("podSecurityContext.runAsUser", "pods spec.securityContext.runAsUser"),
+    ("podSecurityContext.fsGroupChangePolicy", "pods spec.securityContext.fsGroupChangePolicy"),
+    ("podSecurityContext.supplementalGroups", "pods spec.securityContext.supplementalGroups"),
+    ("securityContext.runAsGroup", "containers securityContext.runAsGroup"),
+    ("priorityClassName", "pods spec.priorityClassName"),
+    ("runtimeClassName", "pods spec.runtimeClassName"),
+    ("schedulerName", "pods spec.schedulerName"),
+    ("dnsPolicy", "pods spec.dnsPolicy"),
+    ("dnsConfig.nameservers", "pods spec.dnsConfig.nameservers"),
+    ("hostAliases", "pods spec.hostAliases"),
+    ("nodeSelector", "pods spec.nodeSelector"),
+    ("tolerations", "pods spec.tolerations"),
+    ("affinity.nodeAffinity", "pods spec.affinity.nodeAffinity"),
+    ("image.pullSecrets", "pods spec.imagePullSecrets"),
+    ("service.type", "Service spec.type"),
+    ("service.ipFamilyPolicy", "Service spec.ipFamilyPolicy"),
+    ("service.loadBalancerClass", "Service spec.loadBalancerClass"),
+    ("service.loadBalancerSourceRanges", "Service spec.loadBalancerSourceRanges"),
+    ("service.labels", "Service metadata.labels"),
+    ("service.annotations", "Service metadata.annotations"),
+    ("serviceAccount.annotations", "ServiceAccount metadata.annotations"),
+]
+
+
+def _at(found: Any, path: str) -> Any:
+    for name in path.split("."):
+        assert name in found, f"{path}: no {name}"
+        found = found[name]
+    return found
+
+
+def _text() -> str:
+    return own("--values", str(FILE))
+
+
+def _pods() -> dict[str, Object]:
+    """Return the pod templates of the service, by component."""
+    found = {}
+    for manifest in objects(_text()):
+        name = f"{manifest['kind']}/{manifest['metadata']['name']}"
+        for start, component in SERVICE.items():
+            if name.startswith(start):
+                found[component] = template(manifest)
+    return found
+
+
+def _holders(what: str) -> Iterator[Object]:
+    pods = _pods()
+    if what == "objects":
+        yield from (o for o in objects(_text()) if not o["metadata"]["name"].endswith(("-first", "-second")))
+    elif what == "pods":
+        yield from pods.values()
+    elif what == "jobs":
+        yield from (pods["migration"], pods["purge"])
+    elif what == "server":
+        yield pods["server"]
+    elif what in {"main", "containers"}:
+        names = {"server"} if what == "main" else {"server", "gate", "migration", "purge"}
+        yield from (c for pod in pods.values() for c in containers(pod["spec"]) if c["name"] in names)
+    else:
+        yield one(_text(), what, "slipway")
+
+
+@pytest.mark.parametrize(("value", "place"), ARRIVES)
+def test_value_arrives(value: str, place: str) -> None:
+    given = _at(VALUES, value)
+    what, path = place.split(" ")
+    holders = list(_holders(what))
+    assert len(holders) >= {"objects": 12, "pods": 3, "jobs": 2, "containers": 4}.get(what, 1)
+    for holder in holders:
+        found = _at(holder, path)
+        if isinstance(given, dict):
+            assert given.items() <= found.items()
+        elif isinstance(given, list):
+            assert [item for item in given if item not in found] == []
+        else:
+            assert found == given
+
+
+def test_image_and_its_secrets_come_from_the_global_registry() -> None:
+    for pod in _pods().values():
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}, {"name": "mirror"}]
+        images = {c["image"].rpartition(":")[0] for c in containers(pod["spec"])}
+        assert "mirror.example.com/ghcr/shop/slipway" in images
+    text = own(
+        "--set-json",
+        '{"global": {"imageRegistry": "mirror.example.com"}, "redisCommander": {"enabled": true},'
+        ' "pgadmin": {"enabled": true, "email": "a@example.com"}}',
+    )
+    images = {c["image"] for o in objects(text) if o["kind"] == "Deployment" for c in _containers(o)}
+    assert {image.partition("/")[0] for image in images} == {"mirror.example.com"}
+    assert "mirror.example.com/slipway:0.1.0" in images
+    assert any(image.startswith("mirror.example.com/dpage/pgadmin4:") for image in images)
+
+
+def _containers(workload: Object) -> list[Object]:
+    return containers(template(workload)["spec"])
+
+
+def test_null_removes_a_field_of_a_security_context() -> None:
+    for pod in _pods().values():
+        assert "fsGroup" not in pod["spec"]["securityContext"]
+        assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
+
+
+def test_additional_objects_may_use_templates() -> None:
+    assert one(_text(), "ConfigMap", "slipway-first")["data"] == {"service": "slipway"}
+    assert one(_text(), "ConfigMap", "slipway-second")["data"] == {"replicas": "2"}
+
+
+def test_spread_constraint_without_a_selector_counts_the_pods_of_the_deployment() -> None:
+    (ours, *_) = _pods()["server"]["spec"]["topologySpreadConstraints"]
+    assert ours["topologyKey"] == "example.com/rack"
+    assert ours["labelSelector"] == one(_text(), "Deployment")["spec"]["selector"]
+
+
+def test_lifecycle_keeps_the_wait_of_the_drain_unless_it_has_its_own() -> None:
+    (main,) = _holders("main")
+    assert main["lifecycle"]["preStop"] == {"sleep": {"seconds": 5}}
+    text = own("--set-json", 'lifecycle={"preStop": {"exec": {"command": ["leave"]}}}')
+    (main,) = _containers(one(text, "Deployment"))[1:]
+    assert main["lifecycle"]["preStop"] == {"exec": {"command": ["leave"]}}
+
+
+def test_ingress_without_a_class_leaves_it_to_the_cluster() -> None:
+    assert "ingressClassName" not in one(_text(), "Ingress")["spec"]
+
+
+def test_gate_can_be_left_out() -> None:
+    pod = template(one(own("--set", "migration.gate=false"), "Deployment"))["spec"]
+    assert "initContainers" not in pod
+    assert "probes" not in pod
+
+
+def test_recreate_takes_no_amounts() -> None:
+    strategy = one(own("--set", "strategy.type=Recreate"), "Deployment")["spec"]["strategy"]
+    assert strategy == {"type": "Recreate"}
+
+
+def test_settings_may_come_from_the_platform_once_the_chart_does_not_set_them() -> None:
+    text = own(
+        "--set-json",
+        '{"config": {"logging": {"format": null}}, "extraEnvFrom": [{"configMapRef": {"name": "platform"}}]}',
+    )
+    for container in _containers(one(text, "Deployment")):
+        assert container["envFrom"] == [{"configMapRef": {"name": "platform"}}]
+        assert "SLIPWAY_LOGGING__FORMAT" not in environment(container)

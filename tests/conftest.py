@@ -13,6 +13,9 @@ from tests.isolation import forget_settings, log_plainly
 from tests.services import Client, ServersProcess
 from tests.shop import SHOP
 from tests.shop.tables import migrating_with_shop
+from tests.summary import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
 
 SERVERS = pytest.StashKey[ServersProcess]()
 ADDRESS = "slipway_services"

@@ -98,8 +98,10 @@ class ForkServer:
         cwd: Path,
         environment: Mapping[str, str],
         output: Path,
+        errors: Path | None = None,
     ) -> ForkedProcess:
-        """Start the program, which is executed as `program`, with its output in a file that exists."""
+        """Start the program, which is executed as `program`, with its output in a file that exists, and its errors in
+        the same one or in their own."""
         connection = self._connected()
         request = {
             "program": [*program],
@@ -107,6 +109,7 @@ class ForkServer:
             "cwd": str(cwd),
             "environment": {**environment},
             "output": str(output),
+            "errors": errors and str(errors),
         }
         connection.sendall(json.dumps(request).encode() + b"\n")
         return ForkedProcess(connection)

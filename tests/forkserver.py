@@ -90,6 +90,7 @@ def become(
     cwd: str,
     environment: dict[str, str],
     output: str,
+    errors: str | None,
 ) -> None:
     """Give this process what a program has that was executed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -100,11 +101,14 @@ def become(
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None
-    for path, flags, stream in ((os.devnull, os.O_RDONLY, 0), (output, os.O_WRONLY, 1)):
-        file = os.open(path, flags)
+    for path, flags, stream in (
+        (os.devnull, os.O_RDONLY, 0),
+        (output, os.O_WRONLY, 1),
+        (errors, os.O_WRONLY, 2),
+    ):
+        file = os.open(path, flags) if path else os.dup(1)
         os.dup2(file, stream)
         os.close(file)
-    os.dup2(1, 2)
     sys.argv[:] = [program[-1], *arguments]
     # For a program that executes itself again.
     sys.orig_argv[:] = [sys.executable, *program[program[0] == sys.executable :], *arguments]

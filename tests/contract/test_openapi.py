@@ -14,16 +14,22 @@ SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
-# In parts of about the same duration, for several workers.
+# A few examples of what is random; `make test-long` has more, in parts of about the same duration for several workers.
 PARTS = [
-    pytest.param("examples,coverage", "--include-path-regex=/articles", 10, marks=pytest.mark.long),
-    pytest.param("examples,coverage", "--exclude-path-regex=/articles", 10, marks=pytest.mark.long),
-    ("fuzzing", "--exclude-path-regex=^$", 10),
-    ("stateful", "--exclude-path-regex=^$", 20),
+    pytest.param("fuzzing,stateful", "--exclude-path-regex=^$", 3, id="few"),
+    *(
+        pytest.param(phases, paths, few, id=name, marks=pytest.mark.long)
+        for name, phases, paths, few in (
+            ("articles", "examples,coverage", "--include-path-regex=/articles", 10),
+            ("others", "examples,coverage", "--exclude-path-regex=/articles", 10),
+            ("fuzzing", "fuzzing", "--exclude-path-regex=^$", 20),
+            ("stateful", "stateful", "--exclude-path-regex=^$", 40),
+        )
+    ),
 ]
 
 
-@pytest.mark.parametrize(("phases", "paths", "few"), PARTS, ids=["articles", "others", "fuzzing", "stateful"])
+@pytest.mark.parametrize(("phases", "paths", "few"), PARTS)
 @pytest.mark.timeout(300 + 30 * EXAMPLES)
 async def test_schemathesis_finds_nothing(
     target: Target, phases: str, paths: str, few: int, tmp_path: Path

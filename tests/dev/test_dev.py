@@ -8,7 +8,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,11 +19,12 @@ from service.dev.processes import command_of, is_running, read_pid
 from tests.conftest import DatabaseFactory
 from tests.dev.help import eventually, listening, processes
 from tests.ports import next_port, placed
+from tests.process import served
+from tests.process.served import SLIPWAY, run_command
 from tests.sample import needs_sample
 
 START_SECONDS = 60
 READY = "Ctrl-C stops everything"
-SLIPWAY = str(Path(sys.executable).with_name("slipway"))
 
 
 class Dev:
@@ -125,12 +125,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 
 def slipway(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run another command in the same folder."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
-    return subprocess.run(
-        [SLIPWAY, *arguments],
-        cwd=home, env=clean | {"PYTHONWARNINGS": "error"} | environment,
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    return run_command((SLIPWAY,), arguments, home, served.environment(**environment))
 
 
 def servers(home: Path) -> list[int]:

@@ -1,8 +1,6 @@
 """`slipway seed` from the outside."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -10,17 +8,12 @@ from typer.testing import CliRunner
 from service.cli import application
 from tests.conftest import DatabaseFactory
 from tests.ports import next_port
-
-SLIPWAY = str(Path(sys.executable).with_name("slipway"))
+from tests.process.served import SLIPWAY, environment, run_command
 
 
 def seed(home: Path, url: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
-    settings = {"SLIPWAY_APP__ENVIRONMENT": "development", "SLIPWAY_DATABASE__URL": url}
-    return subprocess.run(
-        [SLIPWAY, "seed"],
-        cwd=home, env=clean | settings, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    variables = environment(app__environment="development", database__url=url)
+    return run_command((SLIPWAY,), ["seed"], home, variables)
 
 
 def test_a_database_that_is_not_migrated_is_named_and_has_an_exit_code(

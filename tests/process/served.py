@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import httpx2
 
 from service.dev.free_ports import LOOPBACK
 from service.dev.server_process import command_line
-from tests.forked import FORKS, ForkedProcess, fork_server
+from tests.forked import FORKS, ForkedProcess, ForkServer, fork_server
 from tests.ports import next_port
 from tests.shop.door import PROGRAM, ROOT
 
@@ -49,15 +50,34 @@ def command_environment(**settings: object) -> dict[str, str]:
 
 def slipway(home: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
     """Run a command in a new process, with the shop as its domain."""
-    return subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=home,
-        env=command_environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS,
-        check=False,
-    )
+    return run_command(PROGRAM, arguments, home, command_environment(**settings))
+
+
+def run_command(
+    program: Sequence[str], arguments: Sequence[str], home: Path, variables: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end in a new process, from the fork server where there is one."""
+    command = [*program, *arguments]
+    with tempfile.TemporaryDirectory() as folder:
+        streams = [Path(folder, name) for name in ("output", "errors")]
+        for stream in streams:
+            stream.touch()
+        if FORKS:
+            server = _fork_server(program, variables)
+            process: Process = server.start(
+                program, arguments, cwd=home, environment=variables, output=streams[0], errors=streams[1]
+            )
+        else:
+            with streams[0].open("wb") as output, streams[1].open("wb") as errors:
+                process = subprocess.Popen(
+                    command, cwd=home, env=variables, stdout=output, stderr=errors, start_new_session=True
+                )
+        try:
+            code = process.wait(COMMAND_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return subprocess.CompletedProcess(command, code, *(stream.read_text("utf-8") for stream in streams))
 
 
 def eventually(what: Callable[[], T], *, seconds: float = 15) -> T:
@@ -93,8 +113,12 @@ def _execute(command: Sequence[str], home: Path, variables: dict[str, str], outp
 
 def _fork(command: Sequence[str], home: Path, variables: dict[str, str], output: Path) -> Process:
     *program, argument = command
-    server = fork_server(MODULES.get(tuple(program), program[-1]), variables)
+    server = _fork_server(program, variables)
     return server.start(program, [argument], cwd=home, environment=variables, output=output)
+
+
+def _fork_server(program: Sequence[str], variables: dict[str, str]) -> ForkServer:
+    return fork_server(MODULES.get(tuple(program), program[-1]), variables)
 
 
 class Served:

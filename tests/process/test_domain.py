@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import DatabaseFactory
 from tests.process.conftest import new_key
-from tests.process.served import COMMAND_SECONDS, Served, command_environment, eventually
+from tests.process.served import Served, command_environment, eventually, run_command
 
 PROGRAM = (sys.executable, "-m", "tests.process.errands")
 
@@ -19,11 +19,7 @@ class Shop(Served):
 
 
 def shop(home: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
-    environment = command_environment(**settings)
-    return subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=home, env=environment, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
-    )  # fmt: skip
+    return run_command(PROGRAM, arguments, home, command_environment(**settings))
 
 
 @pytest.fixture

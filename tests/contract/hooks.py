@@ -97,4 +97,4 @@ def _is_partial_bulk(case: Case[Any], response: Response) -> bool:
     if not case.operation.path.endswith("/bulk") or not isinstance(body, dict):
         return False
     results = response.json()["results"]
-    return body.get("mode") == "partial" and any(result["status"] == 422 for result in results)
+    return body.get("mode") == "partial" and any(result["status"] in (400, 422) for result in results)

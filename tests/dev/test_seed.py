@@ -28,7 +28,7 @@ def test_a_database_that_is_not_migrated_is_named_and_has_an_exit_code(
 def test_a_database_that_is_away_is_named_and_has_an_exit_code(tmp_path: Path) -> None:
     result = seed(tmp_path, f"postgresql://nobody:secret@127.0.0.1:{next_port()}/none")
     assert result.returncode == 4
-    assert "cannot be reached" in result.stderr
+    assert "cannot reach the database" in result.stderr
     assert "secret" not in result.stderr
 
 

@@ -1,5 +1,6 @@
 """The requests of a client and their responses, in the order of their start."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -43,7 +44,8 @@ class Event:
 
     @property
     def seconds(self) -> float:
-        return self.end - self.start
+        """What it took, or has taken so far."""
+        return (self.end or time.monotonic()) - self.start
 
     def line(self, zero: float) -> str:
         """Return a readable line, with times relative to `zero`."""

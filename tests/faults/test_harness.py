@@ -102,6 +102,12 @@ async def test_proxy_delays_swallows_cuts_and_heals() -> None:
     server.close()
 
 
+def test_request_that_still_runs_counts_with_the_time_so_far() -> None:
+    history = History()
+    history.add("read", fresh=False).start = time.monotonic() - 5
+    assert 5 <= history.latency(0.99, lambda _: True) < 60
+
+
 def test_figure_over_its_bound_fails() -> None:
     measurements = Measurements("tests/faults/test_harness.py::test", patience=False)
     measurements("healed", 1.5, 2, unit="s")

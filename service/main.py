@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import Depends, FastAPI
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import __version__
 from service.cache.redis_client import NoRedis, Redis
@@ -19,6 +21,7 @@ from service.health.probes import Health
 from service.http import openapi
 from service.http.middleware.admission import Admission
 from service.http.middleware.cors import Cors, NoCors
+from service.http.middleware.dispatch import Dispatch
 from service.http.middleware.edge import Edge
 from service.http.middleware.forwarded import TrustedProxies
 from service.http.middleware.services import EdgeServices
@@ -37,7 +40,7 @@ from service.resources.domain import Domain, flags_of, jobs_of, resources_of
 from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
-from service.resources.routes import routers_of
+from service.resources.routes import handlers_of, routers_of
 from service.security.access import check_ungated
 from service.security.api_keys import routes as api_keys
 from service.security.api_keys.api_key_verifier import ApiKeyVerifier
@@ -53,6 +56,26 @@ from service.security.tokens.token_verifier import TokenVerifier
 API = "/api/v1"
 # The chassis' own routes.
 TAGS = (api_keys.TAG, *features.TAGS, admin_port.TAG)
+
+
+class Application(FastAPI):
+    """FastAPI inside the edge, which answers what does not need the framework without its layers."""
+
+    edge: Edge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        await self.edge(scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Without the outermost layer, which answers an unhandled exception in plain text: the edge answers it."""
+        stack = super().build_middleware_stack()
+        assert isinstance(stack, ServerErrorMiddleware)
+        return stack.app
+
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 Step = Callable[[], Awaitable[None]]
@@ -82,19 +105,22 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     app.state.settings, app.state.database, app.state.gate = settings, database, gate
     app.state.health, app.state.lifecycle, app.state.flags = health, lifecycle, flags
 
-    _route(app, domains, [Engine(resource, services) for resource in resources], gate)
+    engines = [Engine(resource, services) for resource in resources]
+    _route(app, domains, engines)
     if settings.feature.docs:
         docs_page.install(app)
     openapi.install(app, gate.is_open)
     handlers.install(app)
     require_scopes(app, API)
     app.state.scopes = frozenset(known_scopes(app))
-    _surround(app, settings, lifecycle, gate, flags)
+    dispatch = Dispatch(API, handlers_of(engines, gate, prefix=API))
+    around = _edge_services(settings, lifecycle, gate, flags, dispatch)
+    app.edge = Edge(super(Application, app).__call__, around)
     return app
 
 
-def _fastapi(settings: Settings, resources: Sequence[RestResource], lifespan: Lifespan) -> FastAPI:
-    return FastAPI(
+def _fastapi(settings: Settings, resources: Sequence[RestResource], lifespan: Lifespan) -> Application:
+    return Application(
         title=settings.app.name.capitalize(),
         version=__version__,
         description="Lists are paged by cursor, updates use `If-Match`, and errors are problem details (RFC 9457).",
@@ -109,8 +135,8 @@ def _fastapi(settings: Settings, resources: Sequence[RestResource], lifespan: Li
     )
 
 
-def _route(app: FastAPI, domains: Sequence[Domain], engines: Sequence[Engine], gate: Gate) -> None:
-    for router in routers_of(engines, gate):
+def _route(app: FastAPI, domains: Sequence[Domain], engines: Sequence[Engine]) -> None:
+    for router in routers_of(engines):
         app.include_router(router, prefix=API)
     app.include_router(api_keys.router, prefix=API)
     app.include_router(features.router, prefix=API)
@@ -139,10 +165,11 @@ def _jobs(
     ]
 
 
-def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle, gate: Gate, flags: FlagStore) -> None:
-    """The layer around the routes."""
+def _edge_services(
+    settings: Settings, lifecycle: Lifecycle, gate: Gate, flags: FlagStore, dispatch: Dispatch
+) -> EdgeServices:
     server, security = settings.server, settings.security
-    services = EdgeServices(
+    return EdgeServices(
         lifecycle=lifecycle,
         max_body_bytes=server.max_body_bytes,
         public_path=server.public_path,
@@ -154,8 +181,8 @@ def _surround(app: FastAPI, settings: Settings, lifecycle: Lifecycle, gate: Gate
         cors=Cors(security.cors_origins) if security.cors_origins else NoCors(),
         callers=Callers(gate),
         flags=flags.current,
+        dispatch=dispatch,
     )
-    app.add_middleware(Edge, services=services)
 
 
 def _services(settings: Settings, database: Database) -> Services:

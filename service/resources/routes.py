@@ -1,12 +1,11 @@
-"""The routes of a resource. FastAPI documents them; the engine handles their requests.
+"""The routes of a resource. FastAPI documents them; the edge finds their handlers and calls them.
 
-FastAPI's dependencies and response models cost more time than the database does. So the endpoint's signature is only
-for OpenAPI, and `EngineRoute` calls the operation, behind the same gate.
+FastAPI's routing, dependencies and response models cost more time than the database does. So its routes are only for
+OpenAPI; `handlers_of` has the operations, behind the gate that the routes name.
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +16,8 @@ from starlette.responses import JSONResponse
 
 from service.http.content.negotiation import require_acceptable
 from service.http.handwritten.refuse_idempotency_key import refuse_key
-from service.http.problems import Problem
-from service.http.problems.handlers import problem_response
+from service.http.middleware.dispatch import Handler, Route
+from service.http.problems import NotFound
 from service.resources.columns.text import UUID_PATTERN
 from service.resources.engine import Engine
 from service.resources.operations import ALL
@@ -45,35 +44,56 @@ class _ItemId(Convertor[UUID]):
 register_url_convertor("item", _ItemId())
 
 
-def routers_of(engines: Sequence[Engine], gate: Gate) -> list[APIRouter]:
-    """Return a router for each resource, with its operations, its extra routes, and its lists under their parents."""
+def routers_of(engines: Sequence[Engine]) -> list[APIRouter]:
+    """Return a router for each resource that documents its operations, with its extra routes."""
     routers = []
-    by_resource = {engine.resource: engine for engine in engines}
     for engine in engines:
         resource = engine.resource
         router = APIRouter(tags=[resource.path])
         if resource.extra is not None:
             router.include_router(resource.extra, prefix=f"/{resource.path}")
-        for operation in ALL:
-            if operation.name not in resource.without:
-                _add(router, engine, operation, gate)
-        for parent, field in resource.parents(tuple(by_resource)) if "list" not in resource.without else ():
-            _add(router, engine, list_under(by_resource[parent], field), gate)
+        for operation in _operations(engine, engines):
+            _add(router, engine, operation)
         routers.append(router)
     return routers
 
 
-def _add(router: APIRouter, engine: Engine, operation: Operation, gate: Gate) -> None:
+def handlers_of(engines: Sequence[Engine], gate: Gate, *, prefix: str) -> list[Route]:
+    """Return the routes of all operations, as the edge dispatches them."""
+    return [
+        Route(
+            operation.method, prefix + operation.path_of(engine.resource), _handler(engine, operation, gate)
+        )
+        for engine in engines
+        for operation in _operations(engine, engines)
+    ]
+
+
+def _operations(engine: Engine, engines: Sequence[Engine]) -> Iterator[Operation]:
+    """Yield the operations of a resource, and its lists under the resources that it refers to."""
     resource = engine.resource
-    scope = resource.scopes.write if operation.writes else resource.scopes.read
+    yield from (operation for operation in ALL if operation.name not in resource.without)
+    if "list" not in resource.without:
+        by_resource = {other.resource: other for other in engines}
+        for parent, field in resource.parents(tuple(by_resource)):
+            yield list_under(by_resource[parent], field)
+
+
+def _scope_of(engine: Engine, operation: Operation) -> str:
+    scopes = engine.resource.scopes
+    return scopes.write if operation.writes else scopes.read
+
+
+def _add(router: APIRouter, engine: Engine, operation: Operation) -> None:
+    resource = engine.resource
     name = operation.id_in(resource)
     router.add_api_route(
         operation.path_of(resource).replace("{id}", "{id:item}"),
-        _endpoint(scope, operation.body(engine) if operation.body else None),
+        _endpoint(_scope_of(engine, operation), operation.body(engine) if operation.body else None),
         methods=[operation.method],
         name=name,
         operation_id=name,
-        route_class_override=_route_class(engine, operation, gate, scope),
+        route_class_override=_Documented,
         response_class=_answering(operation.produces[0]),
         **operation.route_arguments(engine),
     )
@@ -92,7 +112,7 @@ def _endpoint(scope: str, body: type[Any] | None) -> Callable[..., Any]:
     """Return a function whose signature describes the request. It is never called."""
 
     async def endpoint(**_: Any) -> None:
-        raise AssertionError("EngineRoute handles the request")
+        raise AssertionError("the edge handles the request")
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [inspect.Parameter("principal", keyword, annotation=Principal, default=require_scope(scope))]
@@ -102,24 +122,30 @@ def _endpoint(scope: str, body: type[Any] | None) -> Callable[..., Any]:
     return endpoint
 
 
-async def _handle(engine: Engine, operation: Operation, gate: Gate, scope: str, request: Request) -> Response:
-    try:
-        principal = await gate.admit(request, (scope,))
+class _Documented(APIRoute):
+    """Documents an operation, and answers nothing: the edge has called the handler for every path that fits."""
+
+    checks_requests = True  # in the operations
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return _nowhere
+
+
+async def _nowhere(_: Request) -> Response:
+    """The framework's routes also fit a path with a line break at its end, which names nothing."""
+    raise NotFound
+
+
+def _handler(engine: Engine, operation: Operation, gate: Gate) -> Handler:
+    scopes = (_scope_of(engine, operation),)
+
+    async def handle(request: Request) -> Response:
+        principal = await gate.admit(request, scopes)
         require_acceptable(request, *operation.produces)
         if not operation.takes_key:
             refuse_key(request)
         known = operation.query
         query = {} if known is None else refuse_others(query_of(request), *known)
         return await operation.handle(Call(engine, request, principal, query))
-    except Problem as problem:
-        return problem_response(request, problem)
 
-
-def _route_class(engine: Engine, operation: Operation, gate: Gate, scope: str) -> type[APIRoute]:
-    class EngineRoute(APIRoute):
-        checks_requests = True  # in the operations
-
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            return partial(_handle, engine, operation, gate, scope)
-
-    return EngineRoute
+    return handle

@@ -1,14 +1,15 @@
 """The one layer around the application, pure ASGI: what happens to every request before and after its route.
 
 In this order: the client's address and path (`forwarded`, `public_path`), the request id and trace (`state`), refusals
-and limits (`exchange`), CORS preflights (`cors`), the route, problems for whatever was raised, the access line and the
-metrics. The answer passes through `exchange` on its way out, which adds `response_headers`.
+and limits (`exchange`), CORS preflights (`cors`), the route (`dispatch`, or else the framework), problems for whatever
+was raised, the access line and the metrics. The answer passes through `exchange` on its way out, which adds
+`response_headers`.
 """
 
 import asyncio
 
 import structlog
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import clock
@@ -20,6 +21,7 @@ from service.http.middleware.public_path import place_under
 from service.http.middleware.services import EdgeServices
 from service.http.middleware.state import KEY, REFUSAL, new_state, template_of
 from service.http.problems import Problem
+from service.http.problems.handlers import HANDLED, response_to
 from service.http.protocol.request_head import ALLOW
 from service.observability.access_log import AccessLine
 
@@ -71,7 +73,7 @@ class Edge:
                 await exchange.send_empty(200, [*allowed, (b"content-length", b"0")])
                 return
             exchange.enter()
-            await self._app(exchange.scope, exchange.receive, exchange.send)
+            await self._call(exchange)
         except Problem as problem:
             await exchange.send_problem(problem)
         except ClientDisconnect:
@@ -85,6 +87,26 @@ class Edge:
             await exchange.send_problem(problems.InternalError())
         finally:
             exchange.leave()
+
+    async def _call(self, exchange: Exchange) -> None:
+        """Answer by the generated route of the request, or else through the framework."""
+        scope, receive, send = exchange.scope, exchange.receive, exchange.send
+        route = self._services.dispatch.find(scope)
+        if route is None:
+            await self._app(scope, receive, send)
+            return
+        exchange.state.template = route.template
+        request = Request(scope, receive, send)
+        try:
+            response = await route.handler(request)
+        except HANDLED as error:
+            response = await response_to(request, error)
+        try:
+            await response(scope, receive, send)
+        except Problem as problem:
+            if exchange.begun:
+                raise RuntimeError("the answer broke off") from problem  # it cannot be sent: the edge logs it
+            raise
 
     def _report(self, exchange: Exchange, method: str) -> None:
         scope, state = exchange.scope, exchange.state

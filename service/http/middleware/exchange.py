@@ -137,9 +137,14 @@ class Exchange:
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": b""})
 
+    @property
+    def begun(self) -> bool:
+        """Whether an answer has begun."""
+        return self.status != CLIENT_GONE
+
     async def send_problem(self, problem: Problem) -> None:
         """Answer with a problem, unless an answer has begun: the server then closes the connection."""
-        if self.status != CLIENT_GONE:
+        if self.begun:
             return
         body = problem.as_bytes(instance=self.scope["path"], request_id=self.state.request_id)
         headers = [(name.lower().encode(), value.encode()) for name, value in problem.all_headers.items()]

@@ -8,6 +8,7 @@ from starlette.types import Scope
 
 from service.http.middleware.admission import Admission, NoAdmission
 from service.http.middleware.cors import Cors, NoCors
+from service.http.middleware.dispatch import Dispatch, NoDispatch
 from service.http.middleware.forwarded import NoProxies, TrustedProxies
 from service.http.middleware.trusted_hosts import AnyHost, TrustedHosts
 from service.http.server.lifecycle import Lifecycle
@@ -61,3 +62,4 @@ class EdgeServices:
     callers: Callers = field(default_factory=NoCallers)
     flags: Callable[[], object] = _no_flags
     """Returns the states of feature flags that a request begins with."""
+    dispatch: Dispatch | NoDispatch = field(default_factory=NoDispatch)

@@ -24,6 +24,8 @@ class RequestState:
     """The principal, once it has passed authentication and rate limits."""
     flags: object = None
     """The states of feature flags when the request began."""
+    template: str | None = None
+    """The template of a generated route."""
     head: bool = False
     """HEAD: handlers may skip building an expensive body."""
     extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -63,4 +65,4 @@ def route_of(scope: MutableMapping[str, Any]) -> Any:
 
 def template_of(scope: MutableMapping[str, Any]) -> str | None:
     """Return the template of the matched route, such as `/api/v1/orders/{id}`; None if none matched."""
-    return getattr(route_of(scope), "path_format", None)
+    return state_of(scope).template or getattr(route_of(scope), "path_format", None)

@@ -27,24 +27,32 @@ def problem_response(request: Request, problem: Problem) -> Response:
     return Response(body, problem.status, problem.all_headers, media_type=problems.MEDIA_TYPE)
 
 
+HANDLED = (
+    Problem,
+    HTTPException,
+    RequestValidationError,
+    DatabaseUnavailableError,
+    asyncpg.PostgresError,
+)
+
+
 def install(app: FastAPI) -> None:
     """Install handlers, so that the application turns every exception into a problem response."""
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(DatabaseUnavailableError, _database)
-    app.add_exception_handler(asyncpg.PostgresError, _database)
+    for kind in HANDLED:
+        app.add_exception_handler(kind, response_to)
 
 
-async def _problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return problem_response(request, error)
-
-
-async def _database(request: Request, error: Exception) -> Response:
+async def response_to(request: Request, error: Exception) -> Response:
+    """Return the answer to one of the `HANDLED` exceptions. Raises it again if it is a defect: the edge logs it."""
+    if isinstance(error, Problem):
+        return problem_response(request, error)
+    if isinstance(error, HTTPException):
+        return await _http(request, error)
+    if isinstance(error, RequestValidationError):
+        return _validation(request, error)
     problem = problem_of_error(error)
     if isinstance(problem, problems.InternalError):
-        raise error  # the edge logs it
+        raise error
     return problem_response(request, problem)
 
 
@@ -58,9 +66,8 @@ def problem_of_error(error: Exception) -> Problem:
     return found or problems.InternalError()
 
 
-async def _http(request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: HTTPException) -> Response:
     """Return the response to an exception of the framework or of a hand-written route."""
-    assert isinstance(error, HTTPException)
     if request.method == "OPTIONS" and is_frameworks(error, 405):
         return Response(status_code=204, headers={"Allow": _allowed(request)})
     if HTTP_OK <= error.status_code < BAD_REQUEST:
@@ -81,8 +88,7 @@ def _allowed(request: Request) -> str:
     return ", ".join(sorted(methods))
 
 
-async def _validation(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+def _validation(request: Request, error: RequestValidationError) -> Response:
     if any(item["type"] == "json_invalid" for item in error.errors()):
         return problem_response(request, problems.InvalidJson())
     wrong, in_body = [], False

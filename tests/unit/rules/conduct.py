@@ -168,7 +168,7 @@ RULES = (
                 "@app.middleware('http')\nasync def f(r, n): ...\n",
             ),
         ),
-        good=(*_files("service/main.py", "app.add_middleware(Edge)\n", "import starlette.middleware\n"),),
+        good=(*_files("service/main.py", "Edge(app, services)\n", "import starlette.middleware\n"),),
     ),
     Rule(
         "through-every-layer",

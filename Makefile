@@ -116,3 +116,13 @@ cluster-test: $(STAMP) ## Install the chart in that cluster and test it
 
 cluster-down: ## Delete that cluster, or from KUBECONFIG's cluster what the tests created
 	@k8s/cluster down
+
+# --- Docker Compose ---
+export PROFILES TLS SLIPWAY_HTTP_PORT SLIPWAY_HTTPS_PORT
+
+.PHONY: compose-up compose-down
+compose-up: ## Start the service, PostgreSQL, Redis and nginx with Docker Compose (TLS=1)
+	@compose/up
+
+compose-down: ## Stop them; the volumes stay
+	@docker compose --profile "*" down

@@ -1,0 +1,1 @@
+"""The stack of Docker Compose: its files, and nginx in front of the service."""

@@ -38,6 +38,7 @@ def _list(items: Schema) -> Schema:
 
 NAME = {"type": "string", "maxLength": 253, "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"}
 TEXT = {"type": "string", "minLength": 1}
+STRINGS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 POSITIVE = {"type": "integer", "minimum": 1}
 QUANTITY = {"type": ["string", "integer"], "pattern": "^[0-9]+(\\.[0-9]+)?(m|[kMGT]i?)?$"}
 AMOUNTS = _strict(dict.fromkeys(("cpu", "memory", "ephemeral-storage"), QUANTITY))
@@ -112,6 +113,17 @@ def _settings() -> Schema:
     return _strict(groups)
 
 
+def _alerts() -> Schema:
+    """Return the schema of changes to alerts. Only an alert whose file asks for a threshold has one."""
+    alerts = {}
+    for path in sorted((CHART / "alerts").glob("*.yaml")):
+        change: Schema = {"enabled": {"type": "boolean"}, "labels": STRINGS}
+        if "slipway.threshold" in path.read_text("utf-8"):
+            change["threshold"] = {"type": "number", "exclusiveMinimum": 0}
+        alerts[path.stem] = _strict(change)
+    return _strict(alerts)
+
+
 TYPES: dict[str, Schema] = {
     "boolean": {"type": "boolean"},
     "integer": {"type": "integer", "minimum": 0},
@@ -149,7 +161,8 @@ TYPES: dict[str, Schema] = {
         "maxLength": 253,
         "pattern": "^([A-Za-z0-9]([-A-Za-z0-9._/]*[A-Za-z0-9])?)?$",
     },
-    "strings by name": {"type": "object", "additionalProperties": {"type": "string"}},
+    "strings by name": STRINGS,
+    "alerts": _alerts(),
     "objects": _list({"type": "object", "minProperties": 1}),
     "named objects": _list(NAMED),
     "environment": _list(NAMED | {"properties": {"name": TEXT, "value": {"type": "string"}}}),

@@ -146,6 +146,8 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     **{
         f"prometheusRule.{field}": (value, ALERTS)
         for field, value in (
+            ("alertLabels", {"team": "shop"}),
+            ("alerts", {"SlipwaySlow": {"enabled": False}}),
             ("runbookUrl", "https://example.com/"),
             ("objective", 99),
             ("latency", 0.5),

@@ -1,5 +1,6 @@
 """For each alert, what makes it fire, and what comes close and does not."""
 
+from tests.observability.cluster_cases import AT_THE_GATE, CLUSTER_CASES
 from tests.observability.rules import HOST, NAMESPACE, TLS_SECRET, Case
 
 DAY = 24 * 60
@@ -15,7 +16,6 @@ BY_REDIS, BY_PROCESS = (
     f'{LIMITER}, counted_by="redis", decision="allowed"}}',
     f'{LIMITER}, counted_by="process"',
 )
-NEW = 'pod="slipway-7c9f8d6b5-abcde"'
 GIVEN_UP = 'deployment="slipway", condition="Progressing", status="false"'
 OTHERS = 'deployment="slipway-grafana", condition="Progressing", status="false"'
 ISSUER = "https://id.example.com"
@@ -105,6 +105,7 @@ CASES: dict[str, list[Case]] = {
         Case("0.4 % for a day", {OK: f"0+996x{DAY}", FAILED: f"0+4x{DAY}"}, "23h", fires=True),
         Case("0.2 % for three days", {OK: f"0+998x{3 * DAY}", FAILED: f"0+2x{3 * DAY}"}, "70h", fires=True),
         Case("within the budget", {OK: f"0+9999x{DAY}", FAILED: f"0+5x{DAY}"}, "23h", fires=False),
+        Case("six of a few in a day", {OK: f"0+0.1x{DAY}", FAILED: f"0+0.004x{DAY}"}, "23h", fires=False),
         Case(
             "over since seven hours", {OK: f"0+1000x{DAY}", FAILED: f"0+5x600 3000x{DAY}"}, "18h", fires=False
         ),
@@ -127,13 +128,8 @@ CASES: dict[str, list[Case]] = {
         Case("a burst", {'slipway_requests_turned_away_total{pod="a"}': "0x5 99x60"}, "10m", fires=False),
     ],
     "SlipwayDatabaseDown": [
-        Case("for half of them", {**DATABASE, **dependency("database", "1x60", "b")}, "5m", fires=True),
-        Case(
-            "for one of three",
-            {**DATABASE, **dependency("database", "1x60", "b"), **dependency("database", "1x60", "c")},
-            "5m",
-            fires=False,
-        ),
+        Case("for all", {**DATABASE, **dependency("database", "0x60", "b")}, "5m", fires=True),
+        Case("for half of them", {**DATABASE, **dependency("database", "1x60", "b")}, "5m", fires=False),
         Case("back at once", dependency("database", "1x3 0x0 1x60"), "6m", fires=False),
     ],
     "SlipwayDatabasePoolFull": [
@@ -178,18 +174,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "SlipwayMigrationPending": [
         Case("for long", {'slipway_migration_pending{pod="a"}': "1x60"}, "20m", fires=True),
-        Case(
-            "behind the gate",
-            {f'kube_pod_init_container_status_ready{{{NEW}, container="gate"}}': "0x60"},
-            "20m",
-            fires=True,
-        ),
-        Case(
-            "through the gate",
-            {f'kube_pod_init_container_status_ready{{{NEW}, container="gate"}}': "0x9 1x60"},
-            "30m",
-            fires=False,
-        ),
+        *AT_THE_GATE,
         Case("then done", {'slipway_migration_pending{pod="a"}': "1x10 0x60"}, "20m", fires=False),
     ],
     "SlipwayRolloutStuck": [
@@ -326,4 +311,5 @@ CASES: dict[str, list[Case]] = {
         )
     ]
     + [Case("not issued yet", certificate(*ISSUED, 0), "20m", fires=False, foreign=True)],
+    **CLUSTER_CASES,
 }

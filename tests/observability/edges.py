@@ -17,6 +17,7 @@ from tests.observability.cases import (
     lag,
     requests,
 )
+from tests.observability.cluster_cases import volume
 from tests.observability.rules import HOST, Case, Rule
 
 MOVE = 1.25  # edges are closer to the threshold than this factor
@@ -66,8 +67,8 @@ EDGES: dict[str, list[Case]] = {
     ),
     "SlipwayDatabasePoolFull": both("90 %", used(91), used(89), "20m"),
     "SlipwayDatabaseDown": [
-        Case("5 of 10 pods", databases(5), "10m", fires=True),
-        Case("4 of 10 pods", databases(4), "10m", fires=False),
+        Case("6 of 10 pods", databases(6), "10m", fires=True),
+        Case("5 of 10 pods", databases(5), "10m", fires=False),
     ],
     "SlipwaySlow": both(
         "1 s for one in a hundred",
@@ -112,6 +113,7 @@ EDGES: dict[str, list[Case]] = {
     ],
 }
 
+EDGES["SlipwayVolumeFilling"] = both("85 %", volume(140), volume(160), "20m")
 _COMPARED = re.compile(r"([<>]=? *)(\d+(?:\.\d+)?)(?= |$|\n)")
 _QUANTILE = re.compile(r"(quantile\(\s*)(0\.\d+)")
 

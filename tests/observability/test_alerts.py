@@ -1,12 +1,13 @@
 """Alerts fire when they should and only then, and each links to its runbook."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, helm_or_skip, run
+from tests.chart.rendering import CHART, helm_or_skip, render, run
 from tests.observability.cases import CASES, EVALUATED
 from tests.observability.edges import EDGES, variants
 from tests.observability.programs import program
@@ -120,10 +121,62 @@ def test_alerts_are_about_this_release_alone() -> None:
         selectors = re.findall(r"\{(.*?)}", re.sub(r"\[.*?]\{\d+}", "", rule["expr"]))
         assert selectors, name
         about = re.compile(
-            rf' namespace="{NAMESPACE}", (service|release|deployment|pod)=~?"{RELEASE}'
+            rf' namespace="{NAMESPACE}", (service|release|deployment|pod|job_name|horizontalpodautoscaler)=~?"{RELEASE}'
+            rf'| namespace="{NAMESPACE}", persistentvolumeclaim="data-{RELEASE}-'
             rf'| (exported_)?namespace="{NAMESPACE}", name="{TLS_SECRET}" | (host|sans)=~"[^"]*shop\\\\.example\\\\.com'
         )
         assert all(about.match(selector) for selector in selectors), name
+
+
+def test_alert_is_changed_by_its_name() -> None:
+    given = {
+        "SlipwaySlow": {"enabled": False},
+        "SlipwayDatabasePoolFull": {"threshold": 0.75, "labels": {"severity": "critical"}},
+        "SlipwayApiKeyExpiring": {"threshold": 30},
+    }
+    changed = alerts(
+        "--set-json",
+        f"prometheusRule.alerts={json.dumps(given)}",
+        "--set-json",
+        'prometheusRule.alertLabels={"team": "shop", "severity": "info"}',
+    )
+    before = alerts()
+    assert set(before) - set(changed) == {"SlipwaySlow"}
+    full = changed["SlipwayDatabasePoolFull"]
+    assert full["expr"] == before["SlipwayDatabasePoolFull"]["expr"].replace("0.9", "0.75")
+    about = {"namespace": NAMESPACE, "release": RELEASE, "team": "shop"}
+    assert full["labels"] == {**about, "severity": "critical"}
+    assert changed["SlipwayDown"]["labels"] == {**about, "severity": "info"}
+    assert changed["SlipwayDown"]["expr"] == before["SlipwayDown"]["expr"]
+    assert changed["SlipwayApiKeyExpiring"]["expr"].endswith(" < 30 * 86400")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (
+            "SlipwaySlwo.enabled=false",
+            "at '/prometheusRule/alerts': additional properties 'SlipwaySlwo' not allowed",
+        ),
+        ("SlipwayDown.threshold=3", "additional properties 'threshold' not allowed"),
+        ("SlipwayDatabasePoolFull.threshold=0", "/threshold': exclusiveMinimum"),
+    ],
+)
+def test_change_that_no_alert_has_is_refused(value: str, said: str) -> None:
+    done = render("--set", f"prometheusRule.alerts.{value}")
+    assert done.returncode != 0
+    assert said in done.stderr
+
+
+def test_thresholds_of_the_page_are_those_of_the_chart() -> None:
+    page = (RUNBOOKS.parent / "observability.md").read_text("utf-8")
+    files = {path.stem: path.read_text("utf-8") for path in (CHART / "alerts").glob("*.yaml")}
+    found = {
+        name: re.search(rf'"slipway.threshold" \(list . "{name}" ([\d.]+)\)', text)
+        for name, text in files.items()
+    }
+    rows = re.findall(r"^\| \[(Slipway\w+)\]\(runbooks/\1.md\) \| ([\d.]+) \|", page, re.MULTILINE)
+    assert dict(rows) == {name: number[1] for name, number in found.items() if number}
 
 
 def test_without_redis_there_are_no_alerts_about_it() -> None:

@@ -8,14 +8,19 @@ import re
 from tests.observability.rules import LABELS, Rule
 
 # Operators with their numbers, windows, and label matchers, in the order of the expression.
+_PODS = r'namespace="shop", pod=~"slipway-[a-z0-9]+-[a-z0-9]{5}"'
+_JOBS = 'namespace="shop", job_name=~"slipway-(migrate|purge)-[0-9a-f]+"'
+_CLAIM = '{namespace="shop", persistentvolumeclaim="data-slipway-postgresql-0"}'
+_AUTOSCALER = '{namespace="shop", horizontalpodautoscaler="slipway"}'
 THRESHOLDS = {
     "SlipwayApiKeyExpiring": "> 0 < 7 * 86400 for 15m",
+    "SlipwayAutoscalerAtMaximum": f"{_AUTOSCALER} {_AUTOSCALER} for 15m",
     "SlipwayCertificateExpiring": (
         '{namespace="shop", name="shop-tls"} > 0 {exported_namespace="shop", name="shop-tls"} > 0'
         r' {host=~"\\*\\.example\\.com|shop\\.example\\.com"}'
         r' {sans=~"(.*,)?(\\*\\.example\\.com|shop\\.example\\.com)(,.*)?"} < 7 * 86400 for 15m'
     ),
-    "SlipwayDatabaseDown": '{dependency="database"} == 0 >= 0.5 {dependency="database"} for 1m',
+    "SlipwayDatabaseDown": '{dependency="database"} == 0 > 0.5 {dependency="database"} for 1m',
     "SlipwayDatabasePoolFull": '{state="used"} 5m > 0.9 for 10m',
     "SlipwayDatabaseWaitsGivenUp": "5m > 0.1 for 5m",
     "SlipwayDown": "== 1 for 2m",
@@ -27,22 +32,29 @@ THRESHOLDS = {
     ),
     "SlipwayErrorBudgetBurnsSlowly": (
         "1d 1d > 3 * (1 - 99.9 / 100 2h 2h > 3 * (1 - 99.9 / 100"
-        " 3d 3d > (1 - 99.9 / 100 6h 6h > (1 - 99.9 / 100 for 1h"
+        ' {status_code=~"5.."} 1d >= 10'
+        " 3d 3d > (1 - 99.9 / 100 6h 6h > (1 - 99.9 / 100"
+        ' {status_code=~"5.."} 3d >= 10 for 1h'
     ),
     "SlipwayEventLoopLag": "0.99 5m > 0.25 for 10m",
+    "SlipwayJobFailed": f'{{{_JOBS}, condition="true"}} == 1 {{{_JOBS}}} < 86400 for 5m',
     "SlipwayLimiterFallback": '{counted_by="process", decision="allowed"} 5m {decision="allowed"} 5m > 0.05 for 10m',
     "SlipwayMigrationPending": (
-        '== 1 {namespace="shop", pod=~"slipway-[a-z0-9]+-[a-z0-9]{5}", container="gate"} == 0 for 15m'
+        f'== 1 {{{_PODS}, container="gate"}} == 0'
+        f' {{{_PODS}, container="gate", reason!="CrashLoopBackOff"}} == 1 for 15m'
     ),
+    "SlipwayOutOfMemory": f'{{{_PODS}}} 30m > 0 {{{_PODS}, reason="OOMKilled"}} == 1 for 1m',
     "SlipwayPodUnreachable": "== 0 for 10m",
     "SlipwayRedisDown": '{dependency="redis"} == 0 for 5m',
     "SlipwayRequestsTurnedAway": "5m > 0.1 for 5m",
+    "SlipwayRestarting": f"{{{_PODS}}} 1h > 2 for 1m",
     "SlipwayRolloutStuck": (
         '> 1 {namespace="shop", deployment="slipway", condition="Progressing", status="false"} == 1 for 30m'
     ),
     "SlipwaySlow": '0.99 {path!~".*/export"} 5m > 1 for 10m',
     "SlipwayTokenKeysExpiring": '{dependency!~"database|redis"} == 0 <= 64800 for 10m',
     "SlipwayTokenKeysNotFetched": '{dependency!~"database|redis"} == 0 {result="failed"} 600s > 0 for 15m',
+    "SlipwayVolumeFilling": f"1 {_CLAIM} {_CLAIM} > 0.85 for 15m",
 }
 
 _PART = re.compile(r"\{.*?\}(?=[\s\[)]|$)|(?:[<>=!]+|[-+*/])?[ (]*(?<![\w.])\d[\d.]*[smhd]?(?!\w)")

@@ -29,6 +29,15 @@ def samples(pods: list[str], age: float) -> Iterator[Sample]:
     for status in ("true", "false", "unknown"):
         where = {**deployment, "condition": "Progressing", "status": status, "reason": "ReplicaSetUpdated"}
         yield "kube_deployment_status_condition", where, float(status == "true")
+    autoscaler = {"namespace": NAMESPACE, "horizontalpodautoscaler": RELEASE}
+    yield "kube_horizontalpodautoscaler_status_current_replicas", autoscaler, len(pods)
+    yield "kube_horizontalpodautoscaler_spec_max_replicas", autoscaler, 10
+    job = {"namespace": NAMESPACE, "job_name": f"{RELEASE}-migrate-0a1b2c3d4e"}
+    yield "kube_job_failed", {**job, "condition": "true"}, 0
+    yield "kube_job_created", job, time.time() - age
+    claim = {"namespace": NAMESPACE, "persistentvolumeclaim": f"data-{RELEASE}-postgresql-0"}
+    yield "kubelet_volume_stats_available_bytes", claim, 6 * 2**30
+    yield "kubelet_volume_stats_capacity_bytes", claim, 8 * 2**30
     for number, pod in enumerate(pods):
         yield from _pod(pod, number, age, ready=number < ready)
 

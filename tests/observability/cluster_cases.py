@@ -1,0 +1,77 @@
+"""Cases of the alerts about what Kubernetes reports: kube-state-metrics and the kubelet."""
+
+from tests.observability.rules import Case
+
+DAY = 24 * 60
+POD = 'pod="slipway-7c9f8d6b5-abcde"'
+RESTARTS = f'kube_pod_container_status_restarts_total{{{POD}, container="server"}}'
+KILLED = f'kube_pod_container_status_last_terminated_reason{{{POD}, container="server", reason="%s"}}'
+CLAIM = 'persistentvolumeclaim="data-slipway-postgresql-0"'
+AUTOSCALER = 'horizontalpodautoscaler="slipway"'
+
+
+def gate(ready: str, reason: str = "") -> dict[str, str]:
+    found = {f'kube_pod_init_container_status_ready{{{POD}, container="gate"}}': ready}
+    waits = f'kube_pod_init_container_status_waiting_reason{{{POD}, container="gate", reason="{reason}"}}'
+    return {**found, waits: "1x60"} if reason else found
+
+
+def volume(available: int, claim: str = CLAIM) -> dict[str, str]:
+    """Of a volume of 1000 bytes."""
+    return {
+        f"kubelet_volume_stats_available_bytes{{{claim}}}": f"{available}x60",
+        f"kubelet_volume_stats_capacity_bytes{{{claim}}}": "1000x60",
+    }
+
+
+def job(name: str, failed: str) -> dict[str, str]:
+    return {
+        f'kube_job_failed{{job_name="{name}", condition="true"}}': failed,
+        f'kube_job_created{{job_name="{name}"}}': f"0x{2 * DAY}",
+    }
+
+
+def scaled(pods: str, most: int = 10, autoscaler: str = AUTOSCALER) -> dict[str, str]:
+    return {
+        f"kube_horizontalpodautoscaler_status_current_replicas{{{autoscaler}}}": pods,
+        f"kube_horizontalpodautoscaler_spec_max_replicas{{{autoscaler}}}": f"{most}x60",
+    }
+
+
+CLUSTER_CASES: dict[str, list[Case]] = {
+    "SlipwayRestarting": [
+        Case("every ten minutes", {RESTARTS: "0x9 1x9 2x9 3x9 4x9"}, "45m", fires=True),
+        Case("twice", {RESTARTS: "0x9 1x9 2x60"}, "45m", fires=False),
+        Case("another program", {RESTARTS.replace("slipway-", "shop-"): "0+1x60"}, "45m", fires=False),
+    ],
+    "SlipwayOutOfMemory": [
+        Case("once", {RESTARTS: "0x9 1x60", KILLED % "OOMKilled": "1x60"}, "15m", fires=True),
+        Case("for another reason", {RESTARTS: "0x9 1x60", KILLED % "Error": "1x60"}, "15m", fires=False),
+        Case("long ago", {RESTARTS: "0x9 1x90", KILLED % "OOMKilled": "1x90"}, "80m", fires=False),
+    ],
+    "SlipwayVolumeFilling": [
+        Case("86 % full", volume(140), "20m", fires=True),
+        Case("84 % full", volume(160), "20m", fires=False),
+        Case("another volume", volume(10, 'persistentvolumeclaim="data-other-0"'), "20m", fires=False),
+    ],
+    "SlipwayJobFailed": [
+        Case("the migration", job("slipway-migrate-0a1b2c3d4e", "1x60"), "10m", fires=True),
+        Case("the purge", job("slipway-purge-29400197", "0x3 1x60"), "12m", fires=True),
+        Case("not this one", job("slipway-purge-29400197", "0x60"), "10m", fires=False),
+        Case("another program's", job("shop-purge-29400197", "1x60"), "10m", fires=False),
+        Case("the day before", job("slipway-purge-29400197", f"1x{2 * DAY}"), "25h", fires=False),
+    ],
+    "SlipwayAutoscalerAtMaximum": [
+        Case("for long", scaled("10x60"), "20m", fires=True),
+        Case("one below", scaled("9x60"), "20m", fires=False),
+        Case("for a moment", scaled("10x5 9x60"), "20m", fires=False),
+        Case("another's", scaled("10x60", 10, 'horizontalpodautoscaler="shop"'), "20m", fires=False),
+    ],
+}
+AT_THE_GATE = [
+    Case("behind the gate", gate("0x60"), "20m", fires=True),
+    Case("behind a gate that gives up and starts again", gate("0x60", "CrashLoopBackOff"), "20m", fires=True),
+    Case("through the gate", gate("0x9 1x60"), "30m", fires=False),
+    Case("its image cannot be pulled", gate("0x60", "ImagePullBackOff"), "20m", fires=False),
+]
+"""Of SlipwayMigrationPending: new pods, which have no metrics of their own yet."""

@@ -1,5 +1,11 @@
 """A request or a run of a job sees one state of each flag, however often flags change meanwhile."""
 
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter
+from httpx2 import ASGITransport, AsyncClient
+
 from service import actor
 from service.actor import Actor, acting_as
 from service.config import Settings
@@ -7,6 +13,11 @@ from service.database import Database
 from service.features.flag_state import FlagState
 from service.features.flag_store import FlagStore, with_flags
 from service.jobs.periodic import Job
+from service.main import create_app
+from service.resources.domain import Domain
+from service.security.access import require_scope
+from service.security.principals import Principal
+from tests.engine.api import settings_for
 from tests.shop.flags import greeting
 
 
@@ -31,3 +42,28 @@ async def test_job_keeps_its_flags_during_a_run(settings: Settings) -> None:
         await job.work()
         await job.work()
     assert seen == ["first", "first", "second", "second"]
+
+
+async def test_request_keeps_its_flags_while_they_change() -> None:
+    router, running, go_on = APIRouter(), asyncio.Event(), asyncio.Event()
+
+    @router.get("/twice")
+    async def twice(_: Annotated[Principal, require_scope("twice:read")]) -> list[str]:
+        first = greeting()
+        running.set()
+        await go_on.wait()
+        return [first, greeting()]
+
+    settings = settings_for(
+        "postgresql://nobody@127.0.0.1:1/none",
+        security={"anonymous": "read"},
+        feature={"flags": {"greeting": "first"}},
+    )
+    app = create_app(settings, [Domain("twice", routers=[router], flags=[greeting])])
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://slipway.test") as client:
+        asking = asyncio.create_task(client.get("/api/v1/twice"))
+        await asyncio.wait_for(running.wait(), 10)
+        app.state.flags.states = state("second")
+        go_on.set()
+        assert (await asking).json() == ["first", "first"]
+        assert (await client.get("/api/v1/twice")).json() == ["second", "second"]

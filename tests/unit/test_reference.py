@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GENERATOR = ROOT / "docs" / "reference" / "generate.py"
-PAGES = ("metrics.md", "problems.md", "settings.md")
+PAGES = ("features.md", "metrics.md", "problems.md", "settings.md")
 
 
 def test_no_page_is_stale() -> None:

@@ -154,6 +154,8 @@ TYPES: dict[str, Schema] = {
         "not": {"pattern": "^/(api(/v1)?|docs(/assets)?|openapi\\.json|health)$|/\\.\\.?(/|$)"},
     },
     "quantity": QUANTITY,
+    "optional quantity": QUANTITY | {"pattern": QUANTITY["pattern"].removesuffix("$") + "$|^$"},
+    "time zone": {"type": "string", "pattern": "^([A-Z][A-Za-z]+(/[A-Za-z0-9_+-]+)*)?$"},
     "optional integer": {"type": ["integer", "null"], "minimum": 0},
     "amount": {"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+%?$"},
     "class": {

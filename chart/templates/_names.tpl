@@ -49,6 +49,12 @@
 {{- if or (eq .Values.targetPlatform "openshift") (.Capabilities.APIVersions.Has "route.openshift.io/v1") }}true{{ end }}
 {{- end }}
 
+{{/* The seconds of a duration such as 30s, 500ms or 1m. Called with the duration. */}}
+{{- define "slipway.seconds" -}}
+{{- $unit := regexFind "[a-z]+$" . }}
+{{- mulf (regexFind "^[0-9]+" . | float64) (get (dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0) $unit) }}
+{{- end }}
+
 {{/* Selector of all pods of the service, and none of a bundled server. Must not change between versions. */}}
 {{- define "slipway.selector.all" -}}
 app.kubernetes.io/name: {{ include "slipway.name" . | quote }}
@@ -87,7 +93,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 
 {{/*
 Metadata of an object. Called with (dict "root" . "component" "server"), and optionally "name" or "suffix" (default: the full
-name), "labels" and "annotations".
+name), "namespace" (default: the release's), "labels" and "annotations".
 */}}
 {{- define "slipway.metadata" -}}
 {{- $values := .root.Values }}
@@ -96,7 +102,7 @@ name), "labels" and "annotations".
 {{- $defaults := dict "app.kubernetes.io/part-of" "slipway" "app.kubernetes.io/version" $version }}
 {{- $fixed := include "slipway.labels.fixed" (list .root .component) | fromYaml -}}
 name: {{ .name | default (empty .suffix | ternary $full (printf "%s-%s" $full .suffix)) | quote }}
-namespace: {{ .root.Release.Namespace | quote }}
+namespace: {{ .namespace | default .root.Release.Namespace | quote }}
 labels:
   {{- merge $fixed (.labels | default dict) ($values.commonLabels | default dict) $defaults | toYaml | nindent 2 }}
 {{- with merge dict (.annotations | default dict) ($values.commonAnnotations | default dict) }}

@@ -37,7 +37,14 @@ DIGEST = f"sha256:{'1' * 64}"
 
 WHOLE = {"podSecurityContext", "securityContext", "dnsConfig"}
 """Objects of Kubernetes with defaults: values of one piece, not groups of values."""
-ELSEWHERE = {"extraObjects", "migration.gate", "strategy.type", "targetPlatform", "topologySpreadConstraints"}
+ELSEWHERE = {
+    "autoscaling.memory",
+    "extraObjects",
+    "migration.gate",
+    "strategy.type",
+    "targetPlatform",
+    "topologySpreadConstraints",
+}
 """Values whose effect test_unusual_values.py and test_platforms.py show, besides those of the table ARRIVES."""
 ONLY_REFUSES = {"credentials.generate", "prometheusRule.scrapedOtherwise"}
 """Values that change no rendering: tests/chart/test_refusals.py holds what they do."""
@@ -139,6 +146,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "httpRoute.annotations": ({"a": "b"}, ROUTE),
     "serviceMonitor.enabled": (True, {}),
     "serviceMonitor.labels": ({"a": "b"}, {"serviceMonitor": {"enabled": True}}),
+    "serviceMonitor.namespace": ("monitoring", {"serviceMonitor": {"enabled": True}}),
     "serviceMonitor.interval": ("15s", {"serviceMonitor": {"enabled": True}}),
     "serviceMonitor.scrapeTimeout": ("5s", {"serviceMonitor": {"enabled": True}}),
     "prometheusRule.enabled": (True, SCRAPED),

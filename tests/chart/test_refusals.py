@@ -182,6 +182,16 @@ REFUSALS = [
         "Choose another name",
     ),
     (
+        "serviceMonitor.enabled=true,config.monitoring.metrics=false",
+        "serviceMonitor.enabled is true while config.monitoring.metrics is false: ",
+        "Set serviceMonitor.enabled=false",
+    ),
+    (
+        "serviceMonitor.enabled=true,serviceMonitor.interval=15s,serviceMonitor.scrapeTimeout=1m",
+        "serviceMonitor.scrapeTimeout (1m) is longer than serviceMonitor.interval (15s): ",
+        "Lower serviceMonitor.scrapeTimeout",
+    ),
+    (
         "serviceMonitor.enabled=true,networkPolicy.metrics.from=null",
         "serviceMonitor.enabled is true while networkPolicy.metrics.from is empty: ",
         "Name the pods of your Prometheus",

@@ -55,12 +55,20 @@ ARRIVES = [
     ("service.loadBalancerSourceRanges", "Service spec.loadBalancerSourceRanges"),
     ("service.labels", "Service metadata.labels"),
     ("service.annotations", "Service metadata.annotations"),
+    ("autoscaling.metrics", "HorizontalPodAutoscaler spec.metrics"),
+    ("autoscaling.behavior", "HorizontalPodAutoscaler spec.behavior"),
+    ("purge.timeZone", "CronJob spec.timeZone"),
+    ("serviceMonitor.relabelings", "ServiceMonitor spec.endpoints.0.relabelings"),
+    ("serviceMonitor.metricRelabelings", "ServiceMonitor spec.endpoints.0.metricRelabelings"),
     ("serviceAccount.annotations", "ServiceAccount metadata.annotations"),
 ]
 
 
 def _at(found: Any, path: str) -> Any:
     for name in path.split("."):
+        if isinstance(found, list):
+            found = found[int(name)]
+            continue
         assert name in found, f"{path}: no {name}"
         found = found[name]
     return found
@@ -95,7 +103,7 @@ def _holders(what: str) -> Iterator[Object]:
         names = {"server"} if what == "main" else {"server", "gate", "migration", "purge"}
         yield from (c for pod in pods.values() for c in containers(pod["spec"]) if c["name"] in names)
     else:
-        yield one(_text(), what, "slipway")
+        yield one(_text(), what, "slipway-purge" if what == "CronJob" else "slipway")
 
 
 @pytest.mark.parametrize(("value", "place"), ARRIVES)
@@ -157,6 +165,21 @@ def test_lifecycle_keeps_the_wait_of_the_drain_unless_it_has_its_own() -> None:
     text = own("--set-json", 'lifecycle={"preStop": {"exec": {"command": ["leave"]}}}')
     (main,) = _containers(one(text, "Deployment"))[1:]
     assert main["lifecycle"]["preStop"] == {"exec": {"command": ["leave"]}}
+
+
+def test_autoscaler_looks_at_memory_too() -> None:
+    memory = one(_text(), "HorizontalPodAutoscaler")["spec"]["metrics"][1]["containerResource"]
+    assert memory == {
+        "name": "memory",
+        "container": "server",
+        "target": {"type": "AverageValue", "averageValue": "300Mi"},
+    }
+
+
+def test_monitor_in_another_namespace_finds_the_pods_of_the_release() -> None:
+    monitor = one(_text(), "ServiceMonitor")
+    assert monitor["metadata"]["namespace"] == "monitoring"
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["shop"]}
 
 
 def test_ingress_without_a_class_leaves_it_to_the_cluster() -> None:

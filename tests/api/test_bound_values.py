@@ -73,7 +73,7 @@ async def _page(client: AsyncClient, path: str, query: str, cursor: str) -> tupl
     return 200, [item["name"] for item in answer.json()["items"]]
 
 
-async def test_cursor_is_good_for_its_own_list(
+async def test_cursor_works_for_its_own_list(
     client: AsyncClient, shelves: tuple[str, str], cursor: str
 ) -> None:
     """The size of pages and a count are no part of the list."""
@@ -127,7 +127,7 @@ async def test_cursor_of_a_history_is_bound_to_its_item(
         assert await _page(client, path, "", page["next_cursor"]) == (400, "invalid_cursor"), path
 
 
-async def test_cursor_is_signed_to_its_last_bit(
+async def test_cursor_with_any_flipped_bit_is_refused(
     client: AsyncClient, shelves: tuple[str, str], cursor: str
 ) -> None:
     """One bit of each byte: of the signature, of the direction, of each value."""
@@ -142,7 +142,7 @@ async def test_cursor_is_signed_to_its_last_bit(
 
 
 @pytest.mark.parametrize("part", ["path", "body", "principal"])
-async def test_idempotency_key_is_good_for_one_request_of_one_principal(
+async def test_idempotency_key_is_bound_to_request_and_principal(
     client: AsyncClient, client_with: MakeClient, shelves: tuple[str, str], part: str
 ) -> None:
     """The same request gets the first answer; with any one part of it altered it is another request."""

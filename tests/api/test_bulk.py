@@ -25,7 +25,7 @@ async def _make(client: AsyncClient, new_article: NewArticle, **changes: Any) ->
     return made
 
 
-async def test_operations_of_all_kinds_in_one_request(client: AsyncClient, new_article: NewArticle) -> None:
+async def test_bulk_mixes_all_kinds_of_operations(client: AsyncClient, new_article: NewArticle) -> None:
     changed, removed = [await _make(client, new_article, attributes={"a": 1}) for _ in range(2)]
     body = {
         "mode": "atomic",
@@ -55,7 +55,7 @@ async def test_operations_of_all_kinds_in_one_request(client: AsyncClient, new_a
     assert history[0]["request_id"] == answer.headers["x-request-id"]
 
 
-async def test_partial_mode_names_each_failure(
+async def test_partial_mode_reports_each_failure(
     client: AsyncClient, article: Json, new_article: NewArticle
 ) -> None:
     twin = new_article()
@@ -88,7 +88,7 @@ async def test_partial_mode_names_each_failure(
     assert pointers[8] == ["/operations/8/id"]
 
 
-async def test_atomic_mode_undoes_everything(
+async def test_atomic_mode_rolls_back_everything(
     client: AsyncClient, article: Json, new_article: NewArticle
 ) -> None:
     good = new_article()
@@ -118,7 +118,7 @@ async def test_atomic_mode_undoes_everything(
         assert (await client.get(ARTICLES, params={"sku": good["sku"]})).json()["items"] == []
 
 
-async def test_sizes_are_bounded(client: AsyncClient, new_article: NewArticle) -> None:
+async def test_bulk_size_is_limited(client: AsyncClient, new_article: NewArticle) -> None:
     problem(await client.post(BULK, json={"operations": []}), 422, "validation_failed")
     problem(await client.post(BULK, json={"operations": [1] * 1001}), 422, "validation_failed")
     problem(await client.post(BULK, json={"operations": {}}), 422, "validation_failed")
@@ -126,7 +126,7 @@ async def test_sizes_are_bounded(client: AsyncClient, new_article: NewArticle) -
     problem(await client.post(BULK, json={"mode": "some", "operations": [1]}), 422, "validation_failed")
 
 
-async def test_a_thousand_at_once(client: AsyncClient, new_article: NewArticle) -> None:
+async def test_bulk_takes_a_thousand_operations(client: AsyncClient, new_article: NewArticle) -> None:
     items = [new_article() for _ in range(1000)]
     operations = [{"op": "create", "item": item} for item in items]
     results = (await client.post(BULK, json={"operations": operations})).json()["results"]
@@ -143,7 +143,7 @@ async def test_a_thousand_at_once(client: AsyncClient, new_article: NewArticle) 
     assert {r["status"] for r in results} == {204}
 
 
-async def test_of_twins_the_first_wins(client: AsyncClient, new_article: NewArticle) -> None:
+async def test_first_of_two_conflicting_creations_wins(client: AsyncClient, new_article: NewArticle) -> None:
     pairs = [new_article() for _ in range(10)]
     operations = [{"op": "create", "item": item} for pair in pairs for item in (pair, pair)]
     answer = await client.post(BULK, json={"mode": "partial", "operations": operations})

@@ -44,7 +44,7 @@ async def test_put_cannot_change_an_immutable_field(
     ]
 
 
-async def test_put_creates_once_under_a_known_id(
+async def test_put_with_if_none_match_creates_once(
     client: AsyncClient, new_article: Callable[..., Json]
 ) -> None:
     url, body = f"{ARTICLES}/{uuid4()}", new_article()
@@ -72,7 +72,7 @@ async def test_put_needs_a_precondition(client: AsyncClient, new_article: Callab
 
 
 @pytest.mark.parametrize("form", ["{tag}", "*", '"other", {tag}', '"a",,{tag} , "b"', 'W/"x", {tag}'])
-async def test_if_match_that_holds(client: AsyncClient, article: Json, form: str) -> None:
+async def test_matching_if_match_allows_the_change(client: AsyncClient, article: Json, form: str) -> None:
     url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
     assert (await client.get(url, headers={"If-Match": form.format(tag=tag)})).status_code == 200
@@ -81,7 +81,7 @@ async def test_if_match_that_holds(client: AsyncClient, article: Json, form: str
 
 
 @pytest.mark.parametrize("form", ["W/{tag}", '"other"', '""', '"1"', '"1-00000000"'])
-async def test_if_match_that_fails(client: AsyncClient, article: Json, form: str) -> None:
+async def test_stale_if_match_is_refused(client: AsyncClient, article: Json, form: str) -> None:
     url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
     headers = {"If-Match": form.format(tag=tag)}
@@ -101,7 +101,7 @@ WEAK, RENAMED, CHANGED = "weak entity tag", "name of a compression", "has change
         ('"{tag};br"', RENAMED), ('W/"{tag}-gzip"', WEAK), ('"{tag}--gzip", "0-x"', RENAMED),
     ],
 )  # fmt: skip
-async def test_tag_that_a_proxy_altered_is_told_so(
+async def test_error_explains_an_etag_altered_by_a_proxy(
     client: AsyncClient, article: Json, new_article: Callable[..., Json], form: str, told: str
 ) -> None:
     url = f"{ARTICLES}/{article['id']}"
@@ -129,7 +129,7 @@ async def test_tag_that_a_proxy_altered_is_told_so(
     assert told in document["detail"]
 
 
-async def test_weak_tag_next_to_the_right_strong_one_is_no_obstacle(
+async def test_weak_tag_next_to_the_matching_strong_one_is_ignored(
     client: AsyncClient, article: Json
 ) -> None:
     url = f"{ARTICLES}/{article['id']}"
@@ -149,7 +149,7 @@ async def test_if_none_match_also_guards_changes(client: AsyncClient, article: J
     assert (await client.patch(url, json={"stock": 7}, headers=headers)).status_code == 200
 
 
-async def test_if_match_is_judged_before_if_none_match(client: AsyncClient, article: Json) -> None:
+async def test_if_match_is_evaluated_before_if_none_match(client: AsyncClient, article: Json) -> None:
     url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
     problem(

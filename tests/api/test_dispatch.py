@@ -86,7 +86,7 @@ async def test_metrics_name_the_template(client: AsyncClient, shelf: Json, templ
 
 
 @pytest.mark.parametrize("path", ["/{id}", "/{id}/history", "//", "/%7Bid%7D"])
-async def test_template_is_no_path(client: AsyncClient, path: str) -> None:
+async def test_template_is_not_a_path(client: AsyncClient, path: str) -> None:
     assert (await client.get(f"{SHELVES}{path}")).status_code == 404
 
 

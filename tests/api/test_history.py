@@ -24,7 +24,9 @@ async def _patch(client: AsyncClient, article_id: str, **changes: object) -> Jso
     return changed
 
 
-async def test_history_tells_who_changed_what(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+async def test_history_records_who_changed_what(
+    client: AsyncClient, new_article: Callable[..., Json]
+) -> None:
     created = (await client.post(ARTICLES, json=new_article(attributes={"a": 1}))).json()
     await _patch(client, created["id"], price="13.00", attributes={"b": 2})
     await client.delete(f"{ARTICLES}/{created['id']}", headers={"If-Match": "*"})
@@ -40,7 +42,7 @@ async def test_history_tells_who_changed_what(client: AsyncClient, new_article: 
     assert {c["field"]: c["after"] for c in entries[2]["changes"]}["sku"] == created["sku"]
 
 
-async def test_history_pages(client: AsyncClient, article: Json) -> None:
+async def test_history_is_paginated(client: AsyncClient, article: Json) -> None:
     for stock in range(1, 7):
         await _patch(client, article["id"], stock=stock)
     url, cursor, seen = f"{ARTICLES}/{article['id']}/history", None, []
@@ -61,7 +63,7 @@ async def test_history_pages(client: AsyncClient, article: Json) -> None:
     )
 
 
-async def test_history_of_nothing_is_not_found(client: AsyncClient) -> None:
+async def test_history_of_an_unknown_item_is_not_found(client: AsyncClient) -> None:
     problem(await client.get(f"{ARTICLES}/{uuid4()}/history"), 404, "not_found")
 
 
@@ -80,7 +82,7 @@ async def test_as_of_shows_the_item_as_it_was(client: AsyncClient, article: Json
     problem(await client.get(url, params={"as_of": "2026-01-01"}), 400, "invalid_parameter")
 
 
-async def test_sql_on_a_deleted_item_does_not_bring_it_back(
+async def test_sql_update_does_not_restore_a_deleted_item(
     client: AsyncClient, database: Database, article: Json
 ) -> None:
     url = f"{ARTICLES}/{article['id']}"
@@ -89,7 +91,7 @@ async def test_sql_on_a_deleted_item_does_not_bring_it_back(
     problem(await client.get(url, params={"as_of": "2999-01-01T00:00:00Z"}), 404, "not_found")
 
 
-async def test_restore_brings_back(client: AsyncClient, article: Json) -> None:
+async def test_restore_makes_the_item_visible_again(client: AsyncClient, article: Json) -> None:
     url = f"{ARTICLES}/{article['id']}"
     problem(await client.post(f"{url}/restore"), 409, "not_deleted")
     await client.delete(url, headers={"If-Match": "*"})
@@ -101,7 +103,7 @@ async def test_restore_brings_back(client: AsyncClient, article: Json) -> None:
     problem(await client.post(f"{ARTICLES}/{uuid4()}/restore"), 404, "not_found")
 
 
-async def test_restore_meets_what_has_taken_its_place(
+async def test_restore_conflicts_with_reused_unique_values(
     client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
     url = f"{ARTICLES}/{article['id']}"

@@ -24,7 +24,7 @@ def _same(one: object, other: object) -> bool:
     )
 
 
-async def test_repeated_request_gets_the_same_answer(
+async def test_repeated_request_gets_the_same_response(
     client: AsyncClient, new_article: Callable[..., Json]
 ) -> None:
     body, key = new_article(), str(uuid4())
@@ -38,7 +38,7 @@ async def test_repeated_request_gets_the_same_answer(
     assert len(history) == 2
 
 
-async def test_another_body_under_the_key_is_refused(
+async def test_key_with_a_different_body_is_refused(
     client: AsyncClient, new_article: Callable[..., Json]
 ) -> None:
     headers = {"Idempotency-Key": str(uuid4())}
@@ -61,7 +61,7 @@ async def test_keys_belong_to_their_principal(
     assert first.json()["id"] != second.json()["id"]
 
 
-async def test_failed_request_leaves_the_key_free(
+async def test_failed_request_does_not_consume_the_key(
     client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
     headers = {"Idempotency-Key": str(uuid4())}
@@ -71,7 +71,9 @@ async def test_failed_request_leaves_the_key_free(
     assert (await client.post(ARTICLES, json=new_article(), headers=headers)).status_code == 201
 
 
-async def test_fifty_at_once_have_one_effect(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+async def test_fifty_concurrent_requests_have_one_effect(
+    client: AsyncClient, new_article: Callable[..., Json]
+) -> None:
     body, headers = new_article(), {"Idempotency-Key": str(uuid4())}
     answers = await asyncio.gather(*(client.post(ARTICLES, json=body, headers=headers) for _ in range(50)))
     first = next(answer for answer in answers if answer.status_code == 201)
@@ -92,7 +94,7 @@ async def test_expired_key_works_again(
     assert (await client.post(ARTICLES, json=new_article(), headers=headers)).status_code == 201
 
 
-async def test_answer_is_replayed_though_the_effect_would_fail_now(
+async def test_replay_succeeds_even_if_the_request_would_fail_now(
     client: AsyncClient, new_article: Callable[..., Json]
 ) -> None:
     slug = f"gone-{uuid4()}"
@@ -104,7 +106,7 @@ async def test_answer_is_replayed_though_the_effect_would_fail_now(
     assert _same(await client.post(ARTICLES, json=body, headers=headers), first)
 
 
-async def test_expired_key_works_again_for_many_at_once(
+async def test_expired_key_works_again_for_concurrent_requests(
     client: AsyncClient, database: Database, new_article: Callable[..., Json]
 ) -> None:
     for _ in range(5):
@@ -122,7 +124,7 @@ async def test_expired_key_works_again_for_many_at_once(
         assert all(_same(answer, answers[0]) for answer in answers), [a.text for a in answers]
 
 
-async def test_a_lock_of_somebody_else_is_not_the_same_request(
+async def test_unrelated_lock_is_not_taken_for_the_same_request(
     client: AsyncClient, database: Database, new_article: Callable[..., Json]
 ) -> None:
     slug = f"locked-{uuid4()}"
@@ -142,7 +144,7 @@ async def test_malformed_key_is_refused(
     problem(answer, 400, "malformed_request")
 
 
-async def test_purge_removes_only_what_has_expired(
+async def test_purge_deletes_only_expired_records(
     client: AsyncClient, database: Database, new_article: Callable[..., Json]
 ) -> None:
     old, fresh = f"old-{uuid4()}", f"fresh-{uuid4()}"

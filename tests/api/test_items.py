@@ -22,7 +22,7 @@ def problem(answer: object, status: int, code: str) -> Json:
     return body
 
 
-async def test_created_item_is_read_back(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+async def test_created_item_can_be_read(client: AsyncClient, new_article: Callable[..., Json]) -> None:
     body = new_article(
         description="Ünïcode — 😀",
         stock=3,
@@ -42,20 +42,22 @@ async def test_created_item_is_read_back(client: AsyncClient, new_article: Calla
     assert read.json()["created_by"].startswith("key:")
 
 
-async def test_price_is_exact_and_text(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+async def test_price_is_an_exact_string(client: AsyncClient, new_article: Callable[..., Json]) -> None:
     for given, stored in (("9999999999.99", "9999999999.99"), (0.1, "0.10"), (7, "7.00")):
         created = await client.post(ARTICLES, json=new_article(price=given))
         assert created.json()["price"] == stored
 
 
-async def test_whole_numbers_may_have_a_point(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+async def test_integer_may_be_written_with_a_decimal_point(
+    client: AsyncClient, new_article: Callable[..., Json]
+) -> None:
     for given, stored in ((5.0, 5), (2e3, 2000), (-0.0, 0)):
         assert (await client.post(ARTICLES, json=new_article(stock=given))).json()["stock"] == stored
     for wrong in (5.5, True, "5", 2.0**31):
         problem(await client.post(ARTICLES, json=new_article(stock=wrong)), 422, "validation_failed")
 
 
-async def test_every_wrong_value_is_named(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+async def test_all_invalid_values_are_reported(client: AsyncClient, new_article: Callable[..., Json]) -> None:
     body = new_article(price="1.234", stock=2**31, status="sold", tags=["x", ""], unknown=1)
     answer = problem(await client.post(ARTICLES, json=body), 422, "validation_failed")
     assert {error["pointer"] for error in answer["errors"]} == {
@@ -104,7 +106,7 @@ SAME_MEDIA_TYPE = (
 
 
 @pytest.mark.parametrize("kind", SAME_MEDIA_TYPE)
-async def test_parameters_of_a_media_type_that_mean_nothing_are_ignored(
+async def test_unknown_media_type_parameters_are_ignored(
     client: AsyncClient, article: Json, kind: str
 ) -> None:
     post = await client.post(ARTICLES, content=b"{}", headers={"content-type": kind})
@@ -131,7 +133,7 @@ async def test_large_body_is_refused(client: AsyncClient) -> None:
     problem(answer, 413, "body_too_large")
 
 
-async def test_list_of_errors_is_bounded(client: AsyncClient) -> None:
+async def test_number_of_reported_errors_is_limited(client: AsyncClient) -> None:
     body = {f"field{number}": "x" for number in range(5000)}
     answer = await client.post(ARTICLES, json=body)
     assert len(problem(answer, 422, "validation_failed")["errors"]) == 100
@@ -139,7 +141,7 @@ async def test_list_of_errors_is_bounded(client: AsyncClient) -> None:
     assert len((await client.post(f"{ARTICLES}/bulk", json=long)).content) < 5000
 
 
-async def test_duplicate_sku_is_named(
+async def test_duplicate_sku_is_reported(
     client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
     answer = await client.post(ARTICLES, json=new_article(sku=article["sku"]))
@@ -151,7 +153,9 @@ async def test_tests_shelf_must_exist(client: AsyncClient, new_article: Callable
     assert problem(answer, 422, "validation_failed")["errors"][0]["pointer"] == "/shelf_id"
 
 
-async def test_patch_merges_and_counts_up(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+async def test_patch_merges_and_increments_the_version(
+    client: AsyncClient, new_article: Callable[..., Json]
+) -> None:
     created = await client.post(ARTICLES, json=new_article(attributes={"a": 1, "b": {"c": 2, "d": 3}}))
     patch = {"name": "New", "attributes": {"a": None, "b": {"c": 9}}}
     answer = await client.patch(
@@ -166,7 +170,7 @@ async def test_patch_merges_and_counts_up(client: AsyncClient, new_article: Call
     assert (await client.get(created.headers["location"])).content == answer.content
 
 
-async def test_patch_that_changes_nothing_makes_no_version(client: AsyncClient, article: Json) -> None:
+async def test_patch_without_changes_keeps_the_version(client: AsyncClient, article: Json) -> None:
     url = f"{ARTICLES}/{article['id']}"
     for patch in ({"name": article["name"], "attributes": {}}, {}):
         answer = await client.patch(url, json=patch, headers={"If-Match": "*"})
@@ -210,7 +214,7 @@ async def test_patch_refuses_null_and_immutable_fields(client: AsyncClient, arti
     }
 
 
-async def test_deleted_item_is_gone_and_its_sku_free(
+async def test_deleted_item_is_not_found_and_its_sku_can_be_reused(
     client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
     url = f"{ARTICLES}/{article['id']}"
@@ -242,7 +246,7 @@ async def test_unknown_item_is_not_found(client: AsyncClient, item_id: str) -> N
     problem(await client.get(f"{ARTICLES}/{item_id}"), 404, "not_found")
 
 
-async def test_unknown_method_names_the_known_ones(client: AsyncClient, article: Json) -> None:
+async def test_unknown_method_lists_the_allowed_methods(client: AsyncClient, article: Json) -> None:
     answer = await client.request("PROPFIND", f"{ARTICLES}/{article['id']}")
     problem(answer, 405, "method_not_allowed")
     assert {"GET", "PATCH", "DELETE"} <= set(answer.headers["allow"].split(", "))

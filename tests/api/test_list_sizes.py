@@ -40,9 +40,7 @@ async def full(client: AsyncClient) -> Json:
     return await fill(client)
 
 
-async def test_items_created_together_lie_in_the_order_of_the_request(
-    client: AsyncClient, full: Json
-) -> None:
+async def test_items_created_in_bulk_keep_the_request_order(client: AsyncClient, full: Json) -> None:
     for sort, first in (("created_at", 0), ("-created_at", COUNT - 1)):
         page = await client.get(f"{ARTICLES}?shelf_id={full['id']}&sort={sort}&limit={COUNT}")
         numbers = [item["stock"] for item in page.json()["items"]]
@@ -50,7 +48,7 @@ async def test_items_created_together_lie_in_the_order_of_the_request(
         assert (len(numbers), numbers[0]) == (COUNT, first)
 
 
-async def test_estimate_is_near_the_exact_count(fresh_database: DatabaseFactory) -> None:
+async def test_estimated_count_is_close_to_the_exact_count(fresh_database: DatabaseFactory) -> None:
     """On a database of its own: the planner takes columns for independent, which other tests' articles are not."""
     async with running(fresh_database()) as api:
         full = await fill(api.client)
@@ -74,7 +72,7 @@ async def sized(request: pytest.FixtureRequest, database_url: str) -> AsyncItera
         yield api.client, min(size, most)
 
 
-async def test_page_has_as_many_items_as_the_settings_say(sized: tuple[AsyncClient, int], full: Json) -> None:
+async def test_page_size_follows_the_settings(sized: tuple[AsyncClient, int], full: Json) -> None:
     client, default = sized
     for path in (f"{ARTICLES}?shelf_id={full['id']}&", f"{BASE}/shelves/{full['id']}/articles?"):
         for given, found in (("", default), ("limit=1", 1), ("limit=10", 10)):
@@ -85,7 +83,7 @@ async def test_page_has_as_many_items_as_the_settings_say(sized: tuple[AsyncClie
             problem(await client.get(f"{path}limit={wrong}"), 400, "invalid_parameter")
 
 
-async def test_page_of_a_history_has_the_same_sizes(
+async def test_history_page_size_follows_the_settings(
     sized: tuple[AsyncClient, int], client: AsyncClient, full: Json
 ) -> None:
     reader, default = sized

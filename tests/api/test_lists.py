@@ -51,7 +51,7 @@ async def _all(client: AsyncClient, **query: str) -> list[Json]:
     "sort", ["price", "-price", "name,-price", "-name,price", "-created_at", "price,name,-created_at"]
 )
 @pytest.mark.parametrize("limit", ["1", "4", "200"])
-async def test_pages_hold_every_item_once_and_in_order(
+async def test_paging_returns_every_item_once_in_order(
     client: AsyncClient, shelf: Json, sort: str, limit: str
 ) -> None:
     items = await _all(client, shelf_id=shelf["id"], sort=sort, limit=limit)
@@ -64,7 +64,7 @@ async def test_pages_hold_every_item_once_and_in_order(
     assert [item["id"] for item in items] == [item["id"] for item in expected]
 
 
-async def test_links_lead_forth_and_back(client: AsyncClient, shelf: Json) -> None:
+async def test_links_lead_to_the_next_and_previous_pages(client: AsyncClient, shelf: Json) -> None:
     first = await client.get(ARTICLES, params={"shelf_id": shelf["id"], "limit": "10", "sort": "-price,name"})
     second = await client.get(_link(first.headers["link"], "next"))
     third = await client.get(_link(second.headers["link"], "next"))
@@ -99,7 +99,9 @@ def _link(header: str, rel: str) -> str:
         ("created_at__gt=2020-01-01T00:00:00Z", lambda _: True),
     ],
 )
-async def test_filters(client: AsyncClient, shelf: Json, query: str, keep: Callable[[Json], bool]) -> None:
+async def test_filters_select_matching_items(
+    client: AsyncClient, shelf: Json, query: str, keep: Callable[[Json], bool]
+) -> None:
     everything = await _all(client, shelf_id=shelf["id"], limit="200")
     found = await _all(client, shelf_id=shelf["id"], limit="3", **dict(parse_qsl(query)))
     assert {item["id"] for item in found} == {item["id"] for item in everything if keep(item)}
@@ -131,7 +133,7 @@ async def names(client: AsyncClient) -> Json:
         ("name__in=,Tables,", ["Tables"]),
     ],
 )
-async def test_commas_separate_and_escaped_commas_do_not(
+async def test_unescaped_commas_separate_values(
     client: AsyncClient, names: Json, query: str, found: list[str]
 ) -> None:
     for url in (
@@ -156,7 +158,9 @@ async def test_commas_separate_and_escaped_commas_do_not(
         ("price__in=1.50&price__in=2.50", "price__in=1.50,2.50", "price__in=1.50%2C2.50"),
     ],
 )
-async def test_lists_may_be_repeated(client: AsyncClient, shelf: Json, forms: Sequence[str]) -> None:
+async def test_list_parameters_may_be_repeated(
+    client: AsyncClient, shelf: Json, forms: Sequence[str]
+) -> None:
     urls = [f"{ARTICLES}?shelf_id={shelf['id']}&limit=2&{form}" for form in forms]
     first, *others = [(await client.get(url)).json() for url in urls]
     assert len(first["items"]) == 2
@@ -204,7 +208,7 @@ async def test_cursor_is_bound_to_its_list(client: AsyncClient, shelf: Json) -> 
         )
 
 
-async def test_counts(client: AsyncClient, shelf: Json) -> None:
+async def test_total_counts_filtered_items(client: AsyncClient, shelf: Json) -> None:
     query = {"shelf_id": shelf["id"], "limit": "2"}
     assert "total" not in (await client.get(ARTICLES, params=query)).json()
     exact = await client.get(ARTICLES, params={**query, "count": "exact"})
@@ -213,7 +217,7 @@ async def test_counts(client: AsyncClient, shelf: Json) -> None:
     assert estimated.json()["total"] >= 0
 
 
-async def test_links_keep_odd_values(client: AsyncClient) -> None:
+async def test_links_escape_special_characters(client: AsyncClient) -> None:
     answer = await client.get(ARTICLES, params={"name": 'a&b="c" <d>', "limit": "1"})
     target = _link(answer.headers["link"], "first")
     assert dict(parse_qsl(urlsplit(target).query)) == {"name": 'a&b="c" <d>', "limit": "1"}

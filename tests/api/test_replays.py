@@ -12,7 +12,7 @@ from tests.api.test_items import problem
 ARTICLES = "/api/v1/articles"
 
 
-async def test_repeated_answer_says_so(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+async def test_replayed_response_is_marked(client: AsyncClient, new_article: Callable[..., Json]) -> None:
     create = {"op": "create", "item": new_article()}
     bodies: dict[str, Any] = {
         ARTICLES: new_article(),
@@ -28,7 +28,7 @@ async def test_repeated_answer_says_so(client: AsyncClient, new_article: Callabl
     assert (await client.get(ARTICLES, headers=headers)).status_code == 200, "it means nothing here"
 
 
-async def test_key_is_refused_where_it_would_be_ignored(
+async def test_unsupported_idempotency_key_is_refused(
     client: AsyncClient, client_with: MakeClient, article: Json
 ) -> None:
     boss = await client_with("admin")

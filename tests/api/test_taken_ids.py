@@ -13,12 +13,14 @@ ARTICLES = "/api/v1/articles"
 CREATE = {"If-None-Match": "*"}
 
 
-async def test_id_of_an_item(client: AsyncClient, article: Json, new_article: Callable[..., Json]) -> None:
+async def test_put_with_the_id_of_an_item(
+    client: AsyncClient, article: Json, new_article: Callable[..., Json]
+) -> None:
     answer = await client.put(f"{ARTICLES}/{article['id']}", json=new_article(), headers=CREATE)
     problem(answer, 412, "precondition_failed")
 
 
-async def test_id_of_a_deleted_item(
+async def test_put_with_the_id_of_a_deleted_item(
     client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
     url = f"{ARTICLES}/{article['id']}"
@@ -27,7 +29,7 @@ async def test_id_of_a_deleted_item(
     assert "restore" in body["detail"]
 
 
-async def test_id_of_an_item_that_sql_has_erased(
+async def test_put_with_the_id_of_an_erased_item(
     client: AsyncClient, database: Database, article: Json, new_article: Callable[..., Json]
 ) -> None:
     """Its history stays, and no other item's may be added to it. No value of the request is taken."""
@@ -36,7 +38,7 @@ async def test_id_of_an_item_that_sql_has_erased(
     assert "errors" not in problem(answer, 409, "conflict")
 
 
-async def test_unique_value_of_another_item(
+async def test_put_with_a_unique_value_of_another_item(
     client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
     url = f"{ARTICLES}/{uuid4()}"

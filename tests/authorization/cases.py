@@ -30,7 +30,7 @@ def test_every_route_is_in_the_table(app: FastAPI, domains: Sequence[Domain]) ->
         assert needed or "/api/" not in key, key
 
 
-async def test_only_the_scope_lets_in(
+async def test_only_the_required_scope_grants_access(
     app: FastAPI, domains: Sequence[Domain], client_with: MakeClient
 ) -> None:
     """For every route, hand-written ones too, and every principal: 401, 403 or neither."""
@@ -54,7 +54,7 @@ async def _gate(client: AsyncClient, key: str) -> str:
     return str(answer.status_code) if answer.status_code in (401, 403) else "passes"
 
 
-async def test_every_operation_answers_every_principal_as_the_table_says(
+async def test_responses_match_the_authorization_table(
     domains: Sequence[Domain], client_with: MakeClient, samples_of: Samples
 ) -> None:
     """With bodies and items that pass: a caller's own item, another's, and one that does not exist."""
@@ -104,7 +104,7 @@ def _bulk(operation: Operation, body: Json) -> Json:
     return {"mode": "atomic", "operations": [{"op": "create", "item": body}]}
 
 
-async def test_no_client_sets_what_is_the_servers(
+async def test_clients_cannot_set_server_fields(
     domains: Sequence[Domain], client_with: MakeClient, samples_of: Samples
 ) -> None:
     """No field of the server's is taken from a body, and nothing changes."""

@@ -65,7 +65,7 @@ def value(name: str) -> float:
     return REGISTRY.get_sample_value(name) or 0.0
 
 
-async def test_crowd_shares_few_connections(redis: Redis, proxy: Proxy) -> None:
+async def test_concurrent_commands_share_few_connections(redis: Redis, proxy: Proxy) -> None:
     redis._settings = redis._settings.model_copy(update={"timeout": 10})
     answers = await asyncio.gather(*(ask(redis, str(number)) for number in range(300)))
     assert answers == [[str(number).encode()] for number in range(300)]
@@ -95,7 +95,7 @@ async def test_only_one_client_probes(redis: Redis, proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("forget", [True, False])
-async def test_breaker_closes_when_redis_answers_again(redis: Redis, proxy: Proxy, *, forget: bool) -> None:
+async def test_breaker_closes_when_redis_responds_again(redis: Redis, proxy: Proxy, *, forget: bool) -> None:
     """Also if the old connections hang forever."""
     await asyncio.gather(*(ask(redis) for _ in range(30)))
     proxy.swallow()
@@ -117,19 +117,19 @@ async def test_blocked_event_loop_does_not_open_the_breaker(redis: Redis) -> Non
     assert await redis.ping()
 
 
-async def test_refusal_leaves_the_breaker_closed(redis: Redis) -> None:
+async def test_error_reply_leaves_the_breaker_closed(redis: Redis) -> None:
     assert await redis.script("return redis.error_reply('OOM not now')", "cache-test") is None
     assert value("slipway_redis_breaker_open") == 0
     assert await ask(redis) == [b"x"]
 
 
-async def test_former_primary_is_abandoned(redis: Redis) -> None:
+async def test_connections_to_a_demoted_primary_are_closed(redis: Redis) -> None:
     assert await redis.script("return redis.error_reply('READONLY a replica')", "cache-test") is None
     assert value("slipway_redis_breaker_open") == 1
     assert await eventually(redis)
 
 
-async def test_probing_goes_on_after_an_unexpected_error(
+async def test_probing_continues_after_an_unexpected_error(
     redis: Redis, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = 0

@@ -25,7 +25,7 @@ class Work:
         return number
 
 
-async def test_callers_share_one_flight_whichever_is_cancelled() -> None:
+async def test_callers_share_one_flight_if_one_is_cancelled() -> None:
     flights: SingleFlight[str, int] = SingleFlight()
     work = Work()
     callers = [asyncio.create_task(flights.do("key", work)) for _ in range(32)]
@@ -53,7 +53,7 @@ async def test_error_goes_only_to_callers_that_waited() -> None:
     assert await flights.do("key", work) == 2
 
 
-async def test_nobody_joins_a_flight_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_callers_do_not_join_a_stale_flight(monkeypatch: pytest.MonkeyPatch) -> None:
     flights: SingleFlight[str, int] = SingleFlight(join_within=1.0)
     work = Work()
     early = asyncio.create_task(flights.do("key", work))
@@ -75,7 +75,7 @@ async def test_close_cancels_running_flights() -> None:
         await caller
 
 
-async def test_close_cancels_flights_that_are_too_old_to_join() -> None:
+async def test_close_cancels_stale_flights() -> None:
     flights: SingleFlight[str, int] = SingleFlight(join_within=-1)
     work = Work()
     running = [flights.start("key", work) for _ in range(2)]

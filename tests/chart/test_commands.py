@@ -3,11 +3,11 @@
 from tests.cluster.commands import NOT_COMMANDS, NOT_TRIED, PAGES, How, commands
 
 
-def test_it_is_known_how_each_command_is_tried() -> None:
+def test_every_command_has_a_way_to_be_tested() -> None:
     assert {command.how for command in commands()} == set(How)
 
 
-def test_what_changes_something_is_never_run() -> None:
+def test_commands_that_change_something_are_never_run() -> None:
     verbs = {"apply", "cordon", "create", "delete", "edit", "scale"}
     verbs |= {"install", "rollback", "uninstall", "upgrade"}
     for command in commands():
@@ -16,7 +16,7 @@ def test_what_changes_something_is_never_run() -> None:
             assert command.how in {How.PART, How.NAME, How.NOT}, command.text
 
 
-def test_exceptions_are_of_use() -> None:
+def test_every_exception_is_used() -> None:
     pages = " ".join(" ".join(page.read_text("utf-8").split()) for page in PAGES)
     assert [words for words in NOT_COMMANDS if f"`{words}`" not in pages] == []
     texts = [command.text for command in commands()]

@@ -21,14 +21,14 @@ GOOD = (
 
 
 @pytest.mark.parametrize("helm", ["helm", "helm3"])
-def test_wrong_setting_is_named_where_it_stands(helm: str) -> None:
+def test_error_names_the_value_of_an_invalid_setting(helm: str) -> None:
     helm_or_skip(helm)
     done = render(*(part for value in REFUSED for part in ("--set", value)), helm=helm)
     assert done.returncode != 0
     assert [said for said in REFUSED.values() if said not in done.stderr] == []
 
 
-def test_settings_pass_as_their_type_and_as_text() -> None:
+def test_settings_may_be_typed_or_strings() -> None:
     helm_or_skip("helm")
     for option in ("--set", "--set-string"):
         values = [value for value in GOOD if option == "--set" or "{" not in value]
@@ -36,7 +36,7 @@ def test_settings_pass_as_their_type_and_as_text() -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_other_signing_key_is_a_secret() -> None:
+def test_previous_signing_key_is_a_secret() -> None:
     helm_or_skip("helm")
     done = render("--set", "config.security.previous_secret_key=x")
     assert "config.security.previous_secret_key is set by the chart" in done.stderr

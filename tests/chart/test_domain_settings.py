@@ -38,7 +38,7 @@ def rendered(chart: Path, value: str) -> CompletedProcess[str]:
     return run("helm", "template", "slipway", str(chart), "--set", value)
 
 
-def test_setting_of_a_domain_reaches_the_pods(chart: Path) -> None:
+def test_domain_setting_reaches_the_pods(chart: Path) -> None:
     done = rendered(chart, "config.orders.limit=7")
     assert done.returncode == 0, done.stderr
     server = containers(pods(done.stdout)["Deployment/slipway"])[-1]
@@ -52,13 +52,13 @@ def test_setting_of_a_domain_reaches_the_pods(chart: Path) -> None:
         ("config.orders.limit=900", "at '/config/orders/limit': maximum: got 900, want 100"),
     ],
 )
-def test_wrong_setting_of_a_domain_is_refused(chart: Path, value: str, said: str) -> None:
+def test_invalid_domain_setting_is_refused(chart: Path, value: str, said: str) -> None:
     done = rendered(chart, value)
     assert done.returncode != 0
     assert said in done.stderr
 
 
-def test_settings_of_a_domain_that_is_not_there_are_refused() -> None:
+def test_settings_of_an_unknown_domain_are_refused() -> None:
     helm_or_skip("helm")
     done = render("--set", "config.nothing.limit=7")
     assert "at '/config': additional properties 'nothing' not allowed" in done.stderr

@@ -32,7 +32,7 @@ def _example(kind: str) -> Object:
 
 
 @pytest.mark.parametrize("kind", sorted(DEFINITIONS))
-def test_the_definition_of_an_example_knows_every_field(kind: str) -> None:
+def test_example_resources_match_their_definitions(kind: str) -> None:
     manifest, definition = _example(kind), Path(tool(f"crds/{DEFINITIONS[kind]}")).read_text("utf-8")
     assert problems(definition, manifest) == ""
     assert problems(definition, {**manifest, "spec": {**manifest["spec"], "unknownThing": 1}})
@@ -42,13 +42,13 @@ def _values() -> Any:
     return yaml.safe_load(VALUES.read_text("utf-8"))
 
 
-def test_the_values_render_and_bundle_and_generate_nothing() -> None:
+def test_example_values_bundle_and_generate_nothing() -> None:
     kinds = {found["kind"] for found in objects(own("--values", str(VALUES)))}
     assert "Deployment" in kinds
     assert not kinds & {"StatefulSet", "Secret"}
 
 
-def test_the_values_name_what_the_operator_makes_of_its_cluster() -> None:
+def test_example_values_name_the_objects_of_the_operator() -> None:
     cluster, values = _example("Cluster"), _values()
     name, initdb = cluster["metadata"]["name"], cluster["spec"]["bootstrap"]["initdb"]
     database = values["externalDatabase"]
@@ -61,7 +61,7 @@ def test_the_values_name_what_the_operator_makes_of_its_cluster() -> None:
     assert peer["podSelector"]["matchLabels"] == {"cnpg.io/cluster": name}
 
 
-def test_argo_cd_and_flux_name_a_chart_and_values_that_are_here() -> None:
+def test_gitops_examples_name_existing_chart_and_values() -> None:
     source = _example("Application")["spec"]["source"]
     chart = CHART.parent / source["path"]
     assert (chart / "Chart.yaml").is_file()
@@ -71,7 +71,7 @@ def test_argo_cd_and_flux_name_a_chart_and_values_that_are_here() -> None:
     assert spec["chart"]["spec"]["sourceRef"]["name"] == _example("GitRepository")["metadata"]["name"]
 
 
-def test_no_gitops_tool_fights_the_autoscaler() -> None:
+def test_gitops_examples_tolerate_an_autoscaler() -> None:
     """With an autoscaler the chart does not set the number of pods; Flux also allows manual scaling."""
     scaled = own("--values", str(VALUES), "--set", "autoscaling.enabled=true")
     deployment = one(scaled, "Deployment")

@@ -5,7 +5,7 @@ import json
 from tests.chart.rendering import CHART, environment, objects, one, own, template
 
 
-def test_a_route_leads_to_the_public_port_alone() -> None:
+def test_routes_lead_only_to_the_public_port() -> None:
     values = "enabled=true,httpRoute.hosts[0]=a.example.com,httpRoute.parentRefs[0].name=gateway"
     spec = one(own("--set", f"httpRoute.{values}"), "HTTPRoute")["spec"]
     assert spec["hostnames"] == ["a.example.com"]
@@ -14,7 +14,7 @@ def test_a_route_leads_to_the_public_port_alone() -> None:
     assert rule["backendRefs"] == [{"name": "slipway", "port": 80}]
 
 
-def test_a_monitor_finds_the_admin_service_and_carries_the_labels_asked_for() -> None:
+def test_monitor_selects_the_admin_service_and_has_its_labels() -> None:
     text = own("--set", "serviceMonitor.enabled=true,serviceMonitor.labels.release=monitoring")
     monitor = one(text, "ServiceMonitor")
     assert monitor["metadata"]["labels"]["release"] == "monitoring"
@@ -26,7 +26,7 @@ def test_a_monitor_finds_the_admin_service_and_carries_the_labels_asked_for() ->
     assert endpoint == {"port": "admin", "path": "/metrics", "interval": "30s", "scrapeTimeout": "10s"}
 
 
-def test_dashboards_are_config_maps_that_a_sidecar_finds() -> None:
+def test_dashboards_are_config_maps_labelled_for_the_sidecar() -> None:
     text = own("--set", "dashboards.enabled=true,dashboards.labels.team=shop,dashboards.annotations.a=b")
     maps = {found["metadata"]["name"]: found for found in objects(text) if found["kind"] == "ConfigMap"}
     names = sorted(path.name for path in (CHART / "dashboards").glob("*.json"))
@@ -37,7 +37,7 @@ def test_dashboards_are_config_maps_that_a_sidecar_finds() -> None:
         assert json.loads(found["data"][name]) == json.loads((CHART / "dashboards" / name).read_text("utf-8"))
 
 
-def test_the_purge_runs_one_at_a_time_and_ends() -> None:
+def test_purge_job_forbids_concurrency_and_has_a_deadline() -> None:
     job = one(own(), "CronJob")
     spec = job["spec"]
     assert spec["schedule"] == "17 3 * * *"

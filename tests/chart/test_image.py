@@ -34,7 +34,7 @@ def test_image_needs_no_writable_root() -> None:
     assert instruction("WORKDIR") == ["/tmp"]
 
 
-def test_image_listens_where_the_chart_looks() -> None:
+def test_image_listens_on_the_ports_of_the_chart() -> None:
     given = dict(re.findall(r"(\w+)=(\S+)", " ".join(instruction("ENV"))))
     assert (given["SLIPWAY_SERVER__HOST"], given["SLIPWAY_SERVER__ADMIN_HOST"]) == ("0.0.0.0", "0.0.0.0")
     [server] = template(one(own(), "Deployment"))["spec"]["containers"]
@@ -42,6 +42,6 @@ def test_image_listens_where_the_chart_looks() -> None:
     assert instruction("EXPOSE") == [" ".join(ports)]
 
 
-def test_image_serves_unless_told_otherwise() -> None:
+def test_image_serves_by_default() -> None:
     assert [json.loads(text) for text in instruction("ENTRYPOINT")] == [["slipway"]]
     assert [json.loads(text) for text in instruction("CMD")] == [["serve"]]

@@ -10,7 +10,7 @@ def _name(*arguments: str) -> str:
     return name
 
 
-def test_its_name_is_stable() -> None:
+def test_job_name_is_stable() -> None:
     first = _name()
     own.cache_clear()
     assert _name() == first
@@ -25,7 +25,7 @@ def test_its_name_is_stable() -> None:
         "config.database.lock_timeout=9",
     ],
 )
-def test_what_it_does_changes_its_name(change: str) -> None:
+def test_changed_migration_changes_the_job_name(change: str) -> None:
     assert _name("--set", change) != _name()
 
 
@@ -33,22 +33,22 @@ def test_what_it_does_changes_its_name(change: str) -> None:
     "change",
     ["drain=9", "replicaCount=7", "config.rate_limit.requests=9", "redis.enabled=false", "service.port=81"],
 )
-def test_what_is_not_its_business_does_not(change: str) -> None:
+def test_unrelated_values_keep_the_job_name(change: str) -> None:
     assert _name("--set", change) == _name()
 
 
-def test_it_may_be_left_to_somebody_else() -> None:
+def test_migration_job_can_be_disabled() -> None:
     assert "kind: Job" not in own(*profile("03-single-values.yaml"))
 
 
-def test_it_is_told_of_the_database_alone() -> None:
+def test_job_gets_only_database_settings() -> None:
     (container,) = one(own(), "Job")["spec"]["template"]["spec"]["containers"]
     assert container["args"] == ["migrate", "--wait", "300"]
     groups = {name.removeprefix("SLIPWAY_").split("__")[0] for name in environment(container)}
     assert groups == {"SECRETS_DIR", "APP", "DATABASE", "LOGGING"}
 
 
-def test_it_goes_past_a_pooler() -> None:
+def test_job_bypasses_the_pooler() -> None:
     text = own(*profile("02-external-values.yaml"))
     (job,) = (environment(pod["containers"][0]) for name, pod in pods(text).items() if "-migrate-" in name)
     server = environment(one(text, "Deployment")["spec"]["template"]["spec"]["containers"][0])
@@ -64,14 +64,14 @@ def test_it_goes_past_a_pooler() -> None:
     assert ports == [53, 53, 6432, 5432]
 
 
-def test_it_ends() -> None:
+def test_job_has_a_deadline_and_no_restarts() -> None:
     spec = one(own(), "Job")["spec"]
     assert spec["activeDeadlineSeconds"] > 0
     assert spec["ttlSecondsAfterFinished"] > 0
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
 
 
-def test_it_logs_in_as_the_owner_and_makes_the_role_that_the_service_logs_in_as() -> None:
+def test_job_logs_in_as_the_owner_and_creates_the_app_role() -> None:
     found = pods(own())
     (job,) = (pod for name, pod in found.items() if name.startswith("Job/"))
     (container,) = job["containers"]
@@ -89,7 +89,7 @@ def test_it_logs_in_as_the_owner_and_makes_the_role_that_the_service_logs_in_as(
         assert "SLIPWAY_DATABASE__APP_ROLE" not in environment(container), container["name"]
 
 
-def test_at_an_external_database_it_may_be_another_role_than_the_services() -> None:
+def test_external_database_may_have_a_separate_migration_role() -> None:
     found = pods(own(*profile("02-external-values.yaml")))
     (container,) = next(pod for name, pod in found.items() if name.startswith("Job/"))["containers"]
     assert environment(container)["SLIPWAY_DATABASE__USER"] == "shop_owner"
@@ -100,7 +100,7 @@ def test_at_an_external_database_it_may_be_another_role_than_the_services() -> N
     assert "SLIPWAY_DATABASE__APP_ROLE" not in environment(container)
 
 
-def test_as_a_hook_its_way_to_the_database_is_there_before_it() -> None:
+def test_network_policy_of_the_hook_exists_before_the_job() -> None:
     text = own(*profile("04-ha-values.yaml"))
     policy = one(text, "NetworkPolicy", "slipway-migration")
     assert policy["metadata"]["annotations"] == {
@@ -117,7 +117,7 @@ def test_as_a_hook_its_way_to_the_database_is_there_before_it() -> None:
     )
 
 
-def test_as_a_hook_it_needs_nothing_of_the_release() -> None:
+def test_hook_job_needs_no_other_object_of_the_release() -> None:
     text = own(*profile("04-ha-values.yaml"))
     job = one(text, "Job")
     assert job["metadata"]["annotations"] == {

@@ -25,7 +25,7 @@ def _pod(name: str) -> Object:
     return {"podSelector": {"matchLabels": labels}}
 
 
-def test_nothing_is_allowed_to_a_pod_of_the_service_beyond_the_edges() -> None:
+def test_pods_allow_only_the_declared_edges() -> None:
     text = own()
     spec = _policy(text, "slipway")
     assert spec["podSelector"] == {"matchLabels": SERVICE}
@@ -36,7 +36,7 @@ def test_nothing_is_allowed_to_a_pod_of_the_service_beyond_the_edges() -> None:
     assert all(SERVICE.items() <= found.items() for found in labels)
 
 
-def test_anybody_may_call_the_public_port_and_prometheus_the_admin_port() -> None:
+def test_ingress_allows_public_port_to_all_and_admin_port_to_prometheus() -> None:
     public, test, admin = _policy(own(), "slipway-server")["ingress"]
     assert public == {"ports": [{"port": "http"}]}
     assert test["ports"] == [{"port": "http"}, {"port": "admin"}]
@@ -48,7 +48,7 @@ def test_anybody_may_call_the_public_port_and_prometheus_the_admin_port() -> Non
     assert peer["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}
 
 
-def test_callers_can_be_narrowed_to_the_ingress_controller_and_metrics_to_nobody() -> None:
+def test_ingress_can_be_restricted_and_metrics_closed() -> None:
     controller = '[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"ingress"}}}]'
     text = own(
         "--set-json",
@@ -61,7 +61,7 @@ def test_callers_can_be_narrowed_to_the_ingress_controller_and_metrics_to_nobody
     assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "ingress"}
 
 
-def test_the_service_calls_names_database_and_redis() -> None:
+def test_service_egress_allows_dns_database_and_redis() -> None:
     dns, database, redis = _policy(own(), "slipway-server")["egress"]
     assert {(port["protocol"], port["port"]) for port in dns["ports"]} == {("UDP", 53), ("TCP", 53)}
     assert dns["to"] == [
@@ -71,7 +71,7 @@ def test_the_service_calls_names_database_and_redis() -> None:
     assert redis == {"ports": [{"port": 6379}], "to": [_pod("redis")]}
 
 
-def test_servers_elsewhere_are_called_at_their_ports_and_at_the_addresses_that_are_named() -> None:
+def test_egress_to_external_servers_is_limited_to_their_addresses() -> None:
     assert _ports(_policy(own(*EXTERNAL), "slipway-server")["egress"]) == [[53, 53], [6432], [6379]]
     block = '[{"ipBlock":{"cidr":"10.0.0.0/28"}}]'
     text = own(*EXTERNAL, "--set-json", f"networkPolicy.database.to={block}")
@@ -80,13 +80,13 @@ def test_servers_elsewhere_are_called_at_their_ports_and_at_the_addresses_that_a
         assert database == {"ports": [{"port": 6432}], "to": [{"ipBlock": {"cidr": "10.0.0.0/28"}}]}
 
 
-def test_no_redis_is_no_edge() -> None:
+def test_disabled_redis_has_no_egress_rule() -> None:
     text = own(*profile("03-single-values.yaml"))
     assert _ports(_policy(text, "slipway-server")["egress"]) == [[53, 53], [5432]]
     assert "name: slipway-redis\n" not in text
 
 
-def test_a_collector_and_issuers_are_edges_once_they_are_named() -> None:
+def test_collector_and_issuers_get_egress_rules_when_configured() -> None:
     rule = '[{"ports":[{"port":443}]}]'
     collector = '[{"podSelector":{"matchLabels":{"app":"collector"}}}]'
     text = own(
@@ -97,13 +97,13 @@ def test_a_collector_and_issuers_are_edges_once_they_are_named() -> None:
     assert issuers == {"ports": [{"port": 443}]}
 
 
-def test_jobs_are_called_by_nobody_and_call_names_and_the_database() -> None:
+def test_jobs_have_no_ingress_and_reach_only_dns_and_database() -> None:
     spec = _policy(own(), "slipway-jobs")
     assert "ingress" not in spec
     assert _ports(spec["egress"]) == [[53, 53], [5432]]
 
 
-def test_jobs_and_the_service_have_egress_rules_of_their_own() -> None:
+def test_jobs_and_service_take_separate_egress_rules() -> None:
     rule = '[{"ports":[{"port":%d}]}]'
     text = own(
         "--set-json",
@@ -119,7 +119,7 @@ def test_jobs_and_the_service_have_egress_rules_of_their_own() -> None:
     ("server", "port", "callers"),
     [("postgresql", 5432, {"server", "migration", "purge"}), ("redis", 6379, {"server"})],
 )
-def test_a_bundled_server_answers_the_service_alone(server: str, port: int, callers: set[str]) -> None:
+def test_bundled_servers_accept_only_the_service(server: str, port: int, callers: set[str]) -> None:
     spec = _policy(own(), f"slipway-{server}")
     assert spec["podSelector"] == _pod(server)["podSelector"]
     assert "egress" not in spec
@@ -133,7 +133,7 @@ def test_a_bundled_server_answers_the_service_alone(server: str, port: int, call
 
 
 @pytest.mark.parametrize(("server", "port"), [("postgresql", 9187), ("redis", 9121)])
-def test_an_exporter_of_a_bundled_server_is_read_by_prometheus(server: str, port: int) -> None:
+def test_prometheus_may_scrape_exporters_of_bundled_servers(server: str, port: int) -> None:
     rule = _policy(own("--set", f"{server}.metrics.enabled=true"), f"slipway-{server}")["ingress"][1]
     assert rule["ports"] == [{"port": port}]
     (peer,) = rule["from"]
@@ -146,5 +146,5 @@ def test_policies_follow_the_names_of_bundled_servers() -> None:
     assert _policy(text, "slipway-server")["egress"][1] == {"ports": [{"port": 6000}], "to": [_pod("db")]}
 
 
-def test_policies_can_be_left_out() -> None:
+def test_network_policies_can_be_disabled() -> None:
     assert "kind: NetworkPolicy" not in own("--set", "networkPolicy.enabled=false")

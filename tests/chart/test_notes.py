@@ -30,7 +30,7 @@ ADDRESS = "{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].
         ),
     ],
 )
-def test_the_url_is_that_of_the_service_by_its_type(settings: str, command: str, url: str) -> None:
+def test_notes_show_the_url_by_service_type(settings: str, command: str, url: str) -> None:
     lines = [line.strip() for line in notes("--set", f"service.{settings}").splitlines()]
     at = lines.index("URL")
     assert lines[at + 1 : at + 3] == [f"kubectl -n shop {command}", url]
@@ -41,7 +41,7 @@ def _stays(text: str) -> list[str]:
     return [line for line in lines[lines.index("What stays after `helm uninstall slipway`:") + 1 :] if line]
 
 
-def test_what_stays_is_said_of_hooks_too() -> None:
+def test_notes_list_the_objects_that_an_uninstall_leaves() -> None:
     hooked = notes(*profile("04-ha-values.yaml"))
     jobs, command = _stays(hooked)
     assert jobs == "the migration hooks' Jobs, for 604800 s after they finish, and their NetworkPolicy:"

@@ -58,7 +58,7 @@ def _free() -> set[Path]:
 
 @pytest.mark.parametrize("helm", ["helm", "helm3"])
 @pytest.mark.parametrize("level", [1, 2, 3])
-def test_what_must_be_there_is_missed_by_name_when_it_is_null(level: int, helm: str) -> None:
+def test_null_for_a_required_value_names_the_value(level: int, helm: str) -> None:
     wanted = {path for path in MUST if len(path) == level}
     done = render("--values", "-", text=_nulls(wanted), helm=helm_or_skip(helm))
     assert done.returncode != 0
@@ -69,7 +69,7 @@ def test_what_must_be_there_is_missed_by_name_when_it_is_null(level: int, helm: 
     assert missed == wanted
 
 
-def test_every_group_must_be_there() -> None:
+def test_every_group_is_required() -> None:
     top = {(name,) for name, value in VALUES.items() if isinstance(value, dict) and value}
     assert top <= MUST
     assert {tuple(group.split(".")) for group in GROUPS if group} <= MUST
@@ -87,7 +87,7 @@ def _nothing(found: Any, path: str = "") -> Iterator[str]:
 
 
 @pytest.mark.parametrize("used", [USED, {}])
-def test_no_template_trips_over_another_one_that_is_null(used: dict[str, Any]) -> None:
+def test_null_values_never_break_other_templates(used: dict[str, Any]) -> None:
     given: set[Path] = {(group, name) for group, members in used.items() for name in members}
     # Then nobody could scrape the metrics, which is refused.
     given |= {("networkPolicy", "metrics", "from")}

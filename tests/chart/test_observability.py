@@ -92,7 +92,7 @@ def test_every_pod_of_the_release_denies_by_default() -> None:
         ("stranger", "slipway", (8000, "http")),
     ],
 )
-def test_an_edge_that_is_needed_is_open(caller: str, called: str, ports: tuple[Any, ...]) -> None:
+def test_required_edges_are_open(caller: str, called: str, ports: tuple[Any, ...]) -> None:
     assert _open(caller, called, *ports)
 
 
@@ -116,11 +116,11 @@ def test_an_edge_that_is_needed_is_open(caller: str, called: str, ports: tuple[A
         ("slipway", "prometheus", (9090,)),
     ],
 )
-def test_any_other_is_closed(caller: str, called: str, ports: tuple[Any, ...]) -> None:
+def test_all_other_edges_are_closed(caller: str, called: str, ports: tuple[Any, ...]) -> None:
     assert not _open(caller, called, *ports)
 
 
-def test_the_api_server_is_called_by_those_that_ask_it_alone() -> None:
+def test_only_pods_that_need_it_reach_the_api_server() -> None:
     asking = {
         name
         for name, labels in _labels().items()
@@ -131,14 +131,14 @@ def test_the_api_server_is_called_by_those_that_ask_it_alone() -> None:
     assert asking == {"prometheus", *(f"slipway-{name}" for name in programs)}
 
 
-def test_grafana_can_be_opened_to_callers_that_are_named() -> None:
+def test_grafana_ingress_can_be_opened_to_named_callers() -> None:
     peers = '[{"podSelector":{"matchLabels":{"role":"friend"}}}]'
     text = own(*profile(FULL), "--set-json", f"networkPolicy.grafana.from={peers}")
     rules = one(text, "NetworkPolicy", "slipway-grafana")["spec"]["ingress"]
     assert {"ports": [{"port": 3000}], "from": yaml.safe_load(peers)} in rules
 
 
-def test_grafana_and_alloy_read_nothing_but_what_they_show() -> None:
+def test_grafana_and_alloy_have_minimal_permissions() -> None:
     roles = [found for found in objects(_full()) if found["kind"] == "Role"]
     asked = {
         role["metadata"]["name"]: {r for rule in role["rules"] for r in rule["resources"]} for role in roles
@@ -151,7 +151,7 @@ def test_grafana_and_alloy_read_nothing_but_what_they_show() -> None:
         assert {subject["name"] for subject in binding["subjects"]} <= accounts
 
 
-def test_grafana_logs_in_by_the_generated_secret() -> None:
+def test_grafana_password_comes_from_the_generated_secret() -> None:
     secret = one(_full(), "Secret", "slipway-credentials")
     assert secret["data"]["grafana-user"] == "YWRtaW4="
     grafana = pods(_full())["Deployment/slipway-grafana"]
@@ -162,7 +162,7 @@ def test_grafana_logs_in_by_the_generated_secret() -> None:
     assert {"grafana-user", "grafana-password"} <= set(secret["data"])
 
 
-def test_grafana_has_both_sources_by_their_uids() -> None:
+def test_grafana_has_both_data_sources_by_uid() -> None:
     sources = {
         source["uid"]: source
         for found in objects(_full())
@@ -185,14 +185,14 @@ def test_alloy_sends_to_the_bundled_loki() -> None:
     assert 3100 in {port["port"] for port in service["spec"]["ports"]}
 
 
-def test_prometheus_takes_monitors_and_rules_of_any_label() -> None:
+def test_prometheus_selects_monitors_and_rules_with_any_label() -> None:
     spec = one(_full(), "Prometheus")["spec"]
     for kind in ("serviceMonitor", "podMonitor", "rule", "probe", "scrapeConfig"):
         assert spec[f"{kind}Selector"] == {}, kind
         assert spec[f"{kind}NamespaceSelector"] == {}, kind
 
 
-def test_the_development_ingress_serves_the_class_of_our_ingress() -> None:
+def test_development_controller_serves_our_ingress_class() -> None:
     text = whole(*profile("06-development-values.yaml"))
     assert one(text, "Ingress")["spec"]["ingressClassName"] == one(text, "IngressClass")["metadata"]["name"]
     (port,) = one(text, "Service", "slipway-traefik")["spec"]["ports"]

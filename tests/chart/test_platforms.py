@@ -81,7 +81,7 @@ def test_parent_chart_installs_it_under_a_condition_and_an_alias(parent: Path, h
     assert objects(done.stdout) == []
 
 
-def test_parent_chart_is_told_of_a_wrong_value_of_ours(parent: Path) -> None:
+def test_parent_chart_reports_invalid_values_of_ours(parent: Path) -> None:
     done = _render(parent, "helm", shop={"enabled": True, "replicas": 3})
     assert done.returncode != 0
     assert "additional properties 'replicas' not allowed" in done.stderr

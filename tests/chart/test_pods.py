@@ -30,7 +30,7 @@ def test_pods_are_restricted(values: str | None) -> None:
 
 
 @everywhere
-def test_containers_have_bounds(values: str | None) -> None:
+def test_containers_have_resource_limits(values: str | None) -> None:
     for name, pod in pods(own(*profile(values))).items():
         for container in containers(pod):
             for side in ("requests", "limits"):
@@ -38,7 +38,7 @@ def test_containers_have_bounds(values: str | None) -> None:
 
 
 @everywhere
-def test_secrets_are_files_and_never_variables(values: str | None) -> None:
+def test_secrets_are_mounted_as_files_only(values: str | None) -> None:
     for name, pod in _work(values).items():
         for container in containers(pod):
             found = environment(container)
@@ -67,7 +67,7 @@ def _secret_files(pod: Object) -> dict[str, tuple[str, str]]:
     }
 
 
-def test_pods_listen_on_ipv6_where_it_is_asked_for() -> None:
+def test_pods_listen_on_ipv6_if_configured() -> None:
     for address in ("0.0.0.0", "::"):
         (server,) = pods(own("--set", f"listen={address}"))["Deployment/slipway"]["containers"]
         ours = environment(server)
@@ -90,7 +90,7 @@ def test_secret_files_come_from_the_generated_secret() -> None:
     }
 
 
-def test_secret_files_come_from_the_secrets_that_are_named() -> None:
+def test_secret_files_come_from_the_named_secrets() -> None:
     found = pods(own(*profile("02-external-values.yaml")))
     assert _secret_files(found["Deployment/slipway"]) == {
         "database/password": ("shop-database", "password"),
@@ -105,7 +105,7 @@ def test_secret_files_come_from_the_secrets_that_are_named() -> None:
     }
 
 
-def test_servers_elsewhere_are_verified_by_the_authorities_that_are_named() -> None:
+def test_external_servers_are_verified_with_the_configured_ca() -> None:
     found = pods(own(*profile("02-external-values.yaml")))
     server = found["Deployment/slipway"]
     (volume,) = (v["projected"] for v in server["volumes"] if v["name"] == "authorities")
@@ -127,7 +127,7 @@ def test_servers_elsewhere_are_verified_by_the_authorities_that_are_named() -> N
 
 
 @pytest.mark.parametrize(("drain", "shutdown"), [(5, 15), (0, 10), (30, 60)])
-def test_one_drain_value_decides_how_a_pod_ends(drain: int, shutdown: int) -> None:
+def test_drain_value_sets_all_shutdown_timings(drain: int, shutdown: int) -> None:
     text = own("--set", f"drain={drain}", "--set", f"shutdownTimeout={shutdown}")
     pod = pods(text)["Deployment/slipway"]
     (server,) = pod["containers"]
@@ -139,7 +139,7 @@ def test_one_drain_value_decides_how_a_pod_ends(drain: int, shutdown: int) -> No
     assert pod["terminationGracePeriodSeconds"] == sleep + drain + shutdown + 5
 
 
-def test_probes_ask_the_admin_port() -> None:
+def test_probes_use_the_admin_port() -> None:
     (server,) = pods(own())["Deployment/slipway"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in server["ports"]}
     assert ports == {"http": 8000, "admin": 9000}
@@ -147,7 +147,7 @@ def test_probes_ask_the_admin_port() -> None:
         assert server[f"{probe}Probe"]["httpGet"] == {"path": path, "port": "admin"}
 
 
-def test_a_rollout_takes_no_pod_away_and_waits_longer_than_a_migration_may_take() -> None:
+def test_rollout_keeps_all_pods_and_outlasts_the_migration() -> None:
     text = own()
     spec = one(text, "Deployment")["spec"]
     assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
@@ -159,14 +159,14 @@ def test_a_rollout_takes_no_pod_away_and_waits_longer_than_a_migration_may_take(
     assert spec["progressDeadlineSeconds"] > int(gate["args"][-1])
 
 
-def test_pods_of_one_version_are_spread() -> None:
+def test_pods_of_a_version_are_spread_over_nodes() -> None:
     spread = pods(own())["Deployment/slipway"]["topologySpreadConstraints"]
     assert [c["topologyKey"] for c in spread] == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
     assert all(c["matchLabelKeys"] == ["pod-template-hash"] for c in spread)
 
 
 @pytest.mark.parametrize(("replicas", "guarded"), [(0, False), (1, False), (2, True), (5, True)])
-def test_a_disruption_budget_exists_only_where_it_cannot_block_a_drain(replicas: int, guarded: bool) -> None:  # noqa: FBT001
+def test_disruption_budget_never_blocks_a_drain(replicas: int, guarded: bool) -> None:  # noqa: FBT001
     text = own("--set", f"replicaCount={replicas}")
     assert ("kind: PodDisruptionBudget" in text) == guarded
     if guarded:
@@ -175,7 +175,7 @@ def test_a_disruption_budget_exists_only_where_it_cannot_block_a_drain(replicas:
         assert spec["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
-def test_selectors_find_the_pods_and_only_them() -> None:
+def test_selectors_match_exactly_the_pods() -> None:
     text = own()
     server = one(text, "Deployment")["spec"]["template"]["metadata"]["labels"]
     (job,) = (name.removeprefix("Job/") for name in pods(text) if name.startswith("Job/"))

@@ -9,7 +9,7 @@ VALUES = described((CHART / "values.yaml").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", ["values.schema.json", "README.md"])
-def test_what_is_written_from_values_is_up_to_date(name: str) -> None:
+def test_generated_reference_is_up_to_date(name: str) -> None:
     path = CHART / name
     assert path.read_text("utf-8") == written()[path], "run `make chart-reference`"
 
@@ -26,12 +26,12 @@ def test_descriptions_are_sentences() -> None:
     assert [value.path for value in VALUES if value.words[-1] != "."] == []
 
 
-def test_a_value_without_a_type_is_refused() -> None:
+def test_value_without_a_type_is_refused() -> None:
     with pytest.raises(ValueError, match=r"a\.b needs a type"):
         described("a:\n  # -- Words.\n  b: {}\n")
 
 
-def test_only_dependencies_take_values_that_this_chart_does_not_know() -> None:
+def test_only_dependencies_accept_unknown_values() -> None:
     top = schema(VALUES)["properties"]
     assert set(top) - {"global"} >= dependencies()
     for name, found in top.items():

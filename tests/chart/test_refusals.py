@@ -312,54 +312,54 @@ def _told(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(("settings", "beginning", "fix"), REFUSALS)
-def test_it_refuses(settings: str, beginning: str, fix: str) -> None:
+def test_invalid_values_are_refused(settings: str, beginning: str, fix: str) -> None:
     (reason,) = _reasons("--set", settings)
     assert reason.startswith(beginning)
     assert fix in reason
     assert reason.endswith(".")
 
 
-def test_it_names_all_reasons_at_once() -> None:
+def test_all_reasons_are_reported_at_once() -> None:
     assert len(_reasons("--set", "image.tag=latest,ingress.enabled=true,postgresql.enabled=false")) == 3
 
 
-def test_it_refuses_a_release_name_that_the_names_of_bundled_servers_would_not_fit_into() -> None:
+def test_release_name_too_long_for_bundled_servers_is_refused() -> None:
     (reason,) = _reasons_of("r" * 42)
     assert reason.startswith("the bundled postgresql would be called rrr")
     assert reason.endswith("Choose a shorter release name, or set postgresql.fullnameOverride.")
     assert render(release="r" * 41).returncode == 0
 
 
-def test_it_refuses_a_release_name_with_a_dot() -> None:
+def test_release_name_with_a_dot_is_refused() -> None:
     reasons = _reasons_of("shop.prod")
     assert len(reasons) == 3
     assert all("cannot be the name of a Service" in reason for reason in reasons)
 
 
-def test_it_refuses_a_cluster_that_is_too_old() -> None:
+def test_unsupported_kubernetes_version_is_refused() -> None:
     (reason,) = _reasons("--kube-version", "1.29.0")
     assert reason.startswith("Kubernetes is v1.29.0: pods need preStop.sleep")
 
 
-def test_it_refuses_to_generate_nothing_when_every_secret_is_brought() -> None:
+def test_secret_generation_may_be_off_with_supplied_secrets() -> None:
     assert render(*profile("02-external-values.yaml"), "--set", "credentials.generate=false").returncode == 0
 
 
-def test_a_secret_of_that_name_is_the_users_own_when_none_is_generated() -> None:
+def test_existing_secret_may_have_the_generated_name() -> None:
     named = "externalDatabase.existingSecret=slipway-credentials,security.existingSecret=slipway-credentials"
     given = (*profile("02-external-values.yaml"), "--set", f"{named},credentials.generate=false")
     done = render(*given)
     assert done.returncode == 0, done.stderr
 
 
-def test_alerts_need_no_monitor_if_the_pods_are_scraped_otherwise() -> None:
+def test_alerts_do_not_require_a_monitor() -> None:
     done = render("--set", "prometheusRule.enabled=true,prometheusRule.scrapedOtherwise=true")
     assert done.returncode == 0, done.stderr
     assert "kind: PrometheusRule" in done.stdout
     assert "kind: ServiceMonitor" not in done.stdout
 
 
-def test_a_release_is_not_called_as_a_bundled_server_is() -> None:
+def test_release_named_like_a_bundled_server_is_refused() -> None:
     done = render(release="slipway-redis")
     assert (
         '- The release\'s name does not work: the service and redis would both have a Service "slipway-redis"'

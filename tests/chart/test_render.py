@@ -28,7 +28,7 @@ PASSWORD = re.compile(r'^  "([a-z-]+-password|secret-key)": .*$', re.MULTILINE)
 
 @pytest.mark.parametrize("helm", HELMS)
 @pytest.mark.parametrize("values", [None, *PROFILES])
-def test_it_lints_strictly(values: str | None, helm: str) -> None:
+def test_chart_passes_strict_lint(values: str | None, helm: str) -> None:
     done = run(helm_or_skip(helm), "lint", str(CHART), "--strict", "--quiet", *profile(values))
     # `--quiet` omits passes; a missing icon is only informational.
     assert done.returncode == 0 or "missing these dependencies" in done.stdout, done.stdout + done.stderr
@@ -48,7 +48,7 @@ def test_helm_3_and_4_render_the_same(rendering: Callable[..., str], values: str
 
 @pytest.mark.parametrize("helm", HELMS)
 @pytest.mark.parametrize("values", [None, *PROFILES])
-def test_it_renders_with_its_dependencies(values: str | None, helm: str) -> None:
+def test_chart_renders_with_its_dependencies(values: str | None, helm: str) -> None:
     helm_or_skip(helm)
     text = whole(*profile(values), helm=helm)
     workloads = pods(text)
@@ -72,7 +72,7 @@ def test_no_template_uses_a_helper_of_a_subchart() -> None:
     assert {name for name in used if not name.startswith("slipway.")} == set()
 
 
-def test_nothing_is_a_hook_but_the_test_and_the_migration_that_asks_for_it() -> None:
+def test_only_the_test_and_the_optional_migration_are_hooks() -> None:
     hooks = {
         (values, found["kind"])
         for values in [None, *PROFILES]
@@ -86,7 +86,7 @@ def test_nothing_is_a_hook_but_the_test_and_the_migration_that_asks_for_it() -> 
 
 
 @pytest.mark.parametrize(("release", "name"), [("shop", "shop-slipway"), ("slipway-eu", "slipway-eu")])
-def test_names_follow_the_release(release: str, name: str) -> None:
+def test_names_start_with_the_release_name(release: str, name: str) -> None:
     text = render(release=release).stdout
     assert one(text, "Deployment")["metadata"]["name"] == name
     assert one(text, "Secret")["metadata"]["name"] == f"{release}-credentials"
@@ -94,17 +94,17 @@ def test_names_follow_the_release(release: str, name: str) -> None:
     assert hosts == {f"{release}-postgresql", f"{release}-redis"}
 
 
-def test_the_chart_renders_for_anybody_with_no_dependency_fetched() -> None:
+def test_chart_renders_without_fetched_dependencies() -> None:
     external = profile("02-external-values.yaml")  # which generates no passwords
     assert run(str(CHART / "render"), "--namespace", "shop", *external).stdout == own(*external)
 
 
-def test_every_name_fits_into_a_label() -> None:
+def test_names_fit_into_labels() -> None:
     text = own("--set", f"fullnameOverride={'n' * 63}")
     assert max(len(found["metadata"]["name"]) for found in objects(text)) <= 63
 
 
-def test_the_generated_secret_is_kept_and_holds_letters_and_digits() -> None:
+def test_generated_secret_is_kept_and_alphanumeric() -> None:
     text = own()
     secret = one(text, "Secret")
     assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
@@ -116,12 +116,12 @@ def test_the_generated_secret_is_kept_and_holds_letters_and_digits() -> None:
     }
 
 
-def test_nothing_is_generated_when_every_secret_is_brought() -> None:
+def test_no_secret_is_generated_when_all_are_supplied() -> None:
     kinds = {found["kind"] for found in objects(own(*profile("02-external-values.yaml")))}
     assert "Secret" not in kinds
 
 
-def test_chart_service_and_package_have_one_version() -> None:
+def test_chart_and_package_versions_match() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
     project = tomllib.loads((CHART.parent / "pyproject.toml").read_text("utf-8"))["project"]
     assert chart["version"] == chart["appVersion"] == project["version"] == service.__version__

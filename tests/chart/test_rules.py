@@ -30,14 +30,14 @@ def _findings(rule: str) -> list[str]:
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))
-def test_nothing_is_found(rule: str) -> None:
+def test_manifests_follow_every_rule(rule: str) -> None:
     patterns = [pattern for pattern, _ in SKIPS.get(rule, [])]
     found = [text for text in _findings(rule) if not any(fnmatch(text, pattern) for pattern in patterns)]
     assert found == []
 
 
 @pytest.mark.parametrize("rule", sorted(SKIPS))
-def test_a_skip_has_a_reason_and_is_needed(rule: str) -> None:
+def test_every_skip_has_a_reason_and_is_needed(rule: str) -> None:
     found = _findings(rule)
     for pattern, reason in SKIPS[rule]:
         assert any(fnmatch(text, pattern) for text in found), f"nothing left to skip: {pattern}"
@@ -62,12 +62,12 @@ def _bundled(rule: str) -> list[str]:
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))
-def test_nothing_is_found_in_the_bundled_programs_that_has_no_reason(rule: str) -> None:
+def test_findings_in_bundled_programs_have_a_reason(rule: str) -> None:
     assert unexplained(_bundled(rule), BUNDLED.get(rule, [])) == []
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))
-def test_a_rule_finds_what_it_is_about(rule: str) -> None:
+def test_every_rule_finds_its_violation(rule: str) -> None:
     bad = Manifests(list(yaml.safe_load_all(BAD.read_text("utf-8"))))
     assert list(RULES[rule](bad))
 

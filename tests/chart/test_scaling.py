@@ -12,19 +12,19 @@ def _kinds(text: str) -> set[str]:
     return {found["kind"] for found in objects(text)}
 
 
-def test_without_an_autoscaler_the_chart_says_how_many() -> None:
+def test_replica_count_applies_without_an_autoscaler() -> None:
     text = own()
     assert one(text, "Deployment")["spec"]["replicas"] == 2
     assert not {"HorizontalPodAutoscaler", "ScaledObject"} & _kinds(text)
 
 
 @pytest.mark.parametrize("scaler", [HPA, KEDA])
-def test_with_one_the_chart_is_silent_about_it(scaler: tuple[str, ...]) -> None:
+def test_replica_count_is_omitted_with_an_autoscaler(scaler: tuple[str, ...]) -> None:
     # Each upgrade would reset a number here, whatever the load.
     assert "replicas" not in one(own(*scaler), "Deployment")["spec"]
 
 
-def test_the_autoscaler_looks_at_the_cpu_of_the_server() -> None:
+def test_autoscaler_uses_cpu_of_the_server_container() -> None:
     spec = one(own(*HPA), "HorizontalPodAutoscaler")["spec"]
     assert spec["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "slipway"}
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 10)
@@ -36,7 +36,7 @@ def test_the_autoscaler_looks_at_the_cpu_of_the_server() -> None:
     }
 
 
-def test_keda_scales_between_the_same_bounds() -> None:
+def test_keda_uses_the_same_replica_bounds() -> None:
     text = own(*KEDA)
     spec = one(text, "ScaledObject")["spec"]
     assert spec["scaleTargetRef"] == {"name": "slipway"}
@@ -46,6 +46,6 @@ def test_keda_scales_between_the_same_bounds() -> None:
 
 
 @pytest.mark.parametrize("scaler", [HPA, KEDA])
-def test_the_budget_looks_at_the_fewest_pods_and_not_at_replica_count(scaler: tuple[str, ...]) -> None:
+def test_disruption_budget_follows_the_minimum_replicas(scaler: tuple[str, ...]) -> None:
     assert "PodDisruptionBudget" in _kinds(own(*scaler, "--set", "replicaCount=1"))
     assert "PodDisruptionBudget" not in _kinds(own(*scaler, "--set", "autoscaling.minReplicas=1"))

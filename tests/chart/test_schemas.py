@@ -24,7 +24,7 @@ CUSTOM = {
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
-def test_kubernetes_knows_every_field(version: str, tmp_path: Path) -> None:
+def test_manifests_match_the_kubernetes_schemas(version: str, tmp_path: Path) -> None:
     program = tool("kubernetes-validate/bin/kubernetes-validate")
     files = [tmp_path / (values or "defaults.yaml") for values in [None, *PROFILES]]
     for path, values in zip(files, [None, *PROFILES], strict=True):
@@ -61,7 +61,7 @@ def _customs(kind: str) -> list[Object]:
 
 
 @pytest.mark.parametrize("kind", sorted(CUSTOM))
-def test_the_definition_of_a_custom_resource_knows_every_field(kind: str) -> None:
+def test_custom_resources_match_their_definitions(kind: str) -> None:
     definition = _definition(CUSTOM[kind])
     found = _customs(kind)
     assert found
@@ -70,7 +70,7 @@ def test_the_definition_of_a_custom_resource_knows_every_field(kind: str) -> Non
         assert bool(unknown) == ("unknownThing" in manifest["spec"]), unknown
 
 
-def test_every_custom_resource_is_one_of_these() -> None:
+def test_every_custom_resource_has_a_definition() -> None:
     groups = {
         "v1",
         "apps",

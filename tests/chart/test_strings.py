@@ -87,7 +87,7 @@ TOGETHER = _together()
 
 
 @pytest.mark.parametrize("paths", TOGETHER.values(), ids=lambda paths: paths[0])
-def test_texts_of_digits_stay_texts(paths: list[str]) -> None:
+def test_numeric_strings_stay_strings(paths: list[str]) -> None:
     context = CHANGES[paths[0]][1] if paths[0] in CHANGES else {}
     given = dict(context)
     words = {}
@@ -102,12 +102,12 @@ def test_texts_of_digits_stay_texts(paths: list[str]) -> None:
 
 @pytest.mark.parametrize("path", NAMES)
 @pytest.mark.parametrize("name", ["true", "null"])
-def test_a_name_that_is_a_word_of_yaml_stays_a_name(path: str, name: str) -> None:
+def test_yaml_keywords_stay_strings(path: str, name: str) -> None:
     _look(own("--set-string", f"{path}={name}"), name)
 
 
 @pytest.mark.parametrize("name", ["123", "1e3", "true"])
-def test_a_release_and_a_namespace_may_be_called_by_a_number(name: str) -> None:
+def test_release_and_namespace_names_may_be_numeric(name: str) -> None:
     full: dict[str, Any] = {
         "fullnameOverride": "shop",
         "redis": {"fullnameOverride": "cache"},

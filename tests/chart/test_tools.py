@@ -16,12 +16,12 @@ def _files(pod: Object) -> set[tuple[str, str]]:
     return {(secret["name"], item["key"]) for secret in secrets for item in secret["items"]}
 
 
-def test_they_are_off_by_default() -> None:
+def test_tools_are_disabled_by_default() -> None:
     assert not [name for name in pods(own()) if "pgadmin" in name or "commander" in name]
 
 
 @pytest.mark.parametrize(("name", "server", "port"), TOOLS)
-def test_each_calls_its_server_alone_and_is_called_by_nobody(name: str, server: str, port: int) -> None:
+def test_tools_reach_only_their_server_and_accept_no_callers(name: str, server: str, port: int) -> None:
     text = own(*DEVELOPMENT)
     spec = one(text, "NetworkPolicy", f"slipway-{name}")["spec"]
     assert "ingress" not in spec
@@ -37,7 +37,7 @@ def test_each_calls_its_server_alone_and_is_called_by_nobody(name: str, server: 
     assert name not in components["values"]
 
 
-def test_passwords_are_files_and_neither_variables_nor_arguments() -> None:
+def test_passwords_are_mounted_as_files_only() -> None:
     text = own(*DEVELOPMENT)
     found = pods(text)
     assert _files(found["Deployment/slipway-pgadmin"]) == {("slipway-credentials", "pgadmin-password")}
@@ -51,7 +51,7 @@ def test_passwords_are_files_and_neither_variables_nor_arguments() -> None:
         assert not [v for v in container["env"] if "valueFrom" in v]
 
 
-def test_pgadmin_knows_the_server_and_no_password() -> None:
+def test_pgadmin_is_preconfigured_without_a_password() -> None:
     servers = json.loads(one(own(*DEVELOPMENT), "ConfigMap", "slipway-pgadmin")["data"]["servers.json"])
     assert servers["Servers"]["1"] == {
         "Name": "slipway",

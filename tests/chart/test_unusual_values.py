@@ -153,7 +153,7 @@ def test_additional_objects_may_use_templates() -> None:
     assert one(_text(), "ConfigMap", "slipway-second")["data"] == {"replicas": "2"}
 
 
-def test_spread_constraint_without_a_selector_counts_the_pods_of_the_deployment() -> None:
+def test_spread_constraint_defaults_to_the_pods_of_the_deployment() -> None:
     (ours, *_) = _pods()["server"]["spec"]["topologySpreadConstraints"]
     assert ours["topologyKey"] == "example.com/rack"
     assert ours["labelSelector"] == one(_text(), "Deployment")["spec"]["selector"]
@@ -197,7 +197,7 @@ def test_recreate_takes_no_amounts() -> None:
     assert strategy == {"type": "Recreate"}
 
 
-def test_settings_may_come_from_the_platform_once_the_chart_does_not_set_them() -> None:
+def test_settings_may_come_from_the_platform_if_unset_in_the_chart() -> None:
     text = own(
         "--set-json",
         '{"config": {"logging": {"format": null}}, "extraEnvFrom": [{"configMapRef": {"name": "platform"}}]}',

@@ -46,13 +46,13 @@ def _render(*arguments: str) -> str:
     return "\n".join(line for line in own(*arguments).splitlines() if not line.startswith(passwords))
 
 
-def test_the_table_of_this_test_holds_every_value() -> None:
+def test_table_covers_every_value() -> None:
     assert set(CHANGES) | ONLY_REFUSES | ARRIVING | ELSEWHERE == set(LEAVES)
     assert not set(CHANGES) & (ARRIVING | ELSEWHERE)
 
 
 @pytest.mark.parametrize("path", sorted(CHANGES))
-def test_a_value_changes_what_is_rendered(path: str) -> None:
+def test_every_value_changes_the_manifests(path: str) -> None:
     value, context = CHANGES[path]
     base = [part for name, found in context.items() for part in ("--set-json", f"{name}={json.dumps(found)}")]
     assert _render(*base, *_set(path, value)) != _render(*base)
@@ -97,13 +97,13 @@ def _objections() -> str:
 
 
 @pytest.mark.parametrize("path", TYPED)
-def test_a_value_is_typed(path: str) -> None:
+def test_value_of_the_wrong_type_is_refused(path: str) -> None:
     pointer = "/".join(name.replace("/", "~1") for name in _names(path))
     assert f"- at '/{pointer}': " in _objections()
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_an_unknown_value_is_refused(group: str) -> None:
+def test_unknown_value_is_refused(group: str) -> None:
     pointer = "".join(f"/{name}" for name in group.split(".") if name)
     assert f"- at '{pointer}': additional properties 'unknownThing' not allowed" in _objections()
 
@@ -112,12 +112,12 @@ NULLS = ["podLabels", "podAnnotations", "nodeSelector", "tolerations", "ingress.
 
 
 @pytest.mark.parametrize("path", NULLS)
-def test_an_empty_group_may_be_null(path: str) -> None:
+def test_empty_group_may_be_null(path: str) -> None:
     assert _render("--set", f"{path}=null") == _render()
 
 
 @pytest.mark.parametrize("path", ["ingress.enabled", "httpRoute.enabled"])
-def test_what_is_not_used_may_be_null(path: str) -> None:
+def test_unused_values_may_be_null(path: str) -> None:
     given = (
         "--set",
         "prometheusRule.enabled=true,serviceMonitor.enabled=true",
@@ -126,7 +126,7 @@ def test_what_is_not_used_may_be_null(path: str) -> None:
     own(*given, "--set", f"ingress.enabled=false,httpRoute.enabled=false,{path}=null")
 
 
-def test_values_stay_learnable_in_one_sitting() -> None:
+def test_values_file_stays_small() -> None:
     """The chart's own values, that is. Below them are those of the bundled charts."""
     own_values, mark, bundled = (CHART / "values.yaml").read_text("utf-8").partition(BUNDLED)
     assert mark

@@ -47,7 +47,7 @@ def test_spectral_finds_nothing(node: Path, target: Target, tmp_path: Path) -> N
     )
 
 
-async def test_accepted_bodies_and_answers_fit_the_schemas(
+async def test_accepted_bodies_and_responses_match_the_schemas(
     node: Path, target: Target, tmp_path: Path
 ) -> None:
     """Validate with ajv, an implementation that neither the service nor Schemathesis uses."""

@@ -21,7 +21,7 @@ def _install_what_fails(cluster: Cluster) -> None:
         raise AssertionError("the installation has failed")
 
 
-def test_a_failed_installation_tells_of_its_own_namespace(cluster: Cluster) -> None:
+def test_failed_installation_is_diagnosed_in_its_namespace(cluster: Cluster) -> None:
     with pytest.raises(AssertionError, match="the installation has failed") as raised:
         _install_what_fails(cluster)
     (told,) = raised.value.__notes__

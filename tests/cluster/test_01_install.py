@@ -16,21 +16,21 @@ def test_pods_are_ready(release: Release) -> None:
     assert len(release.pods()) == 2
 
 
-def test_the_migration_ran_once_and_completed(release: Release) -> None:
+def test_migration_ran_once_and_completed(release: Release) -> None:
     (job,) = release.migrations()
     assert job["status"]["succeeded"] == 1
     assert {"type": "Complete", "status": "True"}.items() <= job["status"]["conditions"][-1].items()
     assert release.sql("SELECT count(*) FROM alembic_version, alembic_version_domains") == "1"
 
 
-def test_notes_say_how_to_begin(installation: str) -> None:
+def test_notes_show_the_first_steps(installation: str) -> None:
     assert "slipway keys create --name admin --scope admin" in installation
     assert "http://127.0.0.1:8000/docs" in installation
     assert f"secret/{NAME}-credentials" in installation
     assert f"persistentvolumeclaim/data-{NAME}-postgresql-0" in installation
 
 
-def test_passwords_are_files_of_one_secret(release: Release, cluster: Cluster) -> None:
+def test_passwords_come_from_one_secret_as_files(release: Release, cluster: Cluster) -> None:
     assert set(release.credentials()) == {
         "database-password",
         "redis-password",
@@ -43,7 +43,7 @@ def test_passwords_are_files_of_one_secret(release: Release, cluster: Cluster) -
 
 
 @pytest.mark.parametrize("name", ["database/password", "redis/password", "security/secret_key"])
-def test_a_secret_file_is_readable_by_the_service_only(release: Release, cluster: Cluster, name: str) -> None:
+def test_secret_files_are_readable_only_by_the_service(release: Release, cluster: Cluster, name: str) -> None:
     path = f"/run/secrets/slipway/{name}"
     probe = (
         f"import os; s = os.stat({path!r}); print(oct(s.st_mode)[-3:], s.st_gid, len(open({path!r}).read()))"
@@ -65,7 +65,7 @@ def _pod(name: str, **security: object) -> Object:
     }
 
 
-def test_the_namespace_refuses_pods_that_are_not_restricted(release: Release, cluster: Cluster) -> None:
+def test_namespace_refuses_unrestricted_pods(release: Release, cluster: Cluster) -> None:
     restricted = {
         "allowPrivilegeEscalation": False,
         "runAsNonRoot": True,
@@ -78,7 +78,7 @@ def test_the_namespace_refuses_pods_that_are_not_restricted(release: Release, cl
             cluster.create(_pod("refused", **wrong), dry_run=True)
 
 
-def test_the_process_can_do_little(release: Release, cluster: Cluster) -> None:
+def test_process_has_minimal_privileges(release: Release, cluster: Cluster) -> None:
     script = """
 import os, pathlib
 print(os.getuid() > 10000, os.getgid() > 10000)
@@ -102,9 +102,7 @@ print([line.split()[1] for line in open("/proc/self/status") if line.startswith(
     ]
 
 
-def test_the_image_holds_the_locked_packages_and_nothing_to_build_or_install_with(
-    release: Release, cluster: Cluster
-) -> None:
+def test_image_has_only_locked_packages_and_no_build_tools(release: Release, cluster: Cluster) -> None:
     script = """
 import importlib.metadata, json, shutil
 names = {f"{d.name}=={d.version}".lower() for d in importlib.metadata.distributions()}

@@ -8,9 +8,7 @@ from tests.cluster.cluster import Cluster, wait_until
 from tests.cluster.release import NAME, Release
 
 
-def test_a_product_is_created_read_and_has_its_history_in_the_database(
-    api: httpx2.Client, release: Release
-) -> None:
+def test_created_product_can_be_read_and_has_history(api: httpx2.Client, release: Release) -> None:
     mark = uuid.uuid4().hex[:8]
     category = api.post("/categories", json={"name": f"Lamps {mark}", "slug": f"lamps-{mark}"})
     assert category.status_code == 201, category.text
@@ -31,15 +29,13 @@ def test_a_product_is_created_read_and_has_its_history_in_the_database(
     assert changes == f"1|t|{created.headers['x-request-id']}"
 
 
-def test_a_caller_without_a_key_is_refused(api: httpx2.Client) -> None:
+def test_caller_without_a_key_is_refused(api: httpx2.Client) -> None:
     answer = httpx2.get(f"{api.base_url}products", timeout=10)
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_metrics_are_scraped_from_the_admin_port_and_from_nowhere_else(
-    release: Release, cluster: Cluster
-) -> None:
+def test_metrics_are_only_on_the_admin_port(release: Release, cluster: Cluster) -> None:
     pod = f"pod/{release.pods()[0]['metadata']['name']}"
     with cluster.forward(pod, 8000) as public, cluster.forward(pod, 9000) as admin:
         assert httpx2.get(f"{public}/health", timeout=10).status_code == 200
@@ -53,17 +49,17 @@ def test_metrics_are_scraped_from_the_admin_port_and_from_nowhere_else(
             assert httpx2.get(admin + path, timeout=10).status_code == 200, path
 
 
-def test_the_public_service_does_not_lead_to_the_admin_port(release: Release, cluster: Cluster) -> None:
+def test_public_service_does_not_expose_the_admin_port(release: Release, cluster: Cluster) -> None:
     ports = cluster.get("Service", NAME)["spec"]["ports"]
     assert [port["targetPort"] for port in ports] == ["http"]
 
 
-def test_pods_hold_no_token_for_the_cluster(release: Release, cluster: Cluster) -> None:
+def test_pods_have_no_service_account_token(release: Release, cluster: Cluster) -> None:
     for pod in cluster.list("Pod"):
         assert pod["spec"]["automountServiceAccountToken"] is False, pod["metadata"]["name"]
 
 
-def test_a_pod_may_be_evicted_but_not_two_at_once(release: Release, cluster: Cluster) -> None:
+def test_only_one_pod_at_a_time_can_be_evicted(release: Release, cluster: Cluster) -> None:
     budget = cluster.get("PodDisruptionBudget", NAME, api_version="policy/v1")
     assert budget["status"]["disruptionsAllowed"] == 1
     assert budget["status"]["expectedPods"] == 2

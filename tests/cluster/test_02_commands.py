@@ -132,7 +132,7 @@ def _found_nothing(line: str, done: subprocess.CompletedProcess[str]) -> bool:
 
 
 @pytest.mark.parametrize("command", tried(How.RUN, How.PART), ids=lambda command: command.id)
-def test_it_does_what_it_is_for(command: Command, placeholders: Placeholders, cluster: Cluster) -> None:
+def test_command_succeeds(command: Command, placeholders: Placeholders, cluster: Cluster) -> None:
     line = placeholders.fill(command.harmless)
     assert not re.search(r"\b[A-Z]{3,}-?[A-Z]*\b(?=\s|$)", re.sub(r"\"[^\"]*\"|'[^']*'", "", line)), line
     if line.endswith("&"):
@@ -144,7 +144,7 @@ def test_it_does_what_it_is_for(command: Command, placeholders: Placeholders, cl
     assert done.returncode == 0 or _found_nothing(line, done), f"{line}\n{done.stderr}{done.stdout}"
 
 
-def test_what_is_tried_only_changes_nothing(
+def test_dry_run_command_changes_nothing(
     placeholders: Placeholders, release: Release, cluster: Cluster
 ) -> None:
     before = (release.revision(), cluster.everything(), release.deployment()["metadata"]["generation"])
@@ -158,7 +158,7 @@ def test_what_is_tried_only_changes_nothing(
 
 
 @pytest.mark.parametrize("command", tried(How.NAME), ids=lambda command: command.id)
-def test_a_named_command_is_there(command: Command, release: Release) -> None:
+def test_named_command_exists(command: Command, release: Release) -> None:
     program, name = command.text.split()
     if program == "slipway":
         assert name in release.slipway(name, "--help")
@@ -168,5 +168,5 @@ def test_a_named_command_is_there(command: Command, release: Release) -> None:
 
 
 @pytest.mark.parametrize("command", tried(How.SQL), ids=lambda command: command.id)
-def test_a_statement_is_one(command: Command, placeholders: Placeholders, release: Release) -> None:
+def test_sql_statement_is_valid(command: Command, placeholders: Placeholders, release: Release) -> None:
     release.sql(placeholders.fill(command.text))

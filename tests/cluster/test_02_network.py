@@ -32,7 +32,7 @@ def _labels(component: str) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("enforced")
-def test_a_stranger_reaches_the_public_port_and_no_server_and_no_metrics(
+def test_unknown_pod_reaches_only_the_public_port(
     addresses: dict[str, str], cluster: Cluster, probe: Probe
 ) -> None:
     with probe(cluster, "stranger") as stranger:
@@ -40,14 +40,14 @@ def test_a_stranger_reaches_the_public_port_and_no_server_and_no_metrics(
         settles(stranger, {address: name == "public" for name, address in addresses.items()})
 
 
-def test_a_stranger_of_another_namespace_reaches_no_more(
+def test_pod_of_another_namespace_reaches_only_the_public_port(
     addresses: dict[str, str], enforced: Enforced
 ) -> None:
     settles(enforced.client, {address: name == "public" for name, address in addresses.items()})
 
 
 @pytest.mark.usefixtures("enforced")
-def test_prometheus_reads_the_admin_port_and_nothing_else(
+def test_prometheus_reaches_only_the_admin_port(
     addresses: dict[str, str], cluster: Cluster, probe: Probe
 ) -> None:
     with probe(cluster, "watcher", {"app.kubernetes.io/name": "prometheus"}) as watcher:
@@ -55,7 +55,7 @@ def test_prometheus_reads_the_admin_port_and_nothing_else(
         settles(watcher, {address: name in open_to_it for name, address in addresses.items()})
 
 
-def test_the_service_reaches_names_and_its_servers_and_nothing_that_is_not_named(
+def test_service_reaches_only_dns_and_its_servers(
     release: Release, cluster: Cluster, enforced: Enforced, probe: Probe
 ) -> None:
     settles(enforced.client, {API_SERVER: True, enforced.listener: True})
@@ -67,7 +67,7 @@ def test_the_service_reaches_names_and_its_servers_and_nothing_that_is_not_named
 
 @pytest.mark.usefixtures("enforced")
 @pytest.mark.parametrize("component", ["migration", "purge"])
-def test_a_job_reaches_names_and_the_database_and_nothing_else(
+def test_job_reaches_only_dns_and_the_database(
     component: str, addresses: dict[str, str], cluster: Cluster, probe: Probe
 ) -> None:
     with probe(cluster, component, _labels(component)) as job:
@@ -76,14 +76,14 @@ def test_a_job_reaches_names_and_the_database_and_nothing_else(
 
 
 @pytest.mark.usefixtures("enforced")
-def test_the_pod_of_helm_test_reaches_both_ports_and_no_server(
+def test_helm_test_pod_reaches_both_ports_and_no_server(
     addresses: dict[str, str], cluster: Cluster, probe: Probe
 ) -> None:
     with probe(cluster, "asks", _labels("test")) as asks:
         settles(asks, {address: name in {"public", "admin"} for name, address in addresses.items()})
 
 
-def test_the_database_calls_nobody(addresses: dict[str, str], cluster: Cluster, enforced: Enforced) -> None:
+def test_database_has_no_egress(addresses: dict[str, str], cluster: Cluster, enforced: Enforced) -> None:
     def reached(address: str) -> bool:
         host, port = address.rsplit(":", 1)
         script = f"timeout 3 bash -c '</dev/tcp/{host}/{port}' 2>/dev/null && echo reached || echo not"
@@ -95,7 +95,7 @@ def test_the_database_calls_nobody(addresses: dict[str, str], cluster: Cluster, 
         assert not reached(address), address
 
 
-def test_the_purge_runs_within_its_edges(release: Release, cluster: Cluster) -> None:
+def test_purge_job_succeeds_under_its_network_policy(release: Release, cluster: Cluster) -> None:
     cluster.delete("Job", "purge-now")
     cluster.kubectl("create", "job", "purge-now", f"--from=cronjob/{NAME}-purge")
     try:

@@ -7,7 +7,7 @@ def _uids(objects: list[dict[str, dict[str, str]]]) -> set[str]:
     return {found["metadata"]["uid"] for found in objects}
 
 
-def test_an_upgrade_with_the_same_values_runs_no_migration_and_keeps_secret_and_pods(
+def test_upgrade_with_the_same_values_changes_nothing(
     release: Release,
 ) -> None:
     migrations, secrets, pods = _uids(release.migrations()), release.credentials(), _uids(release.pods())
@@ -21,7 +21,7 @@ def test_an_upgrade_with_the_same_values_runs_no_migration_and_keeps_secret_and_
     assert release.deployment()["metadata"]["generation"] == generation
 
 
-def test_an_upgrade_that_changes_the_migration_runs_a_new_one_and_removes_the_old(release: Release) -> None:
+def test_upgrade_with_a_changed_migration_replaces_the_job(release: Release) -> None:
     (before,), pods = release.migrations(), _uids(release.pods())
 
     release.upgrade("--set", "migration.ttl=86400")

@@ -8,7 +8,7 @@ from tests.cluster.release import NAME, Release
 
 
 @pytest.mark.parametrize("time", [1, 2, 3, 4, 5])
-def test_a_rolling_update_under_load_drops_no_request(release: Release, key: str, time: int) -> None:
+def test_rolling_update_under_load_drops_no_request(release: Release, key: str, time: int) -> None:
     pods = {pod["metadata"]["name"] for pod in release.pods()}
     migrations = [job["metadata"]["uid"] for job in release.migrations()]
 

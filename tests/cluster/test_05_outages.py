@@ -36,7 +36,7 @@ def _drain(node: str, *arguments: str) -> None:
     run("kubectl", "drain", node, *wait, *arguments, seconds=170)
 
 
-def test_two_nodes_are_drained_one_after_the_other_under_load_and_no_request_fails(
+def test_draining_both_nodes_in_turn_drops_no_request(
     release: Release, cluster: Cluster, key: str, nodes: tuple[str, str]
 ) -> None:
     home, other = nodes
@@ -57,7 +57,7 @@ def test_two_nodes_are_drained_one_after_the_other_under_load_and_no_request_fai
     assert set(exits.values()) == {0}
 
 
-def test_the_budget_lets_one_pod_go_at_a_time(release: Release, cluster: Cluster) -> None:
+def test_budget_allows_one_eviction_at_a_time(release: Release, cluster: Cluster) -> None:
     release.wait_rolled_out()
     first, second = release.pods()
     assert _evict(cluster, first["metadata"]["name"]) == ""
@@ -76,7 +76,7 @@ def _evict(cluster: Cluster, pod: str) -> str:
     return ""
 
 
-def test_a_lost_database_is_answered_with_503_and_when_to_come_again_and_heals(
+def test_lost_database_means_503_with_retry_after_until_it_is_back(
     release: Release, cluster: Cluster, key: str
 ) -> None:
     restarts = _restarts(release)
@@ -91,7 +91,7 @@ def test_a_lost_database_is_answered_with_503_and_when_to_come_again_and_heals(
     _assert_healed(release, key)
 
 
-def test_a_lost_redis_fails_no_request(release: Release, cluster: Cluster, key: str) -> None:
+def test_lost_redis_fails_no_request(release: Release, cluster: Cluster, key: str) -> None:
     restarts = _restarts(release)
     with load(release, key) as running:
         _lose(cluster, REDIS)

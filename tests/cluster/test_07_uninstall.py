@@ -8,9 +8,7 @@ from tests.cluster.release import NAME, Release
 KEPT = {f"Secret/{NAME}-credentials", f"PersistentVolumeClaim/data-{NAME}-postgresql-0"}
 
 
-def test_an_uninstall_leaves_the_secret_and_the_volume_and_a_new_install_finds_the_data(
-    release: Release, cluster: Cluster
-) -> None:
+def test_reinstall_after_uninstall_finds_the_data(release: Release, cluster: Cluster) -> None:
     products = release.sql("SELECT count(*) FROM product")
     secrets = release.credentials()
 

@@ -34,9 +34,7 @@ def _revision(release: Release) -> str:
     return release.sql("SELECT version_num FROM alembic_version")
 
 
-def test_an_upgrade_and_a_rollback_under_load_fail_no_request_and_keep_data_and_passwords(
-    namespace: Cluster, previous: Release
-) -> None:
+def test_upgrade_and_rollback_keep_data_and_drop_no_request(namespace: Cluster, previous: Release) -> None:
     present = Release(namespace)
     key, passwords, schema = previous.key(), previous.credentials(), _revision(previous)
     servers = {name: _uid(namespace, name) for name in ("slipway-postgresql-0", "slipway-redis-0")}

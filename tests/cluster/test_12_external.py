@@ -53,7 +53,7 @@ def external(cluster: Cluster, hosts: dict[str, str]) -> Iterator[Release]:
         yield found
 
 
-def test_four_pods_that_meet_an_empty_database_see_one_migration(external: Release) -> None:
+def test_empty_database_is_migrated_once_for_four_pods(external: Release) -> None:
     (job,) = external.migrations()
     assert (job["status"]["succeeded"], job["status"].get("failed", 0)) == (1, 0)
     logs = [_gate(external, pod["metadata"]["name"]) for pod in external.pods()]
@@ -65,7 +65,7 @@ def _gate(release: Release, pod: str) -> str:
     return release.cluster.logs(pod, "gate")
 
 
-def test_nothing_is_bundled_and_nothing_generated(external: Release) -> None:
+def test_no_server_is_bundled_and_no_secret_generated(external: Release) -> None:
     kinds = {name.partition("/")[0] for name in external.cluster.everything()}
     assert not kinds & {"StatefulSet", "PersistentVolumeClaim"}
     held = {name for name in external.cluster.everything() if name.startswith("Secret/")}
@@ -77,7 +77,7 @@ def test_nothing_is_bundled_and_nothing_generated(external: Release) -> None:
     }
 
 
-def test_the_service_works_with_them(external: Release) -> None:
+def test_service_works_with_external_servers(external: Release) -> None:
     with load(external, external.key()) as running:
         external.cluster.kubectl("rollout", "restart", f"deployment/{NAME}")
         external.wait_rolled_out()
@@ -85,7 +85,7 @@ def test_the_service_works_with_them(external: Release) -> None:
     saw.assert_none_failed()
 
 
-def test_an_uninstall_leaves_what_was_brought_along(external: Release) -> None:
+def test_uninstall_keeps_external_servers_and_secrets(external: Release) -> None:
     brought = {f"Secret/shop-{name}" for name in ("signing", "database", "database-owner", "redis")}
     external.uninstall()
     wait_until("nothing else is left", lambda: external.cluster.everything() == brought, seconds=90)

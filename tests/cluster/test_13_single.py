@@ -19,7 +19,7 @@ def single(cluster: Cluster) -> Iterator[Release]:
         yield found
 
 
-def test_a_pod_waits_until_somebody_has_migrated(single: Release) -> None:
+def test_pod_waits_until_the_database_is_migrated(single: Release) -> None:
     wait_until("the gate waits", lambda: _gate_runs(single.cluster), seconds=90)
     assert single.migrations() == []
     assert not single.deployment()["status"].get("readyReplicas")
@@ -37,7 +37,7 @@ def _gate_runs(cluster: Cluster) -> bool:
     return bool(gates) and all("running" in gate["state"] for gate in gates)
 
 
-def test_it_serves_at_its_node_port_without_redis(single: Release) -> None:
+def test_node_port_serves_without_redis(single: Release) -> None:
     cluster = single.cluster
     (port,) = cluster.get("Service", NAME)["spec"]["ports"]
     assert port["nodePort"] == 30080
@@ -45,5 +45,5 @@ def test_it_serves_at_its_node_port_without_redis(single: Release) -> None:
     assert single.slipway("seed").startswith("sample catalogue: added")
 
 
-def test_one_pod_has_no_budget_that_could_block_a_drain(single: Release) -> None:
+def test_single_pod_has_no_disruption_budget(single: Release) -> None:
     assert single.cluster.list("PodDisruptionBudget", api_version="policy/v1") == []

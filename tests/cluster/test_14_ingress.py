@@ -67,13 +67,13 @@ def _is_the_services_own(answer: httpx2.Response) -> bool:
     return answer.headers.get("content-type") == "application/problem+json"
 
 
-def test_the_name_leads_to_the_service_and_no_other_name_does(through: httpx2.Client) -> None:
+def test_only_the_configured_host_is_routed(through: httpx2.Client) -> None:
     assert through.get("/api/v1/products").status_code == 200
     assert through.get("/health", headers={"host": "other.localhost"}).status_code == 404
     assert through.get("/metrics").status_code == 404
 
 
-def test_a_body_is_refused_by_the_service_first_and_by_the_controller_beyond(through: httpx2.Client) -> None:
+def test_large_body_is_refused_by_service_then_controller(through: httpx2.Client) -> None:
     def post(megabytes: float) -> httpx2.Response:
         body = b'{"name":"' + b"x" * int(megabytes * 1_000_000) + b'"}'
         return through.post("/api/v1/categories", content=body, headers={"content-type": "application/json"})
@@ -99,7 +99,7 @@ def locked(development: Release) -> Iterator[None]:
     holder.join()
 
 
-def test_a_slow_answer_is_waited_for_as_long_as_is_said(
+def test_controller_waits_for_slow_responses_up_to_its_timeout(
     development: Release, through: httpx2.Client, locked: None
 ) -> None:
     """The default is longer than the service's own timeout."""
@@ -107,7 +107,7 @@ def test_a_slow_answer_is_waited_for_as_long_as_is_said(
     assert patient.status_code == 200 or _is_the_services_own(patient)
 
 
-def test_a_slow_answer_is_not_waited_for_longer(
+def test_controller_times_out_slower_responses(
     development: Release, through: httpx2.Client, request: pytest.FixtureRequest
 ) -> None:
     _annotate(development, proxy_read_timeout="1")
@@ -120,7 +120,7 @@ def test_a_slow_answer_is_not_waited_for_longer(
     assert not _is_the_services_own(answer)
 
 
-def test_changed_code_is_served_by_the_pod_that_runs(
+def test_changed_code_is_served_by_the_running_pod(
     development: Release, through: httpx2.Client, tmp_path: Path
 ) -> None:
     """Copy a file into the container as Tilt does on save; tilt/reload.py restarts the server."""
@@ -146,7 +146,7 @@ def test_changed_code_is_served_by_the_pod_that_runs(
     assert after["status"]["containerStatuses"][0]["restartCount"] == 0
 
 
-def test_a_rate_is_held(development: Release, through: httpx2.Client) -> None:
+def test_rate_limit_of_the_ingress_applies(development: Release, through: httpx2.Client) -> None:
     _annotate(development, limit_rps="2")
 
     def ask(_: int) -> httpx2.Response:

@@ -41,7 +41,7 @@ def full(cluster: Cluster) -> Iterator[Release]:
         yield found
 
 
-def test_the_cluster_takes_every_object_of_the_whole_profile(full: Release, tmp_path: Path) -> None:
+def test_api_server_accepts_every_object_of_the_full_profile(full: Release, tmp_path: Path) -> None:
     """Also for parts that are switched off here: a dry run on the API server gives no warning."""
     whole = Release(full.cluster, values=VALUES)
     manifests = tmp_path / "whole.yaml"
@@ -82,9 +82,7 @@ def _targets(prometheus: httpx2.Client, release: Release) -> list[str]:
     return [target["health"] for target in active if target["scrapePool"] == pool]
 
 
-def test_the_operator_finds_the_monitor_and_every_pod_is_scraped(
-    full: Release, prometheus: httpx2.Client
-) -> None:
+def test_operator_scrapes_every_pod(full: Release, prometheus: httpx2.Client) -> None:
     wait_until(
         "every pod is a target that is up",
         lambda: _targets(prometheus, full) == ["up"] * len(full.pods()),
@@ -105,7 +103,7 @@ def test_requests_are_counted_in_prometheus(full: Release, prometheus: httpx2.Cl
     wait_until("they are counted", counted, seconds=FOUND_SECONDS)
 
 
-def test_every_rule_is_loaded_and_can_be_asked(full: Release, prometheus: httpx2.Client) -> None:
+def test_every_rule_is_loaded_and_evaluates(full: Release, prometheus: httpx2.Client) -> None:
     rules = full.cluster.list("PrometheusRule", api_version="monitoring.coreos.com/v1")
     written = {
         rule["alert"]
@@ -154,7 +152,7 @@ def _push(loki: httpx2.Client, release: Release) -> None:
     assert answer.status_code == 204, answer.text
 
 
-def test_the_lines_of_a_request_are_found_by_its_id(full: Release, loki: httpx2.Client) -> None:
+def test_log_lines_are_found_by_request_id(full: Release, loki: httpx2.Client) -> None:
     mark = uuid.uuid4().hex
     with full.cluster.forward(f"service/{NAME}", 80) as url:
         answer = httpx2.get(f"{url}/api/v1/products", headers={"x-request-id": mark}, timeout=10)

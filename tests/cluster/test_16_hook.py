@@ -87,14 +87,14 @@ def _succeeded(release: Release) -> list[str]:
     return [job["completionTime"] for job in jobs]
 
 
-def test_an_install_migrates_before_anything_else_is_there(hooked: Release) -> None:
+def test_install_migrates_before_other_objects_exist(hooked: Release) -> None:
     (ended,) = _succeeded(hooked)
     deployment = hooked.deployment()
     assert ended <= deployment["metadata"]["creationTimestamp"]
     assert deployment["status"]["readyReplicas"] == REPLICAS
 
 
-def test_the_service_and_the_migration_are_known_to_speak_tls(hooked: Release) -> None:
+def test_service_and_migration_connect_with_tls(hooked: Release) -> None:
     sessions = servers.sql(
         hooked.cluster,
         "SELECT DISTINCT usename, ssl, version FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
@@ -113,13 +113,13 @@ def _log_of_postgres(cluster: Cluster) -> list[str]:
     return cluster.logs("shop-postgres-0", "postgres").splitlines()
 
 
-def test_nobody_comes_in_without_tls(hooked: Release) -> None:
+def test_connections_without_tls_are_refused(hooked: Release) -> None:
     to = f"host={servers.host(hooked.cluster, 'postgres')} dbname={servers.DATABASE} user={servers.USER}"
     with pytest.raises(AssertionError, match="no encryption"):
         servers.psql(hooked.cluster, f"{to} password={servers.PASSWORD} sslmode=disable", "SELECT 1")
 
 
-def test_an_upgrade_migrates_first_and_the_service_works_through_pgbouncer(
+def test_upgrade_migrates_first_and_service_works_through_pgbouncer(
     hooked: Release, folder: Path, known: Authority
 ) -> None:
     cluster = hooked.cluster
@@ -155,9 +155,7 @@ def _through(cluster: Cluster, host: str) -> dict[str, object]:
     }
 
 
-def test_an_authority_that_does_not_know_the_server_changes_nothing_and_lets_no_new_pod_in(
-    hooked: Release, folder: Path
-) -> None:
+def test_wrong_ca_stops_the_upgrade_before_new_pods(hooked: Release, folder: Path) -> None:
     cluster = hooked.cluster
     stranger = _authority(folder / "stranger")
     data = {"ca.crt": stranger.root.read_text("utf-8")}
@@ -202,7 +200,7 @@ def _refused_at_the_gate(cluster: Cluster) -> bool:
     return any(REFUSED in cluster.logs(name, "gate") for name in begun)
 
 
-def test_an_uninstall_leaves_the_jobs_of_the_hooks(hooked: Release, folder: Path) -> None:
+def test_uninstall_keeps_the_hook_jobs(hooked: Release, folder: Path) -> None:
     cluster = hooked.cluster
     jobs = {f"Job/{job['metadata']['name']}" for job in hooked.migrations()}
     hooked.uninstall()

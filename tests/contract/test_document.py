@@ -41,12 +41,12 @@ def _nodes(node: Any) -> Iterator[Json]:
             yield from _nodes(child)
 
 
-def test_it_is_openapi_3_1(document: Json) -> None:
+def test_document_is_openapi_3_1(document: Json) -> None:
     assert document["openapi"].startswith("3.1")
     assert [error.message for error in OPENAPI_31_VALIDATOR.iter_errors(document)] == []
 
 
-def test_every_schema_is_json_schema_and_fits_its_examples(document: Json) -> None:
+def test_schemas_are_valid_and_match_their_examples(document: Json) -> None:
     components = document["components"]["schemas"]
     for node in _nodes(document):
         for schema in [node["schema"]] if isinstance(node.get("schema"), dict) else []:
@@ -57,7 +57,7 @@ def test_every_schema_is_json_schema_and_fits_its_examples(document: Json) -> No
             jsonschema_rs.validate(node, example)
 
 
-def test_every_reference_and_link_leads_somewhere(document: Json) -> None:
+def test_every_reference_and_link_resolves(document: Json) -> None:
     known = {operation["operationId"] for _, operation in _operations(document)}
     for node in _nodes(document):
         if isinstance(reference := node.get("$ref"), str):
@@ -73,12 +73,12 @@ def test_every_failure_is_a_problem(document: Json) -> None:
                 assert list(answer["content"]) == [PROBLEM], f"{name} {status}"
 
 
-def test_every_operation_may_be_refused_by_the_edge(document: Json) -> None:
+def test_every_operation_documents_refusals_of_the_edge(document: Json) -> None:
     for name, operation in _operations(document):
         assert {"400", "408", "413", "414", "417", "431", "500", "503"} <= operation["responses"].keys(), name
 
 
-def test_every_operation_under_the_api_says_how_it_refuses(document: Json) -> None:
+def test_every_api_operation_documents_its_errors(document: Json) -> None:
     for name, operation in _operations(document):
         if "/api/" not in name:
             continue
@@ -98,7 +98,7 @@ def test_every_parameter_and_field_is_described(document: Json) -> None:
             assert parameter["schema"], f"{name} {parameter['name']}"
 
 
-def test_optional_parameters_of_hand_written_routes_are_plain() -> None:
+def test_optional_parameters_of_hand_written_routes_are_not_nullable() -> None:
     """Generators drop operations with an `anyOf` in a header."""
     app = create_app(Settings(app={"environment": "test"}, redis={"enabled": False}), (SHOP,))
 
@@ -123,7 +123,7 @@ def test_optional_parameters_of_hand_written_routes_are_plain() -> None:
 @pytest.mark.parametrize(
     ("anonymous", "open_"), [("none", set()), ("read", {"get"}), ("write", {"get", "post"})]
 )
-def test_an_open_operation_says_so(anonymous: str, open_: set[str]) -> None:
+def test_operation_without_authentication_is_documented_as_open(anonymous: str, open_: set[str]) -> None:
     settings = {
         "app": {"environment": "test"},
         "redis": {"enabled": False},
@@ -136,7 +136,7 @@ def test_an_open_operation_says_so(anonymous: str, open_: set[str]) -> None:
     assert document["paths"]["/health"]["get"]["security"] == []
 
 
-def test_lists_are_documented_as_repeated(document: Json) -> None:
+def test_list_parameters_are_documented_as_repeatable(document: Json) -> None:
     for path in ("/api/v1/articles", "/api/v1/articles/export", "/api/v1/shelves/{id}/articles"):
         parameters = {one["name"]: one for one in document["paths"][path]["get"]["parameters"]}
         lists = {name for name, one in parameters.items() if one["schema"].get("type") == "array"}
@@ -147,11 +147,11 @@ def test_lists_are_documented_as_repeated(document: Json) -> None:
         assert parameters["status__in"]["schema"]["items"] == {"$ref": "#/components/schemas/ArticleStatus"}
 
 
-def test_a_total_has_no_default(document: Json) -> None:
+def test_total_parameter_has_no_default(document: Json) -> None:
     assert "default" not in document["components"]["schemas"]["ArticlePage"]["properties"]["total"]
 
 
-def test_a_price_is_never_negative_in_text_either(document: Json) -> None:
+def test_price_pattern_excludes_negative_values(document: Json) -> None:
     number, text = document["components"]["schemas"]["ArticleCreate"]["properties"]["price"]["anyOf"]
     assert number["minimum"] == 0
     assert not jsonschema_rs.is_valid(text, "-1")

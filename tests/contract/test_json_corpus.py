@@ -12,12 +12,12 @@ JSON = {"content-type": "application/json"}
 
 
 @pytest.mark.parametrize("path", [LIST, f"{LIST}/bulk"])
-async def test_what_is_no_json_is_refused(specimen_api: Api, path: str) -> None:
+async def test_invalid_json_is_refused(specimen_api: Api, path: str) -> None:
     for document in REFUSED:
         problem(await specimen_api.client.post(path, content=document, headers=JSON), 400, "invalid_json")
 
 
-async def test_what_is_no_json_is_refused_within_a_document(specimen_api: Api) -> None:
+async def test_invalid_json_within_a_document_is_refused(specimen_api: Api) -> None:
     for document in REFUSED:
         if document.strip().startswith(b"[") and document.rstrip().endswith(b"]"):
             body = b'{"label":"x","data":{"v":' + document + b"}}"
@@ -36,6 +36,6 @@ async def test_json_is_stored_as_it_was_sent(specimen_api: Api, document: str) -
 
 
 @pytest.mark.parametrize("document", ACCEPTED, ids=ascii)
-async def test_json_that_is_no_item_is_judged_as_json(specimen_api: Api, document: str) -> None:
+async def test_json_of_the_wrong_shape_is_a_validation_error(specimen_api: Api, document: str) -> None:
     answer = await specimen_api.client.post(LIST, content=document.encode(), headers=JSON)
     problem(answer, 422, "validation_failed")

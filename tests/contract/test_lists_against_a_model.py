@@ -157,7 +157,7 @@ async def _walk(api: Api, url: str, rel: str) -> list[list[Json]]:
     form=st.sampled_from(["repeated", "commas"]),
 )
 @settings(max_examples=examples(60))
-async def test_pages_hold_what_the_model_says_forwards_and_backwards(
+async def test_pages_match_the_model_in_both_directions(
     shelf_api: Api,
     shelf: list[Json],
     *,
@@ -178,7 +178,7 @@ async def test_pages_hold_what_the_model_says_forwards_and_backwards(
 
 @given(asked=filters())
 @settings(max_examples=examples(20))
-async def test_an_exact_count_and_an_export_agree_with_the_model(
+async def test_count_and_export_match_the_model(
     shelf_api: Api, shelf: list[Json], asked: dict[str, str | list[str]]
 ) -> None:
     expected = {item["id"] for item in shelf if all(passes(item, *pair) for pair in asked.items())}
@@ -189,7 +189,7 @@ async def test_an_exact_count_and_an_export_agree_with_the_model(
 
 
 @pytest.mark.parametrize("field", [f for f in SORTABLE if f != "created_at"])
-async def test_every_documented_filter_is_one_that_the_model_knows(shelf_api: Api, field: str) -> None:
+async def test_model_covers_every_documented_filter(shelf_api: Api, field: str) -> None:
     document: Any = shelf_api.app.openapi()
     names = {p["name"] for p in document["paths"][LIST]["get"]["parameters"]}
     found = {name for name in names if name.partition("__")[0] == field}

@@ -67,9 +67,7 @@ def canonical(value: Any) -> str:
 
 @given(start=st.fixed_dictionaries(FIELDS), patches=st.lists(PATCHES, min_size=1, max_size=4))
 @settings(max_examples=examples(40))
-async def test_an_item_is_what_the_model_says_after_every_patch(
-    specimen_api: Api, start: Json, patches: list[Json]
-) -> None:
+async def test_patched_item_matches_the_model(specimen_api: Api, start: Json, patches: list[Json]) -> None:
     client = specimen_api.client
     created = await client.post(LIST, json=start)
     assert created.status_code == 201, created.text
@@ -90,7 +88,7 @@ async def test_an_item_is_what_the_model_says_after_every_patch(
 
 @given(start=st.fixed_dictionaries(FIELDS), patch=PATCHES)
 @settings(max_examples=examples(20))
-async def test_a_patch_in_bulk_does_the_same(specimen_api: Api, start: Json, patch: Json) -> None:
+async def test_bulk_patch_matches_the_model(specimen_api: Api, start: Json, patch: Json) -> None:
     made = (await specimen_api.make("specimens", **start)).json()
     operation = {"op": "patch", "id": made["id"], "if_match": "*", "changes": patch}
     answer = await specimen_api.client.post(f"{LIST}/bulk", json={"operations": [operation]})
@@ -102,7 +100,7 @@ async def test_a_patch_in_bulk_does_the_same(specimen_api: Api, start: Json, pat
 
 @given(start=st.fixed_dictionaries(FIELDS))
 @settings(max_examples=examples(20))
-async def test_what_was_read_can_be_sent_back(specimen_api: Api, start: Json) -> None:
+async def test_item_can_be_sent_back_as_read(specimen_api: Api, start: Json) -> None:
     """Replacing an item with its own fields changes nothing, whatever its numbers."""
     made = await specimen_api.make("specimens", **start)
     body = {name: made.json()[name] for name in start}
@@ -115,7 +113,7 @@ async def test_what_was_read_can_be_sent_back(specimen_api: Api, start: Json) ->
 @pytest.mark.parametrize(
     "number", ["1e300", "-1e22", "-5e-324", "1.7976931348623157e308", "9223372036854775807", "1e19"]
 )
-async def test_a_number_of_a_document_survives_the_way_there_and_back(specimen_api: Api, number: str) -> None:
+async def test_numbers_in_documents_round_trip(specimen_api: Api, number: str) -> None:
     headers = {"content-type": "application/json"}
     body = f'{{"label": "n", "data": {{"n": {number}}}}}'
     made = await specimen_api.client.post(LIST, content=body, headers=headers)

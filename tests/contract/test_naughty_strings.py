@@ -41,7 +41,7 @@ async def stored(specimen_api: Api) -> list[Json]:
     return items
 
 
-def test_every_string_is_stored_as_it_was_sent(stored: Sequence[Json]) -> None:
+def test_every_string_is_stored_unchanged(stored: Sequence[Json]) -> None:
     for text, item in zip(STRINGS, stored, strict=True):
         assert (item["label"], item["tags"], item["data"]) == (text, [text], {text: text})
 
@@ -54,7 +54,7 @@ async def _ids(api: Api, **query: str) -> set[str]:
 
 
 @pytest.mark.parametrize("part", range(2))
-async def test_every_string_finds_its_item(specimen_api: Api, stored: Sequence[Json], part: int) -> None:
+async def test_every_string_works_as_a_filter(specimen_api: Api, stored: Sequence[Json], part: int) -> None:
     thorough = set(share(part, 5))
     for text, item in list(zip(STRINGS, stored, strict=True))[part::2]:
         assert item["id"] in await _ids(specimen_api, label=text, tags__contains=text)
@@ -67,7 +67,7 @@ async def test_every_string_finds_its_item(specimen_api: Api, stored: Sequence[J
         assert item["id"] in await _ids(specimen_api, label__in=text, tags__contains=text)
 
 
-async def test_a_page_ends_at_any_string(specimen_api: Api, stored: Sequence[Json]) -> None:
+async def test_paging_works_past_any_string(specimen_api: Api, stored: Sequence[Json]) -> None:
     labels: list[str] = []
     query = {"sort": "-label", "limit": "40"}
     while True:
@@ -80,7 +80,7 @@ async def test_a_page_ends_at_any_string(specimen_api: Api, stored: Sequence[Jso
     assert set(STRINGS) <= set(labels)
 
 
-async def test_every_string_is_a_name_or_is_refused(specimen_api: Api) -> None:
+async def test_every_string_as_a_name_is_accepted_or_refused(specimen_api: Api) -> None:
     shelf = await specimen_api.shelf()
     for text in share(1, 2):
         item = {
@@ -101,14 +101,14 @@ async def test_every_string_is_a_name_or_is_refused(specimen_api: Api) -> None:
 @pytest.mark.parametrize(
     "field", ["sku", "price", "stock", "status", "shelf_id", "tags", "attributes", "nothing"]
 )
-async def test_every_string_in_another_field_is_judged(specimen_api: Api, field: str) -> None:
+async def test_every_string_in_typed_fields_is_accepted_or_refused(specimen_api: Api, field: str) -> None:
     for text in share(len(field), 8):
         item = {"sku": unique("F"), "name": "n", "price": "1.00", "shelf_id": str(stored), field: text}
         assert sound(await specimen_api.client.post(ARTICLES, json=item)).status_code == 422
 
 
 @pytest.mark.parametrize("text", REFUSED_STRINGS, ids=ascii)
-async def test_what_is_no_text_is_refused_in_bodies(specimen_api: Api, text: str) -> None:
+async def test_invalid_text_in_bodies_is_refused(specimen_api: Api, text: str) -> None:
     for item in (
         {"label": text},
         {"label": "x", "tags": [text]},
@@ -129,7 +129,7 @@ PARAMETERS = (
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-async def test_every_string_in_a_parameter_is_judged(specimen_api: Api, name: str) -> None:
+async def test_every_string_in_a_parameter_is_accepted_or_refused(specimen_api: Api, name: str) -> None:
     for text in [*share(PARAMETERS.index(name), 6), "\0"]:
         answer = sound(await specimen_api.client.get(f"{ARTICLES}?{name}={quote(text, safe='')}"))
         assert answer.status_code in (200, 400)
@@ -138,7 +138,7 @@ async def test_every_string_in_a_parameter_is_judged(specimen_api: Api, name: st
 
 
 @pytest.mark.parametrize("suffix", ["", "/history", "/restore", "?as_of="])
-async def test_every_string_in_a_path_is_judged(specimen_api: Api, suffix: str) -> None:
+async def test_every_string_in_a_path_is_accepted_or_refused(specimen_api: Api, suffix: str) -> None:
     for text in share(len(suffix), 4):
         path = quote(text, safe="")
         url = f"{ARTICLES}/{UNKNOWN}{suffix}{path}" if "?" in suffix else f"{ARTICLES}/{path}{suffix}"
@@ -170,7 +170,7 @@ HEADERS: dict[str, tuple[set[int], Judge]] = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
-async def test_every_string_in_a_header_is_judged(
+async def test_every_string_in_a_header_is_accepted_or_refused(
     specimen_api: Api, stored: Sequence[Json], name: str
 ) -> None:
     statuses, judge = HEADERS[name]
@@ -181,7 +181,7 @@ async def test_every_string_in_a_header_is_judged(
         judge(text, answer)
 
 
-async def test_every_string_as_a_key_repeats_its_answer_or_is_refused(specimen_api: Api) -> None:
+async def test_every_string_as_an_idempotency_key_replays_or_is_refused(specimen_api: Api) -> None:
     for text in filter(_is_field, share(2, 3)):
         headers = {b"Idempotency-Key": text.encode()}
         first, second = [

@@ -88,14 +88,14 @@ def _depth(node: Any) -> int:
 
 @given(document=DOCUMENTS, style=STYLES)
 @settings(max_examples=examples(200))
-def test_whatever_is_written_is_read(document: Any, style: dict[str, Any]) -> None:
+def test_written_json_is_read_back(document: Any, style: dict[str, Any]) -> None:
     found = accepted(json.dumps(document, **style).encode())
     assert json.dumps(found) == json.dumps(document)
 
 
 @given(document=DOCUMENTS, data=st.data())
 @settings(max_examples=examples(300))
-def test_whatever_was_damaged_is_judged_as_by_the_reference(document: Any, data: st.DataObject) -> None:
+def test_damaged_json_is_judged_like_the_reference_parser(document: Any, data: st.DataObject) -> None:
     body = json.dumps(document, ensure_ascii=data.draw(st.booleans())).encode()
     at = data.draw(st.integers(0, len(body)))
     cut = data.draw(st.integers(0, 3))
@@ -116,7 +116,7 @@ def _has_a_number_that_is_too_long(document: Any, body: bytes) -> bool:
 
 @given(name=TEXTS, other=TEXTS)
 @settings(max_examples=examples(50))
-def test_names_are_the_same_however_they_are_written(name: str, other: str) -> None:
+def test_escaped_duplicate_names_are_detected(name: str, other: str) -> None:
     escaped = "".join(f"\\u{unit:04x}" for unit in _units(name))
     body = f'{{{json.dumps(name)}:1,{json.dumps(other)}:2,"{escaped}":3}}'.encode()
     assert accepted(body) is REFUSED
@@ -128,14 +128,14 @@ def _units(text: str) -> list[int]:
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
-def test_depth_is_counted_to_the_last_level(opening: str, closing: str) -> None:
+def test_depth_limit_is_exact(opening: str, closing: str) -> None:
     levels = MAX_DEPTH // len(closing)
     assert accepted((opening * levels + "1" + closing * levels).encode()) is not REFUSED
     assert accepted(("[" + opening * levels + "1" + closing * levels + "]").encode()) is REFUSED
     assert accepted((opening * 50_000).encode()) is REFUSED
 
 
-def test_arrays_and_objects_are_counted_outside_of_strings() -> None:
+def test_only_containers_outside_strings_are_counted() -> None:
     most = MAX_CONTAINERS - 1
     assert accepted(("[" + "[]," * (most - 1) + "{}]").encode()) is not REFUSED
     assert accepted(("[" + "[]," * most + "{}]").encode()) is REFUSED
@@ -157,7 +157,7 @@ NUMBERS = st.one_of(
     text=st.sampled_from(["", '"1e-400, 12345678901234567"']),
 )
 @settings(max_examples=examples(300))
-def test_numbers_are_taken_exactly_or_not_at_all(numbers: list[str], text: str) -> None:
+def test_numbers_are_exact_or_refused(numbers: list[str], text: str) -> None:
     found = accepted(("[" + ", ".join([*filter(None, [text]), *numbers]) + "]").encode())
     assert (found is not REFUSED) == all(map(_is_kept, numbers)), numbers
     if found is not REFUSED:
@@ -188,7 +188,7 @@ WORST = {
 
 
 @pytest.mark.parametrize("kind", WORST)
-def test_largest_body_holds_the_loop_no_longer_than_a_parser_in_c(kind: str) -> None:
+def test_largest_body_blocks_the_loop_no_longer_than_a_c_parser(kind: str) -> None:
     """Measured in CPU time, against the standard library's parser on a megabyte of numbers in the same run."""
     body = WORST[kind]
     unit = min(_cost(lambda: json.loads(WORST["numbers"])) for _ in range(3))

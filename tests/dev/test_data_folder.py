@@ -7,13 +7,13 @@ from service.dev.private_files import read_or_create_secret
 from tests.dev.help import listening
 
 
-def test_a_port_is_free_until_someone_listens() -> None:
+def test_port_is_free_until_a_program_listens() -> None:
     with listening() as port:
         assert not is_free(port)
     assert is_free(port)
 
 
-def test_a_port_is_kept_while_it_is_free(tmp_path: Path) -> None:
+def test_port_is_kept_while_it_is_free(tmp_path: Path) -> None:
     file = tmp_path / "port"
     port = stable_port(file)
     assert stable_port(file) == port == read_port(file)
@@ -23,7 +23,7 @@ def test_a_port_is_kept_while_it_is_free(tmp_path: Path) -> None:
     assert read_port(file) == other
 
 
-def test_a_spoilt_note_is_as_good_as_none(tmp_path: Path) -> None:
+def test_corrupt_port_file_is_ignored(tmp_path: Path) -> None:
     file = tmp_path / "port"
     for text in ("", "x", "0", "70000", "-1"):
         file.write_text(text)
@@ -32,7 +32,7 @@ def test_a_spoilt_note_is_as_good_as_none(tmp_path: Path) -> None:
     assert free_port() > 0
 
 
-def test_a_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+def test_secret_is_created_once_and_readable_only_by_its_owner(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     secret = read_or_create_secret(file)
     assert len(secret) >= 43
@@ -41,7 +41,7 @@ def test_a_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     assert read_or_create_secret(tmp_path / "other") != secret
 
 
-def test_an_empty_secret_is_recreated(tmp_path: Path) -> None:
+def test_empty_secret_is_recreated(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.touch()
     assert read_or_create_secret(file)

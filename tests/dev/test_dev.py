@@ -141,7 +141,7 @@ def nothing_runs(home: Path) -> bool:
 
 @needs_sample
 @pytest.mark.skipif(not shutil.which("curl"), reason="the printed commands need curl")
-def test_what_it_prints_works_and_stays(dev: Callable[..., Dev], tmp_path: Path) -> None:
+def test_printed_commands_work_and_data_is_kept(dev: Callable[..., Dev], tmp_path: Path) -> None:
     placed(tmp_path / ".local" / "postgres")
     first = dev().ready()
     status, listed = first.curl(0)
@@ -166,7 +166,7 @@ def test_what_it_prints_works_and_stays(dev: Callable[..., Dev], tmp_path: Path)
     assert subprocess.run(docs, capture_output=True, timeout=30, check=False).returncode == 0
 
 
-def test_secrets_are_for_the_owner_only_and_in_no_process_list(running: Dev) -> None:
+def test_secrets_are_private_and_in_no_process_list(running: Dev) -> None:
     folder = running.home / ".local"
     names = ("api_key", "secret_key", "running.json", "postgres/password", "redis/password")
     secrets = [folder / name for name in names]
@@ -176,7 +176,7 @@ def test_secrets_are_for_the_owner_only_and_in_no_process_list(running: Dev) -> 
 
 
 @pytest.mark.parametrize("arguments", ["migrate --check", "keys list", "purge"])
-def test_other_commands_take_its_database_and_say_so(running: Dev, arguments: str) -> None:
+def test_other_commands_use_its_database_and_say_so(running: Dev, arguments: str) -> None:
     done = slipway(running.home, *arguments.split())
     assert done.returncode == 0, done.stderr
     assert done.stderr == (
@@ -198,7 +198,7 @@ def test_other_commands_take_its_database_and_say_so(running: Dev, arguments: st
         ),
     ],
 )
-def test_nothing_falls_onto_its_database_that_serves_or_names_another(
+def test_serve_and_configured_commands_ignore_its_database(
     running: Dev, arguments: str, environment: dict[str, str], code: int
 ) -> None:
     done = slipway(running.home, arguments, **environment)
@@ -206,7 +206,7 @@ def test_nothing_falls_onto_its_database_that_serves_or_names_another(
     assert "development database" not in done.stderr
 
 
-def test_after_a_kill_it_starts_again_with_the_data(dev: Callable[..., Dev], tmp_path: Path) -> None:
+def test_restart_after_a_kill_keeps_the_data(dev: Callable[..., Dev], tmp_path: Path) -> None:
     killed = dev().ready()
     postmaster = read_pid(tmp_path / ".local" / "postgres" / "data" / "postmaster.pid")
     assert postmaster
@@ -221,7 +221,7 @@ def test_after_a_kill_it_starts_again_with_the_data(dev: Callable[..., Dev], tmp
     assert "Traceback" not in again.output
 
 
-def test_an_interrupt_while_it_starts_leaves_nothing_running(dev: Callable[..., Dev], tmp_path: Path) -> None:
+def test_interrupt_during_startup_leaves_nothing_running(dev: Callable[..., Dev], tmp_path: Path) -> None:
     run = dev()
     assert eventually(lambda: bool(servers(tmp_path)), seconds=START_SECONDS)
     assert run.ended(signal.SIGINT) in {0, 130}
@@ -231,7 +231,7 @@ def test_an_interrupt_while_it_starts_leaves_nothing_running(dev: Callable[..., 
 
 
 @pytest.mark.parametrize("name", ["PORT", "ADMIN_PORT"])
-def test_a_busy_port_is_one_line_and_exit_code_5(dev: Callable[..., Dev], name: str) -> None:
+def test_port_in_use_is_one_line_and_exit_code_5(dev: Callable[..., Dev], name: str) -> None:
     with listening() as port:
         run = dev(**{name: str(port)})
         assert run.ended() == 5
@@ -241,13 +241,13 @@ def test_a_busy_port_is_one_line_and_exit_code_5(dev: Callable[..., Dev], name: 
     assert f" {name}=" in lines[0]
 
 
-def test_two_at_once_on_the_same_data_are_one_too_many(running: Dev) -> None:
+def test_second_instance_on_the_same_data_is_refused(running: Dev) -> None:
     done = slipway(running.home, "dev")
     assert done.returncode == 4
     assert f"process {running.process.pid}" in done.stderr
 
 
-def test_servers_that_are_given_are_used(
+def test_configured_servers_are_used(
     dev: Callable[..., Dev], fresh_database: DatabaseFactory, redis_url: str, tmp_path: Path
 ) -> None:
     given = {
@@ -263,7 +263,7 @@ def test_servers_that_are_given_are_used(
     assert run.ended(signal.SIGINT) == 0
 
 
-def test_wrong_settings_are_named(dev: Callable[..., Dev]) -> None:
+def test_invalid_settings_are_reported(dev: Callable[..., Dev]) -> None:
     run = dev(SLIPWAY_DATABASE__POOL_MAX="many")
     assert run.ended() == 3
     assert "SLIPWAY_DATABASE__POOL_MAX" in run.output

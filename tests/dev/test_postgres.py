@@ -43,7 +43,7 @@ def pid_of(server: PostgresServer) -> int:
     return server.pid
 
 
-def test_it_serves_what_the_service_expects(postgres: Maker, run: Run) -> None:
+def test_server_has_the_expected_settings(postgres: Maker, run: Run) -> None:
     server = postgres()
     server.start()
     for sql, expected in {
@@ -59,9 +59,7 @@ def test_it_serves_what_the_service_expects(postgres: Maker, run: Run) -> None:
         assert run(ask(server.url, sql)) == expected, sql
 
 
-def test_only_the_password_opens_it_and_no_process_list_shows_it(
-    postgres: Maker, tmp_path: Path, run: Run
-) -> None:
+def test_password_is_required_and_in_no_process_list(postgres: Maker, tmp_path: Path, run: Run) -> None:
     server = postgres()
     server.start()
     file = tmp_path / "postgres" / "password"
@@ -73,7 +71,7 @@ def test_only_the_password_opens_it_and_no_process_list_shows_it(
         run(ask(server.url.replace(password, "guess"), "SELECT 1"))
 
 
-def test_data_and_address_stay_over_a_restart(postgres: Maker, run: Run) -> None:
+def test_restart_keeps_data_and_address(postgres: Maker, run: Run) -> None:
     first = postgres()
     first.start()
     run(ask(first.url, "CREATE TABLE kept AS SELECT 42 AS answer"))
@@ -85,7 +83,7 @@ def test_data_and_address_stay_over_a_restart(postgres: Maker, run: Run) -> None
     assert run(ask(second.url, "SELECT answer FROM kept")) == 42
 
 
-def test_a_port_that_was_taken_meanwhile_is_replaced(postgres: Maker, run: Run) -> None:
+def test_port_taken_by_another_program_is_replaced(postgres: Maker, run: Run) -> None:
     first = postgres()
     first.start()
     first.stop()
@@ -97,7 +95,7 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(postgres: Maker, run: Run) 
         assert run(ask(second.url, "SELECT 1")) == 1
 
 
-def test_a_server_that_still_runs_is_ended_in_order_first(postgres: Maker, run: Run) -> None:
+def test_running_server_is_stopped_gracefully_first(postgres: Maker, run: Run) -> None:
     orphan = postgres()
     orphan.start()
     run(ask(orphan.url, "CREATE TABLE kept AS SELECT 42 AS answer"))
@@ -108,7 +106,7 @@ def test_a_server_that_still_runs_is_ended_in_order_first(postgres: Maker, run: 
     assert run(ask(second.url, "SELECT answer FROM kept")) == 42
 
 
-def test_a_killed_server_starts_again_with_its_data(postgres: Maker, run: Run) -> None:
+def test_killed_server_restarts_with_its_data(postgres: Maker, run: Run) -> None:
     killed = postgres()
     killed.start()
     run(ask(killed.url, "CREATE TABLE kept AS SELECT 42 AS answer"))
@@ -118,9 +116,7 @@ def test_a_killed_server_starts_again_with_its_data(postgres: Maker, run: Run) -
     assert run(ask(second.url, "SELECT answer FROM kept")) == 42
 
 
-def test_a_pid_file_with_the_number_of_another_program_does_no_harm(
-    postgres: Maker, tmp_path: Path, run: Run
-) -> None:
+def test_pid_file_of_another_program_is_ignored(postgres: Maker, tmp_path: Path, run: Run) -> None:
     first = postgres()
     first.start()
     file = tmp_path / "postgres" / "data" / "postmaster.pid"
@@ -132,7 +128,7 @@ def test_a_pid_file_with_the_number_of_another_program_does_no_harm(
     assert run(ask(second.url, "SELECT 1")) == 1
 
 
-def test_a_start_that_was_cut_short_is_begun_again(postgres: Maker, tmp_path: Path, run: Run) -> None:
+def test_interrupted_initialization_is_repeated(postgres: Maker, tmp_path: Path, run: Run) -> None:
     half = tmp_path / "postgres" / "data.new"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
@@ -142,14 +138,14 @@ def test_a_start_that_was_cut_short_is_begun_again(postgres: Maker, tmp_path: Pa
     assert not half.exists()
 
 
-def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_failed_start_reports_the_reason(tmp_path: Path) -> None:
     server = PostgresServer(tmp_path / "postgres", durable=False, settings={"shared_buffers": "no"})
     with pytest.raises(LocalServerError, match="shared_buffers"):
         server.start()
     assert server.pid is None
 
 
-def test_a_program_that_never_gets_ready_is_ended(tmp_path: Path) -> None:
+def test_program_that_never_becomes_ready_is_stopped(tmp_path: Path) -> None:
     child = ServerProcess(
         Path("/bin/sleep"), tmp_path / "log", stop_signals=((signal.SIGTERM, 5),), user=None
     )
@@ -160,9 +156,7 @@ def test_a_program_that_never_gets_ready_is_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
-def test_root_may_keep_everything_in_a_folder_closed_to_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
-) -> None:
+def test_root_may_use_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     wheel = postgres_binaries().parent.parent
@@ -180,7 +174,7 @@ def test_root_may_keep_everything_in_a_folder_closed_to_others(
         shutil.rmtree(closed)
 
 
-def test_a_long_path_is_no_trouble(tmp_path: Path, run: Run) -> None:
+def test_long_path_works(tmp_path: Path, run: Run) -> None:
     server = PostgresServer(tmp_path / ("long" * 40) / "postgres", durable=False)
     try:
         server.start()

@@ -35,7 +35,7 @@ def pid_of(server: RedisServer) -> int:
     return server.pid
 
 
-def test_it_answers_and_has_as_many_databases_as_asked(server: Maker) -> None:
+def test_server_has_the_requested_number_of_databases(server: Maker) -> None:
     one = server()
     one.start()
     with redis.from_url(one.url.removesuffix("0") + "19") as client:
@@ -44,7 +44,7 @@ def test_it_answers_and_has_as_many_databases_as_asked(server: Maker) -> None:
         client.ping()
 
 
-def test_only_the_password_opens_it_and_no_process_list_shows_it(server: Maker, tmp_path: Path) -> None:
+def test_password_is_required_and_in_no_process_list(server: Maker, tmp_path: Path) -> None:
     one = server()
     one.start()
     password = read_or_create_secret(tmp_path / "redis" / "password")
@@ -55,7 +55,7 @@ def test_only_the_password_opens_it_and_no_process_list_shows_it(server: Maker, 
         client.ping()
 
 
-def test_the_address_stays_over_a_restart_unless_the_port_was_taken(server: Maker) -> None:
+def test_restart_keeps_the_address_unless_the_port_is_taken(server: Maker) -> None:
     first, second, third = server(), server(), server()
     first.start()
     first.stop()
@@ -69,7 +69,7 @@ def test_the_address_stays_over_a_restart_unless_the_port_was_taken(server: Make
             assert client.ping()
 
 
-def test_a_server_that_still_runs_is_ended_first(server: Maker) -> None:
+def test_running_server_is_stopped_first(server: Maker) -> None:
     orphan, second = server(), server()
     orphan.start()
     pid = pid_of(orphan)

@@ -16,7 +16,7 @@ def seed(home: Path, url: str) -> subprocess.CompletedProcess[str]:
     return run_command((SLIPWAY,), ["seed"], home, variables)
 
 
-def test_a_database_that_is_not_migrated_is_named_and_has_an_exit_code(
+def test_unmigrated_database_is_reported_with_its_exit_code(
     fresh_database: DatabaseFactory, tmp_path: Path
 ) -> None:
     result = seed(tmp_path, fresh_database(migrated=False))
@@ -25,14 +25,14 @@ def test_a_database_that_is_not_migrated_is_named_and_has_an_exit_code(
     assert "Traceback" not in result.stderr
 
 
-def test_a_database_that_is_away_is_named_and_has_an_exit_code(tmp_path: Path) -> None:
+def test_unreachable_database_is_reported_with_its_exit_code(tmp_path: Path) -> None:
     result = seed(tmp_path, f"postgresql://nobody:secret@127.0.0.1:{next_port()}/none")
     assert result.returncode == 4
     assert "cannot reach the database" in result.stderr
     assert "secret" not in result.stderr
 
 
-def test_help_tells_what_it_does() -> None:
+def test_help_describes_the_command() -> None:
     result = CliRunner().invoke(application(), ["seed", "--help"])
     assert result.exit_code == 0
     assert "Load the sample data of the domains" in result.stdout

@@ -44,7 +44,7 @@ def started(parent: subprocess.Popen[str]) -> tuple[list[int], str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
-def test_they_end_in_order_when_their_parent_is_killed(
+def test_servers_stop_gracefully_when_their_parent_is_killed(
     parent: subprocess.Popen[str], tmp_path: Path, run: Run
 ) -> None:
     pids, url = started(parent)
@@ -60,9 +60,7 @@ def test_they_end_in_order_when_their_parent_is_killed(
         again.stop()
 
 
-def test_an_interrupt_of_the_terminal_reaches_the_parent_only(
-    parent: subprocess.Popen[str], run: Run
-) -> None:
+def test_terminal_interrupt_reaches_only_the_parent(parent: subprocess.Popen[str], run: Run) -> None:
     pids, url = started(parent)
     os.killpg(parent.pid, signal.SIGINT)
     assert parent.stdout

@@ -6,11 +6,11 @@ from tests.conftest import DatabaseFactory
 from tests.dev.help import ask
 
 
-async def test_the_workers_database_is_migrated(database_url: str) -> None:
+async def test_database_of_a_worker_is_migrated(database_url: str) -> None:
     assert await ask(database_url, "SELECT count(*) FROM alembic_version") == 1
 
 
-async def test_a_fresh_database_is_another_one_and_migrated_unless_told(
+async def test_fresh_database_is_separate_and_migrated_by_default(
     database_url: str, fresh_database: DatabaseFactory
 ) -> None:
     migrated, empty = fresh_database(), fresh_database(migrated=False)

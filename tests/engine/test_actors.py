@@ -107,7 +107,7 @@ async def touch_groups(session: AsyncSession) -> None:
         group.select = "later"
 
 
-async def test_everything_in_a_request_is_the_requests(shop: Shop) -> None:
+async def test_all_changes_of_a_request_have_its_actor(shop: Shop) -> None:
     hooks = Linked()
     api = await shop(groups(), gadgets(hooks=hooks, extra=router))
     hooks.database = api.database
@@ -136,7 +136,7 @@ async def test_everything_in_a_request_is_the_requests(shop: Shop) -> None:
     assert {row["actor"][:9] for row in await api.database.fetch(HISTORY, [""])} == {"database:"}
 
 
-async def test_actor_of_a_savepoint_that_is_undone_acts_on(shop: Shop) -> None:
+async def test_actor_survives_a_savepoint_rollback(shop: Shop) -> None:
     api = await shop()
     async with api.database.transaction() as connection:
         with acting_as(Actor("cli:tidy")):
@@ -157,7 +157,7 @@ async def ask(api: Api, what: str, url: str) -> Any:
     return await api.client.post(f"{url}/{what}")
 
 
-async def test_work_outside_of_requests_is_named_too(shop: Shop) -> None:
+async def test_work_outside_requests_has_an_actor(shop: Shop) -> None:
     api = await shop()
     await api.make("groups", order="g")
     done = asyncio.Event()

@@ -66,7 +66,7 @@ def failures() -> float:
 
 
 @pytest.mark.parametrize("kind", [Failing, FailingInTransaction])
-async def test_failure_after_the_commit_changes_nothing(shop: Shop, kind: type[Failing]) -> None:
+async def test_failing_after_commit_hook_keeps_the_response(shop: Shop, kind: type[Failing]) -> None:
     hooks = kind()
     api = await shop(groups(), gadgets(hooks=hooks))
     before = failures()
@@ -94,7 +94,7 @@ async def change_once(api: Api, turn: int) -> None:
     assert [entry["version"] for entry in history] == [5, 4, 3, 2, 1]
 
 
-async def test_failure_after_a_batch_of_an_import_changes_nothing(shop: Shop) -> None:
+async def test_failing_after_commit_hook_keeps_the_import(shop: Shop) -> None:
     hooks = Failing()
     api = await shop(groups(), gadgets(hooks=hooks))
     importer = Importer(engine_of(api, gadgets(hooks=hooks)))
@@ -102,7 +102,7 @@ async def test_failure_after_a_batch_of_an_import_changes_nothing(shop: Shop) ->
     assert (tally.added, tally.wrong, hooks.heard) == (20, 0, 20)
 
 
-async def test_process_that_ends_during_the_hook_still_tells_what_it_did(shop: Shop) -> None:
+async def test_shutdown_during_an_after_commit_hook_keeps_the_response(shop: Shop) -> None:
     class Slow(Hooks):
         def __init__(self) -> None:
             self.begun = asyncio.Event()
@@ -120,7 +120,7 @@ async def test_process_that_ends_during_the_hook_still_tells_what_it_did(shop: S
     assert (await request).status_code == 201
 
 
-async def test_hook_that_is_not_overridden_costs_no_statement(fresh_database: DatabaseFactory) -> None:
+async def test_unused_hooks_cost_no_statement(fresh_database: DatabaseFactory) -> None:
     class Heard(Hooks):
         def __init__(self) -> None:
             self.count = 0

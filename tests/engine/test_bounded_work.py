@@ -108,7 +108,7 @@ def _unit(content: str) -> float:
     return max(costs)
 
 
-def test_every_route_of_the_document_is_here(watched: tuple[Api, Wire]) -> None:
+def test_heaviest_requests_cover_every_route(watched: tuple[Api, Wire]) -> None:
     """Every route has its heaviest requests in `HEAVIEST`."""
     paths = watched[0].app.openapi()["paths"]
     documented = {operation["operationId"] for path in paths.values() for operation in path.values()}
@@ -148,7 +148,7 @@ async def test_heaviest_request_is_bounded(
     assert ratio < UNITS
 
 
-def test_new_shapes_of_lists_cost_little_and_few_are_kept() -> None:
+def test_cache_of_list_statements_is_bounded() -> None:
     """Measured in CPU time. SQLAlchemy takes some milliseconds to compile a statement."""
     lister = Lister(articles, PerformanceSettings(), CursorCodec(""))
     keys = lister.parser.parse(Query({}, {})).shape.keys

@@ -96,7 +96,7 @@ def patch_of(item_id: str, **changes: Any) -> Json:
 
 
 @pytest.mark.parametrize("pointers", WRONG)
-async def test_member_that_is_wrong_is_named(desk: Desk, pointers: str) -> None:
+async def test_invalid_member_is_reported(desk: Desk, pointers: str) -> None:
     code, values = WRONG[pointers]
     good, bad = await desk.slots(2)
     for member, operations in (
@@ -116,7 +116,7 @@ async def test_member_that_is_wrong_is_named(desk: Desk, pointers: str) -> None:
         }
 
 
-async def test_deletion_of_what_others_refer_to_is_named(desk: Desk) -> None:
+async def test_deletion_of_a_referenced_item_is_reported(desk: Desk) -> None:
     group = (await desk.api.make("groups", order=unique("g"))).json()["id"]
     await desk.send([create(group_id=group)])
     body, _ = await desk.send(
@@ -134,7 +134,7 @@ REFUSED: dict[str, Callable[[int], Json]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_many_refusals_cost_a_few_statements(desk: Desk, name: str) -> None:
+async def test_many_refusals_cost_few_statements(desk: Desk, name: str) -> None:
     values = REFUSED[name]
     ids = await desk.slots(MANY)
     for operations, good in (
@@ -154,7 +154,7 @@ async def test_many_refusals_cost_a_few_statements(desk: Desk, name: str) -> Non
         assert count <= BUDGET, count
 
 
-async def test_many_stale_missing_and_used_items_cost_a_few_statements(desk: Desk) -> None:
+async def test_many_stale_missing_and_used_items_cost_few_statements(desk: Desk) -> None:
     ids = await desk.slots(MANY // 2)
     operations = [{**patch_of(item_id, low=1), "if_match": '"9-x"'} for item_id in ids]
     operations += [{"op": "delete", "id": str(uuid4()), "if_match": "*"} for _ in ids]
@@ -172,7 +172,7 @@ async def test_many_stale_missing_and_used_items_cost_a_few_statements(desk: Des
     assert count <= BUDGET, count
 
 
-async def test_values_that_two_items_swap_are_judged_one_by_one(desk: Desk) -> None:
+async def test_swapped_unique_values_are_checked_one_by_one(desk: Desk) -> None:
     first, second = sorted(await desk.slots(2))
     values = {i: (await desk.api.client.get(f"{BASE}/slots/{i}")).json()["a"] for i in (first, second)}
     body, _ = await desk.send([patch_of(second, a=unique("a")), patch_of(first, a=values[second])])

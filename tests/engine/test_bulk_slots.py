@@ -24,7 +24,7 @@ class Slow(Hooks):
         await self.end.wait()
 
 
-async def test_bulk_requests_leave_connections_to_others(
+async def test_bulk_requests_leave_connections_for_others(
     fresh_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hooks, url = Slow(), fresh_database()

@@ -55,7 +55,7 @@ async def crowd(api: Api, operations: int, seed: int) -> Told:
 
 
 @pytest.mark.timeout(120 + OPERATIONS // 50)
-async def test_history_replays_to_the_table_and_every_change_is_one_version(api: Api) -> None:
+async def test_history_replays_to_the_table_under_concurrency(api: Api) -> None:
     seed = int(os.environ.get("SLIPWAY_TEST_SEED", random.randrange(2**32)))
     began = time.monotonic()
     told = await crowd(api, OPERATIONS, seed)

@@ -63,7 +63,7 @@ def shelves(**changes: Any) -> RestResource:
         (lambda: shelves(sortable=("created_at", "words")), "words has a type without an order"),
     ],
 )  # fmt: skip
-def test_contradiction_is_refused(declare: Any, told: str) -> None:
+def test_contradictory_declaration_is_refused(declare: Any, told: str) -> None:
     with pytest.raises(DeclarationError) as raised:
         declare()
     assert told in str(raised.value)
@@ -76,13 +76,13 @@ def test_contradiction_is_refused(declare: Any, told: str) -> None:
         (lambda: gadgets(filterable=("colours",)), 'array_index("gadget", "colours")'),
     ],
 )
-def test_filter_that_cannot_work_is_refused_by_the_application(declare: Any, told: str) -> None:
+def test_unusable_filter_is_refused_at_startup(declare: Any, told: str) -> None:
     with pytest.raises(DeclarationError) as raised:
         create_app(settings_for("postgresql://nobody@127.0.0.1:1/nothing"), domain_of(declare()))
     assert told in str(raised.value)
 
 
-def test_two_resources_under_one_path_are_refused() -> None:
+def test_duplicate_paths_are_refused() -> None:
     settings = settings_for("postgresql://nobody@127.0.0.1:1/nothing")
     twin = RestResource(model=Gadget, path="articles", scopes=SCOPES)
     with pytest.raises(DeclarationError, match="articles is declared twice"):
@@ -129,13 +129,13 @@ def one_more(method: str, path: str, operation_id: str | None = None) -> APIRout
         (lambda: [shelves(singular="étagère")], "singular may contain only letters"),
     ],
 )  # fmt: skip
-def test_resources_in_each_others_way_are_refused(declare: Any, told: str) -> None:
+def test_conflicting_resources_are_refused(declare: Any, told: str) -> None:
     with pytest.raises(DeclarationError) as raised:
         app_of(*declare())
     assert told in str(raised.value)
 
 
-def test_two_resources_over_one_model_have_names_of_their_own() -> None:
+def test_resources_sharing_a_model_have_distinct_names() -> None:
     app = app_of(
         gadgets(), gadgets(path="public-gadgets", name="PublicGadget", extra=one_more("GET", "/lent"))
     )
@@ -151,7 +151,7 @@ def test_two_resources_over_one_model_have_names_of_their_own() -> None:
     assert "Create a public gadget" in {operation["summary"] for operation in operations}
 
 
-def test_hand_written_routes_of_one_name_are_told_apart() -> None:
+def test_hand_written_routes_with_the_same_name_are_distinguished() -> None:
     app = app_of(gadgets(extra=one_more("GET", "/lent")), shelves(extra=one_more("GET", "/{id}/lent")))
     ids = [one["operationId"] for path in app.openapi()["paths"].values() for one in path.values()]
     assert {"lend_get_api_v1_gadgets_lent", "lend_get_api_v1_shelves_id_lent"} <= set(ids)
@@ -166,9 +166,9 @@ def test_hand_written_routes_of_one_name_are_told_apart() -> None:
         ("order_line", "an order line"), ("Umbrella", "an umbrella"), ("Euro", "a euro"), ("V2Policy", "a v2 policy"),
     ],
 )  # fmt: skip
-def test_class_names_become_english(name: str, told: str) -> None:
+def test_names_are_derived_from_class_names(name: str, told: str) -> None:
     assert with_article(words(name)) == told
 
 
-def test_unique_column_can_be_sorted_by() -> None:
+def test_unique_column_is_sortable() -> None:
     assert shelves(sortable=("created_at", "code"), filterable=("words", "label")).sortable

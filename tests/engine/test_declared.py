@@ -19,7 +19,7 @@ async def make(api: Api, path: str, **item: Any) -> Json:
     return made
 
 
-async def test_names_that_are_words_of_sql(shop: Shop) -> None:
+async def test_sql_keywords_work_as_names(shop: Shop) -> None:
     api = await shop()
     item = await make(api, "groups", order="first", select="the brass ones")
     url = f"{BASE}/groups/{item['id']}"
@@ -72,7 +72,7 @@ SORTS = (
 )  # fmt: skip
 
 
-async def test_pages_by_fields_without_value_and_of_every_kind(shop: Shop) -> None:
+async def test_paging_works_with_nulls_and_every_type(shop: Shop) -> None:
     api = await shop()
     for number in range(17):
         await make(
@@ -102,7 +102,7 @@ def _place(item: Json, field: str) -> Any:
     return (not found[0], -found[1]) if field.startswith("-") else found
 
 
-async def test_filters_of_every_kind(shop: Shop) -> None:
+async def test_filters_work_for_every_type(shop: Shop) -> None:
     api = await shop()
     await make(api, "gadgets", code="a", rank=1, built="2026-01-31", weight=0.1, price="1.10")
     await make(api, "gadgets", code="b", rank=None, built=None, weight=1e-7)
@@ -134,7 +134,7 @@ async def test_filters_of_every_kind(shop: Shop) -> None:
         problem(await api.client.get(f"{BASE}/gadgets?{query}"), 400, "invalid_parameter")
 
 
-async def test_hidden_field_never_leaves_and_immutable_one_never_changes(shop: Shop) -> None:
+async def test_hidden_and_immutable_fields_are_respected(shop: Shop) -> None:
     api = await shop()
     item = await make(api, "gadgets", code="a", secret="shibboleth")
     url = f"{BASE}/gadgets/{item['id']}"
@@ -162,7 +162,7 @@ async def test_hidden_field_never_leaves_and_immutable_one_never_changes(shop: S
     assert (await api.client.put(url, json={"code": "a", "rank": 5}, headers=ANY)).json()["rank"] == 5
 
 
-async def test_document_without_value_is_the_same_by_every_way(shop: Shop) -> None:
+async def test_null_document_is_the_same_in_every_operation(shop: Shop) -> None:
     api = await shop()
     item = await make(api, "gadgets", code="a", notes={"a": 1})
     url = f"{BASE}/gadgets/{item['id']}"
@@ -185,7 +185,7 @@ async def test_document_without_value_is_the_same_by_every_way(shop: Shop) -> No
     assert [r["n"] for r in rows] == [True]
 
 
-async def test_list_under_a_parent(shop: Shop) -> None:
+async def test_list_under_a_parent_contains_its_children(shop: Shop) -> None:
     api = await shop()
     one, other = await make(api, "groups", order="one"), await make(api, "groups", order="other")
     inside = [await make(api, "gadgets", code=f"in{n}", group_id=one["id"]) for n in range(3)]
@@ -203,7 +203,7 @@ async def test_list_under_a_parent(shop: Shop) -> None:
     problem(await api.client.delete(f"{BASE}/groups/{one['id']}", headers=ANY), 409, "conflict")
 
 
-async def test_operation_that_is_left_out_is_not_there_by_any_way(shop: Shop) -> None:
+async def test_omitted_operation_is_unavailable_everywhere(shop: Shop) -> None:
     api = await shop(
         groups(), gadgets(without=frozenset({"delete", "restore", "export", "replace", "create"}))
     )
@@ -229,7 +229,7 @@ async def test_operation_that_is_left_out_is_not_there_by_any_way(shop: Shop) ->
     assert (await api.client.post(f"{BASE}/groups", json={"order": "a"})).status_code == 201
 
 
-async def test_two_resources_over_one_model_show_the_same_rows_differently(shop: Shop) -> None:
+async def test_resources_sharing_a_model_show_different_fields(shop: Shop) -> None:
     public = gadgets(path="public-gadgets", name="PublicGadget", hidden=("secret", "rank"), sortable=("created_at",),
                      filterable=("code", "group_id"), without=frozenset({"replace"}))  # fmt: skip
     api = await shop(groups(), gadgets(), public)

@@ -99,14 +99,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_domain_that_contradicts_the_service_is_refused(case: str) -> None:
+def test_conflicting_domain_is_refused(case: str) -> None:
     make, kind, told = REFUSED[case]
     with pytest.raises(kind) as raised:
         make()
     assert told in str(raised.value)
 
 
-def test_routes_of_a_domain_are_documented_under_its_name_unless_they_have_a_tag() -> None:
+def test_domain_name_is_the_default_tag_of_its_routes() -> None:
     stock, shelf = router("/stock"), router("/shelf", tags=["shelves"])
     app = create(Domain("corner_shop", routers=[stock, shelf]))
     document = app.openapi()
@@ -116,7 +116,7 @@ def test_routes_of_a_domain_are_documented_under_its_name_unless_they_have_a_tag
     assert app.state.scopes == {"admin", "shop:read"}
 
 
-def test_no_path_of_a_domain_hides_one_of_the_service() -> None:
+def test_domain_paths_never_shadow_service_paths() -> None:
     """If two routes match, the first one responds."""
     app = create(Domain("shop", resources=[groups()], routers=[router("/{anything}")]))
     *others, last = app.openapi()["paths"]
@@ -124,7 +124,7 @@ def test_no_path_of_a_domain_hides_one_of_the_service() -> None:
     assert {"/api/v1/keys", "/api/v1/groups"} <= set(others)
 
 
-def test_group_is_found_by_its_class_and_missed_by_name() -> None:
+def test_settings_group_is_looked_up_by_class() -> None:
     kind = settings_of([Domain("shop", settings=Limits), Domain("depot")])
     assert kind(app={"environment": "test"}, shop={"most": 5}).group(Limits) == Limits(most=5)
     with pytest.raises(LookupError, match=r"no domain in service\.domains\.DOMAINS has the settings Limits"):

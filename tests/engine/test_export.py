@@ -103,7 +103,7 @@ async def exporting(
         services.drop_database(f"export_{worker}")
 
 
-async def test_export_holds_what_the_list_holds(exporting: Exporting) -> None:
+async def test_export_matches_the_list(exporting: Exporting) -> None:
     query = {"q": "brass", "price__lt": "200", "stock__gte": "990", "sort": "price,-name"}
     listed = exporting.served.api.get(ARTICLES, params={**query, "limit": "200"}, headers=exporting.headers)
     assert 10 < len(listed.json()["items"]) < 200
@@ -112,12 +112,12 @@ async def test_export_holds_what_the_list_holds(exporting: Exporting) -> None:
 
 
 @pytest.mark.parametrize("query", ["limit=1", "cursor=x", "count=exact", "nope=1", "sort=stock"])
-async def test_wrong_parameters_are_problems(exporting: Exporting, query: str) -> None:
+async def test_invalid_export_parameters_are_refused(exporting: Exporting, query: str) -> None:
     answer = exporting.served.api.get(f"{EXPORT}?{query}", headers=exporting.headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
 
 
-async def test_memory_does_not_grow_with_the_rows(exporting: Exporting) -> None:
+async def test_memory_is_independent_of_the_number_of_rows(exporting: Exporting) -> None:
     some = {"sku__startswith": "ROW-0000"}  # below ten thousand
     exporting.drain(**some)
     exporting.forget_peak()
@@ -132,7 +132,7 @@ async def test_memory_does_not_grow_with_the_rows(exporting: Exporting) -> None:
     )
 
 
-async def test_more_exports_than_slots_are_told_when_to_come_back(exporting: Exporting) -> None:
+async def test_exports_beyond_the_slots_get_retry_after(exporting: Exporting) -> None:
     with ExitStack() as stack:
         clients = [
             stack.enter_context(httpx2.Client(base_url=exporting.served.api.base_url)) for _ in range(3)
@@ -146,7 +146,7 @@ async def test_more_exports_than_slots_are_told_when_to_come_back(exporting: Exp
     assert await exporting.idle()
 
 
-async def test_client_that_goes_away_frees_slot_and_connection(exporting: Exporting) -> None:
+async def test_disconnect_frees_slot_and_connection(exporting: Exporting) -> None:
     for _ in range(2 * SLOTS):
         with httpx2.Client(base_url=exporting.served.api.base_url) as client, exporting.begun(client):
             assert await exporting.backends()
@@ -154,7 +154,7 @@ async def test_client_that_goes_away_frees_slot_and_connection(exporting: Export
     assert exporting.lines(sku="ROW-00000001")
 
 
-async def test_failure_in_the_middle_has_no_false_end(exporting: Exporting) -> None:
+async def test_failure_midway_truncates_the_response(exporting: Exporting) -> None:
     client = httpx2.Client(base_url=exporting.served.api.base_url, timeout=20)
     with client, exporting.begun(client) as rest:
         for pid in await exporting.backends():
@@ -190,7 +190,7 @@ def hasty(exporting: Exporting, tmp_path: Path) -> Iterator[Served]:
     served.close()
 
 
-def test_export_that_takes_too_long_is_cut_off(exporting: Exporting, hasty: Served) -> None:
+def test_export_over_its_time_limit_is_aborted(exporting: Exporting, hasty: Served) -> None:
     with hasty.api.stream("GET", EXPORT, headers=exporting.headers) as answer:
         assert answer.status_code == 200
         rest = answer.iter_raw(1000)

@@ -46,20 +46,20 @@ async def crowded(database_url: str) -> AsyncIterator[Database]:
         await admin.close()
 
 
-async def test_callers_share_the_connections_that_the_server_allows(crowded: Database) -> None:
+async def test_requests_share_the_available_connections(crowded: Database) -> None:
     outcomes = await asyncio.gather(*(_call(crowded) for _ in range(CALLERS)))
     assert outcomes == [True] * CALLERS
     assert crowded.pool.get_size() <= MOST
     assert await crowded.probe("SELECT 1")
 
 
-async def test_sessions_share_the_connections_that_the_server_allows(crowded: Database) -> None:
+async def test_sessions_share_the_available_connections(crowded: Database) -> None:
     async with crowded.connection(), crowded.connection():
         outcomes = await asyncio.gather(*(_call_session(crowded) for _ in range(8)))
     assert outcomes == [True] * 8
 
 
-async def test_nothing_waits_where_no_connection_is_open(crowded: Database) -> None:
+async def test_requests_fail_fast_without_any_connection(crowded: Database) -> None:
     async with crowded.connection(), crowded.connection(), crowded.connection():
         began = asyncio.get_running_loop().time()
         with pytest.raises(DatabaseUnavailableError):
@@ -129,7 +129,7 @@ async def _bulk(api: Api, sqlstate: str) -> Response:
     return await api.client.post(f"{SHELVES}/bulk", json={"mode": "partial", "operations": operations})
 
 
-async def test_write_without_room_is_to_be_sent_again(
+async def test_write_without_a_connection_is_retryable(
     full: Api, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     for sqlstate in ("53000", "53100", "53200", "53400", "58000", "58030", "58P01"):
@@ -144,7 +144,7 @@ async def test_write_without_room_is_to_be_sent_again(
         assert all("no room for it" in line for line in chain(*lines))
 
 
-async def test_session_and_import_without_room_are_told_so(full: Api) -> None:
+async def test_session_and_import_report_a_full_server(full: Api) -> None:
     with pytest.raises(OutOfResourcesError):
         async with full.database.session() as session:
             session.add(Shelf(**_shelf("53100")))
@@ -161,7 +161,7 @@ def _services(api: Api) -> Services:
     )
 
 
-async def test_probe_without_room_is_told_so(full: Api) -> None:
+async def test_probe_reports_a_full_server(full: Api) -> None:
     """An error raised in SQL stands for a real one, so no disk has to be filled."""
     raises = "DO $$ BEGIN RAISE EXCEPTION 'no room for it' USING ERRCODE = '53200'; END $$"
     with pytest.raises(OutOfResourcesError):

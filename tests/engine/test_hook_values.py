@@ -92,7 +92,7 @@ async def test_values_are_converted_to_their_fields_types(api: Api, hooks: Meddl
         }, (kind, found)  # fmt: skip
 
 
-async def test_restore_sets_what_its_hook_sets(api: Api, hooks: Meddler) -> None:
+async def test_restore_applies_values_set_by_its_hook(api: Api, hooks: Meddler) -> None:
     item = (await api.make("gadgets", code="a")).json()
     await api.client.delete(f"{GADGETS}/{item['id']}", headers=ANY)
     hooks.meddle = lambda values: values.update(title="is back")
@@ -110,7 +110,7 @@ DEFECTS: list[tuple[Callable[[Json], Any], tuple[str, ...], str]] = [
 ]  # fmt: skip
 
 
-async def test_defect_of_a_hook_is_named_in_the_log_and_nowhere_else(api: Api, hooks: Meddler) -> None:
+async def test_hook_bug_is_reported_only_in_the_log(api: Api, hooks: Meddler) -> None:
     item = (await api.make("gadgets", code="a")).json()
     for meddle, kind, told in ((meddle, kind, told) for meddle, kinds, told in DEFECTS for kind in kinds):
         hooks.meddle = meddle
@@ -125,7 +125,7 @@ async def test_defect_of_a_hook_is_named_in_the_log_and_nowhere_else(api: Api, h
     assert (await api.client.get(GADGETS)).json()["items"] == [item]
 
 
-async def test_value_that_breaks_a_rule_is_told_by_its_field(api: Api, hooks: Meddler) -> None:
+async def test_invalid_value_from_a_hook_names_the_field(api: Api, hooks: Meddler) -> None:
     item = (await api.make("gadgets", code="a")).json()
     hooks.meddle = lambda values: values.update(title="x" * 101)
     for kind, pointer in (("create", "/title"), ("patch", "/title"), ("bulk", "/operations/0/item/title")):

@@ -81,7 +81,7 @@ def all_of(operation: str) -> list[tuple[str, str]]:
     return [(when, operation) for when in ("before", "commit", "after")]
 
 
-async def test_hooks_stand_around_every_change(api: Api, hooks: Recorder) -> None:
+async def test_hooks_run_around_every_change(api: Api, hooks: Recorder) -> None:
     item = await make(api, "a")
     assert item["title"] == "made by key"
     assert hooks.take() == all_of("create")
@@ -102,7 +102,7 @@ async def test_hooks_stand_around_every_change(api: Api, hooks: Recorder) -> Non
     assert set(hooks.seen_after) == {1}
 
 
-async def test_problem_of_a_hook_undoes_the_change(api: Api, hooks: Recorder) -> None:
+async def test_problem_raised_by_a_hook_rolls_back_the_change(api: Api, hooks: Recorder) -> None:
     for code in ("bad", "late"):
         body = problem(await api.client.post(GADGETS, json={"code": code}), 422, "validation_failed")
         assert body["errors"] == [{"pointer": "/code", "message": f"is {code}"}]
@@ -114,7 +114,7 @@ async def test_problem_of_a_hook_undoes_the_change(api: Api, hooks: Recorder) ->
     assert (await api.client.get(f"{GADGETS}/{item['id']}")).json() == item
 
 
-async def test_change_that_was_not_made_is_not_told(api: Api, hooks: Recorder) -> None:
+async def test_after_hooks_do_not_run_without_a_change(api: Api, hooks: Recorder) -> None:
     item = await make(api, "a")
     url = f"{GADGETS}/{item['id']}"
     hooks.take()
@@ -128,7 +128,7 @@ async def test_change_that_was_not_made_is_not_told(api: Api, hooks: Recorder) -
     assert {when for when, _ in hooks.take()} == {"before"}
 
 
-async def test_error_of_a_hooks_own_sql_is_a_problem(shop: Shop) -> None:
+async def test_sql_error_in_a_hook_becomes_a_problem(shop: Shop) -> None:
     class Clumsy(Hooks):
         async def before_commit(self, change: Change) -> None:
             await change.connection.execute(
@@ -142,7 +142,7 @@ async def test_error_of_a_hooks_own_sql_is_a_problem(shop: Shop) -> None:
     assert (await api.client.get(GADGETS)).json()["items"] == []
 
 
-async def test_keyed_create_with_hooks_is_done_once(api: Api, hooks: Recorder) -> None:
+async def test_idempotent_create_runs_hooks_once(api: Api, hooks: Recorder) -> None:
     answers = [
         await api.client.post(GADGETS, json={"code": "a"}, headers={"Idempotency-Key": "k"}) for _ in range(2)
     ]
@@ -150,7 +150,7 @@ async def test_keyed_create_with_hooks_is_done_once(api: Api, hooks: Recorder) -
     assert hooks.take().count(("after", "create")) == 1
 
 
-async def test_bulk_with_hooks(api: Api, hooks: Recorder) -> None:
+async def test_bulk_runs_hooks_for_each_operation(api: Api, hooks: Recorder) -> None:
     changed, removed = await make(api, "c"), await make(api, "r")
     hooks.take()
 
@@ -178,7 +178,7 @@ async def test_bulk_with_hooks(api: Api, hooks: Recorder) -> None:
     assert set(hooks.seen_after) == {1}
 
 
-async def test_patch_in_bulk_that_changes_nothing_is_not_told(api: Api, hooks: Recorder) -> None:
+async def test_bulk_patch_without_changes_runs_no_after_hook(api: Api, hooks: Recorder) -> None:
     item = await make(api, "a")
     hooks.take()
     operation = {"op": "patch", "id": item["id"], "if_match": "*", "changes": {"weight": 0.0}}

@@ -33,7 +33,7 @@ class Outbox(Hooks):
                 raise ValidationFailed("It cannot be computed.") from None
 
 
-async def test_refused_changes_leave_nothing_of_their_hooks(shop: Shop) -> None:
+async def test_refused_changes_roll_back_their_hooks(shop: Shop) -> None:
     api = await shop(groups(), gadgets(hooks=Outbox()))
     made: Json = (await api.client.post(GADGETS, json={"code": "a"})).json()
     url = f"{GADGETS}/{made['id']}"
@@ -46,14 +46,14 @@ async def test_refused_changes_leave_nothing_of_their_hooks(shop: Shop) -> None:
     assert len(await api.database.fetch("SELECT 1 FROM idempotency_record")) == 1
 
 
-async def test_failed_statement_of_a_hook_is_its_entrys_alone(shop: Shop) -> None:
+async def test_failed_hook_statement_affects_only_its_operation(shop: Shop) -> None:
     api = await shop(groups(), gadgets(hooks=Outbox()))
     operations = [{"op": "create", "item": {"code": code}} for code in ("a", "broken", "b")]
     answer = await api.client.post(f"{GADGETS}/bulk", json={"mode": "partial", "operations": operations})
     assert [result["status"] for result in answer.json()["results"]] == [201, 422, 201]
 
 
-async def test_list_that_is_left_out_is_not_there_under_its_parents_either(shop: Shop) -> None:
+async def test_omitted_list_is_unavailable_under_its_parents(shop: Shop) -> None:
     api = await shop(groups(), gadgets(without=frozenset({"list"})))
     paths = [path for path in (await api.client.get("/openapi.json")).json()["paths"] if "gadgets" in path]
     assert paths
@@ -78,7 +78,7 @@ class Refusing(Hooks):
             raise self.error
 
 
-async def test_exception_of_a_hook_refuses_its_operation_alone(shop: Shop) -> None:
+async def test_exception_in_a_hook_refuses_only_its_operation(shop: Shop) -> None:
     hooks = Refusing()
     api = await shop(groups(), gadgets(hooks=hooks))
     operations = [{"op": "create", "item": {"code": code}} for code in ("a", "refused", "b")]
@@ -96,7 +96,7 @@ async def test_exception_of_a_hook_refuses_its_operation_alone(shop: Shop) -> No
 
 
 @pytest.mark.parametrize("error", [NotFound("No such customer."), HTTPException(404, "No such customer.")])
-async def test_what_a_hook_does_not_find_is_not_the_item(shop: Shop, error: Problem | HTTPException) -> None:
+async def test_not_found_from_a_hook_is_not_the_items(shop: Shop, error: Problem | HTTPException) -> None:
     hooks = Refusing()
     hooks.error = error
     api = await shop(groups(), gadgets(hooks=hooks))

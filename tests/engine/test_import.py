@@ -90,7 +90,7 @@ async def _everything(api: Api, path: str) -> tuple[bytes, list[Json]]:
     return answer.content, sorted(({k: i[k] for k in i.keys() - told} for i in own), key=lambda i: i["id"])
 
 
-async def test_export_into_an_empty_database_is_the_same_shop(
+async def test_imported_export_reproduces_the_data(
     run: Run, url: str, tmp_path: Path, fresh_database: DatabaseFactory
 ) -> None:
     async with running(fresh_database()) as source, running(url) as target:
@@ -113,7 +113,7 @@ async def test_export_into_an_empty_database_is_the_same_shop(
         assert [(e["action"], e["actor"]) for e in history] == [("create", "cli:import")]
 
 
-def test_wrong_lines_are_reported_and_can_be_fixed(stocked: Run, tmp_path: Path) -> None:
+def test_rejected_lines_are_reported_and_can_be_reimported(stocked: Run, tmp_path: Path) -> None:
     twin = unique("IMP")
     lines: list[Json | str] = [
         article(),
@@ -146,7 +146,7 @@ def test_wrong_lines_are_reported_and_can_be_fixed(stocked: Run, tmp_path: Path)
     assert (fixed.exit_code, fixed.stdout) == (0, "7 added, 0 already present, 0 invalid\n"), fixed.stderr
 
 
-def test_report_never_overwrites_the_file_that_is_read(stocked: Run, tmp_path: Path) -> None:
+def test_error_report_never_overwrites_the_input(stocked: Run, tmp_path: Path) -> None:
     file = write(tmp_path / "in", article(), "wrong")
     before = file.read_bytes()
     done = stocked("import", "articles", file, "--errors", file)
@@ -155,7 +155,7 @@ def test_report_never_overwrites_the_file_that_is_read(stocked: Run, tmp_path: P
     assert file.read_bytes() == before
 
 
-def test_line_ends_empty_lines_and_long_lines(stocked: Run, tmp_path: Path) -> None:
+def test_line_endings_empty_lines_and_long_lines(stocked: Run, tmp_path: Path) -> None:
     padded = json.dumps(article())[:-1] + " " * (4 * 2**20) + "}"
     lines: list[Json | str] = [article(), "", "   ", article(description="x" * 9_000), padded, article()]
     report = tmp_path / "report"
@@ -170,14 +170,14 @@ def test_line_ends_empty_lines_and_long_lines(stocked: Run, tmp_path: Path) -> N
     assert stocked("import", "articles", last).stdout == "1 added, 0 already present, 0 invalid\n"
 
 
-def test_from_line_skips_what_comes_before(stocked: Run, tmp_path: Path) -> None:
+def test_from_line_skips_earlier_lines(stocked: Run, tmp_path: Path) -> None:
     file = write(tmp_path / "in", "wrong", article(), "", article())
     done = stocked("import", "articles", file, "--from-line", 3)
     assert (done.exit_code, done.stdout) == (0, "1 added, 0 already present, 0 invalid\n")
     assert stocked("import", "articles", file, "--from-line", 2).stdout.startswith("1 added, 1 already")
 
 
-def test_progress_is_told_by_batches(stocked: Run, tmp_path: Path) -> None:
+def test_progress_is_reported_per_batch(stocked: Run, tmp_path: Path) -> None:
     file = write(tmp_path / "in", *(article() for _ in range(1500)))
     done = stocked("import", "articles", file)
     assert (done.exit_code, done.stdout) == (0, "1500 added, 0 already present, 0 invalid\n")
@@ -185,7 +185,7 @@ def test_progress_is_told_by_batches(stocked: Run, tmp_path: Path) -> None:
     assert "line 1500: 1500 added" in done.stderr
 
 
-def test_standard_input_of_a_process(url: str, stocked: Run, tmp_path: Path) -> None:
+def test_import_reads_standard_input(url: str, stocked: Run, tmp_path: Path) -> None:
     def piped(text: str) -> tuple[int, str]:
         done = subprocess.run(
             [*PROGRAM, "import", "articles", "-"],
@@ -241,7 +241,7 @@ def test_byte_order_mark_and_gzip_are_read(stocked: Run, tmp_path: Path) -> None
         (b"sku,name\nA,Lamp\n", "CSV"),
     ],
 )
-def test_file_of_another_format_is_named_in_one_line(
+def test_wrong_file_format_is_reported_in_one_line(
     stocked: Run, tmp_path: Path, content: bytes, kind: str
 ) -> None:
     file = tmp_path / "other"
@@ -259,7 +259,7 @@ def _refused(run: Run, file: Path) -> str:
     return told
 
 
-def test_database_without_schema_is_said_in_one_line(
+def test_unmigrated_database_is_reported_in_one_line(
     run: Run, tmp_path: Path, fresh_database: DatabaseFactory
 ) -> None:
     blank = fresh_database(migrated=False)
@@ -269,7 +269,7 @@ def test_database_without_schema_is_said_in_one_line(
         assert "Traceback" not in done.stderr
 
 
-async def test_purge_removes_only_expired_answers(run: Run, url: str) -> None:
+async def test_purge_deletes_only_expired_responses(run: Run, url: str) -> None:
     async with running(url) as api:
         shelf = await api.shelf()
         for key in ("old", "young"):

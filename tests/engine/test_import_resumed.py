@@ -8,7 +8,7 @@ from tests.engine.test_import import Run, run, url, write
 __all__ = ["run", "url"]
 
 
-def test_resumed_import_keeps_the_lines_of_before(run: Run, tmp_path: Path) -> None:
+def test_resumed_import_keeps_earlier_error_lines(run: Run, tmp_path: Path) -> None:
     file, report = write(tmp_path / "in", "{first", "{second", "{third"), tmp_path / "report"
 
     def imported(*more: object) -> list[int]:

@@ -14,7 +14,7 @@ from tests.conftest import DatabaseFactory
 from tests.engine.api import filled, settings_for
 
 
-async def test_silent_host_delays_nothing(database_url: str) -> None:
+async def test_unresponsive_host_causes_no_delay(database_url: str) -> None:
     to = urlsplit(database_url)
     with socket.create_server(("127.0.0.2", to.port or 0)) as silent:
         silent.listen()
@@ -26,7 +26,7 @@ async def test_silent_host_delays_nothing(database_url: str) -> None:
     assert time.monotonic() - began < 10
 
 
-async def test_silent_host_does_not_prevent_another_attempt_at_the_other() -> None:
+async def test_unresponsive_host_does_not_block_the_other_host() -> None:
     with socket.create_server(("127.0.0.2", 0)) as silent:
         port = silent.getsockname()[1]  # nothing listens on it at the other address
         place = {"host": "127.0.0.2,127.0.0.1", "port": port, "ssl": "disable", "connect_timeout": 60}
@@ -36,7 +36,7 @@ async def test_silent_host_does_not_prevent_another_attempt_at_the_other() -> No
     assert time.monotonic() - began < 15
 
 
-async def test_one_attempt_at_a_time_knocks_while_the_server_is_away() -> None:
+async def test_only_one_connection_attempt_runs_during_an_outage() -> None:
     knocks = 0
 
     async def turn_away(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,7 +61,7 @@ async def test_one_attempt_at_a_time_knocks_while_the_server_is_away() -> None:
         server.close()
 
 
-async def test_server_that_lets_nobody_in_is_knocked_at_until_it_does(
+async def test_connecting_is_retried_while_logins_are_refused(
     fresh_database: DatabaseFactory, database_url: str
 ) -> None:
     """Whatever the reason: here the database does not allow connections, which is an unusual error."""

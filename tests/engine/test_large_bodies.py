@@ -30,7 +30,7 @@ async def _sent(api: Api, path: str, document: object, padding: int) -> list[tup
     return sorted((e["pointer"], e["message"]) for e in problem(answer, 422, "validation_failed")["errors"])
 
 
-async def test_large_bodies_are_judged_as_small_ones(shop: Shop) -> None:
+async def test_large_bodies_are_validated_like_small_ones(shop: Shop) -> None:
     api = await shop()
     for wrong in WRONG:
         item = {"code": "X", **wrong}
@@ -44,7 +44,7 @@ async def test_large_bodies_are_judged_as_small_ones(shop: Shop) -> None:
         assert set(same) <= set(await _sent(api, BULK, bulk, 0))
 
 
-async def test_large_bodies_are_stored_as_they_are(shop: Shop) -> None:
+async def test_large_bodies_are_stored_unchanged(shop: Shop) -> None:
     api = await shop()
     large = {**RIGHT["notes"], "more": ["x"] * LARGE}
     made = await api.make("gadgets", **RIGHT, code=unique("small"))
@@ -56,7 +56,7 @@ async def test_large_bodies_are_stored_as_they_are(shop: Shop) -> None:
     assert answer.json()["results"][0]["item"]["notes"] == large
 
 
-async def test_large_list_of_wrong_elements_names_the_first(shop: Shop) -> None:
+async def test_large_invalid_list_reports_the_first_error(shop: Shop) -> None:
     api = await shop()
     assert await _sent(api, GADGETS, {"code": "X", "colours": ["red", 1, 2]}, LARGE) == [
         ("/colours/1", "must be a string")

@@ -60,7 +60,7 @@ async def _server_pids(database: Database) -> set[int]:
         return {one.get_server_pid(), other.get_server_pid()}
 
 
-async def test_read_is_run_again_when_its_connection_ends_under_it(
+async def test_read_is_retried_after_a_lost_connection(
     database: Database, server: asyncpg.Connection
 ) -> None:
     reading = asyncio.create_task(database.fetch("SELECT 7 FROM pg_sleep(1)", reads=True))
@@ -78,7 +78,7 @@ async def test_read_is_run_again_when_its_connection_ends_under_it(
         "SELECT note(), pg_sleep(20)",
     ],
 )
-async def test_what_may_write_is_not_run_again(
+async def test_write_is_not_retried_after_a_lost_connection(
     database: Database, server: asyncpg.Connection, statement: str
 ) -> None:
     for sql in ("CREATE TABLE once (number int)", "CREATE SEQUENCE counter", NOTE):
@@ -92,7 +92,7 @@ async def test_what_may_write_is_not_run_again(
     assert (await database.fetch("SELECT last_value FROM counter"))[0][0] in (1, 2)
 
 
-async def test_what_the_block_of_a_session_raises_is_not_the_databases(database: Database) -> None:
+async def test_errors_in_a_session_block_are_not_database_errors(database: Database) -> None:
     before = await _server_pids(database)
     for foreign in (OSError("no such file"), TimeoutError(), ConnectionResetError("by another server")):
 
@@ -108,7 +108,7 @@ async def test_what_the_block_of_a_session_raises_is_not_the_databases(database:
 
 
 @pytest.mark.parametrize("foreign", [OSError("no such file"), TimeoutError(), ConnectionResetError("other")])
-async def test_what_the_block_of_a_connection_raises_is_not_the_databases(
+async def test_errors_in_a_connection_block_are_not_database_errors(
     database: Database, foreign: Exception
 ) -> None:
     async def fail() -> None:
@@ -123,7 +123,7 @@ async def test_what_the_block_of_a_connection_raises_is_not_the_databases(
     assert await _server_pids(database) == before
 
 
-async def test_statement_that_its_caller_gives_up_is_not_the_databases(database: Database) -> None:
+async def test_timeout_of_the_caller_is_not_a_database_error(database: Database) -> None:
     before = await _server_pids(database)
     with pytest.raises(TimeoutError):
         async with database.transaction() as connection, asyncio.timeout(0.1):
@@ -132,7 +132,7 @@ async def test_statement_that_its_caller_gives_up_is_not_the_databases(database:
     assert await _server_pids(database) == before
 
 
-async def test_argument_that_cannot_be_sent_is_not_the_databases(database: Database) -> None:
+async def test_invalid_argument_is_not_a_database_error(database: Database) -> None:
     before = await _server_pids(database)
     with pytest.raises(asyncpg.DataError, match="value out of int32 range"):
         async with database.session() as session:
@@ -140,7 +140,7 @@ async def test_argument_that_cannot_be_sent_is_not_the_databases(database: Datab
     assert await _server_pids(database) == before
 
 
-async def test_call_of_a_session_that_the_driver_refuses_is_no_lost_connection(
+async def test_driver_refusal_in_a_session_is_not_a_lost_connection(
     database: Database, server: asyncpg.Connection
 ) -> None:
     before = await _server_pids(database)
@@ -164,7 +164,7 @@ async def _two_at_once(database: Database, server: asyncpg.Connection) -> None:
             await asyncio.gather(other, return_exceptions=True)
 
 
-async def test_session_whose_new_connection_ends_at_once_is_told_so(
+async def test_session_reports_a_new_connection_that_is_closed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def connect_and_end(settings: Settings) -> asyncpg.Connection:
@@ -180,7 +180,7 @@ async def test_session_whose_new_connection_ends_at_once_is_told_so(
     await _select(database)
 
 
-async def test_session_whose_new_connection_meets_silence_is_told_so(
+async def test_session_reports_a_new_connection_that_hangs(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     to = make_url(database_url)
@@ -209,9 +209,7 @@ async def _select(database: Database) -> None:
         assert (await session.exec(select(1))).one() == 1
 
 
-async def test_session_whose_connection_ends_under_it_is_told_so(
-    database: Database, server: asyncpg.Connection
-) -> None:
+async def test_session_reports_a_lost_connection(database: Database, server: asyncpg.Connection) -> None:
     async def read() -> None:
         async with database.session() as session:
             await session.exec(select(func.pg_sleep(20)))
@@ -225,7 +223,7 @@ async def test_session_whose_connection_ends_under_it_is_told_so(
         assert (await session.exec(select(1))).one() == 1
 
 
-async def test_session_without_a_server_is_told_so() -> None:
+async def test_session_reports_an_unreachable_server() -> None:
     nowhere = Database(settings_for("postgresql://a:b@127.0.0.1:1/c"))
     try:
         with pytest.raises(DatabaseUnavailableError):
@@ -244,7 +242,7 @@ async def test_session_without_a_server_is_told_so() -> None:
         ("SELECT 1", [1], asyncpg.InterfaceError),
     ],
 )
-async def test_call_that_the_driver_refuses_is_no_lost_connection(
+async def test_driver_refusal_is_not_a_lost_connection(
     fresh_database: DatabaseFactory, sql: str, arguments: list[object], error: type[Exception]
 ) -> None:
     """The same connection serves before and after, and the caller gets its own error."""
@@ -259,7 +257,7 @@ async def test_call_that_the_driver_refuses_is_no_lost_connection(
         await database.stop()
 
 
-async def test_what_was_done_stays_done_when_its_connection_cannot_be_closed(database_url: str) -> None:
+async def test_failure_to_close_a_connection_keeps_the_result(database_url: str) -> None:
     """Another connection shows that the network is silent, so all are discarded."""
     to = make_url(database_url)
     async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
@@ -286,7 +284,7 @@ async def _meet_silence(database: Database, way: Proxy) -> None:
         await connection.execute("SELECT 1", timeout=0.2)
 
 
-async def test_session_never_gets_a_connection_that_ended_in_the_pool(
+async def test_session_never_gets_a_dead_pooled_connection(
     database: Database, server: asyncpg.Connection
 ) -> None:
     async with database.session() as session:
@@ -308,7 +306,7 @@ class _Looks(Hooks):
         await change.connection.fetch('SELECT "order" FROM "group"')
 
 
-async def test_plan_from_before_a_change_of_type_is_replaced(shop: Shop) -> None:
+async def test_cached_plan_is_replaced_after_a_type_change(shop: Shop) -> None:
     api = await shop(groups(hooks=_Looks()), gadgets())
     for _ in range(3):
         await api.make("groups", order=unique("g"))
@@ -318,7 +316,7 @@ async def test_plan_from_before_a_change_of_type_is_replaced(shop: Shop) -> None
         await api.make("groups", order=unique("g"))
 
 
-async def test_session_is_told_to_try_again_after_a_change_of_type(fresh_database: DatabaseFactory) -> None:
+async def test_session_gets_a_retryable_error_after_a_type_change(fresh_database: DatabaseFactory) -> None:
     async with running(fresh_database(), scopes=["admin"]) as api:
         assert (await api.client.get(f"{BASE}/keys")).status_code == 200
         async with api.database.dedicated() as connection:

@@ -84,7 +84,7 @@ class Echo(Hooks):
         change.values = dict(change.values)
 
 
-async def test_columns_may_have_every_name_that_the_engine_uses(fresh_database: DatabaseFactory) -> None:
+async def test_columns_may_have_names_used_by_the_engine(fresh_database: DatabaseFactory) -> None:
     url = fresh_database()
     async with running(url, [gadgets()]) as api:
         fields = names(statements_of(engine_of(api, gadgets())))

@@ -54,7 +54,7 @@ async def test_no_increment_is_lost(api: Api, shelf: str) -> None:
     assert statuses[412] > 0, "the writers never met"
 
 
-async def test_change_without_a_tag_never_fails_for_another_change(api: Api, shelf: str) -> None:
+async def test_unconditional_changes_never_conflict(api: Api, shelf: str) -> None:
     (item_id,) = await ids_of(api, shelf, 1)
 
     async def patch(stock: int) -> int:
@@ -68,9 +68,7 @@ async def test_change_without_a_tag_never_fails_for_another_change(api: Api, she
         assert set(await asyncio.gather(*(patch(stock) for _ in range(6)))) == {200}
 
 
-async def test_fifty_creations_under_one_key_on_two_instances_have_one_effect(
-    api: Api, shelf: str, database_url: str
-) -> None:
+async def test_one_key_on_two_instances_has_one_effect(api: Api, shelf: str, database_url: str) -> None:
     item, headers = body(shelf), {"Idempotency-Key": str(uuid4())}
 
     async def create(client: AsyncClient) -> Response:
@@ -85,7 +83,7 @@ async def test_fifty_creations_under_one_key_on_two_instances_have_one_effect(
     assert [str(row["id"]) for row in rows] == [answers[0].json()["id"]]
 
 
-async def test_bulk_under_one_key_at_once_has_one_effect(api: Api, shelf: str) -> None:
+async def test_concurrent_bulk_with_one_key_has_one_effect(api: Api, shelf: str) -> None:
     operations = [{"op": "create", "item": body(shelf)} for _ in range(50)]
     headers = {"Idempotency-Key": str(uuid4())}
     answers = await asyncio.gather(
@@ -98,7 +96,7 @@ async def test_bulk_under_one_key_at_once_has_one_effect(api: Api, shelf: str) -
     assert len({answer.content for answer in answers}) == 1
 
 
-async def test_deleted_shelf_never_has_a_article(api: Api) -> None:
+async def test_deleted_shelf_never_has_articles(api: Api) -> None:
     seen = Counter[tuple[str, int]]()
 
     async def send(what: str, method: str, url: str, **options: object) -> None:
@@ -126,7 +124,7 @@ async def test_deleted_shelf_never_has_a_article(api: Api) -> None:
     assert seen["delete", 409], "no deletion came too late"
 
 
-async def test_bulks_over_the_same_items_never_deadlock(api: Api, shelf: str) -> None:
+async def test_bulk_changes_of_the_same_items_never_deadlock(api: Api, shelf: str) -> None:
     ids = await ids_of(api, shelf, 30)
 
     async def churn(number: int) -> None:
@@ -160,7 +158,7 @@ async def deadlocks(api: Api) -> int:
         return counted
 
 
-async def test_bulks_that_create_the_same_items_never_deadlock(api: Api, shelf: str) -> None:
+async def test_bulk_creations_of_the_same_items_never_deadlock(api: Api, shelf: str) -> None:
     for _ in range(8):
         items = [body(shelf) for _ in range(40)]
         orders = [items, items[::-1], items[20:] + items[:20]]
@@ -178,7 +176,7 @@ async def test_bulks_that_create_the_same_items_never_deadlock(api: Api, shelf: 
         assert (made.count(201), made.count(409)) == (40, 80)
 
 
-async def test_first_of_two_equal_creations_in_a_bulk_wins(api: Api, shelf: str) -> None:
+async def test_first_duplicate_creation_in_a_bulk_wins(api: Api, shelf: str) -> None:
     for _ in range(5):
         item = body(shelf)
         operations = [{"op": "create", "item": {**item, "name": name}} for name in ("first", "second")]
@@ -186,7 +184,7 @@ async def test_first_of_two_equal_creations_in_a_bulk_wins(api: Api, shelf: str)
         assert [result["status"] for result in answer.json()["results"]] == [201, 409]
 
 
-async def test_bulks_that_cross_references_never_deadlock(api: Api) -> None:
+async def test_bulks_with_crossed_references_never_deadlock(api: Api) -> None:
     for _ in range(4):
         shelves = sorted([await api.shelf() for _ in range(8)])
         remove = [{"op": "delete", "id": shelf, "if_match": "*"} for shelf in shelves]
@@ -200,7 +198,7 @@ async def test_bulks_that_cross_references_never_deadlock(api: Api) -> None:
     assert await api.database.fetch(FORBIDDEN) == []
 
 
-async def test_no_increment_by_bulk_is_lost(api: Api, shelf: str) -> None:
+async def test_no_bulk_increment_is_lost(api: Api, shelf: str) -> None:
     ids = await ids_of(api, shelf, 12)
     made = Counter[str]()
 

@@ -34,7 +34,7 @@ ALTER TABLE gadget DROP COLUMN weight;
 """
 
 
-async def test_images_of_earlier_releases_are_read_by_todays_names(shop: Shop) -> None:
+async def test_history_of_earlier_releases_uses_current_names(shop: Shop) -> None:
     before = await shop()
     item = (await before.make("gadgets", code="a", title="Old", weight=2.5)).json()
     url = f"{BASE}/gadgets/{item['id']}"
@@ -66,7 +66,7 @@ async def test_images_of_earlier_releases_are_read_by_todays_names(shop: Shop) -
 _SYSTEM = {"created_at", "updated_at", "created_by", "updated_by", "version"}
 
 
-async def test_rename_of_yesterday_names_the_old_column(shop: Shop) -> None:
+async def test_history_before_a_rename_reads_the_old_column(shop: Shop) -> None:
     api = await shop()
     item = (await api.make("gadgets", code="a", title="Same")).json()
     for old in ("label", "name"):

@@ -47,7 +47,7 @@ async def client(bouncer_url: str, redis_url: str) -> AsyncIterator[AsyncClient]
             yield client
 
 
-async def test_everything_works_through_it(client: AsyncClient) -> None:
+async def test_all_operations_work_through_pgbouncer(client: AsyncClient) -> None:
     shelves, articles = "/api/v1/shelves", "/api/v1/articles"
     made = await client.post(shelves, json={"slug": unique("bounced").lower(), "name": "B"})
     assert made.status_code == 201, made.text

@@ -64,7 +64,7 @@ async def domain_works(api: Api, domain: Domain) -> None:
     assert [order["number"] for order in left] == ["SAMPLE-1"]
 
 
-async def test_page_makes_a_resource(fresh_database: DatabaseFactory) -> None:
+async def test_steps_of_the_page_create_a_resource(fresh_database: DatabaseFactory) -> None:
     page, url = code(), fresh_database()
     await migrate(url, page["upgrade"], apart=True)
     hooks = page["OrderHooks"]()
@@ -101,7 +101,7 @@ async def test_page_makes_a_resource(fresh_database: DatabaseFactory) -> None:
         assert len((await api.client.get(f"{again.headers['location']}/history")).json()["items"]) == 1
 
 
-def test_page_names_every_call_and_every_operation() -> None:
+def test_page_documents_every_hook_and_operation() -> None:
     text = PAGES[0].read_text("utf-8")
     for path in (
         "orders",

@@ -26,7 +26,7 @@ class Deadlocked(Hooks):
 
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "again"}], ids=["plain", "with a key"])
-async def test_deadlocks_are_retried_by_one_part_alone(shop: Shop, headers: dict[str, str]) -> None:
+async def test_only_one_module_retries_deadlocks(shop: Shop, headers: dict[str, str]) -> None:
     hooks = Deadlocked()
     api = await shop(groups(), gadgets(hooks=hooks))
     answer = await api.client.post(GADGETS, json=ITEM, headers=headers)

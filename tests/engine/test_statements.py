@@ -115,7 +115,7 @@ async def test_history_and_as_of_are_one_statement_each(watched: Watched) -> Non
     one(*await watched.ask("GET", url, params={"as_of": "2999-01-01T00:00:00Z"}), 200)
 
 
-async def test_bulk_is_one_statement_for_each_kind(watched: Watched) -> None:
+async def test_bulk_is_one_statement_per_kind(watched: Watched) -> None:
     def delete(url: str) -> Json:
         return {"op": "delete", "id": url.rpartition("/")[2], "if_match": "*"}
 
@@ -132,7 +132,7 @@ async def test_bulk_is_one_statement_for_each_kind(watched: Watched) -> None:
     assert len(statements) == 2 + 3 * 3
 
 
-async def test_key_look_up_is_cached(watched: Watched) -> None:
+async def test_api_key_lookup_is_cached(watched: Watched) -> None:
     seen = [text for text in watched.wire.statements if "FROM api_key" in text]
     await watched.ask("GET", ARTICLES)
     assert [text for text in watched.wire.statements if "FROM api_key" in text] == seen

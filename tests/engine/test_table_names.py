@@ -105,7 +105,7 @@ def migrate(connection: sa.Connection) -> None:
             create_search_statistics(name, "order", "Select")
 
 
-async def test_every_operation_works_whatever_the_table_is_called(roles: Roles) -> None:
+async def test_every_operation_works_with_unusual_table_names(roles: Roles) -> None:
     resources = [declared(name) for name in NAMES]
     settings = settings_for(roles.owner_url, app_role=roles.app)
     await upgrade(settings)
@@ -213,7 +213,7 @@ class Walk:
         ({"name": "x" * 64}, "at most 63"),
     ],
 )
-def test_names_that_cannot_work_are_refused_at_the_start(table: dict[str, Any], told: str) -> None:
+def test_invalid_table_names_are_refused_at_startup(table: dict[str, Any], told: str) -> None:
     resource = declared("order")
     odd: Any = type("Odd", (), {"model_fields": resource.model.model_fields, "__name__": "Odd"})
     odd.__table__ = resource.table.to_metadata(new_metadata(), **{"name": "plain", **table})

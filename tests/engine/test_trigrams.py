@@ -46,7 +46,7 @@ async def url(fresh_database: DatabaseFactory) -> str:
     return url
 
 
-async def test_text_is_found_by_any_part_of_it(url: str) -> None:
+async def test_text_is_found_by_substring(url: str) -> None:
     poems = RestResource(model=Poem, path="poems", scopes=SCOPES, filterable=("line",))
     async with running(url, [poems], ("shop:read", "shop:write")) as api:
         for line in ("The sea is 100% calm", "a_b", "aXb", "back\\slash"):

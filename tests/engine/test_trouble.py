@@ -51,7 +51,7 @@ async def small(database_url: str) -> AsyncIterator[tuple[FastAPI, AsyncClient]]
             yield app, client
 
 
-async def test_lock_and_full_pool_of_an_orm_route_are_told_as_such(
+async def test_lock_timeout_and_full_pool_in_orm_routes_are_reported(
     small: tuple[FastAPI, AsyncClient],
 ) -> None:
     app, client = small
@@ -66,7 +66,7 @@ async def test_lock_and_full_pool_of_an_orm_route_are_told_as_such(
     assert (await client.delete("/api/v1/keys/%00")).status_code in (404, 422)
 
 
-async def test_busy_pool_is_no_reason_to_leave_the_balancer(small: tuple[FastAPI, AsyncClient]) -> None:
+async def test_busy_pool_does_not_affect_readiness(small: tuple[FastAPI, AsyncClient]) -> None:
     app, _ = small
     database, health = app.state.database, app.state.health
     async with asyncio.timeout(10):
@@ -113,7 +113,7 @@ async def slow(database_url: str, request: pytest.FixtureRequest) -> AsyncIterat
         await database.stop()
 
 
-async def test_process_is_not_ready_before_its_connections_are(database_url: str) -> None:
+async def test_process_is_not_ready_before_the_pool_is_filled(database_url: str) -> None:
     async with far(database_url, SMALL["acquire_timeout"]) as url:
         app = create_app(_settings(url, pool_min=2), (SHOP,))
         async with lifespan(app), asyncio.timeout(60):
@@ -123,7 +123,7 @@ async def test_process_is_not_ready_before_its_connections_are(database_url: str
 
 
 @pytest.mark.parametrize("slow", [0], indirect=True)
-async def test_pool_fills_again_though_connecting_takes_longer_than_a_request_waits(slow: Database) -> None:
+async def test_pool_refills_even_if_connecting_exceeds_the_acquire_timeout(slow: Database) -> None:
     with pytest.raises(DatabaseUnavailableError):
         await slow.fetch("SELECT 1")
     await _all_idle(slow)
@@ -139,13 +139,13 @@ async def test_pool_fills_again_though_connecting_takes_longer_than_a_request_wa
     assert failures < 20
 
 
-async def test_a_connection_that_is_given_back_serves_who_waits_for_a_new_one(slow: Database) -> None:
+async def test_released_connection_serves_a_waiting_request(slow: Database) -> None:
     await _all_idle(slow)
     assert slow.pool.get_size() == 1
     await asyncio.gather(slow.fetch("SELECT pg_sleep(0.05)"), slow.fetch("SELECT 1"))
 
 
-async def test_wait_for_a_connection_is_no_longer_for_one_that_came_back_old(database_url: str) -> None:
+async def test_expired_connection_does_not_extend_the_wait(database_url: str) -> None:
     """A connection returned late in the wait must be reopened within the rest of the acquire timeout."""
     to = make_url(database_url)
     async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
@@ -194,7 +194,7 @@ async def _refused_after(database: Database) -> float:
 
 
 @pytest.mark.parametrize("slow", [0], indirect=True)
-async def test_who_leaves_while_a_connection_is_made_takes_none_along(slow: Database) -> None:
+async def test_cancelled_waiter_leaks_no_connection(slow: Database) -> None:
     for _ in range(2 * SMALL["pool_max"]):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(slow.fetch("SELECT 1"), 0.02)

@@ -71,7 +71,7 @@ class Meddler:
 
 @pytest.mark.timeout(120 + ROWS // 100)
 @pytest.mark.parametrize("sort", ["-created_at", "price,-name"])
-async def test_every_surviving_row_is_met_exactly_once(api: Api, sort: str) -> None:
+async def test_paging_during_writes_returns_each_remaining_row_once(api: Api, sort: str) -> None:
     seed = random.randrange(2**32)
     shelf = await api.shelf()
     ids = await insert_articles(api.database, ROWS, shelf)

@@ -12,7 +12,7 @@ LIST = "/api/v1/articles?limit=1"
 REVOKED_SECONDS = 1.0
 
 
-async def test_versions_never_go_back_for_a_client(system: System) -> None:
+async def test_client_never_sees_an_older_version(system: System) -> None:
     await system.serve(2, PATIENT)
     began = len(system.history.events)
     async with system.load(rate=60, mix={"create": 1, "read": 12, "update": 8}).running():
@@ -23,7 +23,9 @@ async def test_versions_never_go_back_for_a_client(system: System) -> None:
     await system.judge()
 
 
-async def test_revoked_key_ends_everywhere_within_a_second(system: System, measure: Measurements) -> None:
+async def test_revoked_key_stops_working_everywhere_within_a_second(
+    system: System, measure: Measurements
+) -> None:
     await system.serve(2, PATIENT)
     key = await new_key(system.database_url, "shop:read")
     done = asyncio.Event()

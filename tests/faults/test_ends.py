@@ -146,7 +146,7 @@ ONCE, TWICE = [signal.SIGTERM], [signal.SIGTERM, signal.SIGINT]
         pytest.param(unread, ONCE, id="unread"),
     ],
 )
-async def test_signal_ends_it_in_time(
+async def test_command_stops_in_time_on_a_signal(
     scene: Scene, measure: Measurements, state: State, signals: list[signal.Signals]
 ) -> None:
     longest = 0.0
@@ -165,7 +165,7 @@ async def test_signal_ends_it_in_time(
 
 
 @pytest.mark.fault
-async def test_signal_ends_one_that_was_never_ready(scene: Scene, measure: Measurements) -> None:
+async def test_signal_stops_a_process_that_was_never_ready(scene: Scene, measure: Measurements) -> None:
     scene.postgres.swallow()
     await scene.replica.launch()
     await in_server_thread(scene.replica.served.listening)

@@ -27,7 +27,7 @@ WRITES = {"create", "update"}
 
 
 @KINDS
-async def test_read_only_primary_refuses_writes_alone_and_heals(
+async def test_read_only_primary_refuses_only_writes_and_recovers(
     system: System, measure: Measurements, kind: Kind
 ) -> None:
     await system.serve(1, {**UNHURRIED, **kind})
@@ -108,7 +108,7 @@ def _of(server: Postgres) -> Endpoint:
 
 @pytest.mark.fault
 @pytest.mark.parametrize("how", ["crash", "silent"])
-async def test_standby_takes_over_without_a_restart(
+async def test_promoted_standby_is_used_without_a_restart(
     pair: Pair, system: System, measure: Measurements, how: Literal["crash", "silent"]
 ) -> None:
     system.database_url = await in_server_thread(pair.primary.database, "failover")

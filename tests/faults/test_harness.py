@@ -33,14 +33,14 @@ def _event(history: History, answer: Answer, *, mark: str = "") -> Event:
         (Answer(201, {}, b'{"id": "1", "name": "of another"}'), "I5"),
     ],
 )
-def test_answers_that_break_an_invariant_are_found(answer: Answer, breach: str) -> None:
+def test_harness_detects_responses_that_violate_an_invariant(answer: Answer, breach: str) -> None:
     history = History()
     _event(history, answer, mark="mine")
     assert [line[:2] for line in verdicts.of_the_answers(history)] == [breach]
 
 
 @pytest.mark.parametrize("text", ["Traceback (most", "SELECT a FROM b", "asyncpg.exceptions"])
-def test_answer_that_shows_the_inside_is_found(text: str) -> None:
+def test_harness_detects_responses_with_internal_details(text: str) -> None:
     history = History()
     event = history.add("read", fresh=False)
     body = f'{{"status": 500, "request_id": "{event.request_id}", "detail": "{text}"}}'.encode()
@@ -48,7 +48,7 @@ def test_answer_that_shows_the_inside_is_found(text: str) -> None:
     assert [line[:2] for line in verdicts.of_the_answers(history)] == ["I4"]
 
 
-def test_lost_doubled_and_skipped_writes_are_found() -> None:
+def test_harness_detects_lost_duplicate_and_skipped_writes() -> None:
     history = History()
     event = history.add("create", fresh=False, key="k", item="a")
     event.answer, event.version = Answer(201, {}, b""), 1
@@ -66,7 +66,7 @@ def test_lost_doubled_and_skipped_writes_are_found() -> None:
     assert found([*made], [*kept], [{"item": "a", "versions": [1, 3]}]) == ["I3"]
 
 
-async def test_proxy_delays_swallows_cuts_and_heals() -> None:
+async def test_proxy_delays_drops_cuts_and_recovers() -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(100):
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" if data else b"")
@@ -108,14 +108,14 @@ def test_request_that_still_runs_counts_with_the_time_so_far() -> None:
     assert 5 <= history.latency(0.99, lambda _: True) < 60
 
 
-def test_figure_over_its_bound_fails() -> None:
+def test_measurement_over_its_limit_fails() -> None:
     measurements = Measurements("tests/faults/test_harness.py::test", patience=False)
     measurements("healed", 1.5, 2, unit="s")
     with pytest.raises(AssertionError, match="healed"):
         measurements("healed", 2.5, 2, unit="s")
 
 
-def test_figure_may_with_patience_be_over_its_bound_in_time_alone_and_is_not_told(tmp_path: Path) -> None:
+def test_patience_allows_only_slow_measurements(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     measurements = Measurements("tests/faults/test_harness.py::test", patience=True)
     measurements("quick", 1.5, 2, unit="s")
@@ -127,7 +127,7 @@ def test_figure_may_with_patience_be_over_its_bound_in_time_alone_and_is_not_tol
             measurements(name, value, 2, unit=unit)
 
 
-def test_page_keeps_the_figures_that_were_not_measured_again() -> None:
+def test_page_keeps_figures_of_earlier_runs() -> None:
     page = f"# Head\n{BEGIN}\n{END}\ntail\n"
     old = {"test": "tests/faults/test_a.py::x", "value": 1.25, "bound": 2.0, "unit": "s"}
     page = written(page, {"b": old, "a": old}, conditions="Measured once.")

@@ -34,7 +34,7 @@ async def _times(system: System, sku: str) -> int:
 
 
 @pytest.mark.fault
-async def test_one_key_has_one_effect_however_many_send_it_at_once(system: System) -> None:
+async def test_concurrent_requests_with_one_key_have_one_effect(system: System) -> None:
     await system.serve(2, PATIENT)
     ports = [replica.port for replica in system.replicas]
     headers = {**system.headers, "Content-Type": "application/json", "Idempotency-Key": f"k-{system.seed}"}
@@ -53,7 +53,7 @@ async def test_one_key_has_one_effect_however_many_send_it_at_once(system: Syste
     await system.judge()
 
 
-async def test_retry_gets_the_answer_of_a_process_that_died_between_commit_and_answer(system: System) -> None:
+async def test_retry_gets_the_response_lost_in_a_crash_after_commit(system: System) -> None:
     await system.serve(2, PATIENT)
     first, second = system.replicas
     async with Proxy(system.database_endpoint) as way:

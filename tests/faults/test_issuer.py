@@ -82,7 +82,7 @@ def make(issuer: Issuer, trouble: str) -> None:
 
 
 @pytest.mark.fault
-async def test_known_keys_work_whatever_the_issuer_does(
+async def test_known_keys_work_during_any_issuer_outage(
     system: System, issuer: Issuer, measure: Measurements
 ) -> None:
     await serve(system, issuer)
@@ -100,7 +100,7 @@ async def test_known_keys_work_whatever_the_issuer_does(
 
 
 @pytest.mark.fault
-async def test_keys_are_trusted_up_to_the_stale_limit_and_again_once_the_issuer_is_back(
+async def test_keys_are_trusted_up_to_the_stale_limit(
     system: System, issuer: Issuer, measure: Measurements
 ) -> None:
     await serve(system, issuer, security__jwks_max_age=STALE)
@@ -123,7 +123,7 @@ async def test_keys_are_trusted_up_to_the_stale_limit_and_again_once_the_issuer_
     await system.judge()
 
 
-async def test_rotated_keys_are_found_and_old_ones_forgotten(
+async def test_rotated_keys_replace_the_old_ones(
     system: System, issuer: Issuer, measure: Measurements
 ) -> None:
     await serve(system, issuer)
@@ -168,7 +168,7 @@ async def _served(system: System, issuer: Issuer) -> float:
 
 
 @pytest.mark.fault
-async def test_keys_that_nobody_has_cause_one_fetch_a_cooldown(
+async def test_unknown_key_ids_cause_one_fetch_per_cooldown(
     system: System, issuer: Issuer, measure: Measurements
 ) -> None:
     await serve(system, issuer)

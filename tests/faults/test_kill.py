@@ -40,7 +40,7 @@ async def _kill_some(system: System, load: Load, rounds: int) -> None:
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(50 if FULL else 5, marks=pytest.mark.fault, id="many")])
 @pytest.mark.timeout(1200)
-async def test_killed_process_loses_nothing_that_was_acknowledged(
+async def test_killed_process_loses_no_acknowledged_write(
     system: System, measure: Measurements, rounds: int
 ) -> None:
     await system.serve(2, PATIENT)
@@ -51,7 +51,7 @@ async def test_killed_process_loses_nothing_that_was_acknowledged(
 
 
 @pytest.mark.fault
-async def test_killed_worker_is_replaced_and_counts_stay_right(system: System) -> None:
+async def test_killed_worker_is_replaced_and_metrics_stay_correct(system: System) -> None:
     await system.serve(1, GUNICORN)
     replica = system.replicas[0]
     before, warm = await _counted(system), len(system.history.events)

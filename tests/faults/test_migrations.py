@@ -123,7 +123,7 @@ async def test_old_and_new_version_serve_from_expand_to_contract(
 
 @pytest.mark.fault
 @slow
-async def test_long_lock_lets_the_service_go_on_and_the_migration_waits(
+async def test_migration_waits_for_a_long_lock_without_blocking_requests(
     system: System, tmp_path: Path, measure: Measurements, db: asyncpg.Connection
 ) -> None:
     version = Version(tmp_path / "next").migration(
@@ -163,9 +163,7 @@ async def longest_queue(db: asyncpg.Connection, *, seconds: float) -> float:
     return longest
 
 
-async def test_columns_change_their_type_under_prepared_statements(
-    system: System, db: asyncpg.Connection
-) -> None:
+async def test_column_type_change_under_prepared_statements(system: System, db: asyncpg.Connection) -> None:
     await system.serve(settings=PATIENT)
     async with system.load(rate=RATE).running():
         for length in (220, 240, 260, 280):
@@ -178,7 +176,7 @@ async def test_columns_change_their_type_under_prepared_statements(
 
 @pytest.mark.fault
 @slow
-async def test_killed_migration_frees_its_lock_and_the_next_one_goes_through(
+async def test_killed_migration_releases_its_lock(
     system: System, tmp_path: Path, measure: Measurements, db: asyncpg.Connection
 ) -> None:
     slow = Version(tmp_path / "slow").migration(
@@ -205,7 +203,9 @@ async def test_killed_migration_frees_its_lock_and_the_next_one_goes_through(
 
 @pytest.mark.fault
 @slow
-async def test_several_at_once_migrate_once(system: System, tmp_path: Path, db: asyncpg.Connection) -> None:
+async def test_concurrent_processes_migrate_once(
+    system: System, tmp_path: Path, db: asyncpg.Connection
+) -> None:
     version = Version(tmp_path / "next").migration("slow", "op.execute('SELECT pg_sleep(2)')")
     runs = [
         version.migrate(tmp_path / f"command-{n}", system.database_url, *PATIENCE) for n in range(AT_ONCE)
@@ -218,7 +218,7 @@ async def test_several_at_once_migrate_once(system: System, tmp_path: Path, db: 
     assert await db.fetchval(HEAD) == "slow"
 
 
-async def test_version_ahead_of_its_database_is_not_ready_and_lives(
+async def test_version_ahead_of_its_database_is_alive_but_not_ready(
     system: System, tmp_path: Path, db: asyncpg.Connection
 ) -> None:
     version = expanded(tmp_path / "next")

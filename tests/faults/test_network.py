@@ -19,9 +19,7 @@ FILES = 10  # more files than before that a process may have open: the rest of i
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(CUTS, marks=pytest.mark.fault, id="many")])
-async def test_clients_that_go_away_leave_nothing_behind(
-    system: System, measure: Measurements, count: int
-) -> None:
+async def test_disconnected_clients_leak_nothing(system: System, measure: Measurements, count: int) -> None:
     await system.serve(1, PATIENT)
     replica = system.replicas[0]
     before = replica.files()
@@ -55,7 +53,7 @@ async def _go_away(system: System, places: asyncio.Semaphore, number: int) -> No
 
 
 @pytest.mark.fault
-async def test_silent_network_is_given_up_and_heals(system: System, measure: Measurements) -> None:
+async def test_unresponsive_network_times_out_and_recovers(system: System, measure: Measurements) -> None:
     timeout = 2.0
     async with Proxy(system.database_endpoint) as way:
         settings = {"database__statement_timeout": timeout - 1, "database__connect_timeout": timeout}

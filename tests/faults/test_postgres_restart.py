@@ -20,7 +20,7 @@ ANSWERED_SECONDS = 1.0
 @pytest.mark.alone
 @KINDS
 @pytest.mark.parametrize("mode", ["fast", pytest.param("immediate", marks=pytest.mark.fault)])
-async def test_restart_costs_only_503_and_heals(
+async def test_restart_causes_only_503_and_recovers(
     system: System, measure: Measurements, mode: Mode, kind: Kind
 ) -> None:
     await system.serve(1, {**UNHURRIED, **kind})

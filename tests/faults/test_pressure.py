@@ -22,7 +22,7 @@ SHORT_SECONDS = 0.02  # below this, a ratio is noise
 
 
 @pytest.mark.fault
-async def test_full_pool_refuses_at_once_and_recovers(system: System, measure: Measurements) -> None:
+async def test_full_pool_refuses_quickly_and_recovers(system: System, measure: Measurements) -> None:
     await system.serve(1, {"database__pool_max": 2})
     await system.slow_down()
     load = system.load(rate=30, mix={"read": 1}, port=system.replicas[0].port)
@@ -68,7 +68,9 @@ async def _liveness(system: System, seconds: float) -> list[float]:
     return taken
 
 
-async def test_slow_statement_is_cancelled_and_harms_nobody(system: System, measure: Measurements) -> None:
+async def test_slow_statement_is_cancelled_without_side_effects(
+    system: System, measure: Measurements
+) -> None:
     budget = 1.0
     await system.serve(1, {"database__statement_timeout": budget, **PATIENT})
     await system.slow_down()
@@ -88,7 +90,7 @@ async def test_slow_statement_is_cancelled_and_harms_nobody(system: System, meas
 
 
 @pytest.mark.fault
-async def test_slow_statements_do_not_slow_others(system: System, measure: Measurements) -> None:
+async def test_slow_statements_do_not_slow_down_other_requests(system: System, measure: Measurements) -> None:
     """Alternate rounds with and without slow statements, so that other load affects both."""
     await system.serve(1, {"database__statement_timeout": 1})
     await system.slow_down()

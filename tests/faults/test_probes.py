@@ -41,7 +41,7 @@ def told(event: Event) -> bool:
 
 
 @KINDS
-async def test_liveness_depends_on_nothing_and_readiness_names_what_lacks(
+async def test_liveness_has_no_dependency_and_readiness_names_failures(
     system: System, measure: Measurements, kind: Kind
 ) -> None:
     await system.serve(1, {"database__statement_timeout": 1, **UNHURRIED, **kind})

@@ -107,7 +107,7 @@ def judge_cost(measure: Measurements, name: str, cost: float, bound: float) -> N
 
 @pytest.mark.alone
 @KINDS
-async def test_redis_that_is_gone_costs_nothing(system: System, measure: Measurements, kind: Kind) -> None:
+async def test_lost_redis_fails_no_request(system: System, measure: Measurements, kind: Kind) -> None:
     await system.serve(1, {**ASKING, **kind})
 
     async def noticed() -> None:
@@ -167,7 +167,7 @@ async def through_a_proxy(system: System) -> AsyncIterator[Proxy]:
         pytest.param("slowish", marks=pytest.mark.fault),
     ],
 )
-async def test_redis_that_does_not_answer_stalls_nobody(
+async def test_unresponsive_redis_delays_no_request(
     system: System, measure: Measurements, trouble: str
 ) -> None:
     async with through_a_proxy(system) as proxy:
@@ -224,7 +224,7 @@ async def evicting(client: Client) -> None:
     await client.config_set("maxmemory-policy", "allkeys-lru")
 
 
-async def test_redis_that_is_tampered_with_is_no_use_and_no_harm(system: System) -> None:
+async def test_corrupted_redis_data_fails_no_request(system: System) -> None:
     await system.serve(1, ASKING)
     async with Client.from_url(system.redis.url) as client, system.load(rate=RATE).running():
         began = time.monotonic()

@@ -18,7 +18,7 @@ WARM_SHARE = 0.2
 
 @pytest.mark.fault
 @pytest.mark.timeout(SECONDS + 120)
-async def test_nothing_grows(system: System, measure: Measurements) -> None:
+async def test_memory_connections_and_files_do_not_grow(system: System, measure: Measurements) -> None:
     await system.serve(2)
     async with system.load(rate=RATE, fresh=0.3).running():
         await asyncio.sleep(SECONDS * WARM_SHARE)

@@ -23,7 +23,7 @@ READY_SECONDS = 5.0  # the longest pause between two attempts, with its jitter, 
 
 
 @KINDS
-async def test_service_that_comes_first_waits_for_both(
+async def test_service_waits_for_postgresql_and_redis(
     system: System, measure: Measurements, kind: Kind
 ) -> None:
     await in_server_thread(system.redis.stop)
@@ -63,7 +63,7 @@ async def _ask(port: int, answers: list[int]) -> None:
 
 
 @KINDS
-async def test_who_asks_first_finds_connections(system: System, kind: Kind) -> None:
+async def test_first_requests_find_open_connections(system: System, kind: Kind) -> None:
     """Whichever worker answers: readiness is that of one worker."""
     answers: list[int] = []
     async with Proxy(system.database_endpoint) as far:
@@ -89,7 +89,7 @@ async def test_who_asks_first_finds_connections(system: System, kind: Kind) -> N
 
 
 @pytest.mark.fault
-async def test_redis_that_lets_nobody_in_is_one_line_without_the_secret(system: System) -> None:
+async def test_redis_login_failure_is_one_log_line_without_the_secret(system: System) -> None:
     port = urlsplit(system.redis.url).port
     await system.serve(1, {"redis__url": f"redis://:{WRONG}@127.0.0.1:{port}/0"})
     async with system.load(rate=20).running():

@@ -53,7 +53,7 @@ async def test_sigterm_fails_no_request(system: System, measure: Measurements) -
 @pytest.mark.fault
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_sigterm_fails_no_request_round_after_round(
+async def test_repeated_sigterm_under_load_fails_no_request(
     system: System, measure: Measurements, workers: int
 ) -> None:
     rounds = (20 if workers == 1 else 6) if FULL else 4 - workers
@@ -67,7 +67,7 @@ async def test_sigterm_fails_no_request_round_after_round(
 
 
 @KINDS
-async def test_what_the_kernel_holds_at_sigterm_is_answered(system: System, kind: Kind) -> None:
+async def test_connections_in_the_backlog_at_sigterm_are_served(system: System, kind: Kind) -> None:
     await system.serve(1, {"server__drain_delay": 0, **kind})
     replica = system.replicas[0]
     silent = [await Connection.open(replica.port) for _ in range(20)]

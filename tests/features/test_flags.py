@@ -33,7 +33,7 @@ def in_force(flag: Flag[Any], value: Any, *rules: dict[str, Any]) -> Iterator[No
         yield
 
 
-def test_a_flag_has_its_default_outside_of_requests() -> None:
+def test_flag_has_its_default_outside_requests() -> None:
     assert value_of_active(ANNA) is False
     assert value_of_active.evaluate().reason == "default"
 
@@ -127,14 +127,14 @@ def test_each_type_refuses_other_values(flag: Flag[Any], given: Any, message: st
         flag.kind.check(given)
 
 
-def test_a_caller_cannot_change_the_value_of_a_flag() -> None:
+def test_caller_cannot_change_the_value_of_a_flag() -> None:
     limits = Flag("limits", default={"rows": [1]}, **NEEDED)
     with in_force(limits, {"rows": [2]}):
         limits()["rows"].append(3)
         assert limits() == {"rows": [2]}
 
 
-def test_a_rule_needs_a_condition() -> None:
+def test_rule_needs_a_condition() -> None:
     with pytest.raises(ValidationError, match="needs principals, claims or percent"):
         Rule(value=True)
 

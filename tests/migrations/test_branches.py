@@ -34,7 +34,7 @@ def test_chassis_alone_migrates(command: Command, fresh_database: DatabaseFactor
     assert lint() == []
 
 
-async def test_first_domain_joins_a_chassis_that_was_alone(
+async def test_first_domain_migrates_an_existing_chassis(
     fresh_database: DatabaseFactory, package: Path, write: Write, connect: Connect
 ) -> None:
     remove_domains(package)
@@ -59,7 +59,7 @@ BEFORE = {"0001": ["last", "moved", "new"], "0004": ["last", "new"], "0005": ["n
 
 @pytest.mark.usefixtures("moved")
 @pytest.mark.parametrize("revision", BEFORE)
-async def test_database_from_before_the_branches_runs_what_it_lacks(
+async def test_database_from_before_the_branches_runs_missing_revisions(
     fresh_database: DatabaseFactory, connect: Connect, revision: str
 ) -> None:
     url = fresh_database(migrated=False)
@@ -75,7 +75,7 @@ async def test_database_from_before_the_branches_runs_what_it_lacks(
 
 
 @pytest.mark.usefixtures("moved")
-async def test_new_database_that_stops_between_the_branches_is_not_taken_for_an_old_one(
+async def test_new_database_stopped_between_branches_is_not_taken_for_old(
     fresh_database: DatabaseFactory, connect: Connect
 ) -> None:
     url = fresh_database(migrated=False)
@@ -85,7 +85,7 @@ async def test_new_database_that_stops_between_the_branches_is_not_taken_for_an_
 
 
 @pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)
-async def test_branch_that_is_behind_is_named(
+async def test_error_names_the_branch_that_is_behind(
     fresh_database: DatabaseFactory, write: Write, branch: Branch
 ) -> None:
     url, at = fresh_database(), heads().of(branch)
@@ -100,7 +100,7 @@ async def test_branch_that_is_behind_is_named(
         await runner.upgrade(settings_for(url))
 
 
-def test_branch_of_a_newer_version_is_left_alone_and_the_other_goes_on(write: Write) -> None:
+def test_newer_branch_is_left_alone_while_the_other_migrates(write: Write) -> None:
     write("next", branch=DOMAINS)
     assert steps(Position("newer", known(DOMAINS)[-2] if known(DOMAINS)[1:] else None), heads()) == {
         DOMAINS: ("next",)

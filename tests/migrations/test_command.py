@@ -49,7 +49,7 @@ def dump(url: str) -> list[str]:
     return [*(line for line in done.stdout.splitlines() if "restrict " not in line), revision]
 
 
-def test_script_makes_the_same_database_as_the_command(
+def test_script_and_command_produce_the_same_database(
     command: Command, fresh_database: DatabaseFactory
 ) -> None:
     url = fresh_database(migrated=False)
@@ -63,7 +63,7 @@ def test_script_makes_the_same_database_as_the_command(
     assert command("migrate", database__url=url).stdout == f"already at revision {heads()}\n"
 
 
-def test_script_with_an_index_that_is_built_concurrently(
+def test_script_supports_concurrent_index_builds(
     command: Command, fresh_database: DatabaseFactory, write: Write
 ) -> None:
     url = fresh_database(migrated=False)
@@ -76,7 +76,7 @@ def test_script_with_an_index_that_is_built_concurrently(
     assert dump(url) == dump(by_command)
 
 
-def test_script_starts_where_the_database_is_and_changes_nothing_by_itself(
+def test_script_starts_at_the_revision_of_the_database(
     command: Command, fresh_database: DatabaseFactory, write: Write
 ) -> None:
     url = fresh_database(migrated=False)
@@ -97,7 +97,7 @@ def test_script_starts_where_the_database_is_and_changes_nothing_by_itself(
 
 
 @pytest.mark.parametrize("arguments", [EMPTY, ("migrate", "--sql", "--from", "0003")])
-def test_script_stops_at_a_database_that_is_elsewhere(
+def test_script_stops_at_a_database_at_another_revision(
     command: Command, fresh_database: DatabaseFactory, arguments: tuple[str, ...]
 ) -> None:
     url = fresh_database(migrated=False)
@@ -121,7 +121,7 @@ def test_script_stops_at_the_first_error(
     assert dump(url) == before
 
 
-async def test_script_grants_to_the_role_of_the_service(roles: Roles, command: Command, connect: Any) -> None:
+async def test_script_grants_privileges_to_the_app_role(roles: Roles, command: Command, connect: Any) -> None:
     script = command(*EMPTY, database__app_role=roles.app).stdout
     done = psql(roles.owner_url, script)
     assert (done.returncode, done.stderr) == (0, "")
@@ -133,9 +133,7 @@ async def test_script_grants_to_the_role_of_the_service(roles: Roles, command: C
     assert done.returncode == 3
 
 
-async def test_script_at_the_head_grants_what_is_missing(
-    roles: Roles, command: Command, connect: Any
-) -> None:
+async def test_script_at_the_head_adds_missing_grants(roles: Roles, command: Command, connect: Any) -> None:
     await runner.upgrade(settings_for(roles.owner_url))
     where = {"database__url": roles.owner_url, "database__app_role": roles.app}
     script = await asyncio.to_thread(command, "migrate", "--sql", **where)
@@ -147,16 +145,14 @@ async def test_script_at_the_head_grants_what_is_missing(
         assert await held(connect, roles) == DUE
 
 
-def test_script_waits_for_the_database_that_it_starts_from(
-    command: Command, fresh_database: DatabaseFactory
-) -> None:
+def test_script_waits_for_the_database(command: Command, fresh_database: DatabaseFactory) -> None:
     nowhere = make_url(fresh_database()).set(port=1).render_as_string(hide_password=False)
     began = time.monotonic()
     assert command("migrate", "--sql", "--wait", "1", database__url=nowhere).exit_code == 4
     assert time.monotonic() - began >= 1
 
 
-def test_steps_go_as_far_as_they_are_told_and_never_back(
+def test_to_stops_at_a_revision_and_never_goes_back(
     command: Command, fresh_database: DatabaseFactory, write: Write
 ) -> None:
     url = fresh_database(migrated=False)
@@ -188,9 +184,7 @@ def test_steps_go_as_far_as_they_are_told_and_never_back(
 @pytest.mark.parametrize(
     "arguments", [("--to", "9999"), ("--sql", "--from", "9999"), ("--sql", "--to", "9999")]
 )
-def test_unknown_revision_is_a_usage_error_that_names_the_known(
-    command: Command, arguments: tuple[str, ...]
-) -> None:
+def test_unknown_revision_error_lists_the_known_ones(command: Command, arguments: tuple[str, ...]) -> None:
     done = command("migrate", *arguments, database__password="x")
     assert (done.exit_code, done.stdout) == (2, "")
     everything = [*known(CHASSIS), *known(DOMAINS)]
@@ -209,11 +203,11 @@ def test_unknown_revision_is_a_usage_error_that_names_the_known(
         ("--sql", "--from", "0001", "--from", "none"),
     ],
 )
-def test_options_that_do_not_go_together(command: Command, arguments: tuple[str, ...]) -> None:
+def test_incompatible_options_are_usage_errors(command: Command, arguments: tuple[str, ...]) -> None:
     assert command("migrate", *arguments, database__password="x").exit_code == 2
 
 
-def test_database_of_a_newer_version_is_named_as_it_is(
+def test_revision_of_a_newer_version_is_reported(
     command: Command, fresh_database: DatabaseFactory, tmp_path: Path
 ) -> None:
     url = fresh_database()

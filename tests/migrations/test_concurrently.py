@@ -25,7 +25,7 @@ VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('uq_cate
 HEAD = "SELECT version_num FROM alembic_version"
 
 
-async def test_failed_build_leaves_an_invalid_index_that_the_next_attempt_replaces(
+async def test_next_attempt_replaces_an_invalid_index(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()
@@ -44,7 +44,7 @@ async def test_failed_build_leaves_an_invalid_index_that_the_next_attempt_replac
     assert await db.fetchval(VALID) is True
 
 
-async def test_writers_go_on_while_an_index_is_built_that_waits_longer_than_for_a_table_lock(
+async def test_index_build_may_wait_long_without_blocking_writes(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()
@@ -63,7 +63,7 @@ async def test_writers_go_on_while_an_index_is_built_that_waits_longer_than_for_
     assert (await migrating).after.chassis == "indexed"
 
 
-async def test_what_stands_before_the_index_in_its_revision_can_be_repeated_only_if_it_is_written_so(
+async def test_steps_before_a_failed_index_build_stay_committed(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()
@@ -77,7 +77,7 @@ async def test_what_stands_before_the_index_in_its_revision_can_be_repeated_only
     assert (await upgrade(settings_for(url))).after.chassis == "mixed"
 
 
-async def test_table_locks_after_an_index_are_waited_for_as_briefly_as_before(
+async def test_lock_timeout_is_restored_after_an_index_build(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()

@@ -74,7 +74,7 @@ async def databases(fresh_database: DatabaseFactory) -> tuple[str, str]:
     return urls
 
 
-async def test_old_database_ends_with_the_functions_of_a_new_one(
+async def test_upgraded_database_has_the_functions_of_a_new_one(
     databases: tuple[str, str], connect: Callable[[str], Any]
 ) -> None:
     new, old = [await connect(url) for url in databases]

@@ -64,7 +64,7 @@ GOOD = (
 
 
 @pytest.mark.parametrize("sql", BAD)
-def test_danger_is_found(sql: str) -> None:
+def test_dangerous_statement_is_refused(sql: str) -> None:
     assert BAD[sql] in {found.rule for found in findings(f"BEGIN;\n\n{sql};\n\nCOMMIT;\n")}
 
 
@@ -73,7 +73,7 @@ def test_safe_form_passes(sql: str) -> None:
     assert findings(f"BEGIN;\n\n{sql};\n\nCOMMIT;\n") == []
 
 
-def test_constraint_is_validated_in_a_revision_of_its_own() -> None:
+def test_constraint_is_validated_in_a_separate_revision() -> None:
     added = "ALTER TABLE product ADD CONSTRAINT c CHECK (stock > 0) NOT VALID;\n"
     together = f"BEGIN;\n{added}ALTER TABLE product VALIDATE CONSTRAINT c;\nCOMMIT;\n"
     assert [found.rule for found in findings(together)] == ["constraint-missing-not-valid"]
@@ -84,14 +84,14 @@ def test_migrations_of_this_version_pass() -> None:
 
 
 @pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)
-def test_revision_is_named_with_its_statement_and_the_way_out(write: Write, branch: Branch) -> None:
+def test_finding_names_revision_statement_and_alternative(write: Write, branch: Branch) -> None:
     write("hasty", "SELECT 1", code='op.drop_column("product", "stock")', branch=branch)
     write("patient", code='create_index_concurrently("ix_product_x", "product", ["name"])', branch=branch)
     (line,) = lint()
     assert line.startswith("hasty.py: ban-drop-column: ALTER TABLE product DROP COLUMN stock; - ")
 
 
-def test_escape_needs_a_reason_and_something_to_excuse() -> None:
+def test_exemption_needs_a_reason_and_a_finding() -> None:
     sql = "DROP TABLE product;"
     assert len(judge("", sql)) == 1
     assert judge("# allow ban-drop-table: nobody has used it since 1.4\n", sql) == []

@@ -37,7 +37,7 @@ async def merge(database_url: str, connect: Any) -> Any:
     return call
 
 
-def test_all_fifteen_examples_are_here() -> None:
+def test_all_fifteen_examples_are_covered() -> None:
     assert len(CASES) == 15
 
 
@@ -46,5 +46,5 @@ async def test_example_of_the_rfc(merge: Any, target: str, patch: str, result: s
     assert json.loads(await merge(target, patch)) == json.loads(result)
 
 
-async def test_patch_of_nothing_makes_an_object_without_nulls(merge: Any) -> None:
+async def test_patching_null_creates_an_object_without_nulls(merge: Any) -> None:
     assert json.loads(await merge(None, '{"a": {"b": null, "c": 1}}')) == {"a": {"c": 1}}

@@ -46,7 +46,7 @@ async def test_every_resource_keeps_history(db: Any) -> None:
         assert f"{table}.{table}_history" in triggers
 
 
-async def test_migrations_can_be_undone_and_done_again(
+async def test_migrations_can_be_downgraded_and_upgraded_again(
     fresh_database: DatabaseFactory, connect: Connect
 ) -> None:
     url = fresh_database()
@@ -61,7 +61,7 @@ async def test_migrations_can_be_undone_and_done_again(
 
 
 @pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)
-async def test_each_step_down_can_be_taken_up_again(
+async def test_each_downgrade_can_be_upgraded_again(
     fresh_database: DatabaseFactory, connect: Connect, branch: Branch
 ) -> None:
     url = fresh_database()
@@ -76,6 +76,6 @@ async def test_each_step_down_can_be_taken_up_again(
 
 
 @pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)
-def test_alembic_reads_the_branches_as_they_are_read_here(branch: Branch) -> None:
+def test_branches_match_those_read_by_alembic(branch: Branch) -> None:
     chain = [*ScriptDirectory.from_config(runner.configuration(branch)).walk_revisions()][::-1]
     assert known(branch) == tuple(script.revision for script in chain)

@@ -25,7 +25,7 @@ SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (
 
 
 @pytest.mark.parametrize("said", [DECLARED, NOT_DECLARED], ids=["declared", "found out"])
-async def test_migrating_through_pgbouncer_is_refused_and_leaves_nothing(
+async def test_migrating_through_pgbouncer_is_refused_without_traces(
     fresh_database: DatabaseFactory, connect: Callable[[str], Any], said: dict[str, Any]
 ) -> None:
     url = fresh_database(migrated=False)
@@ -41,7 +41,7 @@ async def test_migrating_through_pgbouncer_is_refused_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("said", [DECLARED, NOT_DECLARED], ids=["declared", "found out"])
-async def test_role_is_neither_made_nor_changed_through_pgbouncer(
+async def test_role_is_not_changed_through_pgbouncer(
     fresh: tuple[str, str], connect: Callable[[str], Any], said: dict[str, Any]
 ) -> None:
     url, role = fresh
@@ -62,7 +62,7 @@ async def test_role_is_neither_made_nor_changed_through_pgbouncer(
         assert await direct.fetchval(kept) == before
 
 
-def test_refusal_of_a_pooler_is_one_line(command: Command, fresh_database: DatabaseFactory) -> None:
+def test_pooler_error_is_one_line(command: Command, fresh_database: DatabaseFactory) -> None:
     with bounced(fresh_database(migrated=False)) as through:
         done = command("migrate", database__url=through, database__pgbouncer="true")
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (6, "", 1)

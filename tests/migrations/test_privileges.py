@@ -50,12 +50,12 @@ async def as_app(roles: Roles, connect: Connect) -> Any:
     return await connect(roles.app_url)
 
 
-async def test_migrating_grants_what_the_service_needs_and_no_more(roles: Roles, connect: Connect) -> None:
+async def test_migrating_grants_only_what_the_service_needs(roles: Roles, connect: Connect) -> None:
     assert await migrated(roles)
     assert await held(connect, roles) == DUE
 
 
-async def test_grants_that_are_missing_at_the_head_are_made_good(roles: Roles, connect: Connect) -> None:
+async def test_missing_grants_at_the_head_are_repaired(roles: Roles, connect: Connect) -> None:
     assert await upgrade(settings_for(roles.owner_url))
     assert await held(connect, roles) == set()
     assert await migrated(roles) is False
@@ -73,7 +73,7 @@ async def test_grants_that_are_missing_at_the_head_are_made_good(roles: Roles, c
         await execute(roles.app_url, "CREATE TABLE mine (id int)")
 
 
-async def test_tables_and_sequences_of_later_migrations_are_open_at_once(roles: Roles, as_app: Any) -> None:
+async def test_later_tables_and_sequences_are_granted_on_creation(roles: Roles, as_app: Any) -> None:
     await execute(roles.owner_url, "CREATE TABLE later (id serial PRIMARY KEY, name text)")
     assert await as_app.fetchval("INSERT INTO later (name) VALUES ('a') RETURNING id") == 1
     assert await as_app.execute("UPDATE later SET name = 'b'") == "UPDATE 1"
@@ -86,14 +86,14 @@ async def test_nothing_to_grant_takes_no_lock(roles: Roles, as_app: Any, connect
     assert await migrated(roles) is False
 
 
-async def test_role_that_is_not_there_stops_before_anything_is_done(roles: Roles, connect: Connect) -> None:
+async def test_missing_role_stops_before_any_change(roles: Roles, connect: Connect) -> None:
     with pytest.raises(AppRoleError, match="SLIPWAY_DATABASE__APP_ROLE: role nobody_at_all does not exist"):
         await upgrade(settings_for(roles.owner_url, app_role="nobody_at_all"))
     connection = await connect(roles.admin_url)
     assert await connection.fetchval("SELECT to_regclass('alembic_version')") is None
 
 
-async def test_role_that_could_do_everything_is_refused(roles: Roles) -> None:
+async def test_too_powerful_role_is_refused(roles: Roles) -> None:
     with pytest.raises(AppRoleError, match="the service needs a role that owns nothing"):
         await upgrade(settings_for(roles.owner_url, app_role=roles.owner))
     for grant in (f"GRANT {roles.owner} TO {roles.app}", f"ALTER ROLE {roles.app} NOINHERIT"):
@@ -102,7 +102,7 @@ async def test_role_that_could_do_everything_is_refused(roles: Roles) -> None:
             await migrated(roles)
 
 
-async def test_owner_that_is_named_by_mistake_keeps_its_password(roles: Roles) -> None:
+async def test_owner_named_as_app_role_keeps_its_password(roles: Roles) -> None:
     wrong = settings_for(roles.owner_url, app_role=roles.owner, app_password="of-the-service")
     for _ in range(2):
         with pytest.raises(AppRoleError, match="the service needs a role that owns nothing"):
@@ -110,7 +110,7 @@ async def test_owner_that_is_named_by_mistake_keeps_its_password(roles: Roles) -
     assert (await upgrade(settings_for(roles.owner_url))).changed
 
 
-async def test_role_with_a_name_of_odd_letters(roles: Roles, connect: Connect) -> None:
+async def test_role_name_with_special_characters(roles: Roles, connect: Connect) -> None:
     odd = f'Odd "{roles.app}"; --'
     quoted = '"' + odd.replace('"', '""') + '"'
     await execute(roles.admin_url, f"ALTER ROLE {roles.app} RENAME TO {quoted}")
@@ -122,7 +122,7 @@ async def test_role_with_a_name_of_odd_letters(roles: Roles, connect: Connect) -
         await execute(roles.admin_url, f"ALTER ROLE {quoted} RENAME TO {roles.app}")
 
 
-async def test_revision_that_may_not_be_read_yet_is_not_at_head(roles: Roles) -> None:
+async def test_unreadable_revision_counts_as_not_at_head(roles: Roles) -> None:
     assert await upgrade(settings_for(roles.owner_url))
     with pytest.raises(
         NotAtHeadError,
@@ -133,7 +133,7 @@ async def test_revision_that_may_not_be_read_yet_is_not_at_head(roles: Roles) ->
     await runner.check(settings_for(roles.app_url))
 
 
-async def test_changes_leave_history_that_names_the_role(roles: Roles, as_app: Any) -> None:
+async def test_history_records_the_login_role(roles: Roles, as_app: Any) -> None:
     row = await as_app.fetchval(CATEGORY, uuid4(), "lamps")
     await as_app.execute("UPDATE category SET name = 'By hand' WHERE id = $1", row)
     await as_app.execute("DELETE FROM category WHERE id = $1", row)
@@ -144,9 +144,7 @@ async def test_changes_leave_history_that_names_the_role(roles: Roles, as_app: A
     ]  # fmt: skip
 
 
-async def test_history_names_the_login_whatever_the_row_claims(
-    roles: Roles, as_app: Any, connect: Connect
-) -> None:
+async def test_history_login_cannot_be_forged_by_the_row(roles: Roles, as_app: Any, connect: Connect) -> None:
     row = await as_app.fetchval(CATEGORY, uuid4(), "lamps")
     await as_app.execute("SELECT set_config('slipway.principal', 'database:eve', false)")
     await as_app.execute("UPDATE category SET name = 'By eve' WHERE id = $1", row)
@@ -175,7 +173,7 @@ CREATE TRIGGER note_history AFTER INSERT OR UPDATE OR DELETE ON note FOR EACH RO
 """
 
 
-async def test_history_of_before_names_no_login(roles: Roles, connect: Connect) -> None:
+async def test_earlier_history_has_no_login(roles: Roles, connect: Connect) -> None:
     await upgrade(settings_for(roles.owner_url), to="0005")
     owner = await connect(roles.owner_url)
     await owner.execute(NOTE)
@@ -215,7 +213,7 @@ FORBIDDEN = {
 }
 
 
-async def test_service_may_not(roles: Roles, as_app: Any) -> None:
+async def test_forbidden_statement_of_the_service_fails(roles: Roles, as_app: Any) -> None:
     await as_app.fetchval(CATEGORY, uuid4(), "lamps")
     allowed = []
     for name, statement in FORBIDDEN.items():
@@ -227,7 +225,7 @@ async def test_service_may_not(roles: Roles, as_app: Any) -> None:
     assert allowed == []
 
 
-async def test_history_goes_past_a_table_of_the_same_name(as_app: Any) -> None:
+async def test_shadowing_table_does_not_divert_history(as_app: Any) -> None:
     await as_app.execute("CREATE TEMP TABLE row_history (LIKE public.row_history)")
     row = await as_app.fetchval(CATEGORY, uuid4(), "lamps")
     assert await as_app.fetchval("SELECT count(*) FROM public.row_history WHERE row_id = $1", row) == 1

@@ -28,7 +28,7 @@ def put(package: Path, branch: Branch, file: str, text: str) -> None:
     branches.scripts.cache_clear()
 
 
-def test_annotated_constants_are_read_too(write: Write, package: Path) -> None:
+def test_annotated_constants_are_read(write: Write, package: Path) -> None:
     """Alembic's default template writes them this way."""
     write("first", "SELECT 1")
     put(package, CHASSIS, "annotated.py", ANNOTATED)
@@ -36,14 +36,14 @@ def test_annotated_constants_are_read_too(write: Write, package: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["revision", "down_revision"])
-def test_revision_that_does_not_say_what_it_is_is_named(write: Write, package: Path, missing: str) -> None:
+def test_revision_without_constants_is_reported(write: Write, package: Path, missing: str) -> None:
     write("first", "SELECT 1")
     put(package, CHASSIS, "unsaid.py", ANNOTATED.replace(f"\n{missing}:", "\nother:"))
     with pytest.raises(ScriptsError, match=rf"migration unsaid\.py does not set {missing} to a constant"):
         branches.scripts()
 
 
-def test_id_that_the_version_table_cannot_hold_is_refused(write: Write, package: Path) -> None:
+def test_revision_id_that_is_too_long_is_refused(write: Write, package: Path) -> None:
     long = "orders_" + "x" * 26
     put(package, DOMAINS, "long.py", f'revision = "{long}"\ndown_revision = None\n')
     with pytest.raises(

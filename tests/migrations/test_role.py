@@ -43,7 +43,7 @@ async def _kept(url: str, role: str) -> str:
     return kept
 
 
-async def test_the_role_is_made_reads_tables_and_makes_none(fresh: tuple[str, str]) -> None:
+async def test_created_role_can_read_but_not_create_tables(fresh: tuple[str, str]) -> None:
     url, role = fresh
     assert await _migrate(url, role, FIRST)
     connection = await _login(url, role, FIRST)
@@ -53,7 +53,7 @@ async def test_the_role_is_made_reads_tables_and_makes_none(fresh: tuple[str, st
     await connection.close()
 
 
-async def test_the_server_keeps_what_it_would_have_made_of_the_password(fresh: tuple[str, str]) -> None:
+async def test_verifier_matches_the_one_of_the_server(fresh: tuple[str, str]) -> None:
     url, role = fresh
     await _migrate(url, role, FIRST)
     ours = await _kept(url, role)
@@ -65,7 +65,7 @@ async def test_the_server_keeps_what_it_would_have_made_of_the_password(fresh: t
     assert await _kept(url, role) == theirs
 
 
-async def test_another_password_takes_its_place_at_the_head(fresh: tuple[str, str]) -> None:
+async def test_changed_password_is_set_at_the_head(fresh: tuple[str, str]) -> None:
     url, role = fresh
     await _migrate(url, role, FIRST)
     before = await _kept(url, role)
@@ -74,14 +74,14 @@ async def test_another_password_takes_its_place_at_the_head(fresh: tuple[str, st
     await (await _login(url, role, SECOND)).close()
 
 
-async def test_a_role_that_could_not_log_in_can(fresh: tuple[str, str]) -> None:
+async def test_existing_role_gets_the_login_privilege(fresh: tuple[str, str]) -> None:
     url, role = fresh
     await execute(url, f"CREATE ROLE {role} NOLOGIN")
     await _migrate(url, role, FIRST)
     await (await _login(url, role, FIRST)).close()
 
 
-async def test_two_at_once_do_not_hinder_each_other(fresh: tuple[str, str]) -> None:
+async def test_concurrent_runs_create_the_role_once(fresh: tuple[str, str]) -> None:
     url, role = fresh
     holder = await asyncpg.connect(url)
     await holder.execute(f"SELECT pg_advisory_lock({LOCK})")
@@ -95,7 +95,7 @@ async def test_two_at_once_do_not_hinder_each_other(fresh: tuple[str, str]) -> N
     await (await _login(url, role, FIRST)).close()
 
 
-async def test_a_role_that_may_not_make_roles_says_so(roles: Roles) -> None:
+async def test_missing_createrole_privilege_is_reported(roles: Roles) -> None:
     with pytest.raises(
         AppRoleError, match=r"SLIPWAY_DATABASE__APP_PASSWORD: cannot create or alter role nobody_"
     ):

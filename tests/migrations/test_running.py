@@ -46,7 +46,7 @@ WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid() A
 """
 
 
-async def test_five_at_once_migrate_once(fresh_database: DatabaseFactory, connect: Connect) -> None:
+async def test_five_concurrent_runs_migrate_once(fresh_database: DatabaseFactory, connect: Connect) -> None:
     url = fresh_database(migrated=False)
     done = await asyncio.gather(*(upgrade(settings_for(url), wait=30) for _ in range(5)))
     assert sorted(one.changed for one in done) == [False, False, False, False, True]
@@ -54,7 +54,7 @@ async def test_five_at_once_migrate_once(fresh_database: DatabaseFactory, connec
     assert [row[0] for row in await connection.fetch(HEAD)] == [head(CHASSIS)]
 
 
-def test_processes_at_once_migrate_once(fresh_database: DatabaseFactory, tmp_path: Path) -> None:
+def test_concurrent_processes_migrate_once(fresh_database: DatabaseFactory, tmp_path: Path) -> None:
     url = fresh_database(migrated=False)
     with ThreadPoolExecutor() as pool:
         runs = [
@@ -65,7 +65,7 @@ def test_processes_at_once_migrate_once(fresh_database: DatabaseFactory, tmp_pat
     assert sorted(r.stdout.split()[0] for r in results) == ["already", "already", "migrated"]
 
 
-async def test_at_head_nothing_is_asked_of_locks(fresh_database: DatabaseFactory, connect: Connect) -> None:
+async def test_run_at_the_head_takes_no_lock(fresh_database: DatabaseFactory, connect: Connect) -> None:
     url = fresh_database()
     holder = await connect(url)
     await holder.execute(f"SELECT pg_advisory_lock({LOCK})")
@@ -74,7 +74,7 @@ async def test_at_head_nothing_is_asked_of_locks(fresh_database: DatabaseFactory
     assert time.monotonic() - began < 2
 
 
-async def test_another_migration_is_waited_for_in_bounded_time(
+async def test_wait_for_another_migration_is_bounded(
     fresh_database: DatabaseFactory, connect: Connect
 ) -> None:
     url = fresh_database(migrated=False)
@@ -90,7 +90,7 @@ async def test_another_migration_is_waited_for_in_bounded_time(
     assert (await waiting).changed
 
 
-async def test_failing_migration_leaves_the_revision_before_it(
+async def test_failing_migration_keeps_the_previous_revision(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()
@@ -111,13 +111,13 @@ async def test_failing_migration_leaves_the_revision_before_it(
         await runner.check(settings_for(url))
 
 
-async def test_defect_of_a_migration_is_named_too(fresh_database: DatabaseFactory, write: Write) -> None:
+async def test_exception_in_a_migration_is_reported(fresh_database: DatabaseFactory, write: Write) -> None:
     write("odd", "SELECT :nothing_bound")
     with pytest.raises(MigrationFailedError, match="migration odd failed; the database is at revision "):
         await upgrade(settings_for(fresh_database()))
 
 
-async def test_failed_migration_goes_through_once_it_is_fixed(
+async def test_failed_migration_succeeds_once_fixed(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()
@@ -130,7 +130,7 @@ async def test_failed_migration_goes_through_once_it_is_fixed(
     assert await connection.fetchval(HEAD) == "needy"
 
 
-async def test_table_lock_of_somebody_else_bounds_the_wait(
+async def test_wait_for_a_table_lock_is_bounded(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()
@@ -156,7 +156,7 @@ async def test_newer_database_is_left_alone(fresh_database: DatabaseFactory, con
     await runner.check(settings_for(url))
 
 
-async def test_given_time_a_lock_is_asked_for_again_and_others_are_served_between(
+async def test_lock_is_retried_while_requests_run_between_attempts(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()
@@ -179,7 +179,7 @@ async def test_given_time_a_lock_is_asked_for_again_and_others_are_served_betwee
     assert await reader.fetchval("SELECT new FROM api_key") is None
 
 
-async def test_time_that_runs_out_ends_the_attempts(
+async def test_retries_end_when_time_is_up(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()
@@ -193,7 +193,7 @@ async def test_time_that_runs_out_ends_the_attempts(
         assert 2 <= time.monotonic() - began < 8
 
 
-async def test_revision_that_fails_twice_leaves_the_one_before_it_and_no_lock(
+async def test_repeated_failure_keeps_the_revision_and_holds_no_lock(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()
@@ -209,7 +209,7 @@ async def test_revision_that_fails_twice_leaves_the_one_before_it_and_no_lock(
         assert await connection.fetchval(ADVISORY_LOCKS) == 0
 
 
-async def test_lost_connection_leaves_the_revision_before_and_the_next_attempt_works(
+async def test_migration_succeeds_after_a_lost_connection(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()

@@ -39,7 +39,7 @@ async def service(granted: Roles, redis_url: str, tmp_path: Path) -> AsyncIterat
     await in_server_thread(made.close)
 
 
-async def test_api_works_from_creation_to_export(service: Served, granted: Roles) -> None:
+async def test_api_works_as_the_app_role(service: Served, granted: Roles) -> None:
     key = await new_key(granted.app_url, "admin")
     await in_server_thread(_walk, service, {"Authorization": f"Bearer {key}"})
 
@@ -111,7 +111,7 @@ async def test_service_waits_for_its_grants(roles: Roles, redis_url: str, tmp_pa
     ],
     ids=" ".join,
 )
-async def test_command_works_as_that_role(
+async def test_commands_work_as_the_app_role(
     granted: Roles, command: Command, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     (tmp_path / "lines").write_text(json.dumps({"slug": "imported", "name": "Imported"}) + "\n")
@@ -119,7 +119,7 @@ async def test_command_works_as_that_role(
     assert done.exit_code == 0, done.output
 
 
-async def test_that_role_cannot_migrate(granted: Roles, command: Command) -> None:
+async def test_app_role_cannot_migrate(granted: Roles, command: Command) -> None:
     await execute(granted.owner_url, "UPDATE alembic_version SET version_num = '0005'")
     done = await in_server_thread(command, "migrate", database__url=granted.app_url)
     at = Position("0005", head(DOMAINS))

@@ -39,7 +39,7 @@ async def new_product(connection: Any, category: UUID) -> UUID:
     return made
 
 
-async def test_every_change_leaves_a_whole_image(db: Any) -> None:
+async def test_every_change_records_the_full_row(db: Any) -> None:
     row = await new_category(db)
     await db.execute(
         "UPDATE category SET name = 'Lights', version = 2, updated_by = 'bert' WHERE id = $1", row
@@ -64,7 +64,7 @@ async def test_every_change_leaves_a_whole_image(db: Any) -> None:
     )}  # fmt: skip
 
 
-async def test_update_that_minds_no_version_gets_one_and_the_role_as_actor(db: Any) -> None:
+async def test_plain_update_gets_a_version_and_the_role_as_actor(db: Any) -> None:
     row = await new_category(db)
     await db.execute("UPDATE category SET name = 'By hand' WHERE id = $1", row)
     now = await db.fetchrow("SELECT version, updated_by, updated_at > created_at AS later FROM category")
@@ -73,7 +73,7 @@ async def test_update_that_minds_no_version_gets_one_and_the_role_as_actor(db: A
     assert (await db.fetch(HISTORY, row))[-1]["actor"] == role
 
 
-async def test_settings_of_the_transaction_name_actor_and_request(db: Any) -> None:
+async def test_transaction_settings_set_actor_and_request(db: Any) -> None:
     row = await new_category(db)
     async with db.transaction():
         await db.execute("SELECT set_config('slipway.principal', 'key:abc', true)")
@@ -86,7 +86,7 @@ async def test_settings_of_the_transaction_name_actor_and_request(db: Any) -> No
     assert kept[1]["actor"].startswith("database:")
 
 
-async def test_erasing_a_row_leaves_its_last_image(db: Any) -> None:
+async def test_erased_row_is_kept_in_history(db: Any) -> None:
     row = await new_category(db)
     await db.execute("DELETE FROM category WHERE id = $1", row)
     last = (await db.fetch(HISTORY, row))[-1]
@@ -94,14 +94,14 @@ async def test_erasing_a_row_leaves_its_last_image(db: Any) -> None:
     assert json.loads(last["row"])["name"] == "Lamps"
 
 
-async def test_bulk_update_leaves_one_image_a_row(db: Any) -> None:
+async def test_bulk_update_records_each_row(db: Any) -> None:
     for number in range(20):
         await new_category(db, f"slug-{number}")
     await db.execute("UPDATE category SET description = 'x'")
     assert await db.fetchval("SELECT count(*) FROM row_history WHERE version = 2") == 20
 
 
-async def test_one_version_happens_once(db: Any) -> None:
+async def test_version_is_unique_in_history(db: Any) -> None:
     row = await new_category(db)
     await db.execute("UPDATE category SET name = 'Two' WHERE id = $1", row)
     with pytest.raises(asyncpg.UniqueViolationError, match="pk_row_history"):
@@ -109,7 +109,7 @@ async def test_one_version_happens_once(db: Any) -> None:
     assert await db.fetchval("SELECT name FROM category") == "Two"
 
 
-async def test_rolled_back_change_leaves_nothing(db: Any) -> None:
+async def test_rolled_back_change_leaves_no_history(db: Any) -> None:
     row = await new_category(db)
     transaction = db.transaction()
     await transaction.start()
@@ -119,7 +119,7 @@ async def test_rolled_back_change_leaves_nothing(db: Any) -> None:
 
 
 @pytest.mark.parametrize("end", ["commit", "rollback"])
-async def test_deleting_waits_for_who_refers(
+async def test_delete_waits_for_concurrent_reference(
     fresh_database: DatabaseFactory, connect: Connect, end: str
 ) -> None:
     url = fresh_database()
@@ -140,7 +140,7 @@ async def test_deleting_waits_for_who_refers(
 
 
 @pytest.mark.parametrize("end", ["commit", "rollback"])
-async def test_referring_waits_for_who_deletes(
+async def test_reference_waits_for_concurrent_delete(
     fresh_database: DatabaseFactory, connect: Connect, end: str
 ) -> None:
     url = fresh_database()
@@ -161,7 +161,7 @@ async def test_referring_waits_for_who_deletes(
         assert caught.value.constraint_name == "fk_product_category_id"
 
 
-async def test_deleted_row_cannot_be_restored_into_a_deleted_one(db: Any) -> None:
+async def test_row_cannot_be_restored_under_a_deleted_parent(db: Any) -> None:
     category = await new_category(db)
     product = await new_product(db, category)
     await db.execute("UPDATE product SET deleted_at = now() WHERE id = $1", product)

@@ -29,13 +29,13 @@ def _rules(folder: Path) -> Path:
     return path
 
 
-def test_prometheus_takes_the_rules(tmp_path: Path) -> None:
+def test_prometheus_accepts_the_rules(tmp_path: Path) -> None:
     done = run(program("promtool"), "check", "rules", "--lint=all", "--lint-fatal", str(_rules(tmp_path)))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("alert", FILES)
-def test_an_alert_goes_off_when_it_should_and_not_otherwise(alert: str, tmp_path: Path) -> None:
+def test_alert_fires_exactly_in_its_cases(alert: str, tmp_path: Path) -> None:
     assert {case.fires for case in CASES[alert]} == {True, False}
     tests = {
         "rule_files": [str(_rules(tmp_path))],
@@ -49,16 +49,16 @@ def test_an_alert_goes_off_when_it_should_and_not_otherwise(alert: str, tmp_path
 
 
 @pytest.mark.parametrize("alert", FILES)
-def test_threshold_is_the_one_agreed_on(alert: str) -> None:
+def test_threshold_is_as_documented(alert: str) -> None:
     assert threshold(alerts()[alert]) == THRESHOLDS[alert]
 
 
-def test_no_threshold_is_of_an_alert_that_is_gone() -> None:
+def test_every_threshold_belongs_to_an_alert() -> None:
     assert sorted(THRESHOLDS) == FILES
 
 
 @pytest.mark.parametrize("alert", EDGES)
-def test_cases_lie_on_both_sides_of_every_threshold(alert: str, tmp_path: Path) -> None:
+def test_cases_cover_both_sides_of_every_threshold(alert: str, tmp_path: Path) -> None:
     """The edges pass with the rule as it is, and fail if any threshold moves by a quarter."""
     rule = alerts()[alert]
     failed = {name: _failed(moved, tmp_path) for name, moved in variants(rule).items()}
@@ -83,7 +83,7 @@ def _failed(rule: Rule, folder: Path) -> str | None:
     return None if done.returncode == 0 else done.stdout + done.stderr
 
 
-def test_a_file_is_named_after_its_alert() -> None:
+def test_file_is_named_after_its_alert() -> None:
     assert sorted(alerts()) == FILES == sorted(CASES)
 
 
@@ -92,7 +92,7 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
 
 
 @pytest.mark.parametrize("alert", FILES)
-def test_a_runbook_says_what_to_do(alert: str) -> None:
+def test_runbook_has_every_section(alert: str) -> None:
     text = (RUNBOOKS / f"{alert}.md").read_text("utf-8")
     assert text.startswith(f"# {alert}\n")
     assert [line for line in text.splitlines() if line.startswith("## ")] == SECTIONS
@@ -101,7 +101,7 @@ def test_a_runbook_says_what_to_do(alert: str) -> None:
 
 
 @pytest.mark.parametrize("alert", FILES)
-def test_an_alert_says_whose_it_is_and_where_to_read_on(alert: str) -> None:
+def test_alert_has_release_labels_and_runbook_url(alert: str) -> None:
     rule = alerts("--set", "prometheusRule.runbookUrl=https://wiki.example.com/runbooks/")[alert]
     assert rule["labels"] == {
         "namespace": NAMESPACE,
@@ -116,7 +116,7 @@ def test_an_alert_says_whose_it_is_and_where_to_read_on(alert: str) -> None:
     assert "runbook_url" not in alerts()[alert]["annotations"]
 
 
-def test_alerts_are_about_this_release_alone() -> None:
+def test_alerts_select_only_this_release() -> None:
     for name, rule in alerts().items():
         selectors = re.findall(r"\{(.*?)}", re.sub(r"\[.*?]\{\d+}", "", rule["expr"]))
         assert selectors, name
@@ -179,39 +179,39 @@ def test_thresholds_of_the_page_are_those_of_the_chart() -> None:
     assert dict(rows) == {name: number[1] for name, number in found.items() if number}
 
 
-def test_without_redis_there_are_no_alerts_about_it() -> None:
+def test_redis_alerts_require_redis() -> None:
     gone = set(FILES) - set(alerts("--set", "redis.enabled=false"))
     assert gone == {"SlipwayRedisDown", "SlipwayLimiterFallback"}
 
 
-def test_without_a_certificate_there_is_no_alert_about_it() -> None:
+def test_certificate_alert_requires_a_certificate() -> None:
     assert "SlipwayCertificateExpiring" not in alerts("--set", "ingress.tlsSecret=")
     assert "SlipwayCertificateExpiring" not in alerts("--set", "ingress.enabled=false")
 
 
-def test_a_certificate_that_lives_for_days_is_given_fewer() -> None:
+def test_certificate_days_are_configurable() -> None:
     expr = alerts("--set", "prometheusRule.certificateDays=2")["SlipwayCertificateExpiring"]["expr"]
     assert expr.endswith(" < 2 * 86400")
 
 
-def test_the_certificate_of_a_gateway_is_watched_by_its_hosts() -> None:
+def test_gateway_certificate_is_monitored_by_host() -> None:
     route = "httpRoute.enabled=true,httpRoute.parentRefs[0].name=gateway,httpRoute.hosts[0]=api.example.com"
     expr = alerts("--set", f"ingress.enabled=false,{route}")["SlipwayCertificateExpiring"]["expr"]
     assert "api\\\\.example\\\\.com" in expr
     assert "certmanager" not in expr
 
 
-def test_keys_of_issuers_are_old_as_the_settings_say() -> None:
+def test_issuer_key_alert_follows_the_settings() -> None:
     given = ("--set", "config.security.jwks_max_age=7200")
     assert "<= 5400\n" in alerts(*given)["SlipwayTokenKeysExpiring"]["expr"]
 
 
-def test_keys_that_a_pod_does_not_renew_yet_are_not_old() -> None:
+def test_issuer_keys_not_yet_due_do_not_alert() -> None:
     given = ("--set", "config.security.jwks_max_age=7200,config.security.jwks_refresh=6000")
     assert "<= 6000\n" in alerts(*given)["SlipwayTokenKeysExpiring"]["expr"]
 
 
-def test_fetches_are_looked_for_as_far_back_as_the_settings_let_them_be_apart() -> None:
+def test_fetch_alert_window_covers_the_fetch_interval() -> None:
     given = ("--set", "config.security.jwks_cooldown=900.5")
     assert "[1801s]" in alerts(*given)["SlipwayTokenKeysNotFetched"]["expr"]
     assert "[600s]" in alerts()["SlipwayTokenKeysNotFetched"]["expr"]

@@ -37,21 +37,21 @@ def test_every_rule_is_evaluated_without_an_error(seen: Evidence) -> None:
 
 
 @pytest.mark.parametrize("alert", sorted(PROVOKED))
-def test_its_trouble_is_noticed(alert: str, seen: Evidence) -> None:
+def test_alert_fires_on_a_real_failure(alert: str, seen: Evidence) -> None:
     if alert == "SlipwayCertificateExpiring":
         program("traefik")  # whose metric it is
     assert seen.prometheus.over_time(f'ALERTS{{alertname="{alert}"}}', seen.began, seen.ended)
 
 
 @pytest.mark.parametrize("alert", sorted(set(alerts()) - PROVOKED))
-def test_without_its_limits_it_returns_data(alert: str, seen: Evidence) -> None:
+def test_alert_query_without_threshold_returns_data(alert: str, seen: Evidence) -> None:
     """With `bool`, a comparison returns 0 or 1 and drops no series."""
     expr = COMPARISON.sub(r" \1 bool ", alerts()[alert]["expr"])
     assert " bool " in expr
     assert seen.prometheus.over_time(expr, seen.began, seen.ended)
 
 
-def test_texts_of_pending_alerts_are_filled_in(seen: Evidence) -> None:
+def test_annotations_of_pending_alerts_are_rendered(seen: Evidence) -> None:
     texts = [
         text
         for alert in seen.prometheus.get("/api/v1/alerts")["alerts"]

@@ -46,11 +46,13 @@ def _known() -> set[str]:
     return own | parts | upstream | PROCESS | {"up", "ALERTS"}
 
 
-def test_files_are_what_the_code_says() -> None:
+def test_dashboard_files_are_up_to_date() -> None:
     assert main(check=True) == 0, "run `make dashboards`"
 
 
-def test_a_stale_file_is_noticed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_stale_dashboard_file_is_detected(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = CHART / "dashboards" / "logs.json"
     monkeypatch.setattr("chart.dashboards.__main__.written", lambda: {path: "{}"})
     assert main(check=True) == 1
@@ -58,7 +60,7 @@ def test_a_stale_file_is_noticed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     assert all(f"chart/dashboards/{name}.json is stale" in said for name in BOARDS)
 
 
-def test_prometheus_can_read_every_query(tmp_path: Path) -> None:
+def test_every_query_parses(tmp_path: Path) -> None:
     wanted = [ask.expr for ask in ASKS if ask.source == "prometheus"]
     wanted += [a["expr"] for board in BOARDS.values() for a in board["annotations"]["list"]]
     rules = [{"record": f"query{number}", "expr": filled(expr)} for number, expr in enumerate(wanted)]
@@ -69,7 +71,7 @@ def test_prometheus_can_read_every_query(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ask", [a for a in ASKS if a.source == "prometheus"], ids=lambda a: a.id)
-def test_a_query_is_of_metrics_that_there_are_and_of_one_release(ask: Ask) -> None:
+def test_queries_use_existing_metrics_of_one_release(ask: Ask) -> None:
     names = _metrics(ask.expr)
     assert names
     assert names <= _known()
@@ -77,13 +79,13 @@ def test_a_query_is_of_metrics_that_there_are_and_of_one_release(ask: Ask) -> No
     assert len(re.findall(about, ask.expr)) == len(re.findall(r"\{", _without_texts(ask.expr)))
 
 
-def test_alerts_are_of_metrics_that_there_are() -> None:
+def test_alerts_use_existing_metrics() -> None:
     for rule in alerts().values():
         assert _metrics(re.sub(r"slipway:\w+:\w+", "", rule["expr"])) <= _known(), rule["alert"]
 
 
 @pytest.mark.parametrize("board", sorted(BOARDS))
-def test_panels_say_what_they_are_good_for_and_fill_their_rows(board: str) -> None:
+def test_panels_have_descriptions_and_fill_their_rows(board: str) -> None:
     found = panels(board)
     assert len({panel["title"] for panel in found}) == len(found)
     assert [panel["title"] for panel in found if not panel["description"].endswith(".")] == []
@@ -98,7 +100,7 @@ def test_panels_say_what_they_are_good_for_and_fill_their_rows(board: str) -> No
 
 
 @pytest.mark.parametrize("board", sorted(BOARDS))
-def test_dashboards_are_found_by_each_other_and_belong_to_no_database(board: str) -> None:
+def test_dashboards_link_to_each_other_and_are_portable(board: str) -> None:
     found = BOARDS[board]
     assert found["uid"] == f"slipway-{board}"
     assert "id" not in found

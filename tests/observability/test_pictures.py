@@ -15,7 +15,7 @@ LARGEST = 75_000  # bytes
 @pytest.mark.observability
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("board", sorted(BOARDS))
-def test_a_dashboard_can_be_drawn(board: str, seen: Evidence, tmp_path: Path) -> None:
+def test_dashboard_can_be_rendered(board: str, seen: Evidence, tmp_path: Path) -> None:
     folder = Path(os.environ.get("SLIPWAY_PICTURES") or tmp_path)
     folder.mkdir(exist_ok=True)
     path = folder / f"{board}.png"

@@ -36,7 +36,7 @@ def test_loki_returns_lines_or_numbers(ask: Ask, seen: Evidence) -> None:
 
 
 @pytest.mark.parametrize("source", ["prometheus", "loki"])
-def test_every_legend_is_of_labels_that_are_there(source: str, seen: Evidence) -> None:
+def test_every_legend_uses_existing_labels(source: str, seen: Evidence) -> None:
     server = seen.prometheus if source == "prometheus" else seen.loki
     for ask in (a for a in ASKS if a.source == source):
         wanted = set(re.findall(r"\{\{(\w+)\}\}", ask.legend))
@@ -46,14 +46,14 @@ def test_every_legend_is_of_labels_that_are_there(source: str, seen: Evidence) -
 
 
 @pytest.mark.parametrize("board", sorted(BOARDS))
-def test_the_marks_of_new_versions_are_there(board: str, seen: Evidence) -> None:
+def test_version_annotations_are_found(board: str, seen: Evidence) -> None:
     (annotation,) = BOARDS[board]["annotations"]["list"]
     (found,) = seen.prometheus.over_time(filled(annotation["expr"]), seen.began, seen.ended)
     assert set(found["metric"]) == {"version"}
 
 
 @pytest.mark.parametrize("board", sorted(BOARDS))
-def test_variables_offer_what_runs(board: str, seen: Evidence) -> None:
+def test_variables_list_the_running_releases(board: str, seen: Evidence) -> None:
     offered = {}
     for variable in BOARDS[board]["templating"]["list"]:
         if variable["type"] != "query":
@@ -67,7 +67,7 @@ def test_variables_offer_what_runs(board: str, seen: Evidence) -> None:
     assert offered == {"namespace": [NAMESPACE], "release": [RELEASE], "pod": sorted(PODS)}
 
 
-def test_one_request_is_found_by_its_id_among_all_lines(seen: Evidence) -> None:
+def test_log_query_finds_a_request_by_its_id(seen: Evidence) -> None:
     (expr,) = {ask.expr for ask in ASKS if ask.panel == "One request"}
     (failed,) = {ask.expr for ask in ASKS if (ask.board, ask.panel) == ("logs", "Failed requests")}
     window = (seen.began - 60, seen.ended + 60)
@@ -83,6 +83,6 @@ def test_one_request_is_found_by_its_id_among_all_lines(seen: Evidence) -> None:
 
 
 @pytest.mark.parametrize("query", tried(How.LOGQL), ids=lambda query: query.id)
-def test_queries_of_the_pages_find_something(query: Command, seen: Evidence) -> None:
+def test_queries_in_the_docs_return_data(query: Command, seen: Evidence) -> None:
     expr = query.text.replace('namespace="slipway"', f'namespace="{NAMESPACE}"').replace("REQUEST-ID", "")
     assert seen.loki.over_time(expr, seen.began - 60, seen.ended + 60)

@@ -35,7 +35,7 @@ def served(url: str, tmp_path: Path) -> Iterator[Served]:
     service.close()
 
 
-def test_settings_are_a_group_like_any_other(tmp_path: Path) -> None:
+def test_domain_settings_work_like_other_groups(tmp_path: Path) -> None:
     (tmp_path / "secrets" / "shop").mkdir(parents=True)
     (tmp_path / "secrets" / "shop" / "token").write_text("hush")
     given = {"database__password": "x", "SLIPWAY_SECRETS_DIR": tmp_path / "secrets"}
@@ -56,7 +56,7 @@ def test_settings_are_a_group_like_any_other(tmp_path: Path) -> None:
     ]
 
 
-async def test_domain_is_seeded_and_served_and_works(served: Served, url: str, tmp_path: Path) -> None:
+async def test_domain_is_seeded_and_served(served: Served, url: str, tmp_path: Path) -> None:
     seeded = [shop(tmp_path, "seed", database__url=url).stdout for _ in range(2)]
     assert seeded == ["shop: added 1 shelf and 50 articles\n", "shop: nothing to add\n"]
     service = served.ready()

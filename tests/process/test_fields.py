@@ -22,7 +22,7 @@ def sent(service: Served, line: bytes, fields: dict[bytes, bytes], body: Json) -
     return answer, json.loads(document)
 
 
-def test_blanks_and_tabs_around_values_are_left_out(shared: Served, headers: dict[str, str]) -> None:
+def test_whitespace_around_header_values_is_stripped(shared: Served, headers: dict[str, str]) -> None:
     key = headers["Authorization"].partition(" ")[2].encode()
     name, request_id = uuid4().hex, f"ows-{uuid4().hex}"
     fields = {

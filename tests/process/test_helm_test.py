@@ -20,13 +20,13 @@ def _run(public: int, admin: int, script: str = SCRIPT) -> subprocess.CompletedP
     )
 
 
-def test_it_finds_a_good_release_good(shared: Served) -> None:
+def test_healthy_release_passes(shared: Served) -> None:
     done = _run(shared.port, shared.admin_port)
     assert done.returncode == 0, done.stderr
     assert f"version {__version__}, database at revision {heads()}, ready" in done.stdout
 
 
-def test_it_says_what_is_wrong_with_another(shared: Served) -> None:
+def test_faulty_release_is_reported(shared: Served) -> None:
     hasty = SCRIPT.replace("SECONDS = 60", "SECONDS = 2")
     assert hasty != SCRIPT
     nobody = _run(next_port(), shared.admin_port, hasty)
@@ -37,7 +37,7 @@ def test_it_says_what_is_wrong_with_another(shared: Served) -> None:
     assert "/readyz should answer 200, not 404" in stranger.stderr
 
 
-def test_a_release_that_answers_to_named_hosts_is_good_too(serve: Serve) -> None:
+def test_release_with_trusted_hosts_passes(serve: Serve) -> None:
     service = serve(security__trusted_hosts='["api.example.com"]', redis__enabled="false").ready()
     done = _run(service.port, service.admin_port)
     assert done.returncode == 0, done.stderr

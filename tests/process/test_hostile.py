@@ -115,7 +115,7 @@ def watched(serve: Serve) -> Served:
         pytest.param(2000, id="100000", marks=[pytest.mark.long, pytest.mark.timeout(1500)]),
     ],
 )
-def test_odd_requests_leave_one_line_each_and_no_series(watched: Served, rows: int) -> None:
+def test_hostile_requests_log_one_line_and_add_no_series(watched: Served, rows: int) -> None:
     warm = 30
     assert all(attack(watched, -number) == IN_A_ROW for number in range(1, warm + 1))
     assert enormous(watched).startswith(b"HTTP/1.1 431 ")

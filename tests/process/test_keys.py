@@ -19,7 +19,7 @@ def asked(service: Served, key: str, method: str = "GET") -> httpx2.Response:
     return service.api.request(method, ARTICLES, headers={"Authorization": f"Bearer {key}"})
 
 
-def test_key_is_made_listed_used_and_revoked(shared: Served, command: Command, database_url: str) -> None:
+def test_key_is_created_listed_used_and_revoked(shared: Served, command: Command, database_url: str) -> None:
     def keys(*arguments: str) -> str:
         done = command("keys", *arguments, database__url=database_url)
         assert done.exit_code == 0, done.output
@@ -47,7 +47,7 @@ def test_unknown_prefix_cannot_be_revoked(command: Command, database_url: str) -
 @pytest.mark.parametrize(
     "arguments", [("list",), ("create", "--name", "x", "--scope", "shop:read"), ("revoke", "nothere")]
 )
-def test_keys_of_a_database_without_migrations_are_a_line(
+def test_unmigrated_database_is_reported_in_one_line(
     command: Command, services: Client, worker: int, arguments: tuple[str, ...]
 ) -> None:
     name = f"unmigrated_{worker}"
@@ -60,16 +60,14 @@ def test_keys_of_a_database_without_migrations_are_a_line(
     assert done.stderr.startswith("slipway: the database is at revision none, this version needs ")
 
 
-def test_odd_scopes_are_a_usage_error(command: Command, database_url: str) -> None:
+def test_malformed_scopes_are_a_usage_error(command: Command, database_url: str) -> None:
     odd = ("no scope", "a:b:c", "CATALOG:read")
     options = [part for scope in odd for part in ("--scope", scope)]
     done = command("keys", "create", "--name", "x", *options, database__url=database_url)
     assert (done.exit_code, done.stderr) == (2, f"slipway: invalid scopes: {', '.join(odd)}\n")
 
 
-def test_scope_that_no_route_asks_for_is_refused_with_near_misses(
-    command: Command, database_url: str
-) -> None:
+def test_unknown_scope_is_refused_with_suggestions(command: Command, database_url: str) -> None:
     done = command("keys", "create", "--name", "x", "--scope", "shop:raed", database__url=database_url)
     said = "slipway: No route asks for the scope shop:raed. Did you mean shop:read?"
     assert done.exit_code == 2
@@ -91,7 +89,7 @@ async def test_expired_key_is_refused(shared: Served, database_url: str) -> None
     assert eventually(lambda: asked(shared, key).status_code == 401, seconds=10)
 
 
-async def test_missing_scope_is_403_and_named(shared: Served, database_url: str) -> None:
+async def test_missing_scope_is_403_and_reported(shared: Served, database_url: str) -> None:
     key = await new_key(database_url, "shop:read")
     answer = asked(shared, key, "POST")
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
@@ -99,14 +97,14 @@ async def test_missing_scope_is_403_and_named(shared: Served, database_url: str)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_nobody_is_401_with_a_challenge(shared: Served, method: str) -> None:
+def test_anonymous_request_is_401_with_a_challenge(shared: Served, method: str) -> None:
     answer = shared.api.request(method, ARTICLES)
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert answer.headers["www-authenticate"] == 'Bearer realm="slipway"'
 
 
 @pytest.mark.parametrize("change", ["secret", "prefix", "scheme", "empty"])
-async def test_wrong_key_is_401_and_says_so(shared: Served, database_url: str, change: str) -> None:
+async def test_wrong_key_is_401_with_a_reason(shared: Served, database_url: str, change: str) -> None:
     scheme, prefix, secret = (await new_key(database_url, "admin")).split("_", 2)
     wrong = {
         "secret": f"{scheme}_{prefix}_{secret[::-1]}",

@@ -34,7 +34,7 @@ def strict(serve: Serve, **settings: object) -> Served:
     return serve(**{**given, **settings}).ready()
 
 
-def test_two_processes_count_together_through_redis(serve: Serve, own_redis: RedisServer) -> None:
+def test_two_processes_share_limits_through_redis(serve: Serve, own_redis: RedisServer) -> None:
     # Long timeouts: on a busy machine, requests that time out in Redis are counted locally.
     pair = [strict(serve, redis__url=own_redis.url, redis__timeout=5) for _ in range(2)]
     answers = [pair[n % 2].api.get(LIST) for n in range(LIMIT + 6)]
@@ -47,9 +47,7 @@ def test_two_processes_count_together_through_redis(serve: Serve, own_redis: Red
     assert pair[0].api.get("/health").status_code == 200
 
 
-def test_three_processes_admit_the_limit_through_a_restart_of_redis(
-    serve: Serve, own_redis: RedisServer
-) -> None:
+def test_three_processes_keep_the_limit_during_a_redis_restart(serve: Serve, own_redis: RedisServer) -> None:
     given = {"rate_limit__requests": 600, "rate_limit__window": 3600, "security__anonymous": "read"}
     trio = [
         serve(redis__url=own_redis.url, redis__retry_after=0.3, redis__timeout=1, **given) for _ in range(3)
@@ -83,7 +81,7 @@ def test_three_processes_admit_the_limit_through_a_restart_of_redis(
         assert eventually(partial(service.lines, event="redis is back"))
 
 
-def test_process_counts_for_itself_without_redis(serve: Serve, headers: dict[str, str]) -> None:
+def test_process_counts_alone_without_redis(serve: Serve, headers: dict[str, str]) -> None:
     service = strict(serve, redis__enabled="false", security__key_cache_seconds=0.2)
     keyed = [service.api.get(LIST, headers=headers) for _ in range(LIMIT + 3)]
     time.sleep(0.3)  # the key's entry ends; it still counts for its principal
@@ -98,7 +96,7 @@ def test_process_counts_for_itself_without_redis(serve: Serve, headers: dict[str
     assert statuses == {200: LIMIT - 1, 429: 4}
 
 
-def test_limits_can_be_off(serve: Serve) -> None:
+def test_rate_limits_can_be_disabled(serve: Serve) -> None:
     service = strict(serve, redis__enabled="false", rate_limit__enabled="false")
     answers = [service.api.get(LIST) for _ in range(LIMIT + 3)]
     assert {a.status_code for a in answers} == {200}

@@ -20,7 +20,7 @@ EXPIRY = "slipway_api_key_expiry_timestamp_seconds"
 IDLE = 'slipway_database_connections{pool="fast",state="idle"}'
 
 
-def test_pools_and_statements_are_told(shared: Served, headers: dict[str, str]) -> None:
+def test_pools_and_statements_are_measured(shared: Served, headers: dict[str, str]) -> None:
     def told(name: str) -> float:
         return shared.metric(f"slipway_database_{name}") or 0
 
@@ -36,7 +36,7 @@ def test_pools_and_statements_are_told(shared: Served, headers: dict[str, str]) 
     assert told('acquire_timeouts_total{pool="fast"}') == 0
 
 
-def test_credentials_verified_a_moment_ago_are_hits(serve: Serve, headers: dict[str, str]) -> None:
+def test_recently_verified_credentials_count_as_cache_hits(serve: Serve, headers: dict[str, str]) -> None:
     service = serve(security__key_cache_seconds=60).ready()
     for _ in range(4):
         assert service.api.get(LIST, headers=headers).status_code == 200
@@ -55,7 +55,7 @@ def test_credentials_verified_a_moment_ago_are_hits(serve: Serve, headers: dict[
     }
 
 
-def test_decisions_of_the_limiter_are_told_before_the_first_one(serve: Serve) -> None:
+def test_limiter_series_exist_before_the_first_decision(serve: Serve) -> None:
     """`rate` needs the growth from 0; a series that starts after a burst shows none."""
     service = serve().ready()
     for policy in ("default", "write", "auth-failure"):
@@ -66,9 +66,7 @@ def test_decisions_of_the_limiter_are_told_before_the_first_one(serve: Serve) ->
             assert service.metric(f"slipway_limiter_decisions_total{{{labels}}}") == 0, labels
 
 
-def test_tasks_of_the_loop_are_told_and_end_with_their_requests(
-    shared: Served, headers: dict[str, str]
-) -> None:
+def test_event_loop_tasks_are_measured_and_end_with_requests(shared: Served, headers: dict[str, str]) -> None:
     def told() -> float:
         return shared.metric("slipway_event_loop_tasks") or 0
 
@@ -84,7 +82,7 @@ def test_tasks_of_the_loop_are_told_and_end_with_their_requests(
     assert eventually(lambda: told() <= before + 5)
 
 
-def test_loop_lag_and_redis_are_told_without_a_request(shared: Served) -> None:
+def test_loop_lag_and_redis_are_measured_without_requests(shared: Served) -> None:
     def probed() -> float:
         return shared.metric("slipway_event_loop_lag_seconds_count") or 0
 
@@ -95,7 +93,7 @@ def test_loop_lag_and_redis_are_told_without_a_request(shared: Served) -> None:
     assert shared.metric('slipway_dependency_up{dependency="redis"}') == 1
 
 
-def test_database_behind_this_version_is_told(
+def test_database_behind_this_version_is_reported(
     serve: Serve, shared: Served, fresh_database: DatabaseFactory
 ) -> None:
     assert shared.metric("slipway_migration_pending") == 0
@@ -104,7 +102,7 @@ def test_database_behind_this_version_is_told(
     assert service.metric('slipway_dependency_up{dependency="database"}') == 1
 
 
-async def test_next_end_of_a_key_is_told_whichever_worker_is_asked(
+async def test_every_worker_reports_the_next_key_expiry(
     serve: Serve, fresh_database: DatabaseFactory
 ) -> None:
     url, soon = fresh_database(), clock.now() + timedelta(days=3)
@@ -120,7 +118,7 @@ async def test_next_end_of_a_key_is_told_whichever_worker_is_asked(
     assert service.metric('slipway_database_connections_limit{pool="fast"}') == 16
 
 
-async def test_next_end_is_of_a_key_that_works_and_was_made_for_more_than_two_weeks(
+async def test_next_key_expiry_ignores_inactive_and_short_lived_keys(
     fresh_database: DatabaseFactory,
 ) -> None:
     """Set them in this process, as the periodic job does."""

@@ -62,7 +62,7 @@ def check_repeated(placed: Served, headers: dict[str, str]) -> None:
     assert first.headers["location"] == again.headers["location"]
 
 
-def test_service_that_is_told_its_public_path(serve: Serve, headers: dict[str, str]) -> None:
+def test_configured_public_path_is_used_in_urls(serve: Serve, headers: dict[str, str]) -> None:
     placed = serve(server__public_path=f"{PREFIX}/").ready()
     for strips in (True, False):
         with proxy(placed.port, PREFIX, strips=strips) as port, through(port) as client:
@@ -73,7 +73,7 @@ def test_service_that_is_told_its_public_path(serve: Serve, headers: dict[str, s
     check_repeated(placed, headers)
 
 
-def test_proxy_names_the_path_that_it_strips(shared: Served, headers: dict[str, str]) -> None:
+def test_forwarded_prefix_of_a_proxy_is_used_in_urls(shared: Served, headers: dict[str, str]) -> None:
     with proxy(shared.port, PREFIX, says=True) as port, through(port) as client:
         check(client, headers)
     assert shared.api.get("/openapi.json").json()["servers"] == [{"url": "/"}]
@@ -81,6 +81,6 @@ def test_proxy_names_the_path_that_it_strips(shared: Served, headers: dict[str, 
     assert plain.json()["instance"] == "/api/v1/nothing"
 
 
-def test_docs_page_works_behind_a_proxy_that_says_nothing(shared: Served) -> None:
+def test_docs_page_works_behind_a_proxy_without_prefix_header(shared: Served) -> None:
     with proxy(shared.port, PREFIX) as port, through(port) as client:
         check_docs(client)

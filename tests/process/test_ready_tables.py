@@ -18,7 +18,7 @@ MISSING = (
 )
 
 
-async def test_missing_tables_columns_and_triggers_are_named(
+async def test_missing_tables_columns_and_triggers_are_reported(
     serve: Serve, fresh_database: DatabaseFactory
 ) -> None:
     url = fresh_database()

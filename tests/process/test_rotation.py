@@ -11,7 +11,7 @@ OLD, NEW = "old-" * 8, "new-" * 8
 ITEMS = "/api/v1/shelves"
 
 
-async def test_cursors_of_both_keys_are_accepted_by_old_and_new_replicas(
+async def test_cursors_work_across_replicas_during_key_rotation(
     serve: Serve, database_url: str, tmp_path: Path
 ) -> None:
     secrets = tmp_path / "secrets" / "security"

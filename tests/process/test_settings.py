@@ -24,7 +24,7 @@ def setup(tmp_path: Path, fresh_database: DatabaseFactory) -> Iterator[Setup]:
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_effect_of_every_setting_is_seen(process: str, setup: Setup, subtests: pytest.Subtests) -> None:
+def test_effect_of_every_setting_is_observable(process: str, setup: Setup, subtests: pytest.Subtests) -> None:
     run = started(process, setup)
     for row in (row for row in ROWS.values() if row.process == process):
         with subtests.test(setting=row.setting):
@@ -33,7 +33,7 @@ def test_effect_of_every_setting_is_seen(process: str, setup: Setup, subtests: p
 
 @pytest.mark.long
 @pytest.mark.parametrize("setting", ROWS)
-def test_probe_sees_when_a_setting_is_left_out(
+def test_probe_fails_if_a_setting_is_omitted(
     setting: str, setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(served, "START_SECONDS", 20)  # without its database it never becomes ready

@@ -48,7 +48,7 @@ def pipe(tmp_path: Path) -> Iterator[StalledPipe]:
 
 
 @pytest.mark.parametrize("workers", [{}, TWO], ids=["one process", "two workers"])
-def test_service_serves_while_nobody_reads_its_lines(
+def test_service_keeps_serving_while_its_log_is_not_read(
     serve: Serve, tmp_path: Path, pipe: StalledPipe, workers: dict[str, object]
 ) -> None:
     service = serve(logging__buffer_bytes=16_384, TMPDIR=tmp_path, **workers).ready()

@@ -31,7 +31,7 @@ def with_password(url: str, password: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["server__port", "server__admin_port"])
-def test_taken_port_is_one_line_and_exit_code_5(tmp_path: Path, name: str) -> None:
+def test_port_in_use_is_one_line_and_exit_code_5(tmp_path: Path, name: str) -> None:
     ports = {"server__port": next_port(), "server__admin_port": next_port()}
     with socket.create_server((LOOPBACK, ports[name])):
         done = slipway(tmp_path, "serve", database__password="x", **ports)
@@ -67,7 +67,7 @@ def test_service_waits_for_its_database(
     assert service.process.poll() is None
 
 
-def test_wrong_password_is_said_without_the_secret(serve: Serve, database_url: str) -> None:
+def test_wrong_password_is_reported_without_the_secret(serve: Serve, database_url: str) -> None:
     service = serve(database__url=with_password(database_url, WRONG)).listening()
     assert eventually(lambda: service.lines(event="database unreachable"))
     first = service.lines(event="database unreachable")[0]
@@ -78,7 +78,7 @@ def test_wrong_password_is_said_without_the_secret(serve: Serve, database_url: s
     assert SECRET_KEY not in service.output
 
 
-def test_bad_settings_are_exit_code_3_and_name_the_variables(tmp_path: Path) -> None:
+def test_invalid_settings_are_exit_code_3_and_name_the_variables(tmp_path: Path) -> None:
     done = slipway(tmp_path, "serve", server__port="no", database__pool_max=0, redis__hots="typo")
     assert done.returncode == 3
     named = sorted(re.findall(r"^slipway: (SLIPWAY_\w+): ", done.stderr, re.MULTILINE))
@@ -101,14 +101,14 @@ def test_migrate_without_a_database_is_exit_code_4(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("keys", "list"), ("seed",), ("migrate", "--check"), ("purge",)])
-def test_every_command_says_that_the_database_is_away(command: Command, arguments: tuple[str, ...]) -> None:
+def test_every_command_reports_an_unreachable_database(command: Command, arguments: tuple[str, ...]) -> None:
     url = f"postgresql://slipway:{WRONG}@{LOOPBACK}:{next_port()}/slipway"
     done = command(*arguments, database__url=url)
     assert (done.exit_code, len(lines(done.stderr))) == (4, 1)
     assert WRONG not in done.output
 
 
-def test_migrate_check_tells_an_empty_database_from_one_at_the_head(
+def test_migrate_check_distinguishes_empty_from_migrated(
     command: Command, fresh_database: DatabaseFactory
 ) -> None:
     url = fresh_database(migrated=False)
@@ -120,7 +120,7 @@ def test_migrate_check_tells_an_empty_database_from_one_at_the_head(
     assert command("migrate", "--check", database__url=url).exit_code == 0
 
 
-def test_serving_imports_nothing_that_only_other_commands_need() -> None:
+def test_serve_imports_nothing_of_other_commands() -> None:
     """It would take half a second on a slow core, at every start."""
     program = "import sys; from service.cli import application; application(['serve']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -131,7 +131,7 @@ def test_serving_imports_nothing_that_only_other_commands_need() -> None:
 
 @pytest.mark.skipif(not is_free(0, "::1"), reason="this machine has no IPv6")
 @pytest.mark.parametrize("workers", [1, 2])
-def test_host_of_two_colons_is_ipv6_and_ipv4(serve: Serve, workers: int) -> None:
+def test_double_colon_host_listens_on_ipv6_and_ipv4(serve: Serve, workers: int) -> None:
     service = serve(server__host="::", server__admin_host="::", server__workers=workers).ready()
     for host in (LOOPBACK, "[::1]"):
         assert httpx2.get(f"http://{host}:{service.port}/health").status_code == 200

@@ -22,7 +22,7 @@ async def _locked(database_url: str) -> asyncpg.Connection:
     return connection
 
 
-async def test_sigterm_drains_while_a_slow_request_ends_well(
+async def test_sigterm_lets_a_slow_request_finish(
     serve: Serve, database_url: str, headers: dict[str, str]
 ) -> None:
     service = serve(
@@ -65,7 +65,7 @@ def _refused(service: Served) -> bool:
     return False
 
 
-async def test_request_that_never_ends_is_given_up_after_the_time_out(
+async def test_request_is_aborted_after_the_shutdown_timeout(
     serve: Serve, database_url: str, headers: dict[str, str]
 ) -> None:
     service = serve(
@@ -81,13 +81,13 @@ async def test_request_that_never_ends_is_given_up_after_the_time_out(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_idle_process_ends_at_once(serve: Serve, number: signal.Signals) -> None:
+def test_idle_process_exits_at_once(serve: Serve, number: signal.Signals) -> None:
     service = serve(executed=True).ready()
     service.process.send_signal(number)
     assert service.process.wait(4) == 0
 
 
-def test_second_signal_cuts_the_waiting_short(serve: Serve) -> None:
+def test_second_signal_ends_the_wait(serve: Serve) -> None:
     service = serve(server__drain_delay=30).ready()
     with httpx2.Client(base_url=service.api.base_url) as idle:
         idle.get("/health")
@@ -98,7 +98,7 @@ def test_second_signal_cuts_the_waiting_short(serve: Serve) -> None:
     assert service.lines(event="stopped")
 
 
-def test_sigterm_ends_a_process_that_still_imports(serve: Serve) -> None:
+def test_sigterm_ends_a_process_during_imports(serve: Serve) -> None:
     """The kernel does not deliver signals to process 1 of a container unless it handles them."""
     # A file that an import is reading at that moment stays open, which is a warning.
     service = serve(executed=True, PYTHONWARNINGS="error,ignore::ResourceWarning")

@@ -58,7 +58,7 @@ def pair(serve: Serve, tmp_path: Path) -> Served:
     return serve(server__drain_delay=4, TMPDIR=tmp_path, **TWO).ready()
 
 
-def test_counts_are_right_whichever_worker_is_asked(lasting: Served, headers: dict[str, str]) -> None:
+def test_every_worker_reports_the_same_counts(lasting: Served, headers: dict[str, str]) -> None:
     before = sample(lasting, REQUESTS)
     for _ in range(40):  # each on a new connection, so that both workers get some
         with httpx2.Client(base_url=lasting.api.base_url, headers=headers) as client:
@@ -73,7 +73,7 @@ def test_counts_are_right_whichever_worker_is_asked(lasting: Served, headers: di
     assert sample(lasting, r'slipway_dependency_up\{dependency="database"\}') == 1
 
 
-def test_what_each_worker_measures_of_itself_is_added_up(lasting: Served, shared: Served) -> None:
+def test_per_worker_gauges_are_summed(lasting: Served, shared: Served) -> None:
     assert eventually(lambda: sample(lasting, LIMIT) == 16)
     assert eventually(
         lambda: sample(lasting, r'slipway_database_connections\{pool="fast",state="idle"\}') >= 4
@@ -85,7 +85,7 @@ def test_what_each_worker_measures_of_itself_is_added_up(lasting: Served, shared
     assert of_two > 1.3 * of_one, "one worker alone says how late its loop is"
 
 
-def test_dead_worker_is_replaced_and_its_counts_stay(lasting: Served, headers: dict[str, str]) -> None:
+def test_dead_worker_is_replaced_and_its_counts_are_kept(lasting: Served, headers: dict[str, str]) -> None:
     counted = sample(lasting, REQUESTS) + 1
     assert lasting.api.get(LIST, headers=headers).status_code == 200
     assert eventually(lambda: sample(lasting, REQUESTS) == counted)
@@ -100,7 +100,7 @@ def test_dead_worker_is_replaced_and_its_counts_stay(lasting: Served, headers: d
     assert lasting.lines(logger="gunicorn.error", level="error")
 
 
-def test_sigterm_drains_every_worker_and_leaves_nothing_behind(
+def test_sigterm_drains_every_worker_and_cleans_up(
     pair: Served, headers: dict[str, str], tmp_path: Path
 ) -> None:
     workers = workers_of(pair)

@@ -50,7 +50,7 @@ def seconds(server: Served, request_ids: set[str]) -> list[float]:
     return lines()
 
 
-async def test_requests_beyond_the_limit_are_turned_away_at_once(strict: Served, database_url: str) -> None:
+async def test_requests_beyond_the_limit_are_refused_at_once(strict: Served, database_url: str) -> None:
     before = sample(strict, "slipway_requests_turned_away_total", reason="running")
     statuses: list[int] = []
     readers = [
@@ -77,9 +77,7 @@ async def test_requests_beyond_the_limit_are_turned_away_at_once(strict: Served,
     assert strict.api.get(LIST).status_code == 200
 
 
-async def test_flood_is_turned_away_in_milliseconds_while_the_admin_port_answers(
-    strict: Served, database_url: str
-) -> None:
+async def test_flood_is_refused_fast_while_the_admin_port_responds(strict: Served, database_url: str) -> None:
     refused = set[str]()
     over = threading.Event()
 
@@ -114,7 +112,7 @@ async def test_flood_is_turned_away_in_milliseconds_while_the_admin_port_answers
     assert max(probes) < 1
 
 
-def test_slow_clients_take_no_place(strict: Served) -> None:
+def test_slow_clients_occupy_no_slot(strict: Served) -> None:
     with ExitStack() as stack:
         for _ in range(5):
             stack.enter_context(wire(strict.port)).send(post(b"Content-Length: 9", b"{"))
@@ -123,7 +121,7 @@ def test_slow_clients_take_no_place(strict: Served) -> None:
             time.sleep(0.02)
 
 
-def test_refused_requests_are_logged_and_counted_as_any_other(strict: Served) -> None:
+def test_refused_requests_are_logged_and_counted(strict: Served) -> None:
     with wire(strict.port) as client:
         client.send(b"GET /secret?token=x HTTP/1.1\r\nHost: a\r\nHost: secret\r\n\r\n")
         answer = client.answer()

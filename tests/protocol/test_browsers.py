@@ -45,7 +45,7 @@ def readable(answer: Answer | None) -> bool:
 
 
 @pytest.mark.parametrize("status", EARLY)
-def test_page_reads_problems_of_the_connection_and_the_edge(selling: Served, status: int) -> None:
+def test_page_can_read_problems_of_connection_and_edge(selling: Served, status: int) -> None:
     with wire(selling.port) as client:
         client.send(EARLY[status].encode())
         answer = client.answer()
@@ -55,7 +55,7 @@ def test_page_reads_problems_of_the_connection_and_the_edge(selling: Served, sta
         assert "X-Request-Id" in answer.headers["access-control-expose-headers"]
 
 
-def test_page_of_another_origin_reads_none_of_them(selling: Served) -> None:
+def test_page_of_another_origin_cannot_read_problems(selling: Served) -> None:
     for status, request in EARLY.items():
         with wire(selling.port) as client:
             client.send(request.replace(SHOP, EVIL).encode())
@@ -66,7 +66,7 @@ def test_page_of_another_origin_reads_none_of_them(selling: Served) -> None:
             assert answer.headers["vary"] == "Origin"
 
 
-async def test_page_reads_that_the_service_is_overloaded(selling: Served, database_url: str) -> None:
+async def test_page_can_read_overload_errors(selling: Served, database_url: str) -> None:
     key = {"X-API-Key": f"slw_{'0' * 12}_{'x' * 43}", "Origin": DESK}
     async with locked(database_url, "api_key"):
         with wire(selling.port) as waiting:
@@ -80,7 +80,7 @@ async def test_page_reads_that_the_service_is_overloaded(selling: Served, databa
     assert preflight.status_code == 200  # cheap, and without it a page could not read the 503 that follows
 
 
-def test_preflight_allows_what_the_api_takes(selling: Served) -> None:
+def test_preflight_allows_all_methods_and_headers_of_the_api(selling: Served) -> None:
     asked = {
         "Origin": SHOP,
         "Access-Control-Request-Method": "PATCH",
@@ -102,7 +102,7 @@ def test_preflight_allows_what_the_api_takes(selling: Served) -> None:
         assert "access-control-allow-methods" not in refused.headers
 
 
-def test_page_reads_answers_of_routes(selling: Served) -> None:
+def test_page_can_read_responses_of_routes(selling: Served) -> None:
     for path, status in ((LIST, 401), ("/nothing", 404), ("/health", 200)):
         answer = selling.api.get(path, headers={"Origin": SHOP})
         assert answer.status_code == status

@@ -86,7 +86,7 @@ def test_valid_request_is_served_and_the_connection_kept(server: Served, case: C
 
 
 @each(LAST)
-def test_requests_are_answered_in_order_up_to_the_last(server: Served, case: Case) -> None:
+def test_pipelined_requests_are_answered_in_order(server: Served, case: Case) -> None:
     finish(server, case)
 
 
@@ -104,11 +104,11 @@ def test_valid_request_is_served_under_gunicorn(gunicorn: Served, case: Case) ->
 
 @pytest.mark.long
 @each(LAST)
-def test_last_requests_are_answered_in_order_under_gunicorn(gunicorn: Served, case: Case) -> None:
+def test_pipelined_requests_are_answered_in_order_under_gunicorn(gunicorn: Served, case: Case) -> None:
     finish(gunicorn, case)
 
 
-def test_admin_port_refuses_too_and_logs_nothing(server: Served) -> None:
+def test_admin_port_refuses_bad_requests_without_logging(server: Served) -> None:
     with wire(server.admin_port) as client:
         client.send(b"GET /livez HTTP/1.1\r\n\r\n")
         answer = client.answer()
@@ -118,7 +118,7 @@ def test_admin_port_refuses_too_and_logs_nothing(server: Served) -> None:
     assert server.lines(request_id=answer.problem["request_id"]) == []
 
 
-def test_body_is_asked_for_only_when_it_is_wanted(server: Served) -> None:
+def test_continue_is_sent_only_if_the_body_is_read(server: Served) -> None:
     """RFC 9110, 10.1.1: a final response instead of 100; the connection closes, as the body may follow or not."""
     with wire(server.port) as client:
         client.send(post(b"Expect: 100-continue\r\nContent-Length: 2000000", b""))
@@ -128,7 +128,7 @@ def test_body_is_asked_for_only_when_it_is_wanted(server: Served) -> None:
         assert client.answer() is None
 
 
-def test_trailers_do_not_pass_for_headers(server: Served) -> None:
+def test_trailers_are_not_taken_for_headers(server: Served) -> None:
     """RFC 9110, 6.5.1."""
     body = b"2\r\n{}\r\n0\r\nX-Request-Id: from-a-trailer\r\n\r\n"
     with wire(server.port) as client:
@@ -138,7 +138,7 @@ def test_trailers_do_not_pass_for_headers(server: Served) -> None:
     assert answer.problem["request_id"] != "from-a-trailer"
 
 
-def test_answer_arrives_although_the_client_goes_on_sending(server: Served) -> None:
+def test_response_arrives_while_the_client_keeps_sending(server: Served) -> None:
     for _ in range(20):
         with wire(server.port) as client:
             client.send(post(b"Content-Length: 3000000", b"x" * 3_000_000))

@@ -67,7 +67,7 @@ def established(port: int, client: Wire) -> bool:
     return any((row[1][-5:], row[2][-5:]) == ends and row[3] == "01" for row in rows)
 
 
-def test_silent_connection_is_closed_without_a_word(strict: Served) -> None:
+def test_idle_new_connection_is_closed_without_a_response(strict: Served) -> None:
     began = time.monotonic()
     with wire(strict.port) as client:
         client.closed_within(SOON[1])
@@ -75,34 +75,34 @@ def test_silent_connection_is_closed_without_a_word(strict: Served) -> None:
         assert client.answer() is None
 
 
-def test_dripping_header_is_cut_off_at_an_absolute_deadline(strict: Served) -> None:
+def test_slow_header_is_cut_off_at_an_absolute_deadline(strict: Served) -> None:
     began = time.monotonic()
     with wire(strict.port) as client:
         times_out(client, get(b"X: 1\r\n" * 20), since=began)
 
 
-def test_dripping_second_header_is_cut_off_too(strict: Served) -> None:
+def test_slow_header_of_a_second_request_is_cut_off(strict: Served) -> None:
     with wire(strict.port) as client:
         client.send(get(b"X: 1"))
         assert getattr(client.answer(), "status", None) == 200
         times_out(client, get(b"X: 1\r\n" * 20))
 
 
-def test_empty_lines_do_not_keep_a_connection(strict: Served) -> None:
+def test_empty_lines_do_not_keep_a_connection_open(strict: Served) -> None:
     began = time.monotonic()
     with wire(strict.port) as client:
         times_out(client, b"\r\n" * 100, since=began)
 
 
 @pytest.mark.parametrize("fields", [b"Content-Length: 500", b"Transfer-Encoding: chunked"])
-def test_dripping_body_is_cut_off_at_an_absolute_deadline(strict: Served, fields: bytes) -> None:
+def test_slow_body_is_cut_off_at_an_absolute_deadline(strict: Served, fields: bytes) -> None:
     began = time.monotonic()
     with wire(strict.port) as client:
         client.send(post(fields, b""))
         times_out(client, b"1\r\n \r\n" * 80, since=began)
 
 
-def test_body_that_nobody_waits_for_does_not_keep_a_connection(strict: Served) -> None:
+def test_unread_body_does_not_keep_a_connection_open(strict: Served) -> None:
     with wire(strict.port) as client:
         client.send(get(b"Content-Length: 500"))
         assert getattr(client.answer(), "status", None) == 200
@@ -119,7 +119,7 @@ def test_idle_connection_is_closed_after_keep_alive(strict: Served) -> None:
         assert client.answer() is None
 
 
-def test_connection_is_kept_after_a_body_that_came_behind_its_answer(strict: Served) -> None:
+def test_connection_is_kept_if_the_body_arrives_after_the_response(strict: Served) -> None:
     with wire(strict.port) as client:
         client.send(get(b"Content-Length: 2"))
         assert getattr(client.answer(), "status", None) == 200
@@ -133,9 +133,7 @@ def test_connection_is_kept_after_a_body_that_came_behind_its_answer(strict: Ser
 @pytest.mark.parametrize(
     "beginning", [get(b"X: 1")[:-4], post(b"Content-Length: 9", b"{")], ids=["header", "body"]
 )
-def test_honest_client_is_served_while_hundreds_run_into_their_deadline(
-    strict: Served, beginning: bytes
-) -> None:
+def test_normal_client_is_served_while_hundreds_time_out(strict: Served, beginning: bytes) -> None:
     began = time.monotonic()
     with ExitStack() as stack:
         slow = []
@@ -149,7 +147,7 @@ def test_honest_client_is_served_while_hundreds_run_into_their_deadline(
     assert time.monotonic() - began < 10
 
 
-def test_client_that_does_not_read_is_cut_off(strict: Served) -> None:
+def test_client_that_does_not_read_is_disconnected(strict: Served) -> None:
     with wire(strict.port, receive_buffer=4096) as client:
         client.send(BIG * 100)
         assert eventually(lambda: not established(strict.port, client), seconds=10)
@@ -158,7 +156,7 @@ def test_client_that_does_not_read_is_cut_off(strict: Served) -> None:
             assert None in answers
 
 
-def test_client_that_reads_slowly_gets_everything(strict: Served) -> None:
+def test_slow_reader_gets_the_whole_response(strict: Served) -> None:
     with wire(strict.port, receive_buffer=65536) as client:
         client.send(BIG * 100)
         for _ in range(100):

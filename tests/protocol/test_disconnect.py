@@ -13,7 +13,7 @@ from service.http.protocol.limits import Limits
 from tests.protocol.case import get
 
 
-async def test_running_request_is_told_although_another_waits_behind_it() -> None:
+async def test_disconnect_reaches_a_request_with_another_queued() -> None:
     heard: asyncio.Queue[str] = asyncio.Queue()
 
     async def application(_scope: Any, receive: Any, _send: Any) -> None:

@@ -216,7 +216,7 @@ async def answers(database_url: str) -> AsyncIterator[Answers]:
 
 
 @pytest.mark.parametrize("problem", [*CATALOGUE.values()], ids=[*CATALOGUE])
-def test_problem_carries_what_its_code_asks_for(answers: Answers, problem: type[Problem]) -> None:
+def test_problem_has_the_fields_of_its_code(answers: Answers, problem: type[Problem]) -> None:
     code = problem.code
     assert code in answers, f"nothing here provokes {code}"
     told = answers[code]
@@ -235,5 +235,5 @@ def test_problem_carries_what_its_code_asks_for(answers: Answers, problem: type[
         assert told.body["errors"]
 
 
-def test_no_field_is_of_a_code_that_is_gone() -> None:
+def test_every_expected_field_belongs_to_a_code() -> None:
     assert {*MUST, *CLOSES, *POINTED} <= CATALOGUE.keys()

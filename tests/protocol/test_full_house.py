@@ -62,7 +62,7 @@ def push(clients: list[Wire], data: bytes) -> None:
 @pytest.mark.parametrize(
     "data", [pytest.param(UNENDED_HEADER, id="headers"), pytest.param(UNENDED_BODY, id="bodies")]
 )
-def test_memory_of_a_full_house_is_within_the_limit_of_the_chart(start: Start, data: bytes) -> None:
+def test_memory_at_full_load_is_within_the_chart_limit(start: Start, data: bytes) -> None:
     slow = {"server__header_timeout": 60, "server__body_timeout": 60}
     with start(**slow, **allocator()) as server, ExitStack() as stack:
         clients = [stack.enter_context(wire(server.port)) for _ in range(CLIENTS)]
@@ -76,7 +76,7 @@ def test_memory_of_a_full_house_is_within_the_limit_of_the_chart(start: Start, d
 
 @pytest.mark.long
 @pytest.mark.usefixtures("descriptors")
-def test_bodies_of_refused_requests_are_given_up(start: Start) -> None:
+def test_bodies_of_refused_requests_are_discarded(start: Start) -> None:
     """Each request fills the body budget, is refused on its next bytes, and frees the budget for the next one."""
     slow = {"server__header_timeout": 60, "server__body_timeout": 60}
     with start(**slow, **allocator()) as server, ExitStack() as stack:

@@ -196,7 +196,7 @@ START = {
 
 
 @pytest.mark.parametrize("name", START)
-def test_bounds_of_size_and_time_hold(running: Running, name: str) -> None:
+def test_size_and_time_limits_apply(running: Running, name: str) -> None:
     kind, start = START[name]
     first = b"%x\r\n%b\r\n" % (len(start), start)
     long = sent(running, name, first + (b"400\r\n" + b"a" * 1024 + b"\r\n") * 5, kind)
@@ -212,7 +212,7 @@ BAD_JSON = (
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_json_is_as_strict_as_elsewhere(running: Running, name: str) -> None:
+def test_json_is_parsed_strictly(running: Running, name: str) -> None:
     field = BODIES[name].encode()
     for bad in BAD_JSON:
         content = bad.replace(b"%b", field)
@@ -222,7 +222,7 @@ def test_json_is_as_strict_as_elsewhere(running: Running, name: str) -> None:
     assert post(running, name, b'{"%b": "\xc3\xa9"}' % field).status_code == 200
 
 
-def test_route_that_takes_any_body_gets_it(running: Running) -> None:
+def test_any_body_route_gets_the_raw_body(running: Running) -> None:
     assert post(running, "webhook", b'{"a": NaN, "a": 1}').json() == 18
 
 
@@ -230,7 +230,7 @@ def pointers(answer: httpx2.Response) -> set[str]:
     return {error["pointer"] for error in problem(answer, 422, "validation_failed")["errors"]}
 
 
-def test_unknown_members_are_named_unless_a_model_chose_to_take_them(running: Running) -> None:
+def test_unknown_members_are_refused_unless_the_model_allows_them(running: Running) -> None:
     order: Json = {
         "number": "1",
         "lines": [{"sku": "a", "pieces": 2}, {"sku": "b", "count": 3}],
@@ -257,7 +257,7 @@ def test_other_media_types_are_refused(running: Running, kind: str) -> None:
     assert answer.headers["accept"] == "application/json"
 
 
-def test_forms_have_known_fields_once_and_text_that_is_text(running: Running) -> None:
+def test_forms_are_validated_strictly(running: Running) -> None:
     assert post(running, "form", b"name=a&tags=b&tags=c", FORM).json() == ["a", ["b", "c"]]
     for content, pointer in ((b"name=a&tags=b&x=1", "/x"), (b"name=a&name=b&tags=c", "/name")):
         assert pointers(post(running, "form", content, FORM)) == {pointer}
@@ -271,7 +271,7 @@ def test_forms_have_known_fields_once_and_text_that_is_text(running: Running) ->
     assert pointers(odd) == {"/other", "/note"}
 
 
-def test_more_errors_than_are_worth_naming_are_refused_as_one(running: Running) -> None:
+def test_too_many_errors_are_reported_as_one(running: Running) -> None:
     lines = b'{"number": "1", "lines": [' + b",".join([b"{}"] * 1001) + b"]}"
     refused = problem(post(running, "model", lines), 422, "validation_failed")
     assert refused["detail"] == "More than 1000 values are wrong or unknown."
@@ -296,7 +296,7 @@ def test_more_errors_than_are_worth_naming_are_refused_as_one(running: Running) 
         (f"{'0' * 8}-0000-0000-0000-{'0' * 12}/summary?x=1", None),
     ],
 )
-def test_parameters_are_known_and_given_once(
+def test_unknown_and_repeated_parameters_are_refused(
     running: Running, path: str, parameters: set[str] | None
 ) -> None:
     answer = running.api.get(f"{SHELVES}/{path}")
@@ -307,7 +307,7 @@ def test_parameters_are_known_and_given_once(
     assert {error["parameter"] for error in errors} == parameters
 
 
-def test_lists_are_repeated_and_a_route_may_take_any_query(running: Running) -> None:
+def test_list_parameters_repeat_and_any_query_is_an_opt_out(running: Running) -> None:
     assert running.api.get(f"{SHELVES}/query?tag=a&tag=b").json() == [1, ["a", "b"]]
     assert running.api.get(f"{SHELVES}/wanted?of=a&of=b").json() == {"word": "", "of": ["a", "b"]}
     assert len(running.api.get(f"{SHELVES}/any?a=1&a=2&%ff=3").json()) == 3
@@ -318,7 +318,7 @@ def test_lists_are_repeated_and_a_route_may_take_any_query(running: Running) -> 
     assert running.api.get("/health?x=1").status_code == 200
 
 
-def test_body_that_comes_when_every_place_is_taken_is_turned_away(running: Running) -> None:
+def test_body_arriving_when_all_slots_are_taken_is_refused(running: Running) -> None:
     head = f"POST {SHELVES}/model HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
     waiting = f"GET {SHELVES}/wait HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     with ExitStack() as stack:
@@ -335,7 +335,7 @@ def test_body_that_comes_when_every_place_is_taken_is_turned_away(running: Runni
     assert (answer.status, answer.problem["code"]) == (503, "overloaded")
 
 
-def test_who_asks_comes_before_what_is_asked(running: Running) -> None:
+def test_authentication_comes_before_validation(running: Running) -> None:
     problem(running.api.post(f"{SHELVES}/administration?x=1", json={"y": 1}), 401, "unauthenticated")
 
 
@@ -353,7 +353,7 @@ def test_credentials_are_checked_before_the_body_is_read(running: Running, body:
     assert "www-authenticate" in answer.headers
 
 
-def test_stranger_is_not_asked_to_send_the_body(running: Running) -> None:
+def test_unauthenticated_client_gets_no_continue(running: Running) -> None:
     """RFC 9110, 10.1.1: the answer comes instead of a 100."""
     with wire(running.port) as client:
         fields = (
@@ -365,7 +365,7 @@ def test_stranger_is_not_asked_to_send_the_body(running: Running) -> None:
     assert answer.status == 401
 
 
-def test_head_with_a_body_that_does_not_come_is_refused_in_time(running: Running) -> None:
+def test_head_with_a_missing_body_times_out(running: Running) -> None:
     with wire(running.port) as client:
         fields = "Host: a\r\nContent-Length: 64\r\n\r\n"
         client.send(f"HEAD {SHELVES}/content HTTP/1.1\r\n{fields}".encode() + b"a")
@@ -375,7 +375,7 @@ def test_head_with_a_body_that_does_not_come_is_refused_in_time(running: Running
 
 
 @pytest.mark.parametrize("name", ["", "/model", "/json", "/stream", "/form", "/upload"])
-def test_client_that_goes_away_within_its_body_is_no_error_of_anybody(
+def test_disconnect_during_the_body_is_not_logged_as_an_error(
     running: Running, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     kind, start = START.get(name[1:], ("application/json", b'{"slug":'))

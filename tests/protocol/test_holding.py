@@ -49,7 +49,7 @@ def free(server: Served) -> bool:
         return works(client)
 
 
-def test_connections_beyond_the_limit_are_told_so_and_closed(narrow: Served) -> None:
+def test_connections_beyond_the_limit_get_503_and_are_closed(narrow: Served) -> None:
     narrow.api.close()
     assert eventually(lambda: free(narrow))
     before = turned_away(narrow, "connections")
@@ -79,7 +79,7 @@ def test_flood_of_connections_is_cut_off(narrow: Served) -> None:
     assert eventually(lambda: free(narrow))
 
 
-def test_answers_that_nobody_takes_share_a_bounded_room(narrow: Served) -> None:
+def test_unread_responses_share_a_bounded_buffer(narrow: Served) -> None:
     """The kernel buffers part of each response, so every client requests a lot."""
     assert eventually(lambda: free(narrow))
     before = turned_away(narrow, "answers")
@@ -106,13 +106,13 @@ def few_files() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_process_may_open_as_many_files_as_its_connections_need(start: Start, few_files: int) -> None:
+def test_file_limit_is_raised_for_the_connection_limit(start: Start, few_files: int) -> None:
     with start(executed=True, server__max_connections=1000) as server:
         soft, _ = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
     assert soft == min(2256, few_files)
 
 
-def test_large_bodies_share_a_bounded_room(narrow: Served) -> None:
+def test_large_bodies_share_a_bounded_buffer(narrow: Served) -> None:
     """Each client sends an incomplete large body, which the process must buffer."""
     assert eventually(lambda: free(narrow))
     before = turned_away(narrow, "bodies")

@@ -61,7 +61,7 @@ def slowest(times: list[float]) -> float:
 
 
 @pytest.mark.parametrize("kind", SLOW)
-def test_slow_clients_do_an_honest_one_no_harm(calm: Served, crowded: Served, kind: str) -> None:
+def test_slow_clients_do_not_affect_a_normal_client(calm: Served, crowded: Served, kind: str) -> None:
     """The p99 at most doubles. Requests alternate between both servers, so other load affects both."""
     with crowd(crowded, SLOW[kind]), wire(calm.port) as one, wire(crowded.port) as other:
         ratios = []

@@ -42,7 +42,9 @@ def forget(pid: int) -> None:
         pytest.param(post(b"Transfer-Encoding: chunked", b"2800000\r\n"), 413, id="chunk"),
     ],
 )
-def test_forty_megabytes_are_refused_in_little_memory(strict: Served, beginning: bytes, status: int) -> None:
+def test_forty_megabyte_bodies_are_refused_with_little_memory(
+    strict: Served, beginning: bytes, status: int
+) -> None:
     pid = strict.process.pid
     forget(pid)
     before = peak(pid)
@@ -59,7 +61,7 @@ def test_forty_megabytes_are_refused_in_little_memory(strict: Served, beginning:
     assert time.monotonic() - began < 2
 
 
-def test_requests_behind_each_other_are_bounded(strict: Served) -> None:
+def test_pipelined_requests_are_bounded(strict: Served) -> None:
     pid = strict.process.pid
     forget(pid)
     before = peak(pid)

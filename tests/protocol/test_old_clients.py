@@ -51,17 +51,17 @@ def check_exports(server: Served) -> None:
         assert body == expected.content
 
 
-def test_export_is_the_bytes_up_to_the_end_of_the_connection(server: Served) -> None:
+def test_http_1_0_export_ends_with_the_connection(server: Served) -> None:
     check_exports(server)
 
 
 @pytest.mark.long
-def test_export_is_the_same_under_gunicorn(start: Start) -> None:
+def test_http_1_0_export_works_under_gunicorn(start: Start) -> None:
     with start(**UNDER_GUNICORN) as server:
         check_exports(server)
 
 
-def test_head_and_lists_have_no_transfer_coding_either(server: Served) -> None:
+def test_http_1_0_head_and_lists_have_no_transfer_coding(server: Served) -> None:
     for method, path in ((b"HEAD", EXPORT), (b"HEAD", ITEMS), (b"GET", ITEMS), (b"GET", ITEMS + b"?x=1")):
         head, body = whole_answer(server, OLD % (method, path, b""))
         assert "connection: close" in head
@@ -90,7 +90,7 @@ async def answer_of(application: Any, request: bytes) -> bytes:
             writer.close()
 
 
-async def test_streamed_answer_that_breaks_off_does_not_look_whole() -> None:
+async def test_aborted_stream_is_detectably_incomplete() -> None:
     async def breaks(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"half", "more_body": True})
@@ -100,7 +100,7 @@ async def test_streamed_answer_that_breaks_off_does_not_look_whole() -> None:
         await answer_of(breaks, OLD % (b"GET", b"/", b""))
 
 
-async def test_coding_that_the_application_asks_for_is_left_out() -> None:
+async def test_transfer_coding_of_the_application_is_dropped() -> None:
     async def codes(_scope: Any, _receive: Any, send: Any) -> None:
         coding = [(b"Transfer-Encoding", b"chunked")]
         await send({"type": "http.response.start", "status": 200, "headers": coding})

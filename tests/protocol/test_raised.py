@@ -84,7 +84,7 @@ def told(running: Running, name: str) -> tuple[int, Json, httpx2.Headers]:
         ("impossible", 500, "internal_error", None),
     ],
 )
-def test_status_and_text_are_the_teams(
+def test_status_and_detail_are_kept(
     running: Running, name: str, status: int, code: str, detail: str | None
 ) -> None:
     given, problem, _ = told(running, name)
@@ -99,7 +99,7 @@ def test_status_and_text_are_the_teams(
         ("number", 402, 5),
     ],
 )
-def test_detail_that_is_no_text_is_the_context(
+def test_structured_detail_becomes_the_context(
     running: Running, name: str, status: int, context: Any
 ) -> None:
     given, problem, _ = told(running, name)
@@ -107,7 +107,7 @@ def test_detail_that_is_no_text_is_the_context(
     assert "detail" not in problem
 
 
-def test_headers_are_kept_once_but_those_of_another_content(running: Running) -> None:
+def test_headers_are_kept_except_content_headers(running: Running) -> None:
     assert told(running, "headers")[2].get_list("www-authenticate") == ["Basic"]
     assert told(running, "away")[2].get_list("retry-after") == ["3600"]
     assert told(running, "method-with-allow")[2].get_list("allow") == ["GET"]
@@ -115,7 +115,7 @@ def test_headers_are_kept_once_but_those_of_another_content(running: Running) ->
     assert told(running, "method")[1]["detail"] == "not on Sundays"
 
 
-def test_no_status_becomes_another(running: Running) -> None:
+def test_every_status_is_preserved(running: Running) -> None:
     for status in range(400, 600):
         answer = running.api.get(f"{SHELVES}/status/{status}")
         assert (answer.status_code, answer.json()["detail"]) == (status, "why")
@@ -124,7 +124,7 @@ def test_no_status_becomes_another(running: Running) -> None:
     assert running.api.get(f"{SHELVES}/raise/unchanged").status_code == 304
 
 
-def test_exceptions_of_the_framework_keep_their_answers(running: Running) -> None:
+def test_framework_exceptions_keep_their_responses(running: Running) -> None:
     missing = running.api.get("/api/v1/nothing")
     assert (missing.status_code, missing.json()["code"], missing.json().get("detail")) == (
         404,

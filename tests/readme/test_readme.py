@@ -56,7 +56,7 @@ def script(tour: list[Command], service: Served) -> str:
 
 
 @needs_sample
-def test_tour_does_what_it_says(service: Served, checkout: Path) -> None:
+def test_tour_works_as_described(service: Served, checkout: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", script(TOUR, service)],
         cwd=checkout,
@@ -72,7 +72,7 @@ def test_tour_does_what_it_says(service: Served, checkout: Path) -> None:
         assert (code, command.promise in output) == ("0", True), f"{command}\n{output}\n{done.stderr}"
 
 
-def test_tour_promises_something_of_every_answer() -> None:
+def test_tour_states_an_expectation_for_every_response() -> None:
     shown = [command for command in TOUR if command.text.startswith("curl")]
     assert len(shown) >= 8
     assert all(command.promise for command in shown)
@@ -89,7 +89,7 @@ def test_every_target_named_exists() -> None:
 
 
 @needs_sample
-def test_declaration_shown_is_the_samples() -> None:
+def test_declaration_in_the_readme_matches_the_sample() -> None:
     (shown,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert shown in (ROOT / "service" / "domains" / "catalog" / "resources.py").read_text("utf-8")
 
@@ -101,12 +101,12 @@ def test_every_folder_of_the_map_exists() -> None:
     assert [n for n in named if not ((ROOT / n).exists() or (ROOT / "service" / n).exists())] == []
 
 
-def test_commands_are_read_with_their_continuations_and_promises() -> None:
+def test_commands_are_parsed_with_continuations_and_expectations() -> None:
     text = f"text\n```sh\na \\\n  b   {PROMISE} c\n\nd\n```\n```text\nno\n```\n"
     assert commands(text) == [Command("a    b", "c"), Command("d", "")]
 
 
-def test_targets_are_read_out_of_text_and_code() -> None:
+def test_make_targets_are_found_in_text_and_code() -> None:
     assert make_targets("`make cluster-up cluster-test` or make run, and then") == {
         "cluster-up",
         "cluster-test",

@@ -41,12 +41,12 @@ async def guess(settings: Settings) -> AsyncIterator[Guess]:
         yield send
 
 
-async def test_wrong_credentials_are_not_looked_at_for_ever(guess: Guess) -> None:
+async def test_failed_credentials_are_rate_limited(guess: Guess) -> None:
     assert [await guess("192.0.2.1", "") for _ in range(7)] == [401] * 5 + [429] * 2
     assert await guess("192.0.2.2", "") == 401
 
 
-async def test_answers_tell_what_is_left_of_every_policy_that_counted(settings: Settings) -> None:
+async def test_responses_report_the_remaining_quota_of_each_policy(settings: Settings) -> None:
     changed = settings.model_dump()
     changed["rate_limit"] = {"requests": 9, "writes": 1, "auth_failures": 1, "window": 3600}
     changed["redis"], changed["security"]["anonymous"] = {"enabled": False}, "write"
@@ -70,7 +70,7 @@ async def test_answers_tell_what_is_left_of_every_policy_that_counted(settings: 
         assert 3590 <= int(answers[1].headers["retry-after"]) <= 3600
 
 
-async def test_strangers_at_the_same_address_do_a_caller_no_harm(
+async def test_failures_from_an_address_do_not_lock_out_valid_callers(
     settings: Settings, client_with: MakeClient
 ) -> None:
     caller = await client_with("shop:read")
@@ -101,19 +101,19 @@ async def test_forwarded_address_counts_only_from_a_trusted_hop(guess: Guess) ->
     assert neighbour == [401] * 5 + [429] * 2
 
 
-async def test_one_ipv6_customer_is_one_caller(guess: Guess) -> None:
+async def test_ipv6_prefix_is_one_caller(guess: Guess) -> None:
     assert [await guess(f"2001:db8:1:2::{number:x}", "") for number in range(7)] == [401] * 5 + [429] * 2
     assert await guess("2001:db8:1:3::1", "") == 401
     assert await guess("::ffff:192.0.2.9", "") == 401
 
 
-async def test_one_ipv6_customer_is_one_caller_behind_a_proxy(guess: Guess) -> None:
+async def test_ipv6_prefix_is_one_caller_behind_a_proxy(guess: Guess) -> None:
     told = [await guess("10.1.2.3", f"[2001:db8:7:2::{number:x}]:{4000 + number}") for number in range(7)]
     assert told == [401] * 5 + [429] * 2
     assert await guess("10.1.2.3", "2001:db8:7:3::1") == 401
 
 
-async def test_wrong_credentials_are_logged_without_them(client_with: MakeClient) -> None:
+async def test_failed_credentials_are_logged_without_secrets(client_with: MakeClient) -> None:
     key = _wrong_key()
     with structlog.testing.capture_logs() as lines:
         answer = await (await client_with()).get(

@@ -43,7 +43,7 @@ def _preflight(origin: str, method: str = "PATCH", headers: str = "if-match,cont
     }
 
 
-async def test_named_origin_may_call(open_to_shop: AsyncClient) -> None:
+async def test_allowed_origin_may_call(open_to_shop: AsyncClient) -> None:
     answer = await open_to_shop.options(URL, headers=_preflight(ORIGIN))
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == ORIGIN
@@ -54,7 +54,7 @@ async def test_named_origin_may_call(open_to_shop: AsyncClient) -> None:
     assert "access-control-allow-credentials" not in simple.headers
 
 
-async def test_page_reads_failures_and_limits(settings: Settings) -> None:
+async def test_page_can_read_errors_and_rate_limits(settings: Settings) -> None:
     changed = settings.model_dump()
     changed["security"] |= {"cors_origins": [ORIGIN], "anonymous": "read"}
     changed["rate_limit"] |= {"requests": 1, "window": 3600}
@@ -77,19 +77,19 @@ async def test_page_reads_failures_and_limits(settings: Settings) -> None:
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", f"{ORIGIN}.evil.example", "http://shop.example"]
 )
-async def test_other_origins_may_not(open_to_shop: AsyncClient, origin: str) -> None:
+async def test_other_origins_are_refused(open_to_shop: AsyncClient, origin: str) -> None:
     problem(await open_to_shop.options(URL, headers=_preflight(origin)), 400, "malformed_request")
     assert (
         "access-control-allow-origin" not in (await open_to_shop.get(URL, headers={"Origin": origin})).headers
     )
 
 
-async def test_without_the_setting_no_origin_may(client_with: MakeClient) -> None:
+async def test_no_origin_is_allowed_by_default(client_with: MakeClient) -> None:
     client = await client_with("shop:read")
     assert "access-control-allow-origin" not in (await client.get(URL, headers={"Origin": ORIGIN})).headers
 
 
-async def test_every_answer_carries_the_security_headers(client_with: MakeClient) -> None:
+async def test_every_response_has_the_security_headers(client_with: MakeClient) -> None:
     client = await client_with("shop:read")
     for url in (URL, "/nothing", "/docs", "/openapi.json", "/health"):
         headers = (await client.get(url)).headers
@@ -99,13 +99,13 @@ async def test_every_answer_carries_the_security_headers(client_with: MakeClient
         assert "default-src 'none'" in headers["content-security-policy"]
 
 
-async def test_https_is_remembered(open_to_shop: AsyncClient) -> None:
+async def test_https_responses_set_hsts(open_to_shop: AsyncClient) -> None:
     assert "strict-transport-security" not in (await open_to_shop.get(URL)).headers
     secure = await open_to_shop.get(f"https://slipway.test{URL}")
     assert secure.headers["strict-transport-security"] == "max-age=31536000"
 
 
-async def test_docs_page_needs_nothing_from_elsewhere(client_with: MakeClient) -> None:
+async def test_docs_page_loads_no_external_resources(client_with: MakeClient) -> None:
     client = await client_with()
     page = await client.get("/docs")
     assert "script-src 'self'" in page.headers["content-security-policy"]
@@ -118,7 +118,7 @@ async def test_docs_page_needs_nothing_from_elsewhere(client_with: MakeClient) -
             assert (await client.get(f"/{source}")).status_code == 200
 
 
-def test_route_without_a_scope_cannot_start(settings: Settings) -> None:
+def test_route_without_a_scope_prevents_startup(settings: Settings) -> None:
     extra = APIRouter()
 
     @extra.get("/{id}/open")
@@ -131,7 +131,7 @@ def test_route_without_a_scope_cannot_start(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("origin", ["*", "shop.example", "https://shop.example/", "ftp://x"])
-def test_origin_must_be_one(settings: Settings, origin: str) -> None:
+def test_invalid_origin_is_refused(settings: Settings, origin: str) -> None:
     changed = settings.model_dump()
     changed["security"]["cors_origins"] = [origin]
     with pytest.raises(ValueError, match="is not an origin"):

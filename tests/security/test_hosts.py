@@ -45,7 +45,7 @@ async def named(settings: Settings) -> AsyncIterator[AsyncClient]:
         "[2001:db8::1]:8000", "192.0.2.1:8000",
     ],
 )  # fmt: skip
-async def test_own_names_are_answered(named: AsyncClient, host: str) -> None:
+async def test_trusted_hosts_are_served(named: AsyncClient, host: str) -> None:
     assert (await named.get(URL, headers={"Host": host})).status_code == 200
 
 
@@ -56,7 +56,7 @@ async def test_own_names_are_answered(named: AsyncClient, host: str) -> None:
         "*.shop.example.", "[2001:db8::2]", "192.0.2.10", "api.example:80:80", "localhost", "",
     ],
 )  # fmt: skip
-async def test_other_names_are_refused_before_anything_else(named: AsyncClient, host: str) -> None:
+async def test_other_hosts_are_refused_first(named: AsyncClient, host: str) -> None:
     for method, url in (("GET", URL), ("POST", URL), ("GET", "/docs"), ("GET", "/nothing"), ("OPTIONS", URL)):
         problem(await named.request(method, url, headers={"Host": host}), 400, "unknown_host")
     assert (await named.get("/health", headers={"Host": host})).status_code == 200
@@ -65,14 +65,14 @@ async def test_other_names_are_refused_before_anything_else(named: AsyncClient, 
 @pytest.mark.parametrize(
     "name", ["", "*", "https://api.example", "api.example:80", "a b", "*.", "a*.example"]
 )
-def test_setting_takes_names_only(settings: Settings, name: str) -> None:
+def test_trusted_hosts_must_be_host_names(settings: Settings, name: str) -> None:
     changed = settings.model_dump()
     changed["security"]["trusted_hosts"] = [name]
     with pytest.raises(ValueError, match="is not a host name"):
         Settings(**changed)
 
 
-def test_probes_find_a_server_by_its_address(serve: Serve) -> None:
+def test_probes_work_by_ip_address(serve: Serve) -> None:
     server = serve(security__trusted_hosts=json.dumps(NAMES), redis__enabled="false").ready()
     assert server.probe("/livez") == 200
     assert server.api.get("/health").status_code == 200

@@ -27,7 +27,7 @@ async def last_used(boss: AsyncClient, prefix: str) -> str | None:
     return when
 
 
-async def test_key_is_shown_once_works_and_ends(
+async def test_key_is_shown_once_works_and_can_be_revoked(
     boss: AsyncClient, client_with: MakeClient, database: Database
 ) -> None:
     made = await boss.post(KEYS, json={"name": "robot", "scopes": ["shop:read"]})
@@ -74,7 +74,7 @@ async def test_wrong_keys_are_refused(boss: AsyncClient, body: object) -> None:
     problem(await boss.post(KEYS, json=body), 422, "validation_failed")
 
 
-async def test_routes_written_by_hand_are_as_strict(boss: AsyncClient) -> None:
+async def test_key_routes_validate_strictly(boss: AsyncClient) -> None:
     problem(await boss.get(f"{KEYS}?foo=1"), 400, "invalid_parameter")
     problem(await boss.get(KEYS, headers={"Accept": "text/html"}), 406, "not_acceptable")
     problem(await boss.post(KEYS, json={"name": "a\x1b[31m", "scopes": ["a"]}), 422, "validation_failed")
@@ -91,7 +91,9 @@ async def test_unknown_key_cannot_be_revoked(boss: AsyncClient) -> None:
         {"X-API-Key": ""}, {"X-API-Key": "slw_aaaaaaaaaaaa_" + "x" * 43}, {"Authorization": "Bearer " + "a" * 9000},
     ],
 )  # fmt: skip
-async def test_wrong_credentials_get_one_answer(client_with: MakeClient, header: dict[str, str]) -> None:
+async def test_invalid_credentials_get_the_same_response(
+    client_with: MakeClient, header: dict[str, str]
+) -> None:
     answer = await (await client_with()).get("/api/v1/articles", headers=header)
     body = problem(answer, 401, "unauthenticated")
     assert set(body) == {"type", "title", "status", "code", "instance", "request_id"}
@@ -104,7 +106,9 @@ def look_ups() -> float:
 
 
 @pytest.mark.parametrize("good", [True, False])
-async def test_crowd_with_one_key_causes_one_look_up(client_with: MakeClient, *, good: bool) -> None:
+async def test_concurrent_requests_with_one_key_cause_one_lookup(
+    client_with: MakeClient, *, good: bool
+) -> None:
     """As a cache entry expires, also for refused keys, and if the first callers disconnect."""
     client = await client_with("shop:read")
     await client.get("/api/v1/articles")
@@ -125,7 +129,7 @@ async def test_crowd_with_one_key_causes_one_look_up(client_with: MakeClient, *,
     assert look_ups() <= before + (1 if good else 3) + expired
 
 
-async def test_unknown_scope_and_odd_name_are_refused(boss: AsyncClient) -> None:
+async def test_unknown_scope_and_invalid_name_are_refused(boss: AsyncClient) -> None:
     answer = await boss.post(KEYS, json={"name": "robot", "scopes": ["shop:read", "shop:raed"]})
     [error] = problem(answer, 422, "validation_failed")["errors"]
     assert error["pointer"] == "/scopes/1"

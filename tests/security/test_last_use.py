@@ -46,7 +46,7 @@ async def backends(api: Api) -> list[int]:
         return [one.get_server_pid(), other.get_server_pid()]
 
 
-async def test_request_waits_for_no_lock_on_the_keys(url: str, observer: asyncpg.Connection) -> None:
+async def test_requests_do_not_wait_for_locks_on_keys(url: str, observer: asyncpg.Connection) -> None:
     async with running(url, database={"url": url, **LONG_LIMITS}) as api:
         async with observer.transaction():
             await observer.execute("LOCK TABLE api_key IN SHARE MODE")
@@ -60,9 +60,7 @@ def _told(lines: Sequence[Any]) -> list[Any]:
     return [line for line in lines if line["log_level"] != "info"]
 
 
-async def test_server_that_takes_no_writes_keeps_its_connections(
-    url: str, observer: asyncpg.Connection
-) -> None:
+async def test_read_only_server_keeps_its_connections(url: str, observer: asyncpg.Connection) -> None:
     name = await observer.fetchval("SELECT current_database()")
     async with running(url, database={"url": url, "pool_min": 2, "pool_max": 2, **LONG_LIMITS}) as api:
         await observer.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
@@ -81,7 +79,7 @@ async def test_server_that_takes_no_writes_keeps_its_connections(
     assert "read-only" in told[0]["reason"]
 
 
-async def test_use_is_written_at_the_end_of_the_process(
+async def test_last_use_is_written_at_shutdown(
     url: str, observer: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.main.WRITE_SECONDS", 600)
@@ -91,9 +89,7 @@ async def test_use_is_written_at_the_end_of_the_process(
     assert await observer.fetchval(USED) == 1
 
 
-async def test_key_is_written_once_a_minute_by_all_replicas_together(
-    url: str, observer: asyncpg.Connection
-) -> None:
+async def test_replicas_write_last_use_once_a_minute_in_total(url: str, observer: asyncpg.Connection) -> None:
     async with running(url) as api:
         prefix = await observer.fetchval("SELECT prefix FROM api_key")
         first, second = LastUse(api.database), LastUse(api.database)
@@ -111,7 +107,7 @@ async def test_key_is_written_once_a_minute_by_all_replicas_together(
         assert await observer.fetchval("SELECT last_used_at FROM api_key") > written
 
 
-async def test_what_is_not_written_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pending_last_uses_are_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(last_use, "_MOST", 3)
     async with running(url) as api:
         notes = LastUse(api.database)
@@ -121,7 +117,7 @@ async def test_what_is_not_written_is_bounded(url: str, monkeypatch: pytest.Monk
         assert len(notes._noted) == 3
 
 
-async def test_connection_that_ends_under_the_write_tells_of_all(
+async def test_lost_connection_during_the_write_drops_all_pooled_ones(
     url: str, observer: asyncpg.Connection
 ) -> None:
     async with running(url, database={"url": url, "pool_min": 2, "pool_max": 2, **LONG_LIMITS}) as api:

@@ -36,7 +36,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
     window=st.integers(1, 20),
     pauses=st.lists(st.sampled_from([0, 0, 0, 0.25, 0.5, 1, 7]), max_size=60),
 )
-async def test_decides_as_a_bucket_of_tokens_does(
+async def test_limiter_matches_a_token_bucket(
     hands: Clock, requests: int, window: int, pauses: list[float]
 ) -> None:
     policy = Policy("p", requests, window)
@@ -50,7 +50,7 @@ async def test_decides_as_a_bucket_of_tokens_does(
             assert 0 < decision.retry_after <= policy.step + 1e-6
 
 
-async def test_callers_and_policies_do_not_share(hands: Clock) -> None:
+async def test_callers_and_policies_have_separate_buckets(hands: Clock) -> None:
     limiter = RateLimiter()
     one, other = Policy("one", 1, 60), Policy("other", 1, 60)
     assert (await limiter.take(one, "a")).allowed
@@ -76,7 +76,7 @@ async def test_three_processes_admit_the_limit_together(redis: Redis, redis_url:
         await other.close()
 
 
-async def test_requests_at_once_share_a_lease(redis: Redis) -> None:
+async def test_concurrent_requests_share_a_lease(redis: Redis) -> None:
     policy, limiter = Policy(unique("burst"), 1000, 3600), SharedRateLimiter(redis)
     admitted = 0
     for _ in range(22):
@@ -85,7 +85,7 @@ async def test_requests_at_once_share_a_lease(redis: Redis) -> None:
     assert 990 <= admitted <= 1001
 
 
-async def test_requests_at_once_do_not_all_ask_about_a_bucket_that_is_empty(redis: Redis) -> None:
+async def test_concurrent_requests_query_an_empty_bucket_once(redis: Redis) -> None:
     policy, limiter = Policy(unique("rush"), 10, 3600), SharedRateLimiter(redis)
     before = _commands()
     decisions = await asyncio.gather(*(limiter.take(policy, "caller") for _ in range(300)))
@@ -94,7 +94,7 @@ async def test_requests_at_once_do_not_all_ask_about_a_bucket_that_is_empty(redi
 
 
 @pytest.mark.parametrize("requests", [100, 10_000])
-async def test_requests_at_once_do_not_queue_for_a_slow_redis(redis_url: str, requests: int) -> None:
+async def test_concurrent_requests_do_not_queue_for_a_slow_redis(redis_url: str, requests: int) -> None:
     """However many come at once, each waits for about two round trips, not for one after the other."""
     url = urlsplit(redis_url)
     assert url.port
@@ -121,7 +121,7 @@ def _commands() -> float:
 @pytest.mark.parametrize(
     "poison", [["a list"], "", "no number", "nan nan", "inf inf", "inf 0", "1e300 1", "0x7fffffff 0"]
 )
-async def test_what_is_no_bucket_counts_as_a_full_one(
+async def test_unreadable_bucket_counts_as_full(
     redis: Redis, redis_url: str, poison: str | list[str]
 ) -> None:
     policy = Policy(unique("poison"), 2, 3600)
@@ -132,7 +132,7 @@ async def test_what_is_no_bucket_counts_as_a_full_one(
     assert [(await limiter.take(policy, "caller")).allowed for limiter in limiters] == [True, True, False]
 
 
-async def test_without_redis_the_process_counts_alone() -> None:
+async def test_process_counts_alone_without_redis() -> None:
     gone = Redis(RedisSettings.model_validate({"url": "redis://127.0.0.1:1/0", "timeout": 0.05}))
     limiter, policy = SharedRateLimiter(gone), Policy("gone", 3, 3600)
     allowed = [(await limiter.take(policy, "caller")).allowed for _ in range(5)]

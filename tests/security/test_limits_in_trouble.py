@@ -42,7 +42,7 @@ async def trio(services: Client, worker: int) -> AsyncIterator[MakeTrio]:
 
 
 @pytest.mark.parametrize("requests", [100, 1000])
-async def test_emptied_redis_learns_from_the_processes(trio: MakeTrio, requests: int) -> None:
+async def test_emptied_redis_is_restored_by_the_processes(trio: MakeTrio, requests: int) -> None:
     three = trio(requests)
     admitted = 0
     for _ in range(2):
@@ -53,7 +53,7 @@ async def test_emptied_redis_learns_from_the_processes(trio: MakeTrio, requests:
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, 86_400, -86_400, 1, -1])
-async def test_clock_of_redis_may_be_set(trio: MakeTrio, jump: float) -> None:
+async def test_limits_hold_when_the_clock_of_redis_changes(trio: MakeTrio, jump: float) -> None:
     three = trio(1000)
     admitted = 0
     for _ in range(3):
@@ -63,7 +63,7 @@ async def test_clock_of_redis_may_be_set(trio: MakeTrio, jump: float) -> None:
     assert 950 <= admitted <= 1050
 
 
-async def test_limit_of_a_new_process_survives_a_clock_that_went_back(trio: MakeTrio) -> None:
+async def test_limit_of_a_new_process_holds_after_a_clock_step_back(trio: MakeTrio) -> None:
     """No process knows the bucket any more; Redis holds how full it was when it was last written."""
     old, new = trio(1000), trio(1)
     new.policy = old.policy
@@ -74,7 +74,7 @@ async def test_limit_of_a_new_process_survives_a_clock_that_went_back(trio: Make
 
 
 @pytest.mark.parametrize("held", ["", "x", "1", "1e300 5", "5 1e300", "-inf 7", "9999999999.0 1.0"])
-async def test_odd_value_in_redis_closes_no_bucket_for_longer_than_its_window(
+async def test_corrupt_value_blocks_a_bucket_at_most_one_window(
     trio: MakeTrio, hands: Clock, held: str
 ) -> None:
     three = trio(1000)
@@ -97,7 +97,7 @@ async def test_processes_share_the_limit_while_redis_is_away(trio: MakeTrio, han
     assert 900 <= admitted <= 1050
 
 
-async def test_redis_is_told_what_a_process_let_in_without_it(trio: MakeTrio, hands: Clock) -> None:
+async def test_usage_during_an_outage_is_reported_to_redis(trio: MakeTrio, hands: Clock) -> None:
     three = trio(999)
     await three.meet()
     three.lose(lost=True)
@@ -108,9 +108,7 @@ async def test_redis_is_told_what_a_process_let_in_without_it(trio: MakeTrio, ha
     assert 900 <= alone + others <= 999 * 1.05
 
 
-async def test_process_with_a_small_limit_still_serves_while_redis_is_away(
-    trio: MakeTrio, hands: Clock
-) -> None:
+async def test_small_limit_still_admits_requests_without_redis(trio: MakeTrio, hands: Clock) -> None:
     three = trio(2)
     await three.meet()
     hands.now += HOUR
@@ -121,7 +119,7 @@ async def test_process_with_a_small_limit_still_serves_while_redis_is_away(
 
 
 @pytest.mark.parametrize("used", [0, 8])
-async def test_bucket_is_exhausted_for_those_who_only_look_while_redis_is_away(
+async def test_exhausted_bucket_is_seen_by_peeks_without_redis(
     trio: MakeTrio, hands: Clock, used: int
 ) -> None:
     """As for credentials: they are checked until the bucket is empty, and wrong ones take tokens."""
@@ -147,7 +145,7 @@ def own_redis(tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
-async def test_restart_of_redis_admits_no_more(own_redis: Server) -> None:
+async def test_redis_restart_admits_no_extra_requests(own_redis: Server) -> None:
     three = Trio(own_redis.url, Policy("restarted", 1000, HOUR))
     admitted = 0
     await three.meet()
@@ -182,7 +180,7 @@ TROUBLES = st.one_of(
     requests=st.integers(40, 400),
     parts=st.lists(st.tuples(st.lists(STEPS, max_size=3), TROUBLES), max_size=3),
 )
-async def test_three_processes_decide_as_one_bucket_whatever_happens_to_redis(
+async def test_three_processes_act_as_one_bucket_through_redis_failures(
     trio: MakeTrio, hands: Clock, requests: int, parts: list[tuple[list[Step], Step]]
 ) -> None:
     three = trio(requests)

@@ -6,13 +6,13 @@ from httpx2 import AsyncClient
 from tests.api.conftest import MakeClient
 from tests.api.test_items import problem
 from tests.authorization.cases import (
-    test_every_operation_answers_every_principal_as_the_table_says,
-    test_no_client_sets_what_is_the_servers,
+    test_clients_cannot_set_server_fields,
+    test_responses_match_the_authorization_table,
 )
 
 __all__ = [
-    "test_every_operation_answers_every_principal_as_the_table_says",
-    "test_no_client_sets_what_is_the_servers",
+    "test_clients_cannot_set_server_fields",
+    "test_responses_match_the_authorization_table",
 ]
 
 KEYS = "/api/v1/keys"
@@ -42,7 +42,7 @@ async def test_only_admins_manage_keys(
 @pytest.mark.parametrize(
     "field", ["id", "prefix", "secret_hash", "created_at", "expires_at", "last_used_at", "revoked_at", "key"]
 )
-async def test_no_client_sets_what_is_of_a_key(client_with: MakeClient, field: str) -> None:
+async def test_clients_cannot_set_server_fields_of_a_key(client_with: MakeClient, field: str) -> None:
     body = {**NEW, field: "x"}
     boss = await client_with("admin")
     wrong = problem(await boss.post(KEYS, json=body), 422, "validation_failed")["errors"]

@@ -18,6 +18,6 @@ def test_every_row_has_a_status_and_a_reason() -> None:
 
 
 @pytest.mark.parametrize("test", sorted(set(re.findall(r"`(tests/[^`]+::[^`]+)`", PAGE))))
-def test_named_test_exists(test: str) -> None:
+def test_referenced_test_exists(test: str) -> None:
     path, _, name = test.partition("::")
     assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), test

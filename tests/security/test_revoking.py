@@ -40,7 +40,7 @@ async def test_revoking_twice_keeps_the_first_time(
     assert await shown(admin, made["prefix"]) == first
 
 
-async def test_other_keys_go_on(admin: AsyncClient) -> None:
+async def test_other_keys_keep_working(admin: AsyncClient) -> None:
     one, other = [
         (await admin.post(KEYS, json={"name": name, "scopes": ["shop:read"]})).json()
         for name in ("one", "other")

@@ -111,7 +111,7 @@ async def client_of(app: FastAPI, database: Database, *scopes: str) -> AsyncClie
     ("held", "status"),
     [((READ,), 403), ((PAY,), 403), ((AUDIT,), 403), ((READ, PAY), 200), (("admin",), 200), ((), 401)],
 )
-async def test_every_scope_is_asked_for(
+async def test_every_scope_is_required(
     billing: FastAPI, database: Database, held: tuple[str, ...], status: int
 ) -> None:
     client = await client_of(billing, database, *held)
@@ -123,7 +123,7 @@ async def test_every_scope_is_asked_for(
             assert any(scope in answer.json()["detail"] for scope in missing)
 
 
-async def test_request_counts_once_however_many_dependencies_ask(
+async def test_request_counts_once_with_several_scope_dependencies(
     billing: FastAPI, database: Database
 ) -> None:
     client = await client_of(billing, database, READ, PAY)
@@ -133,7 +133,7 @@ async def test_request_counts_once_however_many_dependencies_ask(
         assert answer.headers["ratelimit"] == f'"default";r={100 - number}, "write";r={50 - number}', path
 
 
-def test_document_and_table_tell_every_scope(billing: FastAPI) -> None:
+def test_document_and_table_list_every_scope(billing: FastAPI) -> None:
     document: dict[str, Any] = billing.openapi()
     for path in PATHS:
         operation = document["paths"][f"{URL}/{path}"]["post"]
@@ -145,7 +145,7 @@ async def unheard() -> None:
     """A route without scopes."""
 
 
-async def test_scope_that_nobody_asks_for_cannot_start(settings: Settings) -> None:
+async def test_unenforced_scope_prevents_startup(settings: Settings) -> None:
     extra = APIRouter()
 
     @extra.get("/loose", dependencies=[Security(unheard, scopes=[PAY])])
@@ -155,7 +155,7 @@ async def test_scope_that_nobody_asks_for_cannot_start(settings: Settings) -> No
         create_app(settings, domain_of(resource(extra)))
 
 
-async def test_credential_without_a_scope_is_no_guard_of_the_api(settings: Settings) -> None:
+async def test_credential_without_scope_does_not_protect_a_route(settings: Settings) -> None:
     extra = APIRouter()
 
     @extra.get("/open")

@@ -49,7 +49,7 @@ async def test_scopes_of_the_token_count(trusting: tuple[AsyncClient, Issuer]) -
     problem(await client.post("/api/v1/articles", json={}, headers=headers), 403, "forbidden")
 
 
-async def test_every_attack_gets_the_same_answer(trusting: tuple[AsyncClient, Issuer]) -> None:
+async def test_every_attack_gets_the_same_response(trusting: tuple[AsyncClient, Issuer]) -> None:
     """The response does not reveal the error, and no keys are fetched."""
     client, issuer = trusting
     good = {"Authorization": f"Bearer {issuer.token()}"}
@@ -68,7 +68,7 @@ async def test_every_attack_gets_the_same_answer(trusting: tuple[AsyncClient, Is
     assert issuer.fetches == fetches
 
 
-async def test_issuer_that_is_away_is_no_fault_of_the_caller(trusting: tuple[AsyncClient, Issuer]) -> None:
+async def test_issuer_outage_is_503_not_401(trusting: tuple[AsyncClient, Issuer]) -> None:
     client, issuer = trusting
     issuer.status = "500 Internal Server Error"
     answer = await client.get("/api/v1/articles", headers={"Authorization": f"Bearer {issuer.token()}"})

@@ -48,7 +48,9 @@ def settings_for(issuer: Issuer, *, extra: dict[str, Any] | None = None, **limit
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "EdDSA"])
-async def test_good_token_is_its_subject(issuer: Issuer, verifier: TokenVerifier, algorithm: str) -> None:
+async def test_valid_token_yields_its_subject(
+    issuer: Issuer, verifier: TokenVerifier, algorithm: str
+) -> None:
     principal = await verifier.verify(issuer.token(algorithm))
     assert principal.id == f"token:user-1@{issuer.url.removeprefix('http://')}"
     assert principal.scopes == {"shop:read", "shop:write"}
@@ -60,7 +62,7 @@ async def refused(verifier: TokenVerifier, token: str, reason: Reason) -> None:
     assert error.value.reason is reason
 
 
-async def test_variants_that_are_good(issuer: Issuer, verifier: TokenVerifier) -> None:
+async def test_valid_token_variants_are_accepted(issuer: Issuer, verifier: TokenVerifier) -> None:
     now = time.time()
     for token in (
         issuer.token(aud=["other", AUDIENCE]),
@@ -97,7 +99,7 @@ async def test_attack_is_refused(issuer: Issuer, verifier: TokenVerifier, name: 
     assert issuer.fetches == before
 
 
-async def test_token_is_believed_until_it_expires_and_no_longer(
+async def test_cached_token_is_accepted_only_until_it_expires(
     issuer: Issuer, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = issuer.token(exp=int(time.time()) + 60)
@@ -109,7 +111,7 @@ async def test_token_is_believed_until_it_expires_and_no_longer(
     assert verifier.known(token) is None
 
 
-async def test_random_key_ids_cause_one_fetch_a_cooldown(issuer: Issuer, verifier: TokenVerifier) -> None:
+async def test_random_key_ids_cause_one_fetch_per_cooldown(issuer: Issuer, verifier: TokenVerifier) -> None:
     assert await verifier.verify(issuer.token())
     token = signed("RS256", {"alg": "RS256", "kid": "x"}, {"iss": issuer.url})
     body = token.split(".")[1]
@@ -139,7 +141,7 @@ async def test_rotated_key_is_found_after_the_cooldown(
 @pytest.mark.parametrize(
     "trouble", ["down", "empty", "huge", "redirect", "slow", "no JSON", "weak", "secret"]
 )
-async def test_known_keys_outlive_trouble_of_the_issuer(
+async def test_known_keys_work_during_an_issuer_outage(
     issuer: Issuer, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     assert await verifier.verify(issuer.token())
@@ -157,7 +159,7 @@ async def test_known_keys_outlive_trouble_of_the_issuer(
 
 
 @pytest.mark.parametrize("trouble", ["down", "empty", "huge", "redirect", "no JSON", "weak", "secret"])
-async def test_without_any_key_the_answer_is_unavailable(issuer: Issuer, trouble: str) -> None:
+async def test_token_without_any_known_key_is_unavailable(issuer: Issuer, trouble: str) -> None:
     _make(issuer, trouble)
     verifier = TokenVerifier(settings_for(issuer))
     with pytest.raises(Unavailable):
@@ -188,7 +190,9 @@ def _make(issuer: Issuer, trouble: str) -> None:
         issuer.delay = 10
 
 
-async def test_keys_are_not_trusted_beyond_their_age(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_keys_are_not_trusted_beyond_their_maximum_age(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     verifier = TokenVerifier(settings_for(issuer, jwks_max_age=30))
     assert await verifier.verify(issuer.token())
     issuer.status = "503 Service Unavailable"
@@ -199,9 +203,7 @@ async def test_keys_are_not_trusted_beyond_their_age(issuer: Issuer, monkeypatch
     await verifier.close()
 
 
-async def test_fetch_ends_in_time_however_slowly_the_answer_drips(
-    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_fetch_of_a_slow_response_times_out(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The HTTP client's own timeouts restart with each byte."""
     monkeypatch.setattr(jwks, "FETCH_SECONDS", 0.5)
     verifier = TokenVerifier(settings_for(issuer, jwks_cooldown=0.1))
@@ -229,7 +231,7 @@ async def test_discovery_of_another_issuer_is_refused(issuer: Issuer) -> None:
         await verifier.close()
 
 
-async def test_several_issuers_keep_their_subjects_apart(issuer: Issuer) -> None:
+async def test_subjects_of_several_issuers_are_distinct(issuer: Issuer) -> None:
     async with local_issuer() as other:
         other.documents["/jwks"] = json.dumps(key_set()).encode()
         both = [{"issuer": i.url, "audience": AUDIENCE} for i in (issuer, other)]

@@ -30,7 +30,7 @@ def _resources(tilt: Tilt) -> dict[str, dict[str, Any]]:
     return named
 
 
-def test_every_workload_that_it_names_is_rendered(tilt: Tilt) -> None:
+def test_every_named_workload_is_rendered(tilt: Tilt) -> None:
     kinds = {"Deployment", "StatefulSet", "Job", "CronJob"}
     workloads = {found["metadata"]["name"] for found in tilt.manifests if found["kind"] in kinds}
     named = {positional[0] for positional, _ in tilt.calls["k8s_resource"] if positional}
@@ -38,7 +38,7 @@ def test_every_workload_that_it_names_is_rendered(tilt: Tilt) -> None:
     assert {"slipway", "slipway-postgresql", "slipway-redis"} <= named
 
 
-def test_no_pod_of_helm_test_is_deployed_and_nothing_else_is_left_out(tilt: Tilt) -> None:
+def test_everything_except_the_helm_test_pod_is_deployed(tilt: Tilt) -> None:
     hooks = [f for f in tilt.manifests if "helm.sh/hook" in (f["metadata"].get("annotations") or {})]
     assert [found["metadata"]["name"] for found in hooks] == []
     assert [found["kind"] for found in tilt.manifests if found["kind"] == "Pod"] == []
@@ -52,7 +52,7 @@ def test_every_resource_waits_for_resources_that_exist(tilt: Tilt) -> None:
     assert waited <= set(resources)
 
 
-def test_the_buttons_run_when_pressed_and_never_by_themselves(tilt: Tilt) -> None:
+def test_buttons_run_only_on_demand(tilt: Tilt) -> None:
     buttons = {
         name: arguments
         for name, arguments in _resources(tilt).items()
@@ -66,7 +66,7 @@ def test_the_buttons_run_when_pressed_and_never_by_themselves(tilt: Tilt) -> Non
         assert shutil.which(program) or os.access(ROOT / program, os.X_OK) or program == "kubectl"
 
 
-def test_the_image_is_built_from_existing_files_and_code_is_synced(tilt: Tilt) -> None:
+def test_image_build_uses_existing_files_and_syncs_code(tilt: Tilt) -> None:
     (((name, command), arguments),) = tilt.calls["custom_build"]
     assert os.access(ROOT / command.split()[0], os.X_OK)
     assert '"$EXPECTED_REF"' in command
@@ -86,7 +86,7 @@ def test_the_image_is_built_from_existing_files_and_code_is_synced(tilt: Tilt) -
     assert 'LIVE = Path("/tmp/live")' in Path(ROOT, "tilt", "reload.py").read_text("utf-8")
 
 
-def test_rendering_generates_no_secret_and_the_one_that_is_used_is_created(tilt: Tilt) -> None:
+def test_used_secret_is_created_and_none_is_generated(tilt: Tilt) -> None:
     assert [found for found in tilt.manifests if found["kind"] == "Secret"] == []
     program, namespace, name = _resources(tilt)["secret"]["cmd"]
     assert os.access(ROOT / program, os.X_OK)

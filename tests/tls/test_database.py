@@ -53,21 +53,21 @@ async def _reached(
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
-async def test_a_server_certified_by_the_given_root_is_trusted(
+async def test_server_with_the_configured_ca_is_trusted(
     fresh_database: DatabaseFactory, authority: Authority, mode: str
 ) -> None:
     assert await _reached(fresh_database(), authority, mode, authority.root)
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
-async def test_a_server_certified_by_another_root_is_not(
+async def test_server_with_another_ca_is_refused(
     fresh_database: DatabaseFactory, authority: Authority, stranger: Authority, mode: str
 ) -> None:
     with pytest.raises(DatabaseUnavailableError, match="certificate verify failed"):
         await _reached(fresh_database(), authority, mode, stranger.root)
 
 
-async def test_only_verify_full_checks_the_host_name(
+async def test_only_verify_full_checks_the_hostname(
     fresh_database: DatabaseFactory, authority: Authority
 ) -> None:
     url = fresh_database()
@@ -76,7 +76,7 @@ async def test_only_verify_full_checks_the_host_name(
         await _reached(url, authority, "verify-full", authority.root, certified="elsewhere.example")
 
 
-async def test_without_a_root_certificate_require_trusts_anyone_and_verify_the_systems_roots(
+async def test_require_skips_verification_and_verify_full_uses_system_roots(
     fresh_database: DatabaseFactory, authority: Authority
 ) -> None:
     url = fresh_database()
@@ -95,12 +95,12 @@ async def test_migrations_use_the_same_tls_settings(
         await runner.check(_settings(url, port, "verify-full", authority.root))
 
 
-def test_a_root_certificate_that_would_verify_nothing_is_refused(authority: Authority) -> None:
+def test_unused_root_certificate_is_refused(authority: Authority) -> None:
     with pytest.raises(SettingsError, match="SLIPWAY_DATABASE__SSL_ROOT_CERT: verifies nothing unless"):
         load(app={"environment": "test"}, database={"ssl_root_cert": authority.root})
 
 
-def test_a_missing_root_certificate_is_refused(tmp_path: Path) -> None:
+def test_missing_root_certificate_is_refused(tmp_path: Path) -> None:
     settings = {"ssl": "verify-full", "ssl_root_cert": tmp_path / "none"}
     with pytest.raises(SettingsError, match="SLIPWAY_DATABASE__SSL_ROOT_CERT: "):
         load(app={"environment": "test"}, database=settings)

@@ -33,13 +33,13 @@ async def _answers(
 
 
 @pytest.mark.parametrize("by_url", [False, True])
-async def test_a_server_certified_by_the_given_root_is_trusted(
+async def test_server_with_the_configured_ca_is_trusted(
     services: Client, authority: Authority, *, by_url: bool
 ) -> None:
     assert await _answers(services, authority, authority.root, by_url=by_url)
 
 
-async def test_a_server_certified_by_another_root_is_not(
+async def test_server_with_another_ca_is_refused(
     services: Client, authority: Authority, stranger: Authority
 ) -> None:
     assert not await _answers(services, authority, stranger.root)
@@ -47,13 +47,13 @@ async def test_a_server_certified_by_another_root_is_not(
     assert not await _answers(services, authority, authority.root, certified="elsewhere.example")
 
 
-async def test_a_server_without_tls_is_refused(services: Client) -> None:
+async def test_server_without_tls_is_refused(services: Client) -> None:
     parts = urlsplit(services.redis(0))
     redis = Redis(RedisSettings(host=parts.hostname or "", port=parts.port or 6379, tls=True, timeout=1))
     assert not await redis.ping()
     await redis.close()
 
 
-def test_a_root_certificate_that_would_verify_nothing_is_refused(authority: Authority) -> None:
+def test_unused_root_certificate_is_refused(authority: Authority) -> None:
     with pytest.raises(SettingsError, match="SLIPWAY_REDIS__ROOT_CERT: verifies nothing unless"):
         load(app={"environment": "test"}, redis={"root_cert": authority.root})

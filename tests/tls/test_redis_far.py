@@ -61,7 +61,7 @@ async def eventually(redis: Redis) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_it_counts_limits_and_does_so_again_after_a_loss(
+async def test_limits_use_a_distant_redis_and_recover(
     services: Client, authority: Authority, lines: list[EventDict]
 ) -> None:
     policy = Policy(unique("far"), 1, 60)
@@ -79,7 +79,7 @@ async def test_it_counts_limits_and_does_so_again_after_a_loss(
         assert await redis.script("return {1}", "far") == [1]
 
 
-async def test_log_says_which_limit_was_missed(
+async def test_log_names_the_exceeded_timeout(
     services: Client, authority: Authority, lines: list[EventDict]
 ) -> None:
     async with far(services, authority, command=0.02) as (redis, _):
@@ -93,7 +93,7 @@ async def test_log_says_which_limit_was_missed(
     assert len(lines) == 2, "probes log nothing new"
 
 
-async def test_redis_that_accepts_connections_but_never_answers_slows_nobody(lines: list[EventDict]) -> None:
+async def test_unresponsive_redis_delays_no_request(lines: list[EventDict]) -> None:
     async with Proxy(None) as proxy:
         proxy.swallow()
         settings = {"port": proxy.port, "connect_timeout": 0.3, "retry_after": 60}

@@ -23,7 +23,7 @@ async def indexed(api: Api) -> AsyncIterator[Api]:
         await connection.execute("ALTER TABLE zz_probe DROP CONSTRAINT zz_apart")
 
 
-async def test_a_text_that_an_index_cannot_hold_is_refused(indexed: Api) -> None:
+async def test_text_too_long_for_an_index_is_refused(indexed: Api) -> None:
     client = indexed.client
     body = {"essay": secrets.token_hex(20_000)}  # too random to compress
     refused = problem(await client.post(LIST, json=body), 422, "validation_failed")
@@ -33,7 +33,7 @@ async def test_a_text_that_an_index_cannot_hold_is_refused(indexed: Api) -> None
     assert [result["status"] for result in partial.json()["results"]] == [422, 201]
 
 
-async def test_what_two_items_may_not_have_together_is_a_conflict(indexed: Api) -> None:
+async def test_exclusion_violation_is_a_conflict(indexed: Api) -> None:
     big = secrets.randbelow(2**62)
     await indexed.make("zz-probes", big=big)
     problem(await indexed.client.post(LIST, json={"big": big}), 409, "conflict")

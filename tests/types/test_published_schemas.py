@@ -29,7 +29,7 @@ def wrong(api: Api, name: str, value: Json) -> list[str]:
 
 @FEW
 @given(body=items())
-async def test_what_is_accepted_and_shown_fits_the_schemas(api: Api, body: Json) -> None:
+async def test_accepted_and_returned_values_match_the_schemas(api: Api, body: Json) -> None:
     made = await api.client.post(LIST, json=body)
     assert made.status_code == 201, made.text
     assert wrong(api, "ZzProbeCreate", body) == []
@@ -46,7 +46,7 @@ async def shelf(api: Api) -> str:
 @given(
     cents=st.integers(0, 999_999_999_999) | st.sampled_from([1999, 7, 435, 10**12 - 1]), as_text=st.booleans()
 )
-async def test_every_price_fits_the_schemas(api: Api, shelf: str, cents: int, *, as_text: bool) -> None:
+async def test_every_price_matches_the_schemas(api: Api, shelf: str, cents: int, *, as_text: bool) -> None:
     text = f"{cents // 100}.{cents % 100:02}"
     price = text if as_text else float(text)
     body = {"sku": unique("PRICE"), "name": "Lamp", "price": price, "shelf_id": shelf}
@@ -62,6 +62,6 @@ async def test_every_price_fits_the_schemas(api: Api, shelf: str, cents: int, *,
     [("exact", "1.23456"), ("exact", "1e3"), ("exact", 1e8), ("small", 32768), ("clock", "9:30"), ("span", "P1M"),
      ("span", "P"), ("day", "2026-02-30"), ("colour", "pink"), ("label", "x" * 101), ("flag", 1), ("nothing", 1)],
 )  # fmt: skip
-async def test_what_the_schemas_refuse_is_refused(api: Api, field: str, value: Any) -> None:
+async def test_values_that_violate_the_schemas_are_refused(api: Api, field: str, value: Any) -> None:
     assert (await api.client.post(LIST, json={field: value})).status_code == 422
     assert wrong(api, "ZzProbeCreate", {field: value})

@@ -100,20 +100,20 @@ def _refused() -> Iterator[tuple[Any, Any, str]]:
 
 
 @pytest.mark.parametrize(("annotation", "column", "told"), [*_refused()])
-def test_a_type_that_cannot_be_served_is_refused(annotation: Any, column: Any, told: str) -> None:
+def test_unsupported_type_is_refused(annotation: Any, column: Any, told: str) -> None:
     with pytest.raises(DeclarationError) as raised:
         declare(annotation, column)
     assert str(raised.value).startswith("zz-refused: value ")
     assert told in str(raised.value)
 
 
-def test_a_column_that_is_computed_when_it_is_read_is_refused() -> None:
+def test_virtual_generated_column_is_refused() -> None:
     column = sa.Column("value", sa.Integer, sa.Computed("1 + 1", persisted=False))
     with pytest.raises(DeclarationError, match="value is computed when it is read"):
         declare(int | None, field={"default": None, "sa_column": column})
 
 
-def test_a_column_of_another_name_is_refused() -> None:
+def test_renamed_column_is_refused() -> None:
     with pytest.raises(DeclarationError, match="value is not the name of its column"):
         declare(int, field={"sa_column": sa.Column("other", sa.Integer)})
 
@@ -137,7 +137,7 @@ def _short(length: int) -> dict[str, Any]:
         ),
     ],
 )  # fmt: skip
-def test_an_index_that_a_value_may_not_fit_is_refused(
+def test_index_with_unbounded_entries_is_refused(
     annotation: Any, column: Any, index: sa.Index, more: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(DeclarationError) as raised:
@@ -146,7 +146,7 @@ def test_an_index_that_a_value_may_not_fit_is_refused(
     assert told in str(raised.value)
 
 
-def test_an_index_that_every_value_fits_starts() -> None:
+def test_index_with_bounded_entries_is_accepted() -> None:
     declare(str, None, sort_index("zz_refused", "value"), **_short(600))
     words = list[Annotated[str, StringConstraints(max_length=600)]]
     declare(words, sa.ARRAY(sa.Text), array_index("zz_refused", "value"))
@@ -170,9 +170,7 @@ def test_an_index_that_every_value_fits_starts() -> None:
         (Size, text_enum(Size), {"default": "xl"}, "must be"),
     ],
 )
-def test_a_default_that_breaks_the_rules_of_its_field_is_refused(
-    annotation: Any, column: Any, field: dict[str, Any], told: str
-) -> None:
+def test_invalid_default_is_refused(annotation: Any, column: Any, field: dict[str, Any], told: str) -> None:
     resource = declare(annotation, column, field=field)
     with pytest.raises(
         DeclarationError, match=f"the default of value breaks the field's own rules: .*{told}"

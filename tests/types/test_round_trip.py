@@ -29,7 +29,7 @@ def text_of(value: Any) -> str:
 
 @FEW
 @given(body=items(), other=items())
-async def test_an_item_is_shown_as_it_was_sent_by_every_way(api: Api, body: Json, other: Json) -> None:
+async def test_item_round_trips_through_every_operation(api: Api, body: Json, other: Json) -> None:
     key = {"Idempotency-Key": str(uuid4())}
     made = await api.client.post(LIST, json=body, headers=key)
     assert made.status_code == 201, made.text
@@ -101,7 +101,7 @@ def _engine(api: Api) -> Engine:
 
 @FEW
 @given(body=items())
-async def test_what_an_item_shows_finds_it(api: Api, body: Json) -> None:
+async def test_returned_values_work_as_filters(api: Api, body: Json) -> None:
     item = (await api.client.post(LIST, json=body)).json()
     for name in SCALARS:
         value = item[name]

@@ -25,7 +25,7 @@ LIST = f"{BASE}/zz-probes"
         ("ｆｕｌｌ {}", "full"),
     ],
 )
-async def test_a_word_is_found_however_it_is_written(api: Api, title: str, query: str) -> None:
+async def test_word_is_found_in_every_spelling(api: Api, title: str, query: str) -> None:
     word = unique("word").replace("-", "")
     item = (await api.make("zz-probes", title=title.format(word))).json()
     assert item["title"] == title.format(word), "stored as it was sent"
@@ -36,7 +36,7 @@ async def test_a_word_is_found_however_it_is_written(api: Api, title: str, query
 
 
 @pytest.mark.parametrize("query", ["", " ", "\t", "\u00a0"])
-async def test_a_search_without_a_word_is_no_filter(api: Api, query: str) -> None:
+async def test_search_without_words_matches_everything(api: Api, query: str) -> None:
     await api.make("zz-probes", title="anything")
     plain = await api.client.get(LIST, params={"limit": "2"})
     searched = await api.client.get(LIST, params={"limit": "2", "q": query})

@@ -42,7 +42,7 @@ async def _walk(api: Api, **query: Any) -> list[Json]:
 
 
 @pytest.mark.parametrize("field", _BY_SQL)
-async def test_pages_end_whatever_sql_has_written(api: Api, field: str) -> None:
+async def test_paging_ends_with_values_written_by_sql(api: Api, field: str) -> None:
     label = f"by sql {field}"
     await _write(api, field, _BY_SQL[field], label)
     for sort in (field, f"-{field}"):
@@ -58,7 +58,7 @@ async def test_pages_end_whatever_sql_has_written(api: Api, field: str) -> None:
     assert past.json() == item
 
 
-async def test_numbers_beyond_a_double_in_documents_are_shown_and_paged_past(api: Api) -> None:
+async def test_numbers_beyond_a_double_in_documents_are_returned(api: Api) -> None:
     await _write(api, "doc", ["'{\"n\": 1e400}'", "'[-2.5e400, 1e400]'"], "huge")
     items = await _walk(api, label="huge", sort="-created_at", limit=1)
     huge = 10**400
@@ -69,7 +69,7 @@ async def test_numbers_beyond_a_double_in_documents_are_shown_and_paged_past(api
         assert changes["doc"] == item["doc"]
 
 
-async def test_what_a_real_shows_is_found_and_paged_by(api: Api) -> None:
+async def test_real_values_work_in_filters_and_paging(api: Api) -> None:
     for ratio in (0.1, 0.2, 0.3):
         await api.make("zz-probes", label="ratios", ratio=ratio)
     found = await api.client.get(LIST, params={"label": "ratios", "ratio": "0.1"})
@@ -80,7 +80,7 @@ async def test_what_a_real_shows_is_found_and_paged_by(api: Api) -> None:
     assert [item["ratio"] for item in paged] == [0.1, 0.2, 0.3]
 
 
-async def test_native_enums_sort_by_their_own_order(api: Api) -> None:
+async def test_native_enums_sort_in_declared_order(api: Api) -> None:
     for colour in ("blue", "red", "green"):
         await api.make("zz-probes", label="enums", colour=colour)
     paged = await _walk(api, label="enums", sort="colour", limit=1)
@@ -97,7 +97,7 @@ async def test_native_enums_sort_by_their_own_order(api: Api) -> None:
         ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000Z"),
     ],
 )
-async def test_a_time_is_read_alike_in_bodies_filters_and_as_of(api: Api, given: str, shown: str) -> None:
+async def test_times_parse_the_same_in_bodies_filters_and_as_of(api: Api, given: str, shown: str) -> None:
     item = (await api.make("zz-probes", at=given, ats=[given])).json()
     assert (item["at"], item["ats"]) == (shown, [shown])
     for query in ({"at": given}, {"at__gte": given, "at__lte": given}, {"ats__contains": given}):
@@ -112,7 +112,7 @@ async def test_a_time_is_read_alike_in_bodies_filters_and_as_of(api: Api, given:
     ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+00:01", "2026-02-30T00:00:00Z", "2026-01-31", "now",
      "2026-01-31T09:30:00", "infinity", "2026-01-31T09:30:00." + "1" * 31 + "Z", "1700000000"],
 )  # fmt: skip
-async def test_a_time_that_is_none_is_refused_alike(api: Api, given: str) -> None:
+async def test_invalid_times_are_refused_in_bodies_filters_and_as_of(api: Api, given: str) -> None:
     body = problem(await api.client.post(LIST, json={"at": given}), 422, "validation_failed")
     asked = problem(await api.client.get(LIST, params={"at": given}), 400, "invalid_parameter")
     item = (await api.make("zz-probes")).json()
@@ -128,12 +128,12 @@ async def test_a_time_that_is_none_is_refused_alike(api: Api, given: str) -> Non
      f"any_number={'9' * 1001}", "exact=1e5", "double=1e999", "colour=pink", "day=10000-01-01", "ref=x", "flag=1",
      "numbers__contains=x", "spans__contains=P1M", "small__in=1,x"],
 )  # fmt: skip
-async def test_a_filter_that_its_column_cannot_hold_is_refused(api: Api, query: str) -> None:
+async def test_filter_value_out_of_range_is_refused(api: Api, query: str) -> None:
     refused = problem(await api.client.get(f"{LIST}?{query}"), 400, "invalid_parameter")
     assert refused["errors"][0]["parameter"] == query.partition("=")[0]
 
 
-async def test_database_keeps_what_it_generates(api: Api) -> None:
+async def test_generated_columns_are_read_only(api: Api) -> None:
     item = (await api.make("zz-probes", whole=21)).json()
     assert (item["doubled"], item["given"]) == (42, 7)
     for body in ({"doubled": 1}, {"serial": 1}):

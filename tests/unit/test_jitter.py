@@ -59,7 +59,7 @@ def jittered(pauses: Pauses, expected: Pauses, spread: float) -> bool:
     return len(set(factors)) == len(factors) and max(factors) - min(factors) > spread / 10
 
 
-async def test_attempts_to_reach_redis(record: Record) -> None:
+async def test_redis_probes_have_jitter(record: Record) -> None:
     pauses = record(cache)
     redis = cache.Redis(
         RedisSettings.model_validate({"url": f"redis://{NOBODY}/0", "retry_after": 5, "connect_timeout": 1})
@@ -70,7 +70,7 @@ async def test_attempts_to_reach_redis(record: Record) -> None:
     assert jittered(pauses, [5.0] * ENOUGH, 0.2)
 
 
-async def test_attempts_to_reach_the_database_back_off(record: Record) -> None:
+async def test_database_attempts_back_off_with_jitter(record: Record) -> None:
     pauses = record(fast_pool)
     database = Database(Settings.model_validate({"database": {"url": f"postgresql://a:b@{NOBODY}/c"}}))
     await database.start()
@@ -82,7 +82,7 @@ async def test_attempts_to_reach_the_database_back_off(record: Record) -> None:
     assert jittered(pauses, usual, 0.5)
 
 
-async def test_periodic_jobs(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_periodic_jobs_have_jitter(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     async def probe_nothing() -> None:
         """The probe of the loop sleeps too."""
 

@@ -21,9 +21,7 @@ def pipe() -> Iterator[tuple[int, int]]:
         os.close(end)
 
 
-def test_line_that_follows_others_closely_is_written_before_exit(
-    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_last_lines_are_written_before_exit(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     reader, out = pipe
     monkeypatch.setattr(writer, "GATHER_SECONDS", 0.3)
     lines = LineWriter(out, most=1000, notice=lambda _: b"")
@@ -46,7 +44,7 @@ def test_line_that_follows_others_closely_is_written_before_exit(
     assert os.read(reader, 100) == b"three\n"
 
 
-def test_signal_handler_that_logs_does_not_wait_for_the_line_that_it_interrupts(
+def test_logging_in_a_signal_handler_does_not_deadlock(
     pipe: tuple[int, int],
 ) -> None:
     reader, out = pipe

@@ -33,7 +33,7 @@ def _log_a_failure(secret: str, message: str, **more: str) -> None:
         structlog.get_logger("test").exception("failed", **more)
 
 
-def test_console_shows_no_local_variables(stream: io.StringIO) -> None:
+def test_console_tracebacks_hide_local_variables(stream: io.StringIO) -> None:
     logs.configure(LoggingSettings(format="console"), stream)
     secret = "s3cr3t-in-a-local"
     _log_a_failure(secret, "broken")
@@ -42,7 +42,7 @@ def test_console_shows_no_local_variables(stream: io.StringIO) -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "\x00", "€", '"'])
-def test_line_is_bounded_and_keeps_the_end_of_a_traceback(stream: io.StringIO, letter: str) -> None:
+def test_long_line_is_truncated_but_keeps_the_traceback_end(stream: io.StringIO, letter: str) -> None:
     logs.configure(LoggingSettings(format="json"), stream)
     _log_a_failure("", letter * 20_000 + "the cause", one=letter * 5000, two=letter * 5000)
     line = stream.getvalue()

@@ -18,7 +18,7 @@ def test_workers_share_no_port(workers: int, ephemeral: int) -> None:
     assert max(given) < ephemeral or ephemeral == 1024
 
 
-def test_port_is_given_once_and_only_if_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_port_is_handed_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         busy, free = taken.getsockname()[1], next_port()
         monkeypatch.setattr(ports, "_ports", iter([busy, free]).__iter__)

@@ -24,7 +24,7 @@ def sources() -> list[Source]:
     return [source for source in python_sources() if source.path.startswith("service/")]
 
 
-def test_there_are_eleven_groups() -> None:
+def test_settings_have_the_expected_groups() -> None:
     assert set(GROUPS) == {
         "app", "server", "logging", "database", "redis", "security", "rate_limit", "monitoring", "feature",
         "performance", "backup",
@@ -37,7 +37,7 @@ def test_every_setting_is_read_somewhere(group: str, sources: list[Source]) -> N
     assert not unread, f"nothing reads {', '.join(sorted(unread))} of {group}: use it or remove it"
 
 
-def test_an_unread_setting_is_found() -> None:
+def test_unread_setting_is_detected() -> None:
     assert read_fields(SAMPLE, "x", "XSettings") >= {"used", "host", "of_two_words"}
     assert not {"unused", "unrelated"} & read_fields(SAMPLE, "x", "XSettings")
 

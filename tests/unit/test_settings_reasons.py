@@ -63,7 +63,7 @@ def reasons() -> list[str]:
     return caught.value.reasons
 
 
-def test_every_wrong_variable_is_named_and_hides_no_other(env: Env) -> None:
+def test_every_invalid_variable_is_reported(env: Env) -> None:
     env(**SAFE, **WRONG, SLIPWAY_SECURITY__ANONYMOUS="write")
     assert {reason.removeprefix("SLIPWAY_") for reason in reasons()} == {
         *REASONS,
@@ -71,7 +71,7 @@ def test_every_wrong_variable_is_named_and_hides_no_other(env: Env) -> None:
     }
 
 
-def test_check_and_serve_give_the_same_reasons(env: Env) -> None:
+def test_check_and_serve_report_the_same_errors(env: Env) -> None:
     env(**WRONG)
     check, serve = (CliRunner().invoke(application((name,)), [name]) for name in ("check", "serve"))
     assert (check.exit_code, check.output) == (serve.exit_code, serve.output)
@@ -91,14 +91,14 @@ def test_check_and_serve_give_the_same_reasons(env: Env) -> None:
         ("REDIS", "redis://:hunter2@cache/shop", "path must be the number of a database, such as /0"),
     ],
 )  # fmt: skip
-def test_an_unusable_url_is_the_only_reason(env: Env, name: str, url: str, reason: str) -> None:
+def test_invalid_url_is_reported_once(env: Env, name: str, url: str, reason: str) -> None:
     password = SAFE | {"SLIPWAY_DATABASE__PASSWORD": "" if name == "DATABASE" else "good"}
     env(**password, **{f"SLIPWAY_{name}__URL": url})
     assert reasons() == [f"SLIPWAY_{name}__URL: {reason}"]
 
 
 @pytest.mark.parametrize("value", ["hunter2", "[hunter2", '["hunter2"]', '{"hunter2": 1}'])
-def test_no_reason_repeats_a_value(env: Env, value: str) -> None:
+def test_no_error_repeats_a_value(env: Env, value: str) -> None:
     env(**dict.fromkeys(NAMES, value))
     assert len(found := reasons()) > 50
     assert "hunter2" not in " ".join(found)
@@ -152,7 +152,7 @@ def test_empty_counts_as_unset(env: Env, tmp_path: Path, source: str) -> None:
     assert Settings() == Settings.model_construct()
 
 
-def test_empty_secret_yields_to_a_lower_source(env: Env, tmp_path: Path) -> None:
+def test_empty_secret_falls_back_to_the_next_source(env: Env, tmp_path: Path) -> None:
     secrets = tmp_path / "secrets" / "database"
     secrets.mkdir(parents=True)
     (secrets / "password").write_text("file")

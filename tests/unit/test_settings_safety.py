@@ -43,7 +43,7 @@ def test_each_unsafe_setting_is_refused(env: Env, name: str) -> None:
     assert reason.startswith(f"{name}: production ")
 
 
-def test_all_reasons_are_reported_at_once(env: Env) -> None:
+def test_all_unsafe_settings_are_reported_at_once(env: Env) -> None:
     env(**UNSAFE, SLIPWAY_SERVER__PORT="x", SLIPWAY_NO__SUCH="1")
     assert {reason.partition(":")[0] for reason in reasons()} == {
         *UNSAFE,
@@ -53,7 +53,7 @@ def test_all_reasons_are_reported_at_once(env: Env) -> None:
 
 
 @pytest.mark.parametrize("environment", ["development", "test"])
-def test_other_environments_allow_them(env: Env, environment: str) -> None:
+def test_unsafe_settings_are_allowed_elsewhere(env: Env, environment: str) -> None:
     env(**UNSAFE, SLIPWAY_APP__ENVIRONMENT=environment)
     assert not load().production
 

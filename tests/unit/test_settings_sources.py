@@ -29,7 +29,7 @@ def secret(tmp_path: Path, env: Env) -> Secret:
     return write
 
 
-def test_first_source_that_has_a_value_wins(env: Env, tmp_path: Path, secret: Secret) -> None:
+def test_first_source_with_a_value_wins(env: Env, tmp_path: Path, secret: Secret) -> None:
     def host(**arguments: Any) -> str:
         return Settings(**arguments).database.host
 
@@ -43,7 +43,7 @@ def test_first_source_that_has_a_value_wins(env: Env, tmp_path: Path, secret: Se
     assert host(database={"host": "argument"}) == "argument"
 
 
-def test_sources_add_up_field_by_field(env: Env, tmp_path: Path, secret: Secret) -> None:
+def test_sources_are_merged_field_by_field(env: Env, tmp_path: Path, secret: Secret) -> None:
     (tmp_path / ".env").write_text("SLIPWAY_DATABASE__NAME=dotenv\nOTHER=ignored\n")
     secret("database/password", "file")
     env(SLIPWAY_DATABASE__HOST="environment")
@@ -52,7 +52,7 @@ def test_sources_add_up_field_by_field(env: Env, tmp_path: Path, secret: Secret)
     assert database.password.get_secret_value() == "file"
 
 
-def test_secret_files_as_kubernetes_mounts_them(env: Env, tmp_path: Path) -> None:
+def test_secret_files_of_kubernetes_volumes_are_read(env: Env, tmp_path: Path) -> None:
     group = tmp_path / "secrets" / "database"
     (group / "..2026").mkdir(parents=True)
     (group / "..2026" / "password").write_text("mounted")
@@ -62,7 +62,7 @@ def test_secret_files_as_kubernetes_mounts_them(env: Env, tmp_path: Path) -> Non
     assert load().database_password() == "mounted"
 
 
-def test_rotated_password_is_read_again(secret: Secret) -> None:
+def test_rotated_password_is_reread(secret: Secret) -> None:
     file = secret("database/password", "first\n")
     password = connect_options(Settings())["password"]
     assert password() == "first"
@@ -74,7 +74,7 @@ def test_rotated_password_is_read_again(secret: Secret) -> None:
     assert password() == "first"
 
 
-def test_secret_that_is_not_text_is_reported(secret: Secret) -> None:
+def test_binary_secret_is_reported(secret: Secret) -> None:
     secret("database/password", "").write_bytes(b"\xff")
     with pytest.raises(SettingsError, match="SLIPWAY_SECRETS_DIR: a file in it is not text in UTF-8"):
         load()
@@ -86,7 +86,7 @@ def test_environment_takes_precedence_over_a_rotated_file(env: Env, secret: Secr
     assert Settings().database_password() == "environment"
 
 
-def test_unknown_names_are_found_in_every_source(env: Env, tmp_path: Path, secret: Secret) -> None:
+def test_unknown_names_are_reported_from_every_source(env: Env, tmp_path: Path, secret: Secret) -> None:
     (tmp_path / ".env").write_text("SLIPWAY_REDIS__HOTS=1\n")
     secret("server/prot", "1")
     env(SLIPWAY_DATABSE__HOST="1", **PRODUCTION)
@@ -114,7 +114,7 @@ def test_unknown_names_are_found_in_every_source(env: Env, tmp_path: Path, secre
         ("SLIPWAY_REDIS__URL", "http://h", "SLIPWAY_REDIS__URL: must start with redis://"),
     ],
 )  # fmt: skip
-def test_wrong_value_is_one_reason(env: Env, name: str, value: str, reason: str) -> None:
+def test_invalid_value_is_reported_once(env: Env, name: str, value: str, reason: str) -> None:
     env(**{**PRODUCTION, name: value})
     with pytest.raises(SettingsError) as caught:
         load()

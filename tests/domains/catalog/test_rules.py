@@ -9,7 +9,7 @@ CATEGORIES = "/api/v1/categories"
 RESERVED = [{"pointer": "/slug", "message": "is reserved for a page of the shop"}]
 
 
-async def test_category_cannot_take_the_slug_of_a_page_of_the_shop(client: AsyncClient) -> None:
+async def test_category_cannot_use_a_reserved_slug(client: AsyncClient) -> None:
     refused = problem(
         await client.post(CATEGORIES, json={"slug": "new", "name": "New"}), 422, "validation_failed"
     )

@@ -39,7 +39,7 @@ async def count(database: Database, table: type[Category | Product]) -> int:
         return (await session.exec(select(func.count()).select_from(table))).one()
 
 
-def test_the_catalogue_is_large_enough_and_names_are_unique() -> None:
+def test_sample_is_large_enough_and_names_are_unique() -> None:
     groups, goods = categories(), products()
     assert len(groups) >= 12
     assert len(goods) >= 1000
@@ -47,7 +47,7 @@ def test_the_catalogue_is_large_enough_and_names_are_unique() -> None:
         assert len({row[field] for row in rows}) == len(rows)
 
 
-def test_the_api_accepts_every_value() -> None:
+def test_api_accepts_every_sample_value() -> None:
     slugs = {group["slug"] for group in categories()}
     for product in products():
         assert re.fullmatch(r"[A-Z0-9][A-Z0-9-]{0,39}", product["sku"])
@@ -63,7 +63,7 @@ def test_the_api_accepts_every_value() -> None:
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug) for slug in slugs)
 
 
-def test_the_sample_is_the_same_on_every_machine() -> None:
+def test_sample_is_deterministic() -> None:
     assert products() == products()
     first = products()[0]
     assert (first["sku"], str(first["id"])) == ("LMP-0001", "01943af9-8a60-7c7c-ad38-a44135c4c97f")
@@ -74,7 +74,7 @@ def test_every_category_and_every_status_has_products() -> None:
     assert set(Counter(p["status"] for p in products())) == {"draft", "active", "discontinued"}
 
 
-async def test_loading_twice_adds_nothing_the_second_time(database: Database) -> None:
+async def test_second_load_adds_nothing(database: Database) -> None:
     async with database.session() as session:
         assert await is_empty(session)
     first, second = await load(database), await load(database)
@@ -89,7 +89,7 @@ async def test_loading_twice_adds_nothing_the_second_time(database: Database) ->
         ) + len(products())
 
 
-async def test_loading_keeps_what_a_person_changed_or_deleted(database: Database) -> None:
+async def test_load_keeps_edited_and_deleted_rows(database: Database) -> None:
     await load(database)
     changed, deleted = products()[0]["id"], products()[1]["id"]
     async with database.session() as session:
@@ -101,7 +101,7 @@ async def test_loading_keeps_what_a_person_changed_or_deleted(database: Database
         assert (await session.get_one(Product, deleted)).deleted_at is not None
 
 
-async def test_products_of_a_deleted_category_are_left_out(database: Database) -> None:
+async def test_products_of_a_deleted_category_are_skipped(database: Database) -> None:
     await load(database)
     lamps = next(group["id"] for group in categories() if group["slug"] == "lamps")
     async with database.session() as session:
@@ -112,7 +112,7 @@ async def test_products_of_a_deleted_category_are_left_out(database: Database) -
     assert "nothing to add" in str(loaded)
 
 
-async def test_an_existing_category_with_the_same_slug_gets_the_products(database: Database) -> None:
+async def test_existing_category_with_the_same_slug_gets_the_products(database: Database) -> None:
     now = clock.now()
     mine = Category(
         slug="lamps", name="My lamps", created_by="me", updated_by="me", created_at=now, updated_at=now
@@ -127,7 +127,7 @@ async def test_an_existing_category_with_the_same_slug_gets_the_products(databas
         assert (await session.exec(in_mine)).one() == lamps
 
 
-async def test_loading_takes_a_few_statements(database: Database) -> None:
+async def test_load_takes_few_statements(database: Database) -> None:
     statements: list[str] = []
 
     def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
@@ -138,9 +138,7 @@ async def test_loading_takes_a_few_statements(database: Database) -> None:
     assert len(statements) <= 4, statements
 
 
-def test_command_prints_what_it_added_and_adds_nothing_twice(
-    fresh_database: DatabaseFactory, tmp_path: Path
-) -> None:
+def test_command_prints_what_it_added(fresh_database: DatabaseFactory, tmp_path: Path) -> None:
     url = fresh_database()
     first, second = seed(tmp_path, url), seed(tmp_path, url)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
@@ -149,7 +147,7 @@ def test_command_prints_what_it_added_and_adds_nothing_twice(
     assert second.stdout == f"sample catalogue: nothing to add: all {expected} exist\n"
 
 
-async def test_examples_without_a_category_make_one_first(database: Database) -> None:
+async def test_examples_create_a_category_if_there_is_none(database: Database) -> None:
     async with database.session() as session:
         assert [one.path.partition("?")[0] for one in await SEED.examples(session)] == [
             "products",

@@ -56,7 +56,7 @@ def old(fresh_database: DatabaseFactory) -> Old:
 
 
 @pytest.mark.parametrize("revision", OLD)
-async def test_database_at_any_revision_goes_over_with_its_data(
+async def test_database_at_any_old_revision_migrates_with_its_data(
     old: Old, fresh_database: DatabaseFactory, connect: Connect, revision: str
 ) -> None:
     url = await asyncio.to_thread(old, revision)
@@ -73,7 +73,7 @@ async def test_database_at_any_revision_goes_over_with_its_data(
 
 
 @pytest.mark.parametrize("revision", ["0003", OLD[-1]])
-def test_script_makes_the_same_of_it_as_the_command(old: Old, command: Command, revision: str) -> None:
+def test_script_and_command_produce_the_same_schema(old: Old, command: Command, revision: str) -> None:
     by_script, by_command = old(revision), old(revision)
     script = command("migrate", "--sql", database__url=by_script).stdout
     assert script == command("migrate", "--sql", "--from", revision).stdout
@@ -84,7 +84,7 @@ def test_script_makes_the_same_of_it_as_the_command(old: Old, command: Command, 
     assert "nothing to do" in command("migrate", "--sql", database__url=by_script).stdout
 
 
-async def test_several_at_once_record_the_revision_once(old: Old, connect: Connect) -> None:
+async def test_concurrent_runs_record_the_revision_once(old: Old, connect: Connect) -> None:
     url = await asyncio.to_thread(old, OLD[-1])
     await asyncio.gather(*(runner.upgrade(settings_for(url), wait=30) for _ in range(3)))
     assert [row[1] for row in await (await connect(url)).fetch(REVISIONS)] == [heads().domains]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from tests.unit.rules.rule import Finding, Rule, Source
+from tests.unit.rules.rule import Finding, Rule, Source, is_python
 
 # Each is a whole word or phrase, in a regular expression. A space also matches a line break in a paragraph or comment.
 INSTEAD = {
@@ -29,6 +29,17 @@ INSTEAD = {
     "one wants": '"you want", or who it is',
     "(?:wake|wakes) (?:somebody|nobody)": '"pages somebody"',
 }
+# Words that a test's name, which says subject and expectation, does well without.
+NAME_WORDS = {
+    "nobody|somebody|whoever|whatever|however": "who or what it is",
+    "told|tells?": '"reports", "shows", "names"',
+    "is_no|are_no": '"is not", "has no"',
+    "makes_good|goes_on|go_on|stands?": "what happens",
+    "of_its_own|of_their_own": '"separate", "own"',
+}
+_SUBJECTLESS = re.compile(r"test_(?:an?|the|its?|they|what|who)_")
+_TEST = re.compile(r"^\s*(?:async )?def (test_\w+)", re.MULTILINE)
+LONGEST_NAME = 70
 _GAP = r"(?:[ ]|[ ]*\n[ \t]*(?:#[ ]?|//[ ]?)?)"
 _WORDS = [
     (re.compile(rf"(?<![A-Za-z]){words.replace(' ', _GAP)}(?![A-Za-z])", re.IGNORECASE), instead)
@@ -59,6 +70,18 @@ def _translated(source: Source) -> Iterator[Finding]:
             yield source.text.count("\n", 0, match.start()) + 1, f'instead of "{words}" write {instead}'
 
 
+def _test_names(source: Source) -> Iterator[Finding]:
+    for match in _TEST.finditer(source.text):
+        name, line = match[1], source.text.count("\n", 0, match.start(1)) + 1
+        if len(name) > LONGEST_NAME:
+            yield line, f"{name} has {len(name)} characters; the limit is {LONGEST_NAME}"
+        if _SUBJECTLESS.match(name):
+            yield line, f"{name}: begin with the subject, without an article or pronoun"
+        for words, instead in NAME_WORDS.items():
+            if found := re.search(rf"_(?:{words})(?=_|$)", name):
+                yield line, f'{name}: instead of "{found[0][1:]}" name {instead}'
+
+
 RULES = (
     Rule(
         "plain-words",
@@ -81,5 +104,16 @@ RULES = (
                 "service/x.py", '"""Return the key, or None if there is none. Encodes on the way out."""\n'
             ),
         ),
+    ),
+    Rule(
+        "test-names",
+        lambda path: path.startswith("tests/") and is_python(path),
+        _test_names,
+        bad=(
+            Source("tests/test_x.py", "def test_what_is_no_bucket_counts_as_full() -> None: ...\n"),
+            Source("tests/test_x.py", "async def test_client_is_told_so() -> None: ...\n"),
+            Source("tests/test_x.py", f"def test_{'long_' * 14}name() -> None: ...\n"),
+        ),
+        good=(Source("tests/test_x.py", "def test_unreadable_bucket_counts_as_full() -> None: ...\n"),),
     ),
 )

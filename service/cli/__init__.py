@@ -1,7 +1,7 @@
-"""Serve the API, migrate its database, and manage API keys and feature flags.
+"""Serve the API, migrate and back up its database, and manage API keys and feature flags.
 
 Exit codes: 0 success, 1 failure, 2 usage, 3 settings, 4 database unreachable, 5 port taken, 6 migration failed,
-7 database not at the head.
+7 database not at the head, 8 backup refused.
 """
 
 import gc
@@ -27,6 +27,7 @@ COMMANDS = {
     "import": ("importing", "import_"),
     "keys": ("keys", "app"),
     "features": ("features", "app"),
+    "backup": ("backup", "app"),
 }
 
 

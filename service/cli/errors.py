@@ -13,6 +13,7 @@ class Exit(IntEnum):
     PORT_TAKEN = 5
     MIGRATION = 6
     NOT_AT_HEAD = 7
+    REFUSED_BACKUP = 8
 
 
 class CommandError(Exception):

@@ -1,7 +1,63 @@
-"""Backups."""
+"""Where backups are stored, how they are sealed, and which PostgreSQL programs make them."""
 
+import base64
+import binascii
+from typing import Annotated, Literal
+
+from pydantic import DirectoryPath, Field, SecretStr, field_validator
+
+from service.config.decoding import words
 from service.config.group import Group
+
+KEY_BYTES = 32
+_FORM = "must be 32 bytes in base64, such as `openssl rand -base64 32` prints"
 
 
 class BackupSettings(Group):
-    """Settings of backups. The group is empty until there are backup commands."""
+    storage: Annotated[str, Field(pattern=r"^(/.*)?$")] = ""
+    """Where backups are stored: an absolute folder, created if it does not exist. Empty: the `backup` commands
+    refuse to run."""
+    key: SecretStr = SecretStr("")
+    """Key that seals backups: 32 bytes in base64. Keep a copy outside the cluster: without the key a sealed backup is
+    lost. Empty: backups are stored unsealed."""
+    old_keys: SecretStr = SecretStr("")
+    """Earlier keys, separated by commas, which open the backups that they sealed. Remove a key when no backup needs
+    it."""
+    compression: Literal["gzip", "lz4", "zstd", "none"] = "gzip"
+    """How `pg_dump` compresses the data. `zstd` is faster and smaller where the client programs support it."""
+    client_folder: DirectoryPath | None = None
+    """Folder of `pg_dump` and `pg_restore`, which must have the server's major version. Empty: search the usual
+    folders."""
+
+    @field_validator("key", "old_keys")
+    @classmethod
+    def _decodes(cls, value: SecretStr) -> SecretStr:
+        for text in words(value.get_secret_value()):
+            _decoded(text)
+        return value
+
+    @field_validator("key")
+    @classmethod
+    def _is_one(cls, value: SecretStr) -> SecretStr:
+        if "," in value.get_secret_value():
+            raise ValueError(f"{_FORM}; earlier keys go to SLIPWAY_BACKUP__OLD_KEYS")
+        return value
+
+    def keys(self) -> tuple[bytes, ...]:
+        """Return the bytes of all keys; the one that seals comes first, if there is one."""
+        return tuple(_decoded(text) for given in (self.key, self.old_keys) for text in words(_text(given)))
+
+
+def _text(secret: SecretStr) -> str:
+    return secret.get_secret_value()
+
+
+def _decoded(text: str) -> bytes:
+    """Return the bytes of a key. Raises `ValueError` without any part of it."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(_FORM) from None
+    if len(key) != KEY_BYTES:
+        raise ValueError(_FORM)
+    return key

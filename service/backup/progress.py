@@ -13,14 +13,14 @@ class Progress:
     """Counts bytes and says so through `say` every few seconds."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+        self.say = say
         self._doing, self._total = "", 0
         self._bytes, self._next = 0, clock.monotonic() + EVERY_SECONDS
 
     def start(self, doing: str, total: int = 0) -> None:
         """Begin a phase, such as `verifying`. total: its bytes, if known."""
         self._doing, self._total, self._bytes = doing, total, 0
-        self._say(doing)
+        self.say(doing)
 
     def add(self, count: int) -> None:
         """Count bytes that were read or written."""
@@ -28,7 +28,7 @@ class Progress:
         if clock.monotonic() >= self._next:
             self._next = clock.monotonic() + EVERY_SECONDS
             of = f" of {size_text(self._total)}" if self._total else ""
-            self._say(f"{self._doing}: {size_text(self._bytes)}{of}")
+            self.say(f"{self._doing}: {size_text(self._bytes)}{of}")
 
 
 def size_text(count: float) -> str:

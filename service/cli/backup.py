@@ -1,6 +1,7 @@
-"""`slipway backup`: make, list and verify backups."""
+"""`slipway backup`: make, list, verify, restore and prune backups."""
 
 import asyncio
+import dataclasses
 import signal
 import sys
 from collections.abc import Coroutine
@@ -16,6 +17,11 @@ from service.backup.create_backup import create as create_backup
 from service.backup.errors import BackupError, RefusedBackupError
 from service.backup.manifest import Manifest
 from service.backup.progress import Progress, size_text
+from service.backup.replacement import database_name
+from service.backup.replacement import replace as replace_database
+from service.backup.restore_backup import Chosen
+from service.backup.restore_backup import restore as restore_backup
+from service.backup.retention import prune as prune_backups
 from service.backup.sealing import KeyRing
 from service.backup.storage import open_storage
 from service.backup.storage.storage_protocol import Storage
@@ -28,7 +34,7 @@ from service.dev.binaries import bundled_clients
 
 T = TypeVar("T")
 
-app = typer.Typer(no_args_is_help=True, help="Make, list and verify backups of the database.")
+app = typer.Typer(no_args_is_help=True, help="Make, list, verify, restore and prune backups of the database.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Unsealed = Annotated[
@@ -96,6 +102,94 @@ def verify(which: Which = "latest", json: Json = False, unsealed: Unsealed = Fal
         _print_json(_described(manifest))
         return
     typer.echo(f"backup {manifest.header.id} is good: {_summary(manifest)}")
+
+
+@app.command()
+@exit_with_message
+def restore(
+    which: Which,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="Restore into a new database and swap it with the one in use, which is kept under another name. "
+            "Needs a role with CREATEDB.",
+        ),
+    ] = False,
+    privileges: Annotated[
+        bool, typer.Option(help="Restore the privileges of other roles, if these roles exist.")
+    ] = True,
+    unsealed: Unsealed = False,
+    json: Json = False,
+) -> None:
+    """Restore a backup into the database of the settings, which must be empty, and migrate it to this version.
+
+    The whole backup is read and proved first. Afterwards every table is compared with the backup, and the privileges of
+    SLIPWAY_DATABASE__APP_ROLE are set. Run it as the role that migrates. ID may be `latest`.
+
+    Exit codes: 0 done, 1 failed, 4 database unreachable, 6 migration failed, 8 backup refused.
+    """
+    manifest, database, old = _run(
+        _restore(_open(), which, replace=replace, privileges=privileges, unsealed=unsealed)
+    )
+    if json:
+        _print_json({**_described(manifest), "restored_into": database, "old_database": old})
+        return
+    typer.echo(f"restored {manifest.header.id} into the database {database}: {_summary(manifest)}")
+    if old is not None:
+        typer.echo(f'the old database is kept as {old}; when it is no longer needed: DROP DATABASE "{old}"')
+
+
+@app.command()
+@exit_with_message
+def prune(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Delete nothing; say what would be deleted.")
+    ] = False,
+    unsealed: Unsealed = False,
+    json: Json = False,
+) -> None:
+    """Delete backups that none of the SLIPWAY_BACKUP__KEEP_… settings keeps. Needs no database.
+
+    First reads and proves one of the backups that stay. Damaged backups do not count, and are left for you to look at.
+
+    Exit codes: 0 done, 1 the storage cannot be read or changed, 8 none of the backups that would stay is good.
+    """
+    opened = _open()
+    pruned = _run(
+        prune_backups(
+            opened.storage,
+            opened.keys,
+            opened.progress,
+            rules=opened.settings.backup,
+            service=opened.settings.app.name,
+            dry_run=dry_run,
+            unsealed=unsealed,
+        )
+    )
+    if json:
+        _print_json(dataclasses.asdict(pruned))
+        return
+    for backup in pruned.deleted:
+        typer.echo(f"{'would delete' if dry_run else 'deleted'} {backup}")
+    typer.echo(f"{len(pruned.deleted)} deleted, {len(pruned.kept)} kept, {len(pruned.damaged)} damaged")
+
+
+async def _restore(
+    opened: Opened, which: str, *, replace: bool, privileges: bool, unsealed: bool
+) -> tuple[Manifest, str, str | None]:
+    settings = opened.settings
+    manifest, seal = await stored_backups.opened(
+        opened.storage, opened.keys, which, service=settings.app.name, unsealed=unsealed
+    )
+    chosen = Chosen(
+        manifest, seal, opened.storage, opened.progress, bundled=bundled_clients(), privileges=privileges
+    )
+    if replace:
+        name, old = await replace_database(settings, chosen)
+        return manifest, name, old
+    await restore_backup(settings, chosen)
+    return manifest, database_name(settings), None
 
 
 async def _verify(opened: Opened, which: str, *, unsealed: bool) -> Manifest:

@@ -29,6 +29,17 @@ class BackupSettings(Group):
     """Folder of `pg_dump` and `pg_restore`, which must have the server's major version. Empty: search the usual
     folders."""
 
+    keep_last: Annotated[int, Field(ge=1, le=10_000)] = 3
+    """`slipway backup prune` keeps this many of the newest backups, whatever their age."""
+    keep_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    """It keeps every backup at most this many days older than the newest; 0: this rule keeps none."""
+    keep_daily: Annotated[int, Field(ge=0, le=10_000)] = 7
+    """It keeps the newest backup of each of this many days that have one. Days and weeks are in UTC."""
+    keep_weekly: Annotated[int, Field(ge=0, le=10_000)] = 4
+    """It keeps the newest backup of each of this many weeks that have one."""
+    keep_monthly: Annotated[int, Field(ge=0, le=10_000)] = 6
+    """It keeps the newest backup of each of this many months that have one."""
+
     @field_validator("key", "old_keys")
     @classmethod
     def _decodes(cls, value: SecretStr) -> SecretStr:

@@ -42,7 +42,7 @@ def test_checksums_follow_every_change_and_not_the_order(backup: Backup, filled:
     assert checksums() == before
 
 
-def test_a_second_backup_at_the_same_time_is_refused(backup: Backup, filled: str, storage: Path) -> None:
+def test_second_backup_at_the_same_time_is_refused(backup: Backup, filled: str, storage: Path) -> None:
     background = Background()
     other = background.run(asyncpg.connect(filled))
     try:
@@ -95,7 +95,7 @@ def test_pooler_and_missing_storage_are_refused(backup: Backup) -> None:
 
 
 @pytest.mark.parametrize("key", ["short", "bm90LTMyLWJ5dGVz"])
-def test_a_key_of_another_form_is_refused_without_showing_it(backup: Backup, key: str) -> None:
+def test_key_of_another_form_is_refused_without_showing_it(backup: Backup, key: str) -> None:
     done = backup("create", backup__key=key)
     assert done.exit_code == 3
     assert "SLIPWAY_BACKUP__KEY: must be 32 bytes in base64" in done.stderr

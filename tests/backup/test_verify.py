@@ -107,7 +107,7 @@ def test_parts_that_are_missing_swapped_or_repeated_are_found(backup: Backup, ma
     assert "does not match its checksum" in refused(backup, made.name)
 
 
-def test_a_backup_needs_its_own_key(backup: Backup, made: Path) -> None:
+def test_backup_needs_its_own_key(backup: Backup, made: Path) -> None:
     assert "the configured keys are" in refused(backup, backup__key=OTHER_KEY)
     assert "the configured keys are none" in refused(backup, backup__key="")
     rotated = backup("verify", backup__key=OTHER_KEY, backup__old_keys=KEY)
@@ -121,7 +121,7 @@ def test_another_service_and_a_moved_backup_are_refused(backup: Backup, made: Pa
     assert "was moved or copied" in refused(backup, moved.name)
 
 
-def test_a_newer_format_is_refused_as_newer(backup: Backup, made: Path) -> None:
+def test_newer_format_is_refused_as_newer(backup: Backup, made: Path) -> None:
     file = made / manifest.MANIFEST
     raw = json.loads(file.read_bytes())
     raw["header"]["format"] = 2
@@ -139,7 +139,7 @@ def test_forged_header_of_a_sealed_backup_is_refused(backup: Backup, made: Path)
     assert "the manifest was changed after it was sealed" in refused(backup, made.name)
 
 
-def test_an_unsealed_backup_is_refused_where_a_key_is_configured(backup: Backup) -> None:
+def test_unsealed_backup_is_refused_where_a_key_is_configured(backup: Backup) -> None:
     assert backup("create", backup__key="").exit_code == 0
     assert backup("verify", backup__key="").exit_code == 0
     assert "is not sealed, although SLIPWAY_BACKUP__KEY is set" in refused(backup)

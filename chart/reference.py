@@ -38,6 +38,8 @@ def _list(items: Schema) -> Schema:
 
 NAME = {"type": "string", "maxLength": 253, "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"}
 TEXT = {"type": "string", "minLength": 1}
+# A duration of the Gateway API (GEP-2257).
+PERIOD: Schema = {"type": "string", "pattern": "^([0-9]{1,5}(h|m|s|ms)){1,4}$"}
 STRINGS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 POSITIVE = {"type": "integer", "minimum": 1}
 QUANTITY = {"type": ["string", "integer"], "pattern": "^[0-9]+(\\.[0-9]+)?(m|[kMGT]i?)?$"}
@@ -155,6 +157,7 @@ TYPES: dict[str, Schema] = {
     },
     "quantity": QUANTITY,
     "optional quantity": QUANTITY | {"pattern": QUANTITY["pattern"].removesuffix("$") + "$|^$"},
+    "timeouts": _strict(dict.fromkeys(("request", "backendRequest"), PERIOD)),
     "time zone": {"type": "string", "pattern": "^([A-Z][A-Za-z]+(/[A-Za-z0-9_+-]+)*)?$"},
     "optional integer": {"type": ["integer", "null"], "minimum": 0},
     "amount": {"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+%?$"},

@@ -142,7 +142,6 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "purge.deadline": (7, {}),
     "httpRoute.enabled": (True, {"httpRoute": {"hosts": ["a.example.com"], "parentRefs": PARENTS}}),
     "httpRoute.hosts": (["b.example.com"], ROUTE),
-    "httpRoute.parentRefs": ([{"name": "other"}], ROUTE),
     "httpRoute.annotations": ({"a": "b"}, ROUTE),
     "serviceMonitor.enabled": (True, {}),
     "serviceMonitor.labels": ({"a": "b"}, {"serviceMonitor": {"enabled": True}}),

@@ -60,6 +60,9 @@ ARRIVES = [
     ("purge.timeZone", "CronJob spec.timeZone"),
     ("serviceMonitor.relabelings", "ServiceMonitor spec.endpoints.0.relabelings"),
     ("serviceMonitor.metricRelabelings", "ServiceMonitor spec.endpoints.0.metricRelabelings"),
+    ("httpRoute.parentRefs", "HTTPRoute spec.parentRefs"),
+    ("httpRoute.filters", "HTTPRoute spec.rules.0.filters"),
+    ("httpRoute.timeouts", "HTTPRoute spec.rules.0.timeouts"),
     ("serviceAccount.annotations", "ServiceAccount metadata.annotations"),
 ]
 

@@ -48,7 +48,7 @@ from service.security.api_keys.expiry import REPORT_SECONDS, KeyExpiry
 from service.security.api_keys.last_use import WRITE_SECONDS
 from service.security.callers import Callers
 from service.security.gate import Gate
-from service.security.rate_limits.request_limits import Limits, limits_of
+from service.security.rate_limits.request_limits import limits_of
 from service.security.scopes import known_scopes, require_scopes
 from service.security.signing_keys import SigningKeys
 from service.security.tokens.token_verifier import TokenVerifier
@@ -95,7 +95,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     health = Health(database=database, schema=schema, optional=redis.checks, lifecycle=lifecycle)
     services = _services(settings, database)
     flags = FlagStore(database, flags_of(domains), settings.feature.flags)
-    jobs = [*_jobs(health, database, keys, tokens, limits), *flags.jobs]
+    jobs = _jobs(health, database, keys, tokens, (*limits.jobs, *flags.jobs))
     jobs += [with_flags(job, flags) for job in jobs_of(domains, database, settings, taken=jobs)]
     # The probes come first: they answer to the end, and would open again what is closed behind them.
     starting = (_one_after_another(database.start, flags.start), redis.start)
@@ -152,7 +152,7 @@ def _jobs(
     database: Database,
     keys: ApiKeyVerifier,
     tokens: TokenVerifier,
-    limits: Limits,
+    more: Sequence[Job],
 ) -> list[Job]:
     """The periodic work of each process."""
     return [
@@ -161,7 +161,7 @@ def _jobs(
         Job("key-expiry", KeyExpiry(database).report, REPORT_SECONDS, first=5),
         Job("key-last-used", keys.last_use.write, WRITE_SECONDS, first=WRITE_SECONDS),
         Job("token-keys", tokens.renew, 30, first=5),
-        *limits.jobs,
+        *more,
     ]
 
 

@@ -15,6 +15,7 @@ from service.resources.domain import Domain, DomainError, settings_of
 from service.security.access import require_scope
 from service.security.principals import Principal
 from service.security.scopes import ScopelessRouteError
+from tests.authorization.expected import CHASSIS
 from tests.engine.api import settings_for
 from tests.engine.tables import groups
 
@@ -113,7 +114,7 @@ def test_domain_name_is_the_default_tag_of_its_routes() -> None:
     tags = {path: document["paths"][f"/api/v1/{path}"]["get"]["tags"] for path in ("stock", "shelf")}
     assert tags == {"stock": ["corner_shop"], "shelf": ["shelves"]}
     assert {"corner_shop", "shelves"} <= {tag["name"] for tag in document["tags"]}
-    assert app.state.scopes == {"admin", "shop:read"}
+    assert app.state.scopes == {"admin", "features:admin", "features:read", "shop:read"}
 
 
 def test_domain_paths_never_shadow_service_paths() -> None:
@@ -132,4 +133,4 @@ def test_settings_group_is_looked_up_by_class() -> None:
 
 
 def test_service_without_domains_starts() -> None:
-    assert set(create().openapi()["paths"]) == {"/api/v1/keys", "/api/v1/keys/{prefix}", "/health"}
+    assert set(create().openapi()["paths"]) == {key.split()[1] for key in CHASSIS}

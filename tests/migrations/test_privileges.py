@@ -21,7 +21,7 @@ pytestmark = needs_sample  # its tables are the sample's
 
 Connect = Callable[[str], Any]
 
-TABLES = {"api_key", "category", "idempotency_record", "product"}
+TABLES = {"api_key", "category", "feature_flag", "idempotency_record", "product"}
 HELD = """
 SELECT c.relname || ' ' || privilege FROM pg_class c,
   unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege

@@ -9,11 +9,13 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from service.features.targeting import MOST_RULES
 from service.http.content.strict_json import MAX_CONTAINERS
 from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.engine.api import ARTICLES, SHELVES, Json
 from tests.shop import SHOP
+from tests.shop.flags import FLAGS
 from tests.shop.resources import articles, shelves
 
 MEGABYTE = 2**20 - 1024  # almost the largest body
@@ -226,7 +228,25 @@ def _of_resource(path: str, singular: str, plural: str, own: str) -> Iterator[tu
     yield f"export_{plural}", [Heavy("all", "GET", f"{path}/export", (200,), 8)]
 
 
+def _of_flags(flag: str) -> Iterator[tuple[str, list[Heavy]]]:
+    rules = [{"value": None, "principals": [f"key:{n}" for n in range(500)]} for _ in range(MOST_RULES)]
+    bodies = {**BODIES, "most rules": json.dumps({"rules": rules})}
+    yield "list_features", [Heavy("all", "GET", "/api/v1/features", (200,), 4)]
+    yield "list_feature_flags", [Heavy("all", "GET", FLAGS_PATH, (200,), 4)]
+    yield "read_feature_flag", [Heavy("own", "GET", flag, (200,), 4)]
+    yield (
+        "set_feature_flag",
+        [
+            Heavy(kind, "PUT", flag, (200, 400, 422), 8, JSON | ANY, content)
+            for kind, content in bodies.items()
+        ],
+    )
+    yield "unset_feature_flag", [Heavy("many tags", "DELETE", flag, (412,), 5, STALE)]
+    yield "list_feature_flag_changes", [Heavy("own", "GET", f"{flag}/history", (200,), 5)]
+
+
 KEYS = "/api/v1/keys"
+FLAGS_PATH = "/api/v1/feature-flags"
 HEAVIEST: dict[str, list[Heavy]] = dict(
     (
         *_of_resource(SHELVES, "shelf", "shelves", SHELF),
@@ -243,6 +263,7 @@ HEAVIEST: dict[str, list[Heavy]] = dict(
             [Heavy(kind, "POST", KEYS, (400, 422), 4, JSON, content) for kind, content in BODIES.items()],
         ),
         ("revoke_api_key", [Heavy("longest name", "DELETE", f"{KEYS}/{'x' * 2000}", (404,), 5)]),
+        *_of_flags(f"{FLAGS_PATH}/{FLAGS[0].name}"),
         ("read_health", [Heavy("plain", "GET", "/health", (200,), 8)]),
         (
             "count_parts",

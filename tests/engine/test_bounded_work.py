@@ -30,7 +30,7 @@ from tests.engine.heaviest import (
     Heavy,
     operations,
 )
-from tests.engine.wire import Wire, wire_to
+from tests.engine.wire import Wire, wire_to, without_jobs
 from tests.services import Client
 from tests.shop.resources import articles
 
@@ -42,8 +42,7 @@ UNITS = 1.7  # each is about 18 ms; the heaviest request takes 1.5
 async def watched(services: Client, worker: int) -> AsyncIterator[tuple[Api, Wire]]:
     name = f"bounded_{worker}"
     with pytest.MonkeyPatch.context() as patch:
-        # Background jobs run at arbitrary times.
-        patch.setattr("service.main._jobs", lambda *_: [])
+        without_jobs(patch)
         async with wire_to(services.create_database(name, migrated=True)) as wire:
             database = {"url": wire.url, "pool_min": 1, "pool_max": 1, "statement_timeout": 30}
             async with running(

@@ -12,7 +12,7 @@ from service.models.indexes import sort_index, unique_index
 from service.resources.declaration import RestResource
 from tests.engine.api import BASE, Api, Json, running, unique
 from tests.engine.tables import ShopTable, create_tables, groups
-from tests.engine.wire import Wire, wire_to
+from tests.engine.wire import Wire, wire_to, without_jobs
 from tests.services import Client
 from tests.shop.resources import SCOPES
 
@@ -78,7 +78,7 @@ async def desk(services: Client, worker: int) -> AsyncIterator[Desk]:
         database = {"url": wire.url, "pool_min": 1, "pool_max": 1}
         scopes = ("shop:read", "shop:write")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("service.main._jobs", lambda *_: [])  # background jobs are not counted
+            without_jobs(patch)
             async with running(wire.url, (groups(), SLOTS), scopes, database=database) as api:
                 desk = Desk(api, wire)
                 body, _ = await desk.send([create(a="taken", b="taken")])

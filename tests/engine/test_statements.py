@@ -8,7 +8,7 @@ import pytest
 from httpx2 import Response
 
 from tests.engine.api import ARTICLES, SHELVES, Api, Json, running, unique
-from tests.engine.wire import Wire, wire_to
+from tests.engine.wire import Wire, wire_to, without_jobs
 
 
 class Watched(NamedTuple):
@@ -40,8 +40,7 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 @pytest.fixture(scope="module")
 async def watched(database_url: str, patch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
     async with wire_to(database_url) as wire:
-        # Background jobs run at arbitrary times.
-        patch.setattr("service.main._jobs", lambda *_: [])
+        without_jobs(patch)
         # One connection, so that each statement is prepared after its first run.
         database = {"pool_max": 1, "pool_min": 1}
         async with running(wire.url, database={"url": wire.url, **database}) as api:

@@ -11,6 +11,16 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
+import pytest
+
+from service.features.flag_store import FlagStore
+
+
+def without_jobs(patch: pytest.MonkeyPatch) -> None:
+    """Keep background jobs, which run at arbitrary times, from adding to the statements that are counted."""
+    patch.setattr("service.main._jobs", lambda *_: [])
+    patch.setattr(FlagStore, "jobs", [])
+
 
 @dataclass
 class Wire:

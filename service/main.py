@@ -97,7 +97,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     flags = FlagStore(database, flags_of(domains), settings.feature.flags)
     jobs = _jobs(health, database, keys, tokens, (*limits.jobs, *flags.jobs))
     jobs += [with_flags(job, flags) for job in jobs_of(domains, database, settings, taken=jobs)]
-    # The probes come first: they answer to the end, and would open again what is closed behind them.
+    # The probes close first: they run until then, and would reopen what is closed before them.
     starting = (_one_after_another(database.start, flags.start), redis.start)
     closing = (health.close, keys.last_use.close, database.stop, tokens.close, redis.close)
 

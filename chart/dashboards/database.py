@@ -44,7 +44,7 @@ def _now() -> list[Panel]:
             bad=0.9,
         ),
         number(
-            "Waits given up",
+            "Acquire timeouts",
             "Requests per second that got no connection within SLIPWAY_DATABASE__ACQUIRE_TIMEOUT and were answered "
             "with 503.",
             Query(rate(GIVEN_UP)),
@@ -59,7 +59,7 @@ def _now() -> list[Panel]:
             unit="ops",
         ),
         number(
-            "Statements a request",
+            "Statements per request",
             "Resources need one or two. More means that a route runs statements in a loop.",
             Query(f"{rate(f'{STATEMENTS}_count')} / {rate('http_requests_total')}"),
             decimals=2,
@@ -98,13 +98,13 @@ def _connections() -> list[Panel]:
             unit="s",
         ),
         graph(
-            "Waits given up, by pod",
-            "Requests per second that got no connection in time. If only one pod, it holds its connections too long.",
+            "Acquire timeouts by pod",
+            "Requests per second that got no connection in time. If it is only one pod, it holds connections too long.",
             Query(rate(GIVEN_UP, by="pod, pool"), "{{pod}} {{pool}}"),
             unit="reqps",
         ),
         graph(
-            "Connections that statements keep busy",
+            "Connections busy with statements",
             "Average number of busy connections. Compare with the pool's limit.",
             Query(rate(f"{STATEMENTS}_sum", by="pool"), "{{pool}}"),
         ),
@@ -121,18 +121,18 @@ def _statements() -> list[Panel]:
     return [
         graph(
             "Statements by outcome",
-            "Statements per second. Errors include unique violations and lock time-outs.",
+            "Statements per second. Errors include unique violations and lock timeouts.",
             Query(rate(f"{STATEMENTS}_count", by="pool, outcome"), "{{pool}} {{outcome}}"),
             unit="ops",
         ),
         graph(
-            "Time of statements",
+            "Statement duration",
             "Until the result was read.",
             *(Query(quantile(q, STATEMENTS), f"{q:.0%}") for q in (0.5, 0.95, 0.99)),
             unit="s",
         ),
         heat_map(
-            "Time of statements, all of them",
+            "Distribution of statement durations",
             "Distribution of durations. A band at 2 s is lock_timeout, at 5 s statement_timeout.",
             Query(f"sum by (le) (increase({series(f'{STATEMENTS}_bucket')}[$__rate_interval]))", "{{le}}"),
         ),

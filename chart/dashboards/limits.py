@@ -33,8 +33,8 @@ def _now() -> list[Panel]:
             words={"1": ("up", GREEN), "0": ("down", ORANGE)},
         ),
         number(
-            "Pods that leave Redis alone",
-            "After a failure a process does not ask Redis for SLIPWAY_REDIS__RETRY_AFTER seconds.",
+            "Pods with an open breaker",
+            "After a failure, a process does not use Redis for SLIPWAY_REDIS__RETRY_AFTER seconds.",
             Query(f"sum({series('slipway_redis_breaker_open')})"),
             warn=1,
         ),
@@ -47,20 +47,20 @@ def _now() -> list[Panel]:
             bad=0.5,
         ),
         number(
-            "Counted by each pod alone",
+            "Limited without Redis",
             "Share of admitted requests that Redis did not count. 0 while Redis is up.",
             Query(share(DECISIONS, ALONE)),
             unit="percentunit",
             warn=0.01,
         ),
         number(
-            "Credentials found in cache",
-            "The others cost a statement or a signature check.",
+            "Credential cache hits",
+            "Share of credentials found in the cache. Each miss costs a statement or a signature check.",
             Query(share(CACHE, 'result="hit"')),
             unit="percentunit",
         ),
         number(
-            "Next API key ends in",
+            "Next API key expires in",
             "Time until the next valid key expires, without keys made for 14 days or less. No data without such keys.",
             Query(f"min({series(EXPIRY)}) - time()"),
             unit="s",
@@ -83,7 +83,7 @@ def _limits() -> list[Panel]:
             unit="reqps",
         ),
         graph(
-            "Who counts",
+            "Decisions by limiter",
             "`lease` are tokens that a process took out of Redis before, `redis` those that it asks for, `process` "
             "what it decides alone: refusals of a caller it knows to be over the limit, and all without Redis.",
             Query(rate(DECISIONS, by="counted_by, decision"), "{{counted_by}} {{decision}}"),
@@ -96,8 +96,8 @@ def _limits() -> list[Panel]:
 def _redis() -> list[Panel]:
     return [
         graph(
-            "Time of commands",
-            "As measured by the service. Beyond SLIPWAY_REDIS__TIMEOUT it gives up on a command.",
+            "Command duration",
+            "As measured by the service. A command fails after SLIPWAY_REDIS__TIMEOUT.",
             *(Query(quantile(q, COMMANDS), f"{q:.0%}") for q in (0.5, 0.95, 0.99)),
             unit="s",
             span=12,
@@ -111,7 +111,7 @@ def _redis() -> list[Panel]:
             span=12,
         ),
         graph(
-            "Found in cache, by cache",
+            "Cache hits by cache",
             "Share of credentials found: `api_keys` and `tokens`.",
             Query(share(CACHE, 'result="hit"', by="cache"), "{{cache}}"),
             unit="percentunit",

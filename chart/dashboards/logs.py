@@ -20,7 +20,7 @@ def dashboard() -> Dashboard:
         {"Overview": _overview(), "Lines": _lines()},
         (
             text_variable("request", "Request or trace id"),
-            text_variable("slower", "Slow is over, ms", "500"),
+            text_variable("slower", "Slow threshold, ms", "500"),
         ),
     )
 

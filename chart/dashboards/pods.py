@@ -22,7 +22,7 @@ def dashboard() -> Dashboard:
 def _now() -> list[Panel]:
     return [
         number(
-            "Wanted",
+            "Desired",
             "Pods that the Deployment requests.",
             Query(f"max(kube_deployment_spec_replicas{{{DEPLOYMENT}}})"),
         ),
@@ -33,13 +33,13 @@ def _now() -> list[Panel]:
         ),
         number(
             "Not available",
-            "Wanted but not available.",
+            "Desired but not available.",
             Query(f"max(kube_deployment_status_replicas_unavailable{{{DEPLOYMENT}}})"),
             warn=1,
         ),
         number(
             "Restarts",
-            "Restarts of the server's containers in the range of time shown.",
+            "Restarts of the server's containers in the selected time range.",
             Query(f"sum(increase(kube_pod_container_status_restarts_total{{{CONTAINER}}}[$__range]))"),
             warn=1,
             bad=5,
@@ -64,7 +64,7 @@ def _rollout() -> list[Panel]:
     return [
         graph(
             "Replicas",
-            "Wanted, of the new version, available.",
+            "Desired, updated and available replicas.",
             Query(f"max(kube_deployment_spec_replicas{{{DEPLOYMENT}}})", "wanted"),
             Query(f"max(kube_deployment_status_replicas_updated{{{DEPLOYMENT}}})", "of the newest template"),
             Query(f"max(kube_deployment_status_replicas_available{{{DEPLOYMENT}}})", "available"),
@@ -84,7 +84,7 @@ def _rollout() -> list[Panel]:
             ),
         ),
         grid(
-            "Why containers ended last",
+            "Last termination reason",
             "OOMKilled is the memory limit; Error is an exit code, see the logs; Completed is a drain.",
             {
                 "Containers": (
@@ -97,7 +97,7 @@ def _rollout() -> list[Panel]:
             span=8,
         ),
         grid(
-            "What containers wait for",
+            "Waiting reason",
             "ImagePullBackOff: the image. CrashLoopBackOff: the logs. PodInitializing: the gate, for the migration.",
             {
                 "Containers": (
@@ -158,7 +158,7 @@ def _resources() -> list[Panel]:
 def _processes() -> list[Panel]:
     return [
         graph(
-            "Lag of the event loop",
+            "Event loop lag",
             "How late sleeping tasks wake up (99th percentile), by pod. Lag means too little CPU, or code that blocks.",
             Query(quantile(0.99, LAG, by="pod"), "{{pod}}"),
             unit="s",
@@ -171,7 +171,7 @@ def _processes() -> list[Panel]:
             unit="reqps",
         ),
         graph(
-            "Memory of the process",
+            "Process memory",
             "As reported by the process: available without kube-state-metrics and the kubelet.",
             Query(f"sum by (pod) ({series('process_resident_memory_bytes')})", "{{pod}}"),
             unit="bytes",
@@ -189,7 +189,7 @@ def _processes() -> list[Panel]:
             unit="percentunit",
         ),
         graph(
-            "Age of processes",
+            "Process age",
             "Time since the process started. Drops to 0 at a restart.",
             Query(f"time() - {series('process_start_time_seconds')}", "{{pod}}"),
             unit="s",

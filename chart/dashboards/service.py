@@ -49,8 +49,8 @@ def _now() -> list[Panel]:
             bad=1,
         ),
         number(
-            "Budget spent how fast",
-            "Burn rate: how many times faster than the objective allows requests failed in the time range shown. "
+            "Burn rate",
+            "How many times faster than the objective allows requests failed in the selected time range. "
             "At 1, a budget of 30 days lasts 30 days; at 14, two.",
             Query(f"{share(REQUESTS, FAILED, window='$__range')} / {ALLOWED}"),
             warn=1,
@@ -58,13 +58,13 @@ def _now() -> list[Panel]:
             decimals=2,
         ),
         number(
-            "Pods answering",
+            "Pods up",
             "Pods whose last scrape succeeded.",
             Query(f"sum({series('up')})"),
         ),
         number(
             "In progress",
-            "Requests being worked on. Each process turns requests away over SLIPWAY_SERVER__MAX_CONCURRENCY.",
+            "Requests in flight. Each process refuses requests above SLIPWAY_SERVER__MAX_CONCURRENCY.",
             Query(f"sum({series('http_requests_in_progress')})"),
         ),
     ]
@@ -74,7 +74,7 @@ def _requests() -> list[Panel]:
     return [
         graph(
             "Requests by status",
-            "Requests in a second by status.",
+            "Requests per second by status.",
             Query(rate(REQUESTS, by="status_code"), "{{status_code}}"),
             unit="reqps",
             stacked=True,
@@ -96,18 +96,18 @@ def _requests() -> list[Panel]:
             bad=1,
         ),
         heat_map(
-            "Durations, all of them",
+            "Distribution of durations",
             "How many requests took how long. Two bands are two kinds of requests; look at the routes.",
             Query(f"sum by (le) (increase({series(f'{SECONDS}_bucket')}[$__rate_interval]))", "{{le}}"),
         ),
         graph(
             "In progress by pod",
-            "One pod above the others hangs, or gets more than its share.",
+            "A pod far above the others hangs, or gets more than its share of requests.",
             Query(f"sum by (pod) ({series('http_requests_in_progress')})", "{{pod}}"),
         ),
         graph(
-            "Turned away",
-            "Requests answered with 503 at once: no more may run, or no more connections or bodies be held.",
+            "Refused for overload",
+            "Requests refused with 503 because the process is at its limit of requests, connections or bodies.",
             Query(rate("slipway_requests_turned_away_total", by="pod, reason"), "{{pod}} {{reason}}"),
             unit="reqps",
         ),
@@ -118,7 +118,7 @@ def _routes() -> list[Panel]:
     return [
         grid(
             "Routes",
-            "Every route of the last minutes. `__unknown__` are paths that lead nowhere.",
+            "Routes requested in the last minutes. `__unknown__` stands for paths without a route.",
             {
                 "Requests/s": (Query(rate(REQUESTS, by="method, path")), "reqps"),
                 "Failed": (Query(share(REQUESTS, FAILED, by="method, path")), "percentunit"),
@@ -129,7 +129,7 @@ def _routes() -> list[Panel]:
         ),
         graph(
             "Errors by route and status",
-            "Requests in a second answered with 4xx or 5xx.",
+            "Requests per second answered with 4xx or 5xx.",
             Query(
                 rate(REQUESTS, NOT_FINE, by="method, path, status_code"),
                 "{{status_code}} {{method}} {{path}}",
@@ -139,7 +139,7 @@ def _routes() -> list[Panel]:
         ),
         graph(
             "Slowest routes",
-            "What 95 % of a route's requests are faster than.",
+            "95th percentile of the duration, by route.",
             Query(quantile(0.95, SECONDS, by="method, path"), "{{method}} {{path}}"),
             unit="s",
             span=12,
@@ -150,7 +150,7 @@ def _routes() -> list[Panel]:
 def _budget() -> list[Panel]:
     return [
         graph(
-            "Error budget: how fast it is spent",
+            "Burn rate of the error budget",
             "The share of failed requests over the share that the objective allows. The alerts go off at 14.4 over "
             "an hour, 6 over six hours, 3 over a day and 1 over three days.",
             *(

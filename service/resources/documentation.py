@@ -1,4 +1,4 @@
-"""Descriptions in OpenAPI that operations share: parameters, headers and answers."""
+"""Descriptions in OpenAPI that operations share: parameters, headers and responses."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from service.resources.schemas.links import links_of_item
 
 
 def _always(description: str, pattern: str) -> dict[str, Any]:
-    """Describe a header that every answer with this status has."""
+    """Describe a header that every response with this status has."""
     return {"description": description, "required": True, "schema": {"type": "string", "pattern": pattern}}
 
 
@@ -50,12 +50,12 @@ CURSOR = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}
 
 
 def item_response(engine: Engine) -> dict[int | str, dict[str, Any]]:
-    """Describe an answer with the item that the path names."""
+    """Describe a response with the item that the path names."""
     return {200: {"headers": ETAG, **links_of_item(engine.resource, in_body=False)}}
 
 
 def created_response(engine: Engine) -> dict[int | str, dict[str, Any]]:
-    """Describe an answer with a new item."""
+    """Describe a response with a new item."""
     return {201: {"headers": {**LOCATION, **ETAG}, **links_of_item(engine.resource, in_body=True)}}
 
 

@@ -18,7 +18,7 @@ _LONGEST_DETAIL = 200
 
 
 class Reason(StrEnum):
-    """Reasons, as the log and the metric name them. Clients get the same answer for all of them."""
+    """Reasons, as the log and the metric name them. Clients get the same response for all of them."""
 
     MALFORMED = "malformed"
     """Neither an API key nor a signed JWT (RFC 7515), or a JWT that libraries parse differently."""

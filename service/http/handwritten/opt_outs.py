@@ -1,4 +1,4 @@
-"""Dependencies that change what a hand-written route accepts or answers with."""
+"""Dependencies that change what a hand-written route accepts or returns."""
 
 from fastapi import Request
 
@@ -17,5 +17,5 @@ async def any_body() -> None:
 
 
 async def answers_json(request: Request) -> None:
-    """The dependency of hand-written routes that answer in JSON. Raises `NotAcceptable` if the client accepts none."""
+    """The dependency of hand-written routes that return JSON. Raises `NotAcceptable` if the client accepts none."""
     require_acceptable(request, "application/json")

@@ -1,4 +1,4 @@
-"""Refuses an Idempotency-Key on operations that keep no answers, since the client relies on it."""
+"""Refuses an Idempotency-Key on operations that store no responses, since the client relies on it."""
 
 from fastapi import Request
 

@@ -1,4 +1,4 @@
-"""The ORM session of hand-written routes: one transaction a request, committed before the answer is sent."""
+"""The ORM session of hand-written routes: one transaction a request, committed before the response is sent."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -15,5 +15,5 @@ async def _session(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-# scope="function": with the default the commit would come after the answer, which may then promise too much.
+# scope="function": with the default the commit would come after the response, which may then promise too much.
 SessionDep = Annotated[AsyncSession, Depends(_session, scope="function")]

@@ -1,7 +1,7 @@
 """Admission: how many requests a process works on at a time.
 
 Beyond a limit, more requests only wait for the same few database connections until all of them are late. A client that
-is turned away at once can try another replica. Waiting for a client, to send its body or to take its answer, does not
+is turned away at once can try another replica. Waiting for a client, to send its body or to read its response, does not
 count, so slow clients cannot keep others out.
 """
 
@@ -12,7 +12,7 @@ from service.http.problems import Overloaded
 turned_away = Counter(
     "slipway_requests_turned_away",
     "Requests answered with 503, or cut off, because the process runs or holds as much as it may: running requests, "
-    "connections, bodies, bulk requests, or answers that clients do not take.",
+    "connections, bodies, bulk requests, or responses that clients do not read.",
     ["reason"],
 )
 for _reason in ("running", "connections", "bodies", "answers", "bulks"):

@@ -1,6 +1,6 @@
 """Cross-origin requests (Fetch standard, 3.2), for the configured origins only.
 
-The edge adds the headers to every answer, so that a page can read every problem: without them, a 413 looks like a
+The edge adds the headers to every response, so that a page can read every problem: without them, a 413 looks like a
 network error.
 """
 
@@ -46,7 +46,7 @@ class Cors:
         self._origins = frozenset(origin.encode() for origin in origins)
 
     def headers(self, scope: Scope) -> RawHeaders:
-        """Return the headers of every answer. `Vary` is sent even without an origin, for caches."""
+        """Return the headers of every response. `Vary` is sent even without an origin, for caches."""
         origin = self._allowed(scope)
         if origin is None:
             return [_VARY]

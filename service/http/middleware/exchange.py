@@ -1,4 +1,4 @@
-"""One request and its answer on their way through the edge: refusals, admission, body limits, added headers."""
+"""One request and its response on their way through the edge: refusals, admission, body limits, added headers."""
 
 import contextlib
 
@@ -17,7 +17,7 @@ from service.http.middleware.state import REFUSAL, RequestState
 from service.http.problems import Problem
 
 HEALTH = "/health"  # asked by load balancers that know the pod by its address only
-CLIENT_GONE = 499  # nginx's number for a client that went away before the answer
+CLIENT_GONE = 499  # nginx's code for a client that disconnected before the response
 _UNREAD = frozenset({400, 408, 413, 415, 422})  # to identify the caller of a request refused before its route
 
 
@@ -114,12 +114,12 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         if self._gone and self.status == CLIENT_GONE:
-            return  # FastAPI answers with a 400 when it cannot read a body
+            return  # FastAPI responds with 400 when it cannot read a body
         if message["type"] == "http.response.start":
             self.status = message["status"]
             if self.status in _UNREAD and self.state.principal is None:
                 await self._identify()
-            self.leave()  # sending the answer depends on the client, too
+            self.leave()  # sending the response depends on the client, too
             added = edge_headers(self.scope, self.state, self._services, message)
             message["headers"] = [*message.get("headers", ()), *added]
         elif message["type"] == "http.response.body":
@@ -143,7 +143,7 @@ class Exchange:
         return self.status != CLIENT_GONE
 
     async def send_problem(self, problem: Problem) -> None:
-        """Answer with a problem, unless an answer has begun: the server then closes the connection."""
+        """Respond with a problem, unless a response has begun: the server then closes the connection."""
         if self.begun:
             return
         body = problem.as_bytes(instance=self.scope["path"], request_id=self.state.request_id)

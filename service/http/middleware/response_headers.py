@@ -1,4 +1,4 @@
-"""The headers that the edge adds to every answer."""
+"""The headers that the edge adds to every response."""
 
 from starlette.types import Message, Scope
 
@@ -18,7 +18,7 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")  # RFC 6797; seconds,
 def edge_headers(
     scope: Scope, state: RequestState, services: EdgeServices, start: Message
 ) -> list[tuple[bytes, bytes]]:
-    """Return the headers to add to an answer. `start` is its `http.response.start`, whose security headers win."""
+    """Return the headers to add to a response. `start` is its `http.response.start`, whose security headers win."""
     given = {name.lower() for name, _ in start.get("headers", ())}
     headers = [(b"x-request-id", state.request_id.encode()), *state.extra_headers]
     headers += [header for header in SECURITY_HEADERS if header[0] not in given]

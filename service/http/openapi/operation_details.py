@@ -1,4 +1,4 @@
-"""What FastAPI leaves out of operations in the OpenAPI document: scopes, bodies, answers of the edge."""
+"""What FastAPI leaves out of operations in the OpenAPI document: scopes, bodies, responses of the edge."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -54,7 +54,7 @@ def add_models(components: Json, schema: Json) -> None:
 
 
 def responses_of(*classes: type[problems.Problem]) -> dict[int | str, Json]:
-    """`responses=` of a route that may answer with these problems."""
+    """`responses=` of a route that may return these problems."""
     found: dict[int | str, Json] = {}
     for cls in classes:
         content = {MEDIA_TYPE: {"schema": {"$ref": f"{COMPONENTS}Problem"}}}
@@ -99,7 +99,7 @@ def _with_body(operation: Json, components: Json) -> None:
 
 
 def _with_answers_of_the_edge(operation: Json) -> None:
-    """Add the answers of the edge: it may refuse any request."""
+    """Add the responses of the edge: it may refuse any request."""
     answers = operation["responses"]
     of_bodies = _OF_BODIES if "requestBody" in operation else ()
     for status, answer in responses_of(*_BEFORE_ALL, *of_bodies).items():

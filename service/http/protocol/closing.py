@@ -1,6 +1,6 @@
-"""Closing a connection so that the answer arrives.
+"""Closing a connection so that the response arrives.
 
-Closing a socket with unread input makes the kernel send a reset, which may overtake the answer. So the server shuts
+Closing a socket with unread input makes the kernel send a reset, which may overtake the response. So the server shuts
 down its side first, and discards input for a moment (RFC 9112, 9.6).
 """
 

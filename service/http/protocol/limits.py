@@ -7,9 +7,9 @@ from service.config.server import ServerSettings
 PIPELINED = 128  # requests that may wait behind a running one; each costs some kilobytes
 REQUEST_LINE = 128  # bytes of a request line besides its target
 DISCARDED = 65_536  # bytes of an unread body that cost less to discard than a new connection
-TOLD = 100  # connections beyond the limit that get an answer at a time; further ones are cut off
+TOLD = 100  # connections beyond the limit that get a response at a time; further ones are cut off
 LAST_WORD_SECONDS = 0.3  # that an idle connection stays open once the server stops
-LINGER_SECONDS = 2.0  # that a client has to take its answer after the server stops sending
+LINGER_SECONDS = 2.0  # for a client to read its response after the server stops sending
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Limits:
 
 
 class Unread:
-    """Counts the bytes of answers that clients have not taken yet, over all connections of the process."""
+    """Counts the bytes of responses that clients have not read yet, over all connections of the process."""
 
     def __init__(self, most: int) -> None:
         self._free = most

@@ -1,4 +1,4 @@
-"""Cuts off clients that do not take their answers."""
+"""Disconnects clients that do not read their responses."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ class ReaderWatch:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """The write buffer is full. Aborts at once if the process holds too many bytes of answers already."""
+        """The write buffer is full. Aborts at once if the process already holds too many bytes of responses."""
         self._counted = self._transport.get_write_buffer_size()
         if self._unread.add(self._counted):
             self._watch(self._counted)

@@ -9,9 +9,9 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
 def unchunked(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-    """Wrap `app` so that answers without a length end when the connection closes (RFC 9112, 6.3, rule 8).
+    """Wrap `app` so that responses without a length end when the connection closes (RFC 9112, 6.3, rule 8).
 
-    uvicorn would send them in chunks. An incomplete answer resets the connection: a plain close would make it look
+    uvicorn would send them in chunks. An incomplete response resets the connection: a plain close would make it look
     complete.
     """
 

@@ -125,7 +125,7 @@ def _checked(annotation: Any, kind: Kind, own: Iterable[Any]) -> Any:
 
 
 def output_type(info: FieldInfo, kind: Kind) -> Any:
-    """Return the field's type for answers, without input rules: stored values may predate them."""
+    """Return the field's type for responses, without input rules: stored values may predate them."""
     inner, optional = without_none(info.annotation)
     if kind.shown is not None:
         inner = kind.shown

@@ -76,7 +76,7 @@ class HookRunner:
     async def after_commit(self, changes: Iterable[Change], *, cancellable: bool = False) -> None:
         """Run the hook after the commit. Its errors are logged and counted: the change stays committed.
 
-        A request cancelled here still gets its answer; the remaining hooks do not run. `cancellable` work, such as a
+        A request cancelled here still gets its response; the remaining hooks do not run. `cancellable` work, such as a
         command, ends instead.
         """
         if self._after_commit is None:

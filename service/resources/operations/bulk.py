@@ -27,7 +27,7 @@ from service.resources.schemas.bulk_bodies import Envelope
 
 
 async def _bulk(call: Call) -> Response:
-    """Answer one result for each operation, in order. In atomic mode, one failure undoes all and is the answer."""
+    """Return one result for each operation, in order. In atomic mode, one failure rolls back all and is returned."""
     engine, request = call.engine, call.request
     require_media_type(request, JSON)
     body = await request.body()
@@ -87,7 +87,7 @@ BULK = Operation(
     suffix="/bulk",
     handle=_bulk,
     summary="Change many {plural}",
-    description="In mode `atomic` all operations succeed or none has an effect, and the answer is the problem of the "
+    description="In mode `atomic` all operations succeed or none has an effect, and the response is the problem of the "
     "first that failed. In mode `partial` each stands for itself. An item may be named once; creations come first, "
     "then patches, then deletions, whatever the order given.",
     takes_key=True,

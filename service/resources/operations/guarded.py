@@ -27,7 +27,7 @@ async def update_item(
     *,
     absent: Problem,
 ) -> Response:
-    """Run the statement for the fields that are set, and answer with the item. Raises `absent` if no row matches."""
+    """Run the statement for the fields that are set, and return the item. Raises `absent` if no row matches."""
     engine = call.engine
 
     async def work(run: Run, arguments: Arguments) -> Response:

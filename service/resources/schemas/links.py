@@ -1,4 +1,4 @@
-"""OpenAPI links: which operations can follow an answer, and which of its values they use."""
+"""OpenAPI links: which operations can follow a response, and which of its values they use."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _TAG = {"header.If-Match": "$response.header.ETag"}
 
 
 def links_of_item(resource: RestResource, *, in_body: bool) -> dict[str, Any]:
-    """Return the links of an answer with an item and its ETag. The id is `in_body`, or in the request's path."""
+    """Return the links of a response with an item and its ETag. The id is `in_body`, or in the request's path."""
     target = {"path.id": _FROM_BODY if in_body else _FROM_PATH}
     guarded = target | _TAG
     parameters = {"read": target, "patch": guarded, "replace": guarded, "delete": guarded, "history": target}

@@ -90,7 +90,7 @@ async def list_api_keys(session: SessionDep, _: Admin) -> KeyPage:
     openapi_extra=body_of(KeyCreate),
 )
 async def create_api_key(request: Request, session: SessionDep, _: Admin) -> KeyCreated:
-    """The key itself is in this answer and nowhere else."""
+    """The key itself is in this response and nowhere else."""
     wanted = await read_body(request, KeyCreate)
     known: frozenset[str] = request.app.state.scopes
     # Unknown scopes may belong to a service that shares the database; one close to a known scope is a typing error.

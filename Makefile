@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PORT ADMIN_PORT
+export COVERAGE_FOLDER := $(CURDIR)/.local/coverage
 # Without bytecode, each worker and each started process compiles the tests and the service again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -23,7 +24,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: env run test test-long fault-test client-test reliability check format reference lock clean
+.PHONY: env run test test-long fault-test client-test reliability coverage mutants check format reference lock clean
 env: $(STAMP) ## Build the Python environment in .venv
 
 run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis, and sample data (PORT=, ADMIN_PORT=)
@@ -38,6 +39,16 @@ test-long: $(STAMP) ## Run the long tests: the API against its OpenAPI document,
 
 fault-test: $(STAMP) ## Run the fault tests; nothing else should use the machine (SLIPWAY_FAULT_SEED=, SLIPWAY_FAULT_FULL=1)
 	@$(BIN)/pytest -m "fault or alone" --durations=15 tests/faults
+
+coverage: $(STAMP) ## Measure branch coverage of `make test`, for .local/coverage/report.txt and `make mutants`
+	@rm -rf $(COVERAGE_FOLDER) && mkdir -p $(COVERAGE_FOLDER)
+	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/pytest -n auto --dist worksteal --timeout 300 \
+		-p tests.mutants.recording -m "not long and not fault and not observability"
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report --show-missing --skip-covered > $(COVERAGE_FOLDER)/report.txt; tail -n 1 $(COVERAGE_FOLDER)/report.txt
+
+mutants: $(STAMP) ## Change a room of service/ line by line, and see whether its tests notice (ROOM=, NUMBER=, SEED=)
+	@$(BIN)/python -m tests.mutants $(ROOM) --number $(or $(NUMBER),20) --seed $(or $(SEED),1) $(ARGS)
 
 client-test: $(STAMP) ## Generate clients from the OpenAPI document, call every operation, and lint the document
 	@tests/clients/tools .local/client-tools

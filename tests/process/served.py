@@ -1,5 +1,6 @@
 """Processes of `slipway serve`, and how to talk to them."""
 
+import contextlib
 import json
 import os
 import re
@@ -24,6 +25,7 @@ SLIPWAY = str(Path(sys.executable).with_name("slipway"))  # with the team's doma
 MODULES = {(SLIPWAY,): "service.cli", PROGRAM: "tests.shop.__main__"}
 START_SECONDS = 90
 COMMAND_SECONDS = 90
+RECORDED = "COVERAGE_PROCESS_START" in os.environ
 SECRET_KEY = "process-tests-" * 3
 
 Json = dict[str, Any]
@@ -203,6 +205,9 @@ class Served:
         """Kill the process if it is still running."""
         self.api.close()
         self.admin.close()
+        if RECORDED and not self._ended():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.stop()  # it writes its coverage at its end
         if not self._ended():
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)

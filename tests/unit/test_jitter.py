@@ -6,13 +6,20 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import asyncpg
 import pytest
 
 from service.cache import redis_client as cache
 from service.config import RedisSettings, Settings
 from service.database import Database, fast_pool
+from service.http.problems import Busy
 from service.jobs import periodic
 from service.jobs.periodic import Job
+from service.migrations import connection as migrations
+from service.migrations import runner
+from service.migrations.errors import LockedError
+from service.resources import retries
+from tests.conftest import DatabaseFactory
 
 NOBODY = "127.0.0.1:1"
 ENOUGH = 8  # pauses of a process
@@ -94,3 +101,45 @@ async def test_periodic_jobs_have_jitter(record: Record, monkeypatch: pytest.Mon
     async with periodic.periodically(Job("count", work, seconds=60, first=10)):
         await enough(pauses)
     assert jittered(pauses, [10.0, *[60.0] * (ENOUGH - 1)], 0.1)
+
+
+async def test_migrations_that_wait_for_the_server(record: Record) -> None:
+    pauses = record(migrations)
+    nowhere = Settings.model_validate({"database": {"url": f"postgresql://a:b@{NOBODY}/c"}})
+    waiting = asyncio.create_task(runner.check(nowhere, wait=60))
+    await enough(pauses)
+    waiting.cancel()
+    assert jittered(pauses, [migrations.POLL] * ENOUGH, 0.5)
+
+
+async def test_migrations_that_wait_for_a_lock(
+    record: Record, fresh_database: DatabaseFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def be_locked_out(*_: object) -> None:
+        raise LockedError("the table is in use")
+
+    pauses = record(runner)
+    monkeypatch.setattr(runner, "_run", be_locked_out)
+    empty = Settings.model_validate(
+        {"database": {"url": fresh_database(migrated=False), "migration_lock_timeout": 4}}
+    )
+    waiting = asyncio.create_task(runner.upgrade(empty, wait=60))
+    await enough(pauses)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    waits = [min(runner.FIRST_LOCK_WAIT * 2**n, 4) for n in range(1, ENOUGH + 1)]
+    assert waits[-1] == 4
+    assert jittered(pauses, [max(migrations.POLL, wait) for wait in waits], 0.5)
+
+
+async def test_transactions_that_postgresql_rolled_back(record: Record) -> None:
+    async def lose() -> None:
+        raise Busy("again") from asyncpg.DeadlockDetectedError()
+
+    pauses = record(retries)
+    for _ in range(2):
+        with pytest.raises(Busy):
+            await retries.retry_rolled_back(lose)
+    most = [retries._PAUSE * number for number in (1, 2, 3)] * 2
+    assert all(0 <= pause < longest for pause, longest in zip(pauses, most, strict=True))
+    assert len(set(pauses)) == len(pauses)

@@ -1,0 +1,59 @@
+"""Tries mutations of a room: `python -m tests.mutants security --number 20 --seed 1`."""
+
+import argparse
+from collections.abc import Iterator
+
+from tests.mutants.mutations import Mutation, chosen
+from tests.mutants.report import accepted, record, results
+from tests.mutants.running import Runner, Verdict, runner
+
+
+def say(*lines: str) -> None:
+    print(*lines, sep="\n", flush=True)  # noqa: T201  # a program of the terminal
+
+
+def tried(run: Runner, mutations: list[Mutation]) -> Iterator[Verdict]:
+    """Try them all, with a line for each. A test that fails without the mutation too kills nothing."""
+    reasons = accepted()
+    for number, mutation in enumerate(mutations, 1):
+        verdict = run.verdict(mutation)
+        place = f"{mutation.path}:{verdict.line}"
+        say(f"{number}/{len(mutations)} {verdict.outcome} {place} {mutation.operator} {mutation.key}")
+        if verdict.lives:
+            say(f"    was    {verdict.before}", f"    became {verdict.after}")
+            say(
+                f"    {verdict.ran} of {verdict.covering} tests ran; {reasons.get(mutation.key, 'no reason')}"
+            )
+        elif verdict.by:
+            say(f"    by {verdict.by}")
+        yield verdict
+
+
+def doubtful(run: Runner, verdicts: list[Verdict]) -> list[str]:
+    """Return the tests that killed mutants and fail without them too."""
+    killers = sorted({verdict.by for verdict in verdicts if verdict.by})
+    return sorted(set(killers) - run.holds(killers))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
+    parser.add_argument("room", help="a folder or module of service/")
+    parser.add_argument("--number", type=int, default=20, help="how many mutations to try")
+    parser.add_argument("--seed", type=int, default=1, help="another seed chooses other mutations")
+    parser.add_argument("--budget", type=float, default=60, help="seconds of tests for each")
+    parser.add_argument("--again", action="store_true", help="only the survivors of the last run")
+    options = parser.parse_args()
+    mutations = chosen(options.room, options.number, options.seed)
+    if options.again:
+        last = {one.key for one in results()[options.room].survivors}
+        mutations = [one for one in mutations if one.key in last]
+    with runner(options.budget) as run:
+        verdicts = list(tried(run, mutations))
+        for test in doubtful(run, verdicts):
+            say(f"fails without a mutation too: {test}")
+    if not options.again:
+        record(options.room, options.seed, verdicts)
+
+
+if __name__ == "__main__":
+    main()

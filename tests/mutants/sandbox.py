@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -19,9 +20,19 @@ from pathlib import Path
 from tests.mutants.mutations import ROOT, Mutation
 
 TIMED_OUT = -1
+# Plugins are imported before pytest can rewrite their assertions.
+OPTIONS = (
+    "-x",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "--tb=line",
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",
+)
 # Prints the modules of libraries that the service and its tests import.
 _LIBRARIES = """
-import sys, service.main, service.cli, tests.conftest, tests.shop.__main__
+import sys, pytest_asyncio.plugin, hypothesis, service.main, service.cli, tests.conftest
 own = {"service", "tests", "__main__"}
 print(*(name for name in sys.modules if name.partition(".")[0] not in own))
 """
@@ -94,9 +105,12 @@ class Sandbox:
             arguments.write_text("\n".join(tests))
             import pytest  # noqa: PLC0415  # it is imported by now
 
-            code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--tb=line", f"@{arguments}"]))
+            code = int(pytest.main([*OPTIONS, f"@{arguments}"]))
+        except BaseException:  # noqa: BLE001  # nothing may get back into the runner
+            traceback.print_exc()
         finally:
             sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(code)
 
     def first_failure(self) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tests.mutants.mutations import Mutation, chosen
 from tests.mutants.report import accepted, record, results
@@ -13,7 +14,7 @@ def say(*lines: str) -> None:
 
 
 def tried(run: Runner, mutations: list[Mutation]) -> Iterator[Verdict]:
-    """Try them all, with a line for each. A test that fails without the mutation too kills nothing."""
+    """Try them all, with a line for each."""
     reasons = accepted()
     for number, mutation in enumerate(mutations, 1):
         verdict = run.verdict(mutation)
@@ -29,10 +30,14 @@ def tried(run: Runner, mutations: list[Mutation]) -> Iterator[Verdict]:
         yield verdict
 
 
-def doubtful(run: Runner, verdicts: list[Verdict]) -> list[str]:
-    """Return the tests that killed mutants and fail without them too."""
+def judged(run: Runner, verdicts: list[Verdict]) -> Iterator[Verdict]:
+    """Yield the verdicts, once the tests that failed have run without a mutation: one that still fails kills nothing."""
     killers = sorted({verdict.by for verdict in verdicts if verdict.by})
-    return sorted(set(killers) - run.holds(killers))
+    failing = set(killers) - run.holds(killers)
+    for test in sorted(failing):
+        say(f"fails without a mutation too: {test}")
+    for verdict in verdicts:
+        yield replace(verdict, outcome="doubtful") if verdict.by in failing else verdict
 
 
 def main() -> None:
@@ -43,14 +48,12 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=60, help="seconds of tests for each")
     parser.add_argument("--again", action="store_true", help="only the survivors of the last run")
     options = parser.parse_args()
-    mutations = chosen(options.room, options.number, options.seed)
-    if options.again:
-        last = {one.key for one in results()[options.room].survivors}
-        mutations = [one for one in mutations if one.key in last]
     with runner(options.budget) as run:
-        verdicts = list(tried(run, mutations))
-        for test in doubtful(run, verdicts):
-            say(f"fails without a mutation too: {test}")
+        mutations = chosen(options.room, options.number, options.seed, root=run.root)
+        if options.again:
+            last = {one.key for one in results()[options.room].survivors}
+            mutations = [one for one in mutations if one.key in last]
+        verdicts = list(judged(run, list(tried(run, mutations))))
     if not options.again:
         record(options.room, options.seed, verdicts)
 

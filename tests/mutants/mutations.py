@@ -141,20 +141,20 @@ def mutations(path: str, source: str) -> Iterator[Mutation]:
         yield mutation
 
 
-def room_files(room: str) -> list[Path]:
+def room_files(room: str, root: Path) -> list[Path]:
     """Return the files of a room: a folder or a module of service/, or a part of one (`http/server`)."""
-    where = ROOT / "service" / room
+    where = root / "service" / room
     files = sorted(where.rglob("*.py")) if where.is_dir() else [where.with_suffix(".py")]
     if not files or not files[0].exists():
         raise SystemExit(f"ROOM={room}: there is no service/{room}")
     return files
 
 
-def chosen(room: str, number: int, seed: int) -> list[Mutation]:
+def chosen(room: str, number: int, seed: int, *, root: Path = ROOT) -> list[Mutation]:
     """Return some mutations of a room, the same for the same seed: every operator has an equal share."""
     by_operator: dict[str, list[Mutation]] = defaultdict(list)
-    for file in room_files(room):
-        for mutation in mutations(str(file.relative_to(ROOT)), file.read_text("utf-8")):
+    for file in room_files(room, root):
+        for mutation in mutations(str(file.relative_to(root)), file.read_text("utf-8")):
             by_operator[mutation.operator].append(mutation)
     dice = random.Random(f"{seed} {room}")
     for some in by_operator.values():

@@ -7,9 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
+from redis import Redis
+
+from tests.mutants import sandbox
 from tests.mutants.covering import Recording
-from tests.mutants.mutations import ROOT, Mutation
-from tests.mutants.sandbox import TIMED_OUT, Sandbox, import_libraries
+from tests.mutants.mutations import Mutation
+from tests.mutants.sandbox import Sandbox, import_libraries
 from tests.services import Client, ServersProcess
 
 START_SECONDS = 60
@@ -22,7 +25,7 @@ class Verdict:
 
     mutation: Mutation
     outcome: str
-    """killed, timed out, survived, or not covered."""
+    """killed, timed out, survived, not covered, or doubtful: the test that failed does so without it too."""
     line: int
     before: str
     after: str
@@ -34,17 +37,18 @@ class Verdict:
 
     @property
     def lives(self) -> bool:
-        return self.outcome in {"survived", "not covered"}
+        return self.outcome in {"survived", "not covered", "doubtful"}
 
 
 class Runner:
     """Tries mutations, one after another."""
 
-    def __init__(self, recording: Recording, sandbox: Sandbox, budget: float) -> None:
-        self._recording, self._sandbox, self._budget = recording, sandbox, budget
+    def __init__(self, recording: Recording, copied: Sandbox, budget: float) -> None:
+        self._recording, self._sandbox, self._budget = recording, copied, budget
+        self.root = copied.root  # the work tree may change during the run
 
     def verdict(self, mutation: Mutation) -> Verdict:
-        source = (ROOT / mutation.path).read_text("utf-8")
+        source = (self.root / mutation.path).read_text("utf-8")
         lines = mutation.lines(source)
         before, after = mutation.shown(source)
         covering = self._recording.tests(mutation.path, lines)
@@ -70,9 +74,14 @@ class Runner:
     def _outcome(self, mutation: Mutation, tests: list[str]) -> tuple[str, str]:
         with self._sandbox.changed(mutation):
             code = self._sandbox.run(tests, START_SECONDS + self._patience(tests))
-        if code == TIMED_OUT:
-            return "timed out", ""
-        return ("survived", "") if code == 0 else ("killed", self._sandbox.first_failure())
+        match code:
+            case 0:
+                return "survived", ""
+            case 1 | 2 | 4:  # a test failed, could not be collected, or not even be looked for
+                return "killed", self._sandbox.first_failure()
+            case sandbox.TIMED_OUT:
+                return "timed out", ""
+        raise RuntimeError(f"pytest exited with {code}: {self._sandbox.output.read_text('utf-8')}")
 
     def _patience(self, tests: list[str]) -> float:
         return PATIENCE * sum(self._recording.cost(test) for test in tests)
@@ -95,4 +104,5 @@ def runner(budget: float) -> Iterator[Runner]:
             "SLIPWAY_TEST_REDIS_URL": client.redis(0),
         }
         stack.enter_context(patch.dict("os.environ", given))
-        yield Runner(Recording(), Sandbox(Path(folder)), budget)
+        redis = stack.enter_context(Redis.from_url(given["SLIPWAY_TEST_REDIS_URL"]))
+        yield Runner(Recording(), Sandbox(Path(folder), redis), budget)

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from redis import Redis
+
 from tests.mutants.mutations import ROOT, Mutation
 
 TIMED_OUT = -1
@@ -41,7 +43,8 @@ print(*(name for name in sys.modules if name.partition(".")[0] not in own))
 class Sandbox:
     """A copy of the files under version control, and of those that are about to be."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, redis: Redis) -> None:
+        self._redis = redis
         self.root = folder / "tree"
         self.output = folder / "output"
         shutil.rmtree(self.root, ignore_errors=True)
@@ -75,6 +78,7 @@ class Sandbox:
 
     def run(self, tests: Sequence[str], seconds: float) -> int:
         """Return pytest's exit code for these tests, up to the first that fails, or TIMED_OUT."""
+        self._redis.flushall()  # or else a run finds the counts of the one before
         pid = os.fork()
         if not pid:
             self._become_pytest(tests)

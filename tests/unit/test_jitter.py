@@ -15,7 +15,7 @@ from service.database import Database, fast_pool
 from service.http.problems import Busy
 from service.jobs import periodic
 from service.jobs.periodic import Job
-from service.migrations import connection as migrations
+from service.migrations import migration_connection as migrations
 from service.migrations import runner
 from service.migrations.errors import LockedError
 from service.resources import retries

@@ -31,7 +31,7 @@ def tried(run: Runner, mutations: list[Mutation]) -> Iterator[Verdict]:
 
 
 def judged(run: Runner, verdicts: list[Verdict]) -> Iterator[Verdict]:
-    """Yield the verdicts, once the tests that failed have run without a mutation: one that still fails kills nothing."""
+    """Yield the verdicts, once the failed tests have run without a mutation: one that still fails kills nothing."""
     killers = sorted({verdict.by for verdict in verdicts if verdict.by})
     failing = set(killers) - run.holds(killers)
     for test in sorted(failing):

@@ -1,0 +1,73 @@
+"""The mutant runner changes what it says, and its page is the one of its last results."""
+
+from pathlib import Path
+
+from tests.mutants.mutations import chosen, mutations
+from tests.mutants.report import PAGE, accepted, page, results
+
+SOURCE = '''
+LIMIT = 5
+def first(items, *, most=LIMIT):
+    """A docstring of 7 words, which no test reads."""
+    if not items:
+        raise ValueError("none")
+    try:
+        return min(items, key=len) if len(items) < 3 and most else items[0]
+    except KeyError:
+        log("ünlikely")
+    return f"SELECT {items} WHERE a AND b IS NULL"
+'''
+
+
+def changes(source: str) -> dict[str, set[tuple[str, str]]]:
+    """Return what each operator makes of the source: texts before and after."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for mutation in mutations("x.py", source):
+        before = source[mutation.start : mutation.end]
+        found.setdefault(mutation.operator, set()).add((before, mutation.replacement))
+    return found
+
+
+def test_every_operator_changes_what_it_is_for() -> None:
+    found = changes(SOURCE)
+    assert found["boundary"] == {("5", "6"), ("5", "(4)"), ("3", "4"), ("3", "(2)"), ("0", "1")}
+    assert found["comparison"] == {("len(items) < 3", "(len(items) <= 3)")}
+    assert ("len(items) < 3 and most", "(len(items) < 3 or most)") in found["boolean"]
+    assert ("not items", "(items)") in found["boolean"]
+    assert ("min(items, key=len)", "max(items, key=len)") in found["arithmetic"]
+    assert ("min(items, key=len)", "min(items)") in found["arguments"]
+    assert found["removed_handler"] == {("KeyError", "()")}
+    assert found["removed_statement"] == {('log("ünlikely")', "pass")}
+    assert {after for _, after in found["removed_guard"]} == {"pass"}
+    assert found["text"] == {('"none"', "'nonex'")}
+    assert len(found["either"]) == 2
+    assert {after for _, after in found["query"]} == {
+        'f"SELECT {items} WHERE a OR b IS NULL"',
+        'f"SELECT {items} WHERE a AND b IS NOT NULL"',
+    }
+
+
+def test_key_stays_when_lines_move_and_another_place_has_another_one() -> None:
+    here, there = (
+        [m.key for m in mutations("x.py", source)] for source in (SOURCE, "import os\n\n" + SOURCE)
+    )
+    assert here == there
+    assert len(set(here)) == len(here)
+    assert not {m.key for m in mutations("y.py", SOURCE)} & set(here)
+
+
+def test_a_seed_chooses_the_same_mutations_of_every_operator_again(tmp_path: Path) -> None:
+    (tmp_path / "service" / "room").mkdir(parents=True)
+    (tmp_path / "service" / "room" / "x.py").write_text(SOURCE, "utf-8")
+    some = chosen("room", 11, 1, root=tmp_path)
+    assert some == chosen("room", 11, 1, root=tmp_path) != chosen("room", 11, 2, root=tmp_path)
+    assert {mutation.operator for mutation in some} == changes(SOURCE).keys()
+
+
+def test_page_is_the_one_of_the_last_results() -> None:
+    kept, reasons = results(), accepted()
+    assert PAGE.read_text("utf-8") == page(kept, reasons)
+    survivors = {one.key for result in kept.values() for one in result.survivors}
+    assert reasons.keys() <= survivors, (
+        "a reason is of no survivor: remove it from tests/mutants/accepted.toml"
+    )

@@ -119,7 +119,8 @@ def _commands() -> float:
 
 
 @pytest.mark.parametrize(
-    "poison", [["a list"], "", "no number", "nan nan", "inf inf", "inf 0", "1e300 1", "0x7fffffff 0"]
+    "poison",
+    [["a list"], "", "no number", "nan nan", "inf inf", "inf 0", "1e300 1", "0x7fffffff 0", "7 x", "x 7"],
 )
 async def test_unreadable_bucket_counts_as_full(
     redis: Redis, redis_url: str, poison: str | list[str]

@@ -29,7 +29,7 @@ if type(held) == 'string' then
   if full and written and full - written < burst + step then debt = full - math.max(written, now) end
 end
 debt = math.min(math.max(debt, known) + alone, burst)
-local granted = math.max(math.min(wanted, math.floor((burst - debt) / step + 0.000001)), 0)
+local granted = math.min(wanted, math.floor((burst - debt) / step + 0.000001))
 debt = debt + granted * step
 redis.call('SET', KEYS[1], string.format('%.6f %.6f', now + debt, now), 'PX', math.max(1, math.ceil(debt * 1000)))
 return {granted, tostring(debt)}

@@ -1,4 +1,4 @@
-"""docs/mutants.md: the last run of each room, and the reason beside each survivor that stays."""
+"""docs/mutants.md: the last run of each room, and the reason for each survivor that stays."""
 
 import json
 import tomllib

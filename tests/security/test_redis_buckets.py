@@ -85,9 +85,7 @@ async def test_lease_adds_to_the_largest_debt_that_is_known(
 
 
 @pytest.mark.parametrize(("requests", "window"), [(49, 1), (3, 1), (7, 60), (1000, 3600)])
-async def test_bucket_has_all_its_tokens_however_its_step_is_rounded(
-    scene: Scene, requests: int, window: int
-) -> None:
+async def test_rounding_of_the_step_loses_no_token(scene: Scene, requests: int, window: int) -> None:
     assert (await scene.lease(Policy(unique("all"), requests, window), requests + 1))[0] == requests
 
 

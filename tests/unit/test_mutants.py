@@ -56,7 +56,7 @@ def test_key_stays_when_lines_move_and_another_place_has_another_one() -> None:
     assert not {m.key for m in mutations("y.py", SOURCE)} & set(here)
 
 
-def test_a_seed_chooses_the_same_mutations_of_every_operator_again(tmp_path: Path) -> None:
+def test_seed_chooses_the_same_mutations_of_every_operator_again(tmp_path: Path) -> None:
     (tmp_path / "service" / "room").mkdir(parents=True)
     (tmp_path / "service" / "room" / "x.py").write_text(SOURCE, "utf-8")
     some = chosen("room", 11, 1, root=tmp_path)

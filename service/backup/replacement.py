@@ -79,7 +79,7 @@ async def new_database(server: asyncpg.Connection, settings: Settings, purpose: 
     """Make an empty database like the one of the settings, and yield its name. Drops it at the end, if it still has
     that name."""
     name = database_name(settings)
-    made = f"{_stem(name)}_{purpose}_{secrets.token_hex(4)}"
+    made = f"{prefix_of(settings, purpose)}{secrets.token_hex(4)}"
     try:
         await server.execute(f"CREATE DATABASE {quoted(made)} TEMPLATE template0 {await _like(server, name)}")
     except asyncpg.InsufficientPrivilegeError:
@@ -97,6 +97,11 @@ def database_name(settings: Settings) -> str:
     """Return the name of the database of the settings."""
     url = settings.database.url
     return settings.database.name if url is None else unquote(urlsplit(url.get_secret_value()).path[1:])
+
+
+def prefix_of(settings: Settings, purpose: str) -> str:
+    """Return how the names of databases begin that `new_database` makes for a purpose."""
+    return f"{_stem(database_name(settings))}_{purpose}_"
 
 
 def _stem(name: str) -> str:

@@ -65,6 +65,7 @@ def test_client_programs_of_another_major_are_refused(backup: Backup, tmp_path: 
     assert "install PostgreSQL's client programs of version" in done.stderr
 
 
+@pytest.mark.long
 def test_full_disk_leaves_no_backup_and_keeps_the_old_ones(
     backup: Backup, filled: str, storage: Path, tmp_path: Path
 ) -> None:

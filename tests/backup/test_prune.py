@@ -61,6 +61,7 @@ def test_prune_deletes_what_no_rule_keeps(backup: Backup, storage: Path) -> None
     assert backup("verify").exit_code == 0
 
 
+@pytest.mark.long
 def test_nothing_is_deleted_unless_a_good_backup_stays(backup: Backup, storage: Path) -> None:
     for _ in range(2):
         assert backup("create").exit_code == 0
@@ -73,6 +74,7 @@ def test_nothing_is_deleted_unless_a_good_backup_stays(backup: Backup, storage: 
     assert len([*storage.iterdir()]) == 2
 
 
+@pytest.mark.long
 def test_damaged_backups_do_not_count_and_stay(backup: Backup, storage: Path) -> None:
     older = [backup("create").stdout.strip() for _ in range(2)]
     damaged = backup("create").stdout.strip()

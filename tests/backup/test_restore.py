@@ -138,6 +138,7 @@ def test_replace_swaps_the_databases_and_keeps_the_old_one(
     assert not sql(filled, "SELECT 1 FROM pg_database WHERE datname ~ $1", f"^{name[:40]}_restored_")
 
 
+@pytest.mark.long
 def test_replace_restores_a_database_that_is_gone(backup: Backup, filled: str) -> None:
     before = contents(filled)
     assert backup("create").exit_code == 0
@@ -147,6 +148,7 @@ def test_replace_restores_a_database_that_is_gone(backup: Backup, filled: str) -
     assert contents(filled) == before
 
 
+@pytest.mark.long
 def test_services_role_has_its_privileges_afterwards(backup: Backup, filled: str, empty: str) -> None:
     role, reader = f"app_{uuid4().hex[:8]}", f"reader_{uuid4().hex[:8]}"
     sql(filled, f"CREATE ROLE {reader}")
@@ -174,6 +176,7 @@ def test_services_role_has_its_privileges_afterwards(backup: Backup, filled: str
             sql(filled, f"DROP ROLE IF EXISTS {name}")
 
 
+@pytest.mark.long
 def test_privileges_of_roles_that_are_gone_are_named(backup: Backup, filled: str, empty: str) -> None:
     reader = f"reader_{uuid4().hex[:8]}"
     sql(filled, f"CREATE ROLE {reader}")

@@ -1,0 +1,42 @@
+"""`slipway backup drill`, against a real server."""
+
+import json
+from functools import partial
+
+import pytest
+
+from service.main import create_app
+from tests.backup.conftest import Backup, sql
+from tests.backup.test_restore import name_of, renamed
+from tests.shop import SHOP
+
+LEFT = "SELECT datname FROM pg_database WHERE starts_with(datname, $1 || '_drill_')"
+
+
+@pytest.fixture(autouse=True)
+def shop_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.cli.smoke_test.create_app", partial(create_app, domains=(SHOP,)))
+
+
+def test_drill_restores_serves_and_leaves_nothing(backup: Backup, filled: str) -> None:
+    made = backup("create").stdout.strip()
+    name = name_of(filled)
+    sql(renamed(filled, "postgres"), f"CREATE DATABASE {name}_drill_00000000")  # of a killed drill
+    done = backup("drill", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["id"] == made
+    assert not sql(filled, LEFT, name)
+    assert not sql(filled, "SELECT 1 FROM api_key")
+
+
+@pytest.mark.long
+def test_drill_fails_if_the_service_cannot_serve_what_was_restored(
+    backup: Backup, filled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.cli.smoke_test.READY_SECONDS", 1)
+    sql(filled, "DROP TRIGGER tests_shelf_history ON tests_shelf")
+    assert backup("create").exit_code == 0
+    done = backup("drill")
+    assert done.exit_code == 1
+    assert "table tests_shelf has no row history trigger" in done.stderr
+    assert not sql(filled, LEFT, name_of(filled))

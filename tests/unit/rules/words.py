@@ -28,6 +28,16 @@ INSTEAD = {
     "as many as may": '"too many"',
     "one wants": '"you want", or who it is',
     "(?:wake|wakes) (?:somebody|nobody)": '"pages somebody"',
+    "(?:is|are) no use": '"does not help", "is ignored"',
+    "lets? nobody in": '"refuses logins"',
+    "nobody asks": '"nothing queries it"',
+    "(?:is|are) told so": 'what it gets: "gets 503"',
+    "as good as none": '"is ignored"',
+    "to be had": '"available"',
+    "hinder(?:s|ed|ing)?": '"block", "delay"',
+    "(?:makes?|made) good": '"repairs", "repaired"',
+    "gone for good": '"removed permanently"',
+    "whatever becomes of": '"even if"',
 }
 # Words that a test's name, which says subject and expectation, does well without.
 NAME_WORDS = {
@@ -94,6 +104,7 @@ RULES = (
             Source("chart/values.yaml", "# -- Replicas; of no\n# account with an autoscaler.\n"),
             Source("chart/alerts/x.yaml", "description: Requests have waited in vain.\n"),
             Source("tests/x.py", "def test_page_is_written_anew() -> None: ...\n"),
+            Source("service/x.py", '"""Hold the lock, whatever becomes of this process."""\n'),
             Source("service/x.py", 'raise ValueError("has a port that is none")\n'),
         ),
         good=(

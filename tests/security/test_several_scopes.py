@@ -138,7 +138,7 @@ def test_document_and_table_list_every_scope(billing: FastAPI) -> None:
     for path in PATHS:
         operation = document["paths"][f"{URL}/{path}"]["post"]
         assert set(operation["x-required-scopes"]) == {READ, PAY}, path
-    assert known_scopes(billing) == {READ, PAY, AUDIT, "admin"}
+    assert known_scopes(billing) == {READ, PAY, AUDIT, "admin", "features:admin", "features:read"}
 
 
 async def unheard() -> None:

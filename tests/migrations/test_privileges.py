@@ -14,10 +14,9 @@ from service.migrations.migration_connection import LOCK
 from service.migrations.runner import upgrade
 from tests.migrations.conftest import settings_for
 from tests.migrations.roles import Roles, execute
-from tests.migrations.test_triggers import CATEGORY, HISTORY
-from tests.sample import needs_sample
+from tests.migrations.test_triggers import HISTORY, SHELF
 
-pytestmark = needs_sample  # its tables are the sample's
+pytestmark = pytest.mark.usefixtures("shop_migrates")
 
 Connect = Callable[[str], Any]
 
@@ -28,9 +27,6 @@ SELECT c.relname || ' ' || privilege FROM pg_class c,
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v')
   AND has_table_privilege($1, c.oid, privilege)
 """
-DUE = {f"{table} {privilege}" for table in TABLES for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")} | {
-    "alembic_version SELECT", "alembic_version_domains SELECT", "row_history SELECT",
-}  # fmt: skip
 
 
 async def migrated(roles: Roles, **more: object) -> bool:
@@ -43,6 +39,14 @@ async def held(connect: Connect, roles: Roles) -> set[str]:
     return {row[0] for row in await connection.fetch(HELD, roles.app)}
 
 
+async def due(connect: Connect, roles: Roles) -> set[str]:
+    """Return what the service needs: to read all tables, and to change all but three."""
+    tables = {row[0] for row in await (await connect(roles.admin_url)).fetch(TABLES)}
+    assert tables >= READ_ONLY | {"api_key", "idempotency_record", "tests_article", "tests_shelf"}
+    changes = {f"{table} {verb}" for table in tables - READ_ONLY for verb in ("INSERT", "UPDATE", "DELETE")}
+    return changes | {f"{table} SELECT" for table in tables}
+
+
 @pytest.fixture
 async def as_app(roles: Roles, connect: Connect) -> Any:
     """A connection of the service's role to a database at the head."""
@@ -52,23 +56,23 @@ async def as_app(roles: Roles, connect: Connect) -> Any:
 
 async def test_migrating_grants_only_what_the_service_needs(roles: Roles, connect: Connect) -> None:
     assert await migrated(roles)
-    assert await held(connect, roles) == DUE
+    assert await held(connect, roles) == await due(connect, roles)
 
 
 async def test_missing_grants_at_the_head_are_repaired(roles: Roles, connect: Connect) -> None:
     assert await upgrade(settings_for(roles.owner_url))
     assert await held(connect, roles) == set()
     assert await migrated(roles) is False
-    assert await held(connect, roles) == DUE
+    assert await held(connect, roles) == await due(connect, roles)
     await execute(
         roles.owner_url,
-        f"REVOKE INSERT ON product FROM {roles.app}",
+        f"REVOKE INSERT ON tests_article FROM {roles.app}",
         f"GRANT DELETE, TRUNCATE ON row_history TO {roles.app}",
         f"GRANT CREATE ON SCHEMA public TO {roles.app}",
         "CREATE VIEW window_on_history AS SELECT * FROM row_history",
     )
     assert await migrated(roles) is False
-    assert await held(connect, roles) == DUE | {"window_on_history SELECT"}
+    assert await held(connect, roles) == await due(connect, roles) | {"window_on_history SELECT"}
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await execute(roles.app_url, "CREATE TABLE mine (id int)")
 
@@ -117,7 +121,7 @@ async def test_role_name_with_special_characters(roles: Roles, connect: Connect)
     try:
         assert await upgrade(settings_for(roles.owner_url, app_role=odd))
         connection = await connect(roles.admin_url)
-        assert {row[0] for row in await connection.fetch(HELD, odd)} == DUE
+        assert {row[0] for row in await connection.fetch(HELD, odd)} == await due(connect, roles)
     finally:
         await execute(roles.admin_url, f"ALTER ROLE {quoted} RENAME TO {roles.app}")
 
@@ -134,9 +138,9 @@ async def test_unreadable_revision_counts_as_not_at_head(roles: Roles) -> None:
 
 
 async def test_history_records_the_login_role(roles: Roles, as_app: Any) -> None:
-    row = await as_app.fetchval(CATEGORY, uuid4(), "lamps")
-    await as_app.execute("UPDATE category SET name = 'By hand' WHERE id = $1", row)
-    await as_app.execute("DELETE FROM category WHERE id = $1", row)
+    row = await as_app.fetchval(SHELF, uuid4(), "lamps")
+    await as_app.execute("UPDATE tests_shelf SET name = 'By hand' WHERE id = $1", row)
+    await as_app.execute("DELETE FROM tests_shelf WHERE id = $1", row)
     kept = await as_app.fetch(HISTORY, row)
     by_hand = f"database:{roles.app}"
     assert [(r["action"], r["actor"]) for r in kept] == [
@@ -145,14 +149,14 @@ async def test_history_records_the_login_role(roles: Roles, as_app: Any) -> None
 
 
 async def test_history_login_cannot_be_forged_by_the_row(roles: Roles, as_app: Any, connect: Connect) -> None:
-    row = await as_app.fetchval(CATEGORY, uuid4(), "lamps")
+    row = await as_app.fetchval(SHELF, uuid4(), "lamps")
     await as_app.execute("SELECT set_config('slipway.principal', 'database:eve', false)")
-    await as_app.execute("UPDATE category SET name = 'By eve' WHERE id = $1", row)
+    await as_app.execute("UPDATE tests_shelf SET name = 'By eve' WHERE id = $1", row)
     owner = await connect(roles.owner_url)
-    await owner.execute(f"UPDATE category SET updated_by = 'database:{roles.app}', version = 3")
+    await owner.execute(f"UPDATE tests_shelf SET updated_by = 'database:{roles.app}', version = 3")
     administrator = await connect(roles.admin_url)
     await administrator.execute(f"SET ROLE {roles.owner}")
-    await administrator.execute("DELETE FROM category")
+    await administrator.execute("DELETE FROM tests_shelf")
     login = await administrator.fetchval("SELECT session_user")
     kept = await as_app.fetch(
         "SELECT actor, db_user FROM row_history WHERE row_id = $1 ORDER BY version", row
@@ -184,15 +188,13 @@ async def test_earlier_history_has_no_login(roles: Roles, connect: Connect) -> N
     assert [one["db_user"] for one in kept] == [None, roles.owner]
 
 
-FORGED = (
-    "INSERT INTO row_history VALUES ('product', gen_random_uuid(), 1, 'create', 'eve', NULL, now(), '{{}}')"
-)
+FORGED = "INSERT INTO row_history VALUES ('tests_article', gen_random_uuid(), 1, 'create', 'eve', NULL, now(), '{{}}')"
 FORBIDDEN = {
-    "drop": "DROP TABLE product",
-    "alter": "ALTER TABLE product ADD COLUMN x int",
-    "index": "CREATE INDEX ON product (stock)",
-    "truncate": "TRUNCATE product",
-    "trigger-off": "ALTER TABLE product DISABLE TRIGGER product_history",
+    "drop": "DROP TABLE tests_article",
+    "alter": "ALTER TABLE tests_article ADD COLUMN x int",
+    "index": "CREATE INDEX ON tests_article (stock)",
+    "truncate": "TRUNCATE tests_article",
+    "trigger-off": "ALTER TABLE tests_article DISABLE TRIGGER tests_article_history",
     "replica": "SET session_replication_role = replica",
     "function": "CREATE OR REPLACE FUNCTION slipway_touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
     "forge": FORGED,
@@ -203,18 +205,18 @@ FORBIDDEN = {
     "revision-of-domains": "DELETE FROM alembic_version_domains",
     "passwords": "SELECT rolpassword FROM pg_authid",
     "role": "CREATE ROLE eve SUPERUSER",
-    "owner": "ALTER TABLE product OWNER TO CURRENT_USER",
+    "owner": "ALTER TABLE tests_article OWNER TO CURRENT_USER",
     "become": "SET ROLE {owner}",
     "table": "CREATE TABLE mine (id int)",
-    "file": "COPY product TO '/tmp/product'",
-    "program": "COPY product TO PROGRAM 'cat'",
-    "borrowed-trigger": "CREATE TEMP TABLE product (id uuid); CREATE TRIGGER forge AFTER INSERT ON pg_temp.product "
-    "FOR EACH ROW EXECUTE FUNCTION slipway_history()",
+    "file": "COPY tests_article TO '/tmp/article'",
+    "program": "COPY tests_article TO PROGRAM 'cat'",
+    "borrowed-trigger": "CREATE TEMP TABLE tests_article (id uuid); "
+    "CREATE TRIGGER forge AFTER INSERT ON pg_temp.tests_article FOR EACH ROW EXECUTE FUNCTION slipway_history()",
 }
 
 
 async def test_forbidden_statement_of_the_service_fails(roles: Roles, as_app: Any) -> None:
-    await as_app.fetchval(CATEGORY, uuid4(), "lamps")
+    await as_app.fetchval(SHELF, uuid4(), "lamps")
     allowed = []
     for name, statement in FORBIDDEN.items():
         try:
@@ -227,6 +229,6 @@ async def test_forbidden_statement_of_the_service_fails(roles: Roles, as_app: An
 
 async def test_shadowing_table_does_not_divert_history(as_app: Any) -> None:
     await as_app.execute("CREATE TEMP TABLE row_history (LIKE public.row_history)")
-    row = await as_app.fetchval(CATEGORY, uuid4(), "lamps")
+    row = await as_app.fetchval(SHELF, uuid4(), "lamps")
     assert await as_app.fetchval("SELECT count(*) FROM public.row_history WHERE row_id = $1", row) == 1
     assert await as_app.fetchval("SELECT count(*) FROM pg_temp.row_history") == 0

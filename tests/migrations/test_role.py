@@ -14,9 +14,6 @@ from service.migrations.role import LOCK
 from service.migrations.runner import upgrade
 from tests.migrations.conftest import settings_for, within
 from tests.migrations.roles import Roles, execute
-from tests.sample import needs_sample
-
-pytestmark = needs_sample  # its tables are the sample's
 
 WAITING = (
     "locktype = 'advisory' AND NOT granted "
@@ -47,7 +44,7 @@ async def test_created_role_can_read_but_not_create_tables(fresh: tuple[str, str
     url, role = fresh
     assert await _migrate(url, role, FIRST)
     connection = await _login(url, role, FIRST)
-    assert await connection.fetchval("SELECT count(*) FROM product") == 0
+    assert await connection.fetchval("SELECT count(*) FROM api_key") == 0
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await connection.execute("CREATE TABLE mine (id int)")
     await connection.close()

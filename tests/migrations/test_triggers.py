@@ -10,45 +10,48 @@ import asyncpg
 import pytest
 
 from tests.conftest import DatabaseFactory
-from tests.sample import needs_sample
-
-pytestmark = needs_sample  # its tables are the sample's
 
 Connect = Callable[[str], Any]
 
-CATEGORY = """
-INSERT INTO category (id, created_by, updated_by, slug, name, description)
+SHELF = """
+INSERT INTO tests_shelf (id, created_by, updated_by, slug, name, description)
 VALUES ($1, 'anna', 'anna', $2, 'Lamps', '') RETURNING id
 """
-PRODUCT = """
-INSERT INTO product (id, created_by, updated_by, sku, name, description, price, stock, status, tags, attributes,
-                     category_id)
+ARTICLE = """
+INSERT INTO tests_article (id, created_by, updated_by, sku, name, description, price, stock, status, tags, attributes,
+                     shelf_id)
 VALUES ($1, 'anna', 'anna', $2, 'Lamp', '', 1, 0, 'draft', '{}', '{}', $3) RETURNING id
 """
-DELETE = "UPDATE category SET deleted_at = now(), version = version + 1, updated_by = 'carl' WHERE id = $1"
+DELETE = "UPDATE tests_shelf SET deleted_at = now(), version = version + 1, updated_by = 'carl' WHERE id = $1"
 HISTORY = "SELECT version, action, actor, request_id, row FROM row_history WHERE row_id = $1 ORDER BY version"
 
 
-async def new_category(connection: Any, slug: str = "lamps") -> UUID:
-    made: UUID = await connection.fetchval(CATEGORY, uuid4(), slug)
+@pytest.fixture
+async def db(fresh_database: DatabaseFactory, connect: Connect) -> Any:
+    """A connection to a new database with the tables of the shop."""
+    return await connect(fresh_database(shop=True))
+
+
+async def new_shelf(connection: Any, slug: str = "lamps") -> UUID:
+    made: UUID = await connection.fetchval(SHELF, uuid4(), slug)
     return made
 
 
-async def new_product(connection: Any, category: UUID) -> UUID:
-    made: UUID = await connection.fetchval(PRODUCT, uuid4(), uuid4().hex[:12], category)
+async def new_article(connection: Any, shelf: UUID) -> UUID:
+    made: UUID = await connection.fetchval(ARTICLE, uuid4(), uuid4().hex[:12], shelf)
     return made
 
 
 async def test_every_change_records_the_full_row(db: Any) -> None:
-    row = await new_category(db)
+    row = await new_shelf(db)
     await db.execute(
-        "UPDATE category SET name = 'Lights', version = 2, updated_by = 'bert' WHERE id = $1", row
+        "UPDATE tests_shelf SET name = 'Lights', version = 2, updated_by = 'bert' WHERE id = $1", row
     )
     await db.execute(
-        "UPDATE category SET deleted_at = now(), version = 3, updated_by = 'carl' WHERE id = $1", row
+        "UPDATE tests_shelf SET deleted_at = now(), version = 3, updated_by = 'carl' WHERE id = $1", row
     )
     await db.execute(
-        "UPDATE category SET deleted_at = NULL, version = 4, updated_by = 'dora' WHERE id = $1", row
+        "UPDATE tests_shelf SET deleted_at = NULL, version = 4, updated_by = 'dora' WHERE id = $1", row
     )
     kept = await db.fetch(HISTORY, row)
     assert [(r["version"], r["action"], r["actor"]) for r in kept] == [
@@ -60,26 +63,26 @@ async def test_every_change_records_the_full_row(db: Any) -> None:
     images = [json.loads(r["row"]) for r in kept]
     assert [image["name"] for image in images] == ["Lamps", "Lights", "Lights", "Lights"]
     assert set(images[0]) == {a["attname"] for a in await db.fetch(
-        "SELECT attname FROM pg_attribute WHERE attrelid = 'category'::regclass AND attnum > 0"
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'tests_shelf'::regclass AND attnum > 0"
     )}  # fmt: skip
 
 
 async def test_plain_update_gets_a_version_and_the_role_as_actor(db: Any) -> None:
-    row = await new_category(db)
-    await db.execute("UPDATE category SET name = 'By hand' WHERE id = $1", row)
-    now = await db.fetchrow("SELECT version, updated_by, updated_at > created_at AS later FROM category")
+    row = await new_shelf(db)
+    await db.execute("UPDATE tests_shelf SET name = 'By hand' WHERE id = $1", row)
+    now = await db.fetchrow("SELECT version, updated_by, updated_at > created_at AS later FROM tests_shelf")
     role = await db.fetchval("SELECT 'database:' || session_user")
     assert tuple(now) == (2, role, True)
     assert (await db.fetch(HISTORY, row))[-1]["actor"] == role
 
 
 async def test_transaction_settings_set_actor_and_request(db: Any) -> None:
-    row = await new_category(db)
+    row = await new_shelf(db)
     async with db.transaction():
         await db.execute("SELECT set_config('slipway.principal', 'key:abc', true)")
         await db.execute("SELECT set_config('slipway.request_id', 'req-1', true)")
-        await db.execute("UPDATE category SET name = 'In a request' WHERE id = $1", row)
-    await db.execute("UPDATE category SET name = 'After it' WHERE id = $1", row)
+        await db.execute("UPDATE tests_shelf SET name = 'In a request' WHERE id = $1", row)
+    await db.execute("UPDATE tests_shelf SET name = 'After it' WHERE id = $1", row)
     kept = (await db.fetch(HISTORY, row))[1:]
     assert (kept[0]["actor"], kept[0]["request_id"]) == ("key:abc", "req-1")
     assert kept[1]["request_id"] is None
@@ -87,8 +90,8 @@ async def test_transaction_settings_set_actor_and_request(db: Any) -> None:
 
 
 async def test_erased_row_is_kept_in_history(db: Any) -> None:
-    row = await new_category(db)
-    await db.execute("DELETE FROM category WHERE id = $1", row)
+    row = await new_shelf(db)
+    await db.execute("DELETE FROM tests_shelf WHERE id = $1", row)
     last = (await db.fetch(HISTORY, row))[-1]
     assert (last["version"], last["action"]) == (2, "erase")
     assert json.loads(last["row"])["name"] == "Lamps"
@@ -96,24 +99,24 @@ async def test_erased_row_is_kept_in_history(db: Any) -> None:
 
 async def test_bulk_update_records_each_row(db: Any) -> None:
     for number in range(20):
-        await new_category(db, f"slug-{number}")
-    await db.execute("UPDATE category SET description = 'x'")
+        await new_shelf(db, f"slug-{number}")
+    await db.execute("UPDATE tests_shelf SET description = 'x'")
     assert await db.fetchval("SELECT count(*) FROM row_history WHERE version = 2") == 20
 
 
 async def test_version_is_unique_in_history(db: Any) -> None:
-    row = await new_category(db)
-    await db.execute("UPDATE category SET name = 'Two' WHERE id = $1", row)
+    row = await new_shelf(db)
+    await db.execute("UPDATE tests_shelf SET name = 'Two' WHERE id = $1", row)
     with pytest.raises(asyncpg.UniqueViolationError, match="pk_row_history"):
-        await db.execute("UPDATE category SET name = 'One again', version = 1 WHERE id = $1", row)
-    assert await db.fetchval("SELECT name FROM category") == "Two"
+        await db.execute("UPDATE tests_shelf SET name = 'One again', version = 1 WHERE id = $1", row)
+    assert await db.fetchval("SELECT name FROM tests_shelf") == "Two"
 
 
 async def test_rolled_back_change_leaves_no_history(db: Any) -> None:
-    row = await new_category(db)
+    row = await new_shelf(db)
     transaction = db.transaction()
     await transaction.start()
-    await db.execute("UPDATE category SET name = 'No' WHERE id = $1", row)
+    await db.execute("UPDATE tests_shelf SET name = 'No' WHERE id = $1", row)
     await transaction.rollback()
     assert len(await db.fetch(HISTORY, row)) == 1
 
@@ -122,20 +125,22 @@ async def test_rolled_back_change_leaves_no_history(db: Any) -> None:
 async def test_delete_waits_for_concurrent_reference(
     fresh_database: DatabaseFactory, connect: Connect, end: str
 ) -> None:
-    url = fresh_database()
+    url = fresh_database(shop=True)
     referring, deleting = await connect(url), await connect(url)
-    category = await new_category(referring)
+    shelf = await new_shelf(referring)
     first = referring.transaction()
     await first.start()
-    await new_product(referring, category)
-    second = asyncio.create_task(deleting.execute(DELETE, category))
+    await new_article(referring, shelf)
+    second = asyncio.create_task(deleting.execute(DELETE, shelf))
     await asyncio.sleep(0.3)
     assert not second.done()
     await getattr(first, end)()
     if end == "rollback":
         assert await second == "UPDATE 1"
     else:
-        with pytest.raises(asyncpg.ForeignKeyViolationError, match="a product refers to this category"):
+        with pytest.raises(
+            asyncpg.ForeignKeyViolationError, match="a tests_article refers to this tests_shelf"
+        ):
             await second
 
 
@@ -143,13 +148,13 @@ async def test_delete_waits_for_concurrent_reference(
 async def test_reference_waits_for_concurrent_delete(
     fresh_database: DatabaseFactory, connect: Connect, end: str
 ) -> None:
-    url = fresh_database()
+    url = fresh_database(shop=True)
     referring, deleting = await connect(url), await connect(url)
-    category = await new_category(referring)
+    shelf = await new_shelf(referring)
     first = deleting.transaction()
     await first.start()
-    await deleting.execute(DELETE, category)
-    second = asyncio.create_task(new_product(referring, category))
+    await deleting.execute(DELETE, shelf)
+    second = asyncio.create_task(new_article(referring, shelf))
     await asyncio.sleep(0.3)
     assert not second.done()
     await getattr(first, end)()
@@ -158,13 +163,13 @@ async def test_reference_waits_for_concurrent_delete(
     else:
         with pytest.raises(asyncpg.ForeignKeyViolationError) as caught:
             await second
-        assert caught.value.constraint_name == "fk_product_category_id"
+        assert caught.value.constraint_name == "fk_tests_article_shelf_id"
 
 
 async def test_row_cannot_be_restored_under_a_deleted_parent(db: Any) -> None:
-    category = await new_category(db)
-    product = await new_product(db, category)
-    await db.execute("UPDATE product SET deleted_at = now() WHERE id = $1", product)
-    await db.execute(DELETE, category)
-    with pytest.raises(asyncpg.ForeignKeyViolationError, match="refers to no category"):
-        await db.execute("UPDATE product SET deleted_at = NULL WHERE id = $1", product)
+    shelf = await new_shelf(db)
+    article = await new_article(db, shelf)
+    await db.execute("UPDATE tests_article SET deleted_at = now() WHERE id = $1", article)
+    await db.execute(DELETE, shelf)
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="refers to no tests_shelf"):
+        await db.execute("UPDATE tests_article SET deleted_at = NULL WHERE id = $1", article)

@@ -16,7 +16,7 @@ from service.migrations.revisions import Position, heads
 from tests.conftest import DatabaseFactory
 from tests.migrations.conftest import settings_for
 from tests.migrations.roles import Roles
-from tests.migrations.test_privileges import DUE, held
+from tests.migrations.test_privileges import due, held
 from tests.migrations.writing import Write
 from tests.process.conftest import Command
 
@@ -125,7 +125,7 @@ async def test_script_grants_privileges_to_the_app_role(roles: Roles, command: C
     script = command(*EMPTY, database__app_role=roles.app).stdout
     done = psql(roles.owner_url, script)
     assert (done.returncode, done.stderr) == (0, "")
-    assert await held(connect, roles) == DUE
+    assert await held(connect, roles) == await due(connect, roles)
     done = psql(
         roles.admin_url,
         command("migrate", "--sql", "--from", known(CHASSIS)[-2], database__app_role="it's").stdout,
@@ -142,7 +142,7 @@ async def test_script_at_the_head_adds_missing_grants(roles: Roles, command: Com
     for _ in range(2):
         done = psql(roles.owner_url, script.stdout)
         assert (done.returncode, done.stderr) == (0, "")
-        assert await held(connect, roles) == DUE
+        assert await held(connect, roles) == await due(connect, roles)
 
 
 def test_script_waits_for_the_database(command: Command, fresh_database: DatabaseFactory) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.authorization.expected import CHASSIS
 from tests.conftest import DatabaseFactory
 from tests.process.served import SLIPWAY, Served, command_environment
 from tests.shop.door import ROOT
@@ -100,7 +101,7 @@ def served(copy: Path, fresh_database: DatabaseFactory, tmp_path: Path) -> Itera
 def test_the_service_without_domains_is_ready_and_has_no_resource(served: Served) -> None:
     served.ready()
     document = served.api.get("/openapi.json").json()
-    assert set(document["paths"]) == {"/api/v1/keys", "/api/v1/keys/{prefix}", "/health"}
+    assert set(document["paths"]) == {operation.split()[1] for operation in CHASSIS}
     assert served.admin.get("/version").json()["migration_heads"]["domains"] is None
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "serve": ("serve", "serve"),
     "dev": ("dev", "dev"),
     "migrate": ("migrate", "migrate"),
+    "migration": ("migration", "migration"),
     "check": ("check", "check"),
     "seed": ("seed", "seed"),
     "purge": ("purge", "purge"),

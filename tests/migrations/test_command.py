@@ -58,7 +58,7 @@ def test_script_and_command_produce_the_same_database(
     done = psql(url, script.stdout)
     assert (done.returncode, done.stderr) == (0, "")
     made = dump(url)
-    assert len(made) > 300
+    assert "CREATE TABLE public.row_history (" in made
     assert made == dump(fresh_database())
     assert command("migrate", database__url=url).stdout == f"already at revision {heads()}\n"
 
@@ -211,7 +211,8 @@ def test_revision_of_a_newer_version_is_reported(
     command: Command, fresh_database: DatabaseFactory, tmp_path: Path
 ) -> None:
     url = fresh_database()
-    newer = f"newer (chassis, unknown to this version), {heads().of(DOMAINS)}"
+    newer = str(ahead("newer"))
+    assert newer.startswith("newer (chassis, unknown to this version)")
     psql(url, "UPDATE alembic_version SET version_num = 'newer'")
     assert command("migrate", database__url=url).stdout == f"already at revision {newer}\n"
     assert command("migrate", "--check", database__url=url).stdout == f"the database is at revision {newer}\n"

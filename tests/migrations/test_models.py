@@ -33,7 +33,7 @@ async def by_models(fresh_database: DatabaseFactory, connect: Connect) -> Any:
 async def test_models_and_migrations_agree(db: Any, by_models: Any, kind: str) -> None:
     migrated = (await schema(db, TABLES))[kind]
     modelled = (await schema(by_models, TABLES))[kind]
-    assert len(migrated) > 10
+    assert any("row_history" in name for name in migrated)
     assert migrated == modelled
 
 

@@ -6,6 +6,7 @@ from io import StringIO
 from pathlib import Path
 
 from alembic import command
+from alembic.script import Script
 
 from service.migrations.branches import DOMAINS, known
 from service.migrations.runner import configuration
@@ -21,4 +22,5 @@ def write(domain: str, message: str) -> Path:
     revision = f"{domain}_{max(numbers, default=0) + 1:04d}"
     with redirect_stdout(StringIO()):  # Alembic reports its progress
         made = command.revision(configuration(DOMAINS), message.rstrip("."), rev_id=revision)
+    assert isinstance(made, Script)
     return Path(made.path)

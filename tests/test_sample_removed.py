@@ -90,7 +90,7 @@ def served(copy: Path, fresh_database: DatabaseFactory, tmp_path: Path) -> Itera
     service.close()
 
 
-def test_the_service_without_domains_is_ready_and_has_no_resource(served: Served) -> None:
+def test_service_without_domains_is_ready_and_has_no_resource(served: Served) -> None:
     served.ready()
     document = served.api.get("/openapi.json").json()
     assert set(document["paths"]) == {operation.split()[1] for operation in CHASSIS}

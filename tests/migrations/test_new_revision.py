@@ -25,7 +25,7 @@ def migration(command: Command, package: Path, monkeypatch: pytest.MonkeyPatch) 
     return command
 
 
-def test_the_documented_command_writes_the_documented_file(migration: Command, package: Path) -> None:
+def test_documented_command_writes_the_documented_file(migration: Command, package: Path) -> None:
     assert migration("migration", "orders", "Orders.").exit_code == 0
     branches.scripts.cache_clear()
     (documented,) = re.findall(r"^slipway (migration .*)$", PAGE, re.MULTILINE)
@@ -39,7 +39,7 @@ def test_the_documented_command_writes_the_documented_file(migration: Command, p
     assert made.read_text("utf-8") == filled
 
 
-def test_a_domain_that_is_not_declared_is_refused(migration: Command, package: Path) -> None:
+def test_undeclared_domain_is_refused(migration: Command, package: Path) -> None:
     done = migration("migration", "ordres", "Orders")
     told = "slipway: service/domains has no domain ordres; it has orders\n"
     assert (done.exit_code, done.stderr) == (2, told)

@@ -46,12 +46,14 @@ class Runner:
     def __init__(self, recording: Recording, copied: Sandbox, budget: float) -> None:
         self._recording, self._sandbox, self._budget = recording, copied, budget
         self.root = copied.root  # the work tree may change during the run
+        self._existing = copied.collected()
 
     def verdict(self, mutation: Mutation) -> Verdict:
         source = (self.root / mutation.path).read_text("utf-8")
         lines = mutation.lines(source)
         before, after = mutation.shown(source)
-        covering = self._recording.tests(mutation.path, lines)
+        recorded = self._recording.tests(mutation.path, lines)
+        covering = [test for test in recorded if test in self._existing]  # some may have other names by now
         some = self._within_budget(covering)
         outcome, by = ("not covered", "") if not some else self._outcome(mutation, some)
         return Verdict(mutation, outcome, lines[0], before, after, by, len(some), len(covering))

@@ -22,6 +22,7 @@ from redis import Redis
 from tests.mutants.mutations import ROOT, Mutation
 
 TIMED_OUT = -1
+COLLECTION_SECONDS = 300
 # Plugins are imported before pytest can rewrite their assertions.
 OPTIONS = (
     "-x",
@@ -92,6 +93,15 @@ class Sandbox:
             os.killpg(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         return TIMED_OUT
+
+    def collected(self) -> set[str]:
+        """Return the names of all tests that there are."""
+        code = self.run(["--collect-only", "tests"], COLLECTION_SECONDS)
+        if code:
+            raise RuntimeError(
+                f"collecting the tests: pytest exited with {code}: {self.output.read_text('utf-8')}"
+            )
+        return {line for line in self.output.read_text("utf-8").splitlines() if "::" in line}
 
     def _become_pytest(self, tests: Sequence[str]) -> None:
         code = 70

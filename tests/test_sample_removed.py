@@ -52,12 +52,13 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def checkout(copy: Path) -> Path:
-    """The copy as a checkout of git, with this run's environment and what mypy knows already."""
+    """The copy as a checkout of git after `make reference`, with this run's environment and what mypy knows already."""
     (copy / ".venv").symlink_to(BIN.parent)
     if (ROOT / ".mypy_cache").is_dir():
         shutil.copytree(ROOT / ".mypy_cache", copy / ".mypy_cache")
     for command in ("init", "--quiet"), ("add", "--all"):
         run(copy, "git", *command)
+    run(copy, BIN / "python", "docs/reference/generate.py")  # features.md lists the flags of domains
     return copy
 
 

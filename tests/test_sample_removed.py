@@ -24,6 +24,14 @@ GATES: dict[str, tuple[object, ...]] = {
     "collection": (BIN / "pytest", "--collect-only", "-q"),
     "contract": (BIN / "pytest", *SHORT, "tests/api", "tests/domains", "tests/engine/test_resources_page.py"),
     "migrations": (BIN / "pytest", *SHORT, "tests/migrations"),
+    "processes": (
+        BIN / "pytest", *SHORT, "tests/readme", "tests/tilt",
+        *(f"tests/process/test_{name}.py" for name in ("domain", "helm_test", "ready_tables", "start", "stop")),
+        *(f"tests/protocol/test_{name}.py" for name in ("every_problem", "handwritten", "honest")),
+        *(f"tests/faults/test_{name}.py" for name in ("harness", "migrations", "probes", "start_order")),
+        *(f"tests/security/test_{name}.py" for name in ("key_routes", "matrix", "page", "scopes")),
+        *(f"tests/chart/test_{name}.py" for name in ("config", "domain_settings", "reference")),
+    ),
 }  # fmt: skip
 
 pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason="the sample domain is already gone")

@@ -137,11 +137,11 @@ def second_export_is_turned_away(run: Running) -> None:
         assert run.service.api.get(EXPORT).status_code == 503
 
 
-@setting("performance__export_stall", 1, process="data")
+@setting("performance__export_stall", 2, process="data")  # longer than a slow reader of the next probe takes
 def stalled_export_is_cut_off(run: Running) -> None:
     with exporting(run):
         assert eventually(lambda: stalled(run) == 1)
-        assert eventually(lambda: stalled(run) == 0, seconds=6)
+        assert eventually(lambda: stalled(run) == 0, seconds=7)
 
 
 @setting("performance__export_timeout", 2, process="data")

@@ -48,3 +48,18 @@ async def test_example_of_the_rfc(merge: Any, target: str, patch: str, result: s
 
 async def test_patching_null_creates_an_object_without_nulls(merge: Any) -> None:
     assert json.loads(await merge(None, '{"a": {"b": null, "c": 1}}')) == {"a": {"c": 1}}
+
+
+@pytest.mark.parametrize("plan", ["generic", "custom"])
+async def test_large_stored_document_is_read_once(database_url: str, connect: Any, plan: str) -> None:
+    """Each session chooses a kind of plan after a few calls."""
+    connection = await connect(database_url)
+    stored = {"deep": [[0] * 20] * 15_000}
+    patch = {f"name {number}": {"is": number, "not": None} for number in range(20_000)}
+    await connection.execute("CREATE TEMPORARY TABLE stored (document jsonb)")
+    await connection.execute("INSERT INTO stored VALUES ($1)", json.dumps(stored))
+    await connection.execute(f"SET plan_cache_mode = force_{plan}_plan; SET statement_timeout = '5s'")
+    merged = await connection.fetchval(
+        "SELECT slipway_merge_patch(document, $1)::text FROM stored", json.dumps(patch)
+    )
+    assert json.loads(merged) == stored | {name: {"is": value["is"]} for name, value in patch.items()}

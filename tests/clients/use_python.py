@@ -23,6 +23,14 @@ from slipway_client.api.articles import (
     replace_article,
     restore_article,
 )
+from slipway_client.api.feature_flags import (
+    list_feature_flag_changes,
+    list_feature_flags,
+    read_feature_flag,
+    set_feature_flag,
+    unset_feature_flag,
+)
+from slipway_client.api.features import list_features
 from slipway_client.api.health import read_health
 from slipway_client.api.keys import create_api_key, list_api_keys, revoke_api_key
 from slipway_client.api.shelves import (
@@ -61,6 +69,20 @@ def keys() -> None:
     page, _ = ok(list_api_keys)
     assert made.prefix in [key.prefix for key in page.items]
     ok(revoke_api_key, made.prefix)
+
+
+def features() -> None:
+    flag, tag = ok(read_feature_flag, "greeting")
+    assert flag.default == "hello"
+    rule = models.Rule(value="hi", percent=25)
+    changed = models.FeatureFlagWrite(value=MARK, rules=[rule])
+    _, newer = ok(set_feature_flag, "greeting", body=changed, if_match=tag)
+    assert refused(set_feature_flag, "greeting", body=changed, if_match=tag).code == "precondition_failed"
+    assert MARK in [flag.value for flag in ok(list_feature_flags)[0].items]
+    ok(unset_feature_flag, "greeting", if_match=newer)
+    changes, _ = ok(list_feature_flag_changes, "greeting")
+    assert [change.action for change in changes.items[:2]] == ["unset", "set"]
+    assert "greeting" in [feature.name for feature in ok(list_features)[0].items]
 
 
 def shelves() -> uuid.UUID:
@@ -141,4 +163,5 @@ def articles(shelf: uuid.UUID) -> None:
 if __name__ == "__main__":
     assert read_health.sync(client=Client(base_url=URL)).status == "ok"
     keys()
+    features()
     articles(shelves())

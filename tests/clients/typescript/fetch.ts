@@ -31,6 +31,26 @@ async function keys() {
   await ok(client.DELETE("/api/v1/keys/{prefix}", { params: { path: { prefix: made.data.prefix } } }));
 }
 
+async function features() {
+  const one = "/api/v1/feature-flags/{name}";
+  const path = { name: "greeting" };
+  const flag = await ok(client.GET(one, { params: { path } }));
+  assert.equal(flag.data.default, "hello");
+  const change = {
+    params: { path, header: { "If-Match": flag.tag } },
+    body: { value: mark, rules: [{ value: "hi", percent: 25 }] },
+  };
+  const set = await ok(client.PUT(one, change));
+  assert.equal((await refused(client.PUT(one, change))).code, "precondition_failed");
+  const all = await ok(client.GET("/api/v1/feature-flags"));
+  assert.ok(all.data.items.some((one) => one.value === mark));
+  await ok(client.DELETE(one, { params: { path, header: { "If-Match": set.tag } } }));
+  const history = await ok(client.GET("/api/v1/feature-flags/{name}/history", { params: { path } }));
+  assert.deepEqual(history.data.items.slice(0, 2).map((change) => change.action), ["unset", "set"]);
+  const mine = await ok(client.GET("/api/v1/features"));
+  assert.ok(mine.data.items.some((feature) => feature.name === "greeting"));
+}
+
 async function shelves(): Promise<string> {
   const all = "/api/v1/shelves", one = "/api/v1/shelves/{id}";
   const body = { slug: `${mark}-a`, name: "A" };
@@ -108,4 +128,5 @@ async function articles(shelf: string) {
 
 assert.equal((await ok(client.GET("/health"))).data.status, "ok");
 await keys();
+await features();
 await articles(await shelves());

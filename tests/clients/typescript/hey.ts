@@ -24,6 +24,17 @@ async function keys() {
   await ok(api.revokeApiKey({ path: { prefix: made.data.prefix } }));
 }
 
+async function features() {
+  const path = { name: "greeting" };
+  const flag = await ok(api.readFeatureFlag({ path }));
+  const set = await ok(api.setFeatureFlag({ path, headers: { "If-Match": flag.tag }, body: { value: mark } }));
+  assert.ok((await ok(api.listFeatureFlags())).data.items.some((one) => one.value === mark));
+  await ok(api.unsetFeatureFlag({ path, headers: { "If-Match": set.tag } }));
+  const changes = (await ok(api.listFeatureFlagChanges({ path }))).data.items;
+  assert.deepEqual(changes.slice(0, 2).map((change) => change.action), ["unset", "set"]);
+  assert.ok((await ok(api.listFeatures())).data.items.some((feature) => feature.name === "greeting"));
+}
+
 async function shelves(): Promise<string> {
   const body = { slug: `${mark}-a`, name: "A" };
   const once = { headers: { "Idempotency-Key": mark } };
@@ -73,4 +84,5 @@ async function articles(shelf: string) {
 
 assert.equal((await ok(api.readHealth())).data.status, "ok");
 await keys();
+await features();
 await articles(await shelves());

@@ -31,7 +31,8 @@ run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis, and samp
 	@exec $(BIN)/slipway dev
 
 test: $(STAMP) ## Run the tests, except those of test-long, fault-test and observability-test (ARGS=)
-	@$(BIN)/pytest -n auto --dist worksteal -m "not long and not fault and not observability" $(ARGS)
+	@# Half of the time a test waits: for a server, a process, a timeout.
+	@$(BIN)/pytest -n "$$($(BIN)/python -c 'import os; print(min(2 * os.cpu_count(), 8))')" --dist worksteal -m "not long and not fault and not observability" $(ARGS)
 
 test-long: $(STAMP) ## Run the long tests: the API against its OpenAPI document, query plans on a million rows, many clients
 	@$(BIN)/pytest -n auto -m long

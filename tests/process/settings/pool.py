@@ -72,7 +72,11 @@ def database_is_that_of_the_url(run: Running) -> None:
 def connections_are_kept_open(run: Running) -> None:
     def stay() -> bool:
         """Whether they stay open for longer than an idle connection beyond them does."""
-        return all(open_connections(run) == 3 and time.sleep(0.4) is None for _ in range(5))
+        for _ in range(5):
+            if open_connections(run) != 3:
+                return False
+            time.sleep(0.4)
+        return True
 
     assert eventually(stay)
 

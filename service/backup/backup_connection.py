@@ -82,6 +82,11 @@ async def connected(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
         connection.terminate()
 
 
+async def server_major(connection: asyncpg.Connection) -> int:
+    """Return the major version of the server."""
+    return int(await connection.fetchval("SELECT current_setting('server_version_num')::int / 10000"))
+
+
 def libpq_environment(settings: Settings, **more: str) -> dict[str, str]:
     """Return the environment of a client program. The password is in it, and never on the command line."""
     database = settings.database

@@ -12,7 +12,7 @@ import asyncpg
 
 from service import __version__, clock
 from service.backup import snapshot
-from service.backup.backup_connection import connected, libpq_environment, refuse_pooler
+from service.backup.backup_connection import connected, libpq_environment, refuse_pooler, server_major
 from service.backup.client_process import running
 from service.backup.errors import BackupError, StorageError
 from service.backup.manifest import FORMAT, MANIFEST, Body, Header, Manifest, Part, Sealed, Table, pack
@@ -137,11 +137,9 @@ class _Run:
 
 
 async def _source(connection: asyncpg.Connection) -> Source:
-    row = await connection.fetchrow(
-        "SELECT current_database() AS database, current_setting('server_version') AS server, "
-        "current_setting('server_version_num')::int / 10000 AS major"
-    )
-    return Source(row["database"], row["server"], row["major"])
+    database = await connection.fetchval("SELECT current_database()")
+    server = await connection.fetchval("SELECT current_setting('server_version')")
+    return Source(database, server, await server_major(connection))
 
 
 async def _checked(connection: asyncpg.Connection, tables: Sequence[snapshot.Name]) -> list[Table]:

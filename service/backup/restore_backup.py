@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 
 from service.backup import snapshot
-from service.backup.backup_connection import connected, libpq_environment, refuse_pooler
+from service.backup.backup_connection import connected, libpq_environment, refuse_pooler, server_major
 from service.backup.client_process import running
 from service.backup.errors import BackupError, RefusedBackupError
 from service.backup.manifest import Manifest
@@ -45,7 +45,6 @@ class Chosen:
     storage: Storage
     progress: Progress
     bundled: Sequence[Path]
-
     privileges: bool = True
 
     async def prove(self) -> None:
@@ -96,11 +95,6 @@ async def fill(settings: Settings, chosen: Chosen) -> None:
         await connection.execute("ANALYZE")
         await _compare(connection, chosen.manifest)
     await runner.upgrade(settings, wait=WAIT_SECONDS)
-
-
-async def server_major(connection: asyncpg.Connection) -> int:
-    """Return the major version of the server."""
-    return int(await connection.fetchval("SELECT current_setting('server_version_num')::int / 10000"))
 
 
 async def _check_target(connection: asyncpg.Connection, manifest: Manifest) -> int:

@@ -58,13 +58,13 @@ async def snapshot(connection: asyncpg.Connection) -> AsyncIterator[tuple[str, S
     between would look empty to it (PostgreSQL, section 13.6). Raises `BackupError`.
     """
     for _ in range(_ATTEMPTS):
-        tables = await _tables(connection)
+        tables = await tables_of(connection)
         transaction = connection.transaction(isolation="repeatable_read", readonly=True)
         await transaction.start()
         try:
             await _lock(connection, tables)
             identifier = await connection.fetchval("SELECT pg_export_snapshot()")
-            if tables == await _tables(connection):
+            if tables == await tables_of(connection):
                 yield identifier, tables
                 return
         finally:
@@ -80,9 +80,9 @@ async def checksum(connection: asyncpg.Connection, table: Name) -> Table:
     return Table(name=f"{schema}.{name}", rows=row["rows"], checksum=row["checksum"])
 
 
-async def tables_of(connection: asyncpg.Connection) -> Sequence[Name]:
+async def tables_of(connection: asyncpg.Connection) -> list[Name]:
     """Return the tables of a database as (schema, name)."""
-    return await _tables(connection)
+    return [(row["schema"], row["name"]) for row in await connection.fetch(TABLES)]
 
 
 async def roles_of(connection: asyncpg.Connection) -> list[str]:
@@ -100,10 +100,6 @@ async def revisions_of(connection: asyncpg.Connection, tables: Sequence[Name]) -
             revision = f"SELECT version_num FROM {_name((schemas[0], branch.table))}"  # noqa: S608
             found[branch.name] = await connection.fetchval(revision)
     return found
-
-
-async def _tables(connection: asyncpg.Connection) -> list[Name]:
-    return [(row["schema"], row["name"]) for row in await connection.fetch(TABLES)]
 
 
 async def _lock(connection: asyncpg.Connection, tables: Sequence[Name]) -> None:

@@ -62,7 +62,7 @@ async def opened(
 
 
 async def latest(storage: Storage, *, service: str) -> Entry:
-    """Return the newest backup of a service. Raises `RefusedBackupError` if there is none."""
+    """Return the newest backup of a service. Raises `RefusedBackupError` if it has no backup."""
     own = [
         entry
         for entry in await backups(storage)

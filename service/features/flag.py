@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import date
-from typing import Generic, Literal, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from service import actor, clock
-from service.features.flag_state import FlagState
+from service.features.flag_state import FlagState, Reason
 from service.features.kinds import Kind
 from service.security.principals import Principal
 
@@ -27,8 +27,7 @@ class Evaluation(Generic[T]):
 
     value: T
     variant: str
-    reason: Literal["default", "static", "targeting_match", "split"]
-    """The reasons of OpenFeature: from the code, the same for everybody, by principal or claim, by percentage."""
+    reason: Reason
 
 
 @dataclass(frozen=True, eq=False)

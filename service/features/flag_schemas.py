@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue
 
 from service.features.flag_names import AnyFlag
+from service.features.flag_state import Reason
 from service.features.flag_store import FlagStore
 from service.features.targeting import MOST_RULES, Rule
 from service.http.content.schemas import Input, Output
@@ -22,7 +23,7 @@ class Feature(Output):
     name: str = _NAME
     value: JsonValue = Field(examples=[True])
     variant: str = Field(description="Name of the value.", examples=["true"])
-    reason: Literal["default", "static", "targeting_match", "split"] = Field(
+    reason: Reason = Field(
         description="From the code, the same for everybody, by principal or claim, or by percentage."
     )
 

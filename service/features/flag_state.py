@@ -11,6 +11,7 @@ from service.features.targeting import Rule
 from service.security.principals import Principal
 
 Reason = Literal["default", "static", "targeting_match", "split"]
+"""The reasons of OpenFeature: from the code, the same for everybody, by principal or claim, by percentage."""
 Source = Literal["default", "settings", "database"]
 
 _evaluations = Counter(

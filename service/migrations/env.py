@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs on the runner's connection, or prints SQL if there is none."""
+"""Alembic's entry point: runs on the runner's connection, or without one prints SQL."""
 
 from typing import Any
 

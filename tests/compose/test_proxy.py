@@ -15,7 +15,7 @@ import pytest
 from service.config import ServerSettings
 from tests.compose.proxy import IMAGE, has_image, nginx_before
 from tests.process.conftest import new_key
-from tests.process.served import Served
+from tests.process.served import Served, eventually
 
 pytestmark = [
     pytest.mark.long,
@@ -93,14 +93,25 @@ def test_slow_body_takes_no_place_in_the_service(
     client: httpx2.Client, port: int, replicas: list[Served]
 ) -> None:
     """nginx collects it: the service gets the request when it is whole."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        head = f"POST {SHELVES} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        connection.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode() + b" " * 500)
+    key = client.headers["X-API-Key"]
+    with _half_a_body(port, key):
         time.sleep(0.5)
-        for replica in replicas:
-            metrics = replica.admin.get("/metrics").text
-            assert 'http_requests_in_progress{app_name="slipway",method="POST"} 1.0' not in metrics
+        assert not any(map(_posts_in_progress, replicas))
         assert client.get(SHELVES).status_code == 200
+    with _half_a_body(replicas[1].port, key):  # without nginx
+        assert eventually(lambda: _posts_in_progress(replicas[1]) == 1)
+
+
+@contextlib.contextmanager
+def _half_a_body(port: int, key: str) -> Iterator[None]:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        head = f"POST {SHELVES} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode() + b" " * 500)
+        yield
+
+
+def _posts_in_progress(replica: Served) -> float:
+    return replica.metric('http_requests_in_progress{app_name="slipway",method="POST"}') or 0.0
 
 
 def test_no_request_fails_while_a_replica_drains_and_returns(

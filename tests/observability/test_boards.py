@@ -43,10 +43,7 @@ def _known() -> set[str]:
     upstream = {name for name, _, _ in samples(["a", "b"], 60)} | {
         name for name, _, _ in samples(["a", "b"], 0)
     }
-    # kube-state-metrics has the last one only while the kubelet cannot start the gate, which `samples` does not do.
-    return (
-        own | parts | upstream | PROCESS | {"up", "ALERTS", "kube_pod_init_container_status_waiting_reason"}
-    )
+    return own | parts | upstream | PROCESS | {"up", "ALERTS"}
 
 
 def test_dashboard_files_are_up_to_date() -> None:

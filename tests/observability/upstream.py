@@ -48,6 +48,9 @@ def _pod(pod: str, number: int, age: float, *, ready: bool) -> Iterator[Sample]:
     for condition, holds in (("true", ready), ("false", not ready), ("unknown", False)):
         yield "kube_pod_status_ready", {**labels, "condition": condition}, float(holds)
     yield "kube_pod_init_container_status_ready", {**labels, "container": "gate"}, float(ready)
+    if not ready and age < 5:
+        waiting = {**labels, "container": "gate", "reason": "PodInitializing"}
+        yield "kube_pod_init_container_status_waiting_reason", waiting, 1
     yield "kube_pod_container_status_restarts_total", server, float(number == 1) * (age // 30)
     if not ready:
         yield "kube_pod_container_status_waiting_reason", {**server, "reason": "PodInitializing"}, 1

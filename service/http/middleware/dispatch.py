@@ -44,7 +44,7 @@ class Dispatch:
             found[route.method, route.template] = route
 
     def find(self, scope: Scope) -> Route | None:
-        """Return the route of a request, and put its path parameters into the scope; None if there is none."""
+        """Return the route of a request, and put its path parameters into the scope; None for the framework's."""
         method, path = scope["method"], own_path(scope)
         fixed = self._fixed.get((method, path))
         if fixed is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.process.conftest import new_key
-from tests.process.served import Served
+from tests.process.served import Served, eventually
 from tests.services import Client
 
 HERE = Path(__file__).parent
@@ -50,8 +50,13 @@ class Target:
         """A new key with all scopes."""
         return await new_key(self.database_url, *SCOPES)
 
-    def called(self, key: str) -> set[str]:
-        """Return the operations that succeeded with this key, as "get /path"."""
+    def missed(self, key: str) -> set[str]:
+        """Return the operations that never succeeded with this key, as "get /path"."""
+        # A request is logged after its response is sent, so the last line may come after the client has ended.
+        eventually(lambda: self.operations <= self._called(key), seconds=5)
+        return self.operations - self._called(key)
+
+    def _called(self, key: str) -> set[str]:
         principal = f"key:{key.split('_')[1]}"
         lines = self.service.lines(event="request", principal=principal)
         return {f"{line['method'].lower()} {line['route']}" for line in lines if line["status"] < 400}

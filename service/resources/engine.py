@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import sqlalchemy as sa
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from service.config import PerformanceSettings
 from service.database import Database
@@ -104,6 +105,16 @@ class Engine:
 def values_of(item: BaseModel, fields: tuple[str, ...]) -> dict[str, Any]:
     """Return the named fields of a body, as Python values."""
     return {name: getattr(item, name) for name in fields}
+
+
+def new_values(resource: RestResource, item: BaseModel) -> dict[str, Any]:
+    """Return the values of a new item: the fields of its body, and defaults of those that only the service sets."""
+    values = values_of(item, resource.input_fields)
+    for name in resource.readonly:
+        value = getattr(item, name) if name in item.model_fields_set else resource.default_of(name, values)
+        if value is not PydanticUndefined:  # otherwise a hook sets it
+            values[name] = value
+    return values
 
 
 def _read_one(resource: RestResource) -> Statement:

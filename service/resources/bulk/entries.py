@@ -19,8 +19,8 @@ from service.http.problems.messages import message_of, place_of
 from service.models.uuid7 import uuid7
 from service.resources.bulk.results import Outcome
 from service.resources.declaration import BULK_KINDS
-from service.resources.engine import Engine, values_of
-from service.resources.requests.merge_patch import report_immutable
+from service.resources.engine import Engine, new_values, values_of
+from service.resources.requests.unwritable import report_unwritable
 
 
 @dataclass(slots=True)
@@ -52,9 +52,7 @@ async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[
             _refuse_many_unknown(engine, index, raw)
             entry = _entry(engine, index, _validated(engine, raw))
         except ValidationError as error:
-            at = ("operations", index, "changes")
-            wrong = report_immutable(_errors(index, error), engine.resource.immutable, at=at)
-            outcomes[index] = problems.ValidationFailed(errors=wrong)
+            outcomes[index] = problems.ValidationFailed(errors=_errors(engine, index, error))
             continue
         except (problems.MalformedRequest, problems.ValidationFailed) as error:
             outcomes[index] = error
@@ -106,19 +104,21 @@ def _sort_ids(created: Sequence[Entry]) -> None:
         entry.id = item_id
 
 
-def _errors(index: int, error: ValidationError) -> list[FieldError]:
+def _errors(engine: Engine, index: int, error: ValidationError) -> list[FieldError]:
     found = too_many(error)
     for item in () if found else error.errors(include_url=False, include_input=False):
         # With several kinds of operation, a location begins with the kind, which is not in the body.
         place = place_of(item)
         path = place[1:] if place[:1] in _KINDS else place
         found.append(FieldError(message_of(item), pointer=pointer(("operations", index, *path))))
-    return found
+    at = ("operations", index)
+    found = report_unwritable(found, engine.resource, (*at, "item"), new=True)
+    return report_unwritable(found, engine.resource, (*at, "changes"), new=False)
 
 
 def _entry(engine: Engine, index: int, operation: Any) -> Entry:
     if operation.op == "create":
-        return Entry(index, "create", uuid7(), values_of(operation.item, engine.resource.own_fields))
+        return Entry(index, "create", uuid7(), new_values(engine.resource, operation.item))
     tags = parse_tags(operation.if_match)
     if tags is None:
         here = pointer(("operations", index, "if_match"))
@@ -126,7 +126,7 @@ def _entry(engine: Engine, index: int, operation: Any) -> Entry:
     versions = None if tags.any else engine.tags.versions(tags)
     changes: BaseModel | None = getattr(operation, "changes", None)
     fields = tuple(
-        name for name in engine.resource.own_fields if changes and name in changes.model_fields_set
+        name for name in engine.resource.input_fields if changes and name in changes.model_fields_set
     )
     values = values_of(changes, fields) if changes else {}
     return Entry(index, operation.op, operation.id, values, versions, tags.advice)

@@ -4,10 +4,11 @@ import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from fastapi import APIRouter
+from pydantic_core import PydanticUndefined
 
 from service.models.base import SYSTEM_FIELDS, Resource
 from service.resources.columns.kind import ColumnError, Kind
@@ -47,6 +48,7 @@ class Declaration:
     default_sort: str = "-created_at"
     searchable: tuple[str, ...] = ()
     immutable: tuple[str, ...] = ()
+    readonly: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
     hooks: Hooks | None = None
@@ -92,8 +94,26 @@ class Declaration:
 
     @cached_property
     def own_fields(self) -> tuple[str, ...]:
-        """The fields that clients write, in the model's order, without those that the database generates."""
+        """The fields that the engine writes, in the model's order, without those that the database generates."""
         return tuple(name for name in self._fields if name not in self.generated_fields)
+
+    @cached_property
+    def input_fields(self) -> tuple[str, ...]:
+        """The own fields that clients write."""
+        return tuple(name for name in self.own_fields if name not in self.readonly)
+
+    def default_of(self, name: str, values: Mapping[str, Any]) -> Any:
+        """Return the default of a field of a new item with these values.
+
+        None lets the database choose; `PydanticUndefined` means that there is no default.
+        """
+        value = self.model.model_fields[name].get_default(
+            call_default_factory=True, validated_data=dict(values)
+        )
+        if value is not PydanticUndefined:
+            return value
+        column = self.table.c[name]
+        return None if column.nullable or column.server_default is not None else PydanticUndefined
 
     @cached_property
     def generated_fields(self) -> tuple[str, ...]:

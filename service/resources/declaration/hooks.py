@@ -30,6 +30,10 @@ class Hooks:
     A hook may raise a problem; before the commit this undoes the change.
     """
 
+    def overrides(self, name: str) -> bool:
+        """Whether the method `name` differs from this class's."""
+        return getattr(getattr(self, name), "__func__", None) is not getattr(Hooks, name)
+
     async def before_create(self, change: Change) -> None:
         """Run in the transaction, before the row is inserted."""
 

@@ -2,6 +2,8 @@
 
 import re
 
+from pydantic_core import PydanticUndefined
+
 from service.models.indexes import search_vector
 from service.models.sql_identifiers import LONGEST
 from service.resources.columns.index_limits import check_indexes, check_search
@@ -14,6 +16,7 @@ from service.resources.declaration.declaration import (
     Declaration,
 )
 from service.resources.declaration.error import DeclarationError
+from service.resources.declaration.hooks import Hooks
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 SINGULAR = re.compile(r"[A-Za-z][A-Za-z0-9]*([ -][A-Za-z0-9]+)*\Z")
@@ -66,7 +69,7 @@ def check_names(resource: Declaration) -> None:
     for name in resource.model.model_fields:
         if name not in known:
             raise _error(resource, f"{name} is not the name of its column; give both the same name")
-    for role in ("filterable", "sortable", "searchable", "immutable", "hidden"):
+    for role in ("filterable", "sortable", "searchable", "immutable", "readonly", "hidden"):
         for name in getattr(resource, role):
             if name not in known:
                 raise _error(
@@ -101,6 +104,21 @@ def check_roles(resource: Declaration) -> None:
             raise _error(resource, f"{name} is a parameter of every list, so it cannot be filterable")
     _check_search(resource)
     _check_sort(resource)
+    _check_readonly(resource)
+
+
+def _check_readonly(resource: Declaration) -> None:
+    hooks = resource.hooks or Hooks()
+    created_by_hooks = hooks.overrides("before_create")
+    for name in resource.readonly:
+        if name not in resource.own_fields:
+            raise _error(resource, f"{name} is set by the service anyway; leave it out of readonly")
+        if not created_by_hooks and resource.default_of(name, {}) is PydanticUndefined:
+            raise _error(
+                resource,
+                f"{name} is readonly and has no default, so no item can be created; give it one, or set it in "
+                "before_create",
+            )
 
 
 def _check_search(resource: Declaration) -> None:

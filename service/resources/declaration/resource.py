@@ -19,9 +19,10 @@ class RestResource(Declaration):
 
     `filterable` and `sortable` name the fields that lists can use; `default_sort` is the sort of lists whose client
     names none. `searchable` names the columns of the model's search index. `immutable` fields can be set only at
-    creation; `hidden` fields never leave the service. `without` leaves operations out; `extra` adds routes under the
-    resource's path. `name` is the prefix of the schemas' names: by default the model's name, so resources that share a
-    model need their own. `singular` is one item in sentences and operation ids, by default the words of `name`.
+    creation, `readonly` fields only by the service; `hidden` fields never leave the service. `without` leaves
+    operations out; `extra` adds routes under the resource's path. `name` is the prefix of the schemas' names: by
+    default the model's name, so resources that share a model need their own. `singular` is one item in sentences
+    and operation ids, by default the words of `name`.
     """
 
     def __post_init__(self) -> None:

@@ -38,10 +38,10 @@ class HookRunner:
         self._path = resource.path
         self._name = type(hooks).__name__
         self._before = {
-            operation: getattr(hooks, name) for operation, name in _BEFORE.items() if _overrides(hooks, name)
+            operation: getattr(hooks, name) for operation, name in _BEFORE.items() if hooks.overrides(name)
         }
-        self._before_commit = hooks.before_commit if _overrides(hooks, "before_commit") else None
-        self._after_commit = hooks.after_commit if _overrides(hooks, "after_commit") else None
+        self._before_commit = hooks.before_commit if hooks.overrides("before_commit") else None
+        self._after_commit = hooks.after_commit if hooks.overrides("after_commit") else None
         self._values = HookValues(resource, schemas)
         self.exist = bool(self._before or self._before_commit or self._after_commit)
 
@@ -104,7 +104,3 @@ class HookRunner:
             operation=change.operation,
             item_id=str(change.id),
         )
-
-
-def _overrides(hooks: Hooks, name: str) -> bool:
-    return getattr(getattr(hooks, name), "__func__", None) is not getattr(Hooks, name)

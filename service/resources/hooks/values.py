@@ -71,14 +71,11 @@ class HookValues:
     def _value(self, name: str, values: dict[str, Any], hook: str) -> Any:
         if name in values:
             return values[name]
-        info = self._resource.model.model_fields[name]
-        value = info.get_default(call_default_factory=True, validated_data=values)
-        if value is not PydanticUndefined:
-            return value
-        column = self._resource.table.c[name]
-        if column.nullable or column.server_default is not None:
-            return None  # the statement uses the column's default instead
-        raise HookError(f"{hook} removes {name}, which has no default")
+        value = self._resource.default_of(name, values)
+        if value is PydanticUndefined:
+            does = "does not set" if name in self._resource.readonly else "removes"
+            raise HookError(f"{hook} {does} {name}, which has no default")
+        return value
 
 
 def _same(value: Any, other: Any) -> bool:

@@ -25,7 +25,7 @@ from service.resources.bulk.entries import Entry
 from service.resources.bulk.results import Outcome
 from service.resources.columns.text import uuid
 from service.resources.declaration import Change
-from service.resources.engine import Engine, values_of
+from service.resources.engine import Engine, new_values
 from service.resources.imports.source import DAMAGED, ImportFormatError, open_lines
 from service.resources.retries import retry_rolled_back
 from service.resources.statements.statement import compile_statement, parameter
@@ -121,10 +121,10 @@ class Importer:
         skipped = {*SYSTEM_FIELDS, *self._engine.resource.generated_fields}
         own = {name: value for name, value in item.items() if name not in skipped}
         try:
-            model = self._engine.schemas.create.model_validate_json(orjson.dumps(own))
+            model = self._engine.schemas.imported.model_validate_json(orjson.dumps(own))
         except ValidationError as error:
             raise problems.ValidationFailed(errors=field_errors(error)) from None
-        return Entry(number, "create", item_id, values_of(model, self._engine.resource.own_fields))
+        return Entry(number, "create", item_id, new_values(self._engine.resource, model))
 
     async def _batch(self, lines: list[_Line]) -> None:
         if not lines:

@@ -2,13 +2,13 @@
 
 from starlette.responses import Response
 
-from service.http.content.body import read_body
 from service.models.uuid7 import uuid7
 from service.resources.documentation import created_response
-from service.resources.engine import values_of
+from service.resources.engine import new_values
 from service.resources.operations.change import Arguments, Run, apply_change
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.answer import answer
+from service.resources.requests.bodies import read_new
 from service.resources.requests.idempotency import keyed_request, record_parameters, run_once
 
 FIRST_VERSION = 1
@@ -16,8 +16,7 @@ FIRST_VERSION = 1
 
 async def _create(call: Call) -> Response:
     engine, request = call.engine, call.request
-    item = await read_body(request, engine.schemas.create)
-    values = values_of(item, engine.resource.own_fields)
+    values = new_values(engine.resource, await read_new(request, engine.resource, engine.schemas))
     keyed = keyed_request(request, call.principal, await request.body())
     item_id = uuid7()
     headers = {

@@ -13,7 +13,7 @@ from service.resources.engine import Engine
 from service.resources.operations.change import Arguments, Run, apply_change
 from service.resources.operations.operation import Call
 from service.resources.requests.answer import answer
-from service.resources.requests.merge_patch import IMMUTABLE
+from service.resources.requests.unwritable import IMMUTABLE
 from service.resources.statements.statement import Statement, own_field
 
 _ATTEMPTS = 4

@@ -3,25 +3,20 @@
 from starlette.responses import Response
 
 from service.http import problems
-from service.http.content.body import read_body
 from service.http.content.preconditions import Guard, guard_of
 from service.resources.documentation import tags_header
 from service.resources.engine import values_of
 from service.resources.operations.guarded import update_item
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.answer import answer
-from service.resources.requests.merge_patch import MERGE_PATCH, report_immutable
+from service.resources.requests.bodies import MERGE_PATCH, read_patch
 
 
 async def _patch(call: Call) -> Response:
     engine = call.engine
     guard = guard_of(call.request, engine.tags, required=True)
-    try:
-        changes = await read_body(call.request, engine.schemas.patch, MERGE_PATCH)
-    except problems.ValidationFailed as error:
-        errors = report_immutable(error.errors, engine.resource.immutable)
-        raise problems.ValidationFailed(errors=errors) from None
-    fields = tuple(name for name in engine.resource.own_fields if name in changes.model_fields_set)
+    changes = await read_patch(call.request, engine.resource, engine.schemas)
+    fields = tuple(name for name in engine.resource.input_fields if name in changes.model_fields_set)
     if not fields:
         return await _unchanged(call, guard)
     values = values_of(changes, fields)

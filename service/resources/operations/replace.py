@@ -5,15 +5,15 @@ from typing import Any
 from starlette.responses import Response
 
 from service.http import problems
-from service.http.content.body import read_body
 from service.http.content.preconditions import guard_of, tags_of
 from service.resources.documentation import created_response, item_response, tags_header
-from service.resources.engine import Engine, values_of
+from service.resources.engine import Engine, new_values, values_of
 from service.resources.operations.change import Arguments, Run, apply_change
 from service.resources.operations.create import FIRST_VERSION
 from service.resources.operations.guarded import update_item
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.answer import answer
+from service.resources.requests.bodies import read_new
 
 
 async def _replace(call: Call) -> Response:
@@ -21,14 +21,14 @@ async def _replace(call: Call) -> Response:
     unless = tags_of(request, "If-None-Match")
     creates = unless is not None and unless.any and tags_of(request, "If-Match") is None
     guard = guard_of(request, engine.tags, required=not creates)
-    item = await read_body(request, engine.schemas.create)
-    values = values_of(item, engine.resource.own_fields)
+    item = await read_new(request, engine.resource, engine.schemas)
     if creates:
         if "create" in engine.resource.without:
             raise engine.missing()
-        return await _create(call, values)
+        return await _create(call, new_values(engine.resource, item))
     # PUT could have created the item, so the precondition decides (RFC 9110, section 13.2.1).
     absent = problems.PreconditionFailed("No item has this id.")
+    values = values_of(item, engine.resource.input_fields)
     return await update_item(call, engine.writer.replace, values, guard, absent=absent)
 
 

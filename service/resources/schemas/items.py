@@ -45,7 +45,11 @@ class HistoryPage(Output):
 
 
 class Schemas:
-    """The models of one resource. `create` is also the body of PUT; `values` is for values set by hooks."""
+    """The models of one resource.
+
+    `create` is also the body of PUT; `imported` is a line of an import, which may also set what only the service sets;
+    `values` is for values set by hooks.
+    """
 
     history: ClassVar[type[BaseModel]] = HistoryPage
 
@@ -54,13 +58,14 @@ class Schemas:
         self.create = make_model(
             f"{name}Create",
             Input,
-            {f: _writable(resource, f) for f in resource.own_fields},
+            {f: _writable(resource, f) for f in resource.input_fields},
             f"A new {resource.singular}.",
         )
+        self.imported = _imported(resource) if resource.readonly else self.create
         self.patch = make_model(
             f"{name}Patch",
             Input,
-            {f: _optional(resource, f) for f in resource.own_fields if f not in resource.immutable},
+            {f: _optional(resource, f) for f in resource.input_fields if f not in resource.immutable},
             f"Changes to {resource.a_singular}, as a JSON merge patch (RFC 7396): absent fields stay unchanged.",
         )
         self.values = make_model(
@@ -87,6 +92,12 @@ class Schemas:
     def roots(self) -> tuple[type[BaseModel], ...]:
         """Return the models that operations use; all others are nested in them."""
         return self.create, self.patch, self.page, self.history, self.bulk.request, self.bulk.results
+
+
+def _imported(resource: RestResource) -> type[BaseModel]:
+    fields = {f: _writable(resource, f) for f in resource.input_fields}
+    fields |= {f: _optional(resource, f) for f in resource.own_fields if f in resource.readonly}
+    return make_model(f"{resource.name}Import", Input, fields)
 
 
 def _page(resource: RestResource, read: Any) -> type[BaseModel]:

@@ -23,7 +23,7 @@ _LENGTH = 20
 class Samples:
     """Makes items of an application's resources as a client that may do everything.
 
-    `given` holds, by path, values for fields whose rules the document does not tell.
+    `given` holds, by path, values for fields whose rules the document does not tell. `numbers` make texts new.
     """
 
     def __init__(
@@ -32,11 +32,13 @@ class Samples:
         document: Json,
         resources: tuple[RestResource, ...],
         given: Mapping[str, Json],
+        numbers: Iterator[int] = _numbers,
     ) -> None:
         self._boss = boss
         self._document = document
         self._by_table = {resource.table.name: resource for resource in resources}
         self._given = given
+        self._numbers = numbers
 
     async def body(self, resource: RestResource) -> Json:
         """A body for POST with the required fields, and new values in texts. Creates the items that it refers to."""
@@ -80,7 +82,7 @@ class Samples:
         if "enum" in schema or "const" in schema:
             return schema["enum"][0] if "enum" in schema else schema["const"]
         if schema.get("type") == "string" and "format" not in schema:
-            return _text(schema, examples)
+            return _text(schema, examples, str(next(self._numbers)))
         if examples:
             return examples[0]
         if "anyOf" in schema:
@@ -103,17 +105,16 @@ class Samples:
         return {}
 
 
-def _text(schema: Json, examples: list[str]) -> str:
+def _text(schema: Json, examples: list[str], number: str) -> str:
     """A new text that fits the schema; the example if none is found."""
     most, least = schema.get("maxLength", _LENGTH), schema.get("minLength", 0)
-    for text in _candidates(examples, least, most):
+    for text in _candidates(examples, number, least, most):
         if least <= len(text) <= most and re.search(schema.get("pattern", ""), text):
             return text
     return examples[0] if examples else ""
 
 
-def _candidates(examples: list[str], least: int, most: int) -> Iterator[str]:
-    number = str(next(_numbers))
+def _candidates(examples: list[str], number: str, least: int, most: int) -> Iterator[str]:
     for example in examples:
         yield from (f"{example}-{number}", f"{example}{number}", f"{example} {number}")
         yield re.sub(r"\d", lambda _: random.choice(string.digits), example)

@@ -11,7 +11,6 @@ from tests.cluster import diagnosis, networks
 from tests.cluster.cluster import Cluster, NoClusterError, connect
 from tests.cluster.namespaces import additional_namespace
 from tests.cluster.release import NAME, Release
-from tests.sample import needs_sample
 
 CLUSTER = pytest.StashKey[Cluster]()
 TOLD = pytest.StashKey[bool]()
@@ -23,7 +22,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:  # thousands, most of them of other folders
         if str(item.path).startswith(here):
             item.add_marker(pytest.mark.cluster)
-            item.add_marker(needs_sample)  # the image serves DOMAINS, and the tests call the sample
             item.add_marker(pytest.mark.timeout(TEST_SECONDS))
 
 

@@ -1,32 +1,36 @@
-"""A steady load, run inside the cluster by Python alone: `python -c <this> URL KEY CATEGORY RATE`.
+"""A steady load, run inside the cluster by Python alone: `python -c <this> URL KEY CALLS RATE`.
 
 RATE requests a second by eight callers. Four keep their connection, as a proxy does; four open a new one for each
-request, as a careless caller does. Two of the eight write. Each keeps to a timetable, so a slow answer makes no gap in
-the load: what is late is sent at once. KEY may be `-`, to be read from standard input. It says `started` when all have
-an answer, ends when /tmp/stop appears, and then prints what it saw as a line of JSON. No request is tried twice: each
-failure counts.
+request, as a careless caller does. Two of the eight write. CALLS is what calls.py prints: a path to `read`, and the
+`method`, `path` and `body` of a write, which has another number each time. Each caller keeps to a timetable, so a slow
+answer makes no gap in the load: what is late is sent at once. KEY may be `-`, to be read from standard input. It says
+`started` when all have an answer, ends when /tmp/stop appears, and then prints what it saw as a line of JSON. No
+request is tried twice: each failure counts.
 """
 
 import collections
 import http.client
+import itertools
 import json
+import random
 import sys
 import threading
 import time
-import uuid
 from pathlib import Path
 from urllib.parse import urlsplit
 
 STOP = Path("/tmp/stop")
 CALLERS = 8
 FAILURES = 20
+NUMBER = "1000000001"  # as in calls.py
+NUMBERS = itertools.count(random.SystemRandom().randrange(2 * 10**9, 9 * 10**9))
 
 
 class Caller(threading.Thread):
-    def __init__(self, url: str, key: str, category: str, *, interval: float, number: int) -> None:
+    def __init__(self, url: str, key: str, calls: dict[str, str], *, interval: float, number: int) -> None:
         super().__init__(daemon=True)
         self.headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        self.category, self.interval = category, interval
+        self.calls, self.interval = calls, interval
         self.keep, self.write = number % 2 == 0, number < CALLERS // 4
         self.seen: collections.Counter[str] = collections.Counter()
         self.failures: list[str] = []
@@ -52,15 +56,13 @@ class Caller(threading.Thread):
 
     def _call(self) -> None:
         if self.write:
-            sku = uuid.uuid4().hex[:16].upper()
-            product = {"sku": sku, "name": "Load", "price": "1.00", "category_id": self.category}
-            body = json.dumps(product)
-            self.connection.request("POST", "/api/v1/products", body, self.headers)
+            body = (self.calls["body"] or "").replace(NUMBER, str(next(NUMBERS)))
+            self.connection.request(self.calls["method"], self.calls["path"], body or None, self.headers)
         else:
-            self.connection.request("GET", "/api/v1/products?limit=1", headers=self.headers)
+            self.connection.request("GET", self.calls["read"], headers=self.headers)
         answer = self.connection.getresponse()
         text = answer.read().decode()
-        if answer.status in {200, 201}:
+        if answer.status in {200, 201, 204}:
             self.seen[str(answer.status)] += 1
         else:
             later = " with Retry-After" if answer.headers["Retry-After"] else ""
@@ -69,10 +71,11 @@ class Caller(threading.Thread):
             self.connection.close()
 
 
-def main(url: str, key: str, category: str, rate: str) -> None:
+def main(url: str, key: str, calls: str, rate: str) -> None:
     interval = CALLERS / float(rate)
     key = sys.stdin.readline().strip() if key == "-" else key
-    callers = [Caller(url, key, category, interval=interval, number=number) for number in range(CALLERS)]
+    what = json.loads(calls)
+    callers = [Caller(url, key, what, interval=interval, number=number) for number in range(CALLERS)]
     began = time.monotonic()
     for caller in callers:
         caller.start()

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from tests.cluster.cluster import Cluster, Object, run, wait_until
@@ -103,6 +104,11 @@ class Release:
     def slipway(self, *arguments: str) -> str:
         """Run a command of the service in a running pod, and return its output."""
         return self.cluster.exec(f"deploy/{NAME}", "slipway", *arguments, container="server").strip()
+
+    @cached_property
+    def document(self) -> Any:
+        """The OpenAPI document of the service."""
+        return json.loads(self.slipway("openapi"))
 
     def sql(self, statement: str) -> str:
         command = ("psql", "-U", "slipway", "-d", "slipway", "-v", "ON_ERROR_STOP=1", "-tAc", statement)

@@ -1,36 +1,35 @@
 """The installed service, as seen by clients and operators."""
 
-import uuid
-
 import httpx2
+import pytest
 
+from tests.cluster.calls import calls, subject
 from tests.cluster.cluster import Cluster, wait_until
 from tests.cluster.release import NAME, Release
 
 
-def test_created_product_can_be_read_and_has_history(api: httpx2.Client, release: Release) -> None:
-    mark = uuid.uuid4().hex[:8]
-    category = api.post("/categories", json={"name": f"Lamps {mark}", "slug": f"lamps-{mark}"})
-    assert category.status_code == 201, category.text
-    body = {"sku": f"LAMP-{mark}".upper(), "name": "Lamp", "price": "12.50", "stock": 3}
-    created = api.post("/products", json={**body, "category_id": category.json()["id"]})
+def test_created_item_can_be_read_and_has_history(api: httpx2.Client, release: Release, key: str) -> None:
+    if subject(release.document) is None:
+        pytest.skip("the domains of this image have no resource whose items clients create")
+    what = calls(str(api.base_url.join("/")), key, release.document)
+    created = api.post(what.path, content=what.body, headers={"content-type": "application/json"})
     assert created.status_code == 201, created.text
 
-    product = created.json()["id"]
-    read = api.get(f"/products/{product}")
+    item = created.json()["id"]
+    read = api.get(created.headers["location"])
     assert read.status_code == 200, read.text
     assert read.json() == created.json()
     assert read.headers["etag"] == created.headers["etag"]
 
     changes = release.sql(
         "SELECT version, actor <> '', request_id FROM row_history "
-        f"WHERE table_name = 'product' AND row_id = '{product}'"
+        f"WHERE table_name = '{what.table}' AND row_id = '{item}'"
     )
     assert changes == f"1|t|{created.headers['x-request-id']}"
 
 
 def test_caller_without_a_key_is_refused(api: httpx2.Client) -> None:
-    answer = httpx2.get(f"{api.base_url}products", timeout=10)
+    answer = httpx2.get(f"{api.base_url}keys", timeout=10)
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/problem+json"
 

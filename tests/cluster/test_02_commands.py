@@ -57,7 +57,7 @@ class Placeholders:
             r"\bNODE\b": lambda: str(self._pod()["spec"]["nodeName"]),
             r"\bREVISION\b": lambda: "1",
             r"\bNAME\b": lambda: "runbook",
-            r"\bSCOPE\b": lambda: "catalog:read",
+            r"\bSCOPE\b": lambda: "admin",
             r"\bPREFIX\b": lambda: release.key().split("_")[1],
             r"\bPID\b": lambda: "0",
             r"(?<==)N\b": lambda: "3",

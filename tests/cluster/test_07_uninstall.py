@@ -9,7 +9,7 @@ KEPT = {f"Secret/{NAME}-credentials", f"PersistentVolumeClaim/data-{NAME}-postgr
 
 
 def test_reinstall_after_uninstall_finds_the_data(release: Release, cluster: Cluster) -> None:
-    products = release.sql("SELECT count(*) FROM product")
+    keys = release.sql("SELECT count(*) FROM api_key")
     secrets = release.credentials()
 
     release.uninstall()
@@ -18,7 +18,7 @@ def test_reinstall_after_uninstall_finds_the_data(release: Release, cluster: Clu
     _refused_without_its_passwords(release, cluster)
 
     release.install()
-    assert release.sql("SELECT count(*) FROM product") == products
+    assert release.sql("SELECT count(*) FROM api_key") == keys
     assert release.credentials() == secrets
 
     release.remove()

@@ -68,7 +68,7 @@ def _is_the_services_own(answer: httpx2.Response) -> bool:
 
 
 def test_only_the_configured_host_is_routed(through: httpx2.Client) -> None:
-    assert through.get("/api/v1/products").status_code == 200
+    assert through.get("/api/v1/keys").status_code == 200
     assert through.get("/health", headers={"host": "other.localhost"}).status_code == 404
     assert through.get("/metrics").status_code == 404
 
@@ -76,7 +76,7 @@ def test_only_the_configured_host_is_routed(through: httpx2.Client) -> None:
 def test_large_body_is_refused_by_service_then_controller(through: httpx2.Client) -> None:
     def post(megabytes: float) -> httpx2.Response:
         body = b'{"name":"' + b"x" * int(megabytes * 1_000_000) + b'"}'
-        return through.post("/api/v1/categories", content=body, headers={"content-type": "application/json"})
+        return through.post("/api/v1/keys", content=body, headers={"content-type": "application/json"})
 
     service, controller = post(1.5), post(3)
     assert service.status_code == controller.status_code == 413
@@ -86,13 +86,13 @@ def test_large_body_is_refused_by_service_then_controller(through: httpx2.Client
 
 @pytest.fixture
 def locked(development: Release) -> Iterator[None]:
-    """Lock the table of products for some seconds, so that a request takes long."""
-    lock = f"BEGIN; LOCK TABLE product IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({LOCK_SECONDS}); COMMIT"
+    """Lock the table of keys for some seconds, so that a request takes long."""
+    lock = f"BEGIN; LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({LOCK_SECONDS}); COMMIT"
     holder = threading.Thread(target=development.sql, args=(lock,))
     holder.start()
     held = (
         "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock'"
-        " AND relation = 'product'::regclass"
+        " AND relation = 'api_key'::regclass"
     )
     wait_until("the table is locked", lambda: development.sql(held) == "1", seconds=10, pause=0.1)
     yield
@@ -103,7 +103,7 @@ def test_controller_waits_for_slow_responses_up_to_its_timeout(
     development: Release, through: httpx2.Client, locked: None
 ) -> None:
     """The default is longer than the service's own timeout."""
-    patient = through.get("/api/v1/products")
+    patient = through.get("/api/v1/keys")
     assert patient.status_code == 200 or _is_the_services_own(patient)
 
 
@@ -111,10 +111,10 @@ def test_controller_times_out_slower_responses(
     development: Release, through: httpx2.Client, request: pytest.FixtureRequest
 ) -> None:
     _annotate(development, proxy_read_timeout="1")
-    wait_until("it is so", lambda: through.get("/api/v1/products").status_code == 200, seconds=10)
+    wait_until("it is so", lambda: through.get("/api/v1/keys").status_code == 200, seconds=10)
     request.getfixturevalue("locked")
     began = time.monotonic()
-    answer = through.get("/api/v1/products")
+    answer = through.get("/api/v1/keys")
     assert answer.status_code == 504, answer.text
     assert 0.9 < time.monotonic() - began < 3
     assert not _is_the_services_own(answer)

@@ -155,7 +155,7 @@ def _push(loki: httpx2.Client, release: Release) -> None:
 def test_log_lines_are_found_by_request_id(full: Release, loki: httpx2.Client) -> None:
     mark = uuid.uuid4().hex
     with full.cluster.forward(f"service/{NAME}", 80) as url:
-        answer = httpx2.get(f"{url}/api/v1/products", headers={"x-request-id": mark}, timeout=10)
+        answer = httpx2.get(f"{url}/api/v1/keys", headers={"x-request-id": mark}, timeout=10)
     assert answer.status_code == 401
     assert answer.headers["x-request-id"] == mark
     if not PROFILE_FULL:
@@ -171,4 +171,4 @@ def test_log_lines_are_found_by_request_id(full: Release, loki: httpx2.Client) -
         return [stream["stream"] for stream in _data(loki, "/query_range", query=query)["result"]]
 
     wait_until("they are found", lines, seconds=60)
-    assert {line["route"] for line in lines() if line.get("event") == "request"} == {"/api/v1/products"}
+    assert {line["route"] for line in lines() if line.get("event") == "request"} == {"/api/v1/keys"}

@@ -12,11 +12,12 @@ def test_created_item_can_be_read_and_has_history(api: httpx2.Client, release: R
     if subject(release.document) is None:
         pytest.skip("the domains of this image have no resource whose items clients create")
     what = calls(str(api.base_url.join("/")), key, release.document)
-    created = api.post(what.path, content=what.body, headers={"content-type": "application/json"})
+    json_type = {"content-type": "application/json"}
+    created = api.post(api.base_url.join(what.path), content=what.body, headers=json_type)
     assert created.status_code == 201, created.text
 
     item = created.json()["id"]
-    read = api.get(created.headers["location"])
+    read = api.get(api.base_url.join(created.headers["location"]))
     assert read.status_code == 200, read.text
     assert read.json() == created.json()
     assert read.headers["etag"] == created.headers["etag"]

@@ -59,7 +59,7 @@ TAGS = (api_keys.TAG, *features.TAGS, admin_port.TAG)
 
 
 class Application(FastAPI):
-    """FastAPI inside the edge, which answers what does not need the framework without its layers."""
+    """FastAPI inside the edge, which handles requests that do not need the framework without its layers."""
 
     edge: Edge
 
@@ -71,7 +71,7 @@ class Application(FastAPI):
         await self.edge(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Without the outermost layer, which answers an unhandled exception in plain text: the edge answers it."""
+        """Without the outermost layer, which responds to an unhandled exception in plain text: the edge handles it."""
         stack = super().build_middleware_stack()
         assert isinstance(stack, ServerErrorMiddleware)
         return stack.app

@@ -125,8 +125,8 @@ class Redis:
     async def script(self, source: str, key: str, *arguments: str) -> list[Any] | None:
         """Run a Lua script on one key. None if Redis is away or returns an error."""
         digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-        answer = await self._call("EVALSHA", digest, "1", key, *arguments, instead=source)
-        return None if answer is None else list(answer)
+        reply = await self._call("EVALSHA", digest, "1", key, *arguments, instead=source)
+        return None if reply is None else list(reply)
 
     async def ping(self) -> bool:
         """Whether Redis answers now; False at once while the breaker is open. May wait for a connection."""
@@ -148,14 +148,14 @@ class Redis:
         await self._connections.close()
 
     async def _call(self, *command: str, instead: str | None = None) -> Any | None:
-        """Return the answer to a command, or None without one. `instead` is the script, in case Redis lacks its
+        """Return the reply to a command, or None without one. `instead` is the script, in case Redis lacks its
         digest."""
         if self._up is None:
             await self._connect()  # `start` was not called: the first command connects
         if self._trial is not None:
             return None
         try:
-            answer = await self._ask(command, self._settings.timeout)
+            reply = await self._ask(command, self._settings.timeout)
         except NoScriptError:
             return None if instead is None else await self._call("EVAL", instead, *command[2:])
         except (LateError, NotConnectedError):
@@ -165,7 +165,7 @@ class Redis:
             return None
         if self._up is None:
             self._works()
-        return answer
+        return reply
 
     async def _failed(self, error: Exception) -> None:
         # A read-only server is a former primary: only a new connection can reach the new primary.
@@ -179,7 +179,7 @@ class Redis:
             self._break(error)
 
     async def _ask(self, command: Sequence[str], limit: float) -> Any:
-        """Return the answer to a command within `limit` seconds. Raises `NotConnectedError`, `LateError` or one of
+        """Return the reply to a command within `limit` seconds. Raises `NotConnectedError`, `LateError` or one of
         `FAILED`."""
         began, asked = clock.monotonic(), math.inf
         try:
@@ -201,7 +201,7 @@ class Redis:
             _seconds.observe(clock.monotonic() - began)
 
     def _refused(self, error: Exception) -> None:
-        """It answers, so the next call may fare better, as when it is full."""
+        """Redis responds, so the next call may succeed, as when it is full."""
         if (now := clock.monotonic()) >= self._quiet_until:
             self._quiet_until = now + QUIET_SECONDS
             log.warning("redis refuses commands", reason=str(error)[:200])
@@ -258,13 +258,13 @@ class Redis:
         longest = math.ceil(self._settings.retry_after * (1 + JITTER) * 1000)
         command = ["EVAL", _GATHER, "1", "slipway:gathering", str(longest)]
         try:
-            answer = await self._ask(command, self._settings.timeout)
+            reply = await self._ask(command, self._settings.timeout)
         except ReadOnlyError:
             raise
         except ResponseError as error:
             self._refused(error)  # Redis answers
             return
-        await asyncio.sleep(min(int(answer[0]), longest) / 1000)
+        await asyncio.sleep(min(int(reply[0]), longest) / 1000)
 
 
 class NoRedis:

@@ -22,7 +22,7 @@ class SingleFlight(Generic[K, T]):
 
     The work runs in its own task, so cancelling one caller does not affect the others. An error is raised in all
     waiting callers and then forgotten. A caller joins only work that started at most `join_within` seconds ago, so its
-    answer is at most that much older than its request.
+    result is at most that much older than its request.
     """
 
     def __init__(self, join_within: float = float("inf")) -> None:

@@ -1,4 +1,4 @@
-"""The smoke test of a drill: the application, on a restored database, answers what clients ask first."""
+"""The smoke test of a drill: the application, on a restored database, serves what clients request first."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ async def smoke_test(settings: Settings) -> None:
     """Start the application on the database of the settings and read from every resource: a list, its first item, and
     that item's history.
 
-    It uses a key that it creates there, no Redis and no port. Raises `BackupError` at the first wrong answer.
+    It uses a key that it creates there, no Redis and no port. Raises `BackupError` at the first wrong response.
     """
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # otherwise it logs every request
     app = create_app(_quiet(settings))
@@ -84,7 +84,7 @@ async def _get(client: httpx2.AsyncClient, path: str) -> dict[str, Any]:
     response = await client.get(path)
     if response.status_code != httpx2.codes.OK:
         raise BackupError(
-            f"the service on the restored database answers GET {path} with {response.status_code}: "
+            f"the service on the restored database responds to GET {path} with {response.status_code}: "
             f"{response.text[:300]}"
         )
     found: dict[str, Any] = response.json()

@@ -44,7 +44,7 @@ class CommandTimeoutError(TimeoutError):
 def describe(error: BaseException) -> str:
     """Return one line that says why the database cannot be reached."""
     if isinstance(error, CommandTimeoutError):
-        return "no answer in time"
+        return "no response in time"
     if isinstance(error, TimeoutError):
         return "no connection in time"
     return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -97,7 +97,7 @@ async def _database(database: Database, schema: Schema) -> Check:
         async with asyncio.timeout(CHECK_TIMEOUT):
             state = await schema.look()
     except TimeoutError:
-        return _no_database(f"no answer in {CHECK_TIMEOUT:g} s")
+        return _no_database(f"no response in {CHECK_TIMEOUT:g} s")
     except (DatabaseUnavailableError, *CONNECTION_ERRORS) as error:
         return _no_database(str(error) or type(error).__name__)
     migration_pending.set(state.pending)

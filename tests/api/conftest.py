@@ -80,9 +80,9 @@ async def client(client_with: MakeClient) -> AsyncClient:
 @pytest.fixture(scope="session")
 async def shelf(client: AsyncClient) -> Json:
     """A shelf for articles."""
-    answer = await client.post("/api/v1/shelves", json={"slug": unique("shared").lower(), "name": "Shared"})
-    assert answer.status_code == 201, answer.text
-    made: Json = answer.json()
+    response = await client.post("/api/v1/shelves", json={"slug": unique("shared").lower(), "name": "Shared"})
+    assert response.status_code == 201, response.text
+    made: Json = response.json()
     return made
 
 
@@ -100,7 +100,7 @@ def new_article(shelf: Json) -> Callable[..., Json]:
 @pytest.fixture
 async def article(client: AsyncClient, new_article: Callable[..., Json]) -> Json:
     """A new article."""
-    answer = await client.post("/api/v1/articles", json=new_article())
-    assert answer.status_code == 201, answer.text
-    made: Json = answer.json()
+    response = await client.post("/api/v1/articles", json=new_article())
+    assert response.status_code == 201, response.text
+    made: Json = response.json()
     return made

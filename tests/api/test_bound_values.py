@@ -67,10 +67,10 @@ async def cursor(client: AsyncClient, shelves: tuple[str, str]) -> str:
 
 
 async def _page(client: AsyncClient, path: str, query: str, cursor: str) -> tuple[int, list[str] | str]:
-    answer = await client.get(f"{path}?{query}{'&' if query else ''}cursor={cursor}")
-    if answer.status_code != 200:
-        return answer.status_code, answer.json()["code"]
-    return 200, [item["name"] for item in answer.json()["items"]]
+    response = await client.get(f"{path}?{query}{'&' if query else ''}cursor={cursor}")
+    if response.status_code != 200:
+        return response.status_code, response.json()["code"]
+    return 200, [item["name"] for item in response.json()["items"]]
 
 
 async def test_cursor_works_for_its_own_list(
@@ -145,7 +145,7 @@ async def test_cursor_with_any_flipped_bit_is_refused(
 async def test_idempotency_key_is_bound_to_request_and_principal(
     client: AsyncClient, client_with: MakeClient, shelves: tuple[str, str], part: str
 ) -> None:
-    """The same request gets the first answer; with any one part of it altered it is another request."""
+    """The same request gets the first response; with any one part of it altered it is another request."""
     headers = {"Idempotency-Key": str(uuid4())}
     item = {"slug": unique("keyed").lower(), "name": "Keyed"}
     body = {"operations": [{"op": "create", "item": item}]}
@@ -162,8 +162,8 @@ async def test_idempotency_key_is_bound_to_request_and_principal(
             item["name"] = "Other"
         case "principal":
             who = await client_with("shop:read", "shop:write")
-    answer = await who.post(path, json=body, headers=headers)
+    response = await who.post(path, json=body, headers=headers)
     if part == "principal":
-        problem(answer, 409, "duplicate")  # done once more
+        problem(response, 409, "duplicate")  # done once more
     else:
-        problem(answer, 422, "idempotency_key_reused")
+        problem(response, 422, "idempotency_key_reused")

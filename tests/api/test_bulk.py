@@ -40,9 +40,9 @@ async def test_bulk_mixes_all_kinds_of_operations(client: AsyncClient, new_artic
             },
         ],
     }
-    answer = await client.post(BULK, json=body)
-    assert answer.status_code == 200, answer.text
-    deleted, created, patched = answer.json()["results"]
+    response = await client.post(BULK, json=body)
+    assert response.status_code == 200, response.text
+    deleted, created, patched = response.json()["results"]
     assert (deleted["status"], created["status"], patched["status"]) == (204, 201, 200)
     read = await client.get(f"{ARTICLES}/{created['id']}")
     assert (read.json(), read.headers["etag"]) == (created["item"], created["etag"])
@@ -52,7 +52,7 @@ async def test_bulk_mixes_all_kinds_of_operations(client: AsyncClient, new_artic
     assert (patched["item"]["attributes"], patched["item"]["version"]) == ({"b": 1}, 2)
     problem(await client.get(f"{ARTICLES}/{removed['id']}"), 404, "not_found")
     history = (await client.get(f"{ARTICLES}/{changed['id']}/history")).json()["items"]
-    assert history[0]["request_id"] == answer.headers["x-request-id"]
+    assert history[0]["request_id"] == response.headers["x-request-id"]
 
 
 async def test_partial_mode_reports_each_failure(
@@ -73,9 +73,9 @@ async def test_partial_mode_reports_each_failure(
         {"op": "explode"},
         7,
     ]
-    answer = await client.post(BULK, json={"mode": "partial", "operations": operations})
-    assert answer.status_code == 200
-    results = answer.json()["results"]
+    response = await client.post(BULK, json={"mode": "partial", "operations": operations})
+    assert response.status_code == 200
+    results = response.json()["results"]
     codes = [result.get("problem", {}).get("code", result["status"]) for result in results]
     assert codes == [
         201, "duplicate", "validation_failed", "validation_failed", 201, "duplicate", "not_found",
@@ -113,8 +113,8 @@ async def test_atomic_mode_rolls_back_everything(
             "/operations/1",
         ),
     ):
-        answer = await client.post(BULK, json={"operations": [{"op": "create", "item": good}, bad]})
-        assert problem(answer, status, code)["errors"][0]["pointer"] == pointer
+        response = await client.post(BULK, json={"operations": [{"op": "create", "item": good}, bad]})
+        assert problem(response, status, code)["errors"][0]["pointer"] == pointer
         assert (await client.get(ARTICLES, params={"sku": good["sku"]})).json()["items"] == []
 
 
@@ -146,5 +146,5 @@ async def test_bulk_takes_a_thousand_operations(client: AsyncClient, new_article
 async def test_first_of_two_conflicting_creations_wins(client: AsyncClient, new_article: NewArticle) -> None:
     pairs = [new_article() for _ in range(10)]
     operations = [{"op": "create", "item": item} for pair in pairs for item in (pair, pair)]
-    answer = await client.post(BULK, json={"mode": "partial", "operations": operations})
-    assert [result["status"] for result in answer.json()["results"]] == [201, 409] * 10
+    response = await client.post(BULK, json={"mode": "partial", "operations": operations})
+    assert [result["status"] for result in response.json()["results"]] == [201, 409] * 10

@@ -17,11 +17,11 @@ async def test_put_replaces_everything(client: AsyncClient, new_article: Callabl
         ARTICLES, json=new_article(description="old", attributes={"a": 1}, tags=["x"])
     )
     body = new_article(sku=created.json()["sku"], name="Replaced", attributes={"b": 2})
-    answer = await client.put(
+    response = await client.put(
         created.headers["location"], json=body, headers={"If-Match": created.headers["etag"]}
     )
-    assert answer.status_code == 200
-    after = answer.json()
+    assert response.status_code == 200
+    after = response.json()
     assert (after["name"], after["description"], after["attributes"], after["tags"]) == (
         "Replaced",
         "",
@@ -30,16 +30,16 @@ async def test_put_replaces_everything(client: AsyncClient, new_article: Callabl
     )
     assert after["version"] == 2
     again = await client.put(
-        created.headers["location"], json=body, headers={"If-Match": answer.headers["etag"]}
+        created.headers["location"], json=body, headers={"If-Match": response.headers["etag"]}
     )
-    assert (again.status_code, again.content) == (200, answer.content)
+    assert (again.status_code, again.content) == (200, response.content)
 
 
 async def test_put_cannot_change_an_immutable_field(
     client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
-    answer = await client.put(f"{ARTICLES}/{article['id']}", json=new_article(), headers={"If-Match": "*"})
-    assert problem(answer, 422, "validation_failed")["errors"] == [
+    response = await client.put(f"{ARTICLES}/{article['id']}", json=new_article(), headers={"If-Match": "*"})
+    assert problem(response, 422, "validation_failed")["errors"] == [
         {"pointer": "/sku", "message": "cannot be changed"}
     ]
 
@@ -59,10 +59,10 @@ async def test_put_with_if_none_match_creates_once(
 async def test_put_of_another_items_sku_is_a_duplicate(
     client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
-    answer = await client.put(
+    response = await client.put(
         f"{ARTICLES}/{uuid4()}", json=new_article(sku=article["sku"]), headers={"If-None-Match": "*"}
     )
-    assert problem(answer, 409, "duplicate")["errors"][0]["pointer"] == "/sku"
+    assert problem(response, 409, "duplicate")["errors"][0]["pointer"] == "/sku"
 
 
 async def test_put_needs_a_precondition(client: AsyncClient, new_article: Callable[..., Json]) -> None:
@@ -76,8 +76,8 @@ async def test_matching_if_match_allows_the_change(client: AsyncClient, article:
     url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
     assert (await client.get(url, headers={"If-Match": form.format(tag=tag)})).status_code == 200
-    answer = await client.patch(url, json={"stock": 7}, headers={"If-Match": form.format(tag=tag)})
-    assert answer.status_code == 200
+    response = await client.patch(url, json={"stock": 7}, headers={"If-Match": form.format(tag=tag)})
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize("form", ["W/{tag}", '"other"', '""', '"1"', '"1-00000000"'])
@@ -111,7 +111,7 @@ async def test_error_explains_an_etag_altered_by_a_proxy(
         {"op": "patch", "id": article["id"], "if_match": tag, "changes": {"stock": 7}},
         {"op": "delete", "id": article["id"], "if_match": tag},
     ]
-    for answer in (
+    for response in (
         await client.get(url, headers=headers),
         await client.patch(url, json={"stock": 7}, headers=headers),
         await client.patch(url, json={}, headers=headers),
@@ -122,7 +122,7 @@ async def test_error_explains_an_etag_altered_by_a_proxy(
             for operation in operations
         ],
     ):
-        document = problem(answer, 412, "precondition_failed")
+        document = problem(response, 412, "precondition_failed")
         assert [text for text in (WEAK, RENAMED, CHANGED) if text in document["detail"]] == [told]
     await client.delete(url, headers={"If-Match": "*"})
     document = problem(await client.post(f"{url}/restore", headers=headers), 412, "precondition_failed")
@@ -135,8 +135,8 @@ async def test_weak_tag_next_to_the_matching_strong_one_is_ignored(
     url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
     assert (await client.get(url, headers={"If-None-Match": f'"x", W/{tag}'})).status_code == 304
-    answer = await client.patch(url, json={"stock": 7}, headers={"If-Match": f'W/"x", {tag}'})
-    assert answer.status_code == 200
+    response = await client.patch(url, json={"stock": 7}, headers={"If-Match": f'W/"x", {tag}'})
+    assert response.status_code == 200
 
 
 async def test_if_none_match_also_guards_changes(client: AsyncClient, article: Json) -> None:
@@ -168,8 +168,8 @@ async def test_preconditions_do_not_hide_a_missing_item(client: AsyncClient) -> 
 
 @pytest.mark.parametrize("value", ["", "x", '"a', 'a"', '"a" "b"', "W/*", "*, *", 'w/"a"'])
 async def test_malformed_tags_are_refused(client: AsyncClient, article: Json, value: str) -> None:
-    answer = await client.get(f"{ARTICLES}/{article['id']}", headers={"If-None-Match": value})
-    assert problem(answer, 400, "malformed_request")["errors"][0]["header"] == "If-None-Match"
+    response = await client.get(f"{ARTICLES}/{article['id']}", headers={"If-None-Match": value})
+    assert problem(response, 400, "malformed_request")["errors"][0]["header"] == "If-None-Match"
 
 
 async def test_head_is_get_without_content(client: AsyncClient, article: Json) -> None:
@@ -183,9 +183,9 @@ async def test_head_is_get_without_content(client: AsyncClient, article: Json) -
 
 
 async def test_options_lists_the_methods(client: AsyncClient, article: Json) -> None:
-    answer = await client.options(f"{ARTICLES}/{article['id']}")
-    assert answer.status_code == 204
-    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"}
+    response = await client.options(f"{ARTICLES}/{article['id']}")
+    assert response.status_code == 204
+    assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"}
     problem(await client.options("/api/v1/nothing"), 404, "not_found")
 
 
@@ -198,5 +198,5 @@ async def test_options_lists_the_methods(client: AsyncClient, article: Json) -> 
     ],
 )  # fmt: skip
 async def test_accept_is_honoured(client: AsyncClient, accept: str, status: int) -> None:
-    answer = await client.get(ARTICLES, headers={"Accept": accept})
-    assert answer.status_code == status
+    response = await client.get(ARTICLES, headers={"Accept": accept})
+    assert response.status_code == status

@@ -33,16 +33,16 @@ async def test_head_is_get_without_content(client: AsyncClient, shelf: Json, tem
 
 @both
 async def test_options_names_the_methods(client: AsyncClient, shelf: Json, template: str) -> None:
-    answer = await client.options(template.format(id=shelf["id"]))
-    assert answer.status_code == 204
-    assert {"GET", "HEAD", "OPTIONS"} <= {*answer.headers["allow"].split(", ")}
+    response = await client.options(template.format(id=shelf["id"]))
+    assert response.status_code == 204
+    assert {"GET", "HEAD", "OPTIONS"} <= {*response.headers["allow"].split(", ")}
 
 
 @both
 async def test_method_of_no_route_is_refused(client: AsyncClient, shelf: Json, template: str) -> None:
-    answer = await client.post(template.format(id=shelf["id"]))
-    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
-    assert "GET" in answer.headers["allow"]
+    response = await client.post(template.format(id=shelf["id"]))
+    assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
+    assert "GET" in response.headers["allow"]
 
 
 @both
@@ -57,24 +57,24 @@ async def test_method_of_no_route_is_refused(client: AsyncClient, shelf: Json, t
 async def test_refused(
     client: AsyncClient, shelf: Json, template: str, change: Json, refusal: tuple[int, str]
 ) -> None:
-    answer = await client.get(template.format(id=shelf["id"]), **change)
-    assert (answer.status_code, answer.json()["code"]) == refusal
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["instance"] == template.format(id=shelf["id"])
-    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    response = await client.get(template.format(id=shelf["id"]), **change)
+    assert (response.status_code, response.json()["code"]) == refusal
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["instance"] == template.format(id=shelf["id"])
+    assert response.json()["request_id"] == response.headers["x-request-id"]
 
 
 @both
 async def test_scope_is_asked_for(client_with: MakeClient, shelf: Json, template: str) -> None:
     stranger = await client_with("other:read")
-    answer = await stranger.get(template.format(id=shelf["id"]))
-    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    response = await stranger.get(template.format(id=shelf["id"]))
+    assert (response.status_code, response.json()["code"]) == (403, "forbidden")
 
 
 @both
 async def test_absent_item_is_not_found(client: AsyncClient, template: str) -> None:
-    answer = await client.get(template.format(id=uuid4()))
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    response = await client.get(template.format(id=uuid4()))
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
 @both
@@ -167,5 +167,5 @@ def _counted(calls: Counter[str]) -> Counter[str]:
     return calls
 
 
-def _names(answer: Any) -> set[str]:
-    return {name for name in answer.headers if not name.startswith("ratelimit")}
+def _names(response: Any) -> set[str]:
+    return {name for name in response.headers if not name.startswith("ratelimit")}

@@ -14,13 +14,13 @@ ARTICLES = "/api/v1/articles"
 
 
 async def _patch(client: AsyncClient, article_id: str, **changes: object) -> Json:
-    answer = await client.patch(
+    response = await client.patch(
         f"{ARTICLES}/{article_id}",
         json=changes,
         headers={"If-Match": "*", "X-Request-Id": f"change-{article_id}"},
     )
-    assert answer.status_code == 200, answer.text
-    changed: Json = answer.json()
+    assert response.status_code == 200, response.text
+    changed: Json = response.json()
     return changed
 
 
@@ -72,9 +72,9 @@ async def test_as_of_shows_the_item_as_it_was(client: AsyncClient, article: Json
     states = [article] + [await _patch(client, article["id"], stock=n, attributes={"n": n}) for n in (1, 2)]
     await client.delete(url, headers={"If-Match": "*"})
     for state in states:
-        answer = await client.get(url, params={"as_of": state["updated_at"]})
-        assert answer.json() == state
-        assert answer.headers["etag"].startswith(f'"{state["version"]}-')
+        response = await client.get(url, params={"as_of": state["updated_at"]})
+        assert response.json() == state
+        assert response.headers["etag"].startswith(f'"{state["version"]}-')
     created_at = datetime.fromisoformat(article["created_at"])
     before = (created_at - timedelta(microseconds=1)).isoformat()
     problem(await client.get(url, params={"as_of": before}), 404, "not_found")

@@ -44,10 +44,10 @@ async def test_key_with_a_different_body_is_refused(
     headers = {"Idempotency-Key": str(uuid4())}
     body = new_article()
     assert (await client.post(ARTICLES, json=body, headers=headers)).status_code == 201
-    answer = await client.post(ARTICLES, json={**body, "name": "Other"}, headers=headers)
-    problem(answer, 422, "idempotency_key_reused")
-    answer = await client.post(ARTICLES, json=new_article(), headers=headers)
-    problem(answer, 422, "idempotency_key_reused")
+    response = await client.post(ARTICLES, json={**body, "name": "Other"}, headers=headers)
+    problem(response, 422, "idempotency_key_reused")
+    response = await client.post(ARTICLES, json=new_article(), headers=headers)
+    problem(response, 422, "idempotency_key_reused")
 
 
 async def test_keys_belong_to_their_principal(
@@ -75,9 +75,9 @@ async def test_fifty_concurrent_requests_have_one_effect(
     client: AsyncClient, new_article: Callable[..., Json]
 ) -> None:
     body, headers = new_article(), {"Idempotency-Key": str(uuid4())}
-    answers = await asyncio.gather(*(client.post(ARTICLES, json=body, headers=headers) for _ in range(50)))
-    first = next(answer for answer in answers if answer.status_code == 201)
-    assert all(_same(answer, first) or answer.json()["code"] == "still_running" for answer in answers)
+    responses = await asyncio.gather(*(client.post(ARTICLES, json=body, headers=headers) for _ in range(50)))
+    first = next(response for response in responses if response.status_code == 201)
+    assert all(_same(response, first) or response.json()["code"] == "still_running" for response in responses)
     found = (await client.get(ARTICLES, params={"sku": body["sku"]})).json()["items"]
     assert [item["id"] for item in found] == [first.json()["id"]]
 
@@ -118,10 +118,10 @@ async def test_expired_key_works_again_for_concurrent_requests(
             "UPDATE idempotency_record SET created_at = now() - interval '25 hours' WHERE key = $1", [key]
         )
         body = new_article()
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             *(client.post(ARTICLES, json=body, headers={"Idempotency-Key": key}) for _ in range(6))
         )
-        assert all(_same(answer, answers[0]) for answer in answers), [a.text for a in answers]
+        assert all(_same(response, responses[0]) for response in responses), [a.text for a in responses]
 
 
 async def test_unrelated_lock_is_not_taken_for_the_same_request(
@@ -140,8 +140,8 @@ async def test_unrelated_lock_is_not_taken_for_the_same_request(
 async def test_malformed_key_is_refused(
     client: AsyncClient, new_article: Callable[..., Json], key: str
 ) -> None:
-    answer = await client.post(ARTICLES, json=new_article(), headers=[(b"Idempotency-Key", key.encode())])
-    problem(answer, 400, "malformed_request")
+    response = await client.post(ARTICLES, json=new_article(), headers=[(b"Idempotency-Key", key.encode())])
+    problem(response, 400, "malformed_request")
 
 
 async def test_purge_deletes_only_expired_records(
@@ -165,7 +165,7 @@ async def test_bulk_is_idempotent_too(client: AsyncClient, new_article: Callable
     first = await client.post(f"{ARTICLES}/bulk", json=body, headers=headers)
     assert first.status_code == 200
     assert _same(await client.post(f"{ARTICLES}/bulk", json=body, headers=headers), first)
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(client.post(f"{ARTICLES}/bulk", json=body, headers=headers) for _ in range(5))
     )
-    assert all(_same(answer, first) for answer in answers)
+    assert all(_same(response, first) for response in responses)

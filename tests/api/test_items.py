@@ -11,14 +11,14 @@ from tests.api.conftest import Json
 ARTICLES = "/api/v1/articles"
 
 
-def problem(answer: object, status: int, code: str) -> Json:
+def problem(response: object, status: int, code: str) -> Json:
     """Return the body of a problem, after checking that it is one."""
-    assert answer.status_code == status, answer.text  # type: ignore[attr-defined]
-    assert answer.headers["content-type"] == "application/problem+json"  # type: ignore[attr-defined]
-    body: Json = answer.json()  # type: ignore[attr-defined]
+    assert response.status_code == status, response.text  # type: ignore[attr-defined]
+    assert response.headers["content-type"] == "application/problem+json"  # type: ignore[attr-defined]
+    body: Json = response.json()  # type: ignore[attr-defined]
     assert body["code"] == code
     assert body["status"] == status
-    assert body["request_id"] == answer.headers["x-request-id"]  # type: ignore[attr-defined]
+    assert body["request_id"] == response.headers["x-request-id"]  # type: ignore[attr-defined]
     return body
 
 
@@ -59,8 +59,8 @@ async def test_integer_may_be_written_with_a_decimal_point(
 
 async def test_all_invalid_values_are_reported(client: AsyncClient, new_article: Callable[..., Json]) -> None:
     body = new_article(price="1.234", stock=2**31, status="sold", tags=["x", ""], unknown=1)
-    answer = problem(await client.post(ARTICLES, json=body), 422, "validation_failed")
-    assert {error["pointer"] for error in answer["errors"]} == {
+    response = problem(await client.post(ARTICLES, json=body), 422, "validation_failed")
+    assert {error["pointer"] for error in response["errors"]} == {
         "/price",
         "/stock",
         "/status",
@@ -88,8 +88,8 @@ async def test_all_invalid_values_are_reported(client: AsyncClient, new_article:
     ],
 )
 async def test_json_is_strict(client: AsyncClient, body: bytes, code: str) -> None:
-    answer = await client.post(ARTICLES, content=body, headers={"content-type": "application/json"})
-    problem(answer, 400, code)
+    response = await client.post(ARTICLES, content=body, headers={"content-type": "application/json"})
+    problem(response, 400, code)
 
 
 OTHER_MEDIA_TYPES = (
@@ -122,21 +122,21 @@ async def test_unknown_media_type_parameters_are_ignored(
 
 @pytest.mark.parametrize("kind", OTHER_MEDIA_TYPES)
 async def test_other_media_types_are_refused(client: AsyncClient, kind: str) -> None:
-    answer = await client.post(ARTICLES, content=b"{}", headers={"content-type": kind})
-    problem(answer, 415, "unsupported_media_type")
-    assert answer.headers["accept"] == "application/json"
+    response = await client.post(ARTICLES, content=b"{}", headers={"content-type": kind})
+    problem(response, 415, "unsupported_media_type")
+    assert response.headers["accept"] == "application/json"
 
 
 async def test_large_body_is_refused(client: AsyncClient) -> None:
     headers = {"content-type": "application/json"}
-    answer = await client.post(ARTICLES, content=b" " * 1_100_000, headers=headers)
-    problem(answer, 413, "body_too_large")
+    response = await client.post(ARTICLES, content=b" " * 1_100_000, headers=headers)
+    problem(response, 413, "body_too_large")
 
 
 async def test_number_of_reported_errors_is_limited(client: AsyncClient) -> None:
     body = {f"field{number}": "x" for number in range(5000)}
-    answer = await client.post(ARTICLES, json=body)
-    assert len(problem(answer, 422, "validation_failed")["errors"]) == 100
+    response = await client.post(ARTICLES, json=body)
+    assert len(problem(response, 422, "validation_failed")["errors"]) == 100
     long = {"operations": [{"op": "x" * 100_000}], "mode": "partial"}
     assert len((await client.post(f"{ARTICLES}/bulk", json=long)).content) < 5000
 
@@ -144,13 +144,13 @@ async def test_number_of_reported_errors_is_limited(client: AsyncClient) -> None
 async def test_duplicate_sku_is_reported(
     client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
-    answer = await client.post(ARTICLES, json=new_article(sku=article["sku"]))
-    assert problem(answer, 409, "duplicate")["errors"][0]["pointer"] == "/sku"
+    response = await client.post(ARTICLES, json=new_article(sku=article["sku"]))
+    assert problem(response, 409, "duplicate")["errors"][0]["pointer"] == "/sku"
 
 
 async def test_tests_shelf_must_exist(client: AsyncClient, new_article: Callable[..., Json]) -> None:
-    answer = await client.post(ARTICLES, json=new_article(shelf_id=str(uuid4())))
-    assert problem(answer, 422, "validation_failed")["errors"][0]["pointer"] == "/shelf_id"
+    response = await client.post(ARTICLES, json=new_article(shelf_id=str(uuid4())))
+    assert problem(response, 422, "validation_failed")["errors"][0]["pointer"] == "/shelf_id"
 
 
 async def test_patch_merges_and_increments_the_version(
@@ -158,24 +158,24 @@ async def test_patch_merges_and_increments_the_version(
 ) -> None:
     created = await client.post(ARTICLES, json=new_article(attributes={"a": 1, "b": {"c": 2, "d": 3}}))
     patch = {"name": "New", "attributes": {"a": None, "b": {"c": 9}}}
-    answer = await client.patch(
+    response = await client.patch(
         created.headers["location"],
         json=patch,
         headers={"If-Match": created.headers["etag"], "content-type": "application/merge-patch+json"},
     )
-    assert answer.status_code == 200
-    assert answer.json()["attributes"] == {"b": {"c": 9, "d": 3}}
-    assert answer.json()["version"] == 2
-    assert answer.headers["etag"] != created.headers["etag"]
-    assert (await client.get(created.headers["location"])).content == answer.content
+    assert response.status_code == 200
+    assert response.json()["attributes"] == {"b": {"c": 9, "d": 3}}
+    assert response.json()["version"] == 2
+    assert response.headers["etag"] != created.headers["etag"]
+    assert (await client.get(created.headers["location"])).content == response.content
 
 
 async def test_patch_without_changes_keeps_the_version(client: AsyncClient, article: Json) -> None:
     url = f"{ARTICLES}/{article['id']}"
     for patch in ({"name": article["name"], "attributes": {}}, {}):
-        answer = await client.patch(url, json=patch, headers={"If-Match": "*"})
-        assert answer.status_code == 200
-        assert answer.json() == article
+        response = await client.patch(url, json=patch, headers={"If-Match": "*"})
+        assert response.status_code == 200
+        assert response.json() == article
 
 
 async def test_patch_needs_the_current_tag(client: AsyncClient, article: Json) -> None:
@@ -199,15 +199,15 @@ async def test_patch_needs_the_current_tag(client: AsyncClient, article: Json) -
 
 async def test_patch_refuses_null_and_immutable_fields(client: AsyncClient, article: Json) -> None:
     url = f"{ARTICLES}/{article['id']}"
-    answer = await client.patch(url, json={"name": None, "sku": "X"}, headers={"If-Match": "*"})
-    errors = problem(answer, 422, "validation_failed")["errors"]
+    response = await client.patch(url, json={"name": None, "sku": "X"}, headers={"If-Match": "*"})
+    errors = problem(response, 422, "validation_failed")["errors"]
     assert {error["pointer"]: error["message"] for error in errors} == {
         "/name": "must be a string",
         "/sku": "cannot be changed",
     }
     operation = {"op": "patch", "id": article["id"], "if_match": "*", "changes": {"sku": "X", "skew": 1}}
-    answer = await client.post(f"{ARTICLES}/bulk", json={"operations": [operation]})
-    errors = problem(answer, 422, "validation_failed")["errors"]
+    response = await client.post(f"{ARTICLES}/bulk", json={"operations": [operation]})
+    errors = problem(response, 422, "validation_failed")["errors"]
     assert {error["pointer"]: error["message"] for error in errors} == {
         "/operations/0/changes/sku": "cannot be changed",
         "/operations/0/changes/skew": "is not a known field",
@@ -236,8 +236,8 @@ async def test_read_honours_if_none_match(client: AsyncClient, article: Json) ->
     url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
     for given in (tag, f'"other", {tag}', "*", "W/" + tag):
-        answer = await client.get(url, headers={"If-None-Match": given})
-        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+        response = await client.get(url, headers={"If-None-Match": given})
+        assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", tag)
     assert (await client.get(url, headers={"If-None-Match": '"other"'})).status_code == 200
 
 
@@ -247,11 +247,11 @@ async def test_unknown_item_is_not_found(client: AsyncClient, item_id: str) -> N
 
 
 async def test_unknown_method_lists_the_allowed_methods(client: AsyncClient, article: Json) -> None:
-    answer = await client.request("PROPFIND", f"{ARTICLES}/{article['id']}")
-    problem(answer, 405, "method_not_allowed")
-    assert {"GET", "PATCH", "DELETE"} <= set(answer.headers["allow"].split(", "))
+    response = await client.request("PROPFIND", f"{ARTICLES}/{article['id']}")
+    problem(response, 405, "method_not_allowed")
+    assert {"GET", "PATCH", "DELETE"} <= set(response.headers["allow"].split(", "))
 
 
 async def test_unknown_parameters_are_refused(client: AsyncClient, article: Json) -> None:
-    answer = await client.get(f"{ARTICLES}/{article['id']}?x=1")
-    assert problem(answer, 400, "invalid_parameter")["errors"][0]["parameter"] == "x"
+    response = await client.get(f"{ARTICLES}/{article['id']}?x=1")
+    assert problem(response, 400, "invalid_parameter")["errors"][0]["parameter"] == "x"

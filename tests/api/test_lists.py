@@ -37,9 +37,9 @@ async def _all(client: AsyncClient, **query: str) -> list[Json]:
     items: list[Json] = []
     url = ARTICLES
     for _ in range(100):
-        answer = await client.get(url, params=query)
-        assert answer.status_code == 200, answer.text
-        page = answer.json()
+        response = await client.get(url, params=query)
+        assert response.status_code == 200, response.text
+        page = response.json()
         items += page["items"]
         if page["next_cursor"] is None:
             return items
@@ -140,11 +140,11 @@ async def test_unescaped_commas_separate_values(
         f"{ARTICLES}?shelf_id={names['id']}&",
         f"/api/v1/shelves/{names['id']}/articles?",
     ):
-        answer = await client.get(f"{url}{query}&limit=200")
-        assert answer.status_code == 200, answer.text
-        assert sorted(item["name"] for item in answer.json()["items"]) == found
-        again = await client.get(_link(answer.headers["link"], "first"))
-        assert again.json() == answer.json()
+        response = await client.get(f"{url}{query}&limit=200")
+        assert response.status_code == 200, response.text
+        assert sorted(item["name"] for item in response.json()["items"]) == found
+        again = await client.get(_link(response.headers["link"], "first"))
+        assert again.json() == response.json()
     exported = await client.get(f"{ARTICLES}/export?shelf_id={names['id']}&{query}")
     assert sorted(json.loads(line)["name"] for line in exported.text.splitlines()) == found
 
@@ -166,8 +166,8 @@ async def test_list_parameters_may_be_repeated(
     assert len(first["items"]) == 2
     assert [other["items"] for other in others] == [first["items"]] * len(others)
     for url in urls:  # a cursor is valid for the same list, however it is written
-        answer = await client.get(f"{url}&cursor={first['next_cursor']}")
-        assert answer.status_code == 200, answer.text
+        response = await client.get(f"{url}&cursor={first['next_cursor']}")
+        assert response.status_code == 200, response.text
 
 
 async def test_items_are_found_by_their_ids(client: AsyncClient, shelf: Json) -> None:
@@ -193,9 +193,9 @@ async def test_items_are_found_by_their_ids(client: AsyncClient, shelf: Json) ->
     ],
 )  # fmt: skip
 async def test_wrong_parameters_are_refused(client: AsyncClient, query: str) -> None:
-    answer = await client.get(f"{ARTICLES}?{query}")
-    assert answer.status_code == 400, answer.text
-    assert answer.json()["code"] in {"invalid_parameter", "invalid_cursor"}
+    response = await client.get(f"{ARTICLES}?{query}")
+    assert response.status_code == 400, response.text
+    assert response.json()["code"] in {"invalid_parameter", "invalid_cursor"}
 
 
 async def test_cursor_is_bound_to_its_list(client: AsyncClient, shelf: Json) -> None:
@@ -218,6 +218,6 @@ async def test_total_counts_filtered_items(client: AsyncClient, shelf: Json) -> 
 
 
 async def test_links_escape_special_characters(client: AsyncClient) -> None:
-    answer = await client.get(ARTICLES, params={"name": 'a&b="c" <d>', "limit": "1"})
-    target = _link(answer.headers["link"], "first")
+    response = await client.get(ARTICLES, params={"name": 'a&b="c" <d>', "limit": "1"})
+    target = _link(response.headers["link"], "first")
     assert dict(parse_qsl(urlsplit(target).query)) == {"name": 'a&b="c" <d>', "limit": "1"}

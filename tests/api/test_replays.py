@@ -23,8 +23,8 @@ async def test_replayed_response_is_marked(client: AsyncClient, new_article: Cal
         first, *repeated = [await client.post(path, json=body, headers=headers) for _ in range(3)]
         assert first.status_code in (200, 201), first.text
         assert "idempotency-replayed" not in first.headers
-        assert [answer.headers["idempotency-replayed"] for answer in repeated] == ["true", "true"]
-        assert {answer.content for answer in repeated} == {first.content}
+        assert [response.headers["idempotency-replayed"] for response in repeated] == ["true", "true"]
+        assert {response.content for response in repeated} == {first.content}
     assert (await client.get(ARTICLES, headers=headers)).status_code == 200, "it means nothing here"
 
 
@@ -44,7 +44,7 @@ async def test_unsupported_idempotency_key_is_refused(
         ("POST", "/api/v1/keys", {"name": "k", "scopes": ["shop:read"]}),
         ("DELETE", "/api/v1/keys/none", None),
     ):
-        answer = await boss.request(method, path, json=body, headers={"Idempotency-Key": "k", **tag})
-        found = problem(answer, 400, "idempotency_key_not_supported")
+        response = await boss.request(method, path, json=body, headers={"Idempotency-Key": "k", **tag})
+        found = problem(response, 400, "idempotency_key_not_supported")
         assert found["errors"][0]["header"] == "Idempotency-Key"
     assert (await client.patch(item, json={"name": "N"}, headers=tag)).status_code == 200

@@ -16,8 +16,8 @@ CREATE = {"If-None-Match": "*"}
 async def test_put_with_the_id_of_an_item(
     client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
-    answer = await client.put(f"{ARTICLES}/{article['id']}", json=new_article(), headers=CREATE)
-    problem(answer, 412, "precondition_failed")
+    response = await client.put(f"{ARTICLES}/{article['id']}", json=new_article(), headers=CREATE)
+    problem(response, 412, "precondition_failed")
 
 
 async def test_put_with_the_id_of_a_deleted_item(
@@ -34,14 +34,14 @@ async def test_put_with_the_id_of_an_erased_item(
 ) -> None:
     """Its history stays, and no other item's may be added to it. No value of the request is taken."""
     await database.fetch("DELETE FROM tests_article WHERE id = $1", [UUID(article["id"])])
-    answer = await client.put(f"{ARTICLES}/{article['id']}", json=new_article(), headers=CREATE)
-    assert "errors" not in problem(answer, 409, "conflict")
+    response = await client.put(f"{ARTICLES}/{article['id']}", json=new_article(), headers=CREATE)
+    assert "errors" not in problem(response, 409, "conflict")
 
 
 async def test_put_with_a_unique_value_of_another_item(
     client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
     url = f"{ARTICLES}/{uuid4()}"
-    answer = await client.put(url, json=new_article(sku=article["sku"]), headers=CREATE)
-    assert [e["pointer"] for e in problem(answer, 409, "duplicate")["errors"]] == ["/sku"]
+    response = await client.put(url, json=new_article(sku=article["sku"]), headers=CREATE)
+    assert [e["pointer"] for e in problem(response, 409, "duplicate")["errors"]] == ["/sku"]
     assert (await client.put(url, json=new_article(), headers=CREATE)).status_code == 201

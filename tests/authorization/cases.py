@@ -50,8 +50,8 @@ async def _gate(client: AsyncClient, key: str) -> str:
     """What the gate answers; the request is one that changes nothing."""
     method, path = key.split()
     parts = [str(uuid7()) if part.startswith("{") else part for part in path.split("/")]
-    answer = await client.request(method.upper(), "/".join(parts))
-    return str(answer.status_code) if answer.status_code in (401, 403) else "passes"
+    response = await client.request(method.upper(), "/".join(parts))
+    return str(response.status_code) if response.status_code in (401, 403) else "passes"
 
 
 async def test_responses_match_the_authorization_table(
@@ -129,6 +129,6 @@ async def _refused(boss: AsyncClient, operation: Operation, url: str, whole: Jso
     bodies: Mapping[str, Json] = {"patch": {field: whole[field]}, "bulk": _bulk(operation, whole)}
     pointer = f"/operations/0/item/{field}" if operation.name == "bulk" else f"/{field}"
     body = bodies.get(operation.name, whole)
-    answer = await boss.request(operation.method.upper(), target, json=body, headers=MATCH)
-    assert answer.status_code == 422, (operation.key, answer.text)
-    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    response = await boss.request(operation.method.upper(), target, json=body, headers=MATCH)
+    assert response.status_code == 422, (operation.key, response.text)
+    assert [error["pointer"] for error in response.json()["errors"]] == [pointer]

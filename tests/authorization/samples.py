@@ -53,12 +53,12 @@ class Samples:
     async def create(self, client: AsyncClient, resource: RestResource) -> tuple[str, Json]:
         """Create an item; return its id and the body it was created with."""
         body = await self.body(resource)
-        answer = await client.post(f"{BASE}/{resource.path}", json=body)
-        assert answer.status_code == 201, (
-            f"{resource.path}: no sample item from {body}: {answer.text}; let the fixture `samples` of the domain's "
+        response = await client.post(f"{BASE}/{resource.path}", json=body)
+        assert response.status_code == 201, (
+            f"{resource.path}: no sample item from {body}: {response.text}; let the fixture `samples` of the domain's "
             "tests give values that pass"
         )
-        return str(answer.json()["id"]), body
+        return str(response.json()["id"]), body
 
     def _schema(self, resource: RestResource) -> Json:
         operation = self._document["paths"][f"{BASE}/{resource.path}"]["post"]

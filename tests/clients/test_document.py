@@ -55,14 +55,14 @@ async def test_accepted_bodies_and_responses_match_the_schemas(
     cases: list[Json] = []
 
     def call(method: str, path: str, template: str, body: Any, **more: str) -> Any:
-        answer = api.request(method, path, json=body, headers={**headers, **more})
-        assert answer.is_success, answer.text
+        response = api.request(method, path, json=body, headers={**headers, **more})
+        assert response.is_success, response.text
         place = f"#/paths/{template.replace('/', '~1')}/{method.lower()}"
         kind = "application~1merge-patch+json" if method == "PATCH" else "application~1json"
-        ref = f"/responses/{answer.status_code}/content/application~1json/schema"
+        ref = f"/responses/{response.status_code}/content/application~1json/schema"
         cases.append({"ref": f"{place}/requestBody/content/{kind}/schema", "value": body})
-        cases.append({"ref": f"{place}{ref}", "value": answer.json()})
-        return answer
+        cases.append({"ref": f"{place}{ref}", "value": response.json()})
+        return response
 
     root, one = "/api/v1/articles", "/api/v1/articles/{id}"
     shelf = call("POST", "/api/v1/shelves", "/api/v1/shelves", {"slug": "ajv", "name": "A"}).json()

@@ -53,15 +53,15 @@ CLIENT = AuthenticatedClient(base_url=URL, token=KEY, raise_on_unexpected_status
 
 def ok(operation: ModuleType, *path: Any, **given: Any) -> tuple[Any, str]:
     """Return the parsed response, and its ETag."""
-    answer = operation.sync_detailed(*path, client=CLIENT, **given)
-    assert answer.status_code < 300, answer.content
-    return answer.parsed, answer.headers.get("ETag", "")
+    response = operation.sync_detailed(*path, client=CLIENT, **given)
+    assert response.status_code < 300, response.content
+    return response.parsed, response.headers.get("ETag", "")
 
 
 def refused(operation: ModuleType, *path: Any, **given: Any) -> models.Problem:
-    answer = operation.sync_detailed(*path, client=CLIENT, **given)
-    assert isinstance(answer.parsed, models.Problem), answer.content
-    return answer.parsed
+    response = operation.sync_detailed(*path, client=CLIENT, **given)
+    assert isinstance(response.parsed, models.Problem), response.content
+    return response.parsed
 
 
 def keys() -> None:

@@ -61,9 +61,9 @@ async def _calls(url: str, key: str, document: Json) -> Calls:
 
 async def _of_keys(client: httpx2.AsyncClient) -> Calls:
     """Return calls that list the keys and revoke one, which may be repeated."""
-    answer = await client.post(f"{BASE}/keys", json={"name": "load", "scopes": ["load:none"]})
-    assert answer.status_code == 201, answer.text
-    return Calls("api_key", f"{BASE}/keys", "DELETE", f"{BASE}/keys/{answer.json()['prefix']}", None)
+    response = await client.post(f"{BASE}/keys", json={"name": "load", "scopes": ["load:none"]})
+    assert response.status_code == 201, response.text
+    return Calls("api_key", f"{BASE}/keys", "DELETE", f"{BASE}/keys/{response.json()['prefix']}", None)
 
 
 def main(url: str) -> None:

@@ -56,8 +56,8 @@ class Cluster:
         found = self._resource(api_version, kind).get(
             name=name, namespace=self.namespace, _request_timeout=REQUEST_SECONDS
         )
-        answer: Object = found.to_dict()
-        return answer
+        response: Object = found.to_dict()
+        return response
 
     def create(self, manifest: Object, *, dry_run: bool = False) -> None:
         """Create an object. Raises `ApiException` if the cluster refuses it."""

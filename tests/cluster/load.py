@@ -3,8 +3,8 @@
 RATE requests a second by eight callers. Four keep their connection, as a proxy does; four open a new one for each
 request, as a careless caller does. Two of the eight write. CALLS is what calls.py prints: a path to `read`, and the
 `method`, `path` and `body` of a write, which has another number each time. Each caller keeps to a timetable, so a slow
-answer makes no gap in the load: what is late is sent at once. KEY may be `-`, to be read from standard input. It says
-`started` when all have an answer, ends when /tmp/stop appears, and then prints what it saw as a line of JSON. No
+response makes no gap in the load: what is late is sent at once. KEY may be `-`, to be read from standard input. It says
+`started` when all have a response, ends when /tmp/stop appears, and then prints what it saw as a line of JSON. No
 request is tried twice: each failure counts.
 """
 
@@ -60,13 +60,13 @@ class Caller(threading.Thread):
             self.connection.request(self.calls["method"], self.calls["path"], body or None, self.headers)
         else:
             self.connection.request("GET", self.calls["read"], headers=self.headers)
-        answer = self.connection.getresponse()
-        text = answer.read().decode()
-        if answer.status in {200, 201, 204}:
-            self.seen[str(answer.status)] += 1
+        response = self.connection.getresponse()
+        text = response.read().decode()
+        if response.status in {200, 201, 204}:
+            self.seen[str(response.status)] += 1
         else:
-            later = " with Retry-After" if answer.headers["Retry-After"] else ""
-            self._failed(f"{answer.status}{later}", f"{answer.status}: {text[:200]}")
+            later = " with Retry-After" if response.headers["Retry-After"] else ""
+            self._failed(f"{response.status}{later}", f"{response.status}: {text[:200]}")
         if not self.keep:
             self.connection.close()
 

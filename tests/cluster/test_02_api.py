@@ -30,9 +30,9 @@ def test_created_item_can_be_read_and_has_history(api: httpx2.Client, release: R
 
 
 def test_caller_without_a_key_is_refused(api: httpx2.Client) -> None:
-    answer = httpx2.get(f"{api.base_url}keys", timeout=10)
-    assert answer.status_code == 401
-    assert answer.headers["content-type"] == "application/problem+json"
+    response = httpx2.get(f"{api.base_url}keys", timeout=10)
+    assert response.status_code == 401
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 def test_metrics_are_only_on_the_admin_port(release: Release, cluster: Cluster) -> None:

@@ -63,8 +63,8 @@ def _annotate(release: Release, **annotations: str) -> None:
     _release(release.cluster, **named).upgrade()
 
 
-def _is_the_services_own(answer: httpx2.Response) -> bool:
-    return answer.headers.get("content-type") == "application/problem+json"
+def _is_the_services_own(response: httpx2.Response) -> bool:
+    return response.headers.get("content-type") == "application/problem+json"
 
 
 def test_only_the_configured_host_is_routed(through: httpx2.Client) -> None:
@@ -114,10 +114,10 @@ def test_controller_times_out_slower_responses(
     wait_until("it is so", lambda: through.get("/api/v1/keys").status_code == 200, seconds=10)
     request.getfixturevalue("locked")
     began = time.monotonic()
-    answer = through.get("/api/v1/keys")
-    assert answer.status_code == 504, answer.text
+    response = through.get("/api/v1/keys")
+    assert response.status_code == 504, response.text
     assert 0.9 < time.monotonic() - began < 3
-    assert not _is_the_services_own(answer)
+    assert not _is_the_services_own(response)
 
 
 def test_changed_code_is_served_by_the_running_pod(
@@ -137,8 +137,8 @@ def test_changed_code_is_served_by_the_running_pod(
     )
 
     def description() -> str:
-        answer = through.get("/openapi.json")
-        return str(answer.json()["info"]["description"]) if answer.status_code == 200 else ""
+        response = through.get("/openapi.json")
+        return str(response.json()["info"]["description"]) if response.status_code == 200 else ""
 
     wait_until("the new text is served", lambda: description() == now, seconds=60)
     (after,) = development.pods()
@@ -152,16 +152,16 @@ def test_rate_limit_of_the_ingress_applies(development: Release, through: httpx2
     def ask(_: int) -> httpx2.Response:
         return through.get("/health")
 
-    def answers() -> list[httpx2.Response]:
+    def responses() -> list[httpx2.Response]:
         with ThreadPoolExecutor(8) as pool:
             return list(pool.map(ask, range(80)))
 
     seen: list[httpx2.Response] = []
 
     def refused() -> bool:
-        seen[:] = answers()
-        return any(answer.status_code in {429, 503} for answer in seen)
+        seen[:] = responses()
+        return any(response.status_code in {429, 503} for response in seen)
 
     wait_until("some are refused", refused, seconds=30)
-    assert not any(_is_the_services_own(answer) for answer in seen)
-    assert {answer.status_code for answer in seen} <= {200, 429, 503}
+    assert not any(_is_the_services_own(response) for response in seen)
+    assert {response.status_code for response in seen} <= {200, 429, 503}

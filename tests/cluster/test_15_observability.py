@@ -70,9 +70,9 @@ def _pods(release: Release, name: str) -> list[Any]:
 
 
 def _data(client: httpx2.Client, path: str, **parameters: str) -> Any:
-    answer = client.get(path, params=parameters)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["data"]
+    response = client.get(path, params=parameters)
+    assert response.status_code == 200, response.text
+    return response.json()["data"]
 
 
 def _targets(prometheus: httpx2.Client, release: Release) -> list[str]:
@@ -148,16 +148,16 @@ def _push(loki: httpx2.Client, release: Release) -> None:
         now = time.time_ns()
         lines = release.cluster.logs(name, "server").splitlines()
         streams.append({"stream": labels, "values": [[str(now + n), line] for n, line in enumerate(lines)]})
-    answer = loki.post("/push", json={"streams": streams})
-    assert answer.status_code == 204, answer.text
+    response = loki.post("/push", json={"streams": streams})
+    assert response.status_code == 204, response.text
 
 
 def test_log_lines_are_found_by_request_id(full: Release, loki: httpx2.Client) -> None:
     mark = uuid.uuid4().hex
     with full.cluster.forward(f"service/{NAME}", 80) as url:
-        answer = httpx2.get(f"{url}/api/v1/keys", headers={"x-request-id": mark}, timeout=10)
-    assert answer.status_code == 401
-    assert answer.headers["x-request-id"] == mark
+        response = httpx2.get(f"{url}/api/v1/keys", headers={"x-request-id": mark}, timeout=10)
+    assert response.status_code == 401
+    assert response.headers["x-request-id"] == mark
     if not PROFILE_FULL:
         wait_until(
             "it is logged",

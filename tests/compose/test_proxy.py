@@ -68,9 +68,9 @@ def _too_large_body_is_a_problem(client: httpx2.Client) -> None:
 def _client_names_the_request(client: httpx2.Client, replicas: list[Served]) -> None:
     """And cannot forge its address."""
     headers = {"X-Request-ID": "from-the-client-1", "X-Forwarded-For": "192.0.2.1"}
-    answer = client.get(SHELVES, headers=headers)
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["x-request-id"] == "from-the-client-1"
+    response = client.get(SHELVES, headers=headers)
+    assert response.status_code == 200, response.text
+    assert response.headers["x-request-id"] == "from-the-client-1"
     assert not any("192.0.2.1" in replica.output for replica in replicas)
     other = client.get(SHELVES, headers={"X-Request-ID": "no good id"})
     assert other.headers["x-request-id"] not in ("", "no good id")
@@ -82,11 +82,11 @@ def _connection_is_kept(port: int) -> None:
         for _ in range(3):
             for byte in b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n":
                 connection.sendall(bytes([byte]))
-            answer = b""
-            while not answer.endswith(b'{"status":"ok"}'):
-                answer += connection.recv(4096)
-            assert answer.startswith(b"HTTP/1.1 200 ")
-            assert b"Connection: keep-alive" in answer
+            response = b""
+            while not response.endswith(b'{"status":"ok"}'):
+                response += connection.recv(4096)
+            assert response.startswith(b"HTTP/1.1 200 ")
+            assert b"Connection: keep-alive" in response
 
 
 def test_slow_body_takes_no_place_in_the_service(

@@ -113,7 +113,7 @@ def _passes(field: str, operator: str, value: Any, text: str) -> bool:
 
 
 def _compares(operator: str, value: Any, given: Any) -> bool:
-    answers = {
+    responses = {
         "": lambda: value == given,
         "lt": lambda: value < given,
         "lte": lambda: value <= given,
@@ -121,7 +121,7 @@ def _compares(operator: str, value: Any, given: Any) -> bool:
         "gte": lambda: value >= given,
         "startswith": lambda: value.startswith(given),
     }
-    return bool(answers[operator]())
+    return bool(responses[operator]())
 
 
 def in_order(items: Sequence[Json], keys: Sequence[str]) -> list[Json]:

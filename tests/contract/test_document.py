@@ -68,9 +68,9 @@ def test_every_reference_and_link_resolves(document: Json) -> None:
 
 def test_every_failure_is_a_problem(document: Json) -> None:
     for name, operation in _operations(document):
-        for status, answer in operation["responses"].items():
+        for status, response in operation["responses"].items():
             if int(status) >= 400:
-                assert list(answer["content"]) == [PROBLEM], f"{name} {status}"
+                assert list(response["content"]) == [PROBLEM], f"{name} {status}"
 
 
 def test_every_operation_documents_refusals_of_the_edge(document: Json) -> None:

@@ -37,5 +37,5 @@ async def test_json_is_stored_as_it_was_sent(specimen_api: Api, document: str) -
 
 @pytest.mark.parametrize("document", ACCEPTED, ids=ascii)
 async def test_json_of_the_wrong_shape_is_a_validation_error(specimen_api: Api, document: str) -> None:
-    answer = await specimen_api.client.post(LIST, content=document.encode(), headers=JSON)
-    problem(answer, 422, "validation_failed")
+    response = await specimen_api.client.post(LIST, content=document.encode(), headers=JSON)
+    problem(response, 422, "validation_failed")

@@ -95,8 +95,8 @@ async def shelf(shelf_api: Api) -> list[Json]:
     sys.stdout.write(f"repeat with SLIPWAY_TEST_SEED={SEED}\n")
     for _ in range(2):
         operations = [{"op": "create", "item": _specimen(chance)} for _ in range(30)]
-        answer = await shelf_api.client.post(f"{LIST}/bulk", json={"operations": operations})
-        assert answer.status_code == 200, answer.text
+        response = await shelf_api.client.post(f"{LIST}/bulk", json={"operations": operations})
+        assert response.status_code == 200, response.text
     items: list[Json] = (await shelf_api.client.get(LIST, params={"limit": "200"})).json()["items"]
     assert len(items) == 60
     return items
@@ -130,8 +130,8 @@ def sorts(draw: st.DrawFn) -> list[str]:
     return [draw(st.sampled_from(["", "-"])) + field for field in fields]
 
 
-def _follow(answer: Response, rel: str) -> str | None:
-    links = answer.headers["link"].split(", <")
+def _follow(response: Response, rel: str) -> str | None:
+    links = response.headers["link"].split(", <")
     return next((part.split(">")[0].strip(" <") for part in links if f'rel="{rel}"' in part), None)
 
 
@@ -139,14 +139,14 @@ async def _walk(api: Api, url: str, rel: str) -> list[list[Json]]:
     pages = []
     following: str | None = url
     while following is not None:
-        answer = await api.client.get(following)
-        assert answer.status_code == 200, answer.text
-        pages.append(answer.json()["items"])
-        following = _follow(answer, rel)
+        response = await api.client.get(following)
+        assert response.status_code == 200, response.text
+        pages.append(response.json()["items"])
+        following = _follow(response, rel)
         assert len(pages) < 100, "the list does not end"
         if following is None and rel == "next":
-            assert answer.json()["next_cursor"] is None
-            pages.append([{"url": str(answer.url)}])
+            assert response.json()["next_cursor"] is None
+            pages.append([{"url": str(response.url)}])
     return pages
 
 

@@ -75,10 +75,10 @@ async def test_patched_item_matches_the_model(specimen_api: Api, start: Json, pa
     for patch in patches:
         before, model = model, patched(model, patch)
         version += canonical(model) != canonical(before)
-        answer = await client.patch(url, json=patch, headers={"If-Match": tag})
-        assert answer.status_code == 200, answer.text
+        response = await client.patch(url, json=patch, headers={"If-Match": tag})
+        assert response.status_code == 200, response.text
         read = await client.get(url)
-        assert read.content == answer.content
+        assert read.content == response.content
         item, tag = read.json(), read.headers["etag"]
         assert canonical({name: item[name] for name in model}) == canonical(model)
         assert item["version"] == version
@@ -91,8 +91,8 @@ async def test_patched_item_matches_the_model(specimen_api: Api, start: Json, pa
 async def test_bulk_patch_matches_the_model(specimen_api: Api, start: Json, patch: Json) -> None:
     made = (await specimen_api.make("specimens", **start)).json()
     operation = {"op": "patch", "id": made["id"], "if_match": "*", "changes": patch}
-    answer = await specimen_api.client.post(f"{LIST}/bulk", json={"operations": [operation]})
-    item = answer.json()["results"][0]["item"]
+    response = await specimen_api.client.post(f"{LIST}/bulk", json={"operations": [operation]})
+    item = response.json()["results"][0]["item"]
     model = patched(start, patch)
     assert canonical({name: item[name] for name in model}) == canonical(model)
     assert item["version"] == 1 + (canonical(model) != canonical(start))
@@ -104,10 +104,10 @@ async def test_item_can_be_sent_back_as_read(specimen_api: Api, start: Json) -> 
     """Replacing an item with its own fields changes nothing, whatever its numbers."""
     made = await specimen_api.make("specimens", **start)
     body = {name: made.json()[name] for name in start}
-    answer = await specimen_api.client.put(
+    response = await specimen_api.client.put(
         made.headers["location"], json=body, headers={"If-Match": made.headers["etag"]}
     )
-    assert (answer.status_code, answer.content) == (200, made.content)
+    assert (response.status_code, response.content) == (200, made.content)
 
 
 @pytest.mark.parametrize(

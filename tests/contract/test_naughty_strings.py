@@ -17,13 +17,13 @@ LIST = f"{BASE}/specimens"
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
 
 
-def sound(answer: Response) -> Response:
+def sound(response: Response) -> Response:
     """Return the response, which must be a success or a problem."""
-    assert answer.status_code < 500, answer.text
-    if answer.status_code >= 400:
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["status"] == answer.status_code
-    return answer
+    assert response.status_code < 500, response.text
+    if response.status_code >= 400:
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["status"] == response.status_code
+    return response
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +35,9 @@ async def stored(specimen_api: Api) -> list[Json]:
         operations = [
             {"op": "create", "item": {"label": text, "tags": [text], "data": {text: text}}} for text in some
         ]
-        answer = await specimen_api.client.post(f"{LIST}/bulk", json={"operations": operations})
-        assert answer.status_code == 200, answer.text
-        items += [result["item"] for result in answer.json()["results"]]
+        response = await specimen_api.client.post(f"{LIST}/bulk", json={"operations": operations})
+        assert response.status_code == 200, response.text
+        items += [result["item"] for result in response.json()["results"]]
     return items
 
 
@@ -47,9 +47,9 @@ def test_every_string_is_stored_unchanged(stored: Sequence[Json]) -> None:
 
 
 async def _ids(api: Api, **query: str) -> set[str]:
-    answer = sound(await api.client.get(LIST, params={**query, "limit": "20"}))
-    assert answer.status_code == 200, answer.text
-    items = answer.json()["items"]
+    response = sound(await api.client.get(LIST, params={**query, "limit": "20"}))
+    assert response.status_code == 200, response.text
+    items = response.json()["items"]
     return {item["id"] for item in items}
 
 
@@ -90,11 +90,11 @@ async def test_every_string_as_a_name_is_accepted_or_refused(specimen_api: Api) 
             "shelf_id": shelf,
             "description": text,
         }
-        answer = sound(await specimen_api.client.post(ARTICLES, json=item))
+        response = sound(await specimen_api.client.post(ARTICLES, json=item))
         fits = 1 <= len(text) <= 200
-        assert answer.status_code == (201 if fits else 422), answer.text
+        assert response.status_code == (201 if fits else 422), response.text
         if fits:
-            read = (await specimen_api.client.get(answer.headers["location"])).json()
+            read = (await specimen_api.client.get(response.headers["location"])).json()
             assert (read["name"], read["description"]) == (text, text)
 
 
@@ -116,10 +116,10 @@ async def test_invalid_text_in_bodies_is_refused(specimen_api: Api, text: str) -
         {text: 1},
     ):
         body = json.dumps(item).encode()
-        answer = await specimen_api.client.post(
+        response = await specimen_api.client.post(
             LIST, content=body, headers={"content-type": "application/json"}
         )
-        assert sound(answer).status_code == 400
+        assert sound(response).status_code == 400
 
 
 PARAMETERS = (
@@ -131,10 +131,10 @@ PARAMETERS = (
 @pytest.mark.parametrize("name", PARAMETERS)
 async def test_every_string_in_a_parameter_is_accepted_or_refused(specimen_api: Api, name: str) -> None:
     for text in [*share(PARAMETERS.index(name), 6), "\0"]:
-        answer = sound(await specimen_api.client.get(f"{ARTICLES}?{name}={quote(text, safe='')}"))
-        assert answer.status_code in (200, 400)
+        response = sound(await specimen_api.client.get(f"{ARTICLES}?{name}={quote(text, safe='')}"))
+        assert response.status_code in (200, 400)
         if name == "q" and len(text) <= 200 and "\0" not in text:
-            assert answer.status_code == 200
+            assert response.status_code == 200
 
 
 @pytest.mark.parametrize("suffix", ["", "/history", "/restore", "?as_of="])
@@ -154,8 +154,8 @@ def _is_field(text: str) -> bool:
 Judge = Callable[[str, Response], Any]
 
 
-def _request_id(text: str, answer: Response) -> None:
-    echoed = answer.headers["x-request-id"] == text
+def _request_id(text: str, response: Response) -> None:
+    echoed = response.headers["x-request-id"] == text
     assert echoed is bool(re.fullmatch(r"[A-Za-z0-9._-]{8,128}", text))
 
 
@@ -176,9 +176,9 @@ async def test_every_string_in_a_header_is_accepted_or_refused(
     statuses, judge = HEADERS[name]
     url = f"{LIST}/{stored[0]['id']}"
     for text in filter(_is_field, share(len(name), 3)):
-        answer = sound(await specimen_api.client.get(url, headers={name.encode(): text.encode()}))
-        assert answer.status_code in statuses, (text, answer.text)
-        judge(text, answer)
+        response = sound(await specimen_api.client.get(url, headers={name.encode(): text.encode()}))
+        assert response.status_code in statuses, (text, response.text)
+        judge(text, response)
 
 
 async def test_every_string_as_an_idempotency_key_replays_or_is_refused(specimen_api: Api) -> None:

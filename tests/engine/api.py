@@ -61,9 +61,9 @@ class Api:
 
     async def make(self, path: str, **item: Any) -> Response:
         """Create an item, which must succeed."""
-        answer = await self.client.post(f"{BASE}/{path}", json=item)
-        assert answer.status_code == 201, answer.text
-        return answer
+        response = await self.client.post(f"{BASE}/{path}", json=item)
+        assert response.status_code == 201, response.text
+        return response
 
     async def shelf(self) -> str:
         """Create a shelf, and return its id."""
@@ -121,10 +121,10 @@ async def filled(database: Database, connections: int) -> None:
             await asyncio.sleep(0.02)
 
 
-def problem(answer: Response, status: int, code: str) -> Json:
+def problem(response: Response, status: int, code: str) -> Json:
     """Return the body of a problem, after checking that it is one."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    body: Json = answer.json()
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: Json = response.json()
     assert body["code"] == code, body
     return body

@@ -23,12 +23,12 @@ class Told:
     statuses: Counter[int] = field(default_factory=Counter)
     surprises: list[str] = field(default_factory=list)
 
-    def note(self, answer: Response) -> bool:
+    def note(self, response: Response) -> bool:
         """Count a response, and return whether the change was made."""
-        self.statuses[answer.status_code] += 1
-        if answer.status_code not in FINE:
-            self.surprises.append(answer.text)
-        return answer.status_code in {200, 201, 204}
+        self.statuses[response.status_code] += 1
+        if response.status_code not in FINE:
+            self.surprises.append(response.text)
+        return response.status_code in {200, 201, 204}
 
 
 class Member:
@@ -74,13 +74,13 @@ class Member:
         self._told.changes.append((item_id, request_id, int(tag.strip('"').partition("-")[0])))
 
     async def _send(self, method: str, item_id: str, suffix: str = "", **options: Any) -> int:
-        answer = await self._client.request(method, f"{ARTICLES}/{item_id}{suffix}", **options)
-        if self._told.note(answer):
-            if answer.status_code == 204:
-                self._told.deletions.append((item_id, answer.headers["x-request-id"]))
+        response = await self._client.request(method, f"{ARTICLES}/{item_id}{suffix}", **options)
+        if self._told.note(response):
+            if response.status_code == 204:
+                self._told.deletions.append((item_id, response.headers["x-request-id"]))
             else:
-                self._changed(item_id, answer.headers["x-request-id"], answer.headers["etag"])
-        elif answer.status_code == 412:
+                self._changed(item_id, response.headers["x-request-id"], response.headers["etag"])
+        elif response.status_code == 412:
             self._tags.pop(item_id, None)
         return 1
 
@@ -88,10 +88,10 @@ class Member:
         if len(self._items) >= MOST_ITEMS:
             return await self._patch()
         headers = {"Idempotency-Key": str(uuid4())} if self._dice.random() < 0.3 else {}
-        answer = await self._client.post(ARTICLES, json=self._body(), headers=headers)
-        if self._told.note(answer):
-            item_id = answer.json()["id"]
-            self._changed(item_id, answer.headers["x-request-id"], answer.headers["etag"])
+        response = await self._client.post(ARTICLES, json=self._body(), headers=headers)
+        if self._told.note(response):
+            item_id = response.json()["id"]
+            self._changed(item_id, response.headers["x-request-id"], response.headers["etag"])
             self._items.append(item_id)
         return 1
 
@@ -129,14 +129,14 @@ class Member:
         if len(self._items) < MOST_ITEMS:
             operations.append({"op": "create", "item": self._body()})
         mode = self._dice.choice(["atomic", "partial"])
-        answer = await self._client.post(f"{ARTICLES}/bulk", json={"mode": mode, "operations": operations})
-        if self._told.note(answer):
-            self._told_by_bulk(answer, operations)
+        response = await self._client.post(f"{ARTICLES}/bulk", json={"mode": mode, "operations": operations})
+        if self._told.note(response):
+            self._told_by_bulk(response, operations)
         return len(operations)
 
-    def _told_by_bulk(self, answer: Response, operations: list[Json]) -> None:
-        request_id = answer.headers["x-request-id"]
-        for operation, result in zip(operations, answer.json()["results"], strict=True):
+    def _told_by_bulk(self, response: Response, operations: list[Json]) -> None:
+        request_id = response.headers["x-request-id"]
+        for operation, result in zip(operations, response.json()["results"], strict=True):
             if result["status"] == 204:
                 self._told.deletions.append((operation["id"], request_id))
             elif result["status"] in {200, 201}:

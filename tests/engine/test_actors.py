@@ -124,11 +124,11 @@ async def test_all_changes_of_a_request_have_its_actor(shop: Shop) -> None:
         "bulk": [("gadget", "create"), ("group", "update"), ("group", "update")],
     }
     for what, rows in expected.items():
-        answer = await ask(api, what, url)
-        assert answer.status_code == 200, answer.text
+        response = await ask(api, what, url)
+        assert response.status_code == 200, response.text
         if what == "orm":
-            assert answer.json() == principal
-        request_id = answer.headers["x-request-id"]
+            assert response.json() == principal
+        request_id = response.headers["x-request-id"]
         found = await api.database.fetch(HISTORY, [request_id])
         assert sorted((row["table_name"], row["action"]) for row in found) == sorted(rows), what
         assert {row["actor"] for row in found} == {principal}, [dict(r) for r in found]

@@ -80,7 +80,7 @@ async def change_once(api: Api, turn: int) -> None:
     """Make eight changes of every kind, which leave four items."""
     key = {"Idempotency-Key": str(uuid4())}
     made = [await api.client.post(GADGETS, json={"code": f"a{turn}"}, headers=key) for _ in range(2)]
-    assert [answer.status_code for answer in made] == [201, 201]
+    assert [response.status_code for response in made] == [201, 201]
     assert made[0].content == made[1].content
     url = f"{GADGETS}/{made[0].json()['id']}"
     assert (await api.client.patch(url, json={"rank": 1}, headers=ANY)).status_code == 200
@@ -140,7 +140,7 @@ async def test_unused_hooks_cost_no_statement(fresh_database: DatabaseFactory) -
         assert len([text for text in statements if "gadget" in text]) == len(statements) == 2, statements
         operations = [{"op": "create", "item": {"code": f"c{n}"}} for n in range(1000)]
         with wire.counted() as statements:
-            answer = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
-        assert answer.status_code == 200, answer.text
+            response = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+        assert response.status_code == 200, response.text
     assert len(statements) == 5, [text[:40] for text in statements]
     assert hooks.count == 1004

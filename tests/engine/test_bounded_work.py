@@ -66,8 +66,8 @@ async def _fill(api: Api) -> None:
         ("PATCH", f"{ARTICLES}/{ARTICLE}", MERGE_PATCH | ANY, BODIES["deep document"]),
         ("POST", f"{ARTICLES}/bulk", JSON, operations(*many)),
     ):
-        answer = await api.client.request(method, path, headers=headers, content=content.encode())
-        assert answer.status_code in {200, 201}, answer.text
+        response = await api.client.request(method, path, headers=headers, content=content.encode())
+        assert response.status_code in {200, 201}, response.text
     for number in range(200):
         name = json.dumps({"name": f"Heavy {number}"}).encode()
         await api.client.patch(f"{SHELVES}/{SHELF}", headers=MERGE_PATCH | ANY, content=name)
@@ -131,14 +131,14 @@ async def test_heaviest_request_is_bounded(
         unit = _unit(heavy.content)
         with measured(monkeypatch) as loop, wire.counted() as statements:
             await asyncio.sleep(0)  # the current step of the loop started before the measurement
-            answer = await api.client.request(
+            response = await api.client.request(
                 heavy.method,
                 heavy.path,
                 params=heavy.params,
                 headers=heavy.headers,
                 content=heavy.content.encode(),
             )
-        assert answer.status_code in heavy.statuses, answer.text[:500]
+        assert response.status_code in heavy.statuses, response.text[:500]
         run = min(run, len(statements))  # the first request may also query types
         ratio = min(ratio, loop.longest / unit)
         if ratio < UNITS and run <= heavy.statements:

@@ -60,8 +60,8 @@ class Desk(NamedTuple):
     async def send(self, operations: list[Json], mode: str = "partial", path: str = BULK) -> tuple[Json, int]:
         """Return the body of the response, and the number of statements."""
         with self.wire.counted() as statements:
-            answer = await self.api.client.post(path, json={"mode": mode, "operations": operations})
-        body: Json = answer.json()
+            response = await self.api.client.post(path, json={"mode": mode, "operations": operations})
+        body: Json = response.json()
         return body, len(statements)
 
     async def slots(self, count: int) -> list[str]:

@@ -35,8 +35,8 @@ async def test_bulk_requests_leave_connections_for_others(
 
         async def create(code: str) -> int:
             operations = [{"op": "create", "item": {"code": code}}]
-            answer = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
-            return answer.status_code
+            response = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+            return response.status_code
 
         waiting = [asyncio.create_task(create(str(number))) for number in range(4)]
         await asyncio.wait_for(hooks.begun.wait(), 10)

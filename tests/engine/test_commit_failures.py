@@ -134,5 +134,5 @@ async def test_change_whose_commit_fails_is_not_made(scene: Scene) -> None:
             assert await scene.kept() != before
     for name in [name for name in CHANGES if name != "by hand"]:  # it is not known what a route does by hand
         await scene.refuse("once")
-        answer = await scene.send(name, "once")
-        assert answer.status_code in {200, 201, 204}, (name, answer.text)
+        response = await scene.send(name, "once")
+        assert response.status_code in {200, 201, 204}, (name, response.text)

@@ -60,7 +60,7 @@ async def test_history_replays_to_the_table_under_concurrency(api: Api) -> None:
     began = time.monotonic()
     told = await crowd(api, OPERATIONS, seed)
     took = time.monotonic() - began
-    print(f"seed {seed}: {OPERATIONS} operations in {took:.1f} s, answers {dict(told.statuses)}")  # noqa: T201  # to run it again
+    print(f"seed {seed}: {OPERATIONS} operations in {took:.1f} s, responses {dict(told.statuses)}")  # noqa: T201  # to run it again
     assert told.surprises == []
     assert await api.database.fetch(_DIFFERENCES) == []
     await _told_the_truth(api.database, told)

@@ -46,24 +46,24 @@ async def walk(api: Api, sort: str, limit: str) -> list[Json]:
     items: list[Json] = []
     query = {"sort": sort, "limit": limit}
     for _ in range(100):
-        answer = await api.client.get(f"{BASE}/gadgets", params=query)
-        assert answer.status_code == 200, answer.text
-        items += answer.json()["items"]
-        if answer.json()["next_cursor"] is None:
+        response = await api.client.get(f"{BASE}/gadgets", params=query)
+        assert response.status_code == 200, response.text
+        items += response.json()["items"]
+        if response.json()["next_cursor"] is None:
             return items
-        query["cursor"] = answer.json()["next_cursor"]
+        query["cursor"] = response.json()["next_cursor"]
     raise AssertionError("the list does not end")
 
 
 async def walk_back(api: Api, sort: str) -> list[Json]:
     """Return the same from the last page backwards, by following links."""
-    answer = await api.client.get(f"{BASE}/gadgets", params={"sort": sort, "limit": "4"})
-    while "next" in answer.links:
-        answer = await api.client.get(answer.links["next"]["url"])
-    items: list[Json] = answer.json()["items"]
-    while "prev" in answer.links:
-        answer = await api.client.get(answer.links["prev"]["url"])
-        items = answer.json()["items"] + items
+    response = await api.client.get(f"{BASE}/gadgets", params={"sort": sort, "limit": "4"})
+    while "next" in response.links:
+        response = await api.client.get(response.links["next"]["url"])
+    items: list[Json] = response.json()["items"]
+    while "prev" in response.links:
+        response = await api.client.get(response.links["prev"]["url"])
+        items = response.json()["items"] + items
     return items
 
 
@@ -120,9 +120,9 @@ async def test_filters_work_for_every_type(shop: Shop) -> None:
         "price__in=1.1,2": "a",
         "code__in=a,b&sort=weight": "ba",
     }.items():
-        answer = await api.client.get(f"{BASE}/gadgets?{query}")
-        assert answer.status_code == 200, answer.text
-        assert "".join(i["code"] for i in answer.json()["items"]) == codes, query
+        response = await api.client.get(f"{BASE}/gadgets?{query}")
+        assert response.status_code == 200, response.text
+        assert "".join(i["code"] for i in response.json()["items"]) == codes, query
     for query in (
         "built=2026-02-30",
         "built=2026-1-1",
@@ -140,7 +140,7 @@ async def test_hidden_and_immutable_fields_are_respected(shop: Shop) -> None:
     url = f"{BASE}/gadgets/{item['id']}"
     patched = await api.client.patch(url, json={"secret": "shibboleth2", "rank": 1}, headers=ANY)
     operation = {"op": "patch", "id": item["id"], "if_match": "*", "changes": {"secret": "shibboleth3"}}
-    answers = [
+    responses = [
         patched,
         await api.client.get(url),
         await api.client.get(f"{BASE}/gadgets"),
@@ -149,8 +149,8 @@ async def test_hidden_and_immutable_fields_are_respected(shop: Shop) -> None:
         await api.client.get(url, params={"as_of": "2999-01-01T00:00:00Z"}),
         await api.client.post(f"{BASE}/gadgets/bulk", json={"operations": [operation]}),
     ]
-    assert {answer.status_code for answer in answers} == {200}
-    assert not any("shibboleth" in answer.text for answer in answers)
+    assert {response.status_code for response in responses} == {200}
+    assert not any("shibboleth" in response.text for response in responses)
     stored = await api.database.fetch("SELECT secret FROM gadget")
     assert stored[0]["secret"] == "shibboleth3"
     problem(await api.client.get(f"{BASE}/gadgets?secret=shibboleth3"), 400, "invalid_parameter")
@@ -169,8 +169,8 @@ async def test_null_document_is_the_same_in_every_operation(shop: Shop) -> None:
 
     async def bulk(changes: Json) -> Json:
         operation = {"op": "patch", "id": item["id"], "if_match": "*", "changes": changes}
-        answer = await api.client.post(f"{BASE}/gadgets/bulk", json={"operations": [operation]})
-        result: Json = answer.json()["results"][0]["item"]
+        response = await api.client.post(f"{BASE}/gadgets/bulk", json={"operations": [operation]})
+        result: Json = response.json()["results"][0]["item"]
         return result
 
     assert (await bulk({"notes": None}))["notes"] is None
@@ -221,8 +221,8 @@ async def test_omitted_operation_is_unavailable_everywhere(shop: Shop) -> None:
         {"op": "delete", "id": str(uuid4()), "if_match": "*"},
         {"op": "create", "item": {"code": "a"}},
     ):
-        answer = await api.client.post(f"{BASE}/gadgets/bulk", json={"operations": [operation]})
-        problem(answer, 422, "validation_failed")
+        response = await api.client.post(f"{BASE}/gadgets/bulk", json={"operations": [operation]})
+        problem(response, 422, "validation_failed")
     document = api.app.openapi()
     assert not {"GadgetDeleteOperation", "GadgetCreateOperation"} & document["components"]["schemas"].keys()
     assert "GadgetPatchOperation" in document["components"]["schemas"]

@@ -43,17 +43,17 @@ class Exporting:
     @contextmanager
     def begun(self, client: httpx2.Client) -> Iterator[Iterator[bytes]]:
         """Start an export of everything, and yield what follows its first bytes."""
-        with client.stream("GET", EXPORT, headers=self.headers) as answer:
-            assert answer.status_code == 200
-            rest = answer.iter_raw(1000)
+        with client.stream("GET", EXPORT, headers=self.headers) as response:
+            assert response.status_code == 200
+            rest = response.iter_raw(1000)
             next(rest)
             yield rest
 
     def lines(self, **query: str) -> list[Json]:
-        answer = self.served.api.get(EXPORT, params=query, headers=self.headers, timeout=60)
-        assert answer.status_code == 200, answer.text
-        assert answer.headers["content-type"] == "application/x-ndjson"
-        return [json.loads(line) for line in answer.text.splitlines()]
+        response = self.served.api.get(EXPORT, params=query, headers=self.headers, timeout=60)
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"] == "application/x-ndjson"
+        return [json.loads(line) for line in response.text.splitlines()]
 
     async def backends(self) -> list[int]:
         """Return the server processes of running exports."""
@@ -80,8 +80,10 @@ class Exporting:
 
     def drain(self, **query: str) -> int:
         """Read an export to its end, and return the number of bytes."""
-        with self.served.api.stream("GET", EXPORT, params=query, headers=self.headers, timeout=60) as answer:
-            return sum(len(chunk) for chunk in answer.iter_raw())
+        with self.served.api.stream(
+            "GET", EXPORT, params=query, headers=self.headers, timeout=60
+        ) as response:
+            return sum(len(chunk) for chunk in response.iter_raw())
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +115,8 @@ async def test_export_matches_the_list(exporting: Exporting) -> None:
 
 @pytest.mark.parametrize("query", ["limit=1", "cursor=x", "count=exact", "nope=1", "sort=stock"])
 async def test_invalid_export_parameters_are_refused(exporting: Exporting, query: str) -> None:
-    answer = exporting.served.api.get(f"{EXPORT}?{query}", headers=exporting.headers)
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
+    response = exporting.served.api.get(f"{EXPORT}?{query}", headers=exporting.headers)
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_parameter")
 
 
 async def test_memory_is_independent_of_the_number_of_rows(exporting: Exporting) -> None:
@@ -167,17 +169,17 @@ async def test_failure_midway_truncates_the_response(exporting: Exporting) -> No
 
 
 async def test_head_of_an_export_has_no_content(exporting: Exporting) -> None:
-    answer = exporting.served.api.head(EXPORT, headers=exporting.headers)
-    assert (answer.status_code, answer.content) == (200, b"")
-    assert answer.headers["content-type"] == "application/x-ndjson"
-    assert "content-length" not in answer.headers
+    response = exporting.served.api.head(EXPORT, headers=exporting.headers)
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["content-type"] == "application/x-ndjson"
+    assert "content-length" not in response.headers
     assert exporting.served.api.head(f"{EXPORT}?nope=1", headers=exporting.headers).status_code == 400
 
 
 async def test_head_of_an_export_reads_no_row(exporting: Exporting) -> None:
     async with locked(exporting.url):
-        answer = exporting.served.api.head(EXPORT, headers=exporting.headers)
-        assert answer.status_code == 200
+        response = exporting.served.api.head(EXPORT, headers=exporting.headers)
+        assert response.status_code == 200
         assert not await exporting.backends()
 
 
@@ -191,9 +193,9 @@ def hasty(exporting: Exporting, tmp_path: Path) -> Iterator[Served]:
 
 
 def test_export_over_its_time_limit_is_aborted(exporting: Exporting, hasty: Served) -> None:
-    with hasty.api.stream("GET", EXPORT, headers=exporting.headers) as answer:
-        assert answer.status_code == 200
-        rest = answer.iter_raw(1000)
+    with hasty.api.stream("GET", EXPORT, headers=exporting.headers) as response:
+        assert response.status_code == 200
+        rest = response.iter_raw(1000)
         next(rest)
         time.sleep(2)
         with pytest.raises(httpx2.RemoteProtocolError):

@@ -134,9 +134,9 @@ async def test_write_without_a_connection_is_retryable(
 ) -> None:
     for sqlstate in ("53000", "53100", "53200", "53400", "58000", "58030", "58P01"):
         for call in (_create, _create_with_key, _patch, _bulk):
-            answer = await call(full, sqlstate)
-            problem(answer, 503, "unavailable")
-            assert answer.headers["retry-after"]
+            response = await call(full, sqlstate)
+            problem(response, 503, "unavailable")
+            assert response.headers["retry-after"]
         # One line names the cause of all; another test of this process may have logged it already.
         told = (capsys.readouterr().out, caplog.text)
         lines = [[line for line in text.splitlines() if sqlstate in line] for text in told]

@@ -55,18 +55,18 @@ async def write(api: Api, kind: str, item: Json) -> tuple[int, Json]:
             {"op": "create", "item": {**whole, "code": code}},
             {"op": "patch", "id": item["id"], "if_match": "*", "changes": changes},
         ]
-        answer = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
-        if answer.status_code == 200:
-            return 200, answer.json()["results"][0]["item"]
+        response = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+        if response.status_code == 200:
+            return 200, response.json()["results"][0]["item"]
     elif kind == "create":
-        answer = await api.client.post(GADGETS, json={**whole, "code": code})
+        response = await api.client.post(GADGETS, json={**whole, "code": code})
     elif kind == "put":
-        answer = await api.client.put(url, json=whole, headers=ANY)
+        response = await api.client.put(url, json=whole, headers=ANY)
     elif kind == "delete":
-        answer = await api.client.delete(url, headers=ANY)
+        response = await api.client.delete(url, headers=ANY)
     else:
-        answer = await api.client.patch(url, json=changes, headers=ANY)
-    return answer.status_code, answer.json() if answer.content else {}
+        response = await api.client.patch(url, json=changes, headers=ANY)
+    return response.status_code, response.json() if response.content else {}
 
 
 async def test_field_that_a_hook_removes_is_not_set(api: Api, hooks: Meddler) -> None:

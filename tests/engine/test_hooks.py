@@ -143,10 +143,10 @@ async def test_sql_error_in_a_hook_becomes_a_problem(shop: Shop) -> None:
 
 
 async def test_idempotent_create_runs_hooks_once(api: Api, hooks: Recorder) -> None:
-    answers = [
+    responses = [
         await api.client.post(GADGETS, json={"code": "a"}, headers={"Idempotency-Key": "k"}) for _ in range(2)
     ]
-    assert answers[0].content == answers[1].content
+    assert responses[0].content == responses[1].content
     assert hooks.take().count(("after", "create")) == 1
 
 
@@ -182,6 +182,6 @@ async def test_bulk_patch_without_changes_runs_no_after_hook(api: Api, hooks: Re
     item = await make(api, "a")
     hooks.take()
     operation = {"op": "patch", "id": item["id"], "if_match": "*", "changes": {"weight": 0.0}}
-    answer = await api.client.post(f"{GADGETS}/bulk", json={"operations": [operation]})
-    assert answer.json()["results"][0]["item"] == item
+    response = await api.client.post(f"{GADGETS}/bulk", json={"operations": [operation]})
+    assert response.json()["results"][0]["item"] == item
     assert {when for when, _ in hooks.take()} == {"before"}

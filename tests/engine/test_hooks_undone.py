@@ -49,8 +49,8 @@ async def test_refused_changes_roll_back_their_hooks(shop: Shop) -> None:
 async def test_failed_hook_statement_affects_only_its_operation(shop: Shop) -> None:
     api = await shop(groups(), gadgets(hooks=Outbox()))
     operations = [{"op": "create", "item": {"code": code}} for code in ("a", "broken", "b")]
-    answer = await api.client.post(f"{GADGETS}/bulk", json={"mode": "partial", "operations": operations})
-    assert [result["status"] for result in answer.json()["results"]] == [201, 422, 201]
+    response = await api.client.post(f"{GADGETS}/bulk", json={"mode": "partial", "operations": operations})
+    assert [result["status"] for result in response.json()["results"]] == [201, 422, 201]
 
 
 async def test_omitted_list_is_unavailable_under_its_parents(shop: Shop) -> None:
@@ -101,9 +101,9 @@ async def test_not_found_from_a_hook_is_not_the_items(shop: Shop, error: Problem
     hooks.error = error
     api = await shop(groups(), gadgets(hooks=hooks))
     url = (await api.client.post(GADGETS, json={"code": "a"})).headers["location"]
-    for answer in (
+    for response in (
         await api.client.put(url, json={"code": "a"}, headers={"If-Match": "*"}),
         await api.client.patch(url, json={"rank": 1}, headers={"If-Match": "*"}),
         await api.client.post(f"{url}/restore"),
     ):
-        assert problem(answer, 404, "not_found")["detail"] == "No such customer."
+        assert problem(response, 404, "not_found")["detail"] == "No such customer."

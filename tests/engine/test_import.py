@@ -84,10 +84,10 @@ async def _fill(api: Api) -> None:
 
 
 async def _everything(api: Api, path: str) -> tuple[bytes, list[Json]]:
-    answer = await api.client.get(f"/api/v1/{path}/export", params={"sort": "created_at"})
-    own = [json.loads(line) for line in answer.content.splitlines()]
+    response = await api.client.get(f"/api/v1/{path}/export", params={"sort": "created_at"})
+    own = [json.loads(line) for line in response.content.splitlines()]
     told = {"created_at", "updated_at", "created_by", "updated_by", "version"}
-    return answer.content, sorted(({k: i[k] for k in i.keys() - told} for i in own), key=lambda i: i["id"])
+    return response.content, sorted(({k: i[k] for k in i.keys() - told} for i in own), key=lambda i: i["id"])
 
 
 async def test_imported_export_reproduces_the_data(

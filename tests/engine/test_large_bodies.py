@@ -26,8 +26,8 @@ RIGHT: Json = {
 async def _sent(api: Api, path: str, document: object, padding: int) -> list[tuple[str, str]]:
     """Return the errors of a refused body padded with spaces."""
     content = json.dumps(document).encode() + b" " * padding
-    answer = await api.client.post(path, content=content, headers={"Content-Type": "application/json"})
-    return sorted((e["pointer"], e["message"]) for e in problem(answer, 422, "validation_failed")["errors"])
+    response = await api.client.post(path, content=content, headers={"Content-Type": "application/json"})
+    return sorted((e["pointer"], e["message"]) for e in problem(response, 422, "validation_failed")["errors"])
 
 
 async def test_large_bodies_are_validated_like_small_ones(shop: Shop) -> None:
@@ -52,8 +52,8 @@ async def test_large_bodies_are_stored_unchanged(shop: Shop) -> None:
     made = await api.make("gadgets", **{**RIGHT, "notes": large}, code=unique("large"))
     assert {name: made.json()[name] for name in RIGHT} == {**RIGHT, "notes": large}
     operation = {"op": "create", "item": {**RIGHT, "notes": large, "code": unique("bulk")}}
-    answer = await api.client.post(BULK, json={"operations": [operation]})
-    assert answer.json()["results"][0]["item"]["notes"] == large
+    response = await api.client.post(BULK, json={"operations": [operation]})
+    assert response.json()["results"][0]["item"]["notes"] == large
 
 
 async def test_large_invalid_list_reports_the_first_error(shop: Shop) -> None:

@@ -321,6 +321,6 @@ async def test_session_gets_a_retryable_error_after_a_type_change(fresh_database
         assert (await api.client.get(f"{BASE}/keys")).status_code == 200
         async with api.database.dedicated() as connection:
             await connection.execute("ALTER TABLE api_key ALTER COLUMN name TYPE varchar(200)")
-        answers = [await api.client.get(f"{BASE}/keys") for _ in range(3)]
-    assert [answer.status_code for answer in answers[1:]] == [200, 200]
-    assert answers[0].status_code == 200 or answers[0].headers["retry-after"]
+        responses = [await api.client.get(f"{BASE}/keys") for _ in range(3)]
+    assert [response.status_code for response in responses[1:]] == [200, 200]
+    assert responses[0].status_code == 200 or responses[0].headers["retry-after"]

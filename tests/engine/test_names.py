@@ -143,7 +143,7 @@ async def create_all(api: Api, item: Json) -> Json:
     item["ordinality"] = str(uuid4())
     key = {"Idempotency-Key": str(uuid4())}
     made = [await api.client.post(URL, json=item, headers=key) for _ in range(2)]
-    assert [answer.status_code for answer in made] == [201, 201], made[0].text
+    assert [response.status_code for response in made] == [201, 201], made[0].text
     assert made[0].content == made[1].content
     shown: Json = made[0].json()
     assert {name: shown[name] for name in item} == item

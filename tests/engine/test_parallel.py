@@ -42,10 +42,10 @@ async def test_no_increment_is_lost(api: Api, shelf: str) -> None:
     async def count_up(times: int) -> None:
         for _ in range(times):
             item = await api.client.get(url)
-            answer = await api.client.patch(
+            response = await api.client.patch(
                 url, json={"stock": item.json()["stock"] + 1}, headers={"If-Match": item.headers["etag"]}
             )
-            statuses[answer.status_code] += 1
+            statuses[response.status_code] += 1
 
     await asyncio.gather(count_up(60), count_up(60))
     assert statuses.keys() <= {200, 412}
@@ -58,10 +58,10 @@ async def test_unconditional_changes_never_conflict(api: Api, shelf: str) -> Non
     (item_id,) = await ids_of(api, shelf, 1)
 
     async def patch(stock: int) -> int:
-        answer = await api.client.patch(
+        response = await api.client.patch(
             f"{ARTICLES}/{item_id}", json={"stock": stock}, headers={"If-Match": "*"}
         )
-        return answer.status_code
+        return response.status_code
 
     # Several set the value that another one has just set, which is no change.
     for stock in range(1, 15):
@@ -76,32 +76,32 @@ async def test_one_key_on_two_instances_has_one_effect(api: Api, shelf: str, dat
 
     async with running(database_url) as other:
         other.client.headers = api.client.headers  # the same principal
-        answers = await asyncio.gather(*(create([api.client, other.client][n % 2]) for n in range(50)))
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({(answer.content, answer.headers["location"]) for answer in answers}) == 1
+        responses = await asyncio.gather(*(create([api.client, other.client][n % 2]) for n in range(50)))
+    assert {response.status_code for response in responses} == {201}
+    assert len({(response.content, response.headers["location"]) for response in responses}) == 1
     rows = await api.database.fetch("SELECT id FROM tests_article WHERE sku = $1", [item["sku"]])
-    assert [str(row["id"]) for row in rows] == [answers[0].json()["id"]]
+    assert [str(row["id"]) for row in rows] == [responses[0].json()["id"]]
 
 
 async def test_concurrent_bulk_with_one_key_has_one_effect(api: Api, shelf: str) -> None:
     operations = [{"op": "create", "item": body(shelf)} for _ in range(50)]
     headers = {"Idempotency-Key": str(uuid4())}
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(
             api.client.post(f"{ARTICLES}/bulk", json={"operations": operations}, headers=headers)
             for _ in range(10)
         )
     )
-    assert {answer.status_code for answer in answers} == {200}, [a.text for a in answers]
-    assert len({answer.content for answer in answers}) == 1
+    assert {response.status_code for response in responses} == {200}, [a.text for a in responses]
+    assert len({response.content for response in responses}) == 1
 
 
 async def test_deleted_shelf_never_has_articles(api: Api) -> None:
     seen = Counter[tuple[str, int]]()
 
     async def send(what: str, method: str, url: str, **options: object) -> None:
-        answer = await api.client.request(method, url, **options)  # type: ignore[arg-type]
-        seen[what, answer.status_code] += 1
+        response = await api.client.request(method, url, **options)  # type: ignore[arg-type]
+        seen[what, response.status_code] += 1
 
     for turn in range(25):
         shelf, other = await api.shelf(), await api.shelf()
@@ -135,11 +135,11 @@ async def test_bulk_changes_of_the_same_items_never_deadlock(api: Api, shelf: st
                 for i in patched
             ]
             operations += [{"op": "delete", "id": item_id, "if_match": "*"} for item_id in deleted]
-            answer = await api.client.post(
+            response = await api.client.post(
                 f"{ARTICLES}/bulk", json={"mode": "partial", "operations": operations}
             )
-            assert answer.status_code == 200, answer.text
-            assert {result["status"] for result in answer.json()["results"]} <= {200, 204, 404}
+            assert response.status_code == 200, response.text
+            assert {result["status"] for result in response.json()["results"]} <= {200, 204, 404}
             await asyncio.gather(*(api.client.post(f"{ARTICLES}/{i}/restore") for i in deleted[:5]))
 
     before = await deadlocks(api)
@@ -162,7 +162,7 @@ async def test_bulk_creations_of_the_same_items_never_deadlock(api: Api, shelf: 
     for _ in range(8):
         items = [body(shelf) for _ in range(40)]
         orders = [items, items[::-1], items[20:] + items[:20]]
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             *(
                 api.client.post(
                     f"{ARTICLES}/bulk",
@@ -171,8 +171,8 @@ async def test_bulk_creations_of_the_same_items_never_deadlock(api: Api, shelf: 
                 for order in orders
             )
         )
-        assert {answer.status_code for answer in answers} == {200}, [a.text for a in answers]
-        made = [r["status"] for answer in answers for r in answer.json()["results"]]
+        assert {response.status_code for response in responses} == {200}, [a.text for a in responses]
+        made = [r["status"] for response in responses for r in response.json()["results"]]
         assert (made.count(201), made.count(409)) == (40, 80)
 
 
@@ -180,8 +180,10 @@ async def test_first_duplicate_creation_in_a_bulk_wins(api: Api, shelf: str) -> 
     for _ in range(5):
         item = body(shelf)
         operations = [{"op": "create", "item": {**item, "name": name}} for name in ("first", "second")]
-        answer = await api.client.post(f"{ARTICLES}/bulk", json={"mode": "partial", "operations": operations})
-        assert [result["status"] for result in answer.json()["results"]] == [201, 409]
+        response = await api.client.post(
+            f"{ARTICLES}/bulk", json={"mode": "partial", "operations": operations}
+        )
+        assert [result["status"] for result in response.json()["results"]] == [201, 409]
 
 
 async def test_bulks_with_crossed_references_never_deadlock(api: Api) -> None:
@@ -189,12 +191,12 @@ async def test_bulks_with_crossed_references_never_deadlock(api: Api) -> None:
         shelves = sorted([await api.shelf() for _ in range(8)])
         remove = [{"op": "delete", "id": shelf, "if_match": "*"} for shelf in shelves]
         create = [{"op": "create", "item": body(shelf)} for shelf in reversed(shelves)]
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             api.client.post(f"{SHELVES}/bulk", json={"mode": "partial", "operations": remove}),
             api.client.post(f"{ARTICLES}/bulk", json={"mode": "partial", "operations": create}),
             api.client.post(f"{ARTICLES}/bulk", json={"mode": "partial", "operations": create}),
         )
-        assert {answer.status_code for answer in answers} == {200}, [a.text for a in answers]
+        assert {response.status_code for response in responses} == {200}, [a.text for a in responses]
     assert await api.database.fetch(FORBIDDEN) == []
 
 
@@ -210,11 +212,11 @@ async def test_no_bulk_increment_is_lost(api: Api, shelf: str) -> None:
                 changes = {"stock": item.json()["stock"] + 1}
                 target = {"id": item_id, "if_match": item.headers["etag"]}
                 operations.append({"op": "patch", **target, "changes": changes})
-            answer = await api.client.post(
+            response = await api.client.post(
                 f"{ARTICLES}/bulk", json={"mode": "partial", "operations": operations}
             )
-            assert answer.status_code == 200, answer.text
-            for operation, result in zip(operations, answer.json()["results"], strict=True):
+            assert response.status_code == 200, response.text
+            for operation, result in zip(operations, response.json()["results"], strict=True):
                 assert result["status"] in {200, 412}
                 made[str(operation["id"])] += result["status"] == 200
 

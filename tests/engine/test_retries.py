@@ -29,10 +29,10 @@ class Deadlocked(Hooks):
 async def test_only_one_module_retries_deadlocks(shop: Shop, headers: dict[str, str]) -> None:
     hooks = Deadlocked()
     api = await shop(groups(), gadgets(hooks=hooks))
-    answer = await api.client.post(GADGETS, json=ITEM, headers=headers)
-    problem(answer, 503, "busy")
+    response = await api.client.post(GADGETS, json=ITEM, headers=headers)
+    problem(response, 503, "busy")
     assert hooks.attempts == ATTEMPTS
     operations = [{"op": "create", "item": ITEM}]
-    answer = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations}, headers=headers)
-    problem(answer, 503, "busy")
+    response = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations}, headers=headers)
+    problem(response, 503, "busy")
     assert hooks.attempts == 2 * ATTEMPTS

@@ -27,8 +27,8 @@ class Watched(NamedTuple):
     async def ask(self, method: str, url: str, **options: object) -> tuple[Response, list[str]]:
         """Return the response and the first words of its statements, once connection and key are cached."""
         with self.wire.counted() as statements:
-            answer = await self.api.client.request(method, url, **options)  # type: ignore[arg-type]
-        return answer, [" ".join(text.split()[:2]).rstrip(";") for text in statements]
+            response = await self.api.client.request(method, url, **options)  # type: ignore[arg-type]
+        return response, [" ".join(text.split()[:2]).rstrip(";") for text in statements]
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ async def watched(database_url: str, patch: pytest.MonkeyPatch) -> AsyncIterator
             yield watched
 
 
-def one(answer: Response, statements: list[str], status: int) -> None:
-    assert answer.status_code == status, answer.text
+def one(response: Response, statements: list[str], status: int) -> None:
+    assert response.status_code == status, response.text
     assert len(statements) == 1, statements
 
 
@@ -122,8 +122,8 @@ async def test_bulk_is_one_statement_per_kind(watched: Watched) -> None:
     operations += [delete(await watched.made()) for _ in range(5)]
     for _ in range(5):
         operations.append({**delete(await watched.made()), "op": "patch", "changes": {"stock": 3}})
-    answer, statements = await watched.ask("POST", f"{ARTICLES}/bulk", json={"operations": operations})
-    assert answer.status_code == 200, answer.text
+    response, statements = await watched.ask("POST", f"{ARTICLES}/bulk", json={"operations": operations})
+    assert response.status_code == 200, response.text
     assert statements[0].startswith("BEGIN")
     assert statements[-1].startswith("COMMIT")
     kinds = [text for text in statements[1:-1] if not text.startswith(("SAVEPOINT", "RELEASE"))]

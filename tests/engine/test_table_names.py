@@ -139,9 +139,9 @@ class Walk:
     url: str
 
     async def ask(self, status: int, method: str, url: str, **more: Any) -> Json:
-        answer = await self.api.client.request(method, url, **more)
-        assert answer.status_code == status, (self.name, method, url, answer.text)
-        return answer.json() if answer.headers.get("content-type", "").endswith("json") else {}
+        response = await self.api.client.request(method, url, **more)
+        assert response.status_code == status, (self.name, method, url, response.text)
+        return response.json() if response.headers.get("content-type", "").endswith("json") else {}
 
     async def changes(self) -> None:
         body, once = {"order": "first", "Select": "brass", "end": 1}, {"Idempotency-Key": self.name}

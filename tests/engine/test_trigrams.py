@@ -59,8 +59,8 @@ async def test_text_is_found_by_substring(url: str) -> None:
             "%": ["The sea is 100% calm"],
             "none": [],
         }.items():
-            answer = await api.client.get(f"{BASE}/poems", params={"line__contains": part})
-            assert [item["line"] for item in answer.json()["items"]] == lines
+            response = await api.client.get(f"{BASE}/poems", params={"line__contains": part})
+            assert [item["line"] for item in response.json()["items"]] == lines
         await api.database.fetch(
             "INSERT INTO poem (id, created_by, updated_by, line) "
             "SELECT gen_random_uuid(), 't', 't', md5(n::text) FROM generate_series(1, 20000) n"

@@ -59,9 +59,11 @@ async def test_lock_timeout_and_full_pool_in_orm_routes_are_reported(
     url = f"/api/v1/shelves/{made.json()['id']}/summary"
     async with app.state.database.transaction() as connection:
         await connection.execute("LOCK TABLE tests_article IN ACCESS EXCLUSIVE MODE")
-        answers = await asyncio.gather(*(client.get(url) for _ in range(4)))
-    assert {answer.status_code for answer in answers} == {503}, [answer.text for answer in answers]
-    assert {answer.json()["code"] for answer in answers} == {"busy", "unavailable"}
+        responses = await asyncio.gather(*(client.get(url) for _ in range(4)))
+    assert {response.status_code for response in responses} == {503}, [
+        response.text for response in responses
+    ]
+    assert {response.json()["code"] for response in responses} == {"busy", "unavailable"}
     assert (await client.get(url)).status_code == 200
     assert (await client.delete("/api/v1/keys/%00")).status_code in (404, 422)
 

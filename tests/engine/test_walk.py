@@ -30,9 +30,9 @@ async def walk(api: Api, sort: str) -> list[Json]:
     items: list[Json] = []
     query = {"sort": sort, "limit": "200" if ROWS > 20_000 else "40"}
     while True:
-        answer = await api.client.get(ARTICLES, params=query)
-        assert answer.status_code == 200, answer.text
-        page = answer.json()
+        response = await api.client.get(ARTICLES, params=query)
+        assert response.status_code == 200, response.text
+        page = response.json()
         items += page["items"]
         if page["next_cursor"] is None:
             return items
@@ -64,8 +64,8 @@ class Meddler:
             changed = f"{ARTICLES}/{self._dice.choice(self._doomed)}"
             await self._api.client.patch(changed, json={"stock": self.turns}, headers=headers)
             doomed = self._doomed.pop(self._dice.randrange(len(self._doomed)))
-            answer = await self._api.client.delete(f"{ARTICLES}/{doomed}", headers=headers)
-            assert answer.status_code == 204
+            response = await self._api.client.delete(f"{ARTICLES}/{doomed}", headers=headers)
+            assert response.status_code == 204
             self.gone.add(doomed)
 
 

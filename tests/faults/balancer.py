@@ -50,9 +50,9 @@ class Balancer(Proxy):
 
     async def _look(self) -> None:
         replicas = [*self._replicas()]
-        answers = await asyncio.gather(*(get(replica.admin_port, "/readyz") for replica in replicas))
+        responses = await asyncio.gather(*(get(replica.admin_port, "/readyz") for replica in replicas))
         self._ready = [
             Endpoint(LOOPBACK, replica.port)
-            for replica, answer in zip(replicas, answers, strict=True)
-            if answer is not None and answer.status == 200
+            for replica, response in zip(replicas, responses, strict=True)
+            if response is not None and response.status == 200
         ]

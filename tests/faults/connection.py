@@ -14,12 +14,12 @@ from service.dev.free_ports import LOOPBACK
 HEAD_END = b"\r\n\r\n"
 
 
-class NoAnswerError(Exception):
+class NoResponseError(Exception):
     """The connection was closed, or timed out, before the response was complete."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A complete response; header names are in lower case."""
 
     status: int
@@ -57,7 +57,7 @@ class Connection:
         try:
             return cls(*await asyncio.open_connection(LOOPBACK, port))
         except OSError as error:
-            raise NoAnswerError(f"connect: {error}") from error
+            raise NoResponseError(f"connect: {error}") from error
 
     @property
     def usable(self) -> bool:
@@ -74,7 +74,7 @@ class Connection:
         whole = _request(method, path, headers, body)
         self._writer.write(whole[: int(len(whole) * share)])
 
-    async def answer(self) -> Answer:
+    async def response(self) -> Response:
         """Return the response to the request. Raises `NoAnswerError`."""
         try:
             head = (await self._reader.readuntil(HEAD_END)).decode("latin-1")
@@ -84,22 +84,22 @@ class Connection:
             length = int(headers.get("content-length", 0))
             body = await self._reader.readexactly(length) if length else b""
         except asyncio.IncompleteReadError as error:
-            raise NoAnswerError(f"closed after {len(error.partial)} bytes") from error
+            raise NoResponseError(f"closed after {len(error.partial)} bytes") from error
         except OSError as error:
-            raise NoAnswerError(f"{type(error).__name__}: {error}") from error
+            raise NoResponseError(f"{type(error).__name__}: {error}") from error
         self._closing = headers.get("connection", "").lower() == "close"
-        return Answer(status, headers, body)
+        return Response(status, headers, body)
 
     async def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"", *, seconds: float = 30
-    ) -> Answer:
+    ) -> Response:
         """Send a request and return the response. Raises `NoAnswerError`."""
         self.send(method, path, headers, body)
         try:
-            return await asyncio.wait_for(self.answer(), seconds)
+            return await asyncio.wait_for(self.response(), seconds)
         except TimeoutError as error:
             self._closing = True
-            raise NoAnswerError(f"no answer in {seconds:g} s") from error
+            raise NoResponseError(f"no response in {seconds:g} s") from error
 
     def close(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has already ended
@@ -110,15 +110,15 @@ class Connection:
         self._writer.transport.abort()
 
 
-async def get(port: int, path: str, *, seconds: float = 2) -> Answer | None:
+async def get(port: int, path: str, *, seconds: float = 2) -> Response | None:
     """Return the response to a GET on a new connection, or None if the connection fails."""
     try:
         connection = await Connection.open(port)
-    except NoAnswerError:
+    except NoResponseError:
         return None
     try:
         return await connection.ask("GET", path, {"Connection": "close"}, seconds=seconds)
-    except NoAnswerError:
+    except NoResponseError:
         return None
     finally:
         connection.close()

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from tests.faults.connection import Answer
+from tests.faults.connection import Response
 
 AROUND = 6  # events to show before and after a violation
 
@@ -18,7 +18,7 @@ class Event:
     operation: str
     request_id: str
     item: str = ""
-    """Id of the item that was asked for, or that the answer names."""
+    """Id of the item that was asked for, or that the response names."""
     mark: str = ""
     """A text that this request alone writes."""
     key: str = ""
@@ -27,16 +27,16 @@ class Event:
     """On a connection of its own, which was opened for it."""
     start: float = 0.0
     end: float = 0.0
-    answer: Answer | None = None
+    response: Response | None = None
     error: str = ""
-    """Why there is no whole answer."""
+    """Why there is no whole response."""
     version: int = 0
-    """Version that the answer names."""
+    """Version that the response names."""
 
     @property
     def status(self) -> int:
         """The status of the response, or 0 without a complete one."""
-        return self.answer.status if self.answer else 0
+        return self.response.status if self.response else 0
 
     @property
     def good(self) -> bool:
@@ -49,7 +49,7 @@ class Event:
 
     def line(self, zero: float) -> str:
         """Return a readable line, with times relative to `zero`."""
-        what = f"{self.status} {self.answer.digest}" if self.answer else self.error or "still running"
+        what = f"{self.status} {self.response.digest}" if self.response else self.error or "still running"
         way = "fresh" if self.fresh else "kept"
         return (
             f"#{self.number} {self.start - zero:8.3f} +{self.seconds:6.3f} s {way:5} {self.operation:6} "

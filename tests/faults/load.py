@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 import orjson
 
-from tests.faults.connection import Connection, NoAnswerError
+from tests.faults.connection import Connection, NoResponseError
 from tests.faults.history import Event, History
 
 SHELVES, ARTICLES = "/api/v1/shelves", "/api/v1/articles"
 MIX = {"create": 3, "read": 4, "update": 3, "list": 1}
-ANSWER_SECONDS = 20.0
+RESPONSE_SECONDS = 20.0
 MOST_RUNNING = 200  # most requests at a time; further ones wait
 
 
@@ -118,16 +118,16 @@ class Load:
         return event
 
     def _note_creation(self, event: Event) -> None:
-        assert event.answer is not None
-        event.item = event.answer.headers["location"].rpartition("/")[2]
+        assert event.response is not None
+        event.item = event.response.headers["location"].rpartition("/")[2]
         self._learn(event)
 
     async def _read(self, *, fresh: bool) -> None:
         item = self._dice.choice([*self._tags])
         event = self.history.add("read", fresh=fresh, item=item)
         await self._ask(event, "GET", f"{ARTICLES}/{item}")
-        if event.good and event.answer:
-            event.version = event.answer.json["version"]
+        if event.good and event.response:
+            event.version = event.response.json["version"]
 
     async def _update(self, *, fresh: bool) -> None:
         item = self._dice.choice([*self._tags])
@@ -144,8 +144,8 @@ class Load:
         await self._ask(event, "GET", f"{ARTICLES}?limit=5&sort=-created_at")
 
     def _learn(self, event: Event) -> None:
-        assert event.answer is not None
-        tag = event.answer.headers["etag"]
+        assert event.response is not None
+        tag = event.response.headers["etag"]
         event.version = int(tag.strip('"').partition("-")[0])
         self._tags[event.item] = tag
 
@@ -162,10 +162,10 @@ class Load:
         connection: Connection | None = None
         try:
             connection = await self._connection(fresh=event.fresh)
-            event.answer = await connection.ask(
-                method, path, {**sent, **(headers or {})}, body, seconds=ANSWER_SECONDS
+            event.response = await connection.ask(
+                method, path, {**sent, **(headers or {})}, body, seconds=RESPONSE_SECONDS
             )
-        except NoAnswerError as error:
+        except NoResponseError as error:
             event.error = str(error)
         finally:
             event.end = time.monotonic()
@@ -181,7 +181,7 @@ class Load:
         return await Connection.open(self._port)
 
     def _put_back(self, connection: Connection, event: Event) -> None:
-        if event.answer is not None and not event.fresh and connection.usable:
+        if event.response is not None and not event.fresh and connection.usable:
             self._idle.append(connection)
         else:
             connection.close()

@@ -77,10 +77,10 @@ class Proxy:
             self._server.close()
             self._server = None
 
-    def swallow(self, *, answers_only: bool = False) -> None:
+    def swallow(self, *, responses_only: bool = False) -> None:
         """Forward nothing, or nothing from the target. Connections are still accepted, and hang."""
         self._ways.back.clear()
-        if not answers_only:
+        if not responses_only:
             self._ways.forth.clear()
 
     def heal(self, *, forget: bool = True) -> None:

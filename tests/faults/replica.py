@@ -87,10 +87,10 @@ class Replica:
     async def _watch(self) -> None:
         process = self.served.process
         while process.poll() is None:
-            answer = await get(self.admin_port, "/livez")
+            response = await get(self.admin_port, "/livez")
             if process.poll() is not None:
                 return
-            self.livez.append((time.monotonic(), answer.status if answer else 0))
+            self.livez.append((time.monotonic(), response.status if response else 0))
             await asyncio.sleep(POLL_SECONDS)
 
     def _unwatch(self) -> None:

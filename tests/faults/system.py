@@ -158,7 +158,7 @@ class System:
         try:
             breaches = [
                 *await verdicts.of_the_data(self.history, connection),
-                *verdicts.of_the_answers(self.history),
+                *verdicts.of_the_responses(self.history),
                 *verdicts.of_the_order(self.history),
                 *await _in_time(lambda: verdicts.busy_connections(connection)),
                 *(line for r in self.replicas for line in verdicts.of_liveness(r.livez)),
@@ -185,7 +185,7 @@ class System:
             self.fail(f"{len(wrong)} requests failed that must not: {why}", events=wrong)
 
     def fail(self, *breaches: str, events: Sequence[Event] = ()) -> None:
-        lines = [*breaches[:20], f"answers: {self.history.counts()}", f"SLIPWAY_FAULT_SEED={self.seed}"]
+        lines = [*breaches[:20], f"responses: {self.history.counts()}", f"SLIPWAY_FAULT_SEED={self.seed}"]
         lines += [error[-1500:] for replica in self.replicas for error in replica.errors()[:2]]
         numbers = [int(word[1:]) for line in breaches for word in line.split() if word[:1] == "#"]
         shown = events or [self.history.events[number] for number in numbers[:1]]
@@ -211,9 +211,9 @@ def refused_in(event: Event, began: float, ended: float, *, within: float) -> bo
     """Whether a request was refused properly in an outage: 503 with Retry-After, in time, and only during the
     outage."""
     return (
-        event.answer is not None
+        event.response is not None
         and event.status == 503
-        and "retry-after" in event.answer.headers
+        and "retry-after" in event.response.headers
         and event.seconds <= within
         and event.end >= began
         and event.start <= ended

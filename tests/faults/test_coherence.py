@@ -46,10 +46,10 @@ async def test_revoked_key_stops_working_everywhere_within_a_second(
     using = [asyncio.create_task(use(replica.port)) for replica in system.replicas]
     await asyncio.sleep(1)
     way = await Connection.open(system.replicas[0].port)
-    answer = await way.ask("DELETE", f"/api/v1/keys/{key.split('_')[1]}", system.headers)
+    response = await way.ask("DELETE", f"/api/v1/keys/{key.split('_')[1]}", system.headers)
     revoked = time.monotonic()
     way.close()
-    assert answer.status == 204, answer.body
+    assert response.status == 204, response.body
     done.set()
     used = await asyncio.wait_for(asyncio.gather(*using), 20)
     measure(

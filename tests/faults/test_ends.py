@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from service.dev.free_ports import LOOPBACK
-from tests.faults.connection import Answer, Connection
+from tests.faults.connection import Connection, Response
 from tests.faults.measurements import FULL, Measurements
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.replica import Replica
@@ -57,9 +57,9 @@ class Scene:
             self.connections.append(await Connection.open(self.replica.port))
             self.connections[-1].send("GET", path, headers)
 
-    async def answers(self) -> list[Answer | BaseException]:
+    async def responses(self) -> list[Response | BaseException]:
         """Return the responses, or an exception where a connection was closed without one."""
-        return await asyncio.gather(*(c.answer() for c in self.connections), return_exceptions=True)
+        return await asyncio.gather(*(c.response() for c in self.connections), return_exceptions=True)
 
     def reset(self) -> None:
         for connection in self.connections:
@@ -95,7 +95,7 @@ async def scene(system: System) -> AsyncIterator[Scene]:
 async def kept(scene: Scene) -> None:
     """Clients hold idle connections."""
     await scene.ask()
-    await scene.answers()
+    await scene.responses()
 
 
 async def half(scene: Scene) -> None:
@@ -157,7 +157,7 @@ async def test_command_stops_in_time_on_a_signal(
         await state(scene)
         longest = max(longest, await _ended(scene, signals))
         if signals == ONCE:
-            statuses = _answered_well(await scene.answers())
+            statuses = _answered_well(await scene.responses())
             assert statuses == {503} or state is not fetching
         scene.reset()
     name = f"ends-{state.__name__}{'-twice' if signals == TWICE else ''}"
@@ -188,11 +188,11 @@ async def _ended(scene: Scene, signals: list[signal.Signals]) -> float:
     return time.monotonic() - began
 
 
-def _answered_well(answers: list[Answer | BaseException]) -> set[int]:
+def _answered_well(responses: list[Response | BaseException]) -> set[int]:
     """Return the statuses. Each response has its content, or a problem with Retry-After."""
-    given = [answer for answer in answers if isinstance(answer, Answer)]
-    for answer in given:
-        if answer.status != 200:
-            assert answer.headers["content-type"] == "application/problem+json"
-            assert answer.status in (408, 503, 504)
-    return {answer.status for answer in given}
+    given = [response for response in responses if isinstance(response, Response)]
+    for response in given:
+        if response.status != 200:
+            assert response.headers["content-type"] == "application/problem+json"
+            assert response.status in (408, 503, 504)
+    return {response.status for response in given}

@@ -41,7 +41,7 @@ async def test_flips_are_seen_everywhere_across_restarts_of_both_servers(
         await in_server_thread(system.postgres.start)
         back = time.monotonic()
         for replica in system.replicas:
-            while (answer := await get(replica.admin_port, "/readyz")) is None or answer.status != 200:
+            while (response := await get(replica.admin_port, "/readyz")) is None or response.status != 200:
                 await asyncio.sleep(0.05)
                 assert time.monotonic() < back + 20
         after = await _flips(system, seen, "after")
@@ -70,10 +70,10 @@ async def _flips(system: System, seen: list[Seen], name: str) -> float:
         connection = await Connection.open(system.replicas[number % 2].port)
         body = orjson.dumps({"value": value})
         headers = {**system.headers, "If-Match": "*", "Content-Type": "application/json"}
-        answer = await connection.ask("PUT", FLAG, headers, body)
+        response = await connection.ask("PUT", FLAG, headers, body)
         changed = time.monotonic()
         connection.close()
-        assert answer.status == 200, answer.body
+        assert response.status == 200, response.body
         while not all(found and found[-1][2] == value for found in seen):  # watchers note it
             await asyncio.sleep(0.005)
             assert time.monotonic() < changed + 20, f"{value} was not seen"
@@ -86,9 +86,9 @@ async def _watch(port: int, key: str, found: Seen) -> None:
     connection = await Connection.open(port)
     try:
         while True:
-            answer = await connection.ask("GET", FEATURES, {"X-API-Key": key})
-            items = {item["name"]: item["value"] for item in answer.json.get("items", ())}
-            found.append((time.monotonic(), answer.status, items.get("greeting", "")))
+            response = await connection.ask("GET", FEATURES, {"X-API-Key": key})
+            items = {item["name"]: item["value"] for item in response.json.get("items", ())}
+            found.append((time.monotonic(), response.status, items.get("greeting", "")))
             await asyncio.sleep(0.01)
     finally:
         connection.close()

@@ -9,7 +9,7 @@ import pytest
 
 from service.dev.free_ports import LOOPBACK
 from tests.faults import verdicts
-from tests.faults.connection import Answer, Connection, NoAnswerError
+from tests.faults.connection import Connection, NoResponseError, Response
 from tests.faults.history import Event, History
 from tests.faults.measurements import Measurements
 from tests.faults.proxy import Endpoint, Proxy
@@ -18,25 +18,27 @@ from tests.faults.report import BEGIN, END, written
 PROBLEM = {"content-type": "application/problem+json"}
 
 
-def _event(history: History, answer: Answer, *, mark: str = "") -> Event:
+def _event(history: History, response: Response, *, mark: str = "") -> Event:
     event = history.add("create", fresh=False, mark=mark)
-    event.answer = Answer(answer.status, {"x-request-id": event.request_id, **answer.headers}, answer.body)
+    event.response = Response(
+        response.status, {"x-request-id": event.request_id, **response.headers}, response.body
+    )
     return event
 
 
 @pytest.mark.parametrize(
-    ("answer", "breach"),
+    ("response", "breach"),
     [
-        (Answer(500, {"content-type": "text/plain"}, b"no"), "I4"),
-        (Answer(500, PROBLEM, b'{"status": 503, "request_id": "other"}'), "I4"),
-        (Answer(200, {"x-request-id": "another"}, b"{}"), "I5"),
-        (Answer(201, {}, b'{"id": "1", "name": "of another"}'), "I5"),
+        (Response(500, {"content-type": "text/plain"}, b"no"), "I4"),
+        (Response(500, PROBLEM, b'{"status": 503, "request_id": "other"}'), "I4"),
+        (Response(200, {"x-request-id": "another"}, b"{}"), "I5"),
+        (Response(201, {}, b'{"id": "1", "name": "of another"}'), "I5"),
     ],
 )
-def test_harness_detects_responses_that_violate_an_invariant(answer: Answer, breach: str) -> None:
+def test_harness_detects_responses_that_violate_an_invariant(response: Response, breach: str) -> None:
     history = History()
-    _event(history, answer, mark="mine")
-    assert [line[:2] for line in verdicts.of_the_answers(history)] == [breach]
+    _event(history, response, mark="mine")
+    assert [line[:2] for line in verdicts.of_the_responses(history)] == [breach]
 
 
 @pytest.mark.parametrize("text", ["Traceback (most", "SELECT a FROM b", "asyncpg.exceptions"])
@@ -44,14 +46,14 @@ def test_harness_detects_responses_with_internal_details(text: str) -> None:
     history = History()
     event = history.add("read", fresh=False)
     body = f'{{"status": 500, "request_id": "{event.request_id}", "detail": "{text}"}}'.encode()
-    event.answer = Answer(500, {"x-request-id": event.request_id, **PROBLEM}, body)
-    assert [line[:2] for line in verdicts.of_the_answers(history)] == ["I4"]
+    event.response = Response(500, {"x-request-id": event.request_id, **PROBLEM}, body)
+    assert [line[:2] for line in verdicts.of_the_responses(history)] == ["I4"]
 
 
 def test_harness_detects_lost_duplicate_and_skipped_writes() -> None:
     history = History()
     event = history.add("create", fresh=False, key="k", item="a")
-    event.answer, event.version = Answer(201, {}, b""), 1
+    event.response, event.version = Response(201, {}, b""), 1
     made = [{"item": "a", "version": 1, "request_id": event.request_id}]
     kept = [{"item": "a", "version": 1}]
     versions = [{"item": "a", "versions": [1]}]
@@ -84,18 +86,18 @@ async def test_proxy_delays_drops_cuts_and_recovers() -> None:
         assert time.monotonic() - began >= 0.1
         proxy.rate = None
         proxy.swallow()
-        with pytest.raises(NoAnswerError):
+        with pytest.raises(NoResponseError):
             await first.ask("GET", "/", {}, seconds=0.2)
         proxy.heal()
         second = await Connection.open(proxy.port)
         assert (await second.ask("GET", "/", {})).status == 200
-        with pytest.raises(NoAnswerError):
+        with pytest.raises(NoResponseError):
             await first.ask("GET", "/", {}, seconds=0.2)
         proxy.reset()
-        with pytest.raises(NoAnswerError):
+        with pytest.raises(NoResponseError):
             await second.ask("GET", "/", {}, seconds=1)
         proxy.refuse()
-        with pytest.raises(NoAnswerError):
+        with pytest.raises(NoResponseError):
             await Connection.open(proxy.port)
         first.close()
         second.close()

@@ -7,7 +7,7 @@ import asyncpg
 import orjson
 import pytest
 
-from tests.faults.connection import Answer, Connection
+from tests.faults.connection import Connection, Response
 from tests.faults.load import ARTICLES
 from tests.faults.measurements import FULL
 from tests.faults.proxy import Proxy
@@ -17,7 +17,7 @@ from tests.process.conftest import new_key
 CLIENTS = 50
 
 
-async def _post(port: int, headers: dict[str, str], body: bytes) -> Answer:
+async def _post(port: int, headers: dict[str, str], body: bytes) -> Response:
     connection = await Connection.open(port)
     try:
         return await connection.ask("POST", ARTICLES, headers, body)
@@ -39,10 +39,13 @@ async def test_concurrent_requests_with_one_key_have_one_effect(system: System) 
     ports = [replica.port for replica in system.replicas]
     headers = {**system.headers, "Content-Type": "application/json", "Idempotency-Key": f"k-{system.seed}"}
     body = system.article("ONCE")
-    answers = await asyncio.gather(*(_post(ports[n % 2], headers, body) for n in range(CLIENTS)))
-    made = [answer for answer in answers if answer.status == 201]
-    assert {answer.status for answer in answers} <= {201, 409}
-    assert len({(answer.body, answer.headers["location"], answer.headers["etag"]) for answer in made}) == 1
+    responses = await asyncio.gather(*(_post(ports[n % 2], headers, body) for n in range(CLIENTS)))
+    made = [response for response in responses if response.status == 201]
+    assert {response.status for response in responses} <= {201, 409}
+    assert (
+        len({(response.body, response.headers["location"], response.headers["etag"]) for response in made})
+        == 1
+    )
     assert await _times(system, "ONCE") == 1
     for port in ports:
         assert (await _post(port, headers, body)).body == made[0].body
@@ -64,16 +67,16 @@ async def test_retry_gets_the_response_lost_in_a_crash_after_commit(system: Syst
         headers = {**system.headers, "Content-Type": "application/json", "Idempotency-Key": str(uuid4())}
         body = system.article("KILLED")
         await _post(first.port, {**headers, "Idempotency-Key": str(uuid4())}, system.article("WARM"))
-        way.swallow(answers_only=True)
+        way.swallow(responses_only=True)
         lost = asyncio.create_task(_post(first.port, headers, body))
         async with asyncio.timeout(15):
             while not await _times(system, "KILLED"):  # noqa: ASYNC110  # the database tells nobody
                 await asyncio.sleep(0.02)
         await first.kill()
         assert isinstance((await asyncio.gather(lost, return_exceptions=True))[0], Exception)
-        answer = await _post(second.port, headers, body)
-    assert answer.status == 201
-    assert orjson.loads(answer.body)["sku"] == "KILLED"
+        response = await _post(second.port, headers, body)
+    assert response.status == 201
+    assert orjson.loads(response.body)["sku"] == "KILLED"
     assert await _times(system, "KILLED") == 1
 
 
@@ -102,7 +105,7 @@ async def _increment(port: int, headers: dict[str, str], path: str, count: int) 
     for _ in range(count):
         seen = await connection.ask("GET", path, headers)
         body = orjson.dumps({"stock": seen.json["stock"] + 1})
-        answer = await connection.ask("PATCH", path, {**patch, "If-Match": seen.headers["etag"]}, body)
-        statuses.append(answer.status)
+        response = await connection.ask("PATCH", path, {**patch, "If-Match": seen.headers["etag"]}, body)
+        statuses.append(response.status)
     connection.close()
     return statuses

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.faults.connection import Answer, Connection
+from tests.faults.connection import Connection, Response
 from tests.faults.history import percentile
 from tests.faults.measurements import Measurements
 from tests.faults.system import PATIENT, System
@@ -55,7 +55,7 @@ async def serve(system: System, issuer: Issuer, **settings: object) -> None:
     )
 
 
-async def present(system: System, token: str) -> Answer:
+async def present(system: System, token: str) -> Response:
     """Return the response to a request with the token, on a new connection."""
     connection = await Connection.open(system.replicas[0].port)
     try:
@@ -107,14 +107,14 @@ async def test_keys_are_trusted_up_to_the_stale_limit(
     assert (await present(system, issuer.token())).status == 200
     make(issuer, "down")
     began, trusted = time.monotonic(), 0.0
-    while (answer := await present(system, issuer.token(sub=f"user-{next(SUBJECTS)}"))).status == 200:
+    while (response := await present(system, issuer.token(sub=f"user-{next(SUBJECTS)}"))).status == 200:
         trusted = time.monotonic() - began
         assert trusted < 10 * STALE
         await asyncio.sleep(0.05)
     assert trusted >= STALE / 2
     measure("keys-trusted-without-their-issuer", trusted, STALE + 1.0, unit="s")
-    assert (answer.status, answer.json["code"]) == (503, "unavailable")
-    assert answer.headers["retry-after"]
+    assert (response.status, response.json["code"]) == (503, "unavailable")
+    assert response.headers["retry-after"]
     make(issuer, "none")
     began = time.monotonic()
     while (await present(system, issuer.token(sub="back"))).status != 200:
@@ -156,8 +156,8 @@ async def _served(system: System, issuer: Issuer) -> float:
     seconds, ended = list[float](), time.monotonic() + 1.5 * COOLDOWN
     probe = await Connection.open(system.replicas[0].admin_port)
     while time.monotonic() < ended:
-        answer = await present(system, issuer.token(sub=f"user-{next(SUBJECTS)}"))
-        assert answer.status == 200, answer.body
+        response = await present(system, issuer.token(sub=f"user-{next(SUBJECTS)}"))
+        assert response.status == 200, response.body
         for _ in range(4):
             began = time.monotonic()
             assert (await probe.ask("GET", "/livez", {})).status == 200
@@ -181,8 +181,8 @@ async def test_unknown_key_ids_cause_one_fetch_per_cooldown(
         connection = await Connection.open(system.replicas[0].port)
         while (number := next(numbers)) < KEY_IDS or time.monotonic() < began + 5 * COOLDOWN:
             kid = segment({"alg": "RS256", "kid": f"kid-{number}"})
-            answer = await connection.ask("GET", LIST, {"Authorization": f"Bearer {kid}.{body}.AAAA"})
-            assert answer.status == 401, answer.body
+            response = await connection.ask("GET", LIST, {"Authorization": f"Bearer {kid}.{body}.AAAA"})
+            assert response.status == 401, response.body
         connection.close()
 
     async with system.load(rate=10).running():

@@ -85,7 +85,7 @@ def _near(at: float, moments: list[float]) -> bool:
 
 
 async def _counted(system: System) -> float:
-    answer = await get(system.replicas[0].admin_port, "/metrics")
-    assert answer is not None
-    lines = answer.body.decode().splitlines()
+    response = await get(system.replicas[0].admin_port, "/metrics")
+    assert response is not None
+    lines = response.body.decode().splitlines()
     return sum(float(x.rpartition(" ")[2]) for x in lines if x.startswith("http_requests_total{"))

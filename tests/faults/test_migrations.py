@@ -228,9 +228,12 @@ async def test_version_ahead_of_its_database_is_alive_but_not_ready(
     await replica.launch()
     try:
         await in_server_thread(replica.served.listening)
-        answer = await get(replica.admin_port, "/readyz")
-        assert answer is not None
-        assert (answer.status, answer.json["checks"]["database"]["detail"].startswith("at revision ")) == (
+        response = await get(replica.admin_port, "/readyz")
+        assert response is not None
+        assert (
+            response.status,
+            response.json["checks"]["database"]["detail"].startswith("at revision "),
+        ) == (
             503,
             True,
         )

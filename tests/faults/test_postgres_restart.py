@@ -59,8 +59,8 @@ async def _until_ready_is(system: System, *, expected: int) -> float:
     """Return the seconds until readiness has the expected status."""
     began = time.monotonic()
     while (
-        answer := await get(system.replicas[0].admin_port, "/readyz")
-    ) is None or answer.status != expected:
+        response := await get(system.replicas[0].admin_port, "/readyz")
+    ) is None or response.status != expected:
         await asyncio.sleep(0.02)
         assert time.monotonic() < began + 20, f"readiness is not {expected}"
     return time.monotonic() - began

@@ -18,10 +18,10 @@ async def live(system: System) -> float:
     seconds: list[float] = []
     for _ in range(PROBES):
         began = time.monotonic()
-        answer = await get(system.replicas[0].admin_port, "/livez")
+        response = await get(system.replicas[0].admin_port, "/livez")
         seconds.append(time.monotonic() - began)
-        assert answer is not None
-        assert answer.status == 200
+        assert response is not None
+        assert response.status == 200
         await asyncio.sleep(0.005)
     return percentile(seconds, 0.99)
 
@@ -29,9 +29,9 @@ async def live(system: System) -> float:
 async def until_ready_is(system: System, status: int) -> float:
     began = time.monotonic()
     while (
-        answer := await get(system.replicas[0].admin_port, "/readyz", seconds=5)
-    ) is None or answer.status != status:
-        assert time.monotonic() < began + 20, answer
+        response := await get(system.replicas[0].admin_port, "/readyz", seconds=5)
+    ) is None or response.status != status:
+        assert time.monotonic() < began + 20, response
         await asyncio.sleep(0.02)
     return time.monotonic() - began
 
@@ -51,7 +51,7 @@ async def test_liveness_has_no_dependency_and_readiness_names_failures(
         system.redis.pause()
         unready = await until_ready_is(system, 503)
         alive = min([await live(system) for _ in range(ROUNDS)])
-        answer = await get(system.replicas[0].admin_port, "/readyz", seconds=5)
+        response = await get(system.replicas[0].admin_port, "/readyz", seconds=5)
         metric = system.replicas[0].served.metric
         up = [
             await in_server_thread(metric, f'slipway_dependency_up{{dependency="{name}"}}')
@@ -61,10 +61,10 @@ async def test_liveness_has_no_dependency_and_readiness_names_failures(
         system.redis.resume()
         ready = await until_ready_is(system, 200)
         await asyncio.sleep(2)
-    assert answer is not None
-    checks = answer.json["checks"]
+    assert response is not None
+    checks = response.json["checks"]
     assert (checks["database"]["ok"], checks["database"]["critical"]) == (False, True)
-    assert checks["database"]["detail"] == "no answer in 1 s"
+    assert checks["database"]["detail"] == "no response in 1 s"
     assert checks["redis"] == {"ok": False, "critical": False}
     assert up == [0, 0]
     system.only(told, "PostgreSQL was silent")

@@ -55,9 +55,9 @@ async def watched(system: System) -> float:
     """Return the p99 over the next seconds, while readiness is 200."""
     began = time.monotonic()
     while time.monotonic() < began + WATCH_SECONDS:
-        answer = await get(system.replicas[0].admin_port, "/readyz")
-        assert answer is not None
-        assert answer.status == 200, answer.body
+        response = await get(system.replicas[0].admin_port, "/readyz")
+        assert response is not None
+        assert response.status == 200, response.body
         await asyncio.sleep(0.2)
     return p99_since(system, began)
 
@@ -67,7 +67,7 @@ def p99_since(system: System, began: float) -> float:
 
 
 def nothing_failed(system: System) -> None:
-    system.only(lambda _: False, "Redis is not needed to answer")
+    system.only(lambda _: False, "Redis is not needed to respond")
 
 
 async def added(
@@ -115,8 +115,8 @@ async def test_lost_redis_fails_no_request(system: System, measure: Measurements
         await until(told, "neither readiness nor a metric says that Redis is gone")
 
     async def told() -> bool:
-        answer = await get(system.replicas[0].admin_port, "/readyz")
-        gone = answer is not None and answer.json["checks"]["redis"]["ok"] is False
+        response = await get(system.replicas[0].admin_port, "/readyz")
+        gone = response is not None and response.json["checks"]["redis"]["ok"] is False
         return gone and await metric(system, 'slipway_dependency_up{dependency="redis"}') == 0
 
     async with system.load(rate=RATE).running():
@@ -233,9 +233,9 @@ async def test_corrupted_redis_data_fails_no_request(system: System) -> None:
             while time.monotonic() < ended:
                 await harm(client)
                 await asyncio.sleep(0.02)
-            answer = await get(system.replicas[0].admin_port, "/readyz")
-            assert answer is not None
-            assert answer.status == 200, f"{harm.__name__}: {answer.body!r}"
+            response = await get(system.replicas[0].admin_port, "/readyz")
+            assert response is not None
+            assert response.status == 200, f"{harm.__name__}: {response.body!r}"
         await client.config_set("maxmemory", 0)
         await client.config_set("maxmemory-policy", "noeviction")
         await breaker_is(system, 0)

@@ -62,6 +62,6 @@ async def _sizes(system: System) -> dict[str, int]:
         "tasks": await _tasks(system),
         "memory": sum(replica.memory() for replica in system.replicas),
         "files": sum(replica.files() for replica in system.replicas),
-        "series": sum(len(answer.body.splitlines()) for answer in metrics if answer is not None),
+        "series": sum(len(response.body.splitlines()) for response in metrics if response is not None),
         "connections": connections,
     }

@@ -16,7 +16,7 @@ from tests.faults.test_redis import metric, until
 
 TRIALS = 3  # of a Redis that refuses
 WRONG = "wr0ng-passw0rd"
-ENOUGH = 10  # answers
+ENOUGH = 10  # responses
 IDLE, MINIMUM = 'slipway_database_connections{pool="fast",state="idle"}', 4
 FAR_SECONDS = 0.01  # for a message to the database, each way
 READY_SECONDS = 5.0  # the longest pause between two attempts, with its jitter, and a connection
@@ -33,9 +33,9 @@ async def test_service_waits_for_postgresql_and_redis(
     await replica.launch()
     await in_server_thread(replica.served.listening)
     for path, status in (("/livez", 200), ("/startupz", 200), ("/readyz", 503)):
-        answer = await get(replica.admin_port, path)
-        assert answer is not None
-        assert answer.status == status
+        response = await get(replica.admin_port, path)
+        assert response is not None
+        assert response.status == status
     await asyncio.sleep(4)
     await in_server_thread(system.postgres.start)
     await in_server_thread(system.redis.start)
@@ -55,37 +55,37 @@ async def test_service_waits_for_postgresql_and_redis(
         await asyncio.sleep(0.1)
 
 
-async def _ask(port: int, answers: list[int]) -> None:
+async def _ask(port: int, responses: list[int]) -> None:
     while True:
-        if (answer := await get(port, "/health", seconds=10)) is not None:
-            answers.append(answer.status)
+        if (response := await get(port, "/health", seconds=10)) is not None:
+            responses.append(response.status)
         await asyncio.sleep(0.01)
 
 
 @KINDS
 async def test_first_requests_find_open_connections(system: System, kind: Kind) -> None:
     """Whichever worker answers: readiness is that of one worker."""
-    answers: list[int] = []
+    responses: list[int] = []
     async with Proxy(system.database_endpoint) as far:
         far.delay = FAR_SECONDS
         url = system.database_by(far)
         system.make(1, {"database__url": url, "database__pool_min": MINIMUM, **kind})
         await system.replicas[0].launch()
-        asking = asyncio.create_task(_ask(system.replicas[0].port, answers))
+        asking = asyncio.create_task(_ask(system.replicas[0].port, responses))
         served = system.replicas[0].served
         await in_server_thread(served.listening)
         idle = MINIMUM * (2 if kind else 1)
         while (await in_server_thread(served.metric, IDLE) or 0) < idle:
-            assert not asking.done(), answers
+            assert not asking.done(), responses
             await asyncio.sleep(0.05)
         async with asyncio.timeout(20):
-            while len(answers) <= ENOUGH:
-                assert not asking.done(), answers
+            while len(responses) <= ENOUGH:
+                assert not asking.done(), responses
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)
         asking.cancel()
         await system.close()
-    assert set(answers) == {200}
+    assert set(responses) == {200}
 
 
 @pytest.mark.fault
@@ -103,5 +103,5 @@ async def test_redis_login_failure_is_one_log_line_without_the_secret(system: Sy
     assert line["reason"] == "connecting failed: AuthenticationError"
     assert WRONG not in served.output
     assert WRONG not in (await in_server_thread(served.admin.get, "/readyz")).text
-    system.only(lambda _: False, "Redis is not needed to answer")
+    system.only(lambda _: False, "Redis is not needed to respond")
     await system.judge()

@@ -86,8 +86,8 @@ async def test_connections_in_the_backlog_at_sigterm_are_served(system: System, 
     await asyncio.sleep(0.1 if kind else 0)  # until the master has signalled its workers
     for process in serving:
         os.kill(process, signal.SIGCONT)
-    answers = await asyncio.gather(*(connection.answer() for connection in connections))
+    responses = await asyncio.gather(*(connection.response() for connection in connections))
     for connection in connections:
         connection.close()
-    assert {answer.status for answer in answers} <= {200, 503}  # it is not ready once it stops
+    assert {response.status for response in responses} <= {200, 503}  # it is not ready once it stops
     assert (await ending)[0] == 0

@@ -103,16 +103,16 @@ def of_the_order(history: History) -> Iterator[str]:
                 yield f"order: #{event.number} got v{event.version} of {event.item} after v{newest} had been told"
 
 
-def of_the_answers(history: History) -> Iterator[str]:
+def of_the_responses(history: History) -> Iterator[str]:
     """Yield violations of I4 and I5."""
     for event in history.events:
-        if event.answer is None:
+        if event.response is None:
             continue
-        if event.answer.headers.get("x-request-id") != event.request_id:
-            yield f"I5: #{event.number} got the answer to {event.answer.headers.get('x-request-id')}"
+        if event.response.headers.get("x-request-id") != event.request_id:
+            yield f"I5: #{event.number} got the response to {event.response.headers.get('x-request-id')}"
         elif event.good:
-            yield from _own_content(event, event.answer.json)
-        elif event.answer.status >= 400:
+            yield from _own_content(event, event.response.json)
+        elif event.response.status >= 400:
             yield from _is_problem(event)
 
 
@@ -124,13 +124,13 @@ def _own_content(event: Event, content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_problem(event: Event) -> Iterator[str]:
-    answer = event.answer
-    assert answer is not None
-    if answer.headers.get("content-type") != "application/problem+json":
-        yield f"I4: #{event.number} is {answer.status} {answer.headers.get('content-type')}"
-    elif answer.json["status"] != answer.status or answer.json["request_id"] != event.request_id:
-        yield f"I4: #{event.number} is {answer.status}, its problem says {answer.body[:300]!r}"
-    if shown := _INSIDES.search(answer.body):
+    response = event.response
+    assert response is not None
+    if response.headers.get("content-type") != "application/problem+json":
+        yield f"I4: #{event.number} is {response.status} {response.headers.get('content-type')}"
+    elif response.json["status"] != response.status or response.json["request_id"] != event.request_id:
+        yield f"I4: #{event.number} is {response.status}, its problem says {response.body[:300]!r}"
+    if shown := _INSIDES.search(response.body):
         yield f"I4: #{event.number} shows {shown.group()!r}"
 
 

@@ -119,8 +119,8 @@ async def test_wrong_values_are_refused_and_change_nothing(
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_unknown_flag_names_similar_ones(boss: AsyncClient, method: str) -> None:
-    answer = await boss.request(method, f"{FLAGS}/value_of_activ", headers=ANY)
-    detail = problem(answer, 404, "not_found")["detail"]
+    response = await boss.request(method, f"{FLAGS}/value_of_activ", headers=ANY)
+    detail = problem(response, 404, "not_found")["detail"]
     assert detail == "There is no feature flag value_of_activ. Did you mean value_of_active?"
 
 
@@ -138,5 +138,5 @@ async def test_concurrent_first_changes_do_not_collide(boss: AsyncClient) -> Non
     """One of those that saw the same state wins."""
     url = f"{FLAGS}/discount"
     etag = (await boss.get(url)).headers["etag"]
-    answers = await asyncio.gather(*(put(boss, url, etag, value=number) for number in range(1, 5)))
-    assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412]
+    responses = await asyncio.gather(*(put(boss, url, etag, value=number) for number in range(1, 5)))
+    assert sorted(response.status_code for response in responses) == [200, 412, 412, 412]

@@ -50,9 +50,13 @@ def _walk(service: Served, headers: dict[str, str]) -> None:
     api.headers.update(headers)
 
     def ask(status: int, method: str, path: str, **more: Any) -> Any:
-        answer = api.request(method, path, **more)
-        assert answer.status_code == status, f"{method} {path}: {answer.text}"
-        return answer.json() if answer.content and "ndjson" not in answer.headers["content-type"] else answer
+        response = api.request(method, path, **more)
+        assert response.status_code == status, f"{method} {path}: {response.text}"
+        return (
+            response.json()
+            if response.content and "ndjson" not in response.headers["content-type"]
+            else response
+        )
 
     shelf = ask(201, "POST", SHELVES, json={"slug": "roles", "name": "Roles"})
     body = {"sku": "ROLE-1", "name": "Lamp", "price": "1.00", "shelf_id": shelf["id"]}
@@ -88,9 +92,11 @@ async def test_service_waits_for_its_grants(roles: Roles, redis_url: str, tmp_pa
     )
     try:
         await in_server_thread(service.listening)
-        answer = service.admin.get("/readyz")
-        assert answer.status_code == 503, answer.text
-        assert answer.json()["checks"]["database"]["detail"] == "permission denied for table alembic_version"
+        response = service.admin.get("/readyz")
+        assert response.status_code == 503, response.text
+        assert (
+            response.json()["checks"]["database"]["detail"] == "permission denied for table alembic_version"
+        )
         await upgrade(settings_for(roles.owner_url, app_role=roles.app))
         await in_server_thread(service.ready)
     finally:

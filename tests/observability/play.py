@@ -42,8 +42,8 @@ async def _flood(cast: Cast) -> None:
     async with httpx2.AsyncClient(timeout=10) as client:
         await client.get(url, headers={"Authorization": "Bearer slw_abcdefgh_wrong"})
         while time.monotonic() < until:
-            answers = await asyncio.gather(*(client.get(url, headers=headers) for _ in range(10)))
-            if not refused and any(a.status_code == httpx2.codes.TOO_MANY_REQUESTS for a in answers):
+            responses = await asyncio.gather(*(client.get(url, headers=headers) for _ in range(10)))
+            if not refused and any(a.status_code == httpx2.codes.TOO_MANY_REQUESTS for a in responses):
                 refused, until = True, min(until, time.monotonic() + 4)
             await asyncio.sleep(0.05)
     assert refused, "the flood was too slow for the limit"

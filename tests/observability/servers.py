@@ -16,7 +16,7 @@ from tests.observability.programs import program
 from tests.ports import next_port
 
 START_SECONDS = 60.0
-Answer = dict[str, Any]
+Response = dict[str, Any]
 
 
 class Target(NamedTuple):
@@ -44,13 +44,13 @@ class Api:
             return False
 
     def get(self, path: str, **parameters: Any) -> Any:
-        answer = self._client.get(path, params=parameters)
-        assert answer.status_code == httpx2.codes.OK, f"{parameters}: {answer.text}"
-        return answer.json()["data"]
+        response = self._client.get(path, params=parameters)
+        assert response.status_code == httpx2.codes.OK, f"{parameters}: {response.text}"
+        return response.json()["data"]
 
     def post(self, path: str, body: Any) -> None:
-        answer = self._client.post(path, json=body)
-        assert answer.is_success, answer.text
+        response = self._client.post(path, json=body)
+        assert response.is_success, response.text
 
     def close(self) -> None:
         self._client.close()
@@ -61,14 +61,14 @@ class Prometheus(Api):
 
     probe = "/-/ready"
 
-    def over_time(self, expr: str, start: float, end: float) -> list[Answer]:
+    def over_time(self, expr: str, start: float, end: float) -> list[Response]:
         """Return the series of an expression, with one point per second."""
-        found: list[Answer] = self.get("/api/v1/query_range", query=expr, start=start, end=end, step=1)[
+        found: list[Response] = self.get("/api/v1/query_range", query=expr, start=start, end=end, step=1)[
             "result"
         ]
         return found
 
-    def rules(self) -> list[Answer]:
+    def rules(self) -> list[Response]:
         return [rule for group in self.get("/api/v1/rules")["groups"] for rule in group["rules"]]
 
 
@@ -80,10 +80,10 @@ class Loki(Api):
         values = [[str(when), line] for when, line in sorted(lines)]
         self.post("/loki/api/v1/push", {"streams": [{"stream": labels, "values": values}]})
 
-    def over_time(self, expr: str, start: float, end: float) -> list[Answer]:
+    def over_time(self, expr: str, start: float, end: float) -> list[Response]:
         """Return the streams of an expression, newest line first, or its series, with one point per second."""
         times = {"start": int(start * 1e9), "end": int(end * 1e9)}
-        found: list[Answer] = self.get("/loki/api/v1/query_range", query=expr, step=1, limit=500, **times)[
+        found: list[Response] = self.get("/loki/api/v1/query_range", query=expr, step=1, limit=500, **times)[
             "result"
         ]
         return found

@@ -33,13 +33,13 @@ class _Handler(BaseHTTPRequestHandler):
         connection = http.client.HTTPConnection(LOOPBACK, self.upstream, timeout=10)
         target = path.removeprefix(self.prefix) if self.strips else path
         connection.request(self.command, target, body, fields)
-        self._answer(connection.getresponse())
+        self._relay(connection.getresponse())
         connection.close()
 
-    def _answer(self, answer: http.client.HTTPResponse) -> None:
-        content = answer.read()
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
+    def _relay(self, response: http.client.HTTPResponse) -> None:
+        content = response.read()
+        self.send_response(response.status)
+        for name, value in response.getheaders():
             if name.lower() not in OF_A_HOP:
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))

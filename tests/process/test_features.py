@@ -35,8 +35,8 @@ def test_flag_is_set_targeted_and_unset_by_commands(
     key, other = [asyncio.run(new_key(database_url, "features:read")) for _ in range(2)]
 
     def seen(key: str) -> Any:
-        answer: httpx2.Response = shared.api.get(URL, headers={"X-API-Key": key})
-        return {item["name"]: item["value"] for item in answer.json()["items"]}["page_size"]
+        response: httpx2.Response = shared.api.get(URL, headers={"X-API-Key": key})
+        return {item["name"]: item["value"] for item in response.json()["items"]}["page_size"]
 
     features("set", "page_size", "30")
     changed = time.monotonic()

@@ -18,8 +18,8 @@ def sent(service: Served, line: bytes, fields: dict[bytes, bytes], body: Json) -
     head = b"\r\n".join([line + b" HTTP/1.1", *(b"%b:%b" % (n, AROUND % v) for n, v in every.items())])
     with wire(service.port) as client:
         client.send(head + b"\r\n\r\n" + content)
-        answer, _, document = client.rest().partition(b"\r\n\r\n")
-    return answer, json.loads(document)
+        response, _, document = client.rest().partition(b"\r\n\r\n")
+    return response, json.loads(document)
 
 
 def test_whitespace_around_header_values_is_stripped(shared: Served, headers: dict[str, str]) -> None:
@@ -36,18 +36,18 @@ def test_whitespace_around_header_values_is_stripped(shared: Served, headers: di
         b"X-Forwarded-Proto": b"https",
     }
     body = {"slug": f"ows-{name}", "name": name}
-    answer, made = sent(shared, b"POST " + SHELVES, fields, body)
-    assert answer.startswith(b"HTTP/1.1 201 "), made
-    assert b"strict-transport-security" in answer
+    response, made = sent(shared, b"POST " + SHELVES, fields, body)
+    assert response.startswith(b"HTTP/1.1 201 "), made
+    assert b"strict-transport-security" in response
     assert line_of(shared, request_id)["principal"] == f"key:{key.split(b'_')[1].decode()}"
     again, same = sent(shared, b"POST " + SHELVES, {**fields, b"X-Request-Id": uuid4().hex.encode()}, body)
     assert (again.split(b" ")[1], same) == (b"201", made)
-    tag = next(line.split(b": ")[1] for line in answer.split(b"\r\n") if line.lower().startswith(b"etag"))
+    tag = next(line.split(b": ")[1] for line in response.split(b"\r\n") if line.lower().startswith(b"etag"))
     change = {
         b"Authorization": b"Bearer " + key,
         b"Content-Type": b"application/merge-patch+json; version=1",
         b"If-Match": tag,
     }
     url = SHELVES + b"/" + made["id"].encode()
-    answer, changed = sent(shared, b"PATCH " + url, change, {"name": "new"})
-    assert (answer.split(b" ")[1], changed["name"]) == (b"200", "new")
+    response, changed = sent(shared, b"PATCH " + url, change, {"name": "new"})
+    assert (response.split(b" ")[1], changed["name"]) == (b"200", "new")

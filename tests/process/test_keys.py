@@ -91,16 +91,16 @@ async def test_expired_key_is_refused(shared: Served, database_url: str) -> None
 
 async def test_missing_scope_is_403_and_reported(shared: Served, database_url: str) -> None:
     key = await new_key(database_url, "shop:read")
-    answer = asked(shared, key, "POST")
-    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
-    assert "shop:write" in answer.json()["detail"]
+    response = asked(shared, key, "POST")
+    assert (response.status_code, response.json()["code"]) == (403, "forbidden")
+    assert "shop:write" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_anonymous_request_is_401_with_a_challenge(shared: Served, method: str) -> None:
-    answer = shared.api.request(method, ARTICLES)
-    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
-    assert answer.headers["www-authenticate"] == 'Bearer realm="slipway"'
+    response = shared.api.request(method, ARTICLES)
+    assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
+    assert response.headers["www-authenticate"] == 'Bearer realm="slipway"'
 
 
 @pytest.mark.parametrize("change", ["secret", "prefix", "scheme", "empty"])
@@ -112,6 +112,6 @@ async def test_wrong_key_is_401_with_a_reason(shared: Served, database_url: str,
         "scheme": f"abc_{prefix}_{secret}",
         "empty": "-",
     }[change]
-    answer = asked(shared, wrong)
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == 'Bearer realm="slipway", error="invalid_token"'
+    response = asked(shared, wrong)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == 'Bearer realm="slipway", error="invalid_token"'

@@ -37,9 +37,9 @@ def strict(serve: Serve, **settings: object) -> Served:
 def test_two_processes_share_limits_through_redis(serve: Serve, own_redis: RedisServer) -> None:
     # Long timeouts: on a busy machine, requests that time out in Redis are counted locally.
     pair = [strict(serve, redis__url=own_redis.url, redis__timeout=5) for _ in range(2)]
-    answers = [pair[n % 2].api.get(LIST) for n in range(LIMIT + 6)]
-    assert [a.status_code for a in answers] == [200] * LIMIT + [429] * 6
-    refused = answers[-1]
+    responses = [pair[n % 2].api.get(LIST) for n in range(LIMIT + 6)]
+    assert [a.status_code for a in responses] == [200] * LIMIT + [429] * 6
+    refused = responses[-1]
     assert refused.json()["code"] == "too_many_requests"
     assert refused.headers["content-type"] == "application/problem+json"
     assert 300 <= int(refused.headers["retry-after"]) <= 360  # one of ten in an hour
@@ -89,18 +89,18 @@ def test_process_counts_alone_without_redis(serve: Serve, headers: dict[str, str
     assert [a.status_code for a in keyed] == [200] * (LIMIT + 1) + [
         429
     ] * 3  # the first one counted by address
-    for answer in keyed:
-        line = line_of(service, answer.headers["x-request-id"])
-        assert (line["status"], line["principal"]) == (answer.status_code, key_of(headers))
+    for response in keyed:
+        line = line_of(service, response.headers["x-request-id"])
+        assert (line["status"], line["principal"]) == (response.status_code, key_of(headers))
     statuses = Counter(service.api.get(LIST).status_code for _ in range(LIMIT + 3))
     assert statuses == {200: LIMIT - 1, 429: 4}
 
 
 def test_rate_limits_can_be_disabled(serve: Serve) -> None:
     service = strict(serve, redis__enabled="false", rate_limit__enabled="false")
-    answers = [service.api.get(LIST) for _ in range(LIMIT + 3)]
-    assert {a.status_code for a in answers} == {200}
-    assert "ratelimit" not in answers[0].headers
+    responses = [service.api.get(LIST) for _ in range(LIMIT + 3)]
+    assert {a.status_code for a in responses} == {200}
+    assert "ratelimit" not in responses[0].headers
 
 
 def knows_of_three(service: Served) -> bool:

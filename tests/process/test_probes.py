@@ -15,10 +15,10 @@ def test_admin_port_serves_probes(shared: Served, path: str) -> None:
 
 
 def test_readiness_names_its_checks(shared: Served) -> None:
-    answer = shared.admin.get("/readyz").json()
-    assert answer["status"] == "ready"
-    assert answer["checks"]["database"] == {"ok": True, "critical": True, "detail": f"revision {heads()}"}
-    assert answer["checks"]["redis"] == {"ok": True, "critical": False}
+    response = shared.admin.get("/readyz").json()
+    assert response["status"] == "ready"
+    assert response["checks"]["database"] == {"ok": True, "critical": True, "detail": f"revision {heads()}"}
+    assert response["checks"]["redis"] == {"ok": True, "critical": False}
 
 
 def test_version_shows_package_and_schema(shared: Served) -> None:
@@ -29,8 +29,8 @@ def test_version_shows_package_and_schema(shared: Served) -> None:
 
 
 def test_public_health_reveals_only_ok(shared: Served) -> None:
-    answer = shared.api.get("/health")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    response = shared.api.get("/health")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/version"])

@@ -23,10 +23,10 @@ def check(client: httpx2.Client, headers: dict[str, str]) -> None:
     """Follow every link."""
     names = [f"path-{uuid4().hex}" for _ in range(2)]
     made = [client.post(SHELVES, json={"slug": n, "name": n}, headers=headers) for n in names]
-    assert [answer.status_code for answer in made] == [201, 201]
-    for answer in made:
-        assert answer.headers["location"].startswith(f"{SHELVES}/")
-        assert client.get(answer.headers["location"], headers=headers).json() == answer.json()
+    assert [response.status_code for response in made] == [201, 201]
+    for response in made:
+        assert response.headers["location"].startswith(f"{SHELVES}/")
+        assert client.get(response.headers["location"], headers=headers).json() == response.json()
     page = client.get(SHELVES, params={"limit": "1", "slug__in": names}, headers=headers)
     assert page.links["next"]["url"].startswith(f"{SHELVES}?")
     assert len(client.get(page.links["next"]["url"], headers=headers).json()["items"]) == 1

@@ -27,8 +27,8 @@ async def test_missing_tables_columns_and_triggers_are_reported(
     service = serve(database__url=url).listening()
 
     def detail() -> str:
-        answer = service.admin.get("/readyz")
-        return f"{answer.status_code} {answer.json()['checks']['database'].get('detail')}"
+        response = service.admin.get("/readyz")
+        return f"{response.status_code} {response.json()['checks']['database'].get('detail')}"
 
     assert eventually(lambda: detail() == f"503 {MISSING}"), detail()
     told = eventually(lambda: service.lines(event="cannot serve this database"))

@@ -46,15 +46,15 @@ def raw(service: Served, head: bytes) -> bytes:
 
 def test_access_line_has_every_field(shared: Served, headers: dict[str, str]) -> None:
     traced = {**headers, "traceparent": f"00-{TRACE}-{SPAN}-01", "x-request-id": f"seen-{uuid4().hex}"}
-    answer = shared.api.get(f"{ARTICLES}/{uuid4()}?", headers=traced)
+    response = shared.api.get(f"{ARTICLES}/{uuid4()}?", headers=traced)
     line = line_of(shared, traced["x-request-id"])
-    assert answer.headers["x-request-id"] == traced["x-request-id"]
+    assert response.headers["x-request-id"] == traced["x-request-id"]
     assert list(line) == [
         "time", "level", "event", "method", "route", "status", "duration_ms", "bytes", "principal",
         "request_id", "trace_id", "span_id",
     ]  # fmt: skip
     assert (line["method"], line["route"], line["status"]) == ("GET", f"{ARTICLES}/{{id}}", 404)
-    assert line["bytes"] == len(answer.content)
+    assert line["bytes"] == len(response.content)
     assert 0 < line["duration_ms"] < 10_000
     assert line["principal"].startswith("key:")
     assert line["trace_id"] == TRACE
@@ -69,7 +69,7 @@ async def test_refused_requests_with_a_valid_credential_log_the_principal(
     long = b" " * 2_000_000
     other = {**good, "X-API-Key": key[:-1] + ("a" if key[-1] != "a" else "b")}
     for headers, principal in ((good, known), (other, None), ({}, None)):
-        answers = [
+        responses = [
             shared.api.post(ARTICLES, content=long, headers=headers),  # the first use of the key
             shared.api.post(ARTICLES, content=b"{", headers={**headers, "content-type": "text/plain"}),
             shared.api.post(ARTICLES, json={}, headers=headers),
@@ -78,8 +78,8 @@ async def test_refused_requests_with_a_valid_credential_log_the_principal(
             shared.api.get("/nothing", headers=headers),
         ]
         expected = [413, 415, 422, 400, 403, 404] if principal else [413, 401, 401, 401, 401, 404]
-        assert [answer.status_code for answer in answers] == expected
-        lines = [line_of(shared, answer.headers["x-request-id"]) for answer in answers]
+        assert [response.status_code for response in responses] == expected
+        lines = [line_of(shared, response.headers["x-request-id"]) for response in responses]
         assert [line["principal"] for line in lines] == [principal] * len(lines)
 
 
@@ -94,14 +94,14 @@ async def test_revoked_key_logs_no_principal(shared: Served, database_url: str) 
         lambda: [a for a in [shared.api.get(ARTICLES, headers=headers)] if a.status_code == 401]
     )
     later = shared.api.post(ARTICLES, content=b" " * 2_000_000, headers=headers)
-    for answer in (*refused, later):
-        assert line_of(shared, answer.headers["x-request-id"])["principal"] is None
+    for response in (*refused, later):
+        assert line_of(shared, response.headers["x-request-id"])["principal"] is None
 
 
 def test_request_without_an_id_gets_one(shared: Served) -> None:
     for given in ("short", "x" * 129, "with space and more", 'quoted-"text"'):
-        answer = shared.api.get("/health", headers={"x-request-id": given})
-        made = answer.headers["x-request-id"]
+        response = shared.api.get("/health", headers={"x-request-id": given})
+        made = response.headers["x-request-id"]
         assert made != given
         assert line_of(shared, made)["route"] == "/health"
 

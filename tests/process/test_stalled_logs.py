@@ -76,10 +76,10 @@ def _requests(service: Served, count: int = REQUESTS) -> list[str]:
     found = []
     for _ in range(count):
         connection.request("GET", "/health")
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 200
-        found.append(answer.headers["x-request-id"])
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 200
+        found.append(response.headers["x-request-id"])
     connection.close()
     return found
 

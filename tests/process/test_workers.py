@@ -112,9 +112,9 @@ def test_sigterm_drains_every_worker_and_cleans_up(
         while not done.is_set():
             try:
                 with httpx2.Client(base_url=pair.api.base_url, headers=headers) as client:
-                    answer = client.get(LIST)
-                if answer.status_code != 200:
-                    failed.append(answer.status_code)
+                    response = client.get(LIST)
+                if response.status_code != 200:
+                    failed.append(response.status_code)
             except httpx2.TransportError as error:
                 failed.append(error)
 

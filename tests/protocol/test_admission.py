@@ -62,13 +62,13 @@ async def test_requests_beyond_the_limit_are_refused_at_once(strict: Served, dat
         assert eventually(lambda: sample(strict, "http_requests_in_progress") == 2)
         refused = set[str]()
         for _ in range(20):
-            answer = strict.api.get(LIST, headers={"Authorization": "Bearer not looked at"})
-            assert answer.status_code == 503
-            refused.add(answer.headers["x-request-id"])
+            response = strict.api.get(LIST, headers={"Authorization": "Bearer not looked at"})
+            assert response.status_code == 503
+            refused.add(response.headers["x-request-id"])
         assert max(seconds(strict, refused)) < 0.25
-        assert answer.headers["retry-after"] == "1"
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["code"] == "overloaded"
+        assert response.headers["retry-after"] == "1"
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["code"] == "overloaded"
         assert strict.probe("/livez") == 200
     for reader in readers:
         reader.join()
@@ -88,10 +88,10 @@ async def test_flood_is_refused_fast_while_the_admin_port_responds(strict: Serve
             while not over.is_set():
                 for client in clients:
                     client.send(get(b"X: 1", path=LIST))
-                for answer in [client.answer() for client in clients]:
-                    assert answer is not None
-                    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-                    refused.add(answer.headers["x-request-id"])
+                for response in [client.response() for client in clients]:
+                    assert response is not None
+                    assert (response.status, response.headers["retry-after"]) == (503, "1")
+                    refused.add(response.headers["x-request-id"])
 
     with ThreadPoolExecutor(3) as threads:
         async with locked(database_url):
@@ -124,10 +124,10 @@ def test_slow_clients_occupy_no_slot(strict: Served) -> None:
 def test_refused_requests_are_logged_and_counted(strict: Served) -> None:
     with wire(strict.port) as client:
         client.send(b"GET /secret?token=x HTTP/1.1\r\nHost: a\r\nHost: secret\r\n\r\n")
-        answer = client.answer()
-    assert answer is not None
-    request_id = answer.problem["request_id"]
+        response = client.response()
+    assert response is not None
+    request_id = response.problem["request_id"]
     (line,) = eventually(lambda: strict.lines(request_id=request_id))
     assert (line["status"], line["method"], line["route"]) == (400, "GET", None)
-    assert "secret" not in str(line) + answer.body.decode()
+    assert "secret" not in str(line) + response.body.decode()
     assert 'path="__unknown__",status_code="400"' in strict.admin.get("/metrics").text

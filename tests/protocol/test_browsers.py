@@ -7,7 +7,7 @@ import pytest
 from tests.process.served import Served
 from tests.protocol.conftest import Start
 from tests.protocol.test_admission import locked
-from tests.protocol.wire import Answer, wire
+from tests.protocol.wire import Response, wire
 
 SHOP, DESK, EVIL = "https://shop.example", "https://desk.example", "https://evil.example"
 LIST = "/api/v1/articles"
@@ -38,32 +38,32 @@ def selling(start: Start) -> Iterator[Served]:
         yield server
 
 
-def readable(answer: Answer | None) -> bool:
+def readable(response: Response | None) -> bool:
     """Whether a browser shows the response to a page of the shop."""
-    assert answer is not None
-    return answer.headers.get("access-control-allow-origin") == SHOP
+    assert response is not None
+    return response.headers.get("access-control-allow-origin") == SHOP
 
 
 @pytest.mark.parametrize("status", EARLY)
 def test_page_can_read_problems_of_connection_and_edge(selling: Served, status: int) -> None:
     with wire(selling.port) as client:
         client.send(EARLY[status].encode())
-        answer = client.answer()
-        assert readable(answer)
-        assert answer is not None
-        assert answer.problem["status"] == status
-        assert "X-Request-Id" in answer.headers["access-control-expose-headers"]
+        response = client.response()
+        assert readable(response)
+        assert response is not None
+        assert response.problem["status"] == status
+        assert "X-Request-Id" in response.headers["access-control-expose-headers"]
 
 
 def test_page_of_another_origin_cannot_read_problems(selling: Served) -> None:
     for status, request in EARLY.items():
         with wire(selling.port) as client:
             client.send(request.replace(SHOP, EVIL).encode())
-            answer = client.answer()
-            assert answer is not None
-            assert answer.status == status
-            assert not [name for name in answer.headers if name.startswith("access-control-")]
-            assert answer.headers["vary"] == "Origin"
+            response = client.response()
+            assert response is not None
+            assert response.status == status
+            assert not [name for name in response.headers if name.startswith("access-control-")]
+            assert response.headers["vary"] == "Origin"
 
 
 async def test_page_can_read_overload_errors(selling: Served, database_url: str) -> None:
@@ -71,12 +71,12 @@ async def test_page_can_read_overload_errors(selling: Served, database_url: str)
     async with locked(database_url, "api_key"):
         with wire(selling.port) as waiting:
             waiting.send((HEAD + f"X-API-Key: {key['X-API-Key']}\r\n\r\n").encode())
-            answers = [selling.api.get(LIST, headers=key) for _ in range(3)]
+            responses = [selling.api.get(LIST, headers=key) for _ in range(3)]
             preflight = selling.api.options(
                 LIST, headers={"Origin": SHOP, "Access-Control-Request-Method": "GET"}
             )
-    assert {answer.status_code for answer in answers} == {503}
-    assert {answer.headers["access-control-allow-origin"] for answer in answers} == {DESK}
+    assert {response.status_code for response in responses} == {503}
+    assert {response.headers["access-control-allow-origin"] for response in responses} == {DESK}
     assert preflight.status_code == 200  # cheap, and without it a page could not read the 503 that follows
 
 
@@ -86,11 +86,11 @@ def test_preflight_allows_all_methods_and_headers_of_the_api(selling: Served) ->
         "Access-Control-Request-Method": "PATCH",
         "Access-Control-Request-Headers": "authorization,content-type,idempotency-key,if-match",
     }
-    answer = selling.api.options(LIST, headers=asked)
-    assert (answer.status_code, answer.content) == (200, b"")
-    assert answer.headers["access-control-allow-origin"] == SHOP
-    assert "access-control-allow-credentials" not in answer.headers
-    assert {"Origin", "Access-Control-Request-Method"} <= set(answer.headers["vary"].split(", "))
+    response = selling.api.options(LIST, headers=asked)
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["access-control-allow-origin"] == SHOP
+    assert "access-control-allow-credentials" not in response.headers
+    assert {"Origin", "Access-Control-Request-Method"} <= set(response.headers["vary"].split(", "))
     for name, value in (
         ("Origin", EVIL),
         ("Access-Control-Request-Method", "TRACE"),
@@ -104,9 +104,9 @@ def test_preflight_allows_all_methods_and_headers_of_the_api(selling: Served) ->
 
 def test_page_can_read_responses_of_routes(selling: Served) -> None:
     for path, status in ((LIST, 401), ("/nothing", 404), ("/health", 200)):
-        answer = selling.api.get(path, headers={"Origin": SHOP})
-        assert answer.status_code == status
-        assert answer.headers["access-control-allow-origin"] == SHOP
-        exposed = answer.headers["access-control-expose-headers"].split(", ")
+        response = selling.api.get(path, headers={"Origin": SHOP})
+        assert response.status_code == status
+        assert response.headers["access-control-allow-origin"] == SHOP
+        exposed = response.headers["access-control-expose-headers"].split(", ")
         assert {"ETag", "Idempotency-Replayed", "Retry-After", "WWW-Authenticate"} <= set(exposed)
     assert "Origin" in selling.api.get("/health").headers["vary"]  # for caches

@@ -35,23 +35,23 @@ def refuse(server: Served, case: Case, *, slowly: bool = False) -> None:
     """The server responds with one problem and closes."""
     with wire(server.port) as client:
         (client.trickle if slowly else client.send)(case.data)
-        answer = client.answer()
-        assert answer is not None
+        response = client.response()
+        assert response is not None
         # An unknown method can be told from noise only if the request line arrives in one piece.
-        assert (answer.status,) == case.statuses or (slowly and answer.status == 400)
-        assert answer.headers["connection"] == "close"
-        problem = answer.problem
+        assert (response.status,) == case.statuses or (slowly and response.status == 400)
+        assert response.headers["connection"] == "close"
+        problem = response.problem
         assert set(problem) <= {"type", "title", "status", "code", "instance", "request_id", "detail"}
-        assert client.answer() is None
+        assert client.response() is None
 
 
 def take(client: Wire, case: Case) -> None:
     for status in case.statuses:
-        answer = client.answer()
-        assert answer is not None
-        assert answer.status == status
+        response = client.response()
+        assert response is not None
+        assert response.status == status
         if status == 422:  # the body was read completely
-            assert answer.problem["code"] == "validation_failed"
+            assert response.problem["code"] == "validation_failed"
 
 
 def serve(server: Served, case: Case, *, slowly: bool = False) -> None:
@@ -68,7 +68,7 @@ def finish(server: Served, case: Case) -> None:
     with wire(server.port) as client:
         client.send(case.data)
         take(client, case)
-        assert client.answer() is None
+        assert client.response() is None
 
 
 @each(REFUSED)
@@ -111,21 +111,21 @@ def test_pipelined_requests_are_answered_in_order_under_gunicorn(gunicorn: Serve
 def test_admin_port_refuses_bad_requests_without_logging(server: Served) -> None:
     with wire(server.admin_port) as client:
         client.send(b"GET /livez HTTP/1.1\r\n\r\n")
-        answer = client.answer()
-        assert answer is not None
-        assert answer.status == 400
-        assert client.answer() is None
-    assert server.lines(request_id=answer.problem["request_id"]) == []
+        response = client.response()
+        assert response is not None
+        assert response.status == 400
+        assert client.response() is None
+    assert server.lines(request_id=response.problem["request_id"]) == []
 
 
 def test_continue_is_sent_only_if_the_body_is_read(server: Served) -> None:
     """RFC 9110, 10.1.1: a final response instead of 100; the connection closes, as the body may follow or not."""
     with wire(server.port) as client:
         client.send(post(b"Expect: 100-continue\r\nContent-Length: 2000000", b""))
-        answer = client.answer()
-        assert answer is not None
-        assert (answer.status, answer.headers["connection"]) == (413, "close")
-        assert client.answer() is None
+        response = client.response()
+        assert response is not None
+        assert (response.status, response.headers["connection"]) == (413, "close")
+        assert client.response() is None
 
 
 def test_trailers_are_not_taken_for_headers(server: Served) -> None:
@@ -133,15 +133,15 @@ def test_trailers_are_not_taken_for_headers(server: Served) -> None:
     body = b"2\r\n{}\r\n0\r\nX-Request-Id: from-a-trailer\r\n\r\n"
     with wire(server.port) as client:
         client.send(post(b"Transfer-Encoding: chunked", body))
-        answer = client.answer()
-    assert answer is not None
-    assert answer.problem["request_id"] != "from-a-trailer"
+        response = client.response()
+    assert response is not None
+    assert response.problem["request_id"] != "from-a-trailer"
 
 
 def test_response_arrives_while_the_client_keeps_sending(server: Served) -> None:
     for _ in range(20):
         with wire(server.port) as client:
             client.send(post(b"Content-Length: 3000000", b"x" * 3_000_000))
-            answer = client.answer()
-            assert answer is not None
-            assert answer.status == 413
+            response = client.response()
+            assert response is not None
+            assert response.status == 413

@@ -30,19 +30,19 @@ def times_out(client: Wire, data: bytes, *, since: float | None = None) -> None:
     """Send data slowly, and expect 408 in time, counted from now or a moment before."""
     began = since or time.monotonic()
     client.socket.settimeout(0.05)
-    answer = None
+    response = None
     for _ in drip(client, data):
         try:
-            answer = client.answer()
+            response = client.response()
             break
         except TimeoutError:
             continue
-    assert answer is not None
+    assert response is not None
     assert SOON[0] < time.monotonic() - began < SOON[1]
-    assert answer.status == 408
-    assert answer.headers["connection"] == "close"
-    assert answer.problem["code"] == "request_timeout"
-    assert client.answer() is None
+    assert response.status == 408
+    assert response.headers["connection"] == "close"
+    assert response.problem["code"] == "request_timeout"
+    assert client.response() is None
 
 
 def honest(server: Served, seconds: float) -> list[float]:
@@ -72,7 +72,7 @@ def test_idle_new_connection_is_closed_without_a_response(strict: Served) -> Non
     with wire(strict.port) as client:
         client.closed_within(SOON[1])
         assert time.monotonic() - began > SOON[0]
-        assert client.answer() is None
+        assert client.response() is None
 
 
 def test_slow_header_is_cut_off_at_an_absolute_deadline(strict: Served) -> None:
@@ -84,7 +84,7 @@ def test_slow_header_is_cut_off_at_an_absolute_deadline(strict: Served) -> None:
 def test_slow_header_of_a_second_request_is_cut_off(strict: Served) -> None:
     with wire(strict.port) as client:
         client.send(get(b"X: 1"))
-        assert getattr(client.answer(), "status", None) == 200
+        assert getattr(client.response(), "status", None) == 200
         times_out(client, get(b"X: 1\r\n" * 20))
 
 
@@ -105,7 +105,7 @@ def test_slow_body_is_cut_off_at_an_absolute_deadline(strict: Served, fields: by
 def test_unread_body_does_not_keep_a_connection_open(strict: Served) -> None:
     with wire(strict.port) as client:
         client.send(get(b"Content-Length: 500"))
-        assert getattr(client.answer(), "status", None) == 200
+        assert getattr(client.response(), "status", None) == 200
         for _ in drip(client, b"x" * 10):
             time.sleep(0.1)
         client.closed_within(SOON[1])
@@ -114,19 +114,19 @@ def test_unread_body_does_not_keep_a_connection_open(strict: Served) -> None:
 def test_idle_connection_is_closed_after_keep_alive(strict: Served) -> None:
     with wire(strict.port) as client:
         client.send(get(b"X: 1"))
-        assert getattr(client.answer(), "status", None) == 200
+        assert getattr(client.response(), "status", None) == 200
         assert SOON[0] < client.closed_within(SOON[1])
-        assert client.answer() is None
+        assert client.response() is None
 
 
 def test_connection_is_kept_if_the_body_arrives_after_the_response(strict: Served) -> None:
     with wire(strict.port) as client:
         client.send(get(b"Content-Length: 2"))
-        assert getattr(client.answer(), "status", None) == 200
+        assert getattr(client.response(), "status", None) == 200
         client.send(b"{}")
         time.sleep(0.2)
         client.send(get(b"X: 1"))
-        assert getattr(client.answer(), "status", None) == 200
+        assert getattr(client.response(), "status", None) == 200
         assert SOON[0] < client.closed_within(SOON[1])
 
 
@@ -142,8 +142,8 @@ def test_normal_client_is_served_while_hundreds_time_out(strict: Served, beginni
             slow[-1].send(beginning)
         assert median(honest(strict, 1)) < 0.25
         for client in slow:
-            assert getattr(client.answer(), "status", None) == 408
-            assert client.answer() is None
+            assert getattr(client.response(), "status", None) == 408
+            assert client.response() is None
     assert time.monotonic() - began < 10
 
 
@@ -152,13 +152,13 @@ def test_client_that_does_not_read_is_disconnected(strict: Served) -> None:
         client.send(BIG * 100)
         assert eventually(lambda: not established(strict.port, client), seconds=10)
         with suppress(AssertionError):  # the last response is truncated
-            answers = [client.answer() for _ in range(100)]
-            assert None in answers
+            responses = [client.response() for _ in range(100)]
+            assert None in responses
 
 
 def test_slow_reader_gets_the_whole_response(strict: Served) -> None:
     with wire(strict.port, receive_buffer=65536) as client:
         client.send(BIG * 100)
         for _ in range(100):
-            assert getattr(client.answer(), "status", None) == 200
+            assert getattr(client.response(), "status", None) == 200
             time.sleep(0.015)

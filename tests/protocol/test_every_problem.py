@@ -64,7 +64,7 @@ class Told:
     body: Json
 
 
-Answers = dict[str, Told]
+Responses = dict[str, Told]
 
 
 def _told(status: int, headers: Any, body: bytes) -> Told:
@@ -76,12 +76,12 @@ class Client:
 
     def __init__(self, port: int, api: httpx2.Client, key: str) -> None:
         self.port, self.api, self.key = port, api, key
-        self.answers: Answers = {}
+        self.responses: Responses = {}
 
-    def keep(self, answer: Any) -> None:
+    def keep(self, response: Any) -> None:
         """Of any client of ours."""
-        told = _told(answer.status_code, answer.headers, answer.content)
-        self.answers.setdefault(told.body["code"], told)
+        told = _told(response.status_code, response.headers, response.content)
+        self.responses.setdefault(told.body["code"], told)
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> httpx2.Response:
         """With the key; a `content_type` header names itself."""
@@ -89,21 +89,21 @@ class Client:
         content = None if body is None else json.dumps(body).encode()
         if content is not None:
             named.setdefault("content-type", "application/json")
-        answer = self.api.request(
+        response = self.api.request(
             method, path, content=content, headers={"authorization": f"Bearer {self.key}", **named}
         )
-        if answer.status_code >= 400:
-            self.keep(answer)
-        return answer
+        if response.status_code >= 400:
+            self.keep(response)
+        return response
 
     def send(self, data: bytes) -> None:
         """Bytes that no client sends."""
         with wire(self.port) as raw:
             raw.send(data)
-            answer = raw.answer()
-        assert answer is not None
-        told = _told(answer.status, answer.headers, answer.body)
-        self.answers.setdefault(told.body["code"], told)
+            response = raw.response()
+        assert response is not None
+        told = _told(response.status, response.headers, response.body)
+        self.responses.setdefault(told.body["code"], told)
 
 
 def _refused_before_work(client: Client, reader: str) -> None:
@@ -170,16 +170,16 @@ async def _refused_by_a_small_process(client: Client, small: Api) -> None:
     """The statement of one request takes too long; meanwhile no other is let in; then the limit is used up."""
     async with small.database.transaction() as connection:
         await connection.execute("LOCK TABLE tests_shelf IN ACCESS EXCLUSIVE MODE")
-        for answer in await asyncio.gather(*(small.client.get(SHELVES) for _ in range(2))):
-            client.keep(answer)
+        for response in await asyncio.gather(*(small.client.get(SHELVES) for _ in range(2))):
+            client.keep(response)
     for _ in range(4):
-        if (answer := await small.client.get(ARTICLES)).status_code == 429:
-            client.keep(answer)
+        if (response := await small.client.get(ARTICLES)).status_code == 429:
+            client.keep(response)
 
 
 @pytest.fixture(scope="module")
-async def answers(database_url: str) -> AsyncIterator[Answers]:
-    """One answer for each code."""
+async def responses(database_url: str) -> AsyncIterator[Responses]:
+    """One response for each code."""
     small_process = running(
         database_url,
         scopes=("shop:read",),
@@ -212,14 +212,14 @@ async def answers(database_url: str) -> AsyncIterator[Answers]:
             _refused_by_its_values(client, item, deleted)
             await _refused_by_locks(client, database_url, item)
         await _refused_by_a_small_process(client, small)
-        yield client.answers
+        yield client.responses
 
 
 @pytest.mark.parametrize("problem", [*CATALOGUE.values()], ids=[*CATALOGUE])
-def test_problem_has_the_fields_of_its_code(answers: Answers, problem: type[Problem]) -> None:
+def test_problem_has_the_fields_of_its_code(responses: Responses, problem: type[Problem]) -> None:
     code = problem.code
-    assert code in answers, f"nothing here provokes {code}"
-    told = answers[code]
+    assert code in responses, f"nothing here provokes {code}"
+    told = responses[code]
     assert told.status == told.body["status"] == problem.status
     assert (told.body["title"], told.body["type"]) == (problem.title, f"urn:slipway:problem:{code}")
     assert told.headers["content-type"] == "application/problem+json"

@@ -21,7 +21,7 @@ from service.security.principals import Principal
 from tests.engine.api import SHELVES, Json, domain_of, settings_for
 from tests.process.served import eventually
 from tests.protocol.handwritten import Running, served
-from tests.protocol.wire import Answer, wire
+from tests.protocol.wire import Response, wire
 from tests.shop.resources import shelves
 
 LIMIT = 4096  # bytes of a body
@@ -170,20 +170,20 @@ def post(running: Running, name: str, content: bytes, kind: str = "application/j
     return running.api.post(path, content=content, headers={"content-type": kind})
 
 
-def problem(answer: httpx2.Response, status: int, code: str) -> Json:
-    body: Json = answer.json()
-    assert (answer.status_code, body["code"]) == (status, code), body
+def problem(response: httpx2.Response, status: int, code: str) -> Json:
+    body: Json = response.json()
+    assert (response.status_code, body["code"]) == (status, code), body
     return body
 
 
-def sent(running: Running, name: str, body: bytes, kind: str = "application/json") -> Answer:
+def sent(running: Running, name: str, body: bytes, kind: str = "application/json") -> Response:
     """Return the response to a chunked body, sent as is."""
     fields = f"Host: a\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
     with wire(running.port) as client:
         client.send(f"POST {SHELVES}/{name} HTTP/1.1\r\n{fields}".encode() + body)
-        answer = client.answer()
-    assert answer is not None
-    return answer
+        response = client.response()
+    assert response is not None
+    return response
 
 
 FORM, PARTS = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
@@ -226,8 +226,8 @@ def test_any_body_route_gets_the_raw_body(running: Running) -> None:
     assert post(running, "webhook", b'{"a": NaN, "a": 1}').json() == 18
 
 
-def pointers(answer: httpx2.Response) -> set[str]:
-    return {error["pointer"] for error in problem(answer, 422, "validation_failed")["errors"]}
+def pointers(response: httpx2.Response) -> set[str]:
+    return {error["pointer"] for error in problem(response, 422, "validation_failed")["errors"]}
 
 
 def test_unknown_members_are_refused_unless_the_model_allows_them(running: Running) -> None:
@@ -252,9 +252,9 @@ def test_unknown_members_are_refused_unless_the_model_allows_them(running: Runni
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/json; charset=latin1", FORM, ""])
 def test_other_media_types_are_refused(running: Running, kind: str) -> None:
-    answer = post(running, "model", b'{"number": "1"}', kind)
-    problem(answer, 415, "unsupported_media_type")
-    assert answer.headers["accept"] == "application/json"
+    response = post(running, "model", b'{"number": "1"}', kind)
+    problem(response, 415, "unsupported_media_type")
+    assert response.headers["accept"] == "application/json"
 
 
 def test_forms_are_validated_strictly(running: Running) -> None:
@@ -299,11 +299,11 @@ def test_too_many_errors_are_reported_as_one(running: Running) -> None:
 def test_unknown_and_repeated_parameters_are_refused(
     running: Running, path: str, parameters: set[str] | None
 ) -> None:
-    answer = running.api.get(f"{SHELVES}/{path}")
+    response = running.api.get(f"{SHELVES}/{path}")
     if parameters is None:
-        assert answer.status_code in {400, 404}
+        assert response.status_code in {400, 404}
         return
-    errors = problem(answer, 400, "invalid_parameter")["errors"]
+    errors = problem(response, 400, "invalid_parameter")["errors"]
     assert {error["parameter"] for error in errors} == parameters
 
 
@@ -328,11 +328,11 @@ def test_body_arriving_when_all_slots_are_taken_is_refused(running: Running) -> 
             other.send(waiting)
         assert eventually(lambda: arrived.acquire(timeout=5) and len(waited) == PLACES)
         late.send(b'{"number": "1"}')
-        answer = late.answer()
+        response = late.response()
         release.set()
-        assert all((one := other.answer()) is not None and one.status == 200 for other in others)
-    assert answer is not None
-    assert (answer.status, answer.problem["code"]) == (503, "overloaded")
+        assert all((one := other.response()) is not None and one.status == 200 for other in others)
+    assert response is not None
+    assert (response.status, response.problem["code"]) == (503, "overloaded")
 
 
 def test_authentication_comes_before_validation(running: Running) -> None:
@@ -348,30 +348,30 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 def test_credentials_are_checked_before_the_body_is_read(running: Running, body: bytes) -> None:
-    answer = sent(running, "administration", body)
-    assert (answer.status, answer.problem["code"]) == (401, "unauthenticated")
-    assert "www-authenticate" in answer.headers
+    response = sent(running, "administration", body)
+    assert (response.status, response.problem["code"]) == (401, "unauthenticated")
+    assert "www-authenticate" in response.headers
 
 
 def test_unauthenticated_client_gets_no_continue(running: Running) -> None:
-    """RFC 9110, 10.1.1: the answer comes instead of a 100."""
+    """RFC 9110, 10.1.1: the response comes instead of a 100."""
     with wire(running.port) as client:
         fields = (
             "Host: a\r\nContent-Type: application/json\r\nContent-Length: 64\r\nExpect: 100-continue\r\n\r\n"
         )
         client.send(f"POST {SHELVES}/administration HTTP/1.1\r\n{fields}".encode())
-        answer = client.answer()
-    assert answer is not None
-    assert answer.status == 401
+        response = client.response()
+    assert response is not None
+    assert response.status == 401
 
 
 def test_head_with_a_missing_body_times_out(running: Running) -> None:
     with wire(running.port) as client:
         fields = "Host: a\r\nContent-Length: 64\r\n\r\n"
         client.send(f"HEAD {SHELVES}/content HTTP/1.1\r\n{fields}".encode() + b"a")
-        answer = client.answer(head=True)
-    assert answer is not None
-    assert answer.status == 408
+        response = client.response(head=True)
+    assert response is not None
+    assert response.status == 408
 
 
 @pytest.mark.parametrize("name", ["", "/model", "/json", "/stream", "/form", "/upload"])

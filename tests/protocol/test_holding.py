@@ -33,7 +33,7 @@ def turned_away(server: Served, reason: str) -> float:
 
 def works(client: Wire) -> bool:
     client.send(get(b"X: 1"))
-    return getattr(client.answer(), "status", None) == 200
+    return getattr(client.response(), "status", None) == 200
 
 
 def filled(server: Served, stack: ExitStack) -> list[Wire]:
@@ -56,11 +56,11 @@ def test_connections_beyond_the_limit_get_503_and_are_closed(narrow: Served) -> 
     with ExitStack() as stack:
         clients = filled(narrow, stack)
         with wire(narrow.port) as late:
-            answer = late.answer()
-            assert answer is not None
-            assert (answer.status, answer.headers["connection"]) == (503, "close")
-            assert (answer.problem["code"], answer.headers["retry-after"]) == ("overloaded", "1")
-            assert late.answer() is None
+            response = late.response()
+            assert response is not None
+            assert (response.status, response.headers["connection"]) == (503, "close")
+            assert (response.problem["code"], response.headers["retry-after"]) == ("overloaded", "1")
+            assert late.response() is None
         assert all(map(works, clients))
         assert narrow.probe("/livez") == 200
         assert turned_away(narrow, "connections") - before == 1
@@ -72,9 +72,9 @@ def test_flood_of_connections_is_cut_off(narrow: Served) -> None:
     with ExitStack() as stack:
         clients = filled(narrow, stack)
         late = [stack.enter_context(wire(narrow.port)) for _ in range(3 * TOLD)]
-        answers = [client.answer() for client in late]
-        assert {answer.status for answer in answers if answer is not None} == {503}
-        assert answers.count(None) >= TOLD
+        responses = [client.response() for client in late]
+        assert {response.status for response in responses if response is not None} == {503}
+        assert responses.count(None) >= TOLD
         assert all(map(works, clients))
     assert eventually(lambda: free(narrow))
 
@@ -90,10 +90,10 @@ def test_unread_responses_share_a_bounded_buffer(narrow: Served) -> None:
         assert eventually(lambda: turned_away(narrow, "answers") > before)
         with wire(narrow.port) as other:
             other.send(BIG)
-            answer = other.answer()
-            assert answer is not None
-            assert answer.status == 200
-            assert len(answer.body) > 100_000
+            response = other.response()
+            assert response is not None
+            assert response.status == 200
+            assert len(response.body) > 100_000
     assert eventually(lambda: free(narrow))
 
 
@@ -127,15 +127,15 @@ def test_large_bodies_share_a_bounded_buffer(narrow: Served) -> None:
         assert eventually(lambda: turned_away(narrow, "bodies") - before == 4)
         with wire(narrow.port) as small:
             small.send(post(b"Content-Length: 16000", b"{" + b" " * 15_998 + b"}"))
-            assert getattr(small.answer(), "status", None) == 422
+            assert getattr(small.response(), "status", None) == 422
         for sender in senders:
             sender.send(b"{}")
-        answers = [sender.answer() for sender in senders]
-        statuses = sorted(answer.status for answer in answers if answer is not None)
+        responses = [sender.response() for sender in senders]
+        statuses = sorted(response.status for response in responses if response is not None)
         assert statuses == [422, 422, 503, 503, 503, 503]
-        refused = next(answer for answer in answers if answer is not None and answer.status == 503)
+        refused = next(response for response in responses if response is not None and response.status == 503)
         assert (refused.problem["code"], refused.headers["retry-after"]) == ("overloaded", "1")
     assert peak(narrow.process.pid) - memory < 12 * MB
     with wire(narrow.port) as again:  # the buffer is free again
         again.send(post(b"Content-Length: %d" % LARGE, b"{" + b" " * (LARGE - 2) + b"}"))
-        assert getattr(again.answer(), "status", None) == 422
+        assert getattr(again.response(), "status", None) == 422

@@ -51,7 +51,7 @@ def crowd(server: Served, data: bytes) -> Iterator[None]:
 def seconds(client: Wire) -> float:
     began = time.perf_counter()
     client.send(get(b"X: 1"))
-    assert getattr(client.answer(), "status", None) == 200
+    assert getattr(client.response(), "status", None) == 200
     return time.perf_counter() - began
 
 

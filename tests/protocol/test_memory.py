@@ -53,10 +53,10 @@ def test_forty_megabyte_bodies_are_refused_with_little_memory(
         client.send(beginning)
         for _ in range(40):
             client.send(FILL)
-        answer = client.answer()
-    assert answer is not None
-    assert answer.status == status
-    assert answer.problem["status"] == status
+        response = client.response()
+    assert response is not None
+    assert response.status == status
+    assert response.problem["status"] == status
     assert peak(pid) - before < MOST
     assert time.monotonic() - began < 2
 
@@ -68,8 +68,8 @@ def test_pipelined_requests_are_bounded(strict: Served) -> None:
     with wire(strict.port) as client:
         client.send(get(b"X: 1") * 10_000)
         statuses = []
-        while answer := client.answer():
-            statuses.append(answer.status)
+        while response := client.response():
+            statuses.append(response.status)
     assert set(statuses[:-1]) == {200}
     assert statuses[-1] == 429
     assert peak(pid) - before < MOST

@@ -29,7 +29,7 @@ def server(start: Start) -> Iterator[Served]:
         yield server
 
 
-def whole_answer(server: Served, request: bytes) -> tuple[list[str], bytes]:
+def whole_response(server: Served, request: bytes) -> tuple[list[str], bytes]:
     """Return the header lines in lower case, and all bytes after the header until the connection closes."""
     with wire(server.port) as client:
         client.send(request)
@@ -44,7 +44,7 @@ def check_exports(server: Served) -> None:
     assert expected.headers["transfer-encoding"] == "chunked"
     assert len(expected.text.splitlines()) >= 2
     for fields in FIELDS:
-        head, body = whole_answer(server, OLD % (b"GET", EXPORT, fields))
+        head, body = whole_response(server, OLD % (b"GET", EXPORT, fields))
         assert head[0].endswith(" 200 ok")
         assert "connection: close" in head
         assert not any(line.startswith(("transfer-encoding", "content-length")) for line in head)
@@ -63,7 +63,7 @@ def test_http_1_0_export_works_under_gunicorn(start: Start) -> None:
 
 def test_http_1_0_head_and_lists_have_no_transfer_coding(server: Served) -> None:
     for method, path in ((b"HEAD", EXPORT), (b"HEAD", ITEMS), (b"GET", ITEMS), (b"GET", ITEMS + b"?x=1")):
-        head, body = whole_answer(server, OLD % (method, path, b""))
+        head, body = whole_response(server, OLD % (method, path, b""))
         assert "connection: close" in head
         assert not any(line.startswith("transfer-encoding") for line in head)
         lengths = [int(line.partition(": ")[2]) for line in head if line.startswith("content-length")]
@@ -72,7 +72,7 @@ def test_http_1_0_head_and_lists_have_no_transfer_coding(server: Served) -> None
             json.loads(body)
 
 
-async def answer_of(application: Any, request: bytes) -> bytes:
+async def response_of(application: Any, request: bytes) -> bytes:
     """Return the bytes that a test's application sends over our protocol. Raises `ConnectionResetError`."""
     config = Config(application, http=limited(Limits.of(ServerSettings())), ws="none", log_config=None)
     config.load()
@@ -97,7 +97,7 @@ async def test_aborted_stream_is_detectably_incomplete() -> None:
         await asyncio.sleep(0.05)
 
     with pytest.raises(ConnectionResetError):
-        await answer_of(breaks, OLD % (b"GET", b"/", b""))
+        await response_of(breaks, OLD % (b"GET", b"/", b""))
 
 
 async def test_transfer_coding_of_the_application_is_dropped() -> None:
@@ -107,6 +107,6 @@ async def test_transfer_coding_of_the_application_is_dropped() -> None:
         for body, more in ((b"a", True), (b"", True), (b"b", False)):
             await send({"type": "http.response.body", "body": body, "more_body": more})
 
-    head, _, body = (await answer_of(codes, OLD % (b"GET", b"/", b""))).partition(b"\r\n\r\n")
+    head, _, body = (await response_of(codes, OLD % (b"GET", b"/", b""))).partition(b"\r\n\r\n")
     assert b"transfer-encoding" not in head.lower()
     assert body == b"ab"

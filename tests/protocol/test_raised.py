@@ -62,12 +62,12 @@ def running(database_url: str) -> Iterator[Running]:
 
 def told(running: Running, name: str) -> tuple[int, Json, httpx2.Headers]:
     """Return the status, the problem and the headers of the response."""
-    answer = running.api.get(f"{SHELVES}/raise/{name}")
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert problem["status"] == answer.status_code
-    assert problem["request_id"] == answer.headers["x-request-id"]
-    return answer.status_code, problem, answer.headers
+    response = running.api.get(f"{SHELVES}/raise/{name}")
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == response.status_code
+    assert problem["request_id"] == response.headers["x-request-id"]
+    return response.status_code, problem, response.headers
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_headers_are_kept_except_content_headers(running: Running) -> None:
 
 def test_every_status_is_preserved(running: Running) -> None:
     for status in range(400, 600):
-        answer = running.api.get(f"{SHELVES}/status/{status}")
-        assert (answer.status_code, answer.json()["detail"]) == (status, "why")
-        assert answer.json()["code"]
+        response = running.api.get(f"{SHELVES}/status/{status}")
+        assert (response.status_code, response.json()["detail"]) == (status, "why")
+        assert response.json()["code"]
     assert running.api.get(f"{SHELVES}/raise/redirect").headers["location"] == "/elsewhere"
     assert running.api.get(f"{SHELVES}/raise/unchanged").status_code == 304
 

@@ -15,7 +15,7 @@ BODILESS = {100, 204, 304}
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A response, with its body as received."""
 
     status: int
@@ -65,11 +65,11 @@ class Wire:
         self._got += data
         return bool(data)
 
-    def answer(self, *, head: bool = False) -> Answer | None:
+    def response(self, *, head: bool = False) -> Response | None:
         """Return the next response, or None if the server closes. Raises `TimeoutError`."""
         while b"\r\n\r\n" not in self._got:
             if not self._more():
-                assert not self._got, "the server closed in the middle of an answer"
+                assert not self._got, "the server closed in the middle of a response"
                 return None
         start, _, self._got = self._got.partition(b"\r\n\r\n")
         line, *fields = start.decode("latin-1").split("\r\n")
@@ -77,9 +77,9 @@ class Wire:
         status = int(line.split(" ")[1])
         length = 0 if head or status in BODILESS else int(headers["content-length"])
         while len(self._got) < length:
-            assert self._more(), "the server closed in the middle of an answer"
+            assert self._more(), "the server closed in the middle of a response"
         body, self._got = self._got[:length], self._got[length:]
-        return Answer(status, headers, body)
+        return Response(status, headers, body)
 
     def rest(self) -> bytes:
         """Return all bytes until the server closes. Raises `TimeoutError`."""

@@ -68,7 +68,7 @@ class Issuer:
         )
 
 
-async def _answer(issuer: Issuer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _respond(issuer: Issuer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     request = (await reader.readuntil(b"\r\n\r\n")).decode()
     path = request.split()[1]
     issuer.fetches[path] = issuer.fetches.get(path, 0) + 1
@@ -104,7 +104,7 @@ async def _drip(writer: asyncio.StreamWriter) -> None:
 async def local_issuer() -> AsyncIterator[Issuer]:
     """Run an issuer until the block ends."""
     holder: list[Issuer] = []
-    server = await asyncio.start_server(lambda r, w: _answer(holder[0], r, w), "127.0.0.1", 0)
+    server = await asyncio.start_server(lambda r, w: _respond(holder[0], r, w), "127.0.0.1", 0)
     holder.append(Issuer(server.sockets[0].getsockname()[1]))
     try:
         yield holder[0]

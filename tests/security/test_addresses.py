@@ -64,10 +64,10 @@ async def test_responses_report_the_remaining_quota_of_each_policy(settings: Set
         problem(refused, 429, "too_many_requests")
         assert refused.headers["ratelimit"] == '"default";r=6, "write";r=0'
         assert 3590 <= int(refused.headers["retry-after"]) <= 3600
-        answers = [await client.get(URL, headers={"X-API-Key": _wrong_key()}) for _ in range(2)]
-        assert [answer.status_code for answer in answers] == [401, 429]
-        assert answers[1].headers["ratelimit"] == '"default";r=4, "auth-failure";r=0'
-        assert 3590 <= int(answers[1].headers["retry-after"]) <= 3600
+        responses = [await client.get(URL, headers={"X-API-Key": _wrong_key()}) for _ in range(2)]
+        assert [response.status_code for response in responses] == [401, 429]
+        assert responses[1].headers["ratelimit"] == '"default";r=4, "auth-failure";r=0'
+        assert 3590 <= int(responses[1].headers["retry-after"]) <= 3600
 
 
 async def test_failures_from_an_address_do_not_lock_out_valid_callers(
@@ -116,10 +116,10 @@ async def test_ipv6_prefix_is_one_caller_behind_a_proxy(guess: Guess) -> None:
 async def test_failed_credentials_are_logged_without_secrets(client_with: MakeClient) -> None:
     key = _wrong_key()
     with structlog.testing.capture_logs() as lines:
-        answer = await (await client_with()).get(
+        response = await (await client_with()).get(
             URL, headers={"X-API-Key": key, "X-Request-Id": unique("request")}
         )
-    problem(answer, 401, "unauthenticated")
+    problem(response, 401, "unauthenticated")
     refused = [line for line in lines if line["event"] == "credentials refused"]
     assert len(refused) == 1
     assert refused[0]["caller"].startswith("address:")

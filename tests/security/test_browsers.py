@@ -44,10 +44,10 @@ def _preflight(origin: str, method: str = "PATCH", headers: str = "if-match,cont
 
 
 async def test_allowed_origin_may_call(open_to_shop: AsyncClient) -> None:
-    answer = await open_to_shop.options(URL, headers=_preflight(ORIGIN))
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == ORIGIN
-    assert "PATCH" in answer.headers["access-control-allow-methods"]
+    response = await open_to_shop.options(URL, headers=_preflight(ORIGIN))
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+    assert "PATCH" in response.headers["access-control-allow-methods"]
     simple = await open_to_shop.get(URL, headers={"Origin": ORIGIN})
     assert simple.headers["access-control-allow-origin"] == ORIGIN
     assert "ETag" in simple.headers["access-control-expose-headers"]
@@ -68,10 +68,10 @@ async def test_page_can_read_errors_and_rate_limits(settings: Settings) -> None:
     transport = ASGITransport(app, raise_app_exceptions=False)
     async with lifespan(app), AsyncClient(transport=transport, base_url="http://slipway.test") as client:
         for url, status in (("/broken", 500), (URL, 200), (URL, 429)):
-            answer = await client.get(url, headers={"Origin": ORIGIN})
-            assert answer.status_code == status
-            assert answer.headers["access-control-allow-origin"] == ORIGIN
-            assert answer.headers["vary"] == "Origin"
+            response = await client.get(url, headers={"Origin": ORIGIN})
+            assert response.status_code == status
+            assert response.headers["access-control-allow-origin"] == ORIGIN
+            assert response.headers["vary"] == "Origin"
 
 
 @pytest.mark.parametrize(

@@ -94,10 +94,10 @@ async def test_unknown_key_cannot_be_revoked(boss: AsyncClient) -> None:
 async def test_invalid_credentials_get_the_same_response(
     client_with: MakeClient, header: dict[str, str]
 ) -> None:
-    answer = await (await client_with()).get("/api/v1/articles", headers=header)
-    body = problem(answer, 401, "unauthenticated")
+    response = await (await client_with()).get("/api/v1/articles", headers=header)
+    body = problem(response, 401, "unauthenticated")
     assert set(body) == {"type", "title", "status", "code", "instance", "request_id"}
-    assert answer.headers["www-authenticate"].startswith("Bearer ")
+    assert response.headers["www-authenticate"].startswith("Bearer ")
 
 
 def look_ups() -> float:
@@ -122,16 +122,16 @@ async def test_concurrent_requests_with_one_key_cause_one_lookup(
         await asyncio.sleep(0)
     for first in crowd[:3]:
         first.cancel()
-    answers = await asyncio.gather(*crowd[3:])
-    assert {answer.status_code for answer in answers} == {200 if good else 401}
+    responses = await asyncio.gather(*crowd[3:])
+    assert {response.status_code for response in responses} == {200 if good else 401}
     # Refused keys are not cached: a caller after the flight starts another one.
     expired = int((clock.monotonic() - began) / KEY_CACHE_SECONDS)  # on a busy machine
     assert look_ups() <= before + (1 if good else 3) + expired
 
 
 async def test_unknown_scope_and_invalid_name_are_refused(boss: AsyncClient) -> None:
-    answer = await boss.post(KEYS, json={"name": "robot", "scopes": ["shop:read", "shop:raed"]})
-    [error] = problem(answer, 422, "validation_failed")["errors"]
+    response = await boss.post(KEYS, json={"name": "robot", "scopes": ["shop:read", "shop:raed"]})
+    [error] = problem(response, 422, "validation_failed")["errors"]
     assert error["pointer"] == "/scopes/1"
     assert "Did you mean shop:read" in error["message"]
     assert "Known scopes: admin, features:admin, features:read, shop:read, shop:write" in error["message"]

@@ -20,9 +20,9 @@ NEW = {"name": "matrix", "scopes": ["other:read"]}
 
 
 async def _key(boss: AsyncClient) -> str:
-    answer = await boss.post(KEYS, json=NEW)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["prefix"])
+    response = await boss.post(KEYS, json=NEW)
+    assert response.status_code == 201, response.text
+    return str(response.json()["prefix"])
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ async def test_only_admins_manage_keys(
     listed, made = await client.get(KEYS), await client.post(KEYS, json=NEW)
     revoked = await client.delete(f"{KEYS}/{await _key(boss)}")
     absent = await client.delete(f"{KEYS}/{'a' * 12}")
-    assert tuple(answer.status_code for answer in (listed, made, revoked, absent)) == statuses
+    assert tuple(response.status_code for response in (listed, made, revoked, absent)) == statuses
 
 
 @pytest.mark.parametrize(

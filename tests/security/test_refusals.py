@@ -64,14 +64,14 @@ async def test_reason_is_logged_and_counted_but_not_disclosed(
     credential = TOKENS[reason](issuer) if reason in TOKENS else await refused_key(database, reason)
     before = counted(reason)
     with structlog.testing.capture_logs() as lines:
-        answer = await client.get(URL, headers={"Authorization": f"Bearer {credential}"})
-    assert answer.status_code == 401
-    assert set(answer.json()) == {"type", "title", "status", "instance", "code", "request_id"}
+        response = await client.get(URL, headers={"Authorization": f"Bearer {credential}"})
+    assert response.status_code == 401
+    assert set(response.json()) == {"type", "title", "status", "instance", "code", "request_id"}
     assert counted(reason) == before + 1
     [line] = [line for line in lines if line["event"] == "credentials refused"]
     assert (line["reason"], line["log_level"]) == (reason.value, "warning")
     for part in credential.replace("_", ".").split("."):
-        assert len(part) < 15 or part not in str(lines) + answer.text
+        assert len(part) < 15 or part not in str(lines) + response.text
 
 
 def test_flood_is_counted_but_logged_rarely(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,12 +115,14 @@ async def test_every_scope_is_required(
     billing: FastAPI, database: Database, held: tuple[str, ...], status: int
 ) -> None:
     client = await client_of(billing, database, *held)
-    answers = {path: await client.post(f"{URL}/{path}") for path in PATHS}
-    assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(PATHS, status)
+    responses = {path: await client.post(f"{URL}/{path}") for path in PATHS}
+    assert {path: response.status_code for path, response in responses.items()} == dict.fromkeys(
+        PATHS, status
+    )
     if status == 403:
-        for answer in answers.values():
+        for response in responses.values():
             missing = {READ, PAY} - set(held)
-            assert any(scope in answer.json()["detail"] for scope in missing)
+            assert any(scope in response.json()["detail"] for scope in missing)
 
 
 async def test_request_counts_once_with_several_scope_dependencies(
@@ -129,8 +131,8 @@ async def test_request_counts_once_with_several_scope_dependencies(
     client = await client_of(billing, database, READ, PAY)
     await client.get(URL)  # a new key counts for its address
     for number, path in enumerate(PATHS, 1):
-        answer = await client.post(f"{URL}/{path}")
-        assert answer.headers["ratelimit"] == f'"default";r={100 - number}, "write";r={50 - number}', path
+        response = await client.post(f"{URL}/{path}")
+        assert response.headers["ratelimit"] == f'"default";r={100 - number}, "write";r={50 - number}', path
 
 
 def test_document_and_table_list_every_scope(billing: FastAPI) -> None:

@@ -55,22 +55,22 @@ async def test_every_attack_gets_the_same_response(trusting: tuple[AsyncClient, 
     good = {"Authorization": f"Bearer {issuer.token()}"}
     assert (await client.get("/api/v1/articles", headers=good)).status_code == 200
     fetches = dict(issuer.fetches)
-    answers = set()
+    responses = set()
     for name, attack in ATTACKS.items():
         headers = {b"Authorization": b"Bearer " + attack(issuer).encode()}
         if "line" in name or name in WITHOUT_CREDENTIAL or name in HARMLESS:
             continue  # the server refuses such a header; no credentials; the space is trimmed from the field
-        answer = await client.get("/api/v1/articles", headers=headers)
-        body = problem(answer, 401, "unauthenticated")
+        response = await client.get("/api/v1/articles", headers=headers)
+        body = problem(response, 401, "unauthenticated")
         del body["request_id"]
-        answers.add((answer.headers["www-authenticate"], str(body)))
-    assert len(answers) == 1
+        responses.add((response.headers["www-authenticate"], str(body)))
+    assert len(responses) == 1
     assert issuer.fetches == fetches
 
 
 async def test_issuer_outage_is_503_not_401(trusting: tuple[AsyncClient, Issuer]) -> None:
     client, issuer = trusting
     issuer.status = "500 Internal Server Error"
-    answer = await client.get("/api/v1/articles", headers={"Authorization": f"Bearer {issuer.token()}"})
-    problem(answer, 503, "unavailable")
-    assert answer.headers["retry-after"]
+    response = await client.get("/api/v1/articles", headers={"Authorization": f"Bearer {issuer.token()}"})
+    problem(response, 503, "unavailable")
+    assert response.headers["retry-after"]

@@ -57,15 +57,15 @@ FOREIGN = re.compile(
     ],
 )  # fmt: skip
 async def test_each_rule_has_its_message(api: Api, body: Any, told: dict[str, str]) -> None:
-    answers = [problem(await api.client.post(LIST, json=body), 422, "validation_failed")]
+    responses = [problem(await api.client.post(LIST, json=body), 422, "validation_failed")]
     if isinstance(body, dict):
         operations = {"operations": [{"op": "create", "item": body}]}
         refused = problem(await api.client.post(f"{LIST}/bulk", json=operations), 422, "validation_failed")
         for error in refused["errors"]:
             error["pointer"] = error["pointer"].removeprefix("/operations/0/item")
-        answers.append(refused)
-    for answer in answers:
-        assert {error["pointer"]: error["message"] for error in answer["errors"]} == told
+        responses.append(refused)
+    for response in responses:
+        assert {error["pointer"]: error["message"] for error in response["errors"]} == told
 
 
 async def test_missing_member_and_unknown_operation_are_reported(api: Api) -> None:

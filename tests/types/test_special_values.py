@@ -32,12 +32,12 @@ async def _write(api: Api, field: str, values: list[str], label: str) -> None:
 async def _walk(api: Api, **query: Any) -> list[Json]:
     found: list[Json] = []
     for _ in range(30):
-        answer = await api.client.get(LIST, params=query)
-        assert answer.status_code == 200, answer.text
-        found += answer.json()["items"]
-        if answer.json()["next_cursor"] is None:
+        response = await api.client.get(LIST, params=query)
+        assert response.status_code == 200, response.text
+        found += response.json()["items"]
+        if response.json()["next_cursor"] is None:
             return found
-        query["cursor"] = answer.json()["next_cursor"]
+        query["cursor"] = response.json()["next_cursor"]
     raise AssertionError("the list does not end")
 
 

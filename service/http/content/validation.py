@@ -56,7 +56,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
 
 
 def many_unknown(document: Any, *, known: Container[str], at: Collection[Any] = ()) -> list[FieldError]:
-    """Return errors for the unknown members of an object if there are more than one answer lists; otherwise none.
+    """Return errors for the unknown members of an object if there are more than a response may list; otherwise none.
 
     Pydantic would describe each member, which takes a third of a second for a megabyte of short names.
     """

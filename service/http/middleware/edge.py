@@ -2,7 +2,7 @@
 
 In this order: the client's address and path (`forwarded`, `public_path`), the request id and trace (`state`), refusals
 and limits (`exchange`), CORS preflights (`cors`), the route (`dispatch`, or else the framework), problems for whatever
-was raised, the access line and the metrics. The answer passes through `exchange` on its way out, which adds
+was raised, the access line and the metrics. The response passes through `exchange` on its way out, which adds
 `response_headers`.
 """
 
@@ -89,7 +89,7 @@ class Edge:
             exchange.leave()
 
     async def _call(self, exchange: Exchange) -> None:
-        """Answer by the generated route of the request, or else through the framework."""
+        """Call the generated route of the request, or else the framework."""
         scope, receive, send = exchange.scope, exchange.receive, exchange.send
         route = self._services.dispatch.find(scope)
         if route is None:
@@ -105,7 +105,9 @@ class Edge:
             await response(scope, receive, send)
         except Problem as problem:
             if exchange.begun:
-                raise RuntimeError("the answer broke off") from problem  # it cannot be sent: the edge logs it
+                raise RuntimeError(
+                    "the response broke off"
+                ) from problem  # it cannot be sent: the edge logs it
             raise
 
     def _report(self, exchange: Exchange, method: str) -> None:

@@ -133,13 +133,13 @@ class Exchange:
             await self._services.callers.identify(self.scope)
 
     async def send_empty(self, status: int, headers: RawHeaders) -> None:
-        """Answer without content."""
+        """Respond without content."""
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": b""})
 
     @property
     def begun(self) -> bool:
-        """Whether an answer has begun."""
+        """Whether a response has begun."""
         return self.status != CLIENT_GONE
 
     async def send_problem(self, problem: Problem) -> None:
@@ -157,7 +157,7 @@ class Exchange:
 
 
 class HeadExchange(Exchange):
-    """HEAD: the application answers a GET, and the content is dropped on the way out."""
+    """HEAD: the application answers a GET, and its content is dropped."""
 
     __slots__ = ()
 

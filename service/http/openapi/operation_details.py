@@ -39,7 +39,7 @@ def complete(operation: Json, components: Json, is_open: IsOpen) -> None:
     """
     _without_frameworks_422(operation)
     _with_body(operation, components)
-    _with_answers_of_the_edge(operation)
+    _with_responses_of_the_edge(operation)
     _with_scopes(operation, is_open)
     _with_plain_parameters(operation)
     _with_named_choices(operation, components)
@@ -81,8 +81,8 @@ def _texts(node: Any, components: Json, seen: set[str]) -> Iterator[Json]:
 
 def _without_frameworks_422(operation: Json) -> None:
     """Remove the 422 that FastAPI adds to every operation with a parameter; our operations declare their own."""
-    answer = operation.get("responses", {}).get("422")
-    if answer is not None and MEDIA_TYPE not in answer.get("content", {}):
+    response = operation.get("responses", {}).get("422")
+    if response is not None and MEDIA_TYPE not in response.get("content", {}):
         del operation["responses"]["422"]
 
 
@@ -98,13 +98,13 @@ def _with_body(operation: Json, components: Json) -> None:
         operation["requestBody"]["content"] = {kind: schema}
 
 
-def _with_answers_of_the_edge(operation: Json) -> None:
+def _with_responses_of_the_edge(operation: Json) -> None:
     """Add the responses of the edge: it may refuse any request."""
-    answers = operation["responses"]
+    responses = operation["responses"]
     of_bodies = _OF_BODIES if "requestBody" in operation else ()
-    for status, answer in responses_of(*_BEFORE_ALL, *of_bodies).items():
-        answers.setdefault(str(status), answer)
-    operation["responses"] = dict(sorted(answers.items()))
+    for status, response in responses_of(*_BEFORE_ALL, *of_bodies).items():
+        responses.setdefault(str(status), response)
+    operation["responses"] = dict(sorted(responses.items()))
 
 
 def _with_plain_parameters(operation: Json) -> None:

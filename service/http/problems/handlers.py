@@ -43,7 +43,7 @@ def install(app: FastAPI) -> None:
 
 
 async def response_to(request: Request, error: Exception) -> Response:
-    """Return the answer to one of the `HANDLED` exceptions. Raises it again if it is a defect: the edge logs it."""
+    """Return the response to one of the `HANDLED` exceptions. Raises it again if it is a defect: the edge logs it."""
     if isinstance(error, Problem):
         return problem_response(request, error)
     if isinstance(error, HTTPException):

@@ -1,6 +1,6 @@
 """One client connection: uvicorn's httptools protocol with its gaps closed.
 
-A request that is refused here becomes one that the application answers like any other: the problem travels in the
+A request that is refused here becomes one that the application handles like any other: the problem travels in the
 scope under `REFUSAL`, and the edge raises it before anything else looks at the request. So it has a request id, an
 access line, metrics and headers, and comes in its turn among pipelined requests.
 """
@@ -79,7 +79,7 @@ class Connection(HttpToolsProtocol):
             self._turn_away(beyond)
 
     def _turn_away(self, beyond: int) -> None:
-        """Answer that too many connections are open; close without an answer beyond `TOLD` of them."""
+        """Respond that too many connections are open; close without a response beyond `TOLD` of them."""
         turned_away.labels("connections").inc()
         if beyond > TOLD:
             self.transport.abort()
@@ -234,7 +234,7 @@ class Connection(HttpToolsProtocol):
         self._disarm()
         if coded or length:
             self._ignored_upgrade = self.parser.should_upgrade()
-            # If the answer comes before the end of a long body, close the connection after it.
+            # If the response comes before the end of a long body, close the connection after it.
             if coded or length > DISCARDED or self.expect_100_continue:
                 self._keeps, self.cycle.keep_alive = self.cycle.keep_alive, False
 
@@ -272,7 +272,7 @@ class Connection(HttpToolsProtocol):
     # Refusals.
 
     def _refuse(self, problem: Problem, data: bytes = b"") -> None:
-        """Answer with the problem after the requests before it, and close. `data` is the last input."""
+        """Respond with the problem after the requests before it, and close. `data` is the last input."""
         if self._deaf:
             return
         self._deaf = True
@@ -321,7 +321,7 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close after the running request. An idle connection stays open for a moment: a request that the client sent
-        before it could know is still answered, and that answer closes the connection."""
+        before it could know still gets its response, which closes the connection."""
         self._keeps = False
         if self._waits():
             self.loop.call_later(LAST_WORD_SECONDS, self._close_if_nothing_came)

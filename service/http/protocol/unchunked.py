@@ -1,4 +1,4 @@
-"""Answers to HTTP/1.0, which has no transfer coding (RFC 9112, 6.1)."""
+"""Responses to HTTP/1.0, which has no transfer coding (RFC 9112, 6.1)."""
 
 import asyncio
 import socket

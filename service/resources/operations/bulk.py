@@ -20,8 +20,8 @@ from service.resources.bulk.slots import slot
 from service.resources.declaration import Change
 from service.resources.engine import Engine
 from service.resources.operations.operation import Call, Operation
-from service.resources.requests.answer import answer
 from service.resources.requests.idempotency import keyed_request, run_once
+from service.resources.requests.json_response import json_response
 from service.resources.retries import retry_rolled_back
 from service.resources.schemas.bulk_bodies import Envelope
 
@@ -57,7 +57,7 @@ async def _bulk(call: Call) -> Response:
             content = await results_body(request.url.path, request_id, results, kinds)
             if keyed is not None:
                 await records.store(connection, keyed, 200, {}, content)
-        return answer(200, {}, content)
+        return json_response(200, {}, content)
 
     async def effect() -> Response:
         response = await retry_rolled_back(attempt)
@@ -92,7 +92,7 @@ BULK = Operation(
     "then patches, then deletions, whatever the order given.",
     takes_key=True,
     body=lambda engine: engine.schemas.bulk.request,
-    answer=lambda engine: engine.schemas.bulk.results,
+    response_model=lambda engine: engine.schemas.bulk.results,
     responses=lambda _: {200: {}},
     problems=(problems.NotFound, problems.PreconditionFailed),
 )

@@ -7,9 +7,9 @@ from service.resources.documentation import created_response
 from service.resources.engine import new_values
 from service.resources.operations.change import Arguments, Run, apply_change
 from service.resources.operations.operation import Call, Operation
-from service.resources.requests.answer import answer
 from service.resources.requests.bodies import read_new
 from service.resources.requests.idempotency import keyed_request, record_parameters, run_once
+from service.resources.requests.json_response import json_response
 
 FIRST_VERSION = 1
 
@@ -28,7 +28,7 @@ async def _create(call: Call) -> Response:
 
     async def work(run: Run, arguments: Arguments) -> Response:
         rows = await run(statement, {**arguments, **extra})
-        return answer(201, headers, rows[0]["body"].encode())
+        return json_response(201, headers, rows[0]["body"].encode())
 
     async def insert() -> Response:
         return await apply_change(call, "create", item_id, values, work)

@@ -30,7 +30,7 @@ DELETE = Operation(
     summary="Delete {a_singular}",
     description="A soft delete: the history is kept, and the item can be restored.",
     status=204,
-    answer=lambda _: None,
+    response_model=lambda _: None,
     responses=lambda engine: {
         204: {"description": "The item is deleted.", **links_of_deleted(engine.resource)}
     },

@@ -101,7 +101,7 @@ EXPORT = Operation(
     description="All {plural} that match every filter, one JSON object per line. With `Accept: text/plain`, the same "
     "lines as plain text.",
     query=None,
-    answer=lambda _: None,
+    response_model=lambda _: None,
     produces=MEDIA_TYPES,
     responses=_responses,
     parameters=partial(list_parameters, paged=False),

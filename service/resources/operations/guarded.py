@@ -12,7 +12,7 @@ from service.http.problems import FieldError, Problem, pointer
 from service.resources.engine import Engine
 from service.resources.operations.change import Arguments, Run, apply_change
 from service.resources.operations.operation import Call
-from service.resources.requests.answer import answer
+from service.resources.requests.json_response import json_response
 from service.resources.requests.unwritable import IMMUTABLE
 from service.resources.statements.statement import Statement, own_field
 
@@ -38,7 +38,7 @@ async def update_item(
         if not rows:
             raise absent
         row = accepted_row(engine, rows, guard)
-        return answer(200, {"ETag": engine.tags.tag(row["version"])}, row["body"].encode())
+        return json_response(200, {"ETag": engine.tags.tag(row["version"])}, row["body"].encode())
 
     return await apply_change(call, "update", call.item_id, values, work)
 

@@ -10,14 +10,14 @@ from service.resources.documentation import CURSOR, limit_parameter, query
 from service.resources.engine import Engine
 from service.resources.lists.cursor import Cursor
 from service.resources.operations.operation import Call, Operation
-from service.resources.requests.answer import answer
+from service.resources.requests.json_response import json_response
 from service.resources.requests.parameters import page_limit
 
 _BEYOND_NEWEST = INT32.stop
 
 
 async def _history(call: Call) -> Response:
-    """Answer one page of versions, also those of a deleted item."""
+    """Return one page of versions, also those of a deleted item."""
     engine, item_id = call.engine, call.item_id
     sizes, cursors = engine.services.sizes, engine.services.cursors
     limit = page_limit(call.query, default=sizes.page_size, most=sizes.page_size_max)
@@ -33,7 +33,7 @@ async def _history(call: Call) -> Response:
     shown = [_entry(engine, item, *items[i + 1 : i + 2]) for i, item in enumerate(items[:limit])]
     more = len(items) > limit
     cursor = cursors.write(Cursor((shown[-1]["version"],)), bound_to=bound_to) if more else None
-    return answer(200, {}, json_text.write({"items": shown, "next_cursor": cursor}).encode())
+    return json_response(200, {}, json_text.write({"items": shown, "next_cursor": cursor}).encode())
 
 
 def _entry(engine: Engine, row: dict[str, Any], before: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -57,7 +57,7 @@ HISTORY = Operation(
     summary="Read the history of {a_singular}",
     description="All versions and what each changed, newest first. Also works for deleted items.",
     query=("limit", "cursor"),
-    answer=lambda engine: engine.schemas.history,
+    response_model=lambda engine: engine.schemas.history,
     responses=lambda _: {},
     parameters=lambda engine: [
         limit_parameter(engine.services.sizes.page_size_max),

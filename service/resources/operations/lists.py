@@ -13,7 +13,7 @@ from service.resources.lists.page import Page, links
 from service.resources.lists.parser import ListQuery
 from service.resources.names import id_of_list_under
 from service.resources.operations.operation import Call, Operation
-from service.resources.requests.answer import answer
+from service.resources.requests.json_response import json_response
 from service.resources.requests.parameters import Query
 
 
@@ -31,7 +31,7 @@ async def _page(engine: Engine, query: ListQuery) -> Page:
 
 
 def _respond(call: Call, given: Query, page: Page) -> Response:
-    return answer(200, {"Link": links(call.request.url.path, given, page)}, page.body)
+    return json_response(200, {"Link": links(call.request.url.path, given, page)}, page.body)
 
 
 async def _total(engine: Engine, query: ListQuery) -> int:
@@ -53,7 +53,7 @@ LIST = Operation(
     summary="List {plural}",
     description="One page of the {plural} that match every filter, ordered by `sort`.",
     query=None,
-    answer=lambda engine: engine.schemas.page,
+    response_model=lambda engine: engine.schemas.page,
     responses=_responses,
     parameters=list_parameters,
 )

@@ -53,14 +53,14 @@ def _item(engine: Engine) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation. The defaults are those of an operation that answers 200 with one item.
+    """One operation. The defaults are those of an operation that responds with 200 and one item.
 
     The route is `prefix`, the resource's path, then `suffix`. `summary` and `description` may contain `{singular}`,
     `{a_singular}` and `{plural}`. `query` names the query parameters; None if the handler parses them. `body` is the
-    schema of the body, and `media_type` its type; `answer` is the schema of the answer, which has one of the types in
-    `produces`, usually the first. `responses` adds to the answers; `problems` are those beyond what every operation
-    has, what every body has, and `NotFound` where there is an id in the path. `parameters` describes parameters other
-    than that id and the Idempotency-Key; an operation without `takes_key` refuses the key.
+    schema of the body, and `media_type` its type; `response_model` is the schema of the response, which has one of the
+    types in `produces`, usually the first. `responses` documents more responses; `problems` are those beyond what every
+    operation has, what every body has, and `NotFound` where there is an id in the path. `parameters` describes
+    parameters other than that id and the Idempotency-Key; an operation without `takes_key` refuses the key.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Operation:
     body: Callable[[Engine], type[Any]] | None = None
     media_type: str = "application/json"
     status: int = 200
-    answer: Callable[[Engine], Any] = _item
+    response_model: Callable[[Engine], Any] = _item
     produces: tuple[str, ...] = ("application/json",)
     responses: Callable[[Engine], dict[int | str, dict[str, Any]]] = item_response
     problems: tuple[type[Problem], ...] = ()
@@ -102,11 +102,11 @@ class Operation:
             "plural": resource.plural,
         }
         has_id = "{id}" in f"{self.prefix}{self.suffix}"
-        answers = self.responses(engine)
+        responses = self.responses(engine)
         if self.takes_key:
-            answers[self.status] = {
-                **answers[self.status],
-                "headers": {**answers[self.status].get("headers", {}), **REPLAYED},
+            responses[self.status] = {
+                **responses[self.status],
+                "headers": {**responses[self.status].get("headers", {}), **REPLAYED},
             }
         extra: dict[str, Any] = {
             "parameters": [
@@ -123,7 +123,7 @@ class Operation:
             "summary": self.summary.format(**words),
             "description": self.description.format(**words),
             "status_code": self.status,
-            "response_model": self.answer(engine),
-            "responses": {**answers, **responses_of(*ALWAYS, *with_id, *with_body, *self.problems)},
+            "response_model": self.response_model(engine),
+            "responses": {**responses, **responses_of(*ALWAYS, *with_id, *with_body, *self.problems)},
             "openapi_extra": extra,
         }

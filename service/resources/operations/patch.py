@@ -8,8 +8,8 @@ from service.resources.documentation import tags_header
 from service.resources.engine import values_of
 from service.resources.operations.guarded import update_item
 from service.resources.operations.operation import Call, Operation
-from service.resources.requests.answer import answer
 from service.resources.requests.bodies import MERGE_PATCH, read_patch
+from service.resources.requests.json_response import json_response
 
 
 async def _patch(call: Call) -> Response:
@@ -24,7 +24,7 @@ async def _patch(call: Call) -> Response:
 
 
 async def _unchanged(call: Call, guard: Guard) -> Response:
-    """Answer a patch without fields: the current item, if the precondition holds."""
+    """Apply a patch without fields: return the current item, if the precondition holds."""
     engine = call.engine
     rows = await engine.run(engine.read_one, {"id": call.item_id})
     if not rows:
@@ -32,7 +32,7 @@ async def _unchanged(call: Call, guard: Guard) -> Response:
     body, version = rows[0]
     if not guard.allows(version):
         raise problems.PreconditionFailed(guard.advice)
-    return answer(200, {"ETag": engine.tags.tag(version)}, body.encode())
+    return json_response(200, {"ETag": engine.tags.tag(version)}, body.encode())
 
 
 PATCH = Operation(

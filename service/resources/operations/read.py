@@ -11,7 +11,7 @@ from service.resources.columns.text import timestamp
 from service.resources.documentation import ETAG, item_response, query, tags_header
 from service.resources.engine import Engine
 from service.resources.operations.operation import Call, Operation
-from service.resources.requests.answer import answer
+from service.resources.requests.json_response import json_response
 from service.resources.requests.parameters import typed
 
 
@@ -34,7 +34,7 @@ async def _read(call: Call) -> Response:
     headers = {"ETag": engine.tags.tag(version)}
     if unless is not None and engine.tags.matches_weakly(unless, version):
         return Response(status_code=304, headers=headers)
-    return answer(200, headers, body.encode())
+    return json_response(200, headers, body.encode())
 
 
 def _responses(engine: Engine) -> dict[int | str, dict[str, Any]]:

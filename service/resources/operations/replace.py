@@ -12,8 +12,8 @@ from service.resources.operations.change import Arguments, Run, apply_change
 from service.resources.operations.create import FIRST_VERSION
 from service.resources.operations.guarded import update_item
 from service.resources.operations.operation import Call, Operation
-from service.resources.requests.answer import answer
 from service.resources.requests.bodies import read_new
+from service.resources.requests.json_response import json_response
 
 
 async def _replace(call: Call) -> Response:
@@ -38,7 +38,7 @@ async def _create(call: Call, values: dict[str, Any]) -> Response:
     async def work(run: Run, arguments: Arguments) -> Response:
         rows = await run(engine.writer.create, arguments)
         headers = {"Location": request.url.path, "ETag": engine.tags.tag(FIRST_VERSION)}
-        return answer(201, headers, rows[0]["body"].encode())
+        return json_response(201, headers, rows[0]["body"].encode())
 
     try:
         return await apply_change(call, "create", item_id, values, work)

@@ -65,11 +65,11 @@ class RedisBuckets:
         """
         key = f"slipway:limit:{policy.name}:{caller}"
         step, window = repr(policy.step), repr(float(policy.window))
-        answer = await self._redis.script(_LEASE, key, step, window, str(wanted), repr(known), repr(alone))
-        return None if answer is None else (int(answer[0]), float(answer[1]))
+        reply = await self._redis.script(_LEASE, key, step, window, str(wanted), repr(known), repr(alone))
+        return None if reply is None else (int(reply[0]), float(reply[1]))
 
     async def count_processes(self) -> int | None:
         """Report that this process is running. Returns how many share the buckets; None without Redis."""
         seconds = str(math.ceil(REMEMBERED_COUNTS * COUNT_SECONDS))
-        answer = await self._redis.script(_COUNT, "slipway:limiters", self._process, seconds)
-        return None if answer is None else int(answer[0])
+        reply = await self._redis.script(_COUNT, "slipway:limiters", self._process, seconds)
+        return None if reply is None else int(reply[0])

@@ -92,10 +92,10 @@ class SharedRateLimiter(RateLimiter):
         # A share for those that wait, so that a slow Redis makes them queue for two round trips at most.
         wanted = max(policy.lease, math.ceil(bucket.waiting / policy.leases_at_once))
         known, alone = bucket.known(now), bucket.alone(now, self._processes)
-        answer = await self._shared.lease(policy, caller, wanted, known=known, alone=alone)
-        if answer is None:
+        lease = await self._shared.lease(policy, caller, wanted, known=known, alone=alone)
+        if lease is None:
             return None
-        granted, debt = answer
+        granted, debt = lease
         # Not later than Redis has it: the next lease must not add to the debt.
         bucket.full_at = bucket.shared_at = now + debt
         if granted == 0:

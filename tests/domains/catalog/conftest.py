@@ -18,11 +18,11 @@ async def client(client_with: MakeClient) -> AsyncClient:
 @pytest.fixture(scope="session")
 async def category(client: AsyncClient) -> Json:
     """A category for products."""
-    answer = await client.post(
+    response = await client.post(
         "/api/v1/categories", json={"slug": unique("shared").lower(), "name": "Shared"}
     )
-    assert answer.status_code == 201, answer.text
-    made: Json = answer.json()
+    assert response.status_code == 201, response.text
+    made: Json = response.json()
     return made
 
 

@@ -46,7 +46,7 @@ def anyone_may_write(run: Running) -> None:
 
 
 @setting("app__idempotency_hours", 0.0003, process="data")
-def answer_is_kept_for_a_second(run: Running) -> None:
+def response_is_kept_for_a_second(run: Running) -> None:
     body = {"slug": f"once-{uuid4().hex[:8]}", "name": "Once"}
     headers = {"Idempotency-Key": uuid4().hex}
     first, second = (run.service.api.post(LIST, json=body, headers=headers).status_code for _ in range(2))
@@ -84,9 +84,9 @@ def bodies_share_a_bounded_room(run: Running) -> None:
         first.send(beginning)
         time.sleep(0.3)
         second.send(beginning)
-        answer = second.answer()
-        assert answer is not None
-        assert answer.problem["code"] == "overloaded"
+        response = second.response()
+        assert response is not None
+        assert response.problem["code"] == "overloaded"
 
 
 @setting("monitoring__duration_buckets", "0.5,2", process="data")

@@ -9,7 +9,7 @@ from tests.process.served import eventually
 from tests.process.settings.table import Given, Running, Setup, process, setting
 from tests.protocol.case import get, many, post
 from tests.protocol.test_deadlines import BIG, established
-from tests.protocol.wire import Answer, wire
+from tests.protocol.wire import Response, wire
 
 SHOP = "https://shop.example"
 LIST = "/api/v1/shelves"
@@ -27,11 +27,11 @@ def edge(setup: Setup) -> Given:
     }
 
 
-def answer(run: Running, data: bytes) -> Answer:
+def response(run: Running, data: bytes) -> Response:
     """Return the first response to these bytes."""
     with wire(run.service.port) as client:
         client.send(data)
-        found = client.answer()
+        found = client.response()
         assert found is not None
         return found
 
@@ -50,41 +50,41 @@ def admin_port(run: Running) -> None:
 
 @setting("server__max_headers", 20, process="edge")
 def more_headers_are_refused(run: Running) -> None:
-    assert answer(run, get(many(b"X-%d: y", 15))).status == 200
-    assert answer(run, get(many(b"X-%d: y", 30))).status == 431
+    assert response(run, get(many(b"X-%d: y", 15))).status == 200
+    assert response(run, get(many(b"X-%d: y", 30))).status == 431
 
 
 @setting("server__max_header_bytes", 4096, process="edge")
 def larger_header_is_refused(run: Running) -> None:
-    assert answer(run, get(b"X: " + b"y" * 5000)).status == 431
+    assert response(run, get(b"X: " + b"y" * 5000)).status == 431
 
 
 @setting("server__max_target_bytes", 1024, process="edge")
 def longer_target_is_refused(run: Running) -> None:
-    assert answer(run, get(b"X: 1", path="/health?" + "y" * 2000)).status == 414
+    assert response(run, get(b"X: 1", path="/health?" + "y" * 2000)).status == 414
 
 
 @setting("server__max_body_bytes", 2048, process="edge")
 def larger_body_is_refused(run: Running) -> None:
-    assert answer(run, post(b"Content-Length: 3000", b"{}" + b" " * 2998)).status == 413
+    assert response(run, post(b"Content-Length: 3000", b"{}" + b" " * 2998)).status == 413
 
 
 @setting("server__header_timeout", 0.6, process="edge")
 def slow_header_is_cut_off(run: Running) -> None:
-    assert answer(run, get(b"X: 1")[:-4]).status == 408
+    assert response(run, get(b"X: 1")[:-4]).status == 408
 
 
 @setting("server__body_timeout", 0.7, process="edge")
 def slow_body_is_cut_off(run: Running) -> None:
     key = f"X-API-Key: {run.key()['X-API-Key']}\r\n".encode()
-    assert answer(run, post(key + b"Content-Length: 9", b"{")).status == 408
+    assert response(run, post(key + b"Content-Length: 9", b"{")).status == 408
 
 
 @setting("server__keep_alive", 1, process="edge")
 def idle_connection_is_closed(run: Running) -> None:
     with wire(run.service.port) as client:
         client.send(get(b"X: 1"))
-        assert client.answer() is not None
+        assert client.response() is not None
         assert client.closed_within(5) > 0.5
 
 
@@ -119,7 +119,7 @@ def more_connections_are_turned_away(run: Running) -> None:
         for _ in range(16):
             stack.enter_context(wire(run.service.port)).send(b"GET")
         time.sleep(0.1)
-        late = stack.enter_context(wire(run.service.port)).answer()
+        late = stack.enter_context(wire(run.service.port)).response()
         assert late is not None
         assert late.problem["code"] == "overloaded"
 
@@ -127,7 +127,7 @@ def more_connections_are_turned_away(run: Running) -> None:
 @setting("server__trusted_proxies", "127.0.0.2", process="edge")
 def other_proxies_are_not_believed(run: Running) -> None:
     forwarded = get(b"X-Forwarded-Proto: https")
-    assert "strict-transport-security" not in answer(run, forwarded).headers
+    assert "strict-transport-security" not in response(run, forwarded).headers
 
 
 @setting("security__anonymous", "read", process="edge")

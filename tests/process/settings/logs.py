@@ -68,9 +68,9 @@ def nobody_asks_redis(run: Running) -> None:
 
 @setting("rate_limit__enabled", "false", process="quiet")
 def nothing_is_limited(run: Running) -> None:
-    answer = run.service.api.get("/api/v1/shelves", headers=run.key())
-    assert answer.status_code == 200
-    assert "ratelimit-policy" not in answer.headers
+    response = run.service.api.get("/api/v1/shelves", headers=run.key())
+    assert response.status_code == 200
+    assert "ratelimit-policy" not in response.headers
 
 
 @setting("database__pgbouncer", "true", process="quiet")

@@ -40,7 +40,7 @@ async def silent() -> AsyncIterator[Silent]:
 
 
 def listening(setup: Setup, given: Given) -> Served:
-    """Start a process that answers its probes, though it never becomes ready."""
+    """Start a process that responds to its probes, though it never becomes ready."""
     service = Served(setup.home / "service", **given)
     setup.closing.append(service.close)
     return service.listening()

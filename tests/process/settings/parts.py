@@ -79,15 +79,15 @@ setting("database__ssl", "verify-full", process="parts")(_served)
 setting("database__ssl_root_cert", lambda setup: setup.servers["root"], process="parts")(_served)
 
 
-def _redis_answers(run: Running) -> None:
+def _redis_replies(run: Running) -> None:
     assert run.service.admin.get("/readyz").json()["checks"]["redis"]["ok"]
 
 
-setting("redis__host", HOST, process="parts")(_redis_answers)
-setting("redis__port", lambda setup: setup.servers["redis_port"], process="parts")(_redis_answers)
-setting("redis__password", lambda setup: setup.servers["redis_password"], process="parts")(_redis_answers)
-setting("redis__tls", "true", process="parts")(_redis_answers)
-setting("redis__root_cert", lambda setup: setup.servers["root"], process="parts")(_redis_answers)
+setting("redis__host", HOST, process="parts")(_redis_replies)
+setting("redis__port", lambda setup: setup.servers["redis_port"], process="parts")(_redis_replies)
+setting("redis__password", lambda setup: setup.servers["redis_password"], process="parts")(_redis_replies)
+setting("redis__tls", "true", process="parts")(_redis_replies)
+setting("redis__root_cert", lambda setup: setup.servers["root"], process="parts")(_redis_replies)
 
 
 @setting("redis__database", REDIS_DATABASE, process="parts")

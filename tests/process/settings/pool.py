@@ -84,8 +84,8 @@ def connections_are_kept_open(run: Running) -> None:
 @setting("database__statement_timeout", 1.4, process="pool")
 def long_statement_is_ended(run: Running) -> None:
     with run.locked("tests_shelf"):
-        answer = run.service.api.get(LIST)
-    assert (answer.status_code, answer.json()["code"]) == (504, "overtime")
+        response = run.service.api.get(LIST)
+    assert (response.status_code, response.json()["code"]) == (504, "overtime")
 
 
 @setting("database__pool_max", 4, process="pool")
@@ -97,8 +97,8 @@ def connections_are_bounded(run: Running) -> None:
 def wait_for_a_connection_is_bounded(run: Running) -> None:
     began = {line["request_id"] for line in run.service.lines(event="request")}
     with ExitStack() as stack, run.locked("tests_shelf"):
-        answers = [one.result() for one in asked(run, LIST, 7, stack)]
-    assert {answer.status_code for answer in answers} == {503, 504}
+        responses = [one.result() for one in asked(run, LIST, 7, stack)]
+    assert {response.status_code for response in responses} == {503, 504}
     refused = [
         line for line in run.service.lines(event="request", status=503) if line["request_id"] not in began
     ]
@@ -144,5 +144,5 @@ def locks(setup: Setup) -> Given:
 @setting("database__lock_timeout", 0.4, process="locks")
 def wait_for_a_lock_is_bounded(run: Running) -> None:
     with run.locked("tests_shelf"):
-        answer = run.service.api.get(LIST)
-    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+        response = run.service.api.get(LIST)
+    assert (response.status_code, response.json()["code"]) == (503, "busy")

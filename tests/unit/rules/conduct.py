@@ -36,7 +36,7 @@ def _names(source: Source, wanted: str) -> Iterator[int]:
 
 def _framework_exception(source: Source) -> Iterator[Finding]:
     for line in _names(source, "HTTPException"):
-        yield line, "raise a class of service/http/problems/catalogue.py, so that the answer has a code"
+        yield line, "raise a class of service/http/problems/catalogue.py, so that the response has a code"
 
 
 def _environment(source: Source) -> Iterator[Finding]:

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from service.database import Database
 from service.http.handwritten.refuse_idempotency_key import HEADER, REPLAYED
 from service.http.problems import Duplicate, FieldError, KeyReused
-from service.resources.requests.answer import answer
 from service.resources.requests.idempotency.idempotency_key import KeyedRequest
+from service.resources.requests.json_response import json_response
 
 _LOOK_UP = """
 SELECT fingerprint, status, headers, body FROM idempotency_record
@@ -53,7 +53,7 @@ class IdempotencyStore:
         if row["fingerprint"] != keyed.fingerprint:
             raise KeyReused(errors=[FieldError("Use a new key for a new request.", header=HEADER)])
         headers = {**orjson.loads(row["headers"]), REPLAYED: "true"}
-        return answer(row["status"], headers, row["body"].encode())
+        return json_response(row["status"], headers, row["body"].encode())
 
     async def store(
         self,

@@ -42,7 +42,7 @@ async def test_readonly_field_in_a_request_is_named(shop: Shop) -> None:
         {"op": "create", "item": body},
         {"op": "patch", "id": url[-36:], "if_match": "*", "changes": body},
     ]
-    for answer, places in (
+    for response, places in (
         (await api.client.post(f"{BASE}/gadgets", json=body), [""]),
         (await api.client.put(url, json=body, headers=ANY), [""]),
         (await api.client.patch(url, json=body, headers=ANY), [""]),
@@ -51,8 +51,8 @@ async def test_readonly_field_in_a_request_is_named(shop: Shop) -> None:
             ["/operations/0/item", "/operations/1/changes"],
         ),
     ):
-        assert answer.status_code == 422, answer.text
-        assert answer.json()["errors"] == [
+        assert response.status_code == 422, response.text
+        assert response.json()["errors"] == [
             {"pointer": f"{place}/{name}", "message": SET_BY_SERVICE} for place in places for name in READONLY
         ]
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import Annotated, Literal
 
-from pydantic import DirectoryPath, Field, SecretStr, field_validator
+from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationInfo, field_validator
 
 from service.config.decoding import words
 from service.config.group import Group
@@ -14,9 +14,9 @@ _FORM = "must be 32 bytes in base64, such as `openssl rand -base64 32` prints"
 
 
 class BackupSettings(Group):
-    storage: Annotated[str, Field(pattern=r"^(/.*)?$")] = ""
-    """Where backups are stored: an absolute folder, created if it does not exist. Empty: the `backup` commands
-    refuse to run."""
+    storage: Annotated[str, Field(pattern=r"^(/.*|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?)?$")] = ""
+    """Where backups are stored: an absolute folder, created if it does not exist, or `s3://bucket/prefix`. Empty: the
+    `backup` commands refuse to run."""
     key: SecretStr = SecretStr("")
     """Key that seals backups: 32 bytes in base64. Keep a copy outside the cluster: without the key a sealed backup is
     lost. Empty: backups are stored unsealed."""
@@ -28,6 +28,17 @@ class BackupSettings(Group):
     client_folder: DirectoryPath | None = None
     """Folder of `pg_dump` and `pg_restore`, which must have the server's major version. Empty: search the usual
     folders."""
+
+    s3_endpoint: Annotated[str, Field(pattern=r"^(https?://[^/@?#]+/?)?$")] = ""
+    """URL of an S3-compatible storage, such as `https://minio.example.com:9000`. Empty: Amazon S3."""
+    s3_region: str = ""
+    """Region of the bucket. Empty: `us-east-1`, or what `AWS_REGION` says."""
+    s3_access_key_id: str = ""
+    """Access key. Empty: the standard variables `AWS_…`, a web identity (EKS), or the instance's role."""
+    s3_secret_access_key: Annotated[SecretStr, Field(validate_default=True)] = SecretStr("")
+    """Secret of the access key."""
+    s3_root_cert: FilePath | None = None
+    """File with CA certificates that are trusted for S3, in addition to the system's."""
 
     keep_last: Annotated[int, Field(ge=1, le=10_000)] = 3
     """`slipway backup prune` keeps this many of the newest backups, whatever their age."""
@@ -52,6 +63,13 @@ class BackupSettings(Group):
     def _is_one(cls, value: SecretStr) -> SecretStr:
         if "," in value.get_secret_value():
             raise ValueError(f"{_FORM}; earlier keys go to SLIPWAY_BACKUP__OLD_KEYS")
+        return value
+
+    @field_validator("s3_secret_access_key")
+    @classmethod
+    def _comes_with_its_id(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if bool(value.get_secret_value()) != bool(info.data.get("s3_access_key_id")):
+            raise ValueError("goes with SLIPWAY_BACKUP__S3_ACCESS_KEY_ID: set both or neither")
         return value
 
     def keys(self) -> tuple[bytes, ...]:

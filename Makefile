@@ -24,7 +24,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: env run test test-long fault-test client-test reliability coverage mutants check format reference lock clean
+.PHONY: env run test test-long fault-test client-test reliability bench coverage mutants check format reference lock clean
 env: $(STAMP) ## Build the Python environment in .venv
 
 run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis, and sample data (PORT=, ADMIN_PORT=)
@@ -57,6 +57,9 @@ client-test: $(STAMP) ## Generate clients from the OpenAPI document, call every 
 
 reliability: $(STAMP) ## Update docs/reliability.md with the measurements of the last `make fault-test`
 	@$(BIN)/python -m tests.faults.report
+
+bench: $(STAMP) ## Measure what a request costs, against other ways to write the service; needs wrk (SCENARIO="read list")
+	@$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenarios $(SCENARIO))
 
 check: $(STAMP) ## Check formatting, lint, types, migrations, expired feature flags, import rules and generated files
 	@$(BIN)/ruff format --check .

@@ -29,10 +29,10 @@ class Clock:
 
 
 @pytest.fixture
-def moving_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    moving_clock = Clock()
-    monkeypatch.setattr(clock, "monotonic", moving_clock)
-    return moving_clock
+def hands(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    hands = Clock()
+    monkeypatch.setattr(clock, "monotonic", hands)
+    return hands
 
 
 class Reference:

@@ -1,0 +1,1 @@
+"""The service written in other ways that a team might choose, each as its documentation suggests."""

@@ -62,11 +62,22 @@ key: {{ $.Values.externalRedis.existingSecretKey | quote }}
 {{- end }}
 
 {{/*
+Whether a component logs in as the owner of the database: the migration, and the purge if it deletes row history, which the
+role of the service may only read. All others log in as the service. Called with (list . "server").
+*/}}
+{{- define "slipway.owner" -}}
+{{- $rules := get (first .).Values.config "retention" | default dict }}
+{{- $deletes := or (get $rules "history_days") (get $rules "history_versions") }}
+{{- if or (eq (last .) "migration") (and (eq (last .) "purge") $deletes) }}true{{ end }}
+{{- end }}
+
+{{/*
 The settings that the chart sets, as GROUP__FIELD to value; validate.yaml refuses them in `config`. Called with
-(list . "server"). The component `migration` logs in as the owner of the database, all others as the service.
+(list . "server").
 */}}
 {{- define "slipway.settings.own" -}}
 {{- $component := last . }}
+{{- $owner := include "slipway.owner" . }}
 {{- with first . }}
 {{- $database := include "slipway.database" . | fromYaml }}
 {{- $redis := include "slipway.redis" . | fromYaml -}}
@@ -77,13 +88,13 @@ SERVER__ADMIN_HOST: {{ .Values.listen | quote }}
 SERVER__ADMIN_PORT: 9000
 SERVER__DRAIN_DELAY: {{ .Values.drain }}
 SERVER__SHUTDOWN_TIMEOUT: {{ .Values.shutdownTimeout }}
-{{- $at := ternary ($database.direct | default $database) $database (eq $component "migration") }}
+{{- $at := ternary ($database.direct | default $database) $database (not (empty $owner)) }}
 DATABASE__HOST: {{ $at.host | quote }}
 DATABASE__PORT: {{ $at.port }}
 DATABASE__NAME: {{ $database.name | quote }}
-{{- if eq $component "migration" }}
+{{- if $owner }}
 DATABASE__USER: {{ $database.owner.user | quote }}
-{{- if ne $database.owner.user $database.app.user }}
+{{- if and (eq $component "migration") (ne $database.owner.user $database.app.user) }}
 DATABASE__APP_ROLE: {{ $database.app.user | quote }}
 {{- end }}
 {{- else }}
@@ -126,11 +137,13 @@ secret: {name: {{ .caSecret | quote }}}
 
 {{/*
 Environment of a container, sorted, so that equal values render equally. Called with (list . "server") or another component.
-All except the server get only the database's settings, so that other settings do not run the migration again.
+All except the server get only the settings that they need, so that other settings do not run the migration again.
 */}}
 {{- define "slipway.env" -}}
 {{- $root := first . }}
 {{- $all := eq (last .) "server" }}
+{{- $groups := list "APP" "DATABASE" "LOGGING" }}
+{{- if eq (last .) "purge" }}{{ $groups = append $groups "RETENTION" }}{{ end }}
 {{- $settings := dict }}
 {{- range $group, $fields := $root.Values.config }}
 {{- range $field, $value := $fields }}
@@ -142,13 +155,13 @@ All except the server get only the database's settings, so that other settings d
 {{- range $name, $value := include "slipway.settings.own" . | fromYaml }}
 {{- $_ := set $settings $name (toString $value) }}
 {{- end -}}
-{{- if and (eq (last .) "migration") (include "slipway.database" $root | fromYaml).direct }}
+{{- if and (include "slipway.owner" .) (include "slipway.database" $root | fromYaml).direct }}
 {{- $_ := unset $settings "DATABASE__PGBOUNCER" }}
 {{- end -}}
 - name: SLIPWAY_SECRETS_DIR
   value: /run/secrets/slipway
 {{- range $name, $value := $settings }}
-{{- if or $all (has (splitList "__" $name | first) (list "APP" "DATABASE" "LOGGING")) }}
+{{- if or $all (has (splitList "__" $name | first) $groups) }}
 - name: SLIPWAY_{{ $name }}
   value: {{ $value | quote }}
 {{- end }}
@@ -162,6 +175,7 @@ Called like slipway.env.
 {{- define "slipway.secrets.volume" -}}
 {{- $call := . }}
 {{- $component := last . }}
+{{- $owner := include "slipway.owner" . }}
 {{- with first . }}
 {{- $database := include "slipway.database" . | fromYaml }}
 {{- $redis := include "slipway.redis" . | fromYaml -}}
@@ -182,7 +196,7 @@ Called like slipway.env.
             - key: {{ .Values.security.previousSecretKey | quote }}
               path: security/previous_secret_key
       {{- end }}
-      {{- $login := ternary $database.owner $database.app (eq $component "migration") }}
+      {{- $login := ternary $database.owner $database.app (not (empty $owner)) }}
       - secret:
           name: {{ $login.secret | quote }}
           items:

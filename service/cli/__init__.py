@@ -24,6 +24,7 @@ COMMANDS = {
     "check": ("check", "check"),
     "seed": ("seed", "seed"),
     "purge": ("purge", "purge"),
+    "history": ("history", "app"),
     "openapi": ("openapi", "openapi"),
     "import": ("importing", "import_"),
     "keys": ("keys", "app"),

@@ -1,30 +1,46 @@
-"""`slipway purge`: delete expired idempotency records."""
+"""`slipway purge`: delete what the settings no longer keep."""
 
 import typer
 
 from service.cli.command_settings import load_settings
+from service.cli.errors import CommandError
 from service.cli.runtime import exit_with_message, run
 from service.config import Settings
 from service.database import Database
 from service.migrations import runner
+from service.resources.history.errors import HistoryPrivilegeError
+from service.resources.history.prune_history import prune_history
 from service.resources.requests.idempotency import IdempotencyStore
+from service.security.api_keys.commands import purge_keys
 
 
 @exit_with_message
 def purge() -> None:
-    """Delete stored responses to requests with an Idempotency-Key, once older than SLIPWAY_APP__IDEMPOTENCY_HOURS.
+    """Delete what is older than the settings say: stored responses to requests with an Idempotency-Key
+    (SLIPWAY_APP__IDEMPOTENCY_HOURS), and, if set, row history and ended API keys (SLIPWAY_RETENTION__…).
 
-    Exit codes: 0 done, 4 database unreachable, 7 database not at the head.
+    Works in small batches while the service runs. Row history needs the role that migrates.
+
+    Exit codes: 0 done, 1 row history may not be changed, 4 database unreachable, 7 database not at the head.
     """
-    count = run(_purge(load_settings(database={"acquire_timeout": 10.0})))
-    typer.echo(f"{count} expired idempotency records deleted")
+    run(_purge(load_settings(database={"acquire_timeout": 10.0})))
 
 
-async def _purge(settings: Settings) -> int:
+async def _purge(settings: Settings) -> None:
     await runner.check(settings)
     database = Database(settings)
     await database.start()
+    rules = settings.retention
     try:
-        return await IdempotencyStore(database, settings.app.idempotency_hours).purge()
+        count = await IdempotencyStore(database, settings.app.idempotency_hours).purge()
+        typer.echo(f"{count} expired idempotency records deleted")
+        if rules.key_days:
+            async with database.session() as session:
+                count = await purge_keys(session, rules.key_days)
+            typer.echo(f"{count} revoked or expired API keys deleted")
+        if rules.history_days or rules.history_versions:
+            typer.echo(f"{await prune_history(database, rules)} versions of row history deleted")
+    except HistoryPrivilegeError as error:
+        raise CommandError(str(error)) from None
     finally:
         await database.stop()

@@ -1,4 +1,4 @@
-"""Settings: eleven typed groups, one file each, the groups of domains, and the sources of values.
+"""Settings: twelve typed groups, one file each, the groups of domains, and the sources of values.
 
 Sources, the first that has a value wins: arguments, environment (`SLIPWAY_DATABASE__HOST`), secret files
 (`<SLIPWAY_SECRETS_DIR>/database/password`), `.env`, defaults. Defaults are for production; `slipway dev` relaxes some
@@ -17,6 +17,7 @@ from service.config.monitoring import MonitoringSettings
 from service.config.performance import PerformanceSettings
 from service.config.rate_limit import RateLimitSettings
 from service.config.redis import RedisSettings
+from service.config.retention import RetentionSettings
 from service.config.security import SecuritySettings
 from service.config.server import ServerSettings
 from service.config.settings import Settings
@@ -25,5 +26,6 @@ from service.config.sources import SECRETS_DIR
 __all__ = [
     "PREFIX", "SECRETS_DIR", "AppSettings", "BackupSettings", "DatabaseSettings", "Environment", "FeatureSettings",
     "Group", "IssuerSettings", "LogLevel", "LoggingSettings", "MonitoringSettings", "PerformanceSettings",
-    "RateLimitSettings", "RedisSettings", "SecuritySettings", "ServerSettings", "Settings", "child_environment",
+    "RateLimitSettings", "RedisSettings", "RetentionSettings", "SecuritySettings", "ServerSettings", "Settings",
+    "child_environment",
 ]  # fmt: skip

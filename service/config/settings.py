@@ -1,4 +1,4 @@
-"""All settings: eleven groups, the groups of domains, and the sources of values."""
+"""All settings: twelve groups, the groups of domains, and the sources of values."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Self, TypeVar
@@ -17,6 +17,7 @@ from service.config.monitoring import MonitoringSettings
 from service.config.performance import PerformanceSettings
 from service.config.rate_limit import RateLimitSettings
 from service.config.redis import RedisSettings
+from service.config.retention import RetentionSettings
 from service.config.secret_files import current_password
 from service.config.security import SecuritySettings
 from service.config.server import ServerSettings
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     feature: FeatureSettings = FeatureSettings()
     performance: PerformanceSettings = PerformanceSettings()
     backup: BackupSettings = BackupSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -49,3 +49,22 @@ def test_purge_job_forbids_concurrency_and_has_a_deadline() -> None:
     assert container["args"] == ["purge"]
     groups = {name.removeprefix("SLIPWAY_").split("__")[0] for name in environment(container)}
     assert groups == {"SECRETS_DIR", "APP", "DATABASE", "LOGGING"}
+
+
+def test_purge_job_logs_in_as_the_owner_only_to_delete_row_history() -> None:
+    for setting, role in (("key_days", "slipway_app"), ("history_days", "slipway")):
+        text = own("--set", f"config.retention.{setting}=30")
+        pod = template(one(text, "CronJob"))["spec"]
+        given = environment(pod["containers"][0])
+        assert given[f"SLIPWAY_RETENTION__{setting.upper()}"] == "30"
+        assert given["SLIPWAY_DATABASE__USER"] == role
+        assert "SLIPWAY_DATABASE__APP_ROLE" not in given
+        [secrets] = [volume["projected"] for volume in pod["volumes"] if volume["name"] == "secrets"]
+        keys = {
+            item["path"]: item["key"] for source in secrets["sources"] for item in source["secret"]["items"]
+        }
+        assert keys["database/password"] == (
+            "database-app-password" if role != "slipway" else "database-password"
+        )
+        job = template(one(text, "Job"))["spec"]["containers"][0]
+        assert "SLIPWAY_RETENTION__KEY_DAYS" not in environment(job)

@@ -131,3 +131,19 @@ async def test_app_role_cannot_migrate(granted: Roles, command: Command) -> None
     at = Position("0005", head(DOMAINS))
     said = f"migration 0006 failed; the database is at revision {at}: must be owner of table row_history"
     assert (done.exit_code, done.stderr) == (6, f"slipway: {said}\n")
+
+
+async def test_history_is_purged_as_the_owner_and_not_as_the_app_role(
+    granted: Roles, command: Command
+) -> None:
+    await execute(
+        granted.owner_url,
+        "INSERT INTO row_history (table_name, row_id, version, action, actor, at, row) SELECT 't', "
+        "'00000000-0000-0000-0000-000000000001', n, 'update', 'x', '2020-01-01', '{}' FROM generate_series(1, 3) n",
+    )
+    rule = {"retention__history_days": 1}
+    done = await in_server_thread(command, "purge", database__url=granted.app_url, **rule)
+    assert done.exit_code == 1
+    assert "may not change row history: run this as the role that migrates" in done.stderr
+    done = await in_server_thread(command, "purge", database__url=granted.owner_url, **rule)
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "2 versions of row history deleted")

@@ -27,7 +27,7 @@ def sources() -> list[Source]:
 def test_settings_have_the_expected_groups() -> None:
     assert set(GROUPS) == {
         "app", "server", "logging", "database", "redis", "security", "rate_limit", "monitoring", "feature",
-        "performance", "backup",
+        "performance", "backup", "retention",
     }  # fmt: skip
 
 

@@ -1,9 +1,10 @@
-"""Create, list and revoke API keys, for the routes under `/api/v1/keys` and the command `slipway keys`."""
+"""Create, list, revoke and purge API keys, for the routes under `/api/v1/keys` and the command `slipway keys`."""
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from sqlalchemy import delete, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -61,3 +62,10 @@ async def revoke_key(session: AsyncSession, prefix: str) -> ApiKey:
         raise NoSuchKeyError(prefix)
     key.revoked_at = key.revoked_at or clock.now()
     return key
+
+
+async def purge_keys(session: AsyncSession, days: float) -> int:
+    """Delete keys that were revoked or expired more than `days` ago. Return how many."""
+    ended = func.least(col(ApiKey.revoked_at), col(ApiKey.expires_at))  # ignores null
+    old = delete(ApiKey).where(ended < clock.now() - timedelta(days=days)).returning(col(ApiKey.id))
+    return len((await session.exec(old)).all())

@@ -1,0 +1,98 @@
+"""Row history that ends: `as_of` inside the window, erased items, erased values, and who may do it."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from service import clock
+from service.config import RetentionSettings
+from service.resources.history import prune_history as pruning
+from service.resources.history.erase_history import erase_history
+from service.resources.history.errors import ErasureError
+from service.resources.history.prune_history import prune_history
+from tests.engine.api import BASE, Api, problem
+from tests.engine.conftest import Shop
+from tests.engine.tables import gadgets
+
+ANY = {"If-Match": "*"}
+AGE = "UPDATE row_history SET at = at - make_interval(days => $3) WHERE row_id = $1 AND version <= $2"
+VERSIONS = "SELECT version FROM row_history WHERE row_id = $1 ORDER BY version"
+
+
+async def changed(api: Api, versions: int, **item: object) -> str:
+    """Create a gadget and change it until it has so many versions. Return its id."""
+    made = (await api.make("gadgets", **item)).json()
+    for rank in range(2, versions + 1):
+        answer = await api.client.patch(f"{BASE}/gadgets/{made['id']}", json={"rank": rank}, headers=ANY)
+        assert answer.status_code == 200
+    return str(made["id"])
+
+
+async def versions(api: Api, item: str) -> list[int]:
+    return [row["version"] for row in await api.database.fetch(VERSIONS, [UUID(item)])]
+
+
+async def age(api: Api, item: str, *, upto: int, days: int) -> None:
+    await api.database.fetch(AGE, [UUID(item), upto, days])
+
+
+async def test_as_of_is_exact_inside_the_window(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning, "BLOCKS", 1)
+    api = await shop()
+    item, quiet = await changed(api, 5, code="a"), await changed(api, 1, code="b")
+    await age(api, item, upto=4, days=5)
+    await age(api, item, upto=3, days=10)  # 15 days old
+    await age(api, quiet, upto=1, days=100)
+    rules = RetentionSettings(history_days=7)
+    assert await prune_history(api.database, rules) == 2
+    assert await versions(api, item) == [3, 4, 5]
+    assert await versions(api, quiet) == [1]
+    url = f"{BASE}/gadgets/{item}"
+    for days, rank in ((6, 3), (1, 4), (0, 5)):
+        past = await api.client.get(url, params={"as_of": _ago(days)})
+        assert past.json()["rank"] == rank
+    page = (await api.client.get(f"{url}/history")).json()
+    assert [entry["version"] for entry in page["items"]] == [5, 4, 3]
+    assert await prune_history(api.database, rules) == 0
+
+
+def _ago(days: float) -> str:
+    return (clock.now() - timedelta(days=days)).isoformat()
+
+
+async def test_history_of_a_row_that_is_gone_ends(shop: Shop) -> None:
+    api = await shop()
+    item = await changed(api, 3, code="a")
+    await api.database.fetch("DELETE FROM gadget WHERE id = $1", [UUID(item)])
+    await age(api, item, upto=9, days=100)
+    rules = RetentionSettings(history_days=7)
+    await prune_history(api.database, rules)
+    assert await versions(api, item) == [4], "an earlier version would look like the last"
+    past = await api.client.get(f"{BASE}/gadgets/{item}", params={"as_of": _ago(0)})
+    problem(past, 404, "not_found")
+    await prune_history(api.database, rules)
+    assert await versions(api, item) == []
+
+
+async def test_values_are_erased_and_the_changes_stay(shop: Shop) -> None:
+    api = await shop()
+    item = await changed(api, 2, code="a", title="Ada Lovelace", notes={"born": 1815})
+    other = await changed(api, 1, code="b", title="Ada Lovelace")
+    await api.database.fetch(
+        "UPDATE row_history SET row = row - 'title' || '{\"name\": \"Ada\"}' WHERE row_id = $1 AND version = 1",
+        [UUID(item)],
+    )
+    assert await erase_history(api.database, gadgets(), UUID(item), ["title", "notes"]) == 2
+    stored = await api.database.fetch("SELECT row::text FROM row_history WHERE row_id = $1", [UUID(item)])
+    assert not any("Ada" in row[0] or "1815" in row[0] for row in stored)
+    entries = (await api.client.get(f"{BASE}/gadgets/{item}/history")).json()["items"]
+    assert [(entry["version"], entry["action"]) for entry in entries] == [(2, "update"), (1, "create")]
+    assert {"field": "title", "before": None, "after": "erased"} in entries[1]["changes"]
+    [kept] = await api.database.fetch(
+        "SELECT row->>'title' FROM row_history WHERE row_id = $1", [UUID(other)]
+    )
+    assert kept[0] == "Ada Lovelace"
+    for field, told in (("weight", "neither null nor a text"), ("id", "has no field id")):
+        with pytest.raises(ErasureError, match=told):
+            await erase_history(api.database, gadgets(), UUID(item), [field])

@@ -39,7 +39,7 @@ test-long: $(STAMP) ## Run the long tests: the API against its OpenAPI document,
 	@SLIPWAY_TEST_PLAN_ROWS=1000000 $(BIN)/pytest -q tests/engine/test_plans.py
 
 fault-test: $(STAMP) ## Run the fault tests; nothing else should use the machine (SLIPWAY_FAULT_SEED=, SLIPWAY_FAULT_FULL=1)
-	@$(BIN)/pytest -m "fault or alone" --durations=15 tests/faults
+	@$(BIN)/pytest -m fault --durations=15 tests/faults
 
 coverage: $(STAMP) ## Measure branch coverage of `make test`, for .local/coverage/report.txt and `make mutants`
 	@rm -rf $(COVERAGE_FOLDER) && mkdir -p $(COVERAGE_FOLDER)

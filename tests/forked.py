@@ -21,7 +21,7 @@ FORKS = sys.platform == "linux"
 """Whether this system has what the fork server needs: pidfds, and a signal at the parent's death."""
 START_SECONDS = 60
 # What a program reads when it runs, and not when it is imported.
-READ_LATE = ("SLIPWAY_", "PYTEST_", "COVERAGE_", "TMPDIR")
+READ_LATE = ("SLIPWAY_", "PYTEST_", "COVERAGE_", "TMPDIR", "PORT", "ADMIN_PORT")
 
 
 class ForkedProcess:

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
+
 from service.config import Settings
-from service.dev.databases import create_database, drop_database
 from service.dev.postgres_server import PostgresServer
 from service.dev.redis_server import RedisServer
 from service.migrations.runner import upgrade
@@ -43,6 +44,7 @@ class Servers:
         self._started = ExitStack()
         self._prefix = f"slipway_{folder.name[-8:]}_"
         self._postgres: str | None = None
+        self._administrator: Administrator | None = None
         self._redis: tuple[str, int] | None = None
         self._templates: dict[Schema, str] = {}
         self._databases: set[str] = set()
@@ -61,11 +63,12 @@ class Servers:
             case other:
                 raise ServicesError(f"unknown request {other}")
 
-    def postgres(self) -> str:
-        """Return the URL of a database for administrative statements."""
-        if self._postgres is None:
+    def postgres(self) -> tuple[str, "Administrator"]:
+        """Return the URL of a database of the server, and a connection to it."""
+        if self._postgres is None or self._administrator is None:
             self._postgres = self._started.enter_context(postgres_source(self._folder))
-        return self._postgres
+            self._administrator = self._started.enter_context(Administrator(self._postgres))
+        return self._postgres, self._administrator
 
     def redis(self) -> tuple[str, int]:
         """Return a URL and the number of logical databases."""
@@ -96,15 +99,40 @@ class Servers:
             self._started.close()
 
     def _create(self, name: str, *, template: str | None) -> str:
-        server = self.postgres()
+        server, administrator = self.postgres()
         database = self._prefix + name.replace("-", "_")
-        asyncio.run(create_database(server, database, template=template))
+        administrator.create(database, template or "template1")
         self._databases.add(database)
         return urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
 
     def _drop(self, database: str) -> None:
-        asyncio.run(drop_database(self.postgres(), database))
+        self.postgres()[1].drop(database)
         self._databases.discard(database)
+
+
+class Administrator(AbstractContextManager["Administrator"]):
+    """A connection that creates and drops databases: as hundreds are made, at the least cost."""
+
+    def __init__(self, server: str) -> None:
+        self._runner = asyncio.Runner()
+        self._connection = self._runner.run(asyncpg.connect(server))
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self._connection.close())
+        self._runner.close()
+
+    def create(self, name: str, template: str) -> None:
+        """Create a database, unless it exists. Its files are copied, which costs half of what it takes to log their
+        pages, and two checkpoints, which cost nothing to a server that does not wait for a disk."""
+        with contextlib.suppress(asyncpg.DuplicateDatabaseError):
+            self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+
+    def drop(self, name: str) -> None:
+        """Drop a database and end its connections."""
+        self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _run(self, statement: str) -> None:
+        self._runner.run(self._connection.execute(statement))
 
 
 def migrate(url: str) -> None:

@@ -17,7 +17,7 @@ SAMPLE = ROOT / "service" / "domains" / "catalog"
 PARTS = ("service/domains/catalog", "tests/domains/catalog")
 BIN = Path(sys.executable).parent
 SECONDS = 800
-SHORT = ("-q", "-n", "2", "-m", "not long and not fault and not alone and not observability and not cluster")
+SHORT = ("-q", "-n", "2", "-m", "not long and not fault and not observability and not cluster")
 GATES: dict[str, tuple[object, ...]] = {
     # The environment of this run takes the place of one that `make` would build.
     "check": ("make", "--assume-old=.venv/.installed", "check"),

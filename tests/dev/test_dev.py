@@ -2,13 +2,12 @@
 
 import json
 import os
-import queue
 import re
 import shlex
 import shutil
 import signal
 import subprocess
-import threading
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from tests.conftest import DatabaseFactory
 from tests.dev.help import eventually, listening, processes
 from tests.ports import next_port, placed
 from tests.process import served
-from tests.process.served import SLIPWAY, run_command
+from tests.forked import FORKS
+from tests.process.served import SLIPWAY, execute, fork, run_command
 from tests.sample import needs_sample
 
 START_SECONDS = 60
@@ -28,58 +28,40 @@ READY = "Ctrl-C stops everything"
 
 
 class Dev:
-    """One run of the command."""
+    """One run of the command, with its output in a file. `executed`: it has an interpreter of its own."""
 
-    def __init__(self, home: Path, **environment: str) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
+    def __init__(self, home: Path, *, executed: bool = False, **environment: str) -> None:
         self.home = home
         ports = {"PORT": str(next_port()), "ADMIN_PORT": str(next_port())}
-        self.process = subprocess.Popen(
-            [SLIPWAY, "dev"],
-            cwd=home,
-            env=clean | ports | {"PYTHONWARNINGS": "error"} | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.output = ""
-        self._lines: queue.Queue[str] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        descriptor, log = tempfile.mkstemp(dir=home, prefix="log-")
+        os.close(descriptor)
+        self._log = Path(log)
+        start = fork if FORKS and not executed else execute
+        self.process = start([SLIPWAY, "dev"], home, served.environment(**ports | environment), self._log)
 
-    def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self._lines.put(line)
-        self._lines.put("")
+    @property
+    def output(self) -> str:
+        return self._log.read_text("utf-8")
 
     def ready(self) -> "Dev":
         """Wait for the banner."""
-        while READY not in self.output:
-            line = self._lines.get(timeout=START_SECONDS)
-            assert line, f"it ended: {self.output}"
-            self.output += line
+        assert eventually(
+            lambda: READY in self.output or self.process.poll() is not None, seconds=START_SECONDS
+        )
+        assert READY in self.output, f"it ended: {self.output}"
         return self
 
     def ended(self, number: signal.Signals | None = None) -> int:
         """Send a signal, if given, to the process group as a terminal does, and return the exit code."""
         if number:
             os.killpg(self.process.pid, number)
-        code = self.process.wait(START_SECONDS)
-        self._reader.join(START_SECONDS)
-        while not self._lines.empty():
-            self.output += self._lines.get()
-        return code
+        return self.process.wait(START_SECONDS)
 
     def close(self) -> None:
         """Kill the process if it is still running."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        self._reader.join(START_SECONDS)
-        if self.process.stdout:
-            self.process.stdout.close()
 
     def printed(self, name: str) -> str:
         """Return the value next to a name in the banner."""
@@ -116,7 +98,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """A run shared by tests that do not change it."""
     home = tmp_path_factory.mktemp("dev")
     placed(home / ".local" / "postgres")
-    run = Dev(home)
+    run = Dev(home, executed=True)
     try:
         yield run.ready()
     finally:

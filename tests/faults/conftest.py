@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.measurements import SHARED, Measurements
+from tests.faults.measurements import Measurements
 from tests.faults.server_thread import in_server_thread
 from tests.faults.servers import Postgres, Redis
 from tests.faults.system import System, start_in_thread
@@ -65,8 +65,7 @@ def seed() -> int:
 @pytest.fixture
 def measure(request: pytest.FixtureRequest) -> Iterator[Measurements]:
     """Records a measurement with its bound: `measure("healed", 1.2, 2.0, unit="s")`."""
-    alone = request.node.get_closest_marker("alone") is not None
-    measurements = Measurements(request.node.nodeid, patience=alone and SHARED)
+    measurements = Measurements(request.node.nodeid)
     yield measurements
     if request.node.stash.get(PASSED, False):
         measurements.keep()

@@ -11,34 +11,19 @@ FILE = ROOT / ".local" / "fault-figures.json"
 
 SHARED = "PYTEST_XDIST_WORKER" in os.environ
 """Whether other tests share the processors, as in `make test`."""
-PATIENCE = 3
-
-
-def patient(seconds: float, *, shared: bool = SHARED) -> float:
-    """Return the bound, tripled where other tests share the processors.
-
-    Only for tests marked `alone`: `make fault-test` runs them too, and checks the bound that is documented.
-    """
-    return seconds * PATIENCE if shared else seconds
 
 
 class Measurements:
     """The measurements of one test. They are saved if the test passes."""
 
-    def __init__(self, test: str, *, patience: bool = False) -> None:
+    def __init__(self, test: str) -> None:
         self._test = test
-        self._patience = patience
         self._made: dict[str, dict[str, object]] = {}
 
     def __call__(self, name: str, value: float, bound: float, *, unit: str = "") -> None:
-        """Record a measurement. Fails if the value exceeds its bound.
-
-        With patience, a bound in seconds is tripled, and a value over the documented bound is not recorded.
-        """
-        most = patient(bound, shared=self._patience) if unit == "s" else bound
-        assert value <= most, f"{name}: {value:g} {unit}, at most {most:g} {unit} here"
-        if value <= bound:
-            self._made[name] = {"test": self._test, "value": round(value, 4), "bound": bound, "unit": unit}
+        """Record a measurement. Fails if the value exceeds its bound."""
+        assert value <= bound, f"{name}: {value:g} {unit}, at most {bound:g} {unit}"
+        self._made[name] = {"test": self._test, "value": round(value, 4), "bound": bound, "unit": unit}
 
     def keep(self, file: Path = FILE) -> None:
         """Merge into the file of measurements; safe with other processes."""

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from tests.faults.connection import Connection, get
 from tests.faults.measurements import Measurements
 from tests.faults.system import PATIENT, System
@@ -12,8 +14,9 @@ LIST = "/api/v1/articles?limit=1"
 REVOKED_SECONDS = 1.0
 
 
+@pytest.mark.fault
 async def test_client_never_sees_an_older_version(system: System) -> None:
-    await system.serve(2, PATIENT)
+    await system.serve(2)
     began = len(system.history.events)
     async with system.load(rate=60, mix={"create": 1, "read": 12, "update": 8}).running():
         await asyncio.sleep(6)

@@ -17,7 +17,7 @@ from tests.faults.measurements import Measurements
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.server_thread import in_server_thread
 from tests.faults.servers import Postgres
-from tests.faults.system import KINDS, UNHURRIED, Kind, System, refused_in
+from tests.faults.system import KINDS, Kind, System, refused_in
 
 RATE = 30
 WRITABLE_SECONDS = 5.0
@@ -26,11 +26,12 @@ ELSEWHERE = "127.0.0.2"
 WRITES = {"create", "update"}
 
 
+@pytest.mark.fault
 @KINDS
 async def test_read_only_primary_refuses_only_writes_and_recovers(
     system: System, measure: Measurements, kind: Kind
 ) -> None:
-    await system.serve(1, {**UNHURRIED, **kind})
+    await system.serve(1, kind)
     name = urlsplit(system.database_url).path[1:]
     async with system.load(rate=RATE).running():
         await asyncio.sleep(0.5)

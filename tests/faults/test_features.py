@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from tests.faults.connection import Connection, get
-from tests.faults.measurements import Measurements, patient
+from tests.faults.measurements import Measurements
 from tests.faults.server_thread import in_server_thread
-from tests.faults.system import PATIENT, System
+from tests.faults.system import System
 from tests.process.conftest import new_key
 
 SEEN_SECONDS = 1.0
@@ -23,7 +23,7 @@ Seen = list[tuple[float, int, str]]
 async def test_flips_are_seen_everywhere_across_restarts_of_both_servers(
     system: System, measure: Measurements
 ) -> None:
-    await system.serve(2, {**PATIENT, "security__key_cache_seconds": 60})  # callers stay known in the outage
+    await system.serve(2, {"security__key_cache_seconds": 60})  # callers stay known in the outage
     key = await new_key(system.database_url, "features:read")
     seen: list[Seen] = [[] for _ in system.replicas]
     watching = [
@@ -57,7 +57,7 @@ async def test_flips_are_seen_everywhere_across_restarts_of_both_servers(
             value for n, value in enumerate(values) if not n or values[n - 1] != value
         ]
     system.only(
-        lambda event: began <= event.end and event.start <= back + patient(BACK_SECONDS),
+        lambda event: began <= event.end and event.start <= back + BACK_SECONDS,
         "PostgreSQL was away",
     )
 

@@ -111,22 +111,10 @@ def test_request_that_still_runs_counts_with_the_time_so_far() -> None:
 
 
 def test_measurement_over_its_limit_fails() -> None:
-    measurements = Measurements("tests/faults/test_harness.py::test", patience=False)
+    measurements = Measurements("tests/faults/test_harness.py::test")
     measurements("healed", 1.5, 2, unit="s")
     with pytest.raises(AssertionError, match="healed"):
         measurements("healed", 2.5, 2, unit="s")
-
-
-def test_patience_allows_only_slow_measurements(tmp_path: Path) -> None:
-    file = tmp_path / "figures.json"
-    measurements = Measurements("tests/faults/test_harness.py::test", patience=True)
-    measurements("quick", 1.5, 2, unit="s")
-    measurements("late", 2.5, 2, unit="s")
-    measurements.keep(file)
-    assert [*json.loads(file.read_text())] == ["quick"]
-    for name, value, unit in (("stuck", 6.5, "s"), ("many", 3, "writes")):
-        with pytest.raises(AssertionError, match=name):
-            measurements(name, value, 2, unit=unit)
 
 
 def test_page_keeps_figures_of_earlier_runs() -> None:

@@ -11,7 +11,7 @@ from tests.faults.connection import Connection, Response
 from tests.faults.load import ARTICLES
 from tests.faults.measurements import FULL
 from tests.faults.proxy import Proxy
-from tests.faults.system import PATIENT, System
+from tests.faults.system import System
 from tests.process.conftest import new_key
 
 CLIENTS = 50
@@ -35,7 +35,7 @@ async def _times(system: System, sku: str) -> int:
 
 @pytest.mark.fault
 async def test_concurrent_requests_with_one_key_have_one_effect(system: System) -> None:
-    await system.serve(2, PATIENT)
+    await system.serve(2)
     ports = [replica.port for replica in system.replicas]
     headers = {**system.headers, "Content-Type": "application/json", "Idempotency-Key": f"k-{system.seed}"}
     body = system.article("ONCE")
@@ -56,8 +56,9 @@ async def test_concurrent_requests_with_one_key_have_one_effect(system: System) 
     await system.judge()
 
 
+@pytest.mark.fault
 async def test_retry_gets_the_response_lost_in_a_crash_after_commit(system: System) -> None:
-    await system.serve(2, PATIENT)
+    await system.serve(2)
     first, second = system.replicas
     async with Proxy(system.database_endpoint) as way:
         await first.close()
@@ -83,7 +84,7 @@ async def test_retry_gets_the_response_lost_in_a_crash_after_commit(system: Syst
 @pytest.mark.fault
 async def test_no_update_is_lost(system: System) -> None:
     count = 1000 if FULL else 300
-    await system.serve(2, PATIENT)
+    await system.serve(2)
     headers = {**system.headers, "Content-Type": "application/json"}
     made = await _post(system.replicas[0].port, headers, system.article("COUNT"))
     path = made.headers["location"]

@@ -10,16 +10,17 @@ import pytest
 from tests.faults.connection import get
 from tests.faults.load import Load
 from tests.faults.measurements import FULL, Measurements
-from tests.faults.system import GUNICORN, PATIENT, System
+from tests.faults.system import GUNICORN, System
 
 RATE = 60
+ROUNDS = 50 if FULL else 5
 CUT_SECONDS = 1.0  # until every client of a killed worker has noticed
 
 
-async def _kill_some(system: System, load: Load, rounds: int) -> None:
+async def _kill_some(system: System, load: Load) -> None:
     outages: list[tuple[float, float]] = []
     async with load.running():
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             replica = system.dice.choice(system.replicas)
             await asyncio.sleep(system.dice.uniform(0.2, 0.8))
             began = time.monotonic()
@@ -38,13 +39,11 @@ async def _kill_some(system: System, load: Load, rounds: int) -> None:
             assert again.status == 201, system.history.around([again])
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(50 if FULL else 5, marks=pytest.mark.fault, id="many")])
+@pytest.mark.fault
 @pytest.mark.timeout(1200)
-async def test_killed_process_loses_no_acknowledged_write(
-    system: System, measure: Measurements, rounds: int
-) -> None:
-    await system.serve(2, PATIENT)
-    await _kill_some(system, system.load(rate=RATE), rounds)
+async def test_killed_process_loses_no_acknowledged_write(system: System, measure: Measurements) -> None:
+    await system.serve(2)
+    await _kill_some(system, system.load(rate=RATE))
     await system.judge()
     measure("kill-lost-writes", 0, 0, unit="writes")
     measure("kill-double-effects", 0, 0, unit="effects")

@@ -218,6 +218,7 @@ async def test_concurrent_processes_migrate_once(
     assert await db.fetchval(HEAD) == "slow"
 
 
+@pytest.mark.fault
 async def test_version_ahead_of_its_database_is_alive_but_not_ready(
     system: System, tmp_path: Path, db: asyncpg.Connection
 ) -> None:

@@ -6,10 +6,12 @@ import time
 import pytest
 
 from tests.faults.connection import get
-from tests.faults.measurements import Measurements, patient
+from tests.faults.measurements import Measurements
 from tests.faults.server_thread import in_server_thread
 from tests.faults.servers import Mode
-from tests.faults.system import KINDS, UNHURRIED, Kind, System, refused_in
+from tests.faults.system import KINDS, Kind, System, refused_in
+
+pytestmark = pytest.mark.fault
 
 RATE = 30
 AWAY_SECONDS = 1.0
@@ -17,13 +19,12 @@ HEALED_SECONDS = 2.0
 ANSWERED_SECONDS = 1.0
 
 
-@pytest.mark.alone
 @KINDS
-@pytest.mark.parametrize("mode", ["fast", pytest.param("immediate", marks=pytest.mark.fault)])
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
 async def test_restart_causes_only_503_and_recovers(
     system: System, measure: Measurements, mode: Mode, kind: Kind
 ) -> None:
-    await system.serve(1, {**UNHURRIED, **kind})
+    await system.serve(1, kind)
     processes = system.replicas[0].processes
     async with system.load(rate=RATE).running():
         await asyncio.sleep(1)
@@ -34,12 +35,10 @@ async def test_restart_causes_only_503_and_recovers(
         await in_server_thread(system.postgres.start)
         back = time.monotonic()
         ready = await _until_ready_is(system, expected=200)
-        await asyncio.sleep(patient(HEALED_SECONDS) + 1)
+        await asyncio.sleep(HEALED_SECONDS + 1)
     assert system.replicas[0].processes == processes
     system.only(
-        lambda event: refused_in(
-            event, began, back + patient(HEALED_SECONDS), within=patient(ANSWERED_SECONDS)
-        ),
+        lambda event: refused_in(event, began, back + HEALED_SECONDS, within=ANSWERED_SECONDS),
         f"PostgreSQL was away for {back - began:.1f} s",
     )
     failed = system.history.failures()

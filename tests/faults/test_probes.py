@@ -7,7 +7,7 @@ from tests.faults.connection import get
 from tests.faults.history import Event, percentile
 from tests.faults.measurements import Measurements
 from tests.faults.server_thread import in_server_thread
-from tests.faults.system import KINDS, UNHURRIED, Kind, System
+from tests.faults.system import KINDS, Kind, System
 
 LIVE_SECONDS, READY_SECONDS = 0.05, 2.0
 PROBES, ROUNDS = 100, 3
@@ -40,11 +40,12 @@ def told(event: Event) -> bool:
     return event.status in (503, 504)
 
 
+@pytest.mark.fault
 @KINDS
 async def test_liveness_has_no_dependency_and_readiness_names_failures(
     system: System, measure: Measurements, kind: Kind
 ) -> None:
-    await system.serve(1, {"database__statement_timeout": 1, **UNHURRIED, **kind})
+    await system.serve(1, {"database__statement_timeout": 1, **kind})
     async with system.load(rate=20).running():
         await asyncio.sleep(1)
         await in_server_thread(system.postgres.pause)

@@ -12,23 +12,23 @@ import pytest
 from redis.asyncio import Redis as Client
 
 from tests.faults.connection import get
-from tests.faults.measurements import SHARED, Measurements
+from tests.faults.measurements import Measurements
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.server_thread import in_server_thread
-from tests.faults.system import KINDS, PATIENT, Kind, System
+from tests.faults.system import KINDS, Kind, System
+
+pytestmark = pytest.mark.fault
 
 RATE = 50
-WATCH_SECONDS = 1.5 if SHARED else 4.0
+WATCH_SECONDS = 4.0
 HARM_SECONDS = 0.8
 ROUNDS = 5  # on a busy machine, one round may fail
 GONE_COSTS, SLOW_COSTS = 0.005, 0.05  # p99 in seconds
-SHARED_COSTS = 0.5  # where other tests use the processors
 # Too low for leases, too high for refusals: each request asks Redis, a write twice.
 ASKING: dict[str, object] = {
     "rate_limit__requests": 399,
     "rate_limit__writes": 399,
     "rate_limit__window": 1,
-    **PATIENT,
 }
 OPEN = "slipway_redis_breaker_open"
 
@@ -77,11 +77,7 @@ async def added(
     heal: Callable[[], Awaitable[None]],
     settled: Callable[[], Awaitable[None]] | None = None,
 ) -> float:
-    """Return the seconds that the fault adds to the p99, from the best rounds with and without it.
-
-    Where other tests use the processors, rounds are shorter, and the first one under `SHARED_COSTS` is the last.
-    """
-    bound = SHARED_COSTS if SHARED else bound
+    """Return the seconds that the fault adds to the p99, from the best rounds with and without it."""
     before, during = list[float](), list[float]()
     while len(during) < ROUNDS and (not during or min(during) - min(before) > bound):
         await breaker_is(system, 0)
@@ -98,14 +94,6 @@ async def added(
     return max(0.0, min(during) - min(before))
 
 
-def judge_cost(measure: Measurements, name: str, cost: float, bound: float) -> None:
-    if SHARED:  # `make fault-test` checks the documented bound
-        assert cost <= SHARED_COSTS
-    else:
-        measure(name, cost, bound, unit="s")
-
-
-@pytest.mark.alone
 @KINDS
 async def test_lost_redis_fails_no_request(system: System, measure: Measurements, kind: Kind) -> None:
     await system.serve(1, {**ASKING, **kind})
@@ -142,7 +130,7 @@ async def test_lost_redis_fails_no_request(system: System, measure: Measurements
         )
         > 0
     )
-    judge_cost(measure, f"redis-gone-{'workers-' if kind else ''}added-p99", cost, GONE_COSTS)
+    measure(f"redis-gone-{'workers-' if kind else ''}added-p99", cost, GONE_COSTS, unit="s")
     await system.judge()
 
 
@@ -157,16 +145,7 @@ async def through_a_proxy(system: System) -> AsyncIterator[Proxy]:
         yield proxy
 
 
-@pytest.mark.alone
-@pytest.mark.parametrize(
-    "trouble",
-    [
-        "frozen",
-        pytest.param("silent", marks=pytest.mark.fault),
-        pytest.param("slow", marks=pytest.mark.fault),
-        pytest.param("slowish", marks=pytest.mark.fault),
-    ],
-)
+@pytest.mark.parametrize("trouble", ["frozen", "silent", "slow", "slowish"])
 async def test_unresponsive_redis_delays_no_request(
     system: System, measure: Measurements, trouble: str
 ) -> None:
@@ -191,7 +170,7 @@ async def test_unresponsive_redis_delays_no_request(
         async with system.load(rate=RATE).running():
             cost = await added(system, SLOW_COSTS, harm, heal)
         nothing_failed(system)
-        judge_cost(measure, f"redis-{trouble}-added-p99", cost, SLOW_COSTS)
+        measure(f"redis-{trouble}-added-p99", cost, SLOW_COSTS, unit="s")
         await system.judge()
 
 

@@ -98,7 +98,8 @@ def reached(host: str) -> str:
 Process = subprocess.Popen[bytes] | ForkedProcess
 
 
-def _execute(command: Sequence[str], home: Path, variables: dict[str, str], output: Path) -> Process:
+def execute(command: Sequence[str], home: Path, variables: dict[str, str], output: Path) -> Process:
+    """Start a program in an interpreter of its own, with its output in a file."""
     program, *arguments = command
     with output.open("wb") as log:
         return subprocess.Popen(
@@ -113,7 +114,8 @@ def _execute(command: Sequence[str], home: Path, variables: dict[str, str], outp
         )
 
 
-def _fork(command: Sequence[str], home: Path, variables: dict[str, str], output: Path) -> Process:
+def fork(command: Sequence[str], home: Path, variables: dict[str, str], output: Path) -> Process:
+    """Start a program of one argument from the fork server, with its output in a file that exists."""
     *program, argument = command
     server = _fork_server(program, variables)
     return server.start(program, [argument], cwd=home, environment=variables, output=output)
@@ -150,7 +152,7 @@ class Served:
         self._log = home / "log"
         self._log.write_bytes(b"")
         other_code = "PYTHONPATH" in settings
-        start = _fork if FORKS and not executed and not other_code else _execute
+        start = fork if FORKS and not executed and not other_code else execute
         self.process = start([*self.program, "serve"], home, environment(**given), self._log)
         self.host, admin_host = (
             str(settings.get(name) or LOOPBACK) for name in ("server__host", "server__admin_host")

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,9 @@ from service.dev.free_ports import is_free, read_port
 from service.dev.processes import command_of, is_running, read_pid
 from tests.conftest import DatabaseFactory
 from tests.dev.help import eventually, listening, processes
+from tests.forked import FORKS
 from tests.ports import next_port, placed
 from tests.process import served
-from tests.forked import FORKS
 from tests.process.served import SLIPWAY, execute, fork, run_command
 from tests.sample import needs_sample
 
@@ -30,14 +30,16 @@ READY = "Ctrl-C stops everything"
 class Dev:
     """One run of the command, with its output in a file. `executed`: it has an interpreter of its own."""
 
-    def __init__(self, home: Path, *, executed: bool = False, **environment: str) -> None:
+    def __init__(self, home: Path, environment: Mapping[str, str], *, executed: bool = False) -> None:
         self.home = home
         ports = {"PORT": str(next_port()), "ADMIN_PORT": str(next_port())}
         descriptor, log = tempfile.mkstemp(dir=home, prefix="log-")
         os.close(descriptor)
         self._log = Path(log)
         start = fork if FORKS and not executed else execute
-        self.process = start([SLIPWAY, "dev"], home, served.environment(**ports | environment), self._log)
+        self.process = start(
+            [SLIPWAY, "dev"], home, served.environment(**{**ports, **environment}), self._log
+        )
 
     @property
     def output(self) -> str:
@@ -84,7 +86,7 @@ def dev(tmp_path: Path) -> Iterator[Callable[..., Dev]]:
     runs: list[Dev] = []
 
     def start(**environment: str) -> Dev:
-        runs.append(Dev(tmp_path, **environment))
+        runs.append(Dev(tmp_path, environment))
         return runs[-1]
 
     yield start
@@ -98,7 +100,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """A run shared by tests that do not change it."""
     home = tmp_path_factory.mktemp("dev")
     placed(home / ".local" / "postgres")
-    run = Dev(home, executed=True)
+    run = Dev(home, {}, executed=True)
     try:
         yield run.ready()
     finally:

@@ -1,9 +1,7 @@
 """Tests of the harness: checks can fail, and proxies misbehave as told."""
 
 import asyncio
-import json
 import time
-from pathlib import Path
 
 import pytest
 

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from tests.faults.connection import get
 from tests.faults.history import Event, percentile
 from tests.faults.measurements import Measurements

@@ -66,6 +66,7 @@ async def test_repeated_sigterm_under_load_fails_no_request(
     await system.judge()
 
 
+@pytest.mark.fault
 @KINDS
 async def test_connections_in_the_backlog_at_sigterm_are_served(system: System, kind: Kind) -> None:
     await system.serve(1, {"server__drain_delay": 0, **kind})

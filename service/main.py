@@ -10,6 +10,8 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import __version__
+from service.cache.change_feed import ChangeFeed
+from service.cache.memory import Memory
 from service.cache.redis_client import NoRedis, Redis
 from service.config import Settings
 from service.database import Database
@@ -54,6 +56,7 @@ from service.security.signing_keys import SigningKeys
 from service.security.tokens.token_verifier import TokenVerifier
 
 API = "/api/v1"
+MEBIBYTE = 1024 * 1024
 # The chassis' own routes.
 TAGS = (api_keys.TAG, *features.TAGS, admin_port.TAG)
 
@@ -85,17 +88,19 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     """The public application. It connects to nothing until its lifespan starts."""
     resources = resources_of(domains)
     lifecycle = Lifecycle()
-    database = Database(settings)
     redis = Redis(settings.redis) if settings.redis.enabled else NoRedis()
+    feed = ChangeFeed(redis, settings.app.name)
+    database = Database(settings, feed.tell)
     tokens = TokenVerifier(settings.security)
     keys = ApiKeyVerifier(database, settings.security.key_cache_seconds)
     limits = limits_of(settings.rate_limit, redis)
     gate = Gate([keys, tokens], limits=limits, anonymous=settings.security.anonymous)
     schema = Schema(database, [resource.table for resource in resources])
     health = Health(database=database, schema=schema, optional=redis.checks, lifecycle=lifecycle)
-    services = _services(settings, database)
+    services = _services(settings, database, feed)
+    engines = [Engine(resource, services) for resource in resources]
     flags = FlagStore(database, flags_of(domains), settings.feature.flags)
-    jobs = _jobs(health, database, keys, tokens, (*limits.jobs, *flags.jobs))
+    jobs = _jobs(health, database, keys, tokens, (*limits.jobs, *flags.jobs, *feed.jobs))
     jobs += [with_flags(job, flags) for job in jobs_of(domains, database, settings, taken=jobs)]
     # The probes close first: they run until then, and would reopen what is closed before them.
     starting = (_one_after_another(database.start, flags.start), redis.start)
@@ -105,7 +110,6 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     app.state.settings, app.state.database, app.state.gate = settings, database, gate
     app.state.health, app.state.lifecycle, app.state.flags = health, lifecycle, flags
 
-    engines = [Engine(resource, services) for resource in resources]
     _route(app, domains, engines)
     if settings.feature.docs:
         docs_page.install(app)
@@ -185,7 +189,7 @@ def _edge_services(
     )
 
 
-def _services(settings: Settings, database: Database) -> Services:
+def _services(settings: Settings, database: Database, feed: ChangeFeed) -> Services:
     return Services(
         database=database,
         records=IdempotencyStore(database, settings.app.idempotency_hours),
@@ -194,6 +198,8 @@ def _services(settings: Settings, database: Database) -> Services:
         ),
         sizes=settings.performance,
         exports=asyncio.Semaphore(settings.performance.exports),
+        memory=Memory(settings.performance.cache_memory * MEBIBYTE),
+        feed=feed,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from prometheus_client import Gauge, Histogram
 from redis import asyncio as aioredis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
@@ -89,6 +90,9 @@ class Redis:
             **tls,
             retry=Retry(NoBackoff(), 0),
         )
+        self.new_connection: Callable[[], AbstractConnection] = factory.make_connection
+        """Return a connection for one purpose, which its caller opens and closes."""
+        self.connect_timeout = settings.connect_timeout
         self._connections = Connections(
             factory.make_connection,
             most=CONNECTIONS,
@@ -128,6 +132,10 @@ class Redis:
         reply = await self._call("EVALSHA", digest, "1", key, *arguments, instead=source)
         return None if reply is None else list(reply)
 
+    async def publish(self, channel: str, message: bytes) -> None:
+        """Send a message to the subscribers of a channel, unless Redis is away."""
+        await self._call("PUBLISH", channel, message)
+
     async def ping(self) -> bool:
         """Whether Redis answers now; False at once while the breaker is open. May wait for a connection."""
         await self._connect()
@@ -147,7 +155,7 @@ class Redis:
             await asyncio.gather(self._trial, return_exceptions=True)
         await self._connections.close()
 
-    async def _call(self, *command: str, instead: str | None = None) -> Any | None:
+    async def _call(self, *command: str | bytes, instead: str | None = None) -> Any | None:
         """Return the reply to a command, or None without one. `instead` is the script, in case Redis lacks its
         digest."""
         if self._up is None:
@@ -178,7 +186,7 @@ class Redis:
         else:
             self._break(error)
 
-    async def _ask(self, command: Sequence[str], limit: float) -> Any:
+    async def _ask(self, command: Sequence[str | bytes], limit: float) -> Any:
         """Return the reply to a command within `limit` seconds. Raises `NotConnectedError`, `LateError` or one of
         `FAILED`."""
         began, asked = clock.monotonic(), math.inf

@@ -51,6 +51,14 @@ class SingleFlight(Generic[K, T]):
         flight = self._flights.get(key)
         return None if flight is None else flight.task
 
+    def forget(self, key: K) -> None:
+        """Let later callers start work of their own. Those who wait already get the outcome of the running one."""
+        self._flights.pop(key, None)
+
+    def forget_all(self) -> None:
+        """`forget` every key."""
+        self._flights.clear()
+
     async def close(self) -> None:
         """Cancel all tasks. Returns when they have ended."""
         running = [*self._running]

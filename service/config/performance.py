@@ -23,5 +23,7 @@ class PerformanceSettings(Group):
     """Seconds after which an export is closed if its client stops reading."""
     export_timeout: Annotated[float, Field(gt=0, le=86400)] = 600.0
     """Seconds after which an export is closed, even if its client is still reading."""
+    cache_memory: Annotated[int, Field(ge=0, le=4096)] = 32
+    """MiB of memory in each process for cached items and values; 0 switches these caches off."""
     freeze_gc: bool = True
     """Exclude objects made at start-up from garbage collection, which keeps its pauses short."""

@@ -12,6 +12,7 @@ from service.config import Settings
 from service.database import tls
 from service.database.actor_context import ActorContext, current_context, set_context_sql
 from service.database.errors import CONNECTION_ERRORS, CommandTimeoutError
+from service.database.row_changes import ANNOUNCEMENT, RowChanges
 
 # How asyncpg ends a transaction or a savepoint. The actor is set before a savepoint: its rollback would undo it.
 _ENDS = ("COMMIT", "ROLLBACK", "RELEASE")
@@ -53,10 +54,10 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that leaves no session state behind, so a release needs no round trip to reset it.
 
     Every transaction on it sets the actor in the same round trip as BEGIN. A statement outside a transaction is wrapped
-    in one, except through `fetch_alone`.
+    in one, except through `fetch_alone`. `changes` are the rows that it has changed; its user takes them.
     """
 
-    __slots__ = ("_context",)
+    __slots__ = ("_context", "changes")
 
     executemany = _for_actor(asyncpg.Connection.executemany)
     fetch = _for_actor(asyncpg.Connection.fetch)
@@ -72,6 +73,14 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._context: ActorContext | None = None
+        self.changes = RowChanges()
+
+    def _process_log_message(self, fields: dict[str, str], last_query: str) -> None:
+        """As in asyncpg, whose listeners would have to be removed before each release."""
+        if fields["M"] == ANNOUNCEMENT:
+            self.changes.add(fields["t"], fields["D"])
+        else:
+            super()._process_log_message(fields, last_query)
 
     @property
     def begins(self) -> bool:

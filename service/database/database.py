@@ -15,17 +15,21 @@ from service.database.errors import ConnectionLostError, DatabaseUnavailableErro
 from service.database.fast_pool import FastPool
 from service.database.out_of_resources import is_out_of_resources, out_of_resources
 from service.database.probe import Probe
+from service.database.row_changes import Tell, tell_nobody
 from service.database.session_pool import SessionPool
 
 
 class Database:
-    """Both pools of one process. `start` connects, and keeps retrying in the background."""
+    """Both pools of one process. `start` connects, and keeps retrying in the background.
 
-    def __init__(self, settings: Settings) -> None:
+    `tell` gets the rows that each transaction of the pools has changed, after it has ended and before its user goes on.
+    """
+
+    def __init__(self, settings: Settings, tell: Tell = tell_nobody) -> None:
         self._limits = settings.database
         self._connector = Connector(settings)
-        self._fast = FastPool(settings, self._connector)
-        self._sessions = SessionPool(settings, self._connector, expire=self._fast.expire)
+        self._fast = FastPool(settings, self._connector, tell)
+        self._sessions = SessionPool(settings, self._connector, tell, expire=self._fast.expire)
         self._probe = Probe(self._connector)
         # Half of the fast pool, for long transactions: short ones can still get a connection.
         self.long_slots = asyncio.Semaphore(max(1, settings.database.pool_max // 2))

@@ -22,6 +22,7 @@ from service.database.errors import (
     describe,
 )
 from service.database.out_of_resources import is_out_of_resources, out_of_resources
+from service.database.row_changes import RowChanges, Tell
 from service.observability import database_metrics as metrics
 
 log = structlog.get_logger(__name__)
@@ -33,10 +34,12 @@ CHECK_SECONDS = 0.01  # between two checks for a returned connection
 
 
 class FastPool:
-    """asyncpg's pool, kept filled. `start` connects, and keeps retrying in the background."""
+    """asyncpg's pool, kept filled. `start` connects, and keeps retrying in the background. `tell` gets what a user of a
+    connection has changed."""
 
-    def __init__(self, settings: Settings, connector: Connector) -> None:
+    def __init__(self, settings: Settings, connector: Connector, tell: Tell) -> None:
         self._limits = settings.database
+        self._tell = tell
         self._connector = connector
         self._pool: asyncpg.Pool | None = None
         self._refill: asyncio.Task[None] | None = None
@@ -178,25 +181,33 @@ class FastPool:
         with contextlib.suppress(DatabaseUnavailableError, *CONNECTION_ERRORS):
             await self.pool.release(await connecting)
 
+    def _told(self, changes: RowChanges) -> asyncio.Future[None] | None:
+        return self._tell(changes.take()) if changes else None
+
     def report(self) -> None:
         """Update the metrics on pool use."""
         if self._pool is not None:
             size, idle = self._pool.get_size(), self._pool.get_idle_size()
             metrics.set_pool_usage(metrics.FAST, used=size - idle, idle=idle, limit=self._pool.get_max_size())
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Yield a connection of the fast pool. Raises `DatabaseUnavailableError` within the acquire timeout."""
+    async def _waited(self) -> asyncpg.Connection:
+        """As `_acquire`, with metrics. Raises `DatabaseUnavailableError`."""
         began = clock.monotonic()
         try:
-            connection = await self._acquire()
+            return await self._acquire()
         except CONNECTION_ERRORS as error:
             if isinstance(error, TimeoutError):
                 metrics.count_timeout(metrics.FAST)
             raise DatabaseUnavailableError(describe(error)) from error
         finally:
             metrics.observe_wait(clock.monotonic() - began)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Yield a connection of the fast pool. Raises `DatabaseUnavailableError` within the acquire timeout."""
+        connection = await self._waited()
         generation = self._connector.generation
+        changes: RowChanges = connection.changes
         try:
             yield connection
         except CommandTimeoutError as error:
@@ -215,9 +226,13 @@ class FastPool:
                 raise out_of_resources(error) from error
             raise
         finally:
+            # Also after an error: the commit may have succeeded before the connection was lost.
+            told = self._told(changes)
             if generation != self._connector.generation:  # expired meanwhile: a graceful close may take long
                 terminate(connection)
             with contextlib.suppress(*CONNECTION_ERRORS):  # a failed release does not undo the block's work
                 await self.pool.release(connection, timeout=self._limits.acquire_timeout)
             if self._waiters:
                 self._wake(self._waiters[0])
+            if told is not None:
+                await asyncio.shield(told)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import ExceptionContext, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as SessionPoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.util import await_only
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -25,6 +25,7 @@ from service.database.errors import (
     describe,
 )
 from service.database.out_of_resources import is_out_of_resources, out_of_resources
+from service.database.row_changes import RowChanges, Tell
 from service.observability import database_metrics as metrics
 
 CHECK_SECONDS = 0.01  # between two checks for a returned connection
@@ -61,13 +62,25 @@ def _set_actor(connection: sa.Connection, *_: Any) -> None:
         await_only(driver.set_actor())
 
 
+def _changes_of(connection: AsyncConnection) -> RowChanges:
+    driver = connection.sync_connection and connection.sync_connection.connection.driver_connection
+    assert isinstance(driver, Connection)
+    return driver.changes
+
+
 class SessionPool:
-    """Creates ORM sessions. `expire` is called if a connection is lost."""
+    """Creates ORM sessions. `expire` is called if a connection is lost; `tell` gets what a session has changed."""
 
     def __init__(
-        self, settings: Settings, connector: Connector, *, expire: Callable[[], Awaitable[None]]
+        self,
+        settings: Settings,
+        connector: Connector,
+        tell: Tell,
+        *,
+        expire: Callable[[], Awaitable[None]],
     ) -> None:
         self._connector = connector
+        self._tell = tell
         self._expire = expire
         limits = settings.database
         self._acquire_timeout = limits.acquire_timeout
@@ -107,9 +120,10 @@ class SessionPool:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncSession]:
         """Yield an ORM session in one transaction: committed if the block succeeds, otherwise rolled back."""
+        changes = RowChanges()
         try:
             async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
-                await self._connect_session(session)
+                changes = await self._connect_session(session)
                 yield session
         except SessionPoolTimeoutError as error:
             metrics.count_timeout(metrics.SESSION)
@@ -122,31 +136,35 @@ class SessionPool:
             if isinstance(cause, asyncpg.PostgresError) and is_out_of_resources(cause):
                 raise out_of_resources(cause) from error
             raise cause or error from error
+        finally:
+            # Also after an error: the commit may have succeeded before the connection was lost.
+            if changes and (told := self._tell(changes.take())) is not None:
+                await asyncio.shield(told)
 
-    async def _connect_session(self, session: AsyncSession) -> None:
+    async def _connect_session(self, session: AsyncSession) -> RowChanges:
         """Connect the session before its block runs, since the block may raise the same errors itself.
+
+        Returns the changes of its connection.
 
         `_lost_in_session` does not cover a new connection's set-up. If the first connection is lost while SQLAlchemy
         queries the server's version, it raises `ResourceClosedError`.
         """
         try:
-            await self._checkout(session)
+            return await self._checkout(session)
         except (ResourceClosedError, *CONNECTION_ERRORS) as error:
             await self._expire()
             raise DatabaseUnavailableError(describe(error)) from error
 
-    async def _checkout(self, session: AsyncSession) -> None:
+    async def _checkout(self, session: AsyncSession) -> RowChanges:
         """If no connection can be opened, wait for one that another session returns, if there are any."""
         for _ in range(round(self._acquire_timeout / CHECK_SECONDS)):
             try:
-                await session.connection()
+                return _changes_of(await session.connection())
             except (DatabaseUnavailableError, *CONNECTION_ERRORS):
                 if self._used() == 0:
                     raise
                 await asyncio.sleep(CHECK_SECONDS)
-            else:
-                return
-        await session.connection()
+        return _changes_of(await session.connection())
 
     def _used(self) -> int:
         pool = self.engine.pool

@@ -29,8 +29,14 @@ migration_pending = Gauge(
 )
 cache_requests = Counter(
     "slipway_cache_requests",
-    "Lookups of credentials in the caches of verified ones, by cache (api_keys, tokens) and result (hit, miss).",
+    "Lookups in the caches of a process, by cache (api_keys, tokens, the path of a resource) and result: hit, miss, "
+    "shared (waited for the load of another request), stale (an old value, while a new one is loaded).",
     ["cache", "result"],
+)
+cache_invalidations = Counter(
+    "slipway_cache_invalidations",
+    "Changes that removed values from a cache, made by this process or told by another one, by cache.",
+    ["cache"],
 )
 hook_failures = Counter(
     "slipway_hook_failures",

@@ -3,14 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import sqlalchemy as sa
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from service.cache.change_feed import ChangeFeed
+from service.cache.memory import Memory
+from service.cache.redis_client import NoRedis
 from service.config import PerformanceSettings
 from service.database import Database
 from service.http import problems
@@ -18,6 +22,7 @@ from service.http.content.preconditions import TagMaker
 from service.http.problems.sqlstate import columns_of_constraints, problem_of
 from service.resources.declaration import RestResource
 from service.resources.hooks.hook_runner import HookRunner
+from service.resources.items import CachedItems, Item, StoredItems
 from service.resources.lists.cursor import CursorCodec
 from service.resources.lists.lister import Lister
 from service.resources.requests.idempotency import IdempotencyStore
@@ -32,13 +37,15 @@ from service.resources.statements.writing import Writer
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts that the engines of all resources share."""
+    """The parts that the engines of all resources share. Without memory, nothing is cached."""
 
     database: Database
     records: IdempotencyStore
     cursors: CursorCodec
     sizes: PerformanceSettings
     exports: asyncio.Semaphore
+    memory: Memory = field(default_factory=lambda: Memory(0))
+    feed: ChangeFeed = field(default_factory=lambda: ChangeFeed(NoRedis(), ""))
 
 
 class Engine:
@@ -55,9 +62,22 @@ class Engine:
         self.writer = Writer(resource)
         self.batches = BatchWriter(resource)
         self.read_one = _read_one(resource)
+        self.items = self._items()
         self.constraints = columns_of_constraints(resource.table)
         self.unique_fields = unique_fields(resource.table)
         self.unique_keys = sum(bool(index.unique) for index in resource.table.indexes)
+
+    def _items(self) -> StoredItems | CachedItems:
+        resource, memory = self.resource, self.services.memory
+        if resource.cache is None or memory.size == 0:
+            return StoredItems(self._read_item)
+        items = CachedItems(resource.path, memory, resource.cache, self.tags, self._read_item)
+        self.services.feed.watch(resource.table.name, items.changed)
+        return items
+
+    async def _read_item(self, item_id: UUID) -> Item | None:
+        rows = await self.run(self.read_one, {"id": item_id})
+        return Item(rows[0]["body"].encode(), rows[0]["version"]) if rows else None
 
     async def run(self, statement: Statement, values: Mapping[str, Any]) -> list[asyncpg.Record]:
         """Run one statement in its own transaction, and retry it if PostgreSQL rolls it back.

@@ -1,6 +1,6 @@
 """The shop as REST resources."""
 
-from service.resources.declaration import RestResource, Scopes
+from service.resources.declaration import Cached, RestResource, Scopes
 from tests.shop.models import Article, Shelf
 
 SCOPES = Scopes(read="shop:read", write="shop:write")
@@ -13,6 +13,7 @@ shelves = RestResource(
     filterable=("slug", "name", "created_at"),
     sortable=("created_at", "name"),
     searchable=("name", "description"),
+    cache=Cached(),
 )
 
 articles = RestResource(

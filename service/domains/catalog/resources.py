@@ -2,7 +2,7 @@
 
 from service.domains.catalog.models import Category, Product
 from service.domains.catalog.rules import CategoryRules
-from service.resources.declaration import RestResource, Scopes
+from service.resources.declaration import Cached, RestResource, Scopes
 
 CATALOG = Scopes(read="catalog:read", write="catalog:write")
 
@@ -15,6 +15,7 @@ categories = RestResource(
     sortable=("created_at", "name"),
     searchable=("name", "description"),
     hooks=CategoryRules(),
+    cache=Cached(),
 )
 
 products = RestResource(

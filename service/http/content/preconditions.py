@@ -69,6 +69,10 @@ class TagMaker:
                 found.append(int(version))
         return found
 
+    def newest(self, tags: Tags) -> int:
+        """Return the highest version that the tags name, weak ones included; 0 without any."""
+        return max(self.versions(Tags(any=False, strong=tags.all, all=tags.all)), default=0)
+
     def matches(self, tags: Tags, version: int) -> bool:
         """Whether `If-Match` holds for an item of this version: strong comparison (RFC 9110, 13.1.1)."""
         return tags.any or version in self.versions(tags)

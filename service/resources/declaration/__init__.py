@@ -1,6 +1,6 @@
 """What a developer writes to serve a table: a model, a path, scopes, and what each field can do."""
 
-from service.resources.declaration.declaration import BULK_KINDS, MAX_SORT_FIELDS, RESERVED, Scopes
+from service.resources.declaration.declaration import BULK_KINDS, MAX_SORT_FIELDS, RESERVED, Cached, Scopes
 from service.resources.declaration.error import DeclarationError
 from service.resources.declaration.hooks import Change, Hooks
 from service.resources.declaration.resource import RestResource
@@ -9,6 +9,7 @@ __all__ = [
     "BULK_KINDS",
     "MAX_SORT_FIELDS",
     "RESERVED",
+    "Cached",
     "Change",
     "DeclarationError",
     "Hooks",

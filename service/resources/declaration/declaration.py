@@ -36,6 +36,20 @@ class Scopes:
     write: str
 
 
+MOST_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """Keeps items in the memory of each process for up to `seconds`, at most one.
+
+    A client reads its own writes, and other processes hear of changes within milliseconds through Redis. The lifetime
+    is for changes that nobody tells of: SQL from elsewhere, and all changes of other processes without Redis.
+    """
+
+    seconds: float = MOST_SECONDS
+
+
 @dataclass(frozen=True, eq=False)
 class Declaration:
     """The fields of `RestResource`, and what follows from them."""
@@ -52,6 +66,7 @@ class Declaration:
     hidden: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
     hooks: Hooks | None = None
+    cache: Cached | None = None
     extra: APIRouter | None = None
     name: str = ""
     singular: str = ""

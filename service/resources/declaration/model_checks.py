@@ -11,6 +11,7 @@ from service.resources.columns.kind import ColumnError
 from service.resources.declaration.declaration import (
     BULK_KINDS,
     MAX_SORT_FIELDS,
+    MOST_SECONDS,
     OPERATIONS,
     RESERVED,
     Declaration,
@@ -119,6 +120,19 @@ def _check_readonly(resource: Declaration) -> None:
                 f"{name} is readonly and has no default, so no item can be created; give it one, or set it in "
                 "before_create",
             )
+
+
+def check_cache(resource: Declaration) -> None:
+    if resource.cache is None:
+        return
+    if not 0 < resource.cache.seconds <= MOST_SECONDS:
+        raise _error(
+            resource,
+            f"cache must keep items for more than 0 and at most {MOST_SECONDS:g} seconds; for values that may be older "
+            "there is cached()",
+        )
+    if "read" in resource.without:
+        raise _error(resource, "cache needs the operation read, which without leaves out")
 
 
 def _check_search(resource: Declaration) -> None:

@@ -1,5 +1,6 @@
 """`GET /orders/{id}`: one item, current or as of a time."""
 
+from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -10,6 +11,7 @@ from service.resources.columns.scalars import TIMESTAMP
 from service.resources.columns.text import timestamp
 from service.resources.documentation import ETAG, item_response, query, tags_header
 from service.resources.engine import Engine
+from service.resources.items import Item
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.json_response import json_response
 from service.resources.requests.parameters import typed
@@ -21,20 +23,25 @@ async def _read(call: Call) -> Response:
     matching = tags_of(request, "If-Match")
     unless = tags_of(request, "If-None-Match")
     if "as_of" in call.query:
-        at = typed(call.query, "as_of", timestamp)
-        rows = await engine.run(engine.history.as_of, {"id": item_id, "at": TIMESTAMP.wire(at)})
-        rows = [row for row in rows if not row["gone"]]
+        item = await _as_of(call, typed(call.query, "as_of", timestamp))
     else:
-        rows = await engine.run(engine.read_one, {"id": item_id})
-    if not rows:
+        item = await engine.items.read(item_id, request, matching, unless)
+    if item is None:
         raise engine.missing()
-    body, version = rows[0]["body"], rows[0]["version"]
+    body, version = item
     if matching is not None and not engine.tags.matches(matching, version):
         raise problems.PreconditionFailed(matching.advice)
     headers = {"ETag": engine.tags.tag(version)}
     if unless is not None and engine.tags.matches_weakly(unless, version):
         return Response(status_code=304, headers=headers)
-    return json_response(200, headers, body.encode())
+    return json_response(200, headers, body)
+
+
+async def _as_of(call: Call, at: datetime) -> Item | None:
+    engine = call.engine
+    rows = await engine.run(engine.history.as_of, {"id": call.item_id, "at": TIMESTAMP.wire(at)})
+    row = rows[0] if rows else None
+    return None if row is None or row["gone"] else Item(row["body"].encode(), row["version"])
 
 
 def _responses(engine: Engine) -> dict[int | str, dict[str, Any]]:

@@ -1,0 +1,40 @@
+"""Which rows a connection has changed. The history trigger announces each one, whatever statement changes it.
+
+So engine statements, ORM sessions, raw SQL, hooks, cascades and a team's triggers all count, and no code has to report
+what it changes. Announcements travel with the statement's own answer and cost no round trip.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+ANNOUNCEMENT = "slipway_changed"
+"""The message of the INFO that the trigger raises; its fields `TABLE` and `DETAIL` name the row."""
+MOST_ROWS = 1000  # of one table; a larger change counts as one of the whole table
+
+
+class RowChanges(dict[str, set[str] | None]):
+    """The ids of changed rows by table; None means any row of the table."""
+
+    def add(self, table: str, row: str) -> None:
+        """Note a changed row."""
+        rows = self.setdefault(table, set())
+        if rows is None:
+            return
+        rows.add(row)
+        if len(rows) > MOST_ROWS:
+            self[table] = None
+
+    def take(self) -> "RowChanges":
+        """Return the changes so far, and begin again without any."""
+        taken = RowChanges(self)
+        self.clear()
+        return taken
+
+
+Tell = Callable[[RowChanges], asyncio.Future[None] | None]
+"""Takes the changes of a transaction that has ended, committed or not. The future is done when other processes have
+been told; None if there is nothing to wait for."""
+
+
+def tell_nobody(_: RowChanges) -> None:
+    """Without caches nobody needs to know."""

@@ -1,0 +1,72 @@
+"""Where the operation `read` gets items from: the database, or a cache in front of it if the resource declares one."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import NamedTuple
+from uuid import UUID
+
+from starlette.requests import Request
+
+from service.cache.loading_cache import LoadingCache
+from service.cache.memory import Memory
+from service.http.content.preconditions import TagMaker, Tags
+from service.resources.declaration import Cached
+
+
+class Item(NamedTuple):
+    """The representation of an item, and its version."""
+
+    body: bytes
+    version: int
+
+
+Load = Callable[[UUID], Awaitable[Item | None]]
+
+
+class StoredItems:
+    """Items from the database."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+
+    async def read(self, item_id: UUID, request: Request, *known: Tags | None) -> Item | None:  # noqa: ARG002  # as below
+        """Return an item; None if there is none. `known` are the entity tags in the request's preconditions."""
+        return await self._load(item_id)
+
+
+class CachedItems:
+    """Items from the memory, for the lifetime of the declaration.
+
+    A client that knows a newer version than the cached one, by its entity tag, gets that version or a later one.
+    """
+
+    def __init__(self, name: str, memory: Memory, declared: Cached, tags: TagMaker, load: Load) -> None:
+        self._cache: LoadingCache[UUID, Item] = LoadingCache(
+            name, memory, seconds=declared.seconds, size=lambda item: len(item.body)
+        )
+        self._tags = tags
+        self._load = load
+
+    async def read(self, item_id: UUID, request: Request, *known: Tags | None) -> Item | None:
+        load = partial(self._load, item_id)
+        reload = _asks_for_the_latest(request)
+        item = await self._cache.get(item_id, load, reload=reload)
+        if item is None or reload:
+            return item
+        if any(self._tags.newest(tags) > item.version for tags in known if tags is not None):
+            return await self._cache.get(item_id, load, reload=True)
+        return item
+
+    def changed(self, rows: set[str] | None) -> None:
+        """Forget changed items; all of them with None."""
+        if rows is None:
+            self._cache.clear()
+            return
+        for row in rows:
+            self._cache.drop(UUID(row))
+
+
+def _asks_for_the_latest(request: Request) -> bool:
+    """Whether the request refuses stored answers (RFC 9111, sections 5.2.1.1 and 5.2.1.4)."""
+    asked = request.headers.get("cache-control", "")
+    return "no-cache" in asked or "no-store" in asked or "max-age=0" in asked

@@ -1,0 +1,145 @@
+"""The cache in a process: lifetimes, shared loads, bounds, and loads that a change overtakes."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from service import clock
+from service.cache.loading_cache import LoadingCache
+from service.cache.memory import OVERHEAD, Memory
+
+
+class Source:
+    """What is cached, a load of which ends on command."""
+
+    def __init__(self) -> None:
+        self.value: str | None = "first"
+        self.loads = 0
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def load(self) -> str | None:
+        self.loads += 1
+        value = self.value  # a statement sees what was committed when it began
+        await self.open.wait()
+        return value
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        self.open.clear()
+        yield
+        self.open.set()
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time; the last element counts."""
+    times = [100.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: times[-1])
+    return times
+
+
+def cache(name: str, *, memory: Memory | None = None, stale: float = 0) -> LoadingCache[str, str]:
+    return LoadingCache(name, memory or Memory(100_000), seconds=1, stale=stale, size=len)
+
+
+async def test_value_lives_from_the_beginning_of_its_load(source: Source, now: list[float]) -> None:
+    values = cache("life")
+    with source.held():
+        loading = asyncio.create_task(values.get("key", source.load))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        now.append(100.85)
+    assert await loading == "first"
+    source.value = "second"
+    assert await values.get("key", source.load) == "first"
+    now.append(101.0)  # a second after the load began
+    assert await values.get("key", source.load) == "second"
+    assert source.loads == 2
+
+
+@pytest.mark.parametrize("way", ["drop", "clear", "reload"])
+async def test_load_that_began_before_a_change_is_neither_kept_nor_shared(source: Source, way: str) -> None:
+    values = cache(f"race-{way}")
+    with source.held():
+        before = asyncio.create_task(values.get("key", source.load))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        source.value = "second"
+        if way == "drop":
+            values.drop("key")
+        elif way == "clear":
+            values.clear()
+        after = asyncio.create_task(values.get("key", source.load, reload=way == "reload"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert (await before, await after) == ("first", "second")
+    assert await values.get("key", source.load) == "second"
+    assert source.loads == 2
+
+
+async def test_absent_value_is_not_kept_and_not_shared(source: Source) -> None:
+    values = cache("absent")
+    source.value = None
+    with source.held():
+        early = asyncio.create_task(values.get("key", source.load))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        source.value = "made"  # a creation tells nobody: the late caller must look again
+        late = asyncio.create_task(values.get("key", source.load))
+        await asyncio.sleep(0)
+    assert (await early, await late) == (None, "made")
+
+
+async def test_hundred_callers_share_one_load(source: Source) -> None:
+    values = cache("crowd")
+    assert set(await asyncio.gather(*(values.get("key", source.load) for _ in range(100)))) == {"first"}
+    assert source.loads == 1
+
+
+async def test_stale_value_is_given_while_one_load_renews_it(source: Source, now: list[float]) -> None:
+    values = cache("stale", stale=5)
+    await values.get("key", source.load)
+    source.value = "second"
+    now.append(102)
+    assert [await values.get("key", source.load) for _ in range(3)] == ["first"] * 3
+    await asyncio.sleep(0.01)
+    assert await values.get("key", source.load) == "second"
+    assert source.loads == 2
+    now.append(108)  # too old even for stale
+    source.value = "third"
+    assert await values.get("key", source.load) == "third"
+
+
+async def test_memory_drops_what_was_used_least_recently(source: Source) -> None:
+    memory = Memory(3 * (OVERHEAD + 5))
+    values = cache("bound", memory=memory)
+    for key in ("a", "b", "c", "a", "d"):  # "b" is the oldest when "d" comes
+        await values.get(key, source.load)
+    assert source.loads == 4
+    for key, loads in (("a", 4), ("d", 4), ("b", 5)):
+        await values.get(key, source.load)
+        assert source.loads == loads, key
+    source.value = "x" * 10_000
+    await values.get("large", source.load)
+    await values.get("b", source.load)
+    assert source.loads == 6, "a value larger than the memory must not empty it"
+    assert memory.used <= memory.size
+
+
+async def test_failed_load_is_not_kept(source: Source) -> None:
+    values = cache("failed")
+
+    async def fail() -> str:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await values.get("key", fail)
+    assert await values.get("key", source.load) == "first"

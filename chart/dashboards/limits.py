@@ -1,4 +1,4 @@
-"""Redis, the cache of credentials, rate limits, and expiring keys."""
+"""Redis, caches, rate limits, and expiring keys."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
@@ -7,6 +7,8 @@ from chart.dashboards.panels import GREEN, ORANGE, Panel, Query, graph, grid, nu
 from chart.dashboards.queries import quantile, rate, reached, series, share
 
 DECISIONS, CACHE = "slipway_limiter_decisions_total", "slipway_cache_requests_total"
+INVALIDATIONS, FEED = "slipway_cache_invalidations_total", "slipway_cache_feed_up"
+CREDENTIALS, ITEMS = 'cache=~"api_keys|tokens"', 'cache!~"api_keys|tokens"'
 COMMANDS, FAILURES = "slipway_redis_command_seconds", "slipway_redis_failures_total"
 SHARERS = "slipway_limiter_processes"
 EXPIRY, FETCHED = "slipway_api_key_expiry_timestamp_seconds", "slipway_token_keys_fetched_timestamp_seconds"
@@ -56,7 +58,7 @@ def _now() -> list[Panel]:
         number(
             "Credential cache hits",
             "Share of credentials found in the cache. Each miss costs a statement or a signature check.",
-            Query(share(CACHE, 'result="hit"')),
+            Query(share(CACHE, 'result="hit"', CREDENTIALS)),
             unit="percentunit",
         ),
         number(
@@ -112,10 +114,26 @@ def _redis() -> list[Panel]:
         ),
         graph(
             "Cache hits by cache",
-            "Share of credentials found: `api_keys` and `tokens`.",
+            "Share of lookups answered from memory: credentials (`api_keys`, `tokens`) and the items of resources.",
             Query(share(CACHE, 'result="hit"', by="cache"), "{{cache}}"),
             unit="percentunit",
             most=1,
+            span=12,
+        ),
+        graph(
+            "Lookups of cached items",
+            "Per second, by result: `hit` costs no statement, `shared` waited for the statement of another request.",
+            Query(rate(CACHE, ITEMS, by="result"), "{{result}}"),
+            unit="reqps",
+            stacked=True,
+            span=12,
+        ),
+        graph(
+            "Invalidations",
+            "Changes that removed items from a cache, per second, and the pods that are not told of the changes of "
+            "other pods: there, items are up to a second old.",
+            Query(rate(INVALIDATIONS, by="cache"), "{{cache}}"),
+            Query(f"sum(1 - {series(FEED)})", "pods not told"),
             span=12,
         ),
         graph(

@@ -1,4 +1,4 @@
-"""Page sizes, batch sizes and exports: limits on the cost of a request."""
+"""Page sizes, batch sizes, exports and caches: limits on the cost of a request."""
 
 from typing import Annotated
 

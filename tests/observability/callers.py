@@ -20,6 +20,7 @@ async def callers(cast: Cast) -> AsyncIterator[None]:
     async with httpx2.AsyncClient(timeout=10) as client:
         tasks = [asyncio.create_task(_caller(cast, client, number)) for number in range(len(cast.keys))]
         tasks.append(asyncio.create_task(_bearer(cast, client)))
+        tasks.append(asyncio.create_task(_reader(cast, client)))
         tasks.append(asyncio.create_task(_administrator(cast, client)))
         try:
             yield
@@ -64,6 +65,22 @@ async def _bearer(cast: Cast, client: httpx2.AsyncClient) -> None:
                 url = f"{cast.pod().api.base_url}{SHELVES}"
                 await client.get(url, headers={"Authorization": f"Bearer {token}"})
             await asyncio.sleep(PAUSE)
+
+
+async def _reader(cast: Cast, client: httpx2.AsyncClient) -> None:
+    """Makes a shelf, which is cached, reads it twice, and renames it."""
+    headers = {"Authorization": f"Bearer {cast.keys[0]}"}
+    while True:
+        with suppress(httpx2.TransportError):
+            base = cast.pod().api.base_url
+            made = await client.post(
+                f"{base}{SHELVES}", headers=headers, json={"slug": uuid4().hex, "name": "Cached"}
+            )
+            url = f"{base}{made.headers.get('location', SHELVES)}"
+            for _ in range(2):
+                await client.get(url, headers=headers)
+            await client.patch(url, headers={**headers, "If-Match": "*"}, json={"name": "Renamed"})
+        await asyncio.sleep(PAUSE)
 
 
 async def _administrator(cast: Cast, client: httpx2.AsyncClient) -> None:

@@ -77,6 +77,14 @@ def larger_bulk_is_refused(run: Running) -> None:
     assert [status(2), status(3)] == [200, 422]
 
 
+@setting("performance__cache_memory", 0, process="data")
+def no_item_is_cached(run: Running) -> None:
+    url = f"{LIST}/{new(run)}"
+    for _ in range(2):
+        assert run.service.api.get(url).status_code == 200
+    assert 'cache="shelves"' not in run.service.admin.get("/metrics").text
+
+
 @setting("server__max_buffered_bytes", 2**20, process="data")
 def bodies_share_a_bounded_room(run: Running) -> None:
     beginning = post(b"Content-Length: 700000", b"{}" + b" " * 699_000)

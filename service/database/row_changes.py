@@ -1,7 +1,7 @@
 """Which rows a connection has changed. The history trigger announces each one, whatever statement changes it.
 
 So engine statements, ORM sessions, raw SQL, hooks, cascades and a team's triggers all count, and no code has to report
-what it changes. Announcements travel with the statement's own answer and cost no round trip.
+what it changes. Announcements travel with the statement's own response and cost no round trip.
 """
 
 import asyncio

@@ -43,10 +43,10 @@ class Cache:
         return url, (await self.api.client.get(url)).json()
 
     async def read(self, url: str, **headers: str) -> tuple[Any, int]:
-        """Return the answer, and the number of its statements."""
+        """Return the response, and the number of its statements."""
         with self.wire.counted() as statements:
-            answer = await self.api.client.get(url, headers=headers)
-        return answer, len(statements)
+            response = await self.api.client.get(url, headers=headers)
+        return response, len(statements)
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +72,16 @@ def replaced(resource: Any, **changes: Any) -> Any:
 
 async def test_hit_costs_no_statement(cache: Cache) -> None:
     url, item = await cache.shelf()
-    answer, statements = await cache.read(url)
-    assert (answer.status_code, answer.json(), statements) == (200, item, 0)
-    tag = answer.headers["etag"]
+    response, statements = await cache.read(url)
+    assert (response.status_code, response.json(), statements) == (200, item, 0)
+    tag = response.headers["etag"]
     for headers, status in (
         ({"If-None-Match": tag}, 304),
         ({"If-Match": tag}, 200),
         ({"If-Match": '"7-x"'}, 412),
     ):
-        answer, statements = await cache.read(url, **headers)
-        assert (answer.status_code, statements) == (status, 0), headers
+        response, statements = await cache.read(url, **headers)
+        assert (response.status_code, statements) == (status, 0), headers
     with cache.wire.counted() as sent:
         head = await cache.api.client.head(url)
     assert (head.status_code, head.headers["etag"], sent) == (200, tag, [])
@@ -124,8 +124,8 @@ async def test_next_read_sees_a_change(cache: Cache, change: Callable[[Api, str]
     url, before = await cache.shelf()
     with acting_as(Actor("job:test")):
         await change(cache.api, url)
-    answer, statements = await cache.read(url)
-    assert answer.json()["version"] > before["version"]
+    response, statements = await cache.read(url)
+    assert response.json()["version"] > before["version"]
     assert statements == 1
 
 
@@ -133,8 +133,8 @@ async def test_erased_item_is_gone(cache: Cache) -> None:
     url, _ = await cache.shelf()
     with acting_as(Actor("job:test")):
         await cache.api.database.fetch("DELETE FROM tests_shelf WHERE id = $1", [UUID(url[-36:])])
-    answer, _ = await cache.read(url)
-    assert answer.status_code == 404
+    response, _ = await cache.read(url)
+    assert response.status_code == 404
 
 
 async def test_rolled_back_change_leaves_the_item_as_it_was(cache: Cache) -> None:
@@ -142,8 +142,8 @@ async def test_rolled_back_change_leaves_the_item_as_it_was(cache: Cache) -> Non
     change = {"op": "patch", "id": url[-36:], "if_match": "*", "changes": {"name": "Never"}}
     refused = {"op": "create", "item": {"slug": before["slug"], "name": "Twice"}}
     atomic = {"mode": "atomic", "operations": [refused, change]}
-    answer = await cache.api.client.post(f"{SHELVES}/bulk", json=atomic)
-    assert answer.status_code == 409, answer.text
+    response = await cache.api.client.post(f"{SHELVES}/bulk", json=atomic)
+    assert response.status_code == 409, response.text
     assert (await cache.read(url))[0].json() == before
 
 
@@ -172,21 +172,21 @@ async def test_client_that_knows_a_newer_version_gets_it(cache: Cache, database_
         await connection.close()
     newer = tag.replace(f'"{before["version"]}-', f'"{before["version"] + 1}-')
     assert newer != tag
-    answer, statements = await cache.read(url, **{"If-None-Match": newer})
-    assert (answer.status_code, answer.headers["etag"], statements) == (304, newer, 1)
+    response, statements = await cache.read(url, **{"If-None-Match": newer})
+    assert (response.status_code, response.headers["etag"], statements) == (304, newer, 1)
 
 
 async def test_client_may_refuse_the_cache(cache: Cache) -> None:
     url, _ = await cache.shelf()
     for refusal in ("no-cache", "max-age=0", "no-store"):
-        answer, statements = await cache.read(url, **{"Cache-Control": refusal})
-        assert (answer.status_code, statements) == (200, 1), refusal
+        response, statements = await cache.read(url, **{"Cache-Control": refusal})
+        assert (response.status_code, statements) == (200, 1), refusal
 
 
 async def test_cached_item_is_for_callers_with_the_scope_only(cache: Cache) -> None:
     url, _ = await cache.shelf()
-    answer, _ = await cache.read(url, Authorization="Bearer slw_unknown")
-    assert answer.status_code == 401
+    response, _ = await cache.read(url, Authorization="Bearer slw_unknown")
+    assert response.status_code == 401
 
 
 async def test_metrics_count_hits_misses_and_invalidations(cache: Cache) -> None:

@@ -24,7 +24,7 @@ AGREE_SECONDS = (
 )
 HITS = 'slipway_cache_requests_total{cache="shelves",result="hit"}'
 FEED = "slipway_cache_feed_up"
-# On a busy machine, an answer of Redis may take longer than 50 ms.
+# On a busy machine, an response of Redis may take longer than 50 ms.
 UNHURRIED: dict[str, object] = {**PATIENT, "redis__timeout": 5}
 
 
@@ -41,15 +41,15 @@ class Pair:
     async def write(self, replica: int) -> int:
         body = orjson.dumps({"name": f"Shelf {self.told}"})
         headers = {**self._system.headers, "If-Match": "*", "Content-Type": "application/merge-patch+json"}
-        answer = await self._connections[replica].ask("PATCH", self._url, headers, body)
-        assert answer.status == 200, answer.body
-        self.told, self.told_at = int(answer.json["version"]), time.monotonic()
+        response = await self._connections[replica].ask("PATCH", self._url, headers, body)
+        assert response.status == 200, response.body
+        self.told, self.told_at = int(response.json["version"]), time.monotonic()
         return self.told
 
     async def read(self, replica: int) -> int:
-        answer = await self._connections[replica].ask("GET", self._url, self._system.headers)
-        assert answer.status == 200, answer.body
-        return int(answer.json["version"])
+        response = await self._connections[replica].ask("GET", self._url, self._system.headers)
+        assert response.status == 200, response.body
+        return int(response.json["version"])
 
 
 @asynccontextmanager

@@ -72,7 +72,7 @@ class _Listener(asyncio.Protocol):
                 case [b"subscribe", *_]:
                     self._joined()
                 case RedisError():
-                    log.warning("redis refuses to tell of changes", reason=str(reply)[:200])
+                    log.warning("redis refuses the feed of changes", reason=str(reply)[:200])
         self._buffer = self._buffer[at:]
 
     def connection_lost(self, _: Exception | None) -> None:

@@ -22,7 +22,7 @@ from service.http.content.preconditions import TagMaker
 from service.http.problems.sqlstate import columns_of_constraints, problem_of
 from service.resources.declaration import RestResource
 from service.resources.hooks.hook_runner import HookRunner
-from service.resources.items import CachedItems, Item, StoredItems
+from service.resources.item_reader import CachedItems, Item, StoredItems
 from service.resources.lists.cursor import CursorCodec
 from service.resources.lists.lister import Lister
 from service.resources.requests.idempotency import IdempotencyStore

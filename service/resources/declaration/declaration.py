@@ -44,7 +44,7 @@ class Cached:
     """Keeps items in the memory of each process for up to `seconds`, at most one.
 
     A client reads its own writes, and other processes hear of changes within milliseconds through Redis. The lifetime
-    is for changes that nobody tells of: SQL from elsewhere, and all changes of other processes without Redis.
+    is for changes that are not announced: SQL from elsewhere, and all changes of other processes without Redis.
     """
 
     seconds: float = MOST_SECONDS

@@ -11,7 +11,7 @@ from service.resources.columns.scalars import TIMESTAMP
 from service.resources.columns.text import timestamp
 from service.resources.documentation import ETAG, item_response, query, tags_header
 from service.resources.engine import Engine
-from service.resources.items import Item
+from service.resources.item_reader import Item
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.json_response import json_response
 from service.resources.requests.parameters import typed

@@ -31,6 +31,7 @@ from service.resources.schemas.items import Schemas
 from service.resources.statements.batches import BatchWriter, unique_fields
 from service.resources.statements.columns import not_deleted, representation
 from service.resources.statements.history_statements import HistoryStatements
+from service.resources.statements.locked_row import LockedRow
 from service.resources.statements.statement import Statement, compile_statement, parameter
 from service.resources.statements.writing import Writer
 
@@ -63,6 +64,8 @@ class Engine:
         self.batches = BatchWriter(resource)
         self.read_one = _read_one(resource)
         self.items = self._items()
+        self.actions = {action.name: action for action in resource.actions}
+        self.locked_row = LockedRow(resource)
         self.constraints = columns_of_constraints(resource.table)
         self.unique_fields = unique_fields(resource.table)
         self.unique_keys = sum(bool(index.unique) for index in resource.table.indexes)

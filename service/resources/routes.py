@@ -21,6 +21,7 @@ from service.http.problems import NotFound
 from service.resources.columns.text import UUID_PATTERN
 from service.resources.engine import Engine
 from service.resources.operations import ALL
+from service.resources.operations.action import operation_of
 from service.resources.operations.lists import list_under
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.parameters import query_of, refuse_others
@@ -73,6 +74,7 @@ def _operations(engine: Engine, engines: Sequence[Engine]) -> Iterator[Operation
     """Yield the operations of a resource, and its lists under the resources that it refers to."""
     resource = engine.resource
     yield from (operation for operation in ALL if operation.name not in resource.without)
+    yield from map(operation_of, resource.actions)
     if "list" not in resource.without:
         by_resource = {other.resource: other for other in engines}
         for parent, field in resource.parents(tuple(by_resource)):
@@ -81,6 +83,8 @@ def _operations(engine: Engine, engines: Sequence[Engine]) -> Iterator[Operation
 
 def _scope_of(engine: Engine, operation: Operation) -> str:
     scopes = engine.resource.scopes
+    if operation.scope is not None:
+        return operation.scope
     return scopes.write if operation.writes else scopes.read
 
 

@@ -21,6 +21,7 @@ from slipway_client.api.articles import (
     read_article,
     read_history_of_article,
     replace_article,
+    restock_article,
     restore_article,
 )
 from slipway_client.api.feature_flags import (
@@ -151,13 +152,23 @@ def articles(shelf: uuid.UUID) -> None:
     ok(delete_article, made.id, if_match=newest)
     ok(restore_article, made.id)
     ok(read_article, made.id)
-    ok(read_history_of_article, made.id)
+    restock(made.id)
     text, _ = ok(export_articles, shelf_id=shelf)
     assert {json.loads(line)["name"] for line in text.splitlines()} == {"Tables, chairs", "Tables", "chairs"}
     summary, _ = ok(summarise_shelf, shelf)
     assert summary.articles == 3
     wrong = refused(create_article, body=new("-", "x", "1.234"))
     assert [error.pointer for error in wrong.errors] == ["/price"]
+
+
+def restock(article: uuid.UUID) -> None:
+    """Run an action, and let it refuse."""
+    stocked, tag = ok(restock_article, article, body=models.Restock(pieces=2))
+    assert stocked.stock == 2
+    refusal = refused(restock_article, article, body=models.Restock(pieces=10**6), if_match=tag)
+    assert refusal.code == "no_room"
+    history, _ = ok(read_history_of_article, article)
+    assert history.items[0].action == "restock"
 
 
 if __name__ == "__main__":

@@ -22,9 +22,11 @@ REASONS = {
     "invalid_cursor": "Send a cursor only with the filters and sort of the list that it came from",
     "invalid_json": r"64 bits|send it as text|same name twice|deeper than \d+ levels",
     "invalid_parameter": "is listed twice",
+    "no_room": "There is room for",
     "precondition_failed": "",
     "precondition_required": "",  # PUT takes one of two headers
     # A bulk request that is rolled back reports the errors of all operations.
+    "wrong_state": "discontinued",
     "validation_failed": "does not exist|cannot be changed|is (listed twice|already used by another item)|"
     # Most validators compute `multipleOf` in binary and refuse 19.99, so no schema says how many places a number has.
     "^The item has changed|weak entity tag|name of a compression|^must have at most \\d+ decimal places$",

@@ -258,6 +258,13 @@ HEAVIEST: dict[str, list[Heavy]] = dict(
         _bulks("bulk_change_articles", ARTICLES, PRODUCT_BULKS),
         _bulks("bulk_change_shelves", SHELVES, BULKS),
         ("summarise_shelf", [Heavy("own", "GET", f"{SHELVES}/{SHELF}/summary", (200,), 5)]),
+        (
+            "restock_article",
+            [
+                Heavy(kind, "POST", f"{ARTICLES}/{ARTICLE}/restock", (400, 422), 4, JSON, content)
+                for kind, content in BODIES.items()
+            ],
+        ),
         ("list_api_keys", [Heavy("all", "GET", KEYS, (200,), 4)]),
         (
             "create_api_key",

@@ -1,4 +1,4 @@
-"""The code in docs/resources.md and docs/handwritten.md runs, and does what the pages say."""
+"""The code in docs/resources.md, docs/actions.md and docs/handwritten.md runs, and does what the pages say."""
 
 import dataclasses
 import re
@@ -19,7 +19,7 @@ from tests.engine.tables import set_apart
 from tests.shop.metadata import new_metadata
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = (DOCS / "resources.md", DOCS / "handwritten.md")
+PAGES = (DOCS / "resources.md", DOCS / "actions.md", DOCS / "handwritten.md")
 SCOPES = ("orders:read", "orders:write")
 
 
@@ -64,6 +64,24 @@ async def domain_works(api: Api, domain: Domain) -> None:
     assert [order["number"] for order in left] == ["SAMPLE-1"]
 
 
+async def actions_work(api: Api, item: str) -> None:
+    """The order is paid once, and gets cheaper until it would be given away."""
+    paid = await api.client.post(f"{item}/pay")
+    assert (paid.status_code, paid.json()["status"]) == (200, "paid")
+    assert problem(await api.client.post(f"{item}/pay"), 409, "wrong_state")["detail"] == (
+        "status is paid; it must be new."
+    )
+    problem(await api.client.post(f"{item}/discount", json={"percent": 10}), 428, "precondition_required")
+    headers = {"If-Match": paid.headers["etag"]}
+    cheaper = await api.client.post(f"{item}/discount", json={"percent": 10}, headers=headers)
+    assert cheaper.json()["total"] == "11.25"
+    headers = {"If-Match": cheaper.headers["etag"]}
+    refused = await api.client.post(f"{item}/discount", json={"percent": 99}, headers=headers)
+    assert problem(refused, 409, "too_cheap")["detail"] == "The order would cost 0.11."
+    history = (await api.client.get(f"{item}/history")).json()["items"]
+    assert [entry["action"] for entry in history[:2]] == ["discount", "pay"]
+
+
 async def test_steps_of_the_page_create_a_resource(fresh_database: DatabaseFactory) -> None:
     page, url = code(), fresh_database()
     await migrate(url, page["upgrade"], apart=True)
@@ -96,6 +114,7 @@ async def test_steps_of_the_page_create_a_resource(fresh_database: DatabaseFacto
         assert twice["detail"] == "already shipped"
         unknown = await api.client.post(f"{url_}/shipment", json={**shipment, "weight": 1})
         problem(unknown, 422, "validation_failed")
+        await actions_work(api, url_)
         await migrate(url, page["upgrade_again"])  # while this version serves
         again = await api.make("orders", number="c", total="1")
         assert len((await api.client.get(f"{again.headers['location']}/history")).json()["items"]) == 1

@@ -142,6 +142,15 @@ def _refused_by_its_values(client: Client, item: str, deleted: str) -> None:
     client.ask("POST", SHELVES, {**body, "name": "Q"}, idempotency_key=key)
     client.ask("POST", f"{SHELVES}/{item}/restore")
     client.ask("PUT", f"{SHELVES}/{deleted}", body, if_none_match="*")
+    article = {
+        "sku": unique("P").upper(),
+        "name": "P",
+        "price": 1,
+        "shelf_id": item,
+        "status": "discontinued",
+    }
+    gone = client.ask("POST", ARTICLES, article).json()["id"]
+    client.ask("POST", f"{ARTICLES}/{gone}/restock", {"pieces": 1})
 
 
 async def _refused_by_locks(client: Client, url: str, item: str) -> None:

@@ -1,7 +1,9 @@
 """The shop as REST resources."""
 
-from service.resources.declaration import Cached, RestResource, Scopes
+from service.http.problems import WrongState
+from service.resources.declaration import Action, Cached, RestResource, Scopes
 from tests.shop.models import Article, Shelf
+from tests.shop.rules import NoRoom, Restock, restock
 
 SCOPES = Scopes(read="shop:read", write="shop:write")
 
@@ -25,6 +27,7 @@ articles = RestResource(
     sortable=("created_at", "name", "price"),
     searchable=("name", "description"),
     immutable=("sku",),
+    actions=(Action("restock", restock, body=Restock, problems=(NoRoom, WrongState)),),
 )
 
 RESOURCES = (shelves, articles)

@@ -2,13 +2,44 @@
 
 from typing import Any, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, create_model
+from pydantic_core import CoreSchema, core_schema
+
+
+def _integral(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+INTEGRAL = BeforeValidator(_integral)
+"""Accepts 5.0 as the integer 5, for types outside of `Input`."""
+
+_PARTS = ("schema", "fields", "choices", "items_schema", "keys_schema", "values_schema")
+"""Members of a core schema that hold schemas."""
+
+
+def _with_integral_floats(schema: Any) -> Any:
+    """Return the core schema with `INTEGRAL` around each integer; nested models are complete already."""
+    if isinstance(schema, list):
+        return [_with_integral_floats(part) for part in schema]
+    if not isinstance(schema, dict) or schema.get("function", {}).get("function") is _integral:
+        return schema
+    if schema.get("type") == "int":
+        return core_schema.no_info_before_validator_function(_integral, cast("CoreSchema", schema))
+    names = list(schema) if schema.get("type") is None else _PARTS  # the fields of a model, by name
+    return schema | {name: _with_integral_floats(schema[name]) for name in names if name in schema}
 
 
 class Input(BaseModel):
-    """Base of what clients send: unknown members are refused, and nothing is guessed from another type."""
+    """Base of what clients send: unknown members are refused, and nothing is guessed from another type.
+
+    JSON has one kind of number, so 5.0 is the integer 5, as JSON Schema says too.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return cast("CoreSchema", _with_integral_floats(handler(source)))
 
 
 class Values(BaseModel):
@@ -28,11 +59,3 @@ def make_model(
 ) -> type[BaseModel]:
     """A model made at run time; `fields` are (type, default) by name."""
     return cast("type[BaseModel]", create_model(name, __base__=base, __doc__=doc, **fields))
-
-
-def _integral(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-INTEGRAL = BeforeValidator(_integral)
-"""JSON has one kind of number, so 5.0 is the integer 5, as JSON Schema says too."""

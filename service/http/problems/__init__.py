@@ -32,6 +32,7 @@ from service.http.problems.catalogue import (
     UnknownHost,
     UnsupportedMediaType,
     ValidationFailed,
+    WrongState,
     catalogue,
 )
 from service.http.problems.problem import MEDIA_TYPE, MOST_ERRORS, FieldError, Problem, pointer
@@ -72,6 +73,7 @@ __all__ = [
     "UnknownHost",
     "UnsupportedMediaType",
     "ValidationFailed",
+    "WrongState",
     "catalogue",
     "pointer",
 ]

@@ -95,6 +95,12 @@ class StillRunning(Conflict):
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
 
 
+class WrongState(Conflict):
+    """The item's state does not allow the action; the detail names the states that do."""
+
+    code, title = "wrong_state", "The item's state does not allow this."
+
+
 class NotDeleted(Conflict):
     """Only deleted items can be restored."""
 

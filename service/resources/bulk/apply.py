@@ -9,7 +9,9 @@ import orjson
 from pydantic_core import to_jsonable_python
 
 from service.http import problems
+from service.http.content.preconditions import Guard
 from service.http.problems import FieldError, Problem, pointer
+from service.resources.actions.run_action import ActionRun
 from service.resources.bulk.entries import Entry
 from service.resources.bulk.results import Done, Outcome
 from service.resources.declaration import Change
@@ -46,7 +48,7 @@ class BulkRun:
         self._wrong = 0
 
     async def apply(self, entries: Sequence[Entry]) -> dict[int, Outcome]:
-        """Return the outcome of each entry: creates first, then patches, then deletes."""
+        """Return the outcome of each entry: creates first, then patches, then actions, then deletes."""
         outcomes: dict[int, Outcome] = {}
         batches = self._engine.batches
         doomed = [entry.id for entry in entries if entry.kind == "delete"]
@@ -55,6 +57,8 @@ class BulkRun:
             ("patch", batches.patch, batches.patch, doomed),
             ("delete", batches.delete, batches.delete, []),
         ):
+            if kind == "delete":
+                await self._act([entry for entry in entries if entry.action is not None], outcomes)
             some = await self._prepared([entry for entry in entries if entry.kind == kind], outcomes)
             if some and not self._enough():
                 some.sort(key=self._order)
@@ -75,6 +79,24 @@ class BulkRun:
         if entry.kind != "create":
             return (entry.id,)
         return tuple(str(entry.values.get(name)) for name in self._engine.unique_fields)
+
+    async def _act(self, entries: Sequence[Entry], outcomes: dict[int, Outcome]) -> None:
+        """Run actions one after the other, each in a savepoint, in the order of ids, as batches take their locks."""
+        run = ActionRun(self._engine, self._connection, self._principal, self._fixed["request_id"])
+        for entry in sorted(entries, key=self._order):
+            if self._enough():
+                break
+            assert entry.action is not None
+            guard = Guard(entry.versions, None, entry.advice)
+            try:
+                async with self._connection.transaction():
+                    row, change = await run.run(entry.action, entry.id, guard, entry.body)
+            except Problem as problem:
+                self._note(outcomes, {entry.index: problem})
+            else:
+                entry.values = change.values
+                tag = self._engine.tags.tag(row["version"])
+                self._note(outcomes, {entry.index: Done(200, entry.id, tag, row["body"])})
 
     async def _prepared(self, entries: list[Entry], outcomes: dict[int, Outcome]) -> list[Entry]:
         """Return the entries that pass their hooks."""
@@ -105,7 +127,15 @@ class BulkRun:
 
     def change(self, entry: Entry) -> Change:
         """The entry as hooks see it."""
-        return Change(_operation(entry), entry.id, self._principal, entry.values, self._connection)
+        return Change(
+            _operation(entry),
+            entry.id,
+            self._principal,
+            entry.values,
+            self._connection,
+            entry.action.name if entry.action else None,
+            self._engine.locked_row.read,
+        )
 
     async def _batch(
         self, statement: Statement, strict: Statement, entries: Sequence[Entry], also_locked: Sequence[UUID]
@@ -196,4 +226,4 @@ class BulkRun:
 
 
 def _operation(entry: Entry) -> str:
-    return "update" if entry.kind == "patch" else entry.kind
+    return entry.kind if entry.kind in {"create", "delete"} else "update"

@@ -18,14 +18,17 @@ from service.http.problems import FieldError, pointer
 from service.http.problems.messages import message_of, place_of
 from service.models.uuid7 import uuid7
 from service.resources.bulk.results import Outcome
-from service.resources.declaration import BULK_KINDS
+from service.resources.declaration import Action
 from service.resources.engine import Engine, new_values, values_of
 from service.resources.requests.unwritable import report_unwritable
 
 
 @dataclass(slots=True)
 class Entry:
-    """One operation of a bulk request. `index` is its position; hooks may change `values`."""
+    """One operation of a bulk request. `index` is its position; hooks may change `values`.
+
+    `kind` is "create", "patch" or "delete", or the name of the `action`.
+    """
 
     index: int
     kind: str
@@ -34,10 +37,11 @@ class Entry:
     versions: list[int] | None = None
     advice: str = STALE
     """What to do if no tag matches."""
+    action: Action | None = None
+    body: BaseModel | None = None
 
 
 _SLICE = 20  # operations parsed in one step
-_KINDS = {(kind,) for kind in BULK_KINDS}
 
 
 async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[Entry], dict[int, Outcome]]:
@@ -76,7 +80,7 @@ def _validated(engine: Engine, raw: Any) -> Any:
     if not isinstance(raw, dict):
         return schemas.bulk.operation.validate_json(orjson.dumps(hollow(raw)))
     outline, taken = {name: hollow(value) for name, value in raw.items()}, {}
-    for member, schema in {"item": schemas.create, "changes": schemas.patch}.items():
+    for member, schema in engine.schemas.bulk.members(raw.get("op")).items():
         if member in raw:
             outline[member], taken[member] = outlined(schema, raw[member])
     operation = schemas.bulk.large_operation.validate_json(orjson.dumps(outline))
@@ -88,8 +92,9 @@ def _validated(engine: Engine, raw: Any) -> Any:
 def _refuse_many_unknown(engine: Engine, index: int, operation: Any) -> None:
     if isinstance(operation, dict):
         here = ("operations", index)
-        schemas = {"item": engine.schemas.create, "changes": engine.schemas.patch}
-        wrong = many_unknown(operation, known={"op", "id", "if_match", *schemas}, at=here)
+        schemas = engine.schemas.bulk.members(operation.get("op"))
+        members = {"op", "id", "if_match", "item", "changes", "body"}
+        wrong = many_unknown(operation, known=members, at=here)
         for member, schema in schemas.items():
             wrong = wrong or many_unknown(
                 operation.get(member), known=schema.model_fields, at=(*here, member)
@@ -109,7 +114,7 @@ def _errors(engine: Engine, index: int, error: ValidationError) -> list[FieldErr
     for item in () if found else error.errors(include_url=False, include_input=False):
         # With several kinds of operation, a location begins with the kind, which is not in the body.
         place = place_of(item)
-        path = place[1:] if place[:1] in _KINDS else place
+        path = place[1:] if place[:1] and place[0] in engine.schemas.bulk.kinds else place
         found.append(FieldError(message_of(item), pointer=pointer(("operations", index, *path))))
     at = ("operations", index)
     found = report_unwritable(found, engine.resource, (*at, "item"), new=True)
@@ -129,4 +134,6 @@ def _entry(engine: Engine, index: int, operation: Any) -> Entry:
         name for name in engine.resource.input_fields if changes and name in changes.model_fields_set
     )
     values = values_of(changes, fields) if changes else {}
-    return Entry(index, operation.op, operation.id, values, versions, tags.advice)
+    action = engine.actions.get(operation.op)
+    body = getattr(operation, "body", None)
+    return Entry(index, operation.op, operation.id, values, versions, tags.advice, action, body)

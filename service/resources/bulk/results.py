@@ -9,7 +9,11 @@ import orjson
 
 from service.http.problems import FieldError, Problem, pointer
 
-_MEMBERS = {"create": "/item", "patch": "/changes", "delete": ""}  # of an operation, with its values
+_MEMBERS = {
+    "create": "/item",
+    "patch": "/changes",
+    "delete": "",
+}  # of an operation, with its values; "body" of an action
 _SLICE = 20  # results serialised in one step
 
 
@@ -70,6 +74,8 @@ def _errors(index: int, problem: Problem, kinds: Mapping[int, str]) -> list[Fiel
     return [
         error
         if (error.pointer or "").startswith("/operations/")
-        else FieldError(error.message, pointer=f"{here}{_MEMBERS[kinds[index]]}{error.pointer or ''}")
+        else FieldError(
+            error.message, pointer=f"{here}{_MEMBERS.get(kinds[index], '/body')}{error.pointer or ''}"
+        )
         for error in problem.errors
     ]

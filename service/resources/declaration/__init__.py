@@ -1,5 +1,6 @@
 """What a developer writes to serve a table: a model, a path, scopes, and what each field can do."""
 
+from service.resources.declaration.actions import Action, Transition
 from service.resources.declaration.declaration import BULK_KINDS, MAX_SORT_FIELDS, RESERVED, Cached, Scopes
 from service.resources.declaration.error import DeclarationError
 from service.resources.declaration.hooks import Change, Hooks
@@ -9,10 +10,12 @@ __all__ = [
     "BULK_KINDS",
     "MAX_SORT_FIELDS",
     "RESERVED",
+    "Action",
     "Cached",
     "Change",
     "DeclarationError",
     "Hooks",
     "RestResource",
     "Scopes",
+    "Transition",
 ]

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from service.models.base import SYSTEM_FIELDS, Resource
 from service.resources.columns.kind import ColumnError, Kind
 from service.resources.columns.model_fields import checked_kind, is_generated
+from service.resources.declaration.actions import Action
 from service.resources.declaration.error import DeclarationError
 from service.resources.declaration.hooks import Hooks
 from service.resources.names import operation_id, with_article
@@ -65,6 +66,7 @@ class Declaration:
     readonly: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
+    actions: tuple[Action, ...] = ()
     hooks: Hooks | None = None
     cache: Cached | None = None
     extra: APIRouter | None = None

@@ -1,20 +1,22 @@
 """Hooks: the team's code around changes."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from service.models.base import Resource
 from service.security.principals import Principal
 
 
 @dataclass(slots=True)
 class Change:
-    """A change, as hooks see it. `operation` is "create", "update" or "delete".
+    """A change, as hooks and actions see it. `operation` is "create", "update" or "delete".
 
-    `values` holds the fields that the client set, as Python values; hooks before the statement may change them.
-    `connection` is in the transaction of the change.
+    `values` holds the fields that the client or the action set, as Python values; hooks before the statement may change
+    them. `connection` is in the transaction of the change. `action` is the name of the action that makes the change.
     """
 
     operation: str
@@ -22,6 +24,16 @@ class Change:
     principal: Principal
     values: dict[str, Any]
     connection: asyncpg.Connection
+    action: str | None = None
+    read: Callable[[asyncpg.Connection, UUID], Awaitable[Resource | None]] | None = None
+
+    async def current(self) -> Any:
+        """Return the row as it is now, as an instance of its model, locked until the end of the transaction.
+
+        None before a creation and after a deletion.
+        """
+        assert self.read is not None
+        return await self.read(self.connection, self.id)
 
 
 class Hooks:

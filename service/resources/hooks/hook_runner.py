@@ -6,10 +6,12 @@ from copy import deepcopy
 from typing import NoReturn
 
 import structlog
+from pydantic import BaseModel
 
 from service.http.problems.http_exceptions import raised_as_problem
+from service.models.base import Resource
 from service.observability.metrics import hook_failures
-from service.resources.declaration import Change, Hooks, RestResource
+from service.resources.declaration import Action, Change, Hooks, RestResource
 from service.resources.hooks.values import HookValues
 from service.resources.schemas.items import Schemas
 
@@ -52,6 +54,12 @@ class HookRunner:
     def need_transaction(self, operation: str) -> bool:
         """Whether a hook runs in the transaction of this operation."""
         return operation in self._before or self._before_commit is not None
+
+    async def act(self, action: Action, change: Change, item: Resource, body: BaseModel | None) -> None:
+        """Run an action, then check the values that it leaves. Raises as `before` does."""
+        with raised_as_problem():
+            await action.apply(change, item, body)
+        self._values.check(change, {}, hook=f"{self._path}.{action.name}")
 
     async def before(self, change: Change) -> None:
         """Run the hook before the statement, then check the values that it leaves.

@@ -12,7 +12,8 @@ from service.resources.declaration import Change
 from service.resources.hooks.hook_runner import NO_CONNECTION
 from service.resources.operations.operation import Call
 from service.resources.retries import retry_rolled_back
-from service.resources.statements.statement import Statement, own_field
+from service.resources.statements.statement import Statement
+from service.resources.statements.writing import arguments_of
 
 T = TypeVar("T")
 
@@ -40,7 +41,8 @@ async def apply_change(
     else:
         recorder = _Recorder(engine.run)
         result = await work(recorder.run, _arguments(call, item_id, values))
-        made = Change(operation, item_id, call.principal, dict(values), NO_CONNECTION)
+        read = engine.locked_row.read
+        made = Change(operation, item_id, call.principal, dict(values), NO_CONNECTION, read=read)
         change = made if recorder.changed else None
     if change is not None:
         await hooks.after_commit([change])
@@ -53,7 +55,9 @@ async def _in_transaction(
     """Return the result, and the change if one was made."""
     engine = call.engine
     async with engine.transaction() as connection:
-        change = Change(operation, item_id, call.principal, dict(values), connection)
+        change = Change(
+            operation, item_id, call.principal, dict(values), connection, read=engine.locked_row.read
+        )
         await engine.hooks.before(change)
         recorder = _Recorder(partial(engine.run_on, connection))
         result = await work(recorder.run, _arguments(call, item_id, change.values))
@@ -77,7 +81,6 @@ class _Recorder:
 
 
 def _arguments(call: Call, item_id: UUID, values: Mapping[str, Any]) -> Arguments:
-    kinds = call.engine.resource.kinds
-    wire = {own_field(name): kinds[name].wire(value) for name, value in values.items()}
     request_id = state_of(call.request.scope).request_id
-    return {**wire, "id": item_id, "principal": call.principal.id, "request_id": request_id}
+    resource = call.engine.resource
+    return arguments_of(resource, item_id, values, principal=call.principal, request_id=request_id)

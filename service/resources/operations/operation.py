@@ -60,7 +60,8 @@ class Operation:
     schema of the body, and `media_type` its type; `response_model` is the schema of the response, which has one of the
     types in `produces`, usually the first. `responses` documents more responses; `problems` are those beyond what every
     operation has, what every body has, and `NotFound` where there is an id in the path. `parameters` describes
-    parameters other than that id and the Idempotency-Key; an operation without `takes_key` refuses the key.
+    parameters other than that id and the Idempotency-Key; an operation without `takes_key` refuses the key. `scope` is
+    required instead of the resource's.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Operation:
     problems: tuple[type[Problem], ...] = ()
     parameters: Callable[[Engine], Sequence[dict[str, Any]]] = _no_parameters
     operation_id: Callable[[RestResource], str] | None = None
+    scope: str | None = None
 
     @property
     def writes(self) -> bool:

@@ -1,5 +1,6 @@
 """The schemas of bulk requests and their results."""
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal, Union
 from uuid import UUID
@@ -11,7 +12,7 @@ from service.http.content.preconditions import TAGS_PATTERN
 from service.http.content.schemas import Input, Output, make_model
 from service.http.content.validation import validator_of
 from service.http.openapi import Problem as ProblemDocument
-from service.resources.declaration import BULK_KINDS
+from service.resources.declaration import BULK_KINDS, Action
 
 Schema = type[BaseModel]
 
@@ -41,11 +42,19 @@ class Envelope(Input):
 class BulkSchemas:
     """`request` and `results` are the documented bodies; `operation` validates one operation of a request.
 
-    Operations that the resource leaves out are not available in bulk.
+    Operations that the resource leaves out are not available in bulk; its actions are.
     """
 
     def __init__(
-        self, name: str, *, create: Schema, patch: Schema, read: Schema, most: int, without: frozenset[str]
+        self,
+        name: str,
+        *,
+        create: Schema,
+        patch: Schema,
+        read: Schema,
+        most: int,
+        without: frozenset[str],
+        actions: Sequence[Action] = (),
     ) -> None:
         target = {"id": (_ONE, ...), "if_match": (_TAG, ...)}
         fields: dict[str, dict[str, Any]] = {
@@ -53,15 +62,27 @@ class BulkSchemas:
             "patch": {**target, "changes": (patch, ...)},
             "delete": target,
         }
-        kinds = tuple(_operation(name, kind, fields[kind]) for kind in BULK_KINDS if kind not in without)
-        operation: Any = kinds[0] if kinds else BaseModel
-        if len(kinds) > 1:
-            operation = Annotated[Union[kinds], Field(discriminator="op")]  # noqa: UP007  # made at run time
+        fields = {kind: fields[kind] for kind in BULK_KINDS if kind not in without}
+        for action in actions:
+            fields[action.name] = {**target, "body": (action.body, ...)} if action.body else target
+        self.kinds = frozenset(fields)
+        self._members = {
+            kind: {member: type_ for member, (type_, _) in of_kind.items() if member not in target}
+            for kind, of_kind in fields.items()
+        }
+        models = tuple(_operation(name, kind, of_kind) for kind, of_kind in fields.items())
+        operation: Any = models[0] if models else BaseModel
+        if len(models) > 1:
+            operation = Annotated[Union[models], Field(discriminator="op")]  # noqa: UP007  # made at run time
         self.operation: TypeAdapter[Any] = TypeAdapter(operation)
         operations = (list[operation], Field(min_length=1, max_length=most))
         self.request = make_model(f"{name}Bulk", Input, {"mode": _MODE, "operations": operations})
         result: Any = make_model(f"{name}Result", Output, _result(read))
         self.results = make_model(f"{name}Results", Output, {"results": (list[result], ...)})
+
+    def members(self, kind: Any) -> Mapping[str, Schema]:
+        """Return the schemas of the members that only this kind of operation has."""
+        return self._members.get(kind, {}) if isinstance(kind, str) else {}
 
     @cached_property
     def large_operation(self) -> SchemaValidator:
@@ -71,7 +92,7 @@ class BulkSchemas:
 
 def _operation(name: str, kind: str, fields: dict[str, Any]) -> Schema:
     tag: Any = Literal[kind]
-    return make_model(f"{name}{kind.capitalize()}Operation", Input, {"op": (tag, ...), **fields})
+    return make_model(f"{name}{kind.title().replace('_', '')}Operation", Input, {"op": (tag, ...), **fields})
 
 
 def _result(read: Schema) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Table classes are never request or response schemas: validating one costs twenty times as much.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 from service.http.content.schemas import Input, Output, Values, make_model
 from service.http.problems.messages import message_of
 from service.resources.columns.model_fields import input_type, output_type
-from service.resources.declaration import DeclarationError, RestResource
+from service.resources.declaration import DeclarationError, RestResource, Transition
 from service.resources.schemas.bulk_bodies import BulkSchemas
 
 
@@ -51,8 +51,6 @@ class Schemas:
     `values` is for values set by hooks.
     """
 
-    history: ClassVar[type[BaseModel]] = HistoryPage
-
     def __init__(self, resource: RestResource, *, bulk_operations: int) -> None:
         name = resource.name
         self.create = make_model(
@@ -72,6 +70,8 @@ class Schemas:
             f"{name}Values", Values, {f: _optional(resource, f) for f in resource.own_fields}
         )
         _check_defaults(resource, self.values)
+        _check_states(resource, self.values)
+        self.history = _history(resource) if resource.actions else HistoryPage
         self.read = make_model(
             f"{name}Read",
             Output,
@@ -86,6 +86,7 @@ class Schemas:
             read=self.read,
             most=bulk_operations,
             without=resource.without,
+            actions=resource.actions,
         )
 
     @property
@@ -144,6 +145,34 @@ def _check_defaults(resource: RestResource, values: type[BaseModel]) -> None:
             raise DeclarationError(
                 f"{resource.path}: the default of {name} breaks the field's own rules: {reason}; change one of them"
             ) from None
+
+
+def _check_states(resource: RestResource, values: type[BaseModel]) -> None:
+    """Raise `DeclarationError` for a state of a transition that its field cannot have."""
+    for action in (action for action in resource.actions if isinstance(action, Transition)):
+        for state in (*action.sources, action.target):
+            try:
+                values.model_validate({action.field: state})
+            except ValidationError as error:
+                reason = message_of(error.errors(include_url=False, include_input=False)[0])
+                raise DeclarationError(
+                    f"{resource.path}: {action.name} names the state {state!r}, but {action.field} {reason}"
+                ) from None
+
+
+def _history(resource: RestResource) -> type[BaseModel]:
+    """Return a page of a history that names the resource's own actions too."""
+    usual = get_args(HistoryEntry.model_fields["action"].annotation)
+    actions = tuple(action.name for action in resource.actions)
+    entry: Any = make_model(
+        f"{resource.name}HistoryEntry",
+        HistoryEntry,
+        {"action": (Literal[(*usual, *actions)], ...)},
+        HistoryEntry.__doc__,
+    )
+    return make_model(
+        f"{resource.name}HistoryPage", HistoryPage, {"items": (list[entry], ...)}, HistoryPage.__doc__
+    )
 
 
 def _optional(resource: RestResource, name: str) -> tuple[Any, Any]:

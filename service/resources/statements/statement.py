@@ -29,7 +29,7 @@ class _Dialect(PGDialect_asyncpg):
 
 
 # SQLAlchemy shortens names within 6 characters of the limit, and column names may have 63 bytes.
-_DIALECT = _Dialect(label_length=63 + 6)  # type: ignore[no-untyped-call]
+DIALECT = _Dialect(label_length=63 + 6)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def compile_fragment(part: sa.sql.ClauseElement) -> Fragment:
 
 def _compiled(query: sa.sql.ClauseElement) -> tuple[Fragment, Mapping[str, Any]]:
     """Return the SQL, and the values of its constants by parameter name."""
-    compiled = query.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    compiled = query.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
     assert isinstance(compiled, SQLCompiler)
     names: list[str] = []
     constants = {}

@@ -9,7 +9,6 @@ from pydantic import Field
 from service import clock
 from service.http.handwritten import (
     ALWAYS,
-    INTEGRAL,
     WITH_BODY,
     Input,
     Output,
@@ -44,7 +43,7 @@ class KeyCreate(Input):
         examples=["importer"],
     )
     scopes: list[Scope] = Field(min_length=1, max_length=50, examples=[["admin"]])
-    days: Annotated[int | None, INTEGRAL] = Field(
+    days: int | None = Field(
         default=None, ge=1, le=3650, description="Days until the key expires; null for never."
     )
 

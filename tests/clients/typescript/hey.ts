@@ -76,6 +76,8 @@ async function articles(shelf: string) {
   await ok(api.deleteArticle(guarded(target, replaced.tag)));
   await ok(api.restoreArticle(path(target)));
   await ok(api.readArticle(path(target)));
+  const stocked = await ok(api.restockArticle({ ...path(target), body: { pieces: 2 } }));
+  assert.equal(stocked.data.stock, 2);
   await ok(api.readHistoryOfArticle({ ...path(target), query: { limit: 2 } }));
   const lines = await ok(api.exportArticles({ query: { shelf_id: shelf }, parseAs: "text" }));
   assert.equal(lines.data.trimEnd().split("\n").length, 3);

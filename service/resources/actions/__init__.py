@@ -1,0 +1,1 @@
+"""Runs actions: on one item, within a transaction."""

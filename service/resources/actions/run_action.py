@@ -1,0 +1,65 @@
+"""Runs one action on one item."""
+
+from functools import partial
+from uuid import UUID
+
+import asyncpg
+from pydantic import BaseModel
+
+from service.http import problems
+from service.http.content.preconditions import Guard
+from service.resources.declaration import Action, Change
+from service.resources.engine import Engine
+from service.resources.hooks.values import HookError
+from service.resources.statements.writing import arguments_of
+from service.security.principals import Principal
+
+_ANY_VERSION = Guard(versions=None, excluded=None)
+
+
+class ActionRun:
+    """Runs actions in the transaction of `connection`, for one request of a principal."""
+
+    def __init__(
+        self, engine: Engine, connection: asyncpg.Connection, principal: Principal, request_id: str
+    ) -> None:
+        self._engine = engine
+        self._connection = connection
+        self._principal = principal
+        self._request_id = request_id
+
+    async def run(
+        self, action: Action, item_id: UUID, guard: Guard, body: BaseModel | None
+    ) -> tuple[asyncpg.Record, Change]:
+        """Return the row (body, version) of the item, and the change, for the hooks after it.
+
+        Raises `NotFound`, `PreconditionFailed`, and the problems of the action and of the hooks.
+        """
+        engine = self._engine
+        item = await engine.locked_row.read_for_action(self._connection, item_id, action.name)
+        if item is None:
+            raise engine.missing()
+        if not guard.allows(item.version):
+            raise problems.PreconditionFailed(guard.advice)
+        read = engine.locked_row.read
+        change = Change("update", item_id, self._principal, {}, self._connection, action.name, read)
+        await engine.hooks.act(action, change, item, body)
+        await engine.hooks.before(change)
+        return await self._write(change), change
+
+    async def _write(self, change: Change) -> asyncpg.Record:
+        """Write the values that the action and the hooks have left, if any, and return the item."""
+        engine = self._engine
+        run = partial(engine.run_on, self._connection)
+        fields = tuple(name for name in engine.resource.own_fields if name in change.values)
+        if not fields:
+            return (await run(engine.read_one, {"id": change.id}))[0]
+        arguments = arguments_of(
+            engine.resource, change.id, change.values, principal=self._principal, request_id=self._request_id
+        )
+        (row,) = await run(engine.writer.replace(fields), {**arguments, **_ANY_VERSION.parameters()})
+        if row["refused"]:
+            raise HookError(
+                f"{engine.resource.path}.{change.action} changes {row['refused']}, which is immutable"
+            )
+        return row

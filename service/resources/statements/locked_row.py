@@ -1,0 +1,82 @@
+"""Reads the row of an item for code that is about to change it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import sqlalchemy as sa
+
+from service.models.base import Resource
+from service.resources.columns import json_text
+from service.resources.declaration import RestResource
+from service.resources.statements.columns import not_deleted
+from service.resources.statements.statement import DIALECT, compile_statement, parameter
+
+Convert = Callable[[Any], Any]
+
+
+class LockedRow:
+    """Reads one row as an instance of its model, and locks it until the end of the transaction.
+
+    The lock is the one that an update of the row takes, so the row stays as it is. The instance belongs to no session:
+    a change of it changes nothing.
+    """
+
+    def __init__(self, resource: RestResource) -> None:
+        self._model = resource.model
+        self._table = resource.table.name
+        rows = _select(resource)
+        self._statement = compile_statement(rows)
+        action = sa.func.set_config(
+            sa.literal_column("'slipway.action'"), parameter("action", sa.Text()), sa.true()
+        )
+        self._for_action = compile_statement(rows.add_columns(action.label("_action")))
+        self._converters = _converters(resource)
+
+    async def read(self, connection: asyncpg.Connection, item_id: UUID) -> Resource | None:
+        """Return the item, or None if there is none."""
+        rows = await connection.fetch(self._statement.sql, *self._statement.arguments({"id": item_id}))
+        return self._item(rows[0]) if rows else None
+
+    async def read_for_action(
+        self, connection: asyncpg.Connection, item_id: UUID, action: str
+    ) -> Resource | None:
+        """Return the item, and let its history name the action for the rest of the transaction."""
+        values = {"id": item_id, "action": f"{self._table} {item_id} {action}"}
+        rows = await connection.fetch(self._for_action.sql, *self._for_action.arguments(values))
+        return self._item(rows[0]) if rows else None
+
+    def _item(self, row: Mapping[str, Any]) -> Resource:
+        values = {name: row[name] for name in self._model.model_fields}
+        for name, convert in self._converters.items():
+            if values[name] is not None:
+                values[name] = convert(values[name])
+        return self._model(**values)
+
+
+def _select(resource: RestResource) -> sa.Select[Any]:
+    table = resource.table
+    return (
+        sa.select(*table.columns)
+        .where(table.c.id == parameter("id", sa.Uuid()), not_deleted(table))
+        .with_for_update(key_share=True)
+    )
+
+
+def _converters(resource: RestResource) -> dict[str, Convert]:
+    """Return what turns the driver's values into those that an ORM session gives, by column; others are the same."""
+    found = ((column.name, _converter(column.type)) for column in resource.table.columns)
+    return {name: convert for name, convert in found if convert is not None}
+
+
+def _converter(type_: sa.types.TypeEngine[Any]) -> Convert | None:
+    if isinstance(type_, sa.JSON):
+        return json_text.read
+    if isinstance(type_, sa.Enum):
+        enum: Convert | None = type_.result_processor(DIALECT, None)  # type: ignore[no-untyped-call]
+        return enum
+    element = _converter(type_.item_type) if isinstance(type_, sa.ARRAY) else None
+    if element is None:
+        return None
+    return lambda values: [None if value is None else element(value) for value in values]

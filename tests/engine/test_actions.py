@@ -1,0 +1,244 @@
+"""Actions: changes with a route of their own, on one locked item, with everything that changes have."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from httpx2 import Response
+
+from service.http.content.schemas import Input
+from service.http.problems import Conflict
+from service.resources.declaration import Action, Change, DeclarationError, Hooks, Transition
+from tests.engine.api import BASE, Api, Json, problem, running, unique
+from tests.engine.conftest import Shop
+from tests.engine.tables import Gadget, create_tables, gadgets, groups
+from tests.services import Client
+
+GADGETS = f"{BASE}/gadgets"
+
+
+class Weigh(Input):
+    """How much to add."""
+
+    grams: int
+
+
+class TooHeavy(Conflict):
+    """The gadget would weigh too much."""
+
+    code, title = "too_heavy", "The gadget would weigh too much."
+
+
+async def weigh(change: Change, gadget: Gadget, body: Weigh) -> None:
+    """Adds to the weight, which clients cannot set."""
+    if gadget.weight + body.grams > 5:
+        raise TooHeavy(f"{gadget.code} weighs {gadget.weight:g} already.")
+    change.values["weight"] = gadget.weight + body.grams
+
+
+async def rename_group(change: Change, gadget: Gadget) -> None:
+    await change.connection.execute(
+        'UPDATE "group" SET "select" = $1 WHERE id = $2', gadget.code, gadget.group_id
+    )
+
+
+SEEN: list[Gadget] = []
+
+
+async def look(_: Change, gadget: Gadget) -> None:
+    SEEN.append(gadget)
+
+
+class Recorder(Hooks):
+    """Notes what hooks see, and sets a title on every update."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str | None, float, Json]] = []
+
+    async def before_update(self, change: Change) -> None:
+        change.values["title"] = f"by {change.action}"
+
+    async def before_commit(self, change: Change) -> None:
+        item = await change.current()
+        if change.operation == "update":
+            self.seen.append((change.action, item.weight, dict(change.values)))
+
+    async def after_commit(self, change: Change) -> None:
+        if change.operation == "update":
+            self.seen.append((change.action, -1, {}))
+
+
+ACTIONS = (
+    Action("weigh", weigh, body=Weigh, problems=(TooHeavy,)),
+    Action("rename_group", rename_group, scope="shop:write"),
+    Action("look", look, scope="shop:read"),
+    Transition("pack", field="rank", source=(None, 1), target=2, needs_tag=True),
+)
+
+
+def acting(**changes: Any) -> Any:
+    given: Json = {"actions": ACTIONS, "readonly": ("weight", "rank"), "immutable": ()}
+    return gadgets(**(given | changes))
+
+
+@pytest.fixture(scope="module")
+async def api(services: Client, worker: int) -> AsyncIterator[Api]:
+    """One application for the tests that need no hooks."""
+    name = f"actions_{worker}"
+    url = services.create_database(name, migrated=True)
+    await create_tables(url)
+    async with running(url, (groups(), acting())) as api:
+        yield api
+    services.drop_database(name)
+
+
+async def act(api: Api, item: Json, name: str, body: Json | None = None, **headers: str) -> Response:
+    url = f"{GADGETS}/{item['id']}/{name}"
+    return await api.client.post(url, json=body, headers={n.replace("_", "-"): v for n, v in headers.items()})
+
+
+async def entries(api: Api, path: str) -> list[tuple[str, list[str]]]:
+    """Return the actions in a history, newest first, with the fields that each changed."""
+    items = (await api.client.get(f"{BASE}/{path}/history")).json()["items"]
+    assert {item["actor"][:4] for item in items} == {"key:"}
+    assert all(item["request_id"] for item in items)
+    return [(item["action"], [change["field"] for change in item["changes"]]) for item in items]
+
+
+async def test_action_changes_its_item_once_and_history_names_it(api: Api) -> None:
+    made = await api.make("gadgets", code=unique("act"))
+    item = made.json()
+    done = await act(api, item, "weigh", {"grams": 2.0}, Idempotency_Key="k")  # an integer in JSON
+    assert (done.status_code, done.json()["weight"], done.json()["version"]) == (200, 2, 2)
+    again = await act(api, item, "weigh", {"grams": 2.0}, Idempotency_Key="k")
+    assert (again.content, again.headers["etag"]) == (done.content, done.headers["etag"])
+    assert again.headers["idempotency-replayed"] == "true"
+    problem(await act(api, item, "weigh", {"grams": 3}, Idempotency_Key="k"), 422, "idempotency_key_reused")
+    read = await api.client.get(f"{GADGETS}/{item['id']}")
+    assert (read.content, read.headers["etag"]) == (done.content, done.headers["etag"])
+    stale = await act(api, item, "weigh", {"grams": 1}, If_Match=made.headers["etag"])
+    problem(stale, 412, "precondition_failed")
+    assert await entries(api, f"gadgets/{item['id']}") == [("weigh", ["weight"]), ("create", ANY_FIELDS)]
+
+
+ANY_FIELDS = ["code", "title", "weight", "colours"]
+
+
+async def test_problem_of_an_action_undoes_it(api: Api) -> None:
+    item = (await api.make("gadgets", code=unique("act"))).json()
+    told = problem(await act(api, item, "weigh", {"grams": 6}), 409, "too_heavy")
+    assert told["detail"] == f"{item['code']} weighs 0 already."
+    problem(await act(api, item, "weigh", {"grams": "x"}), 422, "validation_failed")
+    problem(await act(api, item, "weigh"), 415, "unsupported_media_type")
+    problem(await act(api, {"id": uuid4()}, "weigh", {"grams": 1}), 404, "not_found")
+    await api.client.delete(f"{GADGETS}/{item['id']}", headers={"If-Match": "*"})
+    problem(await act(api, item, "weigh", {"grams": 1}), 404, "not_found")
+
+
+async def test_transition_names_the_states_it_needs(api: Api) -> None:
+    made = await api.make("gadgets", code=unique("act"))
+    problem(await act(api, made.json(), "pack"), 428, "precondition_required")
+    packed = await act(api, made.json(), "pack", If_Match=made.headers["etag"])
+    assert (packed.status_code, packed.json()["rank"]) == (200, 2)
+    told = problem(await act(api, made.json(), "pack", If_Match="*"), 409, "wrong_state")
+    assert told["detail"] == "rank is 2; it must be None or 1."
+
+
+async def test_actions_on_one_item_take_turns(api: Api) -> None:
+    item = (await api.make("gadgets", code=unique("act"))).json()
+    done = await asyncio.gather(*(act(api, item, "weigh", {"grams": 1}) for _ in range(8)))
+    assert sorted(answer.status_code for answer in done) == [200] * 5 + [409] * 3
+    assert (await api.client.get(f"{GADGETS}/{item['id']}")).json()["weight"] == 5
+
+
+async def test_action_may_change_other_rows_and_not_its_own(api: Api) -> None:
+    group = (await api.make("groups", order=unique("act"))).json()
+    made = await api.make("gadgets", code=unique("act"), group_id=group["id"])
+    done = await act(api, made.json(), "rename-group")
+    assert (done.status_code, done.json(), done.headers["etag"]) == (200, made.json(), made.headers["etag"])
+    assert (await api.client.get(f"{BASE}/groups/{group['id']}")).json()["select"] == made.json()["code"]
+    assert await entries(api, f"groups/{group['id']}") == [
+        ("update", ["select"]),
+        ("create", ["order", "select"]),
+    ]
+
+
+async def test_bulk_runs_actions_after_patches_and_before_deletions(api: Api) -> None:
+    heavy, light = [(await api.make("gadgets", code=unique("act"))).json()["id"] for _ in range(2)]
+    operations: list[Json] = [
+        {"op": "delete", "id": light, "if_match": "*"},
+        {"op": "weigh", "id": heavy, "if_match": "*", "body": {"grams": 9}},
+        {"op": "pack", "id": heavy, "if_match": "*", "body": {}},
+        {"op": "create", "item": {"code": unique("act")}},
+    ]
+    told = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations[2:]})
+    assert problem(told, 422, "validation_failed")["errors"][0]["pointer"] == "/operations/0/body"
+    del operations[2]
+    told = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+    assert problem(told, 409, "too_heavy")["errors"][0]["pointer"] == "/operations/1"
+    done = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations, "mode": "partial"})
+    assert [result["status"] for result in done.json()["results"]] == [204, 409, 201]
+    operations = [
+        {"op": "weigh", "id": heavy, "if_match": "*", "body": {"grams": 3}},
+        {"op": "create", "item": {"code": unique("act")}},
+    ]
+    done = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+    results = done.json()["results"]
+    assert [result["status"] for result in results] == [200, 201]
+    read = await api.client.get(f"{GADGETS}/{heavy}")
+    assert (results[0]["item"], results[0]["etag"]) == (read.json(), read.headers["etag"])
+    assert (await entries(api, f"gadgets/{heavy}"))[0] == ("weigh", ["weight"])
+    stale = [{"op": "weigh", "id": heavy, "if_match": '"1-x"', "body": {"grams": 1}}]
+    problem(await api.client.post(f"{GADGETS}/bulk", json={"operations": stale}), 412, "precondition_failed")
+
+
+async def test_hooks_see_what_an_action_changes(shop: Shop) -> None:
+    hooks = Recorder()
+    api = await shop(groups(), acting(hooks=hooks))
+    item = (await api.make("gadgets", code=unique("act"))).json()
+    done = await act(api, item, "weigh", {"grams": 2})
+    assert (done.json()["title"], done.json()["weight"]) == ("by weigh", 2)
+    seen = [("weigh", 2, {"weight": 2, "title": "by weigh"}), ("weigh", -1, {})]
+    assert hooks.seen == seen
+    operations = [{"op": "weigh", "id": item["id"], "if_match": "*", "body": {"grams": -2}}]
+    await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+    assert hooks.seen[2:] == [("weigh", 0, {"weight": 0, "title": "by weigh"}), ("weigh", -1, {})]
+
+
+async def test_action_gets_the_values_of_an_orm_session(api: Api) -> None:
+    given: Json = {
+        "code": unique("act"),
+        "built": "2026-01-31",
+        "price": "1.50",
+        "notes": {"a": [1]},
+        "secret": "s",
+    }
+    made = (await api.make("gadgets", **given)).json()
+    SEEN.clear()
+    assert (await act(api, made, "look")).status_code == 200
+    async with api.database.session() as session:
+        stored = await session.get(Gadget, SEEN[0].id)
+    assert stored is not None
+    assert SEEN[0].model_dump() == stored.model_dump()
+    assert (SEEN[0].built, SEEN[0].price, SEEN[0].notes) == (date(2026, 1, 31), Decimal("1.50"), {"a": [1]})
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"actions": (Action("Weigh", weigh),)}, "needs lowercase words with underscores"),
+        ({"actions": (Action("patch", weigh),)}, "patch is an operation already"),
+        ({"actions": (Action("weigh", weigh), Action("weigh", weigh))}, "weigh is an operation already"),
+        ({"actions": (Action("weigh"),)}, "the action weigh does nothing"),
+        ({"actions": (Transition("pack", field="size", source=1, target=2),)}, "pack changes size"),
+        ({"readonly": ("weight",)}, "pack guards rank, but clients can set it themselves"),
+        ({"actions": (Transition("pack", field="rank", target=2),)}, "pack can never happen"),
+    ],
+)
+def test_action_that_cannot_work_is_refused(changes: Json, told: str) -> None:
+    with pytest.raises(DeclarationError, match=told):
+        acting(**changes)

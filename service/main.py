@@ -38,6 +38,7 @@ from service.observability.access_log import AccessLog
 from service.observability.metrics import NoRequestMetrics, RequestMetrics
 from service.resources.conflicts import refuse_conflicts
 from service.resources.declaration import RestResource
+from service.resources.declaration.list_indexes import warn_of_missing_indexes
 from service.resources.domain import Domain, flags_of, jobs_of, resources_of
 from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
@@ -87,6 +88,7 @@ Step = Callable[[], Awaitable[None]]
 def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastAPI:
     """The public application. It connects to nothing until its lifespan starts."""
     resources = resources_of(domains)
+    warn_of_missing_indexes(resources)
     lifecycle = Lifecycle()
     redis = Redis(settings.redis) if settings.redis.enabled else NoRedis()
     feed = ChangeFeed(redis, settings.app.name)

@@ -4,7 +4,8 @@ import asyncpg
 
 from service.database import Database
 
-# Random where a shop is: a thousand words, prices with many equals, few shelves, seldom a tag.
+# Random where a shop is: a thousand words, prices with many equals, few shelves, seldom a tag. Only
+# the ten oldest articles are discontinued.
 _INSERT = """
 INSERT INTO tests_article (id, created_at, updated_at, created_by, updated_by, sku, name, description, price, stock,
                      status, tags, attributes, shelf_id)
@@ -13,7 +14,7 @@ SELECT gen_random_uuid(), at, at, 'test', 'test',
        'Item ' || hashint4(n) % 5000 || ' word' || n % 1000,
        CASE WHEN n % 3 = 0 THEN 'a brass lamp' ELSE 'a chair' END || ' rare' || n % 20000,
        (n * 7919::bigint % 100000) / 100.0, n * 31 % 1000,
-       (ARRAY['active', 'active', 'active', 'draft', 'discontinued'])[1 + n % 5],
+       CASE WHEN n <= 10 THEN 'discontinued' WHEN n % 5 < 3 THEN 'active' ELSE 'draft' END,
        ARRAY['tag' || n % 2000, 'common'], '{}',
        ($2::uuid[])[1 + n % cardinality($2::uuid[])]
 FROM (SELECT n, timestamptz '2026-01-01' + n * interval '1 second' AS at FROM generate_series(1, $1::int) n) rows

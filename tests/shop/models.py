@@ -69,6 +69,7 @@ class Article(_ShopTable, table=True):
         sort_index("tests_article", "stock"),
         sort_index("tests_article", "updated_at"),
         sort_index("tests_article", "shelf_id", "created_at"),
+        *(sort_index("tests_article", "status", sort) for sort in ("created_at", "name", "price")),
         prefix_index("tests_article", "sku"),
         array_index("tests_article", "tags"),
         search_index("tests_article", "name", "description"),

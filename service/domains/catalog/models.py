@@ -60,6 +60,7 @@ class Product(Resource, table=True):
         sort_index("product", "stock"),
         sort_index("product", "updated_at"),
         sort_index("product", "category_id", "created_at"),
+        *(sort_index("product", "status", sort) for sort in ("created_at", "name", "price")),
         prefix_index("product", "sku"),
         array_index("product", "tags"),
         search_index("product", "name", "description"),

@@ -4,8 +4,9 @@ Revises: catalog_0004
 """
 
 import sqlalchemy as sa
+from alembic import op
 
-from service.migrations.operations import create_index_concurrently, drop_index_concurrently
+from service.migrations.operations import create_index_concurrently
 
 revision = "catalog_0005"
 down_revision = "catalog_0004"
@@ -25,4 +26,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for sort in SORTS:
-        drop_index_concurrently(f"ix_product_status_{sort}", "product")
+        op.drop_index(f"ix_product_status_{sort}", "product")

@@ -144,7 +144,7 @@ async def test_every_filter_uses_an_index(library: Library) -> None:
     assert faults == []
 
 
-async def test_filtered_list_reads_one_page_however_frequent_the_value_is(library: Library) -> None:
+async def test_filtered_list_reads_one_page_for_common_rare_and_absent_values(library: Library) -> None:
     """At a million rows as at a thousand: the first page, and from the middle in both directions."""
     wide = []
     for status, field, sign, way in itertools.product(

@@ -50,7 +50,7 @@ def missing_indexes(resource: Declaration) -> list[MissingIndex]:
     return [
         MissingIndex(resource, field, sort)
         for field in resource.filterable
-        for sort in _sorts_beside(resource, field)
+        for sort in _sorts_needing_index(resource, field)
         if sort != field and not _has_index(resource.table, field, sort)
     ]
 
@@ -68,7 +68,7 @@ def warn_of_missing_indexes(resources: Iterable[Declaration]) -> None:
             )
 
 
-def _sorts_beside(resource: Declaration, field: str) -> Iterator[str]:
+def _sorts_needing_index(resource: Declaration, field: str) -> Iterator[str]:
     column = resource.table.c[field]
     if isinstance(column.type, sa.Boolean) or "enum" in resource.kinds[field].schema:
         yield from resource.sortable

@@ -1,4 +1,4 @@
-"""Without the sample domain the chassis is whole: a copy of the tracked files from which it is deleted."""
+"""The sample can be removed as docs/resources.md says: a copy of the tracked files passes every check."""
 
 import shutil
 import subprocess
@@ -11,21 +11,28 @@ import pytest
 from tests.authorization.expected import CHASSIS
 from tests.conftest import DatabaseFactory
 from tests.process.served import SLIPWAY, Served, command_environment
+from tests.readme.markdown import commands, section
+from tests.sample import SAMPLE
 from tests.shop.door import ROOT
 
-SAMPLE = ROOT / "service" / "domains" / "catalog"
-PARTS = ("service/domains/catalog", "tests/domains/catalog")
+REMOVAL = [
+    command.text
+    for command in commands(
+        section((ROOT / "docs" / "resources.md").read_text("utf-8"), "Removing the sample")
+    )
+]
+MAKE = "make --assume-old=.venv/.installed"  # does not build an environment: the copy has that of this run
 BIN = Path(sys.executable).parent
+AUTHOR = ("-c", "user.name=test", "-c", "user.email=test@example.com")
 SECONDS = 800
 SHORT = ("-q", "-n", "2", "-m", "not long and not fault and not observability and not cluster")
 GATES: dict[str, tuple[object, ...]] = {
-    # The environment of this run takes the place of one that `make` would build.
-    "check": ("make", "--assume-old=.venv/.installed", "check"),
+    "check": (*MAKE.split(), "check"),
     "collection": (BIN / "pytest", "--collect-only", "-q"),
     "contract": (BIN / "pytest", *SHORT, "tests/api", "tests/domains", "tests/engine/test_resources_page.py"),
     "migrations": (BIN / "pytest", *SHORT, "tests/migrations"),
     "processes": (
-        BIN / "pytest", *SHORT, "tests/readme", "tests/tilt",
+        BIN / "pytest", *SHORT, "tests/readme", "tests/tilt", "tests/dev/test_dev.py",
         *(f"tests/process/test_{name}.py" for name in ("domain", "helm_test", "ready_tables", "start", "stop")),
         *(f"tests/protocol/test_{name}.py" for name in ("every_problem", "handwritten", "honest")),
         *(f"tests/faults/test_{name}.py" for name in ("harness", "migrations", "probes", "start_order")),
@@ -34,12 +41,12 @@ GATES: dict[str, tuple[object, ...]] = {
     ),
 }  # fmt: skip
 
-pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason="the sample domain is already gone")
+pytestmark = pytest.mark.skipif(not SAMPLE, reason="the sample domain is already gone")
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tracked files without the sample."""
+    """A checkout of the tracked files from which the sample is removed; `make` has not run yet."""
     folder = tmp_path_factory.mktemp("removed")
     if not (ROOT / ".git").exists():
         pytest.skip("this is no checkout of git")
@@ -48,25 +55,28 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    for part in PARTS:
-        shutil.rmtree(folder / part)
-    for migration in (folder / "service" / "domains" / "migrations").glob("catalog_*.py"):
-        migration.unlink()
-    domains = folder / "service" / "domains" / "__init__.py"
-    lines = [line for line in domains.read_text().splitlines(keepends=True) if "catalog" not in line]
-    domains.write_text("".join(lines))
+    for command in (
+        ("init", "--quiet"),
+        ("add", "--all"),
+        (*AUTHOR, "commit", "--quiet", "--message", "The sample"),
+    ):
+        run(folder, "git", *command)
+    for removal in REMOVAL:
+        if not removal.startswith("make"):
+            run(folder, "bash", "-c", removal)
     return folder
 
 
 @pytest.fixture(scope="module")
 def checkout(copy: Path) -> Path:
-    """The copy as a checkout of git after `make reference`, with this run's environment and what mypy knows already."""
+    """The copy after the rest of the removal, with this run's environment and what mypy knows already."""
     (copy / ".venv").symlink_to(BIN.parent)
     if (ROOT / ".mypy_cache").is_dir():
         shutil.copytree(ROOT / ".mypy_cache", copy / ".mypy_cache")
-    for command in ("init", "--quiet"), ("add", "--all"):
-        run(copy, "git", *command)
-    run(copy, BIN / "python", "docs/reference/generate.py")  # features.md lists the flags of domains
+    for removal in REMOVAL:
+        if removal.startswith("make"):
+            run(copy, "bash", "-c", removal.replace("make", MAKE))
+    run(copy, "git", "add", "--all")
     return copy
 
 

@@ -299,14 +299,14 @@ REFUSALS = [
 
 
 def _reasons(*arguments: str) -> list[str]:
-    return _told(render(*arguments))
+    return _refusals(render(*arguments))
 
 
 def _reasons_of(release: str) -> list[str]:
-    return _told(render(release=release))
+    return _refusals(render(release=release))
 
 
-def _told(done: subprocess.CompletedProcess[str]) -> list[str]:
+def _refusals(done: subprocess.CompletedProcess[str]) -> list[str]:
     assert done.returncode != 0
     return [line.removeprefix("- ") for line in done.stderr.splitlines() if line.startswith("- ")]
 

@@ -13,7 +13,7 @@ from tests.cluster.namespaces import additional_namespace
 from tests.cluster.release import NAME, Release
 
 CLUSTER = pytest.StashKey[Cluster]()
-TOLD = pytest.StashKey[bool]()
+REPORTED = pytest.StashKey[bool]()
 TEST_SECONDS = 600
 
 
@@ -32,9 +32,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     cluster = stash.get(CLUSTER, None)
     if result.failed and cluster is not None:
         # A failed installation fails the setup of every test: the first failure is reported.
-        told = stash.get(TOLD, False) and result.when == "setup"
-        result.sections.append(("the cluster", "see above" if told else diagnosis.report(cluster)))
-        stash[TOLD] = True
+        reported = stash.get(REPORTED, False) and result.when == "setup"
+        result.sections.append(("the cluster", "see above" if reported else diagnosis.report(cluster)))
+        stash[REPORTED] = True
     return result
 
 

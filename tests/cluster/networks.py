@@ -48,15 +48,15 @@ def reaches(where: Where, *addresses: str) -> dict[str, bool]:
 
 
 def settles(where: Where, expected: Mapping[str, bool]) -> None:
-    """Wait until connections are as expected, and stay so. Raises `AssertionError` with the reached addresses."""
+    """Wait until connections are as expected, and stay that way. Raises `AssertionError` with the reached addresses."""
     seen: dict[str, bool] = {}
 
-    def so() -> bool:
+    def reached() -> bool:
         seen.update(reaches(where, *expected))
         return seen == expected
 
     try:
-        wait_until("each address is reached or not", so, seconds=SETTLED_SECONDS)
+        wait_until("each address is reached or not", reached, seconds=SETTLED_SECONDS)
     except AssertionError:
         assert seen == expected  # shows the difference
         raise

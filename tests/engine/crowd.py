@@ -15,19 +15,19 @@ FINE = {200, 201, 204, 404, 409, 412}
 
 
 @dataclass
-class Told:
+class Acknowledged:
     """The acknowledged changes: (id, request id, version); deletions have no version."""
 
     changes: list[tuple[str, str, int]] = field(default_factory=list)
     deletions: list[tuple[str, str]] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
-    surprises: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
 
     def note(self, response: Response) -> bool:
         """Count a response, and return whether the change was made."""
         self.statuses[response.status_code] += 1
         if response.status_code not in FINE:
-            self.surprises.append(response.text)
+            self.unexpected.append(response.text)
         return response.status_code in {200, 201, 204}
 
 
@@ -35,12 +35,17 @@ class Member:
     """One client. `items` are the ids that all clients share, `tags` the newest ETags that this one knows."""
 
     def __init__(
-        self, client: AsyncClient, shelf: str, items: list[str], told: Told, dice: random.Random
+        self,
+        client: AsyncClient,
+        shelf: str,
+        items: list[str],
+        acknowledged: Acknowledged,
+        dice: random.Random,
     ) -> None:
         self._client = client
         self._shelf = shelf
         self._items = items
-        self._told = told
+        self._acknowledged = acknowledged
         self._dice = dice
         self._tags: dict[str, str] = {}
 
@@ -71,13 +76,13 @@ class Member:
 
     def _changed(self, item_id: str, request_id: str, tag: str) -> None:
         self._tags[item_id] = tag
-        self._told.changes.append((item_id, request_id, int(tag.strip('"').partition("-")[0])))
+        self._acknowledged.changes.append((item_id, request_id, int(tag.strip('"').partition("-")[0])))
 
     async def _send(self, method: str, item_id: str, suffix: str = "", **options: Any) -> int:
         response = await self._client.request(method, f"{ARTICLES}/{item_id}{suffix}", **options)
-        if self._told.note(response):
+        if self._acknowledged.note(response):
             if response.status_code == 204:
-                self._told.deletions.append((item_id, response.headers["x-request-id"]))
+                self._acknowledged.deletions.append((item_id, response.headers["x-request-id"]))
             else:
                 self._changed(item_id, response.headers["x-request-id"], response.headers["etag"])
         elif response.status_code == 412:
@@ -89,7 +94,7 @@ class Member:
             return await self._patch()
         headers = {"Idempotency-Key": str(uuid4())} if self._dice.random() < 0.3 else {}
         response = await self._client.post(ARTICLES, json=self._body(), headers=headers)
-        if self._told.note(response):
+        if self._acknowledged.note(response):
             item_id = response.json()["id"]
             self._changed(item_id, response.headers["x-request-id"], response.headers["etag"])
             self._items.append(item_id)
@@ -130,18 +135,18 @@ class Member:
             operations.append({"op": "create", "item": self._body()})
         mode = self._dice.choice(["atomic", "partial"])
         response = await self._client.post(f"{ARTICLES}/bulk", json={"mode": mode, "operations": operations})
-        if self._told.note(response):
-            self._told_by_bulk(response, operations)
+        if self._acknowledged.note(response):
+            self._acknowledge_bulk(response, operations)
         return len(operations)
 
-    def _told_by_bulk(self, response: Response, operations: list[Json]) -> None:
+    def _acknowledge_bulk(self, response: Response, operations: list[Json]) -> None:
         request_id = response.headers["x-request-id"]
         for operation, result in zip(operations, response.json()["results"], strict=True):
             if result["status"] == 204:
-                self._told.deletions.append((operation["id"], request_id))
+                self._acknowledged.deletions.append((operation["id"], request_id))
             elif result["status"] in {200, 201}:
                 self._changed(result["id"], request_id, result["etag"])
                 if operation["op"] == "create":
                     self._items.append(result["id"])
             elif result["status"] not in FINE:
-                self._told.surprises.append(str(result))
+                self._acknowledged.unexpected.append(str(result))

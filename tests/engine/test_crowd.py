@@ -15,7 +15,7 @@ import pytest
 from service.database import Database
 from tests.conftest import DatabaseFactory
 from tests.engine.api import ARTICLES, Api, Json, running
-from tests.engine.crowd import Member, Told
+from tests.engine.crowd import Acknowledged, Member
 
 CLIENTS = 8
 OPERATIONS = int(os.environ.get("SLIPWAY_TEST_OPERATIONS", "3000"))
@@ -38,46 +38,46 @@ async def api(fresh_database: DatabaseFactory) -> AsyncIterator[Api]:
         yield api
 
 
-async def crowd(api: Api, operations: int, seed: int) -> Told:
+async def crowd(api: Api, operations: int, seed: int) -> Acknowledged:
     """Run eight clients for that many operations, and return their responses."""
-    told, items, left = Told(), list[str](), operations
+    acknowledged, items, left = Acknowledged(), list[str](), operations
     shelf = await api.shelf()
 
     async def work(number: int) -> None:
         nonlocal left
-        member = Member(api.client, shelf, items, told, random.Random(f"{seed}-{number}"))
+        member = Member(api.client, shelf, items, acknowledged, random.Random(f"{seed}-{number}"))
         while left > 0:
             done = await member.act()
             left -= done
 
     await asyncio.gather(*(work(number) for number in range(CLIENTS)))
-    return told
+    return acknowledged
 
 
 @pytest.mark.timeout(120 + OPERATIONS // 50)
 async def test_history_replays_to_the_table_under_concurrency(api: Api) -> None:
     seed = int(os.environ.get("SLIPWAY_TEST_SEED", random.randrange(2**32)))
     began = time.monotonic()
-    told = await crowd(api, OPERATIONS, seed)
+    acknowledged = await crowd(api, OPERATIONS, seed)
     took = time.monotonic() - began
-    print(f"seed {seed}: {OPERATIONS} operations in {took:.1f} s, responses {dict(told.statuses)}")  # noqa: T201  # to run it again
-    assert told.surprises == []
+    print(f"seed {seed}: {OPERATIONS} operations in {took:.1f} s, responses {dict(acknowledged.statuses)}")  # noqa: T201  # to run it again
+    assert acknowledged.unexpected == []
     assert await api.database.fetch(_DIFFERENCES) == []
-    await _told_the_truth(api.database, told)
+    await _check_acknowledged(api.database, acknowledged)
     for row in await api.database.fetch("SELECT id FROM tests_article"):
         await _replays(api, str(row["id"]))
-    print(f"{len(told.changes)} changes, {len(told.deletions)} deletions acknowledged")  # noqa: T201
+    print(f"{len(acknowledged.changes)} changes, {len(acknowledged.deletions)} deletions acknowledged")  # noqa: T201
 
 
-async def _told_the_truth(database: Database, told: Told) -> None:
+async def _check_acknowledged(database: Database, acknowledged: Acknowledged) -> None:
     """Every acknowledged change is in the history exactly once, with its request id, and nothing else is."""
     rows = await database.fetch(_HISTORY)
     changes = Counter(
         (str(r["row_id"]), r["request_id"], r["version"]) for r in rows if r["action"] != "delete"
     )
     deletions = Counter((str(r["row_id"]), r["request_id"]) for r in rows if r["action"] == "delete")
-    assert Counter(told.changes) == changes
-    assert Counter(told.deletions) == deletions
+    assert Counter(acknowledged.changes) == changes
+    assert Counter(acknowledged.deletions) == deletions
 
 
 async def _replays(api: Api, item_id: str) -> None:

@@ -37,7 +37,7 @@ def router(path: str, *, open_to_all: bool = False, **more: Any) -> APIRouter:
     if open_to_all:
 
         @made.get(path)
-        async def anybody() -> None: ...
+        async def unscoped() -> None: ...
 
     else:
 

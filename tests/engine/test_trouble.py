@@ -157,8 +157,8 @@ async def test_expired_connection_does_not_extend_the_wait(database_url: str) ->
         try:
             ratios = []
             for _ in range(5):
-                with contextlib.suppress(LuckError):
-                    usual, late = await _refused_with_an_old_connection_in_sight(database, way)
+                with contextlib.suppress(NotTriedError):
+                    usual, late = await _refused_with_an_expiring_connection(database, way)
                     ratios.append(late / usual)
                     if ratios[-1] < 1.4:  # it would take 1.8 s each time
                         return
@@ -167,7 +167,7 @@ async def test_expired_connection_does_not_extend_the_wait(database_url: str) ->
             await database.stop()
 
 
-async def _refused_with_an_old_connection_in_sight(database: Database, way: Proxy) -> tuple[float, float]:
+async def _refused_with_an_expiring_connection(database: Database, way: Proxy) -> tuple[float, float]:
     """Return the seconds until a request is refused: while connecting is impossible, and when an expired connection
     is returned late in the wait."""
     async with database.connection():
@@ -181,7 +181,7 @@ async def _refused_with_an_old_connection_in_sight(database: Database, way: Prox
     return usual, late
 
 
-class LuckError(Exception):
+class NotTriedError(Exception):
     """Make the database answer again."""
 
 
@@ -192,7 +192,7 @@ async def _refused_after(database: Database) -> float:
         await database.fetch("SELECT 1")
     except DatabaseUnavailableError:
         return time.monotonic() - began
-    raise LuckError
+    raise NotTriedError
 
 
 @pytest.mark.parametrize("slow", [0], indirect=True)

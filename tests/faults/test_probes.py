@@ -38,7 +38,7 @@ async def until_ready_is(system: System, status: int) -> float:
     return time.monotonic() - began
 
 
-def told(event: Event) -> bool:
+def reported(event: Event) -> bool:
     return event.status in (503, 504)
 
 
@@ -70,7 +70,7 @@ async def test_liveness_has_no_dependency_and_readiness_names_failures(
     assert checks["database"]["detail"] == "no response in 1 s"
     assert checks["redis"] == {"ok": False, "critical": False}
     assert up == [0, 0]
-    system.only(told, "PostgreSQL was silent")
+    system.only(reported, "PostgreSQL was silent")
     name = "workers-" if kind else ""
     measure(f"silent-servers-{name}liveness-p99", alive, LIVE_SECONDS, unit="s")
     measure(f"silent-servers-{name}unready", unready, READY_SECONDS, unit="s")

@@ -44,14 +44,14 @@ async def until(what: Callable[[], Awaitable[bool]], why: str, *, seconds: float
         await asyncio.sleep(0.05)
 
 
-async def breaker_is(system: System, state: float) -> None:
-    async def so() -> bool:
+async def wait_for_breaker(system: System, state: float) -> None:
+    async def reached() -> bool:
         return await metric(system, OPEN) == state
 
-    await until(so, f"the breaker is not {state}")
+    await until(reached, f"the breaker is not {state}")
 
 
-async def watched(system: System) -> float:
+async def p99_while_ready(system: System) -> float:
     """Return the p99 over the next seconds, while readiness is 200."""
     began = time.monotonic()
     while time.monotonic() < began + WATCH_SECONDS:
@@ -66,31 +66,31 @@ def p99_since(system: System, began: float) -> float:
     return system.history.latency(0.99, lambda event: event.start >= began)
 
 
-def nothing_failed(system: System) -> None:
+def assert_no_request_failed(system: System) -> None:
     system.only(lambda _: False, "Redis is not needed to respond")
 
 
-async def added(
+async def added_latency(
     system: System,
     bound: float,
-    harm: Callable[[], Awaitable[None]],
-    heal: Callable[[], Awaitable[None]],
+    damage: Callable[[], Awaitable[None]],
+    repair: Callable[[], Awaitable[None]],
     settled: Callable[[], Awaitable[None]] | None = None,
 ) -> float:
     """Return the seconds that the fault adds to the p99, from the best rounds with and without it."""
     before, during = list[float](), list[float]()
     while len(during) < ROUNDS and (not during or min(during) - min(before) > bound):
-        await breaker_is(system, 0)
-        before.append(await watched(system))
+        await wait_for_breaker(system, 0)
+        before.append(await p99_while_ready(system))
         began = time.monotonic()
-        await harm()
+        await damage()
         if settled is not None:
             await settled()
             began = time.monotonic()
-        await watched(system)
+        await p99_while_ready(system)
         during.append(p99_since(system, began))
-        await heal()
-    await breaker_is(system, 0)
+        await repair()
+    await wait_for_breaker(system, 0)
     return max(0.0, min(during) - min(before))
 
 
@@ -99,23 +99,23 @@ async def test_lost_redis_fails_no_request(system: System, measure: Measurements
     await system.serve(1, {**ASKING, **kind})
 
     async def noticed() -> None:
-        await breaker_is(system, 1)
-        await until(told, "neither readiness nor a metric says that Redis is gone")
+        await wait_for_breaker(system, 1)
+        await until(reported, "neither readiness nor a metric says that Redis is gone")
 
-    async def told() -> bool:
+    async def reported() -> bool:
         response = await get(system.replicas[0].admin_port, "/readyz")
         gone = response is not None and response.json["checks"]["redis"]["ok"] is False
         return gone and await metric(system, 'slipway_dependency_up{dependency="redis"}') == 0
 
     async with system.load(rate=RATE).running():
-        cost = await added(
+        cost = await added_latency(
             system,
             GONE_COSTS,
             lambda: in_server_thread(system.redis.stop),
             lambda: in_server_thread(system.redis.start),
             settled=noticed,
         )
-    nothing_failed(system)
+    assert_no_request_failed(system)
     served = system.replicas[0].served
     lost = served.lines(event="redis unreachable, each process counts for itself")
     reasons = Counter(line["reason"] for line in lost)
@@ -151,7 +151,7 @@ async def test_unresponsive_redis_delays_no_request(
 ) -> None:
     async with through_a_proxy(system) as proxy:
 
-        async def harm() -> None:
+        async def damage() -> None:
             match trouble:
                 case "frozen":
                     system.redis.pause()
@@ -162,14 +162,14 @@ async def test_unresponsive_redis_delays_no_request(
                 case "slowish":  # just below the timeout
                     proxy.delay = 0.008
 
-        async def heal() -> None:
+        async def repair() -> None:
             system.redis.resume()
             proxy.heal()
             proxy.delay = 0
 
         async with system.load(rate=RATE).running():
-            cost = await added(system, SLOW_COSTS, harm, heal)
-        nothing_failed(system)
+            cost = await added_latency(system, SLOW_COSTS, damage, repair)
+        assert_no_request_failed(system)
         measure(f"redis-{trouble}-added-p99", cost, SLOW_COSTS, unit="s")
         await system.judge()
 
@@ -207,18 +207,18 @@ async def test_corrupted_redis_data_fails_no_request(system: System) -> None:
     await system.serve(1, ASKING)
     async with Client.from_url(system.redis.url) as client, system.load(rate=RATE).running():
         began = time.monotonic()
-        for harm in (emptied, of_another_type, garbled, full, evicting):
+        for damage in (emptied, of_another_type, garbled, full, evicting):
             ended = time.monotonic() + HARM_SECONDS
             while time.monotonic() < ended:
-                await harm(client)
+                await damage(client)
                 await asyncio.sleep(0.02)
             response = await get(system.replicas[0].admin_port, "/readyz")
             assert response is not None
-            assert response.status == 200, f"{harm.__name__}: {response.body!r}"
+            assert response.status == 200, f"{damage.__name__}: {response.body!r}"
         await client.config_set("maxmemory", 0)
         await client.config_set("maxmemory-policy", "noeviction")
-        await breaker_is(system, 0)
-    nothing_failed(system)
+        await wait_for_breaker(system, 0)
+    assert_no_request_failed(system)
     refused = system.replicas[0].served.lines(event="redis refuses commands")
     assert 1 <= len(refused) <= 1 + (time.monotonic() - began) // 60, "one line a minute"
     await system.judge()

@@ -40,13 +40,13 @@ def edge(program: str, folder: Path) -> Iterator[int]:
         "--global.sendanonymoususage=false",
     )
     try:
-        process.wait_until(lambda: _tells(port), seconds=START_SECONDS)
+        process.wait_until(lambda: _has_metrics(port), seconds=START_SECONDS)
         yield port
     finally:
         process.stop()
 
 
-def _tells(port: int) -> bool:
+def _has_metrics(port: int) -> bool:
     try:
         return "traefik_tls_certs_not_after" in httpx2.get(f"http://{LOOPBACK}:{port}/metrics").text
     except httpx2.TransportError:

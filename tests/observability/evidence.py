@@ -73,7 +73,7 @@ def evidence(folder: Path, services: Client) -> Iterator[Evidence]:
         stack.callback(services.drop_database, "observed")
         series, times = asyncio.run(_run(stack, folder, services, redis, url))
         if lines is not None:
-            _tell(lines, folder)
+            _push_lines(lines, folder)
         yield Evidence(series, lines, *times)
 
 
@@ -141,7 +141,7 @@ async def _migrate(home: Path, url: str) -> None:
         assert await asyncio.wait_for(job.wait(), JOB_SECONDS) == 0, (home / "log").read_text("utf-8")
 
 
-def _tell(lines: Loki, folder: Path) -> None:
+def _push_lines(lines: Loki, folder: Path) -> None:
     """Push the logs of pods and Jobs to Loki, with the labels of the chart's collector."""
     for pod in PODS:
         _push(lines, pod, "server", (folder / pod / "log").read_text("utf-8"))

@@ -15,7 +15,7 @@ from tests.services import Client
 ARTICLES = "/api/v1/articles"
 
 
-def asked(service: Served, key: str, method: str = "GET") -> httpx2.Response:
+def send(service: Served, key: str, method: str = "GET") -> httpx2.Response:
     return service.api.request(method, ARTICLES, headers={"Authorization": f"Bearer {key}"})
 
 
@@ -27,13 +27,13 @@ def test_key_is_created_listed_used_and_revoked(shared: Served, command: Command
 
     key = keys("create", "--name", "reader", "--scope", "shop:read", "--days", "1").strip()
     prefix, secret = key.split("_", 2)[1:]
-    assert asked(shared, key).status_code == 200
+    assert send(shared, key).status_code == 200
     line = rf"^{prefix}\tactive\tshop:read\treader\texpires 20\S+Z\tlast used 20\S+Z$"
     assert eventually(lambda: re.search(line, keys("list"), re.MULTILINE), seconds=10), keys("list")
     assert secret not in keys("list")
     keys("revoke", prefix)
     revoked_at = time.monotonic()
-    assert eventually(lambda: asked(shared, key).status_code == 401, seconds=5)
+    assert eventually(lambda: send(shared, key).status_code == 401, seconds=5)
     assert time.monotonic() - revoked_at < 2  # its cache time is 0.3 s
     assert f"{prefix}\trevoked" in keys("list")
     assert secret not in shared.output
@@ -85,13 +85,13 @@ def test_unknown_scope_is_refused_with_suggestions(command: Command, database_ur
 async def test_expired_key_is_refused(shared: Served, database_url: str) -> None:
     soon = clock.now() + timedelta(seconds=4)
     key = await new_key(database_url, "shop:read", expires_at=soon)
-    assert asked(shared, key).status_code == 200
-    assert eventually(lambda: asked(shared, key).status_code == 401, seconds=10)
+    assert send(shared, key).status_code == 200
+    assert eventually(lambda: send(shared, key).status_code == 401, seconds=10)
 
 
 async def test_missing_scope_is_403_and_reported(shared: Served, database_url: str) -> None:
     key = await new_key(database_url, "shop:read")
-    response = asked(shared, key, "POST")
+    response = send(shared, key, "POST")
     assert (response.status_code, response.json()["code"]) == (403, "forbidden")
     assert "shop:write" in response.json()["detail"]
 
@@ -112,6 +112,6 @@ async def test_wrong_key_is_401_with_a_reason(shared: Served, database_url: str,
         "scheme": f"abc_{prefix}_{secret}",
         "empty": "-",
     }[change]
-    response = asked(shared, wrong)
+    response = send(shared, wrong)
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == 'Bearer realm="slipway", error="invalid_token"'

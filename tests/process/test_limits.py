@@ -64,7 +64,7 @@ def test_three_processes_keep_the_limit_during_a_redis_restart(serve: Serve, own
     for service in trio:
         service.ready()
     for service in trio:  # before anybody asks them for anything
-        assert eventually(partial(knows_of_three, service))
+        assert eventually(partial(three_processes_are_registered, service))
     floods = [Thread(target=flood, args=[service]) for service in trio]
     for one in floods:
         one.start()
@@ -103,5 +103,5 @@ def test_rate_limits_can_be_disabled(serve: Serve) -> None:
     assert "ratelimit" not in responses[0].headers
 
 
-def knows_of_three(service: Served) -> bool:
+def three_processes_are_registered(service: Served) -> bool:
     return "slipway_limiter_processes 3.0" in service.admin.get("/metrics").text

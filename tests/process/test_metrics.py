@@ -21,19 +21,19 @@ IDLE = 'slipway_database_connections{pool="fast",state="idle"}'
 
 
 def test_pools_and_statements_are_measured(shared: Served, headers: dict[str, str]) -> None:
-    def told(name: str) -> float:
+    def value(name: str) -> float:
         return shared.metric(f"slipway_database_{name}") or 0
 
     counts = ('statement_seconds_count{outcome="ok",pool="fast"}', "acquire_seconds_count")
-    before = [told(name) for name in counts]
+    before = [value(name) for name in counts]
     for _ in range(5):
         assert shared.api.get(LIST, headers=headers).status_code == 200
-    assert all(told(name) >= old + 5 for name, old in zip(counts, before, strict=True))
-    assert told('connections_limit{pool="fast"}') == 8
-    assert told('connections_limit{pool="session"}') == 2
+    assert all(value(name) >= old + 5 for name, old in zip(counts, before, strict=True))
+    assert value('connections_limit{pool="fast"}') == 8
+    assert value('connections_limit{pool="session"}') == 2
     assert eventually(lambda: (shared.metric(IDLE) or 0) >= 2)
-    assert eventually(lambda: told('connections{pool="fast",state="used"}') == 0)
-    assert told('acquire_timeouts_total{pool="fast"}') == 0
+    assert eventually(lambda: value('connections{pool="fast",state="used"}') == 0)
+    assert value('acquire_timeouts_total{pool="fast"}') == 0
 
 
 def test_recently_verified_credentials_count_as_cache_hits(serve: Serve, headers: dict[str, str]) -> None:
@@ -67,11 +67,11 @@ def test_limiter_series_exist_before_the_first_decision(serve: Serve) -> None:
 
 
 def test_event_loop_tasks_are_measured_and_end_with_requests(shared: Served, headers: dict[str, str]) -> None:
-    def told() -> float:
+    def value() -> float:
         return shared.metric("slipway_event_loop_tasks") or 0
 
-    assert eventually(lambda: told() > 0)
-    before = told()
+    assert eventually(lambda: value() > 0)
+    before = value()
     waiting = [httpx2.Client(base_url=shared.api.base_url, headers=headers) for _ in range(30)]
     try:
         for client in waiting:
@@ -79,7 +79,7 @@ def test_event_loop_tasks_are_measured_and_end_with_requests(shared: Served, hea
     finally:
         for client in waiting:
             client.close()
-    assert eventually(lambda: told() <= before + 5)
+    assert eventually(lambda: value() <= before + 5)
 
 
 def test_loop_lag_and_redis_are_measured_without_requests(shared: Served) -> None:
@@ -127,21 +127,21 @@ async def test_next_key_expiry_ignores_inactive_and_short_lived_keys(
     await database.start()
     expiry = KeyExpiry(database)
 
-    async def told() -> float:
+    async def value() -> float:
         await expiry.report()
         return REGISTRY.get_sample_value(EXPIRY) or 0
 
     try:
-        assert math.isnan(await told())
+        assert math.isnan(await value())
         for days in (1, 14):
             await new_key(url, "shop:read", expires_at=clock.now() + timedelta(days=days))
-        assert math.isnan(await told())
+        assert math.isnan(await value())
         ends = [clock.now() + timedelta(days=days) for days in (15, 16)]
         soonest = await new_key(url, "shop:read", expires_at=ends[0])
         await new_key(url, "shop:read", expires_at=ends[1])
-        assert await told() == ends[0].timestamp()
+        assert await value() == ends[0].timestamp()
         async with database.session() as session:
             await revoke_key(session, soonest.split("_")[1])
-        assert await told() == ends[1].timestamp()
+        assert await value() == ends[1].timestamp()
     finally:
         await database.stop()

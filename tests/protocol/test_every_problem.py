@@ -56,7 +56,7 @@ async def defect(_: Annotated[Principal, require_scope("shop:read")]) -> None:
 
 
 @dataclass(frozen=True)
-class Told:
+class Refusal:
     """A problem as it came."""
 
     status: int
@@ -64,11 +64,11 @@ class Told:
     body: Json
 
 
-Responses = dict[str, Told]
+Responses = dict[str, Refusal]
 
 
-def _told(status: int, headers: Any, body: bytes) -> Told:
-    return Told(status, {name.lower(): value for name, value in dict(headers).items()}, json.loads(body))
+def _refusal(status: int, headers: Any, body: bytes) -> Refusal:
+    return Refusal(status, {name.lower(): value for name, value in dict(headers).items()}, json.loads(body))
 
 
 class Client:
@@ -80,8 +80,8 @@ class Client:
 
     def keep(self, response: Any) -> None:
         """Of any client of ours."""
-        told = _told(response.status_code, response.headers, response.content)
-        self.responses.setdefault(told.body["code"], told)
+        refusal = _refusal(response.status_code, response.headers, response.content)
+        self.responses.setdefault(refusal.body["code"], refusal)
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> httpx2.Response:
         """With the key; a `content_type` header names itself."""
@@ -102,8 +102,8 @@ class Client:
             raw.send(data)
             response = raw.response()
         assert response is not None
-        told = _told(response.status, response.headers, response.body)
-        self.responses.setdefault(told.body["code"], told)
+        refusal = _refusal(response.status, response.headers, response.body)
+        self.responses.setdefault(refusal.body["code"], refusal)
 
 
 def _refused_before_work(client: Client, reader: str) -> None:
@@ -228,20 +228,20 @@ async def responses(database_url: str) -> AsyncIterator[Responses]:
 def test_problem_has_the_fields_of_its_code(responses: Responses, problem: type[Problem]) -> None:
     code = problem.code
     assert code in responses, f"nothing here provokes {code}"
-    told = responses[code]
-    assert told.status == told.body["status"] == problem.status
-    assert (told.body["title"], told.body["type"]) == (problem.title, f"urn:slipway:problem:{code}")
-    assert told.headers["content-type"] == "application/problem+json"
-    assert told.headers["x-request-id"] == told.body["request_id"]
-    assert told.headers["x-content-type-options"] == "nosniff"
-    assert "secret" not in json.dumps(told.body)
-    found = {name: told.headers[name] for name in TELLING if name in told.headers}
+    refusal = responses[code]
+    assert refusal.status == refusal.body["status"] == problem.status
+    assert (refusal.body["title"], refusal.body["type"]) == (problem.title, f"urn:slipway:problem:{code}")
+    assert refusal.headers["content-type"] == "application/problem+json"
+    assert refusal.headers["x-request-id"] == refusal.body["request_id"]
+    assert refusal.headers["x-content-type-options"] == "nosniff"
+    assert "secret" not in json.dumps(refusal.body)
+    found = {name: refusal.headers[name] for name in TELLING if name in refusal.headers}
     wanted = MUST.get(code, {})
     assert found.keys() == wanted.keys()
     assert all(re.fullmatch(wanted[name], value) for name, value in found.items()), found
-    assert (told.headers.get("connection") == "close") == (code in CLOSES)
+    assert (refusal.headers.get("connection") == "close") == (code in CLOSES)
     if code in POINTED:
-        assert told.body["errors"]
+        assert refusal.body["errors"]
 
 
 def test_every_expected_field_belongs_to_a_code() -> None:

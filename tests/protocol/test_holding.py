@@ -16,7 +16,7 @@ from tests.protocol.wire import Wire, wire
 
 pytestmark = pytest.mark.xdist_group("protocol-holding")
 
-CONNECTIONS, TOLD = 60, 100
+CONNECTIONS, REFUSED = 60, 100
 LARGE = 900_000  # bytes of a body
 
 
@@ -71,10 +71,10 @@ def test_flood_of_connections_is_cut_off(narrow: Served) -> None:
     assert eventually(lambda: free(narrow))
     with ExitStack() as stack:
         clients = filled(narrow, stack)
-        late = [stack.enter_context(wire(narrow.port)) for _ in range(3 * TOLD)]
+        late = [stack.enter_context(wire(narrow.port)) for _ in range(3 * REFUSED)]
         responses = [client.response() for client in late]
         assert {response.status for response in responses if response is not None} == {503}
-        assert responses.count(None) >= TOLD
+        assert responses.count(None) >= REFUSED
         assert all(map(works, clients))
     assert eventually(lambda: free(narrow))
 

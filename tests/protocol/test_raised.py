@@ -60,7 +60,7 @@ def running(database_url: str) -> Iterator[Running]:
         yield running
 
 
-def told(running: Running, name: str) -> tuple[int, Json, httpx2.Headers]:
+def raised(running: Running, name: str) -> tuple[int, Json, httpx2.Headers]:
     """Return the status, the problem and the headers of the response."""
     response = running.api.get(f"{SHELVES}/raise/{name}")
     assert response.headers["content-type"] == "application/problem+json"
@@ -87,7 +87,7 @@ def told(running: Running, name: str) -> tuple[int, Json, httpx2.Headers]:
 def test_status_and_detail_are_kept(
     running: Running, name: str, status: int, code: str, detail: str | None
 ) -> None:
-    given, problem, _ = told(running, name)
+    given, problem, _ = raised(running, name)
     assert (given, problem["code"], problem.get("detail")) == (status, code, detail)
 
 
@@ -102,17 +102,17 @@ def test_status_and_detail_are_kept(
 def test_structured_detail_becomes_the_context(
     running: Running, name: str, status: int, context: Any
 ) -> None:
-    given, problem, _ = told(running, name)
+    given, problem, _ = raised(running, name)
     assert (given, problem["context"]) == (status, context)
     assert "detail" not in problem
 
 
 def test_headers_are_kept_except_content_headers(running: Running) -> None:
-    assert told(running, "headers")[2].get_list("www-authenticate") == ["Basic"]
-    assert told(running, "away")[2].get_list("retry-after") == ["3600"]
-    assert told(running, "method-with-allow")[2].get_list("allow") == ["GET"]
-    assert "GET" in told(running, "method")[2]["allow"]
-    assert told(running, "method")[1]["detail"] == "not on Sundays"
+    assert raised(running, "headers")[2].get_list("www-authenticate") == ["Basic"]
+    assert raised(running, "away")[2].get_list("retry-after") == ["3600"]
+    assert raised(running, "method-with-allow")[2].get_list("allow") == ["GET"]
+    assert "GET" in raised(running, "method")[2]["allow"]
+    assert raised(running, "method")[1]["detail"] == "not on Sundays"
 
 
 def test_every_status_is_preserved(running: Running) -> None:

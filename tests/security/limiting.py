@@ -29,10 +29,10 @@ class Clock:
 
 
 @pytest.fixture
-def hands(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    hands = Clock()
-    monkeypatch.setattr(clock, "monotonic", hands)
-    return hands
+def moving_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    moving_clock = Clock()
+    monkeypatch.setattr(clock, "monotonic", moving_clock)
+    return moving_clock
 
 
 class Reference:

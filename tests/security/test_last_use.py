@@ -56,7 +56,7 @@ async def test_requests_do_not_wait_for_locks_on_keys(url: str, observer: asyncp
         await eventually(observer, 1)
 
 
-def _told(lines: Sequence[Any]) -> list[Any]:
+def _above_info(lines: Sequence[Any]) -> list[Any]:
     return [line for line in lines if line["log_level"] != "info"]
 
 
@@ -69,12 +69,12 @@ async def test_read_only_server_keeps_its_connections(url: str, observer: asyncp
         with structlog.testing.capture_logs() as lines:
             assert (await api.client.get(ARTICLES)).status_code == 200
             async with asyncio.timeout(20):
-                while not _told(lines):  # noqa: ASYNC110  # a log tells nobody
+                while not _above_info(lines):  # noqa: ASYNC110  # a log tells nobody
                     await asyncio.sleep(0.1)
             await asyncio.sleep(2 * last_use.WRITE_SECONDS)
             assert (await api.client.get(ARTICLES)).status_code == 200
         assert sorted(await backends(api)) == sorted(before)
-    told = _told(lines)
+    told = _above_info(lines)
     assert [line["event"] for line in told] == ["cannot record the last use of keys"], lines
     assert "read-only" in told[0]["reason"]
 

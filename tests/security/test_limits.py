@@ -18,9 +18,9 @@ from service.security.rate_limits.policy import Policy
 from service.security.rate_limits.shared_limiter import SharedRateLimiter
 from tests.api.conftest import unique
 from tests.faults.proxy import Endpoint, Proxy
-from tests.security.limiting import Clock, Reference, hands
+from tests.security.limiting import Clock, Reference, moving_clock
 
-__all__ = ["hands"]
+__all__ = ["moving_clock"]
 
 
 @pytest.fixture
@@ -37,20 +37,20 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
     pauses=st.lists(st.sampled_from([0, 0, 0, 0.25, 0.5, 1, 7]), max_size=60),
 )
 async def test_limiter_matches_a_token_bucket(
-    hands: Clock, requests: int, window: int, pauses: list[float]
+    moving_clock: Clock, requests: int, window: int, pauses: list[float]
 ) -> None:
     policy = Policy("p", requests, window)
-    limiter, reference = RateLimiter(), Reference(policy, hands.now)
+    limiter, reference = RateLimiter(), Reference(policy, moving_clock.now)
     for pause in pauses:
-        hands.now += pause
+        moving_clock.now += pause
         decision = await limiter.take(policy, "caller")
-        assert decision.allowed == reference.take(hands.now)
+        assert decision.allowed == reference.take(moving_clock.now)
         assert abs(decision.remaining - reference.tokens) <= 1
         if not decision.allowed:
             assert 0 < decision.retry_after <= policy.step + 1e-6
 
 
-async def test_callers_and_policies_have_separate_buckets(hands: Clock) -> None:
+async def test_callers_and_policies_have_separate_buckets(moving_clock: Clock) -> None:
     limiter = RateLimiter()
     one, other = Policy("one", 1, 60), Policy("other", 1, 60)
     assert (await limiter.take(one, "a")).allowed
@@ -141,7 +141,7 @@ async def test_process_counts_alone_without_redis() -> None:
     await gone.close()
 
 
-async def test_memory_is_bounded(hands: Clock) -> None:
+async def test_memory_is_bounded(moving_clock: Clock) -> None:
     limiter, policy = RateLimiter(), Policy("many", 1, 60)
     for number in range(30_000):
         await limiter.take(policy, str(number))

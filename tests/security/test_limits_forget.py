@@ -10,10 +10,10 @@ from service.security.rate_limits.policy import Policy
 from service.security.rate_limits.redis_buckets import COUNT_SECONDS
 from service.security.rate_limits.shared_limiter import SharedRateLimiter
 from tests.api.conftest import unique
-from tests.security.limiting import CALLER, HOUR, Clock, Trio, hands
+from tests.security.limiting import CALLER, HOUR, Clock, Trio, moving_clock
 from tests.services import Client as Services
 
-__all__ = ["hands"]
+__all__ = ["moving_clock"]
 
 OWN = 8  # number of the first logical database that no worker uses
 
@@ -38,7 +38,7 @@ def known_processes() -> float | None:
     return REGISTRY.get_sample_value("slipway_limiter_processes")
 
 
-async def test_lease_expires(trio: Trio, hands: Clock) -> None:
+async def test_lease_expires(trio: Trio, moving_clock: Clock) -> None:
     one, policy = trio.limiters[0], trio.policy
     for pause, by_redis, by_lease in (
         (0.0, 1, 0),
@@ -47,13 +47,13 @@ async def test_lease_expires(trio: Trio, hands: Clock) -> None:
         (0.0, 2, 2),
         (1.01, 3, 2),
     ):
-        hands.now += pause
+        moving_clock.now += pause
         assert (await one.take(policy, CALLER)).allowed
         assert (counted(policy, "redis"), counted(policy, "lease")) == (by_redis, by_lease)
     assert counted(policy, "process") == 0
 
 
-async def test_lease_covers_few_requests(trio: Trio, hands: Clock) -> None:
+async def test_lease_covers_few_requests(trio: Trio, moving_clock: Clock) -> None:
     for _ in range(11):
         await trio.limiters[0].take(trio.policy, CALLER)
     assert (counted(trio.policy, "redis"), counted(trio.policy, "lease")) == (3, 8)
@@ -68,7 +68,7 @@ async def share(limiter: SharedRateLimiter, three: Trio) -> int:
     return allowed
 
 
-async def test_share_of_an_ended_process_expires(trio: Trio, hands: Clock) -> None:
+async def test_share_of_an_ended_process_expires(trio: Trio, moving_clock: Clock) -> None:
     await trio.meet()
     one, ended = trio.limiters[0], trio.limiters.pop()
     assert await share(one, trio) == 200
@@ -86,7 +86,7 @@ async def test_share_of_an_ended_process_expires(trio: Trio, hands: Clock) -> No
     assert await share(one, trio) == 200
 
 
-async def test_last_process_leaves_no_keys_in_redis(trio: Trio, hands: Clock) -> None:
+async def test_last_process_leaves_no_keys_in_redis(trio: Trio, moving_clock: Clock) -> None:
     """Counts of processes and buckets expire once they are useless."""
     await trio.meet()
     await trio.flood(3)
@@ -94,7 +94,7 @@ async def test_last_process_leaves_no_keys_in_redis(trio: Trio, hands: Clock) ->
     assert 0 < await trio.client.pttl(trio.key) <= 15 * trio.policy.step * 1000
 
 
-async def test_processes_remember_each_other_after_redis_is_emptied(trio: Trio, hands: Clock) -> None:
+async def test_processes_remember_each_other_after_redis_is_emptied(trio: Trio, moving_clock: Clock) -> None:
     await trio.meet()
     await trio.client.flushdb()
     await trio.limiters[0].count()  # the first process finds no other

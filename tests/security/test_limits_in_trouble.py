@@ -13,10 +13,10 @@ from service.dev.redis_server import RedisServer as Server
 from service.security.rate_limits.policy import Policy
 from tests.api.conftest import unique
 from tests.ports import placed
-from tests.security.limiting import CALLER, HOUR, Clock, Reference, Trio, hands
+from tests.security.limiting import CALLER, HOUR, Clock, Reference, Trio, moving_clock
 from tests.services import Client
 
-__all__ = ["hands"]
+__all__ = ["moving_clock"]
 
 OWN = 8  # number of the first logical database that no worker uses
 MakeTrio = Callable[[int], Trio]
@@ -75,17 +75,17 @@ async def test_limit_of_a_new_process_holds_after_a_clock_step_back(trio: MakeTr
 
 @pytest.mark.parametrize("held", ["", "x", "1", "1e300 5", "5 1e300", "-inf 7", "9999999999.0 1.0"])
 async def test_corrupt_value_blocks_a_bucket_at_most_one_window(
-    trio: MakeTrio, hands: Clock, held: str
+    trio: MakeTrio, moving_clock: Clock, held: str
 ) -> None:
     three = trio(1000)
     await three.client.set(three.key, held)
     await three.flood(3)
-    hands.now += HOUR
+    moving_clock.now += HOUR
     await three.set_clock(HOUR)
     assert await three.flood(1000) >= 950
 
 
-async def test_processes_share_the_limit_while_redis_is_away(trio: MakeTrio, hands: Clock) -> None:
+async def test_processes_share_the_limit_while_redis_is_away(trio: MakeTrio, moving_clock: Clock) -> None:
     three = trio(1000)
     await three.meet()
     admitted = await three.flood(300)
@@ -97,7 +97,7 @@ async def test_processes_share_the_limit_while_redis_is_away(trio: MakeTrio, han
     assert 900 <= admitted <= 1050
 
 
-async def test_usage_during_an_outage_is_reported_to_redis(trio: MakeTrio, hands: Clock) -> None:
+async def test_usage_during_an_outage_is_reported_to_redis(trio: MakeTrio, moving_clock: Clock) -> None:
     three = trio(999)
     await three.meet()
     three.lose(lost=True)
@@ -108,10 +108,10 @@ async def test_usage_during_an_outage_is_reported_to_redis(trio: MakeTrio, hands
     assert 900 <= alone + others <= 999 * 1.05
 
 
-async def test_small_limit_still_admits_requests_without_redis(trio: MakeTrio, hands: Clock) -> None:
+async def test_small_limit_still_admits_requests_without_redis(trio: MakeTrio, moving_clock: Clock) -> None:
     three = trio(2)
     await three.meet()
-    hands.now += HOUR
+    moving_clock.now += HOUR
     three.lose(lost=True)
     assert await three.flood(30) == 3  # one each: a third of two would be none
     refused = await three.take()
@@ -120,12 +120,12 @@ async def test_small_limit_still_admits_requests_without_redis(trio: MakeTrio, h
 
 @pytest.mark.parametrize("used", [0, 8])
 async def test_exhausted_bucket_is_seen_by_peeks_without_redis(
-    trio: MakeTrio, hands: Clock, used: int
+    trio: MakeTrio, moving_clock: Clock, used: int
 ) -> None:
     """As for credentials: they are checked until the bucket is empty, and wrong ones take tokens."""
     three = trio(10)
     await three.meet()
-    hands.now += HOUR
+    moving_clock.now += HOUR
     await three.client.delete(three.key)
     await three.flood(used)
     three.lose(lost=True)
@@ -181,19 +181,19 @@ TROUBLES = st.one_of(
     parts=st.lists(st.tuples(st.lists(STEPS, max_size=3), TROUBLES), max_size=3),
 )
 async def test_three_processes_act_as_one_bucket_through_redis_failures(
-    trio: MakeTrio, hands: Clock, requests: int, parts: list[tuple[list[Step], Step]]
+    trio: MakeTrio, moving_clock: Clock, requests: int, parts: list[tuple[list[Step], Step]]
 ) -> None:
     three = trio(requests)
     await three.client.flushdb()  # the processes of the previous example
     await three.meet()
-    hands.now += HOUR
+    moving_clock.now += HOUR
     await three.client.delete(three.key)
-    bucket = Reference(three.policy, hands.now)
+    bucket = Reference(three.policy, moving_clock.now)
     lost = 0.0  # leased but unused tokens, and tokens that refilled between two requests before the clock went back
     goes_back = any(kind == "jump" and amount < 0 for _, (kind, amount) in parts)
     for kind, amount in [step for steps, trouble in parts for step in (*steps, trouble, ("flood", 40))]:
         if kind == "pause":
-            hands.now += amount
+            moving_clock.now += amount
             await three.set_clock(amount)
             lost += 3 * three.policy.lease + goes_back * amount / three.policy.step
         elif kind == "jump":
@@ -201,7 +201,7 @@ async def test_three_processes_act_as_one_bucket_through_redis_failures(
         elif kind == "flush":
             await three.client.flushdb()
         three.lose(lost=kind == "away")
-        bucket.grow(hands.now)
+        bucket.grow(moving_clock.now)
         for _ in range(int(amount) if kind in {"flood", "away"} else 0):
             allowed = (await three.take()).allowed
             bucket.tokens -= allowed

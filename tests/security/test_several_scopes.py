@@ -143,14 +143,14 @@ def test_document_and_table_list_every_scope(billing: FastAPI) -> None:
     assert known_scopes(billing) == {READ, PAY, AUDIT, "admin", "features:admin", "features:read"}
 
 
-async def unheard() -> None:
+async def undeclared() -> None:
     """A route without scopes."""
 
 
 async def test_unenforced_scope_prevents_startup(settings: Settings) -> None:
     extra = APIRouter()
 
-    @extra.get("/loose", dependencies=[Security(unheard, scopes=[PAY])])
+    @extra.get("/loose", dependencies=[Security(undeclared, scopes=[PAY])])
     async def loose(_: Annotated[Principal, require_scope(READ)]) -> None: ...
 
     with pytest.raises(ScopelessRouteError, match=f"GET .*/loose names {PAY}, but nothing asks for it"):

@@ -75,7 +75,7 @@ def older_backups_stay_readable(run: Running) -> None:
 
 
 @setting("backup__compression", "none", process="backup")
-def dump_is_compressed_as_told(run: Running) -> None:
+def dump_has_this_compression(run: Running) -> None:
     assert "--compress=none" in run.setup.servers["calls"].read_text()
 
 

@@ -41,7 +41,7 @@ def new(run: Running, **headers: str) -> str:
 
 
 @setting("app__environment", "test", process="data")
-def anyone_may_write(run: Running) -> None:
+def anonymous_callers_may_write(run: Running) -> None:
     assert new(run)  # production refuses to start with anonymous writes
 
 
@@ -56,7 +56,7 @@ def response_is_kept_for_a_second(run: Running) -> None:
 
 
 @setting("performance__page_size", 3, process="data")
-def page_has_so_many_items(run: Running) -> None:
+def default_page_has_this_size(run: Running) -> None:
     for _ in range(7):
         new(run)
     assert len(run.service.api.get(LIST).json()["items"]) == 3
@@ -86,7 +86,7 @@ def no_item_is_cached(run: Running) -> None:
 
 
 @setting("server__max_buffered_bytes", 2**20, process="data")
-def bodies_share_a_bounded_room(run: Running) -> None:
+def bodies_share_a_memory_limit(run: Running) -> None:
     beginning = post(b"Content-Length: 700000", b"{}" + b" " * 699_000)
     with wire(run.service.port) as first, wire(run.service.port) as second:
         first.send(beginning)
@@ -98,7 +98,7 @@ def bodies_share_a_bounded_room(run: Running) -> None:
 
 
 @setting("monitoring__duration_buckets", "0.5,2", process="data")
-def durations_are_counted_in_those(run: Running) -> None:
+def durations_have_these_buckets(run: Running) -> None:
     run.service.api.get(LIST)
     metrics = run.service.admin.get("/metrics").text
     lines = [x for x in metrics.splitlines() if x.startswith("http_request_duration_seconds_bucket")]
@@ -106,14 +106,14 @@ def durations_are_counted_in_those(run: Running) -> None:
 
 
 @setting("logging__format", "console", process="data")
-def lines_are_for_humans(run: Running) -> None:
+def log_lines_are_plain_text(run: Running) -> None:
     run.service.api.get(LIST, headers={"Authorization": "Bearer nobody's"})
     assert eventually(lambda: "credentials refused" in run.service.output)
     assert '{"time"' not in run.service.output
 
 
 @setting("logging__access", "false", process="data")
-def requests_leave_no_line(run: Running) -> None:
+def access_lines_are_off(run: Running) -> None:
     run.service.api.get("/health", headers={"X-Request-Id": "settings-table"})
     assert not eventually(lambda: "settings-table" in run.service.output, seconds=1)
 
@@ -140,7 +140,7 @@ def exporting(run: Running, *, receive_buffer: int = 4096) -> Iterator[Wire]:
 
 
 @setting("performance__exports", 1, process="data")
-def second_export_is_turned_away(run: Running) -> None:
+def second_export_is_refused(run: Running) -> None:
     with exporting(run):
         assert run.service.api.get(EXPORT).status_code == 503
 

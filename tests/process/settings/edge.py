@@ -49,7 +49,7 @@ def admin_port(run: Running) -> None:
 
 
 @setting("server__max_headers", 20, process="edge")
-def more_headers_are_refused(run: Running) -> None:
+def excess_headers_are_refused(run: Running) -> None:
     assert response(run, get(many(b"X-%d: y", 15))).status == 200
     assert response(run, get(many(b"X-%d: y", 30))).status == 431
 
@@ -89,14 +89,14 @@ def idle_connection_is_closed(run: Running) -> None:
 
 
 @setting("server__write_timeout", 0.6, process="edge")
-def client_that_does_not_read_is_cut_off(run: Running) -> None:
+def slow_reader_is_cut_off(run: Running) -> None:
     with wire(run.service.port, receive_buffer=4096) as client:
         client.send(BIG * 100)
         assert eventually(lambda: not established(run.service.port, client), seconds=8)
 
 
 @setting("server__max_concurrency", 2, process="edge")
-def more_requests_are_turned_away(run: Running) -> None:
+def excess_requests_are_refused(run: Running) -> None:
     with run.locked("tests_shelf"), ExitStack() as stack:
         clients = [stack.enter_context(wire(run.service.port)) for _ in range(3)]
         for client in clients:
@@ -114,7 +114,7 @@ def _now(connection: socket.socket) -> bytes:
 
 
 @setting("server__max_connections", 16, process="edge")
-def more_connections_are_turned_away(run: Running) -> None:
+def excess_connections_are_refused(run: Running) -> None:
     with ExitStack() as stack:
         for _ in range(16):
             stack.enter_context(wire(run.service.port)).send(b"GET")
@@ -125,19 +125,19 @@ def more_connections_are_turned_away(run: Running) -> None:
 
 
 @setting("server__trusted_proxies", "127.0.0.2", process="edge")
-def other_proxies_are_not_believed(run: Running) -> None:
+def untrusted_proxy_is_ignored(run: Running) -> None:
     forwarded = get(b"X-Forwarded-Proto: https")
     assert "strict-transport-security" not in response(run, forwarded).headers
 
 
 @setting("security__anonymous", "read", process="edge")
-def anyone_may_read(run: Running) -> None:
+def anonymous_callers_may_read(run: Running) -> None:
     assert run.service.api.get(LIST).status_code == 200
     assert run.service.api.post(LIST, json={}).status_code == 401
 
 
 @setting("security__cors_origins", f"{SHOP}, https://desk.example", process="edge")
-def page_of_another_origin_may_call(run: Running) -> None:
+def cors_allows_the_origin(run: Running) -> None:
     for path, status in (("/health", 200), ("/nothing", 404)):
         found = run.service.api.get(path, headers={"Origin": SHOP})
         assert (found.status_code, found.headers["access-control-allow-origin"]) == (status, SHOP)

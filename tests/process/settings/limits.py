@@ -27,7 +27,7 @@ def limits(setup: Setup) -> Given:
 
 
 @setting("redis__url", lambda setup: setup.servers["redis"].url, process="limits")
-def limits_are_counted_there(run: Running) -> None:
+def limits_are_counted_in_this_redis(run: Running) -> None:
     assert run.service.api.get(LIST, headers=run.key()).status_code == 200
     with redis.Redis.from_url(run.setup.servers["redis"].url) as client:
         assert client.dbsize() > 0
@@ -49,7 +49,7 @@ def writes_have_a_limit(run: Running) -> None:
 
 
 @setting("rate_limit__window", 7200, process="limits")
-def window_is_as_long(run: Running) -> None:
+def window_has_this_length(run: Running) -> None:
     assert "w=7200" in run.service.api.get(LIST, headers=run.key()).headers["ratelimit-policy"]
 
 
@@ -64,12 +64,12 @@ def wrong_credentials_have_a_limit(run: Running) -> None:
 
 
 @setting("server__trusted_hops", 2, process="limits")
-def second_proxy_is_believed(run: Running) -> None:
+def second_proxy_is_trusted(run: Running) -> None:
     assert [guess(run, f"198.51.100.{number}, 127.0.0.9") for number in range(6)] == [401] * 6
 
 
 @setting("redis__timeout", 1, process="limits")
-def slow_redis_is_waited_for(run: Running) -> None:
+def slow_redis_reply_arrives_in_time(run: Running) -> None:
     keys = [run.key() for _ in range(3)]
     run.service.api.get(LIST, headers=keys[0])
     failures = run.service.metric("slipway_redis_failures_total")
@@ -81,7 +81,7 @@ def slow_redis_is_waited_for(run: Running) -> None:
 
 
 @setting("redis__retry_after", 30, process="limits")
-def lost_redis_is_left_alone(run: Running) -> None:
+def lost_redis_is_retried_after_the_pause(run: Running) -> None:
     server = run.setup.servers["redis"]
     server.stop()
     assert eventually(lambda: _limited_alone(run))

@@ -10,7 +10,7 @@ from tests.process.settings.table import Given, Running, Setup, process, setting
 
 PUBLIC, ADMIN = "127.0.0.2", "127.0.0.3"
 # Reported by the process itself: what the garbage collector tracks cannot be seen from outside.
-TELLING = (
+REPORTS_FREEZE = (
     "import gc, sys\nfreeze = gc.freeze\ngc.freeze = lambda: (sys.stderr.write('frozen\\n'), freeze())\n"
 )
 
@@ -20,10 +20,10 @@ def quiet(setup: Setup) -> Given:
     if not is_free(next_port(), PUBLIC):
         pytest.skip("this system has one loopback address only")
     setup.servers["wire"] = setup.background.enter(wire_to(setup.database_url))
-    told = setup.home / "told"
-    told.mkdir()
-    (told / "sitecustomize.py").write_text(TELLING)
-    return {"database__url": setup.servers["wire"].url, "PYTHONPATH": told}
+    patched = setup.home / "patched"
+    patched.mkdir()
+    (patched / "sitecustomize.py").write_text(REPORTS_FREEZE)
+    return {"database__url": setup.servers["wire"].url, "PYTHONPATH": patched}
 
 
 @setting("server__host", PUBLIC, process="quiet")
@@ -39,18 +39,18 @@ def admin_port_has_another_address(run: Running) -> None:
 
 
 @setting("logging__level", "warning", process="quiet")
-def nothing_milder_is_written(run: Running) -> None:
+def lower_levels_are_not_logged(run: Running) -> None:
     run.service.api.get("/health")
     assert not eventually(lambda: '"level":"info"' in run.service.output, seconds=1)
 
 
 @setting("monitoring__metrics", "false", process="quiet")
-def there_are_no_metrics(run: Running) -> None:
+def metrics_are_off(run: Running) -> None:
     assert run.service.probe("/metrics") == 404
 
 
 @setting("feature__docs", "false", process="quiet")
-def there_is_no_docs_page(run: Running) -> None:
+def docs_page_is_off(run: Running) -> None:
     for path in ("/docs", "/openapi.json"):
         assert run.service.api.get(path).status_code == 404
 
@@ -62,12 +62,12 @@ def flag_has_the_value_of_the_setting(run: Running) -> None:
 
 
 @setting("redis__enabled", "false", process="quiet")
-def nobody_asks_redis(run: Running) -> None:
+def redis_is_not_used(run: Running) -> None:
     assert set(run.service.admin.get("/readyz").json()["checks"]) == {"database"}
 
 
 @setting("rate_limit__enabled", "false", process="quiet")
-def nothing_is_limited(run: Running) -> None:
+def rate_limits_are_off(run: Running) -> None:
     response = run.service.api.get("/api/v1/shelves", headers=run.key())
     assert response.status_code == 200
     assert "ratelimit-policy" not in response.headers
@@ -81,5 +81,5 @@ def every_statement_is_a_transaction(run: Running) -> None:
 
 
 @setting("performance__freeze_gc", "false", process="quiet")
-def garbage_collector_sees_everything(run: Running) -> None:
+def no_object_is_frozen(run: Running) -> None:
     assert "frozen" not in run.service.output

@@ -64,10 +64,10 @@ def shortest(run: Running, name: str) -> float:
 
 
 @setting("database__connect_timeout", 0.3, process="lost")
-def silent_database_is_given_up(run: Running) -> None:
+def silent_database_times_out(run: Running) -> None:
     assert shortest(run, "database") < 0.8  # a probe gives up after a second
 
 
 @setting("redis__connect_timeout", 0.3, process="lost")
-def silent_redis_is_given_up(run: Running) -> None:
+def silent_redis_times_out(run: Running) -> None:
     assert shortest(run, "redis") < 1.5

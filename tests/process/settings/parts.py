@@ -56,19 +56,19 @@ def _sessions(run: Running, name: str = "orders") -> set[tuple[str, str]]:
 
 
 @setting("app__name", "orders", process="parts")
-def service_has_another_name(run: Running) -> None:
+def service_has_this_name(run: Running) -> None:
     assert run.service.api.get("/openapi.json").json()["info"]["title"] == "Orders"
     assert _sessions(run)
     assert 'app_name="orders"' in run.service.admin.get("/metrics").text
 
 
 @setting("database__name", lambda setup: urlsplit(setup.database_url).path[1:], process="parts")
-def database_is_that_one(run: Running) -> None:
+def database_has_this_name(run: Running) -> None:
     assert {name for _, name in _sessions(run)} == {urlsplit(run.setup.database_url).path[1:]}
 
 
 @setting("database__user", lambda setup: setup.servers["role"], process="parts")
-def role_is_that_one(run: Running) -> None:
+def sessions_have_this_role(run: Running) -> None:
     assert {role for role, _ in _sessions(run)} == {run.setup.servers["role"]}
 
 
@@ -91,7 +91,7 @@ setting("redis__root_cert", lambda setup: setup.servers["root"], process="parts"
 
 
 @setting("redis__database", REDIS_DATABASE, process="parts")
-def logical_database_is_that_one(run: Running) -> None:
+def logical_database_has_this_number(run: Running) -> None:
     _served(run)
     with closing(redis.Redis.from_url(run.setup.servers["redis"].url)) as client:
         clients: list[dict[str, Any]] = client.client_list()

@@ -24,7 +24,7 @@ def pool(setup: Setup) -> Given:
     return {"redis__enabled": "false", "security__anonymous": "read"}
 
 
-def asked(run: Running, path: str, times: int, stack: ExitStack) -> list["Future[httpx2.Response]"]:
+def start_requests(run: Running, path: str, times: int, stack: ExitStack) -> list["Future[httpx2.Response]"]:
     """Send requests in separate threads."""
     threads = stack.enter_context(ThreadPoolExecutor(times))
     url = f"{run.service.api.base_url}{path}"
@@ -35,7 +35,7 @@ def wait_for_locks(run: Running, table: str, path: str, requests: int, sessions:
     """Whether as many sessions wait for a lock when so many requests are sent; on a busy machine, try again."""
     for _ in range(TRIES):
         with ExitStack() as stack, run.locked(table):
-            asked(run, path, requests, stack)
+            start_requests(run, path, requests, stack)
             if most_waiting(run) == sessions:
                 return True
     return False
@@ -82,7 +82,7 @@ def connections_are_kept_open(run: Running) -> None:
 
 
 @setting("database__statement_timeout", 1.4, process="pool")
-def long_statement_is_ended(run: Running) -> None:
+def long_statement_is_cancelled(run: Running) -> None:
     with run.locked("tests_shelf"):
         response = run.service.api.get(LIST)
     assert (response.status_code, response.json()["code"]) == (504, "overtime")
@@ -97,7 +97,7 @@ def connections_are_bounded(run: Running) -> None:
 def wait_for_a_connection_is_bounded(run: Running) -> None:
     began = {line["request_id"] for line in run.service.lines(event="request")}
     with ExitStack() as stack, run.locked("tests_shelf"):
-        responses = [one.result() for one in asked(run, LIST, 7, stack)]
+        responses = [one.result() for one in start_requests(run, LIST, 7, stack)]
     assert {response.status_code for response in responses} == {503, 504}
     refused = [
         line for line in run.service.lines(event="request", status=503) if line["request_id"] not in began
@@ -124,7 +124,7 @@ def idle_transaction_is_ended(run: Running) -> None:
 
 
 @setting("performance__statement_cache", 0, process="pool")
-def no_statement_is_kept(run: Running) -> None:
+def statements_are_not_cached(run: Running) -> None:
     before = run.setup.servers["wire"].named
     for _ in range(3):
         assert run.service.api.get(LIST).status_code == 200

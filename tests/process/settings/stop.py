@@ -71,7 +71,7 @@ def connected(one: socket.socket) -> bool:
 
 
 @setting("server__drain_delay", 1.5, process="stop")
-def serves_on_for_a_while(run: Running) -> None:
+def drain_keeps_serving(run: Running) -> None:
     began = time.monotonic()
     run.service.process.send_signal(signal.SIGTERM)
     assert eventually(lambda: run.service.probe("/readyz") == 503, seconds=1)
@@ -81,7 +81,7 @@ def serves_on_for_a_while(run: Running) -> None:
 
 
 @setting("server__shutdown_timeout", 1, process="end")
-def running_request_is_given_up(run: Running) -> None:
+def running_request_is_cancelled(run: Running) -> None:
     with run.locked("tests_shelf"), ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(httpx2.get, f"{run.service.api.base_url}{LIST}", timeout=30)
         assert eventually(lambda: run.service.admin.get("/metrics").text.count("in_progress{") > 0)

@@ -44,7 +44,7 @@ def token_of_the_issuer_is_accepted(run: Running) -> None:
 
 
 @setting("security__token_leeway", 120, process="tokens")
-def clock_of_the_issuer_may_be_off(run: Running) -> None:
+def clock_skew_is_tolerated(run: Running) -> None:
     now = int(time.time())
     assert status(run, issuer_of(run).token(iat=now - 300, exp=now - 60)) == 200
 
@@ -60,7 +60,7 @@ def keys_are_fetched_again(run: Running) -> None:
 
 
 @setting("security__jwks_cooldown", 0.2, process="tokens")
-def unknown_key_causes_a_fetch_soon_again(run: Running) -> None:
+def unknown_key_causes_another_fetch(run: Running) -> None:
     before = fetches(run)
     for number in range(3):
         time.sleep(0.4)
@@ -69,7 +69,7 @@ def unknown_key_causes_a_fetch_soon_again(run: Running) -> None:
 
 
 @setting("security__key_cache_seconds", 6, process="tokens")
-def revoked_key_works_a_little_longer(run: Running) -> None:
+def revoked_key_works_until_its_cache_expires(run: Running) -> None:
     key = run.key()
     assert run.service.api.get(LIST, headers=key).status_code == 200
     run.sql("UPDATE api_key SET revoked_at = $1", datetime.now(UTC))
@@ -78,7 +78,7 @@ def revoked_key_works_a_little_longer(run: Running) -> None:
 
 
 @setting("security__secret_key", SECRET, process="tokens")
-def cursor_is_signed_with_it(run: Running) -> None:
+def cursor_is_signed_with_this_key(run: Running) -> None:
     key = run.key()
     for number in range(2):
         body = {"slug": f"signed-{number}", "name": "Signed"}
@@ -100,7 +100,7 @@ async def replica(database_url: str, secret: str, path: str) -> int:
 
 
 @setting("security__previous_secret_key", OTHER_SECRET, process="tokens")
-def cursor_of_the_other_key_is_accepted(run: Running) -> None:
+def cursor_signed_with_the_previous_key_is_accepted(run: Running) -> None:
     key = run.key()
     for number in range(2):
         body = {"slug": f"rotated-{number}", "name": "Rotated"}
@@ -115,7 +115,7 @@ async def cursor_of_replica(database_url: str, secret: str) -> str:
 
 
 @setting("security__jwks_max_age", 2, process="tokens")
-def keys_are_trusted_no_longer_without_their_issuer(run: Running) -> None:
+def keys_expire_without_a_fetch(run: Running) -> None:
     assert status(run, issuer_of(run).token(sub="third")) == 200
     issuer_of(run).status = "500 Internal Server Error"
     time.sleep(2.4)

@@ -16,5 +16,5 @@ def workers(setup: Setup) -> Given:
 
 
 @setting("server__workers", 2, process="workers")
-def there_are_two_processes(run: Running) -> None:
+def two_workers_serve(run: Running) -> None:
     assert len(workers_of(run.service)) == 2

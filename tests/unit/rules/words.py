@@ -39,16 +39,19 @@ INSTEAD = {
     "gone for good": '"removed permanently"',
     "whatever becomes of": '"even if"',
 }
-# Words that a test's name, which says subject and expectation, does well without.
+# Words to avoid in the names of tests and of their helpers.
 NAME_WORDS = {
-    "nobody|somebody|whoever|whatever|however": "who or what it is",
+    "nobody|somebody|anybody|anyone|whoever|whatever|however": "who or what it is",
+    "that_one|so_many": "the value",
+    "given_up": '"times_out", "is_cancelled"',
+    "believed": '"is_trusted", "is_ignored"',
     "told|tells?": '"reports", "shows", "names"',
     "is_no|are_no": '"is not", "has no"',
     "makes_good|goes_on|go_on|stands?": "what happens",
     "of_its_own|of_their_own": '"separate", "own"',
 }
 _SUBJECTLESS = re.compile(r"test_(?:an?|the|its?|they|what|who)_")
-_TEST = re.compile(r"^\s*(?:async )?def (test_\w+)", re.MULTILINE)
+_FUNCTION = re.compile(r"^\s*(?:async )?def (\w+)", re.MULTILINE)
 LONGEST_NAME = 70
 _GAP = r"(?:[ ]|[ ]*\n[ \t]*(?:#[ ]?|//[ ]?)?)"
 _WORDS = [
@@ -80,16 +83,16 @@ def _translated(source: Source) -> Iterator[Finding]:
             yield source.text.count("\n", 0, match.start()) + 1, f'instead of "{words}" write {instead}'
 
 
-def _test_names(source: Source) -> Iterator[Finding]:
-    for match in _TEST.finditer(source.text):
+def _names_in_tests(source: Source) -> Iterator[Finding]:
+    for match in _FUNCTION.finditer(source.text):
         name, line = match[1], source.text.count("\n", 0, match.start(1)) + 1
         if len(name) > LONGEST_NAME:
             yield line, f"{name} has {len(name)} characters; the limit is {LONGEST_NAME}"
         if _SUBJECTLESS.match(name):
             yield line, f"{name}: begin with the subject, without an article or pronoun"
         for words, instead in NAME_WORDS.items():
-            if found := re.search(rf"_(?:{words})(?=_|$)", name):
-                yield line, f'{name}: instead of "{found[0][1:]}" name {instead}'
+            if found := re.search(rf"(?:^|_)({words})(?=_|$)", name):
+                yield line, f'{name}: instead of "{found[1]}" name {instead}'
 
 
 RULES = (
@@ -119,11 +122,12 @@ RULES = (
     Rule(
         "test-names",
         lambda path: path.startswith("tests/") and is_python(path),
-        _test_names,
+        _names_in_tests,
         bad=(
             Source("tests/test_x.py", "def test_what_is_no_bucket_counts_as_full() -> None: ...\n"),
             Source("tests/test_x.py", "async def test_client_is_told_so() -> None: ...\n"),
             Source("tests/test_x.py", f"def test_{'long_' * 14}name() -> None: ...\n"),
+            Source("tests/x.py", "def silent_database_is_given_up() -> None: ...\n"),
         ),
         good=(Source("tests/test_x.py", "def test_unreadable_bucket_counts_as_full() -> None: ...\n"),),
     ),

@@ -86,7 +86,7 @@ def _limits() -> list[Panel]:
         ),
         graph(
             "Decisions by limiter",
-            "`lease` are tokens that a process took out of Redis before, `redis` those that it asks for, `process` "
+            "`lease` are tokens that a process took from Redis earlier, `redis` those that it requests, `process` "
             "what it decides alone: refusals of a caller it knows to be over the limit, and all without Redis.",
             Query(rate(DECISIONS, by="counted_by, decision"), "{{counted_by}} {{decision}}"),
             unit="reqps",
@@ -159,7 +159,7 @@ def _keys() -> list[Panel]:
         ),
         grid(
             "Dependencies by pod",
-            "1 answered the last time it was asked, 0 did not. Issuers of tokens stand here by their URL.",
+            "1: responded to the last request; 0: did not. Token issuers are listed by URL.",
             {"Up": (Query(f"min by (dependency, pod) ({series('slipway_dependency_up')})"), "short")},
             span=12,
         ),

@@ -126,7 +126,7 @@ def _metrics() -> Iterator[str]:
     yield from _head(
         "Metrics",
         "The service's own metrics on the admin port's `/metrics`, which also has the usual ones of the process and of "
-        "Python. The number of label values is bounded, whatever clients send.",
+        "Python. The number of label values is bounded, regardless of what clients send.",
     )
     own = [c for c in REGISTRY._collector_to_names if isinstance(c, MetricWrapperBase)]
     yield from _table(

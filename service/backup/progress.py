@@ -1,4 +1,4 @@
-"""Progress of a long command, told at most once in a while."""
+"""Progress of a long command, reported at most once in a while."""
 
 from collections.abc import Callable
 

@@ -127,7 +127,7 @@ class Redis:
                 self._works()
 
     async def script(self, source: str, key: str, *arguments: str) -> list[Any] | None:
-        """Run a Lua script on one key. None if Redis is away or returns an error."""
+        """Run a Lua script on one key. None if Redis is unavailable or returns an error."""
         digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
         reply = await self._call("EVALSHA", digest, "1", key, *arguments, instead=source)
         return None if reply is None else list(reply)

@@ -47,7 +47,7 @@ class SingleFlight(Generic[K, T]):
         return flight.task
 
     def running(self, key: K) -> asyncio.Task[T] | None:
-        """Return the task running under `key`, whatever its age."""
+        """Return the task running under `key`, regardless of its age."""
         flight = self._flights.get(key)
         return None if flight is None else flight.task
 

@@ -41,7 +41,7 @@ class BackupSettings(Group):
     """File with CA certificates that are trusted for S3, in addition to the system's."""
 
     keep_last: Annotated[int, Field(ge=1, le=10_000)] = 3
-    """`slipway backup prune` keeps this many of the newest backups, whatever their age."""
+    """`slipway backup prune` keeps this many of the newest backups, regardless of age."""
     keep_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     """It keeps every backup at most this many days older than the newest; 0: this rule keeps none."""
     keep_daily: Annotated[int, Field(ge=0, le=10_000)] = 7

@@ -22,5 +22,5 @@ def set_context_sql(context: ActorContext) -> str:
 
 
 def _literal(text: str) -> str:
-    """Return the text as SQL. Hexadecimal needs no escaping, whatever the principal's name."""
+    """Return the text as SQL. Hexadecimal never needs escaping."""
     return f"convert_from(decode('{text.encode().hex()}', 'hex'), 'UTF8')"

@@ -114,7 +114,7 @@ class Database:
         A statement that `reads` or `names_actor` takes one round trip. Any other runs in a transaction that sets the
         actor.
 
-        If the connection is lost, a statement that `reads` is run once more; so the caller must know that it only
+        If the connection is lost, a statement that `reads` is run again; so the caller must know that it only
         reads, including the functions it calls.
         """
         try:

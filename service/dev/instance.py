@@ -43,10 +43,10 @@ def published(folder: Path, settings: Settings) -> Iterator[None]:
 def find(folder: Path) -> Instance | None:
     """Return the `slipway dev` running in this folder, or None. Ignores the file of a killed process."""
     folder = folder.absolute()
-    told = read_secret(folder / FILE)
-    if told is None or not _held(folder / "lock"):
+    stored = read_secret(folder / FILE)
+    if stored is None or not _held(folder / "lock"):
         return None
-    return Instance(read_pid(folder / "lock"), folder, json.loads(told)["database"])
+    return Instance(read_pid(folder / "lock"), folder, json.loads(stored)["database"])
 
 
 def database_address(settings: Settings) -> str:

@@ -22,7 +22,7 @@ START_SECONDS: Final = 30.0
 ATTEMPTS: Final = 3
 # Fast shutdown ends sessions and writes a checkpoint; immediate shutdown leaves recovery to the next start.
 STOP: Final = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0))
-# The built-in locale sorts the same on every system, whatever its C library.
+# The built-in locale sorts the same on every system, regardless of its C library.
 INITDB: Final = (
     f"--username={USER}",
     "--auth=scram-sha-256",

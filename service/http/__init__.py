@@ -1,1 +1,1 @@
-"""The ASGI edge: what every request passes, whatever route it wants."""
+"""HTTP for all routes: protocol, edge, problems, OpenAPI document, server."""

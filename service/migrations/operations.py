@@ -198,7 +198,7 @@ def drop_index_concurrently(name: str, table: str) -> None:
 
 @contextmanager
 def _without_transaction() -> Iterator[None]:
-    """Run the block outside of transactions, with a long lock timeout, since these waits block nobody."""
+    """Run the block outside of transactions, with a long lock timeout, since these waits block no other session."""
     with op.get_context().autocommit_block():
         op.execute("SELECT set_config('slipway.lock_timeout', current_setting('lock_timeout'), false)")
         op.execute(f"SET lock_timeout = '{CONCURRENT_WAIT}'")

@@ -22,7 +22,7 @@ def sort_index(table: str, *columns: str) -> Index:
 
 
 def prefix_index(table: str, column: str) -> Index:
-    """Serve `column__startswith=`, whatever the collation of the database."""
+    """Serve `column__startswith=`, regardless of the database's collation."""
     name = shortened(f"ix_{table}_{column}_prefix")
     return Index(name, column, postgresql_ops={column: "text_pattern_ops"}, postgresql_where=NOT_DELETED)
 

@@ -101,7 +101,7 @@ def _refuse_duplicate_singulars(resources: Sequence[RestResource]) -> None:
 
 
 def _refuse_duplicate_routes(app: FastAPI) -> None:
-    """Refuse two routes with the same method and path, whatever their parameters are called: only the first is used."""
+    """Refuse two routes with the same method and path, regardless of parameter names: only the first is used."""
     found: dict[tuple[str, str], tuple[int, str]] = {}
     for number, context in enumerate(iter_route_contexts(app.routes)):
         path, name = getattr(context, "path_format", None), str(getattr(context, "name", ""))

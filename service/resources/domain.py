@@ -43,7 +43,7 @@ class Seed:
     """Sample data. Each function gets a session whose transaction its caller commits.
 
     `load` adds what is missing, changes nothing that exists, and returns a line that says what it added. `is_empty`
-    tells whether the domain has no rows, not even deleted ones; only then does `slipway dev` load. `examples` returns
+    returns whether the domain has no rows, not even deleted ones; only then does `slipway dev` load. `examples` returns
     requests to try on what is there.
     """
 

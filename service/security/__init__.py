@@ -1,1 +1,1 @@
-"""Who asks, what they may do, and how much of it."""
+"""Callers: their identity, scopes and rate limits."""

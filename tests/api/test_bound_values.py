@@ -164,6 +164,6 @@ async def test_idempotency_key_is_bound_to_request_and_principal(
             who = await client_with("shop:read", "shop:write")
     response = await who.post(path, json=body, headers=headers)
     if part == "principal":
-        problem(response, 409, "duplicate")  # done once more
+        problem(response, 409, "duplicate")  # done again
     else:
         problem(response, 422, "idempotency_key_reused")

@@ -1,4 +1,4 @@
-"""What each operation needs and returns, by the declarations: the contract of the engine, written down once more."""
+"""What each operation needs and returns according to the declarations: a second statement of the engine's contract."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

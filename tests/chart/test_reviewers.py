@@ -12,7 +12,7 @@ SCALED = "KEDA decides how many there are, which kube-score does not know."
 DIGEST = (
     "Which digest a registry gave an image its user knows: image.digest takes it, as profiles 02 and 04 show."
 )
-TEST = "The pod of `helm test` answers nobody: it asks, says what it found and ends."
+TEST = "The pod of `helm test` serves no requests: it sends some, prints the results and ends."
 PROBE = "pgAdmin and Redis Commander have one page that costs nothing, and no other word on their health."
 NODE_PORT = "This profile shows the node port, which the default does not have."
 

@@ -20,7 +20,7 @@ def test_replica_count_applies_without_an_autoscaler() -> None:
 
 @pytest.mark.parametrize("scaler", [HPA, KEDA])
 def test_replica_count_is_omitted_with_an_autoscaler(scaler: tuple[str, ...]) -> None:
-    # Each upgrade would reset a number here, whatever the load.
+    # Each upgrade would reset the number of pods to it, regardless of load.
     assert "replicas" not in one(own(*scaler), "Deployment")["spec"]
 
 

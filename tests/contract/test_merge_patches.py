@@ -101,7 +101,7 @@ async def test_bulk_patch_matches_the_model(specimen_api: Api, start: Json, patc
 @given(start=st.fixed_dictionaries(FIELDS))
 @settings(max_examples=examples(20))
 async def test_item_can_be_sent_back_as_read(specimen_api: Api, start: Json) -> None:
-    """Replacing an item with its own fields changes nothing, whatever its numbers."""
+    """Replacing an item with its own fields changes nothing, for any numbers."""
     made = await specimen_api.make("specimens", **start)
     body = {name: made.json()[name] for name in start}
     response = await specimen_api.client.put(

@@ -64,7 +64,7 @@ async def test_only_one_connection_attempt_runs_during_an_outage() -> None:
 async def test_connecting_is_retried_while_logins_are_refused(
     fresh_database: DatabaseFactory, database_url: str
 ) -> None:
-    """Whatever the reason: here the database does not allow connections, which is an unusual error."""
+    """For any reason: here the database does not allow connections, which is an unusual error."""
     url = fresh_database()
     name = urlsplit(url).path[1:]
     database = Database(settings_for(url, database={"pool_min": 2, "acquire_timeout": 0.2}))

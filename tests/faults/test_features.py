@@ -48,7 +48,7 @@ async def test_flips_are_seen_everywhere_across_restarts_of_both_servers(
     for task in watching:
         task.cancel()
     await asyncio.gather(*watching, return_exceptions=True)
-    assert kept == [(200, "before 4")] * 2, "a flag does not keep its value while PostgreSQL is away"
+    assert kept == [(200, "before 4")] * 2, "a flag does not keep its value while PostgreSQL is down"
     measure("feature-flag-seen-everywhere", max(before, after), SEEN_SECONDS, unit="s")
     assert all(status == 200 for found in seen for _, status, _ in found)
     for found in seen:  # never an older value after a newer one

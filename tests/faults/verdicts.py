@@ -65,7 +65,7 @@ def _acknowledged(writes: Sequence[Event], changes: Rows, kept: Rows) -> Iterato
 
 
 def _once(writes: Sequence[Event], changes: Rows) -> Iterator[str]:
-    """I2: each idempotency key has one effect, however often it was sent and whatever the responses."""
+    """I2: each idempotency key has one effect, however often it was sent and for any responses."""
     effects = Counter(row["request_id"] for row in changes)
     for key, names in _requests_of_keys(writes).items():
         if (times := sum(effects[name] for name in names)) > 1:

@@ -146,7 +146,7 @@ def text(node: ast.AST) -> Texts:
 
 
 def either(node: ast.AST) -> Texts:
-    """The same branch of a conditional expression, whatever its condition."""
+    """The same branch of a conditional expression, for any condition."""
     if isinstance(node, ast.IfExp):
         yield _inner(node.body)
         yield _inner(node.orelse)

@@ -78,7 +78,7 @@ class Cors:
 
 
 class NoCors:
-    """Allows no cross-origin requests, and tells browsers nothing."""
+    """Allows no cross-origin requests, and sends no CORS headers."""
 
     def headers(self, scope: Scope) -> RawHeaders:  # noqa: ARG002  # as `Cors`
         return []

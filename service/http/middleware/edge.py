@@ -1,7 +1,7 @@
 """The one layer around the application, pure ASGI: what happens to every request before and after its route.
 
 In this order: the client's address and path (`forwarded`, `public_path`), the request id and trace (`state`), refusals
-and limits (`exchange`), CORS preflights (`cors`), the route (`dispatch`, or else the framework), problems for whatever
+and limits (`exchange`), CORS preflights (`cors`), the route (`dispatch`, or else the framework), problems for what
 was raised, the access line and the metrics. The response passes through `exchange` on its way out, which adds
 `response_headers`.
 """

@@ -48,7 +48,7 @@ def body_of(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def install(app: FastAPI, is_open: IsOpen) -> None:
-    """Replace the application's OpenAPI document. `is_open` tells whether anonymous callers have these scopes."""
+    """Replace the application's OpenAPI document. `is_open` returns whether anonymous callers have these scopes."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:

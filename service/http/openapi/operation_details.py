@@ -35,7 +35,7 @@ _MORE_HEADERS: dict[int, Json] = {429: {"Retry-After": _INTEGER}, 415: {"Accept"
 def complete(operation: Json, components: Json, is_open: IsOpen) -> None:
     """Complete one operation in place; schemas that only this operation needs are added to `components`.
 
-    `is_open` tells whether anonymous callers have these scopes.
+    `is_open` returns whether anonymous callers have these scopes.
     """
     _without_frameworks_422(operation)
     _with_body(operation, components)

@@ -12,7 +12,7 @@ from typing import Any
 class ClosingTransport:
     """A transport whose `close` lingers when the client is still sending.
 
-    `unread` tells whether it is. `lingering` is called when lingering starts, and `closing` when the transport closes
+    `unread` returns whether it is. `lingering` is called when lingering starts, and `closing` when the transport closes
     with bytes left to send.
     """
 

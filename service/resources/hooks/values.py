@@ -65,8 +65,8 @@ class HookValues:
             wrong = [item for item in found if not item["type"].startswith(_RULES)]
             if not wrong:
                 raise problems.ValidationFailed(errors=field_errors(error)) from None
-            told = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in wrong)
-            raise HookError(f"{hook} leaves wrong values: {told}") from None
+            reasons = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in wrong)
+            raise HookError(f"{hook} leaves wrong values: {reasons}") from None
 
     def _value(self, name: str, values: dict[str, Any], hook: str) -> Any:
         if name in values:

@@ -89,7 +89,7 @@ BULK = Operation(
     summary="Change many {plural}",
     description="In mode `atomic` all operations succeed or none has an effect, and the response is the problem of the "
     "first that failed. In mode `partial` each stands for itself. An item may be named once; creations come first, "
-    "then patches, then deletions, whatever the order given.",
+    "then patches, then deletions, regardless of their order in the request.",
     takes_key=True,
     body=lambda engine: engine.schemas.bulk.request,
     response_model=lambda engine: engine.schemas.bulk.results,

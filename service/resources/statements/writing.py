@@ -90,7 +90,7 @@ class Writer:
         return self._change(fields, merge=False)
 
     def _change(self, fields: Sequence[str], *, merge: bool) -> Statement:
-        """Return an update. Its column `changes` tells a request without changes from one that lost a race."""
+        """Return an update. Its column `changes` distinguishes a request without changes from one that lost a race."""
         context = request_context()
         table = self._table
         mutable = [name for name in fields if name not in self._resource.immutable]

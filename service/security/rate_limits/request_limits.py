@@ -1,4 +1,4 @@
-"""Applies the rate limits to requests, and tells the client what is left in the `RateLimit` fields."""
+"""Applies the rate limits to requests, and reports what is left in the `RateLimit` fields."""
 
 import math
 from collections.abc import Sequence

@@ -28,7 +28,7 @@ LEASE_SECONDS = 1.0
 
 
 class SharedRateLimiter(RateLimiter):
-    """Counts in Redis, and in this process alone while Redis is away."""
+    """Counts in Redis, and in this process alone while Redis is unavailable."""
 
     def __init__(self, redis: Redis) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""An issuer's public keys: fetched in the background, cached while the issuer is away, never at a token's bidding."""
+"""An issuer's public keys: fetched in the background, and kept for a limited time while the issuer is down."""
 
 import asyncio
 from typing import Any
@@ -35,7 +35,7 @@ class JwksClient:
     """The keys of one issuer.
 
     Fresh keys are used at once. Older ones are used up to `jwks_max_age`, while new ones are fetched in the background.
-    An unknown key id causes a fetch, but never two within the cool-down, however many tokens ask.
+    An unknown key id causes a fetch, but at most one per cool-down, however many tokens name it.
     """
 
     def __init__(self, issuer: IssuerSettings, limits: SecuritySettings, client: httpx2.AsyncClient) -> None:

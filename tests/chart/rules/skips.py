@@ -8,9 +8,7 @@ INSTANCE = "By Kubernetes' recommended labels the instance is the release, whose
 ATTEMPTS = "Never keeps the pod of each failed attempt with its log; the Job starts the next one itself."
 ONE = "One pod is what this profile is for; a budget or redundancy needs two."
 
-SINGLE = (
-    "One of it is enough: when it is away for a moment, the service goes on, and nothing asks twice for it."
-)
+SINGLE = "One replica is enough: the service keeps working during a short outage."
 OPERATOR = "The operator makes these pods, so no rendering shows them."
 WRITES = "Only its image shows where it writes outside its volumes, so this stays as its chart has it."
 HELPER = "A helper of Grafana's pod, whose own probes tell whether it works."

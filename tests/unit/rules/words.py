@@ -38,6 +38,15 @@ INSTEAD = {
     "(?:makes?|made) good": '"repairs", "repaired"',
     "gone for good": '"removed permanently"',
     "whatever becomes of": '"even if"',
+    "whatever (?:its|their|the|clients?|code)": '"regardless of"',
+    "(?:is|are) away": '"is unavailable", "is down"',
+    "from there on": '"from then on"',
+    "once more": '"again"',
+    "(?:tells?|told) (?:more|nothing)": '"has the details", "sends nothing"',
+    "(?:block|answer|bother|help)s? nobody": "who or what it does not affect",
+    "belongs? into": '"belongs in"',
+    r"goes? over(?=\x20(?:with|by|to)\b)": '"is converted", "is migrated"',
+    "'s bidding": '"triggered by", "because … asks"',
 }
 # Words to avoid in the names of tests and of their helpers.
 NAME_WORDS = {

@@ -16,7 +16,7 @@ _KEY = re.compile(r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"\Z|([\x2
 
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """A request with a key. `fingerprint` tells it from another request with the same key."""
+    """A request with a key. `fingerprint` distinguishes it from another request with the same key."""
 
     principal: str
     key: str

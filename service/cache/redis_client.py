@@ -133,7 +133,7 @@ class Redis:
         return None if reply is None else list(reply)
 
     async def publish(self, channel: str, message: bytes) -> None:
-        """Send a message to the subscribers of a channel, unless Redis is away."""
+        """Send a message to the subscribers of a channel, unless Redis is unavailable."""
         await self._call("PUBLISH", channel, message)
 
     async def ping(self) -> bool:

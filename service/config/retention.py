@@ -17,7 +17,7 @@ class RetentionSettings(Group):
     """Days that row history goes back. `as_of` is exact within them: the version that was current at their beginning
     stays. 0: history is kept forever."""
     history_versions: Annotated[int, Field(ge=0, le=10_000)] = 0
-    """Versions of a row that are kept, whatever their age; `as_of` knows nothing before the oldest of them. 0: any
+    """Versions of a row that are kept, regardless of age; `as_of` knows nothing before the oldest of them. 0: any
     number."""
     key_days: Days = 0
     """Days that revoked and expired API keys stay in `slipway keys list`. 0: forever."""

@@ -16,7 +16,7 @@ BEFORE = HISTORY.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION").replac
     "NEW.updated_by, nullif(",
     "coalesce(nullif(current_setting('slipway.principal', true), ''), NEW.updated_by), nullif(",
 )
-# INFO goes to the client, whatever client_min_messages says, and to no log. Only the service sets a principal.
+# INFO goes to the client, regardless of client_min_messages, and to no log. Only the service sets a principal.
 ANNOUNCE = """
   IF current_setting('slipway.principal', true) <> '' THEN
     RAISE INFO USING MESSAGE = 'slipway_changed', TABLE = TG_TABLE_NAME, DETAIL = coalesce(NEW.id, OLD.id);

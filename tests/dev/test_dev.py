@@ -77,10 +77,10 @@ class Dev:
         commands = re.findall(r"^  curl (.*?[^\\])$", self.output, re.MULTILINE | re.DOTALL)
         return [_pasted(f"curl -s -w '\\n%{{http_code}}' {command}") for command in commands]
 
-    def keys(self) -> httpx2.Client:
-        """Return a client of the API keys."""
+    def client(self) -> httpx2.Client:
+        """Return a client with the printed key."""
         headers = {"X-API-Key": self.printed("API key")}
-        return httpx2.Client(base_url=f"{self.printed('API')}/keys", headers=headers, timeout=30)
+        return httpx2.Client(base_url=self.printed("API"), headers=headers, timeout=30)
 
 
 def _pasted(command: str) -> tuple[int, dict[str, object]]:
@@ -138,8 +138,8 @@ def test_printed_commands_work_and_data_is_kept(dev: Callable[..., Dev], tmp_pat
     first = dev().ready()
     examples = first.curl()
     assert {status for status, _ in examples} == ({200, 201} if SAMPLE else set())
-    with first.keys() as keys:
-        created = keys.post("", json={"name": "kept", "scopes": ["catalog:read"]})
+    with first.client() as client:
+        created = client.post("/keys", json={"name": "kept", "scopes": ["catalog:read"]})
         assert created.status_code == 201, created.text
     assert first.ended(signal.SIGINT) == 0
     assert nothing_runs(tmp_path)
@@ -147,8 +147,8 @@ def test_printed_commands_work_and_data_is_kept(dev: Callable[..., Dev], tmp_pat
     second = dev().ready()
     assert second.printed("API key") == first.printed("API key")
     assert second.printed("Database") == first.printed("Database")
-    with second.keys() as keys:
-        assert "kept" in {key["name"] for key in keys.get("").json()["items"]}
+    with second.client() as client:
+        assert "kept" in {key["name"] for key in client.get("/keys").json()["items"]}
     docs = ["curl", "-sf", second.printed("Docs")]
     assert subprocess.run(docs, capture_output=True, timeout=30, check=False).returncode == 0
 

@@ -18,6 +18,7 @@ from service.database import Database
 from service.domains import DOMAINS
 from service.features import routes as features
 from service.features.flag_store import FlagStore, with_flags
+from service.features.live_settings import LiveGroups, live_settings, values_of
 from service.health import admin_port
 from service.health.probes import Health
 from service.http import openapi
@@ -34,6 +35,7 @@ from service.http.problems import handlers
 from service.http.server.lifecycle import Lifecycle
 from service.jobs.periodic import Job, periodically
 from service.migrations.schema import Schema
+from service.observability import logs
 from service.observability.access_log import AccessLog
 from service.observability.metrics import NoRequestMetrics, RequestMetrics
 from service.resources.conflicts import refuse_conflicts
@@ -101,7 +103,9 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     health = Health(database=database, schema=schema, optional=redis.checks, lifecycle=lifecycle)
     services = _services(settings, database, feed)
     engines = [Engine(resource, services) for resource in resources]
-    flags = FlagStore(database, flags_of(domains), settings.feature.flags)
+    access = AccessLog(settings.logging)
+    live = LiveGroups(settings, {"logging": (logs.follow, access.follow)})
+    flags = FlagStore(database, (*flags_of(domains), *live_settings()), values_of(settings), live.follow)
     jobs = _jobs(health, database, keys, tokens, (*limits.jobs, *flags.jobs, *feed.jobs))
     jobs += [with_flags(job, flags) for job in jobs_of(domains, database, settings, taken=jobs)]
     # The probes close first: they run until then, and would reopen what is closed before them.
@@ -120,7 +124,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     require_scopes(app, API)
     app.state.scopes = frozenset(known_scopes(app))
     dispatch = Dispatch(API, handlers_of(engines, gate, prefix=API))
-    around = _edge_services(settings, lifecycle, gate, flags, dispatch)
+    around = _edge_services(settings, lifecycle, gate, flags, dispatch, access=access)
     app.edge = Edge(super(Application, app).__call__, around)
     return app
 
@@ -172,14 +176,20 @@ def _jobs(
 
 
 def _edge_services(
-    settings: Settings, lifecycle: Lifecycle, gate: Gate, flags: FlagStore, dispatch: Dispatch
+    settings: Settings,
+    lifecycle: Lifecycle,
+    gate: Gate,
+    flags: FlagStore,
+    dispatch: Dispatch,
+    *,
+    access: AccessLog,
 ) -> EdgeServices:
     server, security = settings.server, settings.security
     return EdgeServices(
         lifecycle=lifecycle,
         max_body_bytes=server.max_body_bytes,
         public_path=server.public_path,
-        access=AccessLog(settings.logging),
+        access=access,
         metrics=RequestMetrics(settings) if settings.monitoring.metrics else NoRequestMetrics(),
         admission=Admission(server.max_concurrency),
         proxies=TrustedProxies(server),

@@ -57,7 +57,10 @@ def _settings() -> Iterator[str]:
         "Sources, the first that has a value wins: arguments, environment, secret files "
         "(`$SLIPWAY_SECRETS_DIR/<group>/<name>`), `.env`, defaults. `slipway check` prints what is in force, and names "
         "every reason why production would not start. An empty value is the same as none, in every source. A list is "
-        'words separated by commas, or JSON: `a,b` or `["a", "b"]`; `[]` is an empty list.',
+        'words separated by commas, or JSON: `a,b` or `["a", "b"]`; `[]` is an empty list. '
+        "The last column says how a change takes effect: after a restart; at run time, by `slipway features` "
+        "([features.md](../features.md#settings-that-change-at-run-time)); or because the secret file is re-read. "
+        "On Kubernetes, a changed value of the chart's `config` replaces the pods.",
     )
     schema = settings_of(DOMAINS).model_json_schema()
     for name, group in schema["properties"].items():
@@ -68,13 +71,14 @@ def _settings() -> Iterator[str]:
             yield from (_text(definition["description"]), "")
             continue
         yield from _table(
-            ("variable", "type", "default", "meaning"),
+            ("variable", "type", "default", "meaning", "changes"),
             (
                 (
                     f"`slipway_{name}__{field}`".upper(),
                     _type(rule, schema["$defs"]),
                     _default(rule),
                     rule["description"],
+                    rule.get("changes", "after a restart"),
                 )
                 for field, rule in rules.items()
             ),

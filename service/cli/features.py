@@ -16,6 +16,7 @@ from service.cli.runtime import exit_with_message, run, session_of
 from service.config import Settings
 from service.domains import DOMAINS
 from service.features.flag_commands import (
+    NoRulesError,
     flag_history,
     set_flag,
     stored_flag,
@@ -24,6 +25,7 @@ from service.features.flag_commands import (
 )
 from service.features.flag_names import AnyFlag, by_name, describe_unknown_flag
 from service.features.kinds import WrongValueError
+from service.features.live_settings import live_settings, values_of
 from service.features.targeting import MOST_RULES, Rule
 from service.models.feature_flag import FeatureFlag
 from service.models.row_history import RowHistory
@@ -89,7 +91,10 @@ def features_set(
             raise CommandError(f"a flag has at most {MOST_RULES} rules; unset {name} to begin again")
         await set_flag(session, flag, row, value=parsed if rule is None else old, rules=rules)
 
-    run(_in_session(load_settings(), change))
+    try:
+        run(_in_session(load_settings(), change))
+    except NoRulesError as error:
+        raise CommandError(str(error), Exit.USAGE) from None
     typer.echo(f"{name} is {_text(parsed)}{'' if rule is None else ' for those whom the rule includes'}")
 
 
@@ -152,7 +157,7 @@ async def _in_session(settings: Settings, work: Callable[[AsyncSession], Awaitab
 
 
 def _declared() -> dict[str, AnyFlag]:
-    return by_name(flags_of(DOMAINS))
+    return by_name((*flags_of(DOMAINS), *live_settings()))
 
 
 def _flag(name: str) -> AnyFlag:
@@ -209,8 +214,8 @@ def _with_rule(rules: list[Rule], new: Rule) -> list[Rule]:
 def _value(flag: AnyFlag, row: FeatureFlag | None, settings: Settings) -> tuple[JsonValue, str]:
     if row is not None and row.value is not None:
         return row.value, "set"
-    if flag.name in settings.feature.flags:
-        return settings.feature.flags[flag.name], "setting"
+    if flag.name in (given := values_of(settings)):
+        return given[flag.name], "setting"
     return flag.kind.as_json(flag.default), "default"
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 
-from service.config.group import Group, Port
+from service.config.group import REREAD, Group, Port
 from service.config.urls import check_ssl_mode, checked_url
 
 
@@ -25,7 +25,7 @@ class DatabaseSettings(Group):
     app_password: SecretStr = SecretStr("")
     """Password of `app_role`, in ASCII. `slipway migrate` creates the role or sets its password. Empty: the role must
     already exist."""
-    password: SecretStr = SecretStr("")
+    password: SecretStr = Field(default=SecretStr(""), json_schema_extra=REREAD)
     """Password of the role. A secret file is re-read for every new connection, so rotation needs no restart."""
     ssl: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
     """TLS mode, as in libpq's `sslmode`. Use `verify-full` over untrusted networks. `sslmode` in the URL takes

@@ -1,12 +1,18 @@
 """The base class of settings groups."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.config import JsonDict
 
 from service.config.decoding import decode
 
 PREFIX = "SLIPWAY_"
+
+LIVE: Final[JsonDict] = {"changes": "at run time"}
+"""`json_schema_extra` of fields that are also feature flags: `service.features.live_settings`."""
+REREAD: Final[JsonDict] = {"changes": "file is re-read"}
+"""`json_schema_extra` of fields whose secret file is read again while the service runs."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]

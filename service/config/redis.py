@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 
-from service.config.group import Group, Port
+from service.config.group import REREAD, Group, Port
 from service.config.secret_files import current_password
 from service.config.urls import check_redis_database, checked_url
 
@@ -24,7 +24,7 @@ class RedisSettings(Group):
     """File with the CA certificates that verify Redis's certificate; default: the system's."""
     database: Annotated[int, Field(ge=0, le=65535)] = 0
     """Number of the logical database."""
-    password: SecretStr = SecretStr("")
+    password: SecretStr = Field(default=SecretStr(""), json_schema_extra=REREAD)
     """Password of Redis. A secret file is re-read for every new connection, so rotation needs no restart."""
     connect_timeout: Annotated[float, Field(gt=0, le=60)] = 2.0
     """Seconds after which an attempt to connect fails: TCP, TLS and login. No request waits for it: until Redis is

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from service.config.group import Group
+from service.config.group import REREAD, Group
 from service.config.issuer import IssuerSettings
 from service.config.secret_files import current_secret
 
@@ -27,10 +27,10 @@ def _origin(text: str) -> str | None:
 
 
 class SecuritySettings(Group):
-    secret_key: SecretStr = SecretStr("")
+    secret_key: SecretStr = Field(default=SecretStr(""), json_schema_extra=REREAD)
     """Key that signs page cursors: at least 32 characters, the same for all replicas. A changed secret file takes
     effect within a second."""
-    previous_secret_key: SecretStr = SecretStr("")
+    previous_secret_key: SecretStr = Field(default=SecretStr(""), json_schema_extra=REREAD)
     """Second key whose signatures are accepted but that signs nothing. Set it to the old or the next key during a
     rotation. A changed secret file takes effect within a second."""
     anonymous: Literal["none", "read", "write"] = "none"

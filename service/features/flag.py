@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import date
-from typing import Generic, TypeVar, cast
+from typing import ClassVar, Generic, TypeVar, cast
 
 from service import actor, clock
 from service.features.flag_state import FlagState, Reason
@@ -37,6 +37,9 @@ class Flag(Generic[T]):
     `owner` decides when the flag goes; after `expires`, `make check` fails until it is removed or renewed. None is for
     switches that stay, such as one that sheds load. A domain lists its flags in `Domain.flags`. Raises `FlagError`.
     """
+
+    is_setting: ClassVar[bool] = False
+    """Whether it is a setting of the whole service: without rules, and shown to administrators only."""
 
     name: str
     _: KW_ONLY

@@ -18,6 +18,10 @@ MOST_CHANGES = 100
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtext('slipway feature flags'))")
 
 
+class NoRulesError(ValueError):
+    """A rule for a setting of the whole service."""
+
+
 class WrongRuleError(ValueError):
     """The value of a rule does not have the flag's type. `index` counts from 0."""
 
@@ -47,8 +51,10 @@ async def set_flag(
 ) -> FeatureFlag:
     """Set the value and the rules of a flag, whose row was read with `lock`. A value of None keeps setting or default.
 
-    Raises `WrongValueError` or `WrongRuleError`.
+    Raises `WrongValueError`, `WrongRuleError` or `NoRulesError`.
     """
+    if rules and flag.is_setting:
+        raise NoRulesError(f"{flag.name} is a setting of the whole service and takes no rules")
     if value is not None:
         flag.kind.check(value)
     for index, rule in enumerate(rules):

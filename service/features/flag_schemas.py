@@ -50,7 +50,7 @@ class FeatureFlagRead(Output):
     owner: str = Field(examples=["checkout-team"])
     expires: date | None = Field(description="null for a flag that stays.")
     default: JsonValue
-    setting: JsonValue = Field(description="Value in SLIPWAY_FEATURE__FLAGS; null without one.")
+    setting: JsonValue = Field(description="Value in the settings; null without one.")
     value: JsonValue = _VALUE
     rules: list[dict[str, Any]]
     updated_at: datetime | None = Field(description="null if the flag was never set.")

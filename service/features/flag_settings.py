@@ -8,6 +8,7 @@ from pydantic import JsonValue, field_validator
 from service.config import FeatureSettings
 from service.features.flag_names import AnyFlag, by_name, describe_unknown_flag
 from service.features.kinds import WrongValueError
+from service.features.live_settings import live_settings
 
 
 def check_values(given: Mapping[str, JsonValue], declared: Mapping[str, AnyFlag]) -> dict[str, Any]:
@@ -26,11 +27,14 @@ def check_values(given: Mapping[str, JsonValue], declared: Mapping[str, AnyFlag]
 def feature_settings(flags: Iterable[AnyFlag]) -> type[FeatureSettings]:
     """Return the group of feature settings, which accepts values for these flags alone. Raises `FlagError`."""
     declared = by_name(flags)
+    own = {flag.name: flag.variable for flag in live_settings()}
 
     class Checked(FeatureSettings):
         @field_validator("flags")
         @classmethod
         def _are_declared(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+            for name in value.keys() & own.keys():
+                raise ValueError(f"{name} is not set here, but in {own[name]}")
             check_values(value, declared)
             return value
 

@@ -1,7 +1,7 @@
 """The states of all flags in this process, refreshed from PostgreSQL, so that no request needs a statement."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -51,20 +51,28 @@ class FlagStore:
     """
 
     def __init__(
-        self, database: Database, flags: Sequence[AnyFlag], settings: Mapping[str, JsonValue]
+        self,
+        database: Database,
+        flags: Sequence[AnyFlag],
+        settings: Mapping[str, JsonValue],
+        follow: Callable[[Mapping[str, FlagState]], None] = lambda _: None,
     ) -> None:
-        """Raises `FlagError` for two flags of one name, and `ValueError` for a setting that fits no flag."""
+        """`follow` is called with the states whenever they change.
+
+        Raises `FlagError` for two flags of one name, and `ValueError` for a setting that fits no flag.
+        """
         self._database = database
         self.declared = by_name(flags)
         self._settings = check_values(settings, self.declared)
+        self._follow = follow
         self._rows: list[_Row] = []
         self._failing = False
         self.states: Mapping[str, FlagState] = self._states_of([])
 
     @property
     def jobs(self) -> list[Job]:
-        """The job that refreshes the states; none without flags."""
-        return [Job("feature-flags", self.refresh, REFRESH_SECONDS)] if self.declared else []
+        """The job that refreshes the states."""
+        return [Job("feature-flags", self.refresh, REFRESH_SECONDS)]
 
     def current(self) -> Mapping[str, FlagState]:
         """Return the states for a request or job that begins now. The mapping never changes."""
@@ -72,7 +80,7 @@ class FlagStore:
 
     async def start(self) -> None:
         """Read the flags before the first request. Gives up after `START_SECONDS`."""
-        first = asyncio.create_task(self.refresh() if self.declared else asyncio.sleep(0))
+        first = asyncio.create_task(self.refresh())
         await asyncio.wait({first}, timeout=START_SECONDS)
         first.cancel()
 
@@ -90,6 +98,7 @@ class FlagStore:
         _refreshed.set(clock.unix_ms() / 1000)
         if rows != self._rows:
             self._rows, self.states = rows, self._states_of(rows)
+            self._follow(self.states)
 
     def source_value(self, flag: AnyFlag) -> tuple[Any, bool]:
         """Return the value of a flag without the database, and whether it is a setting."""

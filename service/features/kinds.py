@@ -1,8 +1,9 @@
 """The types of flag values: how a value is checked, and read from the text of a command."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
 
 import orjson
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
@@ -11,6 +12,7 @@ LONGEST_VALUE = 10_000
 """Bytes of a value as JSON."""
 _NOUNS = {bool: "true or false", str: "text", int: "a whole number", float: "a number", list: "a JSON list"}
 _NAMES = {bool: "boolean", str: "string", int: "integer", float: "number"}
+_BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
 _WORDS = {"true": True, "on": True, "false": False, "off": False}
 
 
@@ -19,14 +21,19 @@ class WrongValueError(ValueError):
 
 
 class Kind:
-    """The type of a flag's values, taken from its default: bool, str, int, float, dict, list or a Pydantic model."""
+    """The type of a flag's values, taken from its default: bool, str, enumeration of texts, int, float, dict, list or a
+    Pydantic model."""
 
-    def __init__(self, python_type: type) -> None:
+    def __init__(self, python_type: type, bounds: Sequence[Any] = ()) -> None:
+        """`bounds` are Pydantic's metadata, such as `annotated_types.Ge`."""
         self._type = python_type
-        self._adapter: TypeAdapter[Any] = TypeAdapter(python_type)
-        self.name = _NAMES.get(python_type, "json")
+        self._choices = list(python_type) if issubclass(python_type, StrEnum) else []
+        self._adapter: TypeAdapter[Any] = TypeAdapter(
+            Annotated[python_type, *bounds] if bounds else python_type
+        )
+        self.name = "string" if self._choices else _NAMES.get(python_type, "json")
         """boolean, string, integer, number or json."""
-        self.is_scalar = python_type in _NAMES
+        self.is_scalar = self.name != "json"
 
     @classmethod
     def of(cls, default: object) -> "Kind | None":
@@ -46,7 +53,7 @@ class Kind:
 
     def parse(self, text: str) -> JsonValue:
         """Return the JSON value that the text of a command means. Raises `WrongValueError`."""
-        if self._type is str:
+        if self.name == "string":
             return text
         if self._type is bool and text.lower() in _WORDS:
             return _WORDS[text.lower()]
@@ -67,10 +74,14 @@ class Kind:
 
     @property
     def _noun(self) -> str:
-        return _NOUNS.get(self._type, "a JSON object")
+        return (
+            "one of " + ", ".join(self._choices) if self._choices else _NOUNS.get(self._type, "a JSON object")
+        )
 
     def _message(self, error: ValidationError) -> str:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        if first["type"] in _BOUNDS and not first["loc"]:
+            return first["msg"].replace("Input should", "must")
         if not first["loc"]:
             return f"must be {self._noun}"
         place = ".".join(str(part) for part in first["loc"])

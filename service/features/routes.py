@@ -6,6 +6,7 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from service.features.flag_commands import (
+    NoRulesError,
     WrongRuleError,
     flag_history,
     set_flag,
@@ -77,6 +78,8 @@ async def list_features(store: StoreDep, principal: Annotated[Principal, require
     """A change of a flag shows within a second."""
     items = []
     for name, flag in store.declared.items():
+        if flag.is_setting:
+            continue
         found = flag.evaluate(principal)
         value = flag.kind.as_json(found.value)
         items.append(Feature(name=name, value=value, variant=found.variant, reason=found.reason))
@@ -136,6 +139,8 @@ async def set_feature_flag(
         raise ValidationFailed(
             errors=[FieldError(str(error), pointer=f"/rules/{error.index}/value")]
         ) from None
+    except NoRulesError as error:
+        raise ValidationFailed(errors=[FieldError(str(error), pointer="/rules")]) from None
     except WrongValueError as error:
         raise ValidationFailed(errors=[FieldError(str(error), pointer="/value")]) from None
     response.headers["ETag"] = _tag(flag, row)

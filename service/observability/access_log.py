@@ -1,6 +1,7 @@
 """The access log: one line per request, written as bytes, since logging would cost more than the request."""
 
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -14,6 +15,7 @@ from service.observability.logs import is_json, stdout_writer
 
 LONGEST = 200
 CLIENT_ERROR, SERVER_ERROR = 400, 500
+HASHES = 2**32
 
 
 @dataclass(slots=True)
@@ -35,13 +37,18 @@ class AccessLog:
     """Writes access lines to standard output, as JSON or for the console."""
 
     def __init__(self, settings: LoggingSettings, stream: BinaryIO | None = None) -> None:
-        self._enabled = settings.access and settings.level in {"debug", "info"}
+        self.follow(settings)
         self._json = is_json(settings, sys.stdout)
         writer = stdout_writer() if stream is None else None
         self._put = _unbuffered(stream or sys.stdout.buffer) if writer is None else writer.write
 
+    def follow(self, settings: LoggingSettings) -> None:
+        """Use the level, the switch and the sample of these settings from now on."""
+        self._enabled = settings.access and settings.level in {"debug", "info"}
+        self._sample = settings.access_sample
+
     def write(self, line: AccessLine) -> None:
-        if self._enabled:
+        if self._enabled and (line.status >= CLIENT_ERROR or _is_in_sample(line.request_id, self._sample)):
             self._put(_as_json(line) if self._json else _for_people(line))
 
 
@@ -50,6 +57,11 @@ class NoAccessLog:
 
     def write(self, line: AccessLine) -> None:
         pass
+
+
+def _is_in_sample(request_id: str, share: float) -> bool:
+    """Whether a request is in the sample: the same in all services that it passes through."""
+    return share == 1 or zlib.crc32(request_id.encode()) < share * HASHES
 
 
 def _unbuffered(stream: BinaryIO) -> Callable[[bytes], None]:

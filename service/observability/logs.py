@@ -55,14 +55,23 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
             ],
         )
     )
-    _take_all(handler, settings.level)
+    _take_all(handler)
+    follow(settings)
 
 
-def _take_all(handler: logging.Handler, level: str) -> None:
+def follow(settings: LoggingSettings) -> None:
+    """Use the level of these settings from now on, also for libraries."""
+    root = logging.getLogger()
+    root.setLevel(settings.level.upper())
+    for handler in root.handlers:
+        # A logger with a level of its own does not ask the root's.
+        handler.setLevel(settings.level.upper())
+
+
+def _take_all(handler: logging.Handler) -> None:
     """Route all loggers, including those of libraries, to the handler."""
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "gunicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -94,7 +94,7 @@ def _is_about_a_flag(case: Case[Any], problem: Json) -> bool:
     errors = problem.get("errors", [])
     return bool(errors) and all(
         re.fullmatch(r"/(value|rules/\d+/value)(/.*)?", error.get("pointer", ""))
-        or error["message"].startswith("needs principals, claims or percent")
+        or re.search("^needs principals, claims or percent|takes no rules$", error["message"])
         for error in errors
     )
 

@@ -140,3 +140,11 @@ async def test_concurrent_first_changes_do_not_collide(boss: AsyncClient) -> Non
     etag = (await boss.get(url)).headers["etag"]
     responses = await asyncio.gather(*(put(boss, url, etag, value=number) for number in range(1, 5)))
     assert sorted(response.status_code for response in responses) == [200, 412, 412, 412]
+
+
+async def test_setting_is_for_administrators_and_takes_no_rules(boss: AsyncClient) -> None:
+    names = [item["name"] for item in (await boss.get(FLAGS)).json()["items"]]
+    assert {"logging_access", "logging_access_sample", "logging_level"} <= set(names)
+    assert "logging_level" not in [item["name"] for item in (await boss.get(FEATURES)).json()["items"]]
+    response = await put(boss, f"{FLAGS}/logging_level", rules=[{"percent": 10, "value": "debug"}])
+    assert problem(response, 422, "validation_failed")["errors"][0]["pointer"] == "/rules"

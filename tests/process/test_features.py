@@ -64,10 +64,29 @@ def test_flag_is_set_targeted_and_unset_by_commands(
         (("history", "nothing"), "There is no feature flag nothing."),
         (("set", "page_size", "many"), "the value of page_size must be a whole number"),
         (("set", "page_size", "1", "--claim", "plan"), "--claim plan: write NAME=VALUE"),
+        (
+            ("set", "logging_level", "loud"),
+            "the value of logging_level must be one of debug, info, warning, error",
+        ),
+        (
+            ("set", "logging_access_sample", "2"),
+            "the value of logging_access_sample must be less than or equal to 1",
+        ),
+        (
+            ("set", "logging_level", "debug", "--percent", "10"),
+            "logging_level is a setting of the whole service and takes no rules",
+        ),
     ],
 )
 def test_wrong_arguments_are_a_line(features: Features, arguments: tuple[str, ...], message: str) -> None:
     assert features(*arguments, code=2) == f"slipway: {message}\n"
+
+
+def test_live_setting_has_a_variable_of_its_own(command: Command, database_url: str) -> None:
+    done = command("check", feature__flags='{"logging_level": "debug"}')
+    assert "logging_level is not set here, but in SLIPWAY_LOGGING__LEVEL" in done.stderr
+    listed = command("features", "list", logging__level="error", database__url=database_url)
+    assert "logging_level\tstring\terror (setting)\t0 rules\tslipway\tstays" in listed.stdout, listed.output
 
 
 def test_check_fails_on_expired_flags_only(features: Features, monkeypatch: pytest.MonkeyPatch) -> None:

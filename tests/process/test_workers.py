@@ -4,13 +4,15 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.process.conftest import Serve
+from tests.process.conftest import Command, Serve
 from tests.process.served import Served, eventually
 
 LIST = "/api/v1/articles?limit=1"
@@ -83,6 +85,36 @@ def test_per_worker_gauges_are_summed(lasting: Served, shared: Served) -> None:
     assert eventually(lambda: sample(shared, PROBES) >= before[1] + 12, seconds=30)
     of_two, of_one = sample(lasting, PROBES) - before[0], sample(shared, PROBES) - before[1]
     assert of_two > 1.3 * of_one, "one worker alone says how late its loop is"
+
+
+def test_log_level_changes_in_every_worker_without_a_restart(
+    lasting: Served, command: Command, database_url: str
+) -> None:
+    assert _access_lines(lasting, "before") == 10
+    for arguments, level, lines in (
+        (("set", "logging_level", "warning"), "warning", 0),
+        (("unset", "logging_level"), "info", 10),
+    ):
+        done = command("features", *arguments, database__url=database_url)
+        assert done.exit_code == 0, done.output
+        assert eventually(partial(_changes, lasting, level), seconds=1)
+        assert _access_lines(lasting, level) == lines
+
+
+def _changes(service: Served, level: str) -> bool:
+    """Whether both workers have changed to the level."""
+    line = {"event": "a setting changed", "setting": "SLIPWAY_LOGGING__LEVEL", "value": level}
+    return len(service.lines(**line)) == 2
+
+
+def _access_lines(service: Served, name: str) -> int:
+    """Send ten requests, each on a new connection, which any worker may get; return the number of their lines."""
+    headers = {"X-Request-Id": f"live-setting-{name}"}
+    for _ in range(10):
+        with httpx2.Client(base_url=service.api.base_url, headers=headers) as client:
+            assert client.get("/health").status_code == 200
+    time.sleep(0.3)
+    return len(service.lines(event="request", request_id=headers["X-Request-Id"]))
 
 
 def test_dead_worker_is_replaced_and_its_counts_are_kept(lasting: Served, headers: dict[str, str]) -> None:

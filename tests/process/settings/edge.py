@@ -153,3 +153,11 @@ def other_host_names_are_refused(run: Running) -> None:
 def links_begin_with_the_public_path(run: Running) -> None:
     for path in (LIST, f"/shop{LIST}"):
         assert run.service.api.get(path).headers["link"].startswith(f"</shop{LIST}>")
+
+
+@setting("logging__access_sample", 0, process="edge")
+def only_failed_requests_leave_a_line(run: Running) -> None:
+    for path, name in (("/health", "sampled-away"), ("/nowhere", "always-there")):
+        run.service.api.get(path, headers={"X-Request-Id": name})
+    assert eventually(lambda: "always-there" in run.service.output)
+    assert "sampled-away" not in run.service.output

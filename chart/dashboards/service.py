@@ -9,6 +9,7 @@ from chart.dashboards.queries import quantile, rate, series, share
 REQUESTS, SECONDS = "http_requests_total", "http_request_duration_seconds"
 FAILED, FINE = 'status_code=~"5.."', 'status_code!~"5.."'
 NOT_FINE = 'status_code=~"[45].."'
+READ = series("slipway_feature_refresh_timestamp_seconds")
 ALLOWED = "(1 - $objective / 100)"
 
 
@@ -18,7 +19,13 @@ def dashboard() -> Dashboard:
         "service",
         "Service",
         "Is it up, failing or slow, and on which routes?",
-        {"Now": _now(), "Requests": _requests(), "Routes": _routes(), "Error budget": _budget()},
+        {
+            "Now": _now(),
+            "Requests": _requests(),
+            "Routes": _routes(),
+            "Error budget": _budget(),
+            "Feature flags": _flags(),
+        },
         (choice_variable("objective", "Objective, %", "99", "99.5", "99.9", "99.95", default="99.9"),),
     )
 
@@ -170,5 +177,31 @@ def _budget() -> list[Panel]:
                 "{{alertname}}",
             ),
             words={"1": ("pending", ORANGE), "2": ("firing", RED), "0": ("off", GREEN)},
+        ),
+    ]
+
+
+def _flags() -> list[Panel]:
+    return [
+        graph(
+            "Evaluations by flag and variant",
+            "Evaluations per second: `true` or `false`, otherwise where the value comes from. A step is a change of a "
+            "flag, or of who calls.",
+            Query(
+                rate("slipway_feature_evaluations_total", by="flag, variant"),
+                "{{flag}} {{variant}}",
+            ),
+            unit="ops",
+            stacked=True,
+            span=12,
+        ),
+        graph(
+            "Age of the flags",
+            "Time since each pod last read the flags from PostgreSQL, which it does twice a second. Changes do not "
+            "reach a pod whose flags grow old.",
+            Query(f"max by (pod) (timestamp({READ}) - {READ})", "{{pod}}"),
+            unit="s",
+            bad=60,
+            span=12,
         ),
     ]

@@ -1,7 +1,8 @@
 {{/*
 A web interface for a bundled server: one small pod, its Service, and a policy that allows it to reach only that server.
 Called with (dict "root" . "name" "pgadmin" "server" "postgresql" "values" VALUES "port" PORT "probe" PATH
-"secrets" SOURCES "volumes" NAME-TO-PATH "container" YAML), and with "user" if the image needs a different one.
+"secrets" SOURCES "volumes" NAME-TO-PATH "container" YAML), with "user" if the image needs a different one, and with
+"config", the text of a mounted ConfigMap whose changes replace the pod.
 */}}
 {{- define "slipway.tool" }}
 {{- $call := . }}
@@ -21,6 +22,9 @@ spec:
   template:
     metadata:
       {{- include "slipway.pod.metadata" (list . $call.name) | nindent 6 }}
+        {{- with $call.config }}
+        checksum/config: {{ sha256sum . }}
+        {{- end }}
     spec:
       {{- include "slipway.pod.common" (list . (include "slipway.serviceAccountName" .) $call.name) | nindent 6 }}
       restartPolicy: Always

@@ -51,6 +51,21 @@ def test_passwords_are_mounted_as_files_only() -> None:
         assert not [v for v in container["env"] if "valueFrom" in v]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("slipway", "config.logging.format=console"),  # settings are in the pod's environment
+        ("slipway-pgadmin", "postgresql.auth.username=other"),  # its ConfigMap has a checksum there
+    ],
+)
+def test_changed_configuration_replaces_the_pods(name: str, value: str) -> None:
+    before, after = (
+        one(own(*DEVELOPMENT, *more), "Deployment", name)["spec"]["template"]
+        for more in ((), ("--set", value))
+    )
+    assert before != after
+
+
 def test_pgadmin_is_preconfigured_without_a_password() -> None:
     servers = json.loads(one(own(*DEVELOPMENT), "ConfigMap", "slipway-pgadmin")["data"]["servers.json"])
     assert servers["Servers"]["1"] == {

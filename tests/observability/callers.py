@@ -9,7 +9,7 @@ import httpx2
 
 from tests.observability.cast import Cast
 
-ARTICLES, SHELVES, KEYS = "/api/v1/articles", "/api/v1/shelves", "/api/v1/keys"
+ARTICLES, SHELVES, KEYS, FEATURES = "/api/v1/articles", "/api/v1/shelves", "/api/v1/keys", "/api/v1/features"
 PAUSE = 0.4  # seconds between two requests of a caller, to stay below its limit
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -84,9 +84,10 @@ async def _reader(cast: Cast, client: httpx2.AsyncClient) -> None:
 
 
 async def _administrator(cast: Cast, client: httpx2.AsyncClient) -> None:
-    """Lists the keys, which uses an ORM session."""
+    """Lists the keys, which uses an ORM session, and evaluates all feature flags."""
     headers = {"Authorization": f"Bearer {cast.admin_key}"}
     while True:
         with suppress(httpx2.TransportError):
             await client.get(f"{cast.pod().api.base_url}{KEYS}", headers=headers)
+            await client.get(f"{cast.pod().api.base_url}{FEATURES}", headers=headers)
         await asyncio.sleep(PAUSE)

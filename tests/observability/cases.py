@@ -41,6 +41,14 @@ def dependency(name: str, values: str, pod: str = "a") -> dict[str, str]:
     return {f'slipway_dependency_up{{pod="{pod}", dependency="{name}"}}': values}
 
 
+def flags_read(values: str) -> dict[str, str]:
+    """Return the time of a pod's last refresh of the flags; it reaches the database."""
+    return {
+        'slipway_feature_refresh_timestamp_seconds{pod="a"}': values,
+        **dependency("database", "1x60"),
+    }
+
+
 def pool(used: int) -> dict[str, str]:
     return {
         'slipway_database_connections{pod="a", pool="fast", state="used"}': f"{used}x60",
@@ -153,6 +161,17 @@ CASES: dict[str, list[Case]] = {
     "SlipwayEventLoopLag": [
         Case("2 of 100 late", lag(("0.1", 98), ("0.25", 98), ("0.5", 100), ("+Inf", 100)), "20m", fires=True),
         Case("in time", lag(("0.1", 240), ("0.25", 240), ("0.5", 240), ("+Inf", 240)), "20m", fires=False),
+    ],
+    "SlipwayFeatureFlagsStale": [
+        Case("not read any more", flags_read("0x60"), "10m", fires=True),
+        Case("up to date", flags_read("0+60x60"), "10m", fires=False),
+        Case("for a moment", flags_read("0x4 300+60x60"), "10m", fires=False),
+        Case(
+            "the database is away",
+            flags_read("0x60") | dependency("database", "0x60") | dependency("database", "1x60", "b"),
+            "10m",
+            fires=False,
+        ),
     ],
     "SlipwayRedisDown": [
         Case("for all", dependency("redis", "1x3 0x60"), "10m", fires=True),

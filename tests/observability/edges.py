@@ -14,6 +14,7 @@ from tests.observability.cases import (
     NGINX,
     certificate,
     dependency,
+    flags_read,
     lag,
     requests,
 )
@@ -88,6 +89,7 @@ EDGES: dict[str, list[Case]] = {
         {BY_REDIS: "0+955x60", f'{BY_PROCESS}, decision="allowed"}}': "0+45x60"},
         "20m",
     ),
+    "SlipwayFeatureFlagsStale": both("a minute", flags_read("-61+60x60"), flags_read("-59+60x60"), "20m"),
     "SlipwayApiKeyExpiring": both(
         "a week before the end",
         {EXPIRY: f"{7 * DAY * 60 - HOURS}x60"},

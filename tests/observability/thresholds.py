@@ -37,6 +37,7 @@ THRESHOLDS = {
         ' {status_code=~"5.."} 3d >= 10 for 1h'
     ),
     "SlipwayEventLoopLag": "0.99 5m > 0.25 for 10m",
+    "SlipwayFeatureFlagsStale": '> 60 {dependency="database"} == 1 for 5m',
     "SlipwayJobFailed": f'{{{_JOBS}, condition="true"}} == 1 {{{_JOBS}}} < 86400 for 5m',
     "SlipwayLimiterFallback": '{counted_by="process", decision="allowed"} 5m {decision="allowed"} 5m > 0.05 for 10m',
     "SlipwayMigrationPending": (

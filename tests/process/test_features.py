@@ -82,7 +82,7 @@ def test_wrong_arguments_are_a_line(features: Features, arguments: tuple[str, ..
     assert features(*arguments, code=2) == f"slipway: {message}\n"
 
 
-def test_live_setting_has_a_variable_of_its_own(command: Command, database_url: str) -> None:
+def test_live_setting_is_set_by_its_variable(command: Command, database_url: str) -> None:
     done = command("check", feature__flags='{"logging_level": "debug"}')
     assert "logging_level is not set here, but in SLIPWAY_LOGGING__LEVEL" in done.stderr
     listed = command("features", "list", logging__level="error", database__url=database_url)

@@ -28,9 +28,8 @@ class Kind:
         """`bounds` are Pydantic's metadata, such as `annotated_types.Ge`."""
         self._type = python_type
         self._choices = list(python_type) if issubclass(python_type, StrEnum) else []
-        self._adapter: TypeAdapter[Any] = TypeAdapter(
-            Annotated[python_type, *bounds] if bounds else python_type
-        )
+        bounded: Any = Annotated[python_type, *bounds] if bounds else python_type
+        self._adapter: TypeAdapter[Any] = TypeAdapter(bounded)
         self.name = "string" if self._choices else _NAMES.get(python_type, "json")
         """boolean, string, integer, number or json."""
         self.is_scalar = self.name != "json"

@@ -54,7 +54,7 @@ def test_passwords_are_mounted_as_files_only() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("slipway", "config.logging.format=console"),  # settings are in the pod's environment
+        ("slipway", "config.server.backlog=100"),  # settings are in the pod's environment
         ("slipway-pgadmin", "postgresql.auth.username=other"),  # its ConfigMap has a checksum there
     ],
 )

@@ -167,7 +167,7 @@ CASES: dict[str, list[Case]] = {
         Case("up to date", flags_read("0+60x60"), "10m", fires=False),
         Case("for a moment", flags_read("0x4 300+60x60"), "10m", fires=False),
         Case(
-            "the database is away",
+            "the database is down",
             flags_read("0x60") | dependency("database", "0x60") | dependency("database", "1x60", "b"),
             "10m",
             fires=False,

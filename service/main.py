@@ -10,6 +10,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import __version__
+from service.cache.cached_function import Caches
 from service.cache.change_feed import ChangeFeed
 from service.cache.memory import Memory
 from service.cache.redis_client import NoRedis, Redis
@@ -41,7 +42,7 @@ from service.observability.metrics import NoRequestMetrics, RequestMetrics
 from service.resources.conflicts import refuse_conflicts
 from service.resources.declaration import RestResource
 from service.resources.declaration.list_indexes import warn_of_missing_indexes
-from service.resources.domain import Domain, flags_of, jobs_of, resources_of
+from service.resources.domain import Domain, caches_of, flags_of, jobs_of, resources_of
 from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
@@ -103,6 +104,8 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     health = Health(database=database, schema=schema, optional=redis.checks, lifecycle=lifecycle)
     services = _services(settings, database, feed)
     engines = [Engine(resource, services) for resource in resources]
+    caches = Caches(database, services.memory, feed)
+    caches.add(caches_of(domains))
     access = AccessLog(settings.logging)
     live = LiveGroups(settings, {"logging": (logs.follow, access.follow)})
     flags = FlagStore(database, (*flags_of(domains), *live_settings()), values_of(settings), live.follow)
@@ -110,11 +113,12 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     jobs += [with_flags(job, flags) for job in jobs_of(domains, database, settings, taken=jobs)]
     # The probes close first: they run until then, and would reopen what is closed before them.
     starting = (_one_after_another(database.start, flags.start), redis.start)
-    closing = (health.close, keys.last_use.close, database.stop, tokens.close, redis.close)
+    closing = (health.close, keys.last_use.close, caches.close, database.stop, tokens.close, redis.close)
 
     app = _fastapi(settings, resources, _lifespan(settings, lifecycle, starting, jobs, closing))
     app.state.settings, app.state.database, app.state.gate = settings, database, gate
-    app.state.health, app.state.lifecycle, app.state.flags = health, lifecycle, flags
+    app.state.health, app.state.lifecycle = health, lifecycle
+    app.state.flags, app.state.caches = flags, caches
 
     _route(app, domains, engines)
     if settings.feature.docs:

@@ -76,6 +76,10 @@ class LoadingCache(Generic[K, V]):
         self._generation += 1  # earlier entries no longer count; others push them out of the memory
         self._flights.forget_all()
 
+    async def close(self) -> None:
+        """End the loads that run."""
+        await self._flights.close()
+
     def _forget(self, key: K) -> None:
         self._memory.drop((self._name, key))
         self._flights.forget(key)

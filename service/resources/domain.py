@@ -4,10 +4,12 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 from fastapi import APIRouter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.cache.cached_function import CachedFunction
 from service.config import Group, Settings
 from service.database import Database
 from service.features.flag_names import AnyFlag
@@ -63,7 +65,7 @@ class Domain:
     `routers` are served under `/api/v1`; each of their routes asks for a scope. Those without a tag get the domain's
     name. `jobs` makes the periodic work of each process. `settings` is a class whose fields all have defaults:
     `SLIPWAY_<NAME>__<FIELD>` sets one, and `Settings.group` returns the values. `flags` are the feature flags that its
-    code asks; their names are unique among all domains.
+    code asks; their names are unique among all domains. `caches` are the functions decorated with `cached()`.
     Raises `DomainError`.
     """
 
@@ -74,6 +76,7 @@ class Domain:
     settings: type[Group] | None = None
     seed: Seed | None = None
     flags: Sequence[AnyFlag] = ()
+    caches: Sequence[CachedFunction[..., Any]] = ()
 
     def __post_init__(self) -> None:
         if not NAME.match(self.name):
@@ -115,6 +118,11 @@ def jobs_of(
 def flags_of(domains: Sequence[Domain]) -> tuple[AnyFlag, ...]:
     """Return the feature flags of all domains."""
     return tuple(chain.from_iterable(domain.flags for domain in domains))
+
+
+def caches_of(domains: Sequence[Domain]) -> tuple[CachedFunction[..., Any], ...]:
+    """Return the cached functions of all domains."""
+    return tuple(chain.from_iterable(domain.caches for domain in domains))
 
 
 def settings_of(domains: Sequence[Domain]) -> type[Settings]:

@@ -96,7 +96,9 @@ def _faults(plan: Json) -> Iterator[str]:
 @pytest.fixture(scope="module")
 async def library(services: Client, worker: int) -> AsyncIterator[Library]:
     name = f"plans_{worker}"
-    database = Database(settings_for(services.create_database(name, migrated=True)))
+    # A million rows take longer to insert and to index than a statement of the service may.
+    unhurried = {"statement_timeout": 600}
+    database = Database(settings_for(services.create_database(name, migrated=True), database=unhurried))
     await database.start()
     try:
         await load_articles(database, ROWS, shelves=20)

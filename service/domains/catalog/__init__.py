@@ -6,4 +6,11 @@ from service.domains.catalog.resources import RESOURCES
 from service.domains.catalog.seed import SEED
 from service.resources.domain import Domain
 
-DOMAIN = Domain(name="catalog", resources=RESOURCES, routers=(routes.router,), seed=SEED, flags=FLAGS)
+DOMAIN = Domain(
+    name="catalog",
+    resources=RESOURCES,
+    routers=(routes.router,),
+    seed=SEED,
+    flags=FLAGS,
+    caches=(routes.summary_of_category,),
+)

@@ -5,6 +5,7 @@ The principal comes from `service.security.access`: `Annotated[Principal, requir
 
 from service.http.content.body import read_body
 from service.http.content.schemas import Input, Output
+from service.http.handwritten.caches import CachesDep
 from service.http.handwritten.opt_outs import answers_json, any_body, any_query
 from service.http.handwritten.session import SessionDep
 from service.http.handwritten.settings_dependency import SettingsDep
@@ -13,6 +14,7 @@ from service.http.openapi import ALWAYS, WITH_BODY, body_of, responses_of
 __all__ = [
     "ALWAYS",
     "WITH_BODY",
+    "CachesDep",
     "Input",
     "Output",
     "SessionDep",

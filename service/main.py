@@ -104,8 +104,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     health = Health(database=database, schema=schema, optional=redis.checks, lifecycle=lifecycle)
     services = _services(settings, database, feed)
     engines = [Engine(resource, services) for resource in resources]
-    caches = Caches(database, services.memory, feed)
-    caches.add(caches_of(domains))
+    caches = Caches(caches_of(domains), database, services.memory, feed)
     access = AccessLog(settings.logging)
     live = LiveGroups(settings, {"logging": (logs.follow, access.follow)})
     flags = FlagStore(database, (*flags_of(domains), *live_settings()), values_of(settings), live.follow)
@@ -121,9 +120,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     app.state.flags, app.state.caches = flags, caches
 
     _route(app, domains, engines)
-    if settings.feature.docs:
-        docs_page.install(app)
-    openapi.install(app, gate.is_open)
+    _document(app, settings, gate)
     handlers.install(app)
     require_scopes(app, API)
     app.state.scopes = frozenset(known_scopes(app))
@@ -159,6 +156,12 @@ def _route(app: FastAPI, domains: Sequence[Domain], engines: Sequence[Engine]) -
         for router in domain.routers:
             app.include_router(router, prefix=API, tags=None if router.tags else [domain.name])
     refuse_conflicts(app, engines, taken={tag["name"]: tag["description"] for tag in TAGS})
+
+
+def _document(app: FastAPI, settings: Settings, gate: Gate) -> None:
+    if settings.feature.docs:
+        docs_page.install(app)
+    openapi.install(app, gate.is_open)
 
 
 def _jobs(

@@ -64,23 +64,26 @@ def cached(
 class Caches:
     """The results of all cached functions in this process."""
 
-    def __init__(self, database: Database, memory: Memory, feed: ChangeFeed) -> None:
+    def __init__(
+        self,
+        functions: Iterable[CachedFunction[..., Any]],
+        database: Database,
+        memory: Memory,
+        feed: ChangeFeed,
+    ) -> None:
+        """Raises `CachedFunctionError` for two functions of one name."""
         self._database = database
         self._memory = memory
-        self._feed = feed
         self._results: dict[CachedFunction[..., Any], LoadingCache[Any, bytes]] = {}
-
-    def add(self, functions: Iterable[CachedFunction[..., Any]]) -> None:
-        """Prepare for these functions. Raises `CachedFunctionError` for two of one name."""
         for function in functions:
             if any(function.name == other.name for other in self._results):
                 raise CachedFunctionError(f"{function.name}: two cached functions have this name; rename one")
             results: LoadingCache[Any, bytes] = LoadingCache(
-                function.name, self._memory, seconds=function.seconds, stale=function.stale, size=len
+                function.name, memory, seconds=function.seconds, stale=function.stale, size=len
             )
             self._results[function] = results
             for table in function.tables:
-                self._feed.watch(table, partial(_clear, results))
+                feed.watch(table, partial(_clear, results))
 
     async def get(self, function: CachedFunction[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         """See `CachedFunction.__call__`. Raises `CachedFunctionError` for a function that no domain lists."""

@@ -1,7 +1,6 @@
 """Access to PostgreSQL: a fast pool for single statements, and ORM sessions for ordinary code."""
 
-from service.database.connect import is_closed
 from service.database.database import Database
 from service.database.errors import ConnectionLostError, DatabaseUnavailableError
 
-__all__ = ["ConnectionLostError", "Database", "DatabaseUnavailableError", "is_closed"]
+__all__ = ["ConnectionLostError", "Database", "DatabaseUnavailableError"]

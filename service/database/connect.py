@@ -1,13 +1,13 @@
 """Connecting to PostgreSQL: host, role and timeouts; and detecting closed connections."""
 
 import asyncio
-import contextlib
 import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
 
+from service import clock
 from service.config import Settings
 from service.database import tls
 from service.database.actor_context import ActorContext, current_context, set_context_sql
@@ -20,15 +20,26 @@ SILENCE_SECONDS = 1.0  # time for the other hosts once one has answered
 
 
 Method = Callable[..., Awaitable[Any]]
+OnStatement = Callable[[float, bool], None]
+"""Called after each statement, with its seconds and whether it succeeded."""
 
 
 def _in_time(method: Method) -> Method:
+    """Wrap the method: its time-outs are told from others, and `on_statement` is called. asyncpg's query loggers would
+    cost as much as the statement."""
+
     @functools.wraps(method)
-    async def ask(*args: Any, **kwargs: Any) -> Any:
+    async def ask(self: "Connection", *args: Any, **kwargs: Any) -> Any:
+        began, succeeded = clock.monotonic(), False
         try:
-            return await method(*args, **kwargs)
+            result = await method(self, *args, **kwargs)
+            succeeded = True
         except TimeoutError as error:
             raise CommandTimeoutError from error
+        finally:
+            if self.on_statement is not None:
+                self.on_statement(clock.monotonic() - began, succeeded)
+        return result
 
     return ask
 
@@ -54,10 +65,11 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that leaves no session state behind, so a release needs no round trip to reset it.
 
     Every transaction on it sets the actor in the same round trip as BEGIN. A statement outside a transaction is wrapped
-    in one, except through `fetch_alone`. `changes` are the rows that it has changed; its user takes them.
+    in one, except through `fetch_alone`. `changes` are the rows that it has changed; its user takes them. `generation`
+    and `free_since` are the fast pool's.
     """
 
-    __slots__ = ("_context", "changes")
+    __slots__ = ("_context", "changes", "free_since", "generation", "on_statement")
 
     executemany = _for_actor(asyncpg.Connection.executemany)
     fetch = _for_actor(asyncpg.Connection.fetch)
@@ -74,6 +86,9 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._context: ActorContext | None = None
         self.changes = RowChanges()
+        self.on_statement: OnStatement | None = None
+        self.generation = 0
+        self.free_since = 0.0
 
     def _process_log_message(self, fields: dict[str, str], last_query: str) -> None:
         """As in asyncpg, whose listeners would have to be removed before each release."""
@@ -104,22 +119,11 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
             self._context = context
             await self._execute_alone(set_context_sql(context))
 
-    def get_reset_query(self) -> str:
-        return ""
-
-
-def is_closed(connection: asyncpg.Connection) -> bool:
-    """Whether the connection is closed. If it is open, an `InterfaceError` is the caller's error."""
-    try:
-        return bool(connection.is_closed())
-    except asyncpg.InterfaceError:  # the server has closed it, and the pool has taken it back
-        return True
-
-
-def terminate(connection: asyncpg.Connection) -> None:
-    """Close the connection without notifying the server."""
-    with contextlib.suppress(asyncpg.InterfaceError):  # the pool has taken it back
-        connection.terminate()
+    async def roll_back(self) -> None:
+        """End a transaction that was left open, after a cancelled statement has ended."""
+        await self._execute_alone("SELECT")  # asyncpg waits for the end of the cancelled one first
+        if self.is_in_transaction():
+            await self._execute_alone("ROLLBACK")
 
 
 def connect_options(settings: Settings) -> dict[str, Any]:
@@ -164,7 +168,7 @@ def _ms(seconds: float) -> str:
     return str(round(seconds * 1000))
 
 
-async def connect(settings: Settings) -> asyncpg.Connection:
+async def connect(settings: Settings) -> Connection:
     """Return a connection; with several hosts, to the one that accepts writes. Raises one of `CONNECTION_ERRORS`.
 
     It tries all hosts concurrently: in sequence, a host that does not answer would use up the time of the others.
@@ -172,24 +176,25 @@ async def connect(settings: Settings) -> asyncpg.Connection:
     options = connect_options(settings)
     hosts = options.get("host", [])
     if len(hosts) < 2:  # noqa: PLR2004
-        return await asyncpg.connect(**options)
+        made: Connection = await asyncpg.connect(**options)
+        return made
     attempts = [
         asyncio.create_task(asyncpg.connect(**{**options, "host": host, "port": settings.database.port}))
         for host in hosts
     ]
-    chosen: asyncpg.Connection | None = None
+    chosen: Connection | None = None
     try:
         chosen = await _first(attempts)
     finally:
         for attempt in attempts:
             attempt.cancel()
-        for made in await asyncio.gather(*attempts, return_exceptions=True):
-            if isinstance(made, asyncpg.Connection) and made is not chosen:
-                made.terminate()
+        for opened in await asyncio.gather(*attempts, return_exceptions=True):
+            if isinstance(opened, Connection) and opened is not chosen:
+                opened.terminate()
     return chosen
 
 
-async def _first(attempts: list[asyncio.Task[asyncpg.Connection]]) -> asyncpg.Connection:
+async def _first(attempts: list[asyncio.Task[Connection]]) -> Connection:
     """Return the first connection that succeeds. Raises the last error if all fail.
 
     Once a host has answered, the others get only a moment: it may be a standby that is being promoted, which the caller

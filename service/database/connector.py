@@ -7,7 +7,7 @@ import asyncpg
 
 from service import clock
 from service.config import Settings
-from service.database.connect import connect
+from service.database.connect import Connection, connect
 from service.database.errors import CONNECTION_ERRORS, DatabaseUnavailableError, describe
 
 EXPIRE_SECONDS = 1.0  # between two expirations of all connections
@@ -27,7 +27,7 @@ class Connector:
         self.failed = asyncio.Event()
         self.generation = 0
 
-    async def connect(self, *_: Any, **__: Any) -> asyncpg.Connection:
+    async def connect(self) -> Connection:
         """Return a new connection for a request. While the server is unreachable, only one attempt runs at a time, so
         that a recovering server is not flooded."""
         if self.outage is not None:
@@ -41,7 +41,7 @@ class Connector:
         except CONNECTION_ERRORS as error:
             raise DatabaseUnavailableError(describe(error)) from error
 
-    async def attempt(self) -> asyncpg.Connection:
+    async def attempt(self) -> Connection:
         """Try to connect, regardless of `outage`. Raises one of `CONNECTION_ERRORS` or `DatabaseUnavailableError`."""
         try:
             connection = await connect(self._settings)

@@ -10,9 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.config import Settings
+from service.database.connect import Connection
 from service.database.connector import Connector
 from service.database.errors import ConnectionLostError, DatabaseUnavailableError
 from service.database.fast_pool import FastPool
+from service.database.lease import Lease
 from service.database.out_of_resources import is_out_of_resources, out_of_resources
 from service.database.probe import Probe
 from service.database.row_changes import Tell, tell_nobody
@@ -27,8 +29,9 @@ class Database:
 
     def __init__(self, settings: Settings, tell: Tell = tell_nobody) -> None:
         self._limits = settings.database
+        self._tell = tell
         self._connector = Connector(settings)
-        self._fast = FastPool(settings, self._connector, tell)
+        self._fast = FastPool(settings, self._connector)
         self._sessions = SessionPool(settings, self._connector, tell, expire=self._fast.expire)
         self._probe = Probe(self._connector)
         # Half of the fast pool, for long transactions: short ones can still get a connection.
@@ -50,8 +53,8 @@ class Database:
         return self._fast.warm
 
     @property
-    def pool(self) -> asyncpg.Pool:
-        return self._fast.pool
+    def pool(self) -> FastPool:
+        return self._fast
 
     @property
     def engine(self) -> AsyncEngine:
@@ -62,9 +65,9 @@ class Database:
         self._fast.report()
         self._sessions.report()
 
-    def connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """Yield a connection of the fast pool. Raises `DatabaseUnavailableError` within the acquire timeout."""
-        return self._fast.connection()
+        return Lease(self._fast, self._tell)
 
     def session(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Yield an ORM session in one transaction: committed if the block succeeds, otherwise rolled back."""
@@ -76,25 +79,25 @@ class Database:
         try:
             return await self._probe.fetch(sql, *arguments)
         except DatabaseUnavailableError:
-            if self.pool.get_size() == 0:
+            if self._fast.size == 0:
                 raise
         # A server at its connection limit refuses the probe's connection, but is not lost.
         return await self.fetch(sql, arguments, reads=True)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+    async def transaction(self) -> AsyncIterator[Connection]:
         """Yield a connection with a transaction that commits if the block succeeds."""
         async with self.connection() as connection, connection.transaction():
             yield connection
 
-    def one_statement(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+    def one_statement(self) -> AbstractAsyncContextManager[Connection]:
         """Yield a connection for a statement that is its own transaction."""
         # asyncpg prepares and runs a statement in two steps, which PgBouncer may send to different servers unless they
         # share a transaction.
         return self.transaction() if self._limits.pgbouncer else self.connection()
 
     @asynccontextmanager
-    async def dedicated(self) -> AsyncIterator[asyncpg.Connection]:
+    async def dedicated(self) -> AsyncIterator[Connection]:
         """Yield a connection outside the pools, for long use. Raises `DatabaseUnavailableError`."""
         connection = await self._connector.connect_or_refuse()
         try:

@@ -1,28 +1,25 @@
-"""The fast pool, for single statements through asyncpg."""
+"""The fast pool, for single statements through asyncpg.
+
+asyncpg's own pool takes longer than a statement: a task, two timeouts and a queue for each use of a connection. Here a
+free connection is taken from a list and put back without waiting for anything. The connection used last is the next one
+used, so the others grow old, and are closed.
+"""
 
 import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
+from typing import Any
 
 import asyncpg
 import structlog
 
 from service import clock
 from service.config import Settings
-from service.database.connect import Connection, is_closed, terminate
+from service.database.connect import Connection
 from service.database.connector import Connector
-from service.database.errors import (
-    CONNECTION_ERRORS,
-    CommandTimeoutError,
-    ConnectionLostError,
-    DatabaseUnavailableError,
-    describe,
-)
-from service.database.out_of_resources import is_out_of_resources, out_of_resources
-from service.database.row_changes import RowChanges, Tell
+from service.database.errors import CONNECTION_ERRORS, DatabaseUnavailableError, describe
 from service.observability import database_metrics as metrics
 
 log = structlog.get_logger(__name__)
@@ -30,63 +27,190 @@ log = structlog.get_logger(__name__)
 RETRY_FIRST, RETRY_MOST = 0.1, 1.0
 REFILL_SECONDS = 1.0
 START_SECONDS = 2.0  # how long `start` waits for the first connections
-CHECK_SECONDS = 0.01  # between two checks for a returned connection
+CLOSE_SECONDS = 2.0
+CHECK_SECONDS = 0.01  # between two checks for the end of a wait
+
+REFUSED = (DatabaseUnavailableError, *CONNECTION_ERRORS)
 
 
 class FastPool:
-    """asyncpg's pool, kept filled. `start` connects, and keeps retrying in the background. `tell` gets what a user of a
-    connection has changed."""
+    """At most `pool_max` connections. `start` opens `pool_min` of them, and keeps retrying in the background."""
 
-    def __init__(self, settings: Settings, connector: Connector, tell: Tell) -> None:
+    def __init__(self, settings: Settings, connector: Connector) -> None:
         self._limits = settings.database
-        self._tell = tell
         self._connector = connector
-        self._pool: asyncpg.Pool | None = None
-        self._refill: asyncio.Task[None] | None = None
-        self._late_connects: set[asyncio.Task[None]] = set()
-        self._waiters: deque[asyncio.Future[None]] = deque()  # for a returned connection
+        self._closed: str | None = "the service is starting"  # why there are no connections
+        self._open: set[Connection] = set()  # free or in use
+        self._free: list[Connection] = []
+        self._opening = 0
+        self._waiters: deque[asyncio.Future[Connection]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._first_attempt = asyncio.Event()  # the first attempt to fill it is over
         self.warm = False  # whether the pool has been filled once
 
     @property
-    def pool(self) -> asyncpg.Pool:
-        if self._pool is None:
-            raise DatabaseUnavailableError("the service is starting")
-        return self._pool
+    def size(self) -> int:
+        """How many connections are open, free or in use."""
+        return sum(not connection.is_closed() for connection in self._open)
+
+    @property
+    def free(self) -> int:
+        """How many connections are open and not in use."""
+        return sum(map(self._is_good, self._free))
 
     async def start(self) -> None:
-        """Open the pool, and wait briefly until it is filled, so that the first requests find connections.
+        """Open connections, and wait briefly until that is done, so that the first requests find some.
 
         The wait ends if the database is unreachable; the pool keeps retrying in the background.
         """
-        self._pool = await asyncpg.create_pool(
-            connect=self._connector.connect,
-            connection_class=Connection,
-            min_size=0,
-            max_size=self._limits.pool_max,
-            max_inactive_connection_lifetime=self._limits.idle_lifetime,
-            init=metrics.time_fast_statements,
-        )
-        self._refill = asyncio.create_task(self._keep_filled())
+        self._closed = None
+        self._spawn(self._keep_filled())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._first_attempt.wait(), START_SECONDS)
 
     async def stop(self) -> None:
         """Close every connection, without waiting for running statements."""
-        if self._refill is not None:
-            for task in (self._refill, *self._late_connects):
-                task.cancel()
-            await asyncio.gather(self._refill, *self._late_connects, return_exceptions=True)
-        if self._pool is not None:
-            try:
-                await asyncio.wait_for(self._pool.close(), 2)
-            except TimeoutError:
-                self._pool.terminate()
+        self._closed = "the service is stopping"
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._refuse_waiters(self._closed)
+        free, self._free = self._free, []
+        for connection in self._open.difference(free):
+            connection.terminate()
+        self._open.clear()
+        await asyncio.gather(*map(_close, free))
+
+    def report(self) -> None:
+        """Update the metrics on pool use."""
+        size, free = self.size, self.free
+        metrics.set_pool_usage(metrics.FAST, used=size - free, idle=free, limit=self._limits.pool_max)
 
     async def expire(self) -> None:
-        """Expire every connection of both pools."""
-        if self._connector.expire() and self._pool is not None:
-            await self._pool.expire_connections()
+        """Expire every connection of both pools. Those in use are closed when they are put back."""
+        if self._connector.expire():
+            self._drop_free(older_than=None)
+
+    def take(self) -> Connection | None:
+        """Return a free connection, if there is one."""
+        while self._free:
+            connection = self._free.pop()
+            if self._is_good(connection):
+                return connection
+            self._discard(connection)
+        return None
+
+    def put(self, connection: Connection) -> None:
+        """Take back a connection without a statement or a transaction: for the request that has waited longest, or as a
+        free one."""
+        if self._closed is not None or not self._is_good(connection):
+            self._discard(connection)
+            return
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        connection.free_since = clock.monotonic()
+        self._free.append(connection)
+
+    def clean_up(self, connection: Connection) -> None:
+        """Take back a connection that may still have a cancelled statement or an open transaction."""
+        if self._is_good(connection):
+            self._spawn(self._clean_up(connection))
+        else:
+            self._discard(connection)
+
+    async def wait(self) -> Connection:
+        """Return a connection within the acquire timeout: one that is put back or opened meanwhile.
+
+        A connection that takes longer to open is for a later request: a request that gives up must not cancel what all
+        others wait for. If no more can be opened, the open ones serve all requests. Raises `DatabaseUnavailableError`
+        or `TimeoutError`.
+        """
+        if self._closed is not None:
+            raise DatabaseUnavailableError(self._closed)
+        waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._open_more()
+        self._check(waiter, max(1, round(self._limits.acquire_timeout / CHECK_SECONDS)))
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self.put(waiter.result())  # it came in the same turn of the loop
+            raise
+
+    def _check(self, waiter: "asyncio.Future[Connection]", left: int) -> None:
+        """End the wait after so many checks: time in which the process did not run is not waiting time."""
+        if waiter.done():
+            return
+        if left == 0:
+            waiter.set_exception(TimeoutError())
+            return
+        asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check, waiter, left - 1)
+
+    def _is_good(self, connection: Connection) -> bool:
+        return connection.generation == self._connector.generation and not connection.is_closed()
+
+    def _discard(self, connection: Connection) -> None:
+        """Close a connection at once: a graceful close of a lost one may take long."""
+        self._open.discard(connection)
+        connection.terminate()
+        self._open_more()
+
+    async def _clean_up(self, connection: Connection) -> None:
+        clean = False
+        try:
+            await asyncio.wait_for(connection.roll_back(), self._limits.acquire_timeout)
+            clean = True
+        except (asyncpg.PostgresError, *CONNECTION_ERRORS):
+            pass  # it is closed below
+        finally:
+            if not clean:
+                connection.terminate()
+            self.put(connection)
+
+    def _open_more(self) -> None:
+        """Begin to open a connection if more requests wait than connections are being opened."""
+        waiting = sum(not waiter.done() for waiter in self._waiters)
+        if (
+            waiting <= self._opening
+            or len(self._open) + self._opening >= self._limits.pool_max
+            or (self._open and self._connector.outage is not None)
+        ):
+            return
+        self._opening += 1
+        self._spawn(self._open_for_waiters())
+
+    async def _open_for_waiters(self) -> None:
+        try:
+            await self._open_one()
+        except REFUSED as error:
+            if not self._open and not self._opening:  # nobody can put one back
+                self._refuse_waiters(_reason(error))
+
+    def _refuse_waiters(self, reason: str) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(DatabaseUnavailableError(reason))
+
+    async def _open_one(self) -> None:
+        """Open a connection that `_opening` counts. Raises one of `REFUSED`."""
+        generation = self._connector.generation
+        try:
+            connection = await self._connector.connect()
+        finally:
+            self._opening -= 1
+        self._add(connection, generation)
+
+    def _add(self, connection: Connection, generation: int) -> None:
+        connection.generation = generation
+        connection.on_statement = metrics.observe_statement
+        self._open.add(connection)
+        self.put(connection)
 
     async def _keep_filled(self) -> None:
         """Keep `pool_min` connections open; back off while the server is unreachable."""
@@ -94,15 +218,11 @@ class FastPool:
         while True:
             connector.failed.clear()
             try:
-                if connector.outage is not None:
-                    (await connector.attempt()).terminate()
                 await self._fill()
                 self.warm = True
-            except (DatabaseUnavailableError, *CONNECTION_ERRORS) as error:
-                reason = connector.outage or describe(error)
-                event = (
-                    "database takes no more connections" if self.pool.get_size() else "database unreachable"
-                )
+            except REFUSED as error:
+                reason = connector.outage or _reason(error)
+                event = "database takes no more connections" if self.size else "database unreachable"
                 log.warning(event, reason=reason, retry_in=round(pause, 1))
                 self._first_attempt.set()
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, not a secret
@@ -114,125 +234,43 @@ class FastPool:
                     await asyncio.wait_for(connector.failed.wait(), REFILL_SECONDS)
 
     async def _fill(self) -> None:
-        least = min(self._limits.pool_min, self._limits.pool_max)
-        if self.pool.get_size() >= least:
-            return
-        async with contextlib.AsyncExitStack() as stack:
-            for _ in range(least):
-                await stack.enter_async_context(self.pool.acquire(timeout=self._limits.connect_timeout))
+        """Close old connections, end an outage, and open what is missing. Raises one of `REFUSED`."""
+        limits, connector = self._limits, self._connector
+        self._drop_free(older_than=limits.idle_lifetime or None)
+        if connector.outage is not None:
+            generation, connection = connector.generation, await connector.attempt()
+            if len(self._open) + self._opening < limits.pool_max:
+                self._add(connection, generation)
+            else:
+                connection.terminate()
+        while len(self._open) + self._opening < min(limits.pool_min, limits.pool_max):
+            self._opening += 1
+            await self._open_one()
+        self._open_more()
 
-    async def _acquire(self) -> asyncpg.Connection:
-        """Return a connection within the acquire timeout: a new one, or one returned before that is ready.
+    def _drop_free(self, *, older_than: float | None) -> None:
+        """Drop the free connections that are closed or expired, and gracefully those free for so many seconds."""
+        free, self._free = self._free, []
+        now = clock.monotonic()
+        for connection in free:
+            if not self._is_good(connection):
+                self._discard(connection)
+            elif older_than is not None and now - connection.free_since > older_than:
+                self._open.discard(connection)
+                self._spawn(_close(connection))
+            else:
+                self._free.append(connection)
 
-        A connection that takes longer goes to the pool for the next request: a request that gives up must not cancel
-        what all others wait for. If the server is at its connection limit, the open connections serve all requests.
-        """
-        pool = self.pool
-        if pool.get_idle_size() > len(self._waiters) or pool.get_size() >= pool.get_max_size():
-            return await pool.acquire(timeout=self._limits.acquire_timeout)
-        # Counts checks instead of seconds: time in which the process did not run is not waiting time.
-        checks = max(1, round(self._limits.acquire_timeout / CHECK_SECONDS))
-        if self._connector.outage is not None and pool.get_size() > 0:
-            return await self._wait_for_returned(checks)
-        connecting = asyncio.ensure_future(pool.acquire(timeout=self._limits.connect_timeout))
-        mine = False
-        try:
-            for check in range(checks):
-                if pool.get_idle_size() > 0:
-                    return await pool.acquire(timeout=(checks - check) * CHECK_SECONDS)
-                mine = bool((await asyncio.wait({connecting}, timeout=CHECK_SECONDS))[0])
-                if mine and connecting.exception() is not None and pool.get_size() > 0:
-                    return await self._wait_for_returned(checks - check)
-                if mine:
-                    return connecting.result()
-            raise TimeoutError
-        finally:
-            if not mine:
-                late = asyncio.create_task(self._give_back(connecting))
-                self._late_connects.add(late)
-                late.add_done_callback(self._late_connects.discard)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _wait_for_returned(self, checks: int) -> asyncpg.Connection:
-        """Return a connection that others give back, within that many checks; the longest waiting request comes
-        first."""
-        pool, loop = self.pool, asyncio.get_running_loop()
-        for check in range(checks):
-            waiter: asyncio.Future[None] = loop.create_future()
-            self._waiters.append(waiter)
-            timer = loop.call_later(CHECK_SECONDS, self._wake, waiter)
-            try:
-                await waiter
-            finally:
-                timer.cancel()
-                self._wake(waiter)
-            if pool.get_idle_size() > 0:
-                # Another request may take it first, and the pool then tries to connect.
-                with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError, OSError):
-                    return await pool.acquire(timeout=(checks - check) * CHECK_SECONDS)
-        raise TimeoutError
 
-    def _wake(self, waiter: "asyncio.Future[None]") -> None:
-        with contextlib.suppress(ValueError):
-            self._waiters.remove(waiter)
-        if not waiter.done():
-            waiter.set_result(None)
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, DatabaseUnavailableError) else describe(error)
 
-    async def _give_back(self, connecting: "asyncio.Future[asyncpg.Connection]") -> None:
-        with contextlib.suppress(DatabaseUnavailableError, *CONNECTION_ERRORS):
-            await self.pool.release(await connecting)
 
-    def _told(self, changes: RowChanges) -> asyncio.Future[None] | None:
-        return self._tell(changes.take()) if changes else None
-
-    def report(self) -> None:
-        """Update the metrics on pool use."""
-        if self._pool is not None:
-            size, idle = self._pool.get_size(), self._pool.get_idle_size()
-            metrics.set_pool_usage(metrics.FAST, used=size - idle, idle=idle, limit=self._pool.get_max_size())
-
-    async def _waited(self) -> asyncpg.Connection:
-        """As `_acquire`, with metrics. Raises `DatabaseUnavailableError`."""
-        began = clock.monotonic()
-        try:
-            return await self._acquire()
-        except CONNECTION_ERRORS as error:
-            if isinstance(error, TimeoutError):
-                metrics.count_timeout(metrics.FAST)
-            raise DatabaseUnavailableError(describe(error)) from error
-        finally:
-            metrics.observe_wait(clock.monotonic() - began)
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Yield a connection of the fast pool. Raises `DatabaseUnavailableError` within the acquire timeout."""
-        connection = await self._waited()
-        generation = self._connector.generation
-        changes: RowChanges = connection.changes
-        try:
-            yield connection
-        except CommandTimeoutError as error:
-            # Longer than the server's statement_timeout: the server hangs, and a retry would hang too.
-            terminate(connection)
-            await self.expire()
-            raise DatabaseUnavailableError(describe(error)) from error
-        except CONNECTION_ERRORS as error:
-            if isinstance(error, OSError | asyncpg.InterfaceError) and not is_closed(connection):
-                raise  # from other code in the block, or from a call that asyncpg refuses to send
-            terminate(connection)
-            await self.expire()
-            raise ConnectionLostError(describe(error)) from error
-        except asyncpg.PostgresError as error:
-            if is_out_of_resources(error):
-                raise out_of_resources(error) from error
-            raise
-        finally:
-            # Also after an error: the commit may have succeeded before the connection was lost.
-            told = self._told(changes)
-            if generation != self._connector.generation:  # expired meanwhile: a graceful close may take long
-                terminate(connection)
-            with contextlib.suppress(*CONNECTION_ERRORS):  # a failed release does not undo the block's work
-                await self.pool.release(connection, timeout=self._limits.acquire_timeout)
-            if self._waiters:
-                self._wake(self._waiters[0])
-            if told is not None:
-                await asyncio.shield(told)
+async def _close(connection: Connection) -> None:
+    with contextlib.suppress(asyncpg.PostgresError, *CONNECTION_ERRORS):
+        await connection.close(timeout=CLOSE_SECONDS)

@@ -16,7 +16,7 @@ from sqlalchemy.util import await_only
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.config import Settings
-from service.database.connect import Connection, is_closed
+from service.database.connect import Connection
 from service.database.connector import Connector
 from service.database.errors import (
     CONNECTION_ERRORS,
@@ -32,8 +32,8 @@ CHECK_SECONDS = 0.01  # between two checks for a returned connection
 
 
 def _connection_is_closed(context: ExceptionContext) -> bool:
-    driver = context.connection and context.connection.connection.driver_connection
-    return driver is None or is_closed(driver)
+    driver: Any = context.connection and context.connection.connection.driver_connection
+    return driver is None or driver.is_closed()
 
 
 def _lost_in_session(context: ExceptionContext) -> ConnectionLostError | None:

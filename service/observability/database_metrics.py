@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import asyncpg
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -52,13 +51,9 @@ def count_timeout(pool: str) -> None:
     _timed_out[pool].inc()
 
 
-async def time_fast_statements(connection: asyncpg.Connection) -> None:
-    """Time the statements of a connection of the fast pool. asyncpg calls this for each new connection."""
-    connection.add_query_logger(_on_fast_statement)
-
-
-def _on_fast_statement(statement: Any) -> None:
-    (_fast_ok if statement.exception is None else _fast_error).observe(statement.elapsed)
+def observe_statement(seconds: float, succeeded: bool) -> None:  # noqa: FBT001
+    """Record the time of a statement on a connection of the fast pool."""
+    (_fast_ok if succeeded else _fast_error).observe(seconds)
 
 
 def time_session_statements(engine: AsyncEngine) -> None:

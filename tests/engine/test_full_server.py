@@ -49,7 +49,7 @@ async def crowded(database_url: str) -> AsyncIterator[Database]:
 async def test_requests_share_the_available_connections(crowded: Database) -> None:
     outcomes = await asyncio.gather(*(_call(crowded) for _ in range(CALLERS)))
     assert outcomes == [True] * CALLERS
-    assert crowded.pool.get_size() <= MOST
+    assert crowded.pool.size <= MOST
     assert await crowded.probe("SELECT 1")
 
 

@@ -272,7 +272,7 @@ async def test_failure_to_close_a_connection_keeps_the_result(database_url: str)
                 began = time.monotonic()
             assert time.monotonic() - began < 1
             way.heal()
-            assert database.pool.get_size() == 0
+            assert database.pool.size == 0
             assert await database.fetch("SELECT 7")
         finally:
             await database.stop()

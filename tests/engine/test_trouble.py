@@ -121,7 +121,7 @@ async def test_process_is_not_ready_before_the_pool_is_filled(database_url: str)
         async with lifespan(app), asyncio.timeout(60):
             while not await app.state.health.ready():  # noqa: ASYNC110  # it is polled, as by a kubelet
                 await asyncio.sleep(0.02)
-            assert app.state.database.pool.get_idle_size() == 2
+            assert app.state.database.pool.free == 2
 
 
 @pytest.mark.parametrize("slow", [0], indirect=True)
@@ -130,7 +130,7 @@ async def test_pool_refills_even_if_connecting_exceeds_the_acquire_timeout(slow:
         await slow.fetch("SELECT 1")
     await _all_idle(slow)
     assert (await slow.fetch("SELECT 1"))[0][0] == 1
-    await slow.pool.expire_connections()
+    await slow.pool.expire()
     failures = 0
     for _ in range(20):
         try:
@@ -143,12 +143,12 @@ async def test_pool_refills_even_if_connecting_exceeds_the_acquire_timeout(slow:
 
 async def test_released_connection_serves_a_waiting_request(slow: Database) -> None:
     await _all_idle(slow)
-    assert slow.pool.get_size() == 1
+    assert slow.pool.size == 1
     await asyncio.gather(slow.fetch("SELECT pg_sleep(0.05)"), slow.fetch("SELECT 1"))
 
 
 async def test_expired_connection_does_not_extend_the_wait(database_url: str) -> None:
-    """A connection returned late in the wait must be reopened within the rest of the acquire timeout."""
+    """What takes the place of a connection that is put back late has only the rest of the acquire timeout."""
     to = make_url(database_url)
     async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
         url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
@@ -175,7 +175,7 @@ async def _refused_with_an_expiring_connection(database: Database, way: Proxy) -
         usual = await _refused_after(database)
         waiting = asyncio.create_task(_refused_after(database))
         await asyncio.sleep(0.8 * ACQUIRE_SECONDS)
-    await database.pool.expire_connections()
+        await database.pool.expire()
     late = await waiting
     way.delay = 0
     return usual, late
@@ -207,7 +207,7 @@ async def test_cancelled_waiter_leaks_no_connection(slow: Database) -> None:
 async def _all_idle(database: Database) -> None:
     """Wait until the pool has connections and all are idle."""
     async with asyncio.timeout(20):
-        while not 0 < database.pool.get_size() == database.pool.get_idle_size():  # noqa: ASYNC110  # it tells nobody
+        while not 0 < database.pool.size == database.pool.free:  # noqa: ASYNC110  # it tells nobody
             await asyncio.sleep(0.02)
 
 

@@ -64,7 +64,7 @@ async def test_read_only_server_keeps_its_connections(url: str, observer: asyncp
     name = await observer.fetchval("SELECT current_database()")
     async with running(url, database={"url": url, "pool_min": 2, "pool_max": 2, **LONG_LIMITS}) as api:
         await observer.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-        await api.database.pool.expire_connections()
+        await api.database.pool.expire()
         before = await backends(api)
         with structlog.testing.capture_logs() as lines:
             assert (await api.client.get(ARTICLES)).status_code == 200

@@ -8,7 +8,7 @@ import structlog
 
 from service import clock
 from service.cache.bounded_dict import BoundedDict
-from service.database import Database, DatabaseUnavailableError, is_closed
+from service.database import Database, DatabaseUnavailableError
 from service.database.errors import CONNECTION_ERRORS, describe
 
 log = structlog.get_logger(__name__)
@@ -72,7 +72,7 @@ class LastUse:
             try:
                 await connection.execute(_USED, list(used), list(used.values()))
             except asyncpg.PostgresError as error:
-                if isinstance(error, CONNECTION_ERRORS) and is_closed(connection):
+                if isinstance(error, CONNECTION_ERRORS) and connection.is_closed():
                     raise
                 return describe(error)
         return None

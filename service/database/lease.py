@@ -1,0 +1,91 @@
+"""One use of a connection of the fast pool: taken, given back, and what its errors mean."""
+
+import asyncio
+from types import TracebackType
+
+import asyncpg
+
+from service import clock
+from service.database.connect import Connection
+from service.database.errors import (
+    CONNECTION_ERRORS,
+    CommandTimeoutError,
+    ConnectionLostError,
+    DatabaseUnavailableError,
+    describe,
+)
+from service.database.fast_pool import FastPool
+from service.database.out_of_resources import is_out_of_resources, out_of_resources
+from service.database.row_changes import Tell
+from service.observability import database_metrics as metrics
+
+
+class Lease:
+    """`async with Lease(pool, tell) as connection`. Raises `DatabaseUnavailableError` within the acquire timeout.
+
+    `tell` gets what the block has changed, and the block ends when others have been told. A class, since a generator
+    takes three times as long.
+    """
+
+    __slots__ = ("_connection", "_pool", "_tell")
+
+    _connection: Connection
+
+    def __init__(self, pool: FastPool, tell: Tell) -> None:
+        self._pool = pool
+        self._tell = tell
+
+    async def __aenter__(self) -> Connection:
+        connection = self._pool.take()
+        if connection is None:
+            connection = await self._wait()
+        else:
+            metrics.observe_wait(0.0)
+        self._connection = connection
+        return connection
+
+    async def _wait(self) -> Connection:
+        began = clock.monotonic()
+        try:
+            return await self._pool.wait()
+        except TimeoutError as error:
+            metrics.count_timeout(metrics.FAST)
+            raise DatabaseUnavailableError(describe(error)) from error
+        finally:
+            metrics.observe_wait(clock.monotonic() - began)
+
+    async def __aexit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        connection = self._connection
+        # Also after an error: the commit may have succeeded before the connection was lost.
+        told = self._tell(connection.changes.take()) if connection.changes else None
+        try:
+            if error is not None:
+                await self._judge(error)
+        finally:
+            if error is None and not connection.is_in_transaction():
+                self._pool.put(connection)
+            else:
+                self._pool.clean_up(connection)
+            if told is not None:
+                await asyncio.shield(told)
+
+    async def _judge(self, error: BaseException) -> None:
+        """Raise what an error of the block means, if it is one of the connection."""
+        if isinstance(error, CommandTimeoutError):
+            # Longer than the server's statement_timeout: the server hangs, and a retry would hang too.
+            await self._lose()
+            raise DatabaseUnavailableError(describe(error)) from error
+        if isinstance(error, CONNECTION_ERRORS):
+            if isinstance(error, OSError | asyncpg.InterfaceError) and not self._connection.is_closed():
+                return  # from other code in the block, or from a call that asyncpg refuses to send
+            await self._lose()
+            raise ConnectionLostError(describe(error)) from error
+        if is_out_of_resources(error):
+            assert isinstance(error, asyncpg.PostgresError)
+            raise out_of_resources(error) from error
+
+    async def _lose(self) -> None:
+        self._connection.terminate()
+        await self._pool.expire()

@@ -1,1 +1,1 @@
-"""What replicas share through Redis, and what takes its place when there is none."""
+"""The Redis client, in-memory caches, and the messages that keep the caches of all replicas up to date."""

@@ -1,4 +1,4 @@
-"""Settings: twelve typed groups, one file each, the groups of domains, and the sources of values.
+"""Settings: typed groups, one file each, those of domains, and the sources of values.
 
 Sources, the first that has a value wins: arguments, environment (`SLIPWAY_DATABASE__HOST`), secret files
 (`<SLIPWAY_SECRETS_DIR>/database/password`), `.env`, defaults. Defaults are for production; `slipway dev` relaxes some

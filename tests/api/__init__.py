@@ -1,0 +1,1 @@
+"""The API of generated routes and its own routes, through the application in this process."""

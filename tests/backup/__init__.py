@@ -1,0 +1,1 @@
+"""Backups: made, sealed, stored, verified, restored, drilled and pruned, on real servers."""

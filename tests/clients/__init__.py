@@ -1,0 +1,1 @@
+"""Generated clients in Python and TypeScript call every operation of a running service."""

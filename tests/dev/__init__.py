@@ -1,0 +1,1 @@
+"""`slipway dev`, its embedded servers, and `slipway seed`."""

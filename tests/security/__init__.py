@@ -1,0 +1,1 @@
+"""Keys, tokens, scopes, rate limits, proxies and browsers."""

@@ -1,0 +1,1 @@
+"""Functions with many inputs, settings and logs, and the rules of the code base."""

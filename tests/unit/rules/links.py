@@ -1,4 +1,4 @@
-"""Links and paths in Markdown point to something that exists."""
+"""Links, paths and names of code in Markdown point to something that exists."""
 
 import re
 from collections.abc import Iterator
@@ -12,6 +12,8 @@ _LINK = re.compile(r"\]\(([^()\s]*)\)")
 _HEADING = re.compile(r"^#+ +(.*?)(?: +#+)?$", re.MULTILINE)
 # A path from the root of the repository, in code; not a pattern, a placeholder or a generated folder.
 _PATH = re.compile(r"`((?:service|tests|docs|chart|k8s|tilt)/[\w./-]+)`")
+# A link to a module, a colon, and names that it defines: `[probes.py](../service/health/probes.py): `Health.ready``.
+_NAMED = re.compile(r"\]\(([^()\s]*\.py)\): (`[\w.]+`(?:, `[\w.]+`)*)")
 _SAMPLE = ROOT / "service" / "domains" / "catalog"
 
 
@@ -45,6 +47,16 @@ def _fault(source: Source, target: str) -> str | None:
     return None
 
 
+def _undefined(source: Source, line: str) -> Iterator[str]:
+    """Yield the names after links to modules that do not define them."""
+    for module, names in _NAMED.findall(line):
+        place = ROOT / Path(source.path).parent / module
+        code = place.read_text("utf-8") if place.exists() else ""
+        for name in re.findall(r"\w+", names):
+            if not re.search(rf"^ *(?:(?:async )?def |class )?{name}\b", code, re.MULTILINE):
+                yield f"{module} does not define {name}; link to where it is now"
+
+
 def _is_removed_sample(place: Path) -> bool:
     """Whether this is part of the sample domain, which teams delete; the docs go on showing its code."""
     return not _SAMPLE.exists() and (place.resolve() == _SAMPLE or _SAMPLE in place.resolve().parents)
@@ -56,6 +68,8 @@ def _links(source: Source) -> Iterator[Finding]:
         for target in _LINK.findall(_CODE.sub("", line)):
             if (fault := _fault(source, target)) is not None:
                 yield number, fault
+        for fault in _undefined(source, line):
+            yield number, fault
         for path in _PATH.findall(line):
             if not (ROOT / path).exists() and not _is_removed_sample(ROOT / path):
                 yield number, f"{path} does not exist; name where it is now"
@@ -75,10 +89,12 @@ RULES = (
             Source("docs/x.md", "See [it](README.md#no-such-heading).\n"),
             Source("docs/x.md", "# One\n\nSee [it](#two).\n"),
             Source("README.md", "The code is in `service/novelty/`.\n"),
+            Source("docs/x.md", "[probes](../service/health/probes.py): `Health.novelty`\n"),
         ),
         good=(
             Source("docs/x.md", "# One\n\nSee [it](README.md), [one](#one) and `[a](b)`.\n"),
             Source("docs/x.md", "```\n[a](b.md)\n```\n[there](https://example.com/x#y)\n"),
+            Source("docs/x.md", "[probes](../service/health/probes.py): `Health.ready`, `Health`\n"),
             Source("README.md", "The code is in `service/main.py`, tests in `tests/domains/<name>/`.\n"),
         ),
     ),

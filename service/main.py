@@ -34,7 +34,10 @@ from service.http.openapi import docs_page
 from service.http.openapi.operation_ids import provisional_id
 from service.http.problems import handlers
 from service.http.server.lifecycle import Lifecycle
-from service.jobs.periodic import Job, periodically
+from service.jobs.job import Job
+from service.jobs.job_runner import JobRunner
+from service.jobs.leases import Leases
+from service.jobs.periodic import Periodic
 from service.migrations.schema import Schema
 from service.observability import logs
 from service.observability.access_log import AccessLog
@@ -109,21 +112,21 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     live = LiveGroups(settings, {"logging": (logs.follow, access.follow)})
     flags = FlagStore(database, (*flags_of(domains), *live_settings()), values_of(settings), live.follow)
     jobs = _jobs(health, database, keys, tokens, (*limits.jobs, *flags.jobs, *feed.jobs))
-    jobs += [with_flags(job, flags) for job in jobs_of(domains, database, settings, taken=jobs)]
+    team = [with_flags(job, flags) for job in jobs_of(domains, database, settings, taken=jobs)]
+    periodic = Periodic(JobRunner(Leases(database)), jobs, team, draining=lambda: lifecycle.draining)
     # The probes close first: they run until then, and would reopen what is closed before them.
     starting = (_one_after_another(database.start, flags.start), redis.start)
     closing = (health.close, keys.last_use.close, caches.close, database.stop, tokens.close, redis.close)
 
-    app = _fastapi(settings, resources, _lifespan(settings, lifecycle, starting, jobs, closing))
+    app = _fastapi(settings, resources, _lifespan(settings, lifecycle, starting, periodic, closing))
     app.state.settings, app.state.database, app.state.gate = settings, database, gate
     app.state.health, app.state.lifecycle = health, lifecycle
     app.state.flags, app.state.caches = flags, caches
 
     _route(app, domains, engines)
     _document(app, settings, gate)
+    _require_scopes(app)
     handlers.install(app)
-    require_scopes(app, API)
-    app.state.scopes = frozenset(known_scopes(app))
     dispatch = Dispatch(API, handlers_of(engines, gate, prefix=API))
     around = _edge_services(settings, lifecycle, gate, flags, dispatch, access=access)
     app.edge = Edge(super(Application, app).__call__, around)
@@ -162,6 +165,11 @@ def _document(app: FastAPI, settings: Settings, gate: Gate) -> None:
     if settings.feature.docs:
         docs_page.install(app)
     openapi.install(app, gate.is_open)
+
+
+def _require_scopes(app: FastAPI) -> None:
+    require_scopes(app, API)
+    app.state.scopes = frozenset(known_scopes(app))
 
 
 def _jobs(
@@ -234,7 +242,7 @@ def _lifespan(
     settings: Settings,
     lifecycle: Lifecycle,
     starting: Sequence[Step],
-    jobs: Sequence[Job],
+    periodic: Periodic,
     closing: Sequence[Step],
 ) -> Lifespan:
     """Start connections and background jobs; at shutdown, close them in order.
@@ -248,7 +256,7 @@ def _lifespan(
         if settings.performance.freeze_gc:
             gc.collect()
             gc.freeze()
-        async with periodically(*jobs):
+        async with periodic.running():
             lifecycle.started = True
             yield
         for close in closing:

@@ -13,7 +13,7 @@ from prometheus_client import Gauge
 from service.cache.redis_client import NoRedis, Redis
 from service.cache.subscription import RETRY_SECONDS, listen
 from service.database.row_changes import RowChanges
-from service.jobs.periodic import Job
+from service.jobs.job import Job
 
 Watcher = Callable[[set[str] | None], None]
 """Takes the ids of changed rows; None if any row of the table may have changed."""

@@ -29,6 +29,7 @@ COMMANDS = {
     "import": ("importing", "import_"),
     "keys": ("keys", "app"),
     "features": ("features", "app"),
+    "jobs": ("jobs", "app"),
     "backup": ("backup", "app"),
 }
 

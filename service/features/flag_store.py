@@ -20,7 +20,7 @@ from service.features.flag_settings import check_values
 from service.features.flag_state import FlagState
 from service.features.kinds import WrongValueError
 from service.features.targeting import Rule
-from service.jobs.periodic import Job
+from service.jobs.job import Job
 
 log = structlog.get_logger(__name__)
 

@@ -3,18 +3,20 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import structlog
 from prometheus_client import Gauge, Histogram
 
 from service import clock
-from service.actor import Actor, acting_as
+from service.jobs.job import Job
+from service.jobs.job_runner import JobRunner
 
 log = structlog.get_logger(__name__)
 
 PROBE_SECONDS = 0.25
+GRACE_SECONDS = 3.0
+"""Part of the 5 seconds that a pod has after its last request."""
 
 lag = Histogram(
     "slipway_event_loop_lag_seconds",
@@ -28,40 +30,74 @@ tasks = Gauge(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Runs `work` every `seconds`, first after `first` seconds. Row history shows `job:<name>`."""
+class Periodic:
+    """Runs jobs while the process serves. `jobs` are the service's own, `team` those of domains.
 
-    name: str
-    work: Callable[[], Awaitable[None]]
-    seconds: float
-    first: float = 0.0
+    Once `draining` returns true, no job of a domain begins. One that is running at the end has `GRACE_SECONDS` left.
+    """
 
+    def __init__(
+        self,
+        runner: JobRunner,
+        jobs: Sequence[Job],
+        team: Sequence[Job] = (),
+        *,
+        draining: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._runner = runner
+        self._jobs = jobs
+        self._team = team
+        self._draining = draining
+        self._working: set[asyncio.Task[None]] = set()
 
-@contextlib.asynccontextmanager
-async def periodically(*jobs: Job) -> AsyncIterator[None]:
-    """Run the jobs and the probe while the block runs."""
-    running = [asyncio.create_task(_repeat(job)) for job in jobs]
-    running.append(asyncio.create_task(_probe_loop()))
-    try:
-        yield
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-
-async def _repeat(job: Job) -> None:
-    pause = job.first
-    while True:
-        # Jitter: replicas that start together must not run their jobs at the same moments.
-        await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311  # jitter, no secret
-        pause = job.seconds
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the jobs and the probe while the block runs."""
+        own = [asyncio.create_task(self._repeat(job)) for job in self._jobs]
+        own.append(asyncio.create_task(_probe_loop()))
+        team = [asyncio.create_task(self._repeat(job, self._draining)) for job in self._team]
         try:
-            with acting_as(Actor(f"job:{job.name}")):
-                await job.work()
-        except Exception:
-            log.exception("periodic work failed", work=job.work.__qualname__)
+            yield
+        finally:
+            await _cancelled([task for task in team if task not in self._working])
+            if self._working:
+                await asyncio.wait(self._working, timeout=GRACE_SECONDS)
+            await _cancelled([*team, *own])
+
+    async def _repeat(self, job: Job, ended: Callable[[], bool] = lambda: False) -> None:
+        pause = job.first
+        while True:
+            # Jitter: replicas that start together must not run their jobs at the same moments.
+            await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311  # jitter, no secret
+            if ended():
+                return
+            pause = job.seconds
+            with self._noted():
+                await self._run(job)
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        self._working.add(task)
+        try:
+            yield
+        finally:
+            self._working.discard(task)
+
+    async def _run(self, job: Job) -> None:
+        try:
+            await self._runner.run(job)
+        except Exception as error:  # noqa: BLE001  # the database, asked for the lease; the next turn asks again
+            log.warning(
+                "lease of a job not available", job=job.name, reason=str(error) or type(error).__name__
+            )
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _probe_loop() -> None:

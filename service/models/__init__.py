@@ -3,6 +3,7 @@
 from service.models.api_key import ApiKey
 from service.models.feature_flag import FeatureFlag
 from service.models.idempotency_record import IdempotencyRecord
+from service.models.job_run import JobRun
 from service.models.row_history import RowHistory
 
-__all__ = ["ApiKey", "FeatureFlag", "IdempotencyRecord", "RowHistory"]
+__all__ = ["ApiKey", "FeatureFlag", "IdempotencyRecord", "JobRun", "RowHistory"]

@@ -14,7 +14,7 @@ from service.config import Group, Settings
 from service.database import Database
 from service.features.flag_names import AnyFlag
 from service.features.flag_settings import feature_settings
-from service.jobs.periodic import Job
+from service.jobs.job import Job
 from service.resources.declaration import RestResource
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
@@ -100,7 +100,7 @@ def resources_of(domains: Sequence[Domain]) -> tuple[RestResource, ...]:
 
 
 def jobs_of(
-    domains: Sequence[Domain], database: Database, settings: Settings, *, taken: Sequence[Job]
+    domains: Sequence[Domain], database: Database, settings: Settings, *, taken: Sequence[Job] = ()
 ) -> list[Job]:
     """Return the jobs of all domains. Raises `DomainError` for a job name used twice or in `taken`: row history and
     logs identify jobs by name."""

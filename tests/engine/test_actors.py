@@ -14,7 +14,10 @@ from starlette.responses import StreamingResponse
 from service.actor import Actor, acting_as
 from service.database import Database
 from service.http.handwritten import SessionDep
-from service.jobs.periodic import Job, periodically
+from service.jobs.job import Job
+from service.jobs.job_runner import JobRunner
+from service.jobs.leases import Leases
+from service.jobs.periodic import Periodic
 from service.resources.declaration import Change, Hooks
 from service.security.access import require_scope
 from service.security.principals import Principal
@@ -167,7 +170,7 @@ async def test_work_outside_requests_has_an_actor(shop: Shop) -> None:
             await touch_groups(session)
         done.set()
 
-    async with periodically(Job("tidy", work, 60)):
+    async with Periodic(JobRunner(Leases(api.database)), [Job("tidy", work, 60)]).running():
         await asyncio.wait_for(done.wait(), 10)
     awkward = "cli:o'neill $1 \\ \u2028"
     with acting_as(Actor(awkward)):

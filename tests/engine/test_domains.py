@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from service.config import Group, Settings
 from service.database import Database
-from service.jobs.periodic import Job
+from service.jobs.job import Job
 from service.main import create_app
 from service.resources.declaration import DeclarationError
 from service.resources.domain import Domain, DomainError, settings_of

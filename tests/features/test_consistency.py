@@ -12,7 +12,7 @@ from service.config import Settings
 from service.database import Database
 from service.features.flag_state import FlagState
 from service.features.flag_store import FlagStore, with_flags
-from service.jobs.periodic import Job
+from service.jobs.job import Job
 from service.main import create_app
 from service.resources.domain import Domain
 from service.security.access import require_scope

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
+from uuid import uuid4
 
 from fastapi import APIRouter
 from pydantic import Field, SecretStr
@@ -13,7 +14,7 @@ from service.cli import main
 from service.config import Group, Settings
 from service.database import Database
 from service.http.handwritten import SettingsDep
-from service.jobs.periodic import Job
+from service.jobs.job import Job
 from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.shop import SHOP
@@ -26,6 +27,12 @@ class ShopSettings(Group):
     """What a customer hears."""
     every: Annotated[float, Field(gt=0, le=60)] = 30.0
     """Seconds between two deliveries."""
+    count_every: Annotated[float, Field(gt=0)] = 3600.0
+    """Seconds between two counts, of which one process of all makes each."""
+    count_takes: float = 0.0
+    """Seconds that a count takes; a negative one fails."""
+    count_deadline: float = 300.0
+    """The most seconds that a count may take."""
     token: SecretStr = SecretStr("")
     """What the supplier asks for."""
 
@@ -46,8 +53,28 @@ async def deliver(database: Database) -> None:
     await asyncio.sleep(3600)  # one delivery is enough: the slug is unique
 
 
+async def count(database: Database, seconds: float) -> None:
+    if seconds < 0:
+        raise ValueError("nothing to count")
+    async with database.session() as session:
+        session.add(Shelf(slug=f"count-{uuid4()}", name="Counted"))  # type: ignore[call-arg]  # as above
+    await asyncio.sleep(seconds)
+
+
 def jobs(database: Database, settings: Settings) -> Sequence[Job]:
-    return [Job("deliver", partial(deliver, database), settings.group(ShopSettings).every)]
+    given = settings.group(ShopSettings)
+    work = partial(count, database, given.count_takes)
+    return [
+        Job("deliver", partial(deliver, database), given.every),
+        Job(
+            "count",
+            work,
+            given.count_every,
+            first=given.count_every,
+            once_per_cluster=True,
+            deadline=given.count_deadline,
+        ),
+    ]
 
 
 install(replace(SHOP, routers=(*SHOP.routers, router), jobs=jobs, settings=ShopSettings))

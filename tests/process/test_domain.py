@@ -45,6 +45,9 @@ def test_domain_settings_work_like_other_groups(tmp_path: Path) -> None:
     assert own == [
         "SLIPWAY_SHOP__GREETING=good day",
         "SLIPWAY_SHOP__EVERY=30.0",
+        "SLIPWAY_SHOP__COUNT_EVERY=3600.0",
+        "SLIPWAY_SHOP__COUNT_TAKES=0.0",
+        "SLIPWAY_SHOP__COUNT_DEADLINE=300.0",
         "SLIPWAY_SHOP__TOKEN=********",
     ]
     bad = shop(tmp_path, "check", **given, shop__every="0", shop__greting="x", shops__every="1")

@@ -14,7 +14,9 @@ from service.config import RedisSettings, Settings
 from service.database import Database, fast_pool
 from service.http.problems import Busy
 from service.jobs import periodic
-from service.jobs.periodic import Job
+from service.jobs.job import Job
+from service.jobs.job_runner import JobRunner
+from service.jobs.leases import Leases
 from service.migrations import migration_connection as migrations
 from service.migrations import runner
 from service.migrations.errors import LockedError
@@ -98,7 +100,9 @@ async def test_periodic_jobs_have_jitter(record: Record, monkeypatch: pytest.Mon
 
     pauses = record(periodic)
     monkeypatch.setattr(periodic, "_probe_loop", probe_nothing)
-    async with periodic.periodically(Job("count", work, seconds=60, first=10)):
+    database = Database(Settings.model_validate({"database": {"url": f"postgresql://a:b@{NOBODY}/c"}}))
+    jobs = JobRunner(Leases(database))
+    async with periodic.Periodic(jobs, [Job("count", work, seconds=60, first=10)]).running():
         await enough(pauses)
     assert jittered(pauses, [10.0, *[60.0] * (ENOUGH - 1)], 0.1)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from service import clock
 from service.cache.bounded_dict import BoundedDict
-from service.jobs.periodic import Job
+from service.jobs.job import Job
 from service.security.rate_limits.bucket import SLACK, Bucket
 from service.security.rate_limits.limiter_metrics import decisions, processes
 from service.security.rate_limits.policy import Decision, Policy

@@ -10,7 +10,7 @@ from service.cache.redis_client import NoRedis, Redis
 from service.config import RateLimitSettings
 from service.http.middleware.state import state_of
 from service.http.problems import TooManyRequests
-from service.jobs.periodic import Job
+from service.jobs.job import Job
 from service.security.rate_limits.limiter import RateLimiter
 from service.security.rate_limits.limiter_metrics import initialise_decisions
 from service.security.rate_limits.policy import Decision, Policy

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from service import clock
 from service.cache.redis_client import Redis
-from service.jobs.periodic import Job
+from service.jobs.job import Job
 from service.security.rate_limits.bucket import SLACK, Bucket
 from service.security.rate_limits.limiter import RateLimiter
 from service.security.rate_limits.limiter_metrics import processes

@@ -116,7 +116,7 @@ async function articles(shelf: string) {
   await ok(client.DELETE(one, { params: guarded(target, replaced.tag) }));
   await ok(client.POST("/api/v1/articles/{id}/restore", { params: id(target) }));
   await ok(client.GET(one, { params: id(target) }));
-  const once = { params: { ...id(target), header: { "Idempotency-Key": mark } }, body: { pieces: 2 } };
+  const once = { params: { ...id(target), header: { "Idempotency-Key": `${mark}-stock` } }, body: { pieces: 2 } };
   for (const _ of [1, 2]) assert.equal((await ok(client.POST("/api/v1/articles/{id}/restock", once))).data.stock, 2);
   const history = await ok(client.GET("/api/v1/articles/{id}/history", { params: { ...id(target), query: { limit: 2 } } }));
   assert.deepEqual(history.data.items.map((entry) => entry.action), ["restock", "restore"]);

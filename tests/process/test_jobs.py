@@ -1,0 +1,119 @@
+"""Jobs that one process of a cluster runs, in started processes and by `slipway jobs`."""
+
+import itertools
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.conftest import DatabaseFactory
+from tests.process.served import Served, eventually
+from tests.process.test_domain import Shop, shop
+
+COUNTED = "SELECT at, actor FROM row_history WHERE row ->> 'name' = 'Counted' ORDER BY at"
+Start = Callable[..., Served]
+
+
+@pytest.fixture
+def url(fresh_database: DatabaseFactory) -> str:
+    return fresh_database()
+
+
+@pytest.fixture
+def start(url: str, tmp_path: Path) -> Iterator[Start]:
+    """Starts processes of one cluster."""
+    started: list[Served] = []
+
+    def begin(**settings: object) -> Served:
+        home = tmp_path / f"shop-{len(started)}"
+        started.append(Shop(home, database__url=url, redis__enabled="false", shop__every="60", **settings))
+        return started[-1].listening()
+
+    yield begin
+    for service in started:
+        service.close()
+
+
+def listed(home: Path, url: str) -> dict[str, Any]:
+    """Return the job `count` as `slipway jobs list` shows it."""
+    told = shop(home, "jobs", "list", "--json", database__url=url)
+    assert told.returncode == 0, told.stderr
+    return next(job for job in json.loads(told.stdout) if job["name"] == "count")
+
+
+async def counted(url: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(url)
+    try:
+        return list(await connection.fetch(COUNTED))
+    finally:
+        await connection.close()
+
+
+def ended(service: Served, outcome: str) -> float:
+    return service.metric(f'slipway_job_runs_total{{job="count",outcome="{outcome}"}}') or 0
+
+
+async def test_job_runs_once_for_all_processes(start: Start, url: str) -> None:
+    services = [start(shop__count_every="0.5") for _ in range(2)]
+    assert eventually(lambda: sum(ended(one, "success") for one in services) >= 5)
+    for one in services:
+        assert one.stop() == 0
+    runs = await counted(url)
+    assert {run["actor"] for run in runs} == {"job:count"}
+    pauses = [(later["at"] - earlier["at"]).total_seconds() for earlier, later in itertools.pairwise(runs)]
+    # A lease counts from the beginning of its transaction, and the row is written a little later.
+    assert min(pauses) > 0.4, pauses
+
+
+async def test_job_of_a_lost_process_runs_elsewhere_after_its_deadline(
+    start: Start, url: str, tmp_path: Path
+) -> None:
+    settings = {"shop__count_every": "0.2", "shop__count_takes": "60", "shop__count_deadline": "3"}
+    lost = start(**settings)
+    assert eventually(lambda: listed(tmp_path, url)["running"])
+    first = listed(tmp_path, url)
+    refused = shop(tmp_path, "jobs", "run", "count", database__url=url)
+    assert (refused.returncode, refused.stderr) == (
+        1, "slipway: count is running in another process; `slipway jobs list` shows where\n",
+    )  # fmt: skip
+    lost.process.kill()
+    killed = time.monotonic()
+    other = start(**settings)
+    assert eventually(lambda: listed(tmp_path, url)["owner"] != first["owner"])
+    assert time.monotonic() - killed < 15
+    assert len(await counted(url)) == 2
+    assert eventually(lambda: ended(other, "timeout") == 1)
+    assert other.lines(event="job took too long", job="count", level="error")
+
+
+async def test_running_job_ends_before_the_process_does(start: Start, url: str, tmp_path: Path) -> None:
+    service = start(shop__count_every="0.2", shop__count_takes="1.5")
+    assert eventually(lambda: service.admin.get("/livez").status_code == 200)
+    assert eventually(lambda: listed(tmp_path, url)["running"])
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(20) == 0
+    found = listed(tmp_path, url)
+    assert (found["outcome"], found["running"]) == ("success", False)
+
+
+def test_command_runs_a_job_before_its_time(url: str, tmp_path: Path) -> None:
+    assert listed(tmp_path, url)["began_at"] is None
+    for _ in range(2):
+        done = shop(tmp_path, "jobs", "run", "count", database__url=url)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    lines = shop(tmp_path, "jobs", "list", database__url=url).stdout.splitlines()
+    assert lines[0] == "deliver\tevery 30 s\tin each process\t"
+    assert lines[1].startswith("count\tevery 3600 s\tonce per cluster\tsuccess, began 20")
+    failed = shop(tmp_path, "jobs", "run", "count", database__url=url, shop__count_takes="-1")
+    assert (failed.returncode, failed.stderr.splitlines()[-1]) == (1, "slipway: count ended with failure")
+    assert "nothing to count" in failed.stderr
+    assert listed(tmp_path, url)["outcome"] == "failure"
+    unknown = shop(tmp_path, "jobs", "run", "cuont", database__url=url)
+    assert (unknown.returncode, unknown.stderr) == (
+        2, "slipway: no job is called cuont; jobs: count, deliver\n",
+    )  # fmt: skip

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -60,7 +61,10 @@ from service.security.gate import Gate
 from service.security.rate_limits.request_limits import limits_of
 from service.security.scopes import known_scopes, require_scopes
 from service.security.signing_keys import SigningKeys
-from service.security.tokens.token_verifier import TokenVerifier
+from service.security.tokens.no_tokens import NoTokens
+
+if TYPE_CHECKING:
+    from service.security.tokens.token_verifier import TokenVerifier
 
 API = "/api/v1"
 MEBIBYTE = 1024 * 1024
@@ -99,7 +103,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     redis = Redis(settings.redis) if settings.redis.enabled else NoRedis()
     feed = ChangeFeed(redis, settings.app.name)
     database = Database(settings, feed.tell)
-    tokens = TokenVerifier(settings.security)
+    tokens = _tokens(settings)
     keys = ApiKeyVerifier(database, settings.security.key_cache_seconds)
     limits = limits_of(settings.rate_limit, redis)
     gate = Gate([keys, tokens], limits=limits, anonymous=settings.security.anonymous)
@@ -161,6 +165,15 @@ def _route(app: FastAPI, domains: Sequence[Domain], engines: Sequence[Engine]) -
     refuse_conflicts(app, engines, taken={tag["name"]: tag["description"] for tag in TAGS})
 
 
+def _tokens(settings: Settings) -> "TokenVerifier | NoTokens":
+    if not settings.security.issuers:
+        return NoTokens()
+    # Cryptography and an HTTP client: 90 modules and 10 MB that only issuers need.
+    from service.security.tokens.token_verifier import TokenVerifier  # noqa: PLC0415
+
+    return TokenVerifier(settings.security)
+
+
 def _document(app: FastAPI, settings: Settings, gate: Gate) -> None:
     if settings.feature.docs:
         docs_page.install(app)
@@ -176,7 +189,7 @@ def _jobs(
     health: Health,
     database: Database,
     keys: ApiKeyVerifier,
-    tokens: TokenVerifier,
+    tokens: "TokenVerifier | NoTokens",
     more: Sequence[Job],
 ) -> list[Job]:
     """The periodic work of each process."""

@@ -25,8 +25,8 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
-from service.cli import application
 from service.cli import main as run_program
+from service.cli.command_line import application
 
 PR_SET_PDEATHSIG = 1
 

@@ -7,13 +7,8 @@ Exit codes: 0 success, 1 failure, 2 usage, 3 settings, 4 database unreachable, 5
 import gc
 import signal
 import sys
-from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
-
-import typer
-
-from service import __version__
 
 # Module and attribute of each command, imported on demand: importing all takes longer than most commands run.
 COMMANDS = {
@@ -34,27 +29,7 @@ COMMANDS = {
 }
 
 
-def application(arguments: Sequence[str] = ()) -> typer.Typer:
-    """Return the command line. If the arguments name a command, only that command is imported."""
-    app = typer.Typer(
-        name="slipway",
-        help=__doc__.replace("\n7", " 7"),
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        add_completion=False,
-    )
-    app.callback()(root)
-    called = [name for name in arguments[:1] if name in COMMANDS]
-    for name in called or COMMANDS:
-        command = _imported(*COMMANDS[name])
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
-        else:
-            app.command(name)(command)
-    return app
-
-
-def _imported(module: str, attribute: str) -> Any:
+def imported(module: str, attribute: str) -> Any:
     """Import a command without two steps that take a fifth of the time.
 
     Garbage collection is off, because objects made by imports stay alive. And rich is hidden from structlog, which
@@ -71,20 +46,6 @@ def _imported(module: str, attribute: str) -> Any:
         gc.enable()
 
 
-def _version(value: bool) -> None:
-    if value:
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-def root(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version."
-    ),
-) -> None:
-    """From a SQLModel class to an observable, audited, zero-downtime API on Kubernetes."""
-
-
 def _end(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
@@ -94,6 +55,12 @@ def main() -> None:
     # Process 1 of a container gets only the signals that it handles.
     signal.signal(signal.SIGTERM, _end)
     try:
-        application(sys.argv[1:])()
+        if sys.argv[1:] == ["serve"]:  # without Typer, which a server would keep in its memory
+            imported(*COMMANDS["serve"])()
+        else:
+            command_line = import_module("service.cli.command_line")
+            command_line.application(sys.argv[1:])()
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
     finally:
         gc.freeze()  # the interpreter collects garbage when it ends: 0.4 s over what was imported

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
-import typer
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.actor import Actor, acting_as
@@ -58,13 +57,13 @@ def exit_with_message(command: Callable[P, T]) -> Callable[P, T]:
                 return command(*args, **kwargs)
         except SettingsError as error:
             _say(*error.reasons)
-            raise typer.Exit(Exit.SETTINGS) from None
+            raise SystemExit(Exit.SETTINGS) from None
         except CommandError as error:
             _say(*str(error).splitlines())
-            raise typer.Exit(error.exit_code) from None
+            raise SystemExit(error.exit_code) from None
         except tuple(_CODES) as error:
             _say(_PREFIXES.get(type(error), "") + str(error))
-            raise typer.Exit(next(code for kind, code in _CODES.items() if isinstance(error, kind))) from None
+            raise SystemExit(next(code for kind, code in _CODES.items() if isinstance(error, kind))) from None
 
     return wrapped
 

@@ -2,16 +2,17 @@
 
 import uvloop
 
-from service.cli.command_settings import SETTINGS
 from service.cli.runtime import exit_with_message
 from service.config import Settings
 from service.config.loading import load
+from service.domains import DOMAINS
 from service.health.admin_port import create_admin_app
 from service.http.server.run import Applications
 from service.http.server.run import serve as serve_both
 from service.main import create_app
 from service.migrations import branches
 from service.observability import logs
+from service.resources.domain import settings_of
 
 
 @exit_with_message
@@ -20,7 +21,7 @@ def serve() -> None:
 
     While the database is unreachable, the service is not ready and keeps trying to connect.
     """
-    run_server(load(SETTINGS))
+    run_server(load(settings_of(DOMAINS)))
 
 
 def run_server(settings: Settings) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from service.cli import application
+from service.cli.command_line import application
 from tests.conftest import DatabaseFactory
 from tests.ports import next_port
 from tests.process.served import SLIPWAY, environment, run_command

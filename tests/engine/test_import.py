@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from typer.testing import CliRunner, Result
 
-from service.cli import application
+from service.cli.command_line import application
 from tests.conftest import DatabaseFactory
 from tests.engine.api import ARTICLES, Api, Json, running, unique
 from tests.process.served import COMMAND_SECONDS, SECRET_KEY, environment

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner, Result
 
-from service.cli import application
+from service.cli.command_line import application
 from service.config import Settings
 from service.database import Database
 from service.security.api_keys.commands import create_key

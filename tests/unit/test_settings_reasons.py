@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from service.cli import application
+from service.cli.command_line import application
 from service.config import Settings
 from service.config.loading import SettingsError, effective, load
 from tests.unit.conftest import Env

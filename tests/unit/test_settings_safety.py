@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from service.cli import application
+from service.cli.command_line import application
 from service.config import Settings
 from service.config.loading import MASK, SettingsError, effective, load
 from tests.unit.conftest import Env

@@ -18,6 +18,7 @@ from service.features.flag_names import by_name
 from service.http import problems
 from service.observability.metrics import RequestMetrics
 from service.resources.domain import flags_of, settings_of
+from service.security.tokens import token_verifier as _tokens  # noqa: F401  # imported only if there are issuers
 
 HERE = Path(__file__).parent
 NOTICE = "<!-- Written by `make reference`. Change the code, not this page. -->"

@@ -101,7 +101,7 @@ class Redis:
         )
         self._up: bool | None = None
         self._trial: asyncio.Task[None] | None = None  # while the breaker is open
-        self._told: set[str] = set()  # reasons logged for this outage
+        self._logged: set[str] = set()  # reasons logged for this outage
         self._quiet_until = 0.0
 
     @property
@@ -226,15 +226,15 @@ class Redis:
     def _tell(self, error: Exception) -> None:
         """Log one line for each reason of an outage: a later attempt may fail for another reason than the first."""
         reason = _reason(error, self._settings)
-        if reason not in self._told:
-            self._told.add(reason)
+        if reason not in self._logged:
+            self._logged.add(reason)
             log.warning("redis unreachable, each process counts for itself", reason=reason)
 
     def _works(self) -> None:
         if self._up is False:
             log.info("redis is back")
         self._up = True
-        self._told.clear()
+        self._logged.clear()
         _open.set(0)
 
     async def _try(self) -> None:

@@ -40,7 +40,7 @@ def load_settings(**arguments: Any) -> Settings:
         raise
     logs.configure(settings.logging, sys.stderr)
     if running is not None:
-        sys.stderr.write(f"slipway: {_told(settings, running)}\n")
+        sys.stderr.write(f"slipway: {_notice(settings, running)}\n")
     return settings
 
 
@@ -58,7 +58,7 @@ def _merged(found: dict[str, dict[str, Any]], arguments: dict[str, Any]) -> dict
     return {name: {**found.get(name, {}), **arguments.get(name, {})} for name in found | arguments}
 
 
-def _told(settings: Settings, running: Instance) -> str:
+def _notice(settings: Settings, running: Instance) -> str:
     return (
         f"using the development database {database_address(settings)} of `slipway dev` (process {running.pid}, "
         f"{running.folder}); set {URL} to use another"

@@ -100,7 +100,7 @@ class Schema:
     async def _missing(self) -> str:
         """Return what is missing, naming the first few objects; empty if nothing is missing."""
         rows = await self._database.probe(MISSING, *self._declared)
-        shown = "; ".join(_told(**row) for row in rows[:SHOWN])
+        shown = "; ".join(_described(**row) for row in rows[:SHOWN])
         more = f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
         return shown + more
 
@@ -130,7 +130,7 @@ def _parts(table: sa.Table, *, tracked: bool) -> Iterator[tuple[str, str, str]]:
         yield "trigger", name, HISTORY
 
 
-def _told(kind: str, table: str, name: str) -> str:
+def _described(kind: str, table: str, name: str) -> str:
     if kind == "table":
         return f"table {table} does not exist"
     if kind == "column":

@@ -62,7 +62,7 @@ def _no_jobs(_: Database, __: Settings) -> Sequence[Job]:
 class Domain:
     """The parts of a domain. All fields except the name are optional.
 
-    `routers` are served under `/api/v1`; each of their routes asks for a scope. Those without a tag get the domain's
+    `routers` are served under `/api/v1`; each of their routes requires a scope. Those without a tag get the domain's
     name. `jobs` makes the periodic work of each process. `settings` is a class whose fields all have defaults:
     `SLIPWAY_<NAME>__<FIELD>` sets one, and `Settings.group` returns the values. `flags` are the feature flags that its
     code asks; their names are unique among all domains. `caches` are the functions decorated with `cached()`.

@@ -1,4 +1,4 @@
-"""The scopes of routes. Deny by default: an application with a route that asks for no scope does not start."""
+"""The scopes of routes. Deny by default: an application with a route that requires no scope does not start."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,32 +19,32 @@ def require_scopes(app: FastAPI, prefix: str) -> None:
     """Raise `ScopelessRouteError` unless every route under `prefix` admits only principals with a scope.
 
     A scope counts anywhere in the tree of dependencies: on a parameter, the route, its router, or a dependency in
-    between. Under any path, a scope that no `current_principal` checks is refused: it would only look like a guard.
+    between. Under any path, a scope that no `current_principal` checks is refused, because it would protect nothing.
     """
     for context in iter_route_contexts(app.routes):
         path = getattr(context, "path_format", None) or getattr(context, "path", None) or ""
         dependant: Dependant | None = getattr(context, "dependant", None)
-        asked = set() if dependant is None else scopes_of(dependant)
-        unheard = set() if dependant is None else set(_named(dependant)) - asked
-        if unheard:
+        enforced = set() if dependant is None else scopes_of(dependant)
+        unenforced = set() if dependant is None else set(_named(dependant)) - enforced
+        if unenforced:
             raise ScopelessRouteError(
-                f"{_route(context, path)} names {', '.join(sorted(unheard))}, but nothing asks for it: "
-                "let what names it depend on current_principal"
+                f"{_route(context, path)} names {', '.join(sorted(unenforced))}, but nothing checks it: "
+                "make the dependency that names it depend on current_principal"
             )
-        if path.startswith(prefix) and not asked:
+        if path.startswith(prefix) and not enforced:
             raise ScopelessRouteError(
-                f"{_route(context, path)} asks for no scope: "
+                f"{_route(context, path)} requires no scope: "
                 'give it a parameter Annotated[Principal, require_scope("…")]'
             )
 
 
 def scopes_of(dependant: Dependant) -> set[str]:
-    """Every scope that a route's tree of dependencies asks a principal for."""
-    return set(_asked(dependant, frozenset()))
+    """Every scope that a route's tree of dependencies requires of a principal."""
+    return set(_required(dependant, frozenset()))
 
 
 def known_scopes(app: FastAPI) -> set[str]:
-    """Every scope that some route of the application asks for, and `admin`."""
+    """Every scope that some route of the application requires, and `admin`."""
     found = {ADMIN}
     for context in iter_route_contexts(app.routes):
         dependant: Dependant | None = getattr(context, "dependant", None)
@@ -53,12 +53,12 @@ def known_scopes(app: FastAPI) -> set[str]:
     return found
 
 
-def _asked(dependant: Dependant, above: frozenset[str]) -> Iterator[str]:
+def _required(dependant: Dependant, above: frozenset[str]) -> Iterator[str]:
     scopes = above | set(dependant.own_oauth_scopes or ())
     if dependant.call is current_principal:
         yield from scopes
     for dependency in dependant.dependencies:
-        yield from _asked(dependency, scopes)
+        yield from _required(dependency, scopes)
 
 
 def _named(dependant: Dependant) -> Iterator[str]:

@@ -89,7 +89,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "scope": (
         lambda: create(Domain("shop", routers=[router("/stock", open_to_all=True)])),
         ScopelessRouteError,
-        "GET /api/v1/stock asks for no scope",
+        "GET /api/v1/stock requires no scope",
     ),
     "route": (
         lambda: create(Domain("shop", resources=[groups()], routers=[router("/groups")])),

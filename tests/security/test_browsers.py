@@ -126,7 +126,7 @@ def test_route_without_a_scope_prevents_startup(settings: Settings) -> None:
         return id
 
     resource = RestResource(model=shelves.model, path="things", scopes=shelves.scopes, extra=extra)
-    with pytest.raises(ScopelessRouteError, match=r"GET /api/v1/things/\{id\}/open asks for no scope"):
+    with pytest.raises(ScopelessRouteError, match=r"GET /api/v1/things/\{id\}/open requires no scope"):
         create_app(settings, domain_of(resource))
 
 

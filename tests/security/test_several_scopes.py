@@ -153,7 +153,7 @@ async def test_unenforced_scope_prevents_startup(settings: Settings) -> None:
     @extra.get("/loose", dependencies=[Security(undeclared, scopes=[PAY])])
     async def loose(_: Annotated[Principal, require_scope(READ)]) -> None: ...
 
-    with pytest.raises(ScopelessRouteError, match=f"GET .*/loose names {PAY}, but nothing asks for it"):
+    with pytest.raises(ScopelessRouteError, match=f"GET .*/loose names {PAY}, but nothing checks it"):
         create_app(settings, domain_of(resource(extra)))
 
 
@@ -163,5 +163,5 @@ async def test_credential_without_scope_does_not_protect_a_route(settings: Setti
     @extra.get("/open")
     async def open_to_many(who: Annotated[str, Depends(plain)]) -> None: ...
 
-    with pytest.raises(ScopelessRouteError, match="asks for no scope"):
+    with pytest.raises(ScopelessRouteError, match="requires no scope"):
         create_app(settings, domain_of(resource(extra)))

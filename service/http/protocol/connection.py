@@ -21,11 +21,11 @@ from service.http.protocol import request_head
 from service.http.protocol.closing import ClosingTransport
 from service.http.protocol.limits import (
     DISCARDED,
-    LAST_WORD_SECONDS,
+    LAST_REQUEST_SECONDS,
     LINGER_SECONDS,
     PIPELINED,
+    REFUSED_AT_A_TIME,
     REQUEST_LINE,
-    TOLD,
     Limits,
     Unread,
 )
@@ -48,7 +48,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._phase = IDLE
-        self._deaf = False  # input is discarded: the connection is about to close
+        self._discards = False  # input is discarded: the connection is about to close
         self._objection: Problem | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._reader: ReaderWatch
@@ -66,7 +66,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         closing = ClosingTransport(
             transport,
-            unread=lambda: self._deaf or self._phase != IDLE,
+            unread=lambda: self._discards or self._phase != IDLE,
             lingering=self._linger,
             closing=lambda: self._arm(self.limits.write_seconds, transport.abort),
         )
@@ -79,9 +79,9 @@ class Connection(HttpToolsProtocol):
             self._turn_away(beyond)
 
     def _turn_away(self, beyond: int) -> None:
-        """Respond that too many connections are open; close without a response beyond `TOLD` of them."""
+        """Respond that too many connections are open; close without a response beyond `REFUSED_AT_A_TIME` of them."""
         turned_away.labels("connections").inc()
-        if beyond > TOLD:
+        if beyond > REFUSED_AT_A_TIME:
             self.transport.abort()
         else:
             self._refuse(problems.Overloaded("Too many connections are open."))
@@ -100,7 +100,7 @@ class Connection(HttpToolsProtocol):
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if self._discards:
             return
         self._unset_keepalive_if_required()
         if self._phase == IDLE:
@@ -177,7 +177,7 @@ class Connection(HttpToolsProtocol):
         if self._continuing:
             return
         if self.cycle is not None and not self.cycle.keep_alive:
-            self._deaf = True  # no request is read after one that closes the connection (RFC 9112, 9.6)
+            self._discards = True  # no request is read after one that closes the connection (RFC 9112, 9.6)
             self._object(problems.MalformedRequest())
         super().on_message_begin()
         self._phase = HEAD
@@ -273,9 +273,9 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem, data: bytes = b"") -> None:
         """Respond with the problem after the requests before it, and close. `data` is the last input."""
-        if self._deaf:
+        if self._discards:
             return
-        self._deaf = True
+        self._discards = True
         self._disarm()
         if self._phase == BODY:
             self._fail(self.cycle, problem)
@@ -324,7 +324,7 @@ class Connection(HttpToolsProtocol):
         before it could know still gets its response, which closes the connection."""
         self._keeps = False
         if self._waits():
-            self.loop.call_later(LAST_WORD_SECONDS, self._close_if_nothing_came)
+            self.loop.call_later(LAST_REQUEST_SECONDS, self._close_if_nothing_came)
         else:
             super().shutdown()
 
@@ -356,7 +356,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(problems.RequestTimeout())
 
     def _linger(self) -> None:
-        self._deaf = True
+        self._discards = True
         self.flow.resume_reading()
         self._arm(LINGER_SECONDS, self.transport.abort)
 

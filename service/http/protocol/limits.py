@@ -7,8 +7,10 @@ from service.config.server import ServerSettings
 PIPELINED = 128  # requests that may wait behind a running one; each costs some kilobytes
 REQUEST_LINE = 128  # bytes of a request line besides its target
 DISCARDED = 65_536  # bytes of an unread body that cost less to discard than a new connection
-TOLD = 100  # connections beyond the limit that get a response at a time; further ones are cut off
-LAST_WORD_SECONDS = 0.3  # that an idle connection stays open once the server stops
+REFUSED_AT_A_TIME = (
+    100  # connections beyond the limit that get a response at a time; further ones are cut off
+)
+LAST_REQUEST_SECONDS = 0.3  # that an idle connection stays open once the server stops
 LINGER_SECONDS = 2.0  # for a client to read its response after the server stops sending
 
 

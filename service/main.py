@@ -11,6 +11,8 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import __version__
+from service.backup.run_metrics import REPORT_SECONDS as BACKUP_SECONDS
+from service.backup.run_metrics import BackupMetrics
 from service.cache.cached_function import Caches
 from service.cache.change_feed import ChangeFeed
 from service.cache.memory import Memory
@@ -198,6 +200,7 @@ def _jobs(
         Job("pools", database.report, 1),
         Job("key-expiry", KeyExpiry(database).report, REPORT_SECONDS, first=5),
         Job("key-last-used", keys.last_use.write, WRITE_SECONDS, first=WRITE_SECONDS),
+        Job("backups", BackupMetrics(database).report, BACKUP_SECONDS, first=5),
         Job("token-keys", tokens.renew, 30, first=5),
         *more,
     ]

@@ -9,6 +9,7 @@ from chart.dashboards.queries import quantile, rate, reached, series
 OPEN, MOST = "slipway_database_connections", "slipway_database_connections_limit"
 WAITS, STATEMENTS = "slipway_database_acquire_seconds", "slipway_database_statement_seconds"
 GIVEN_UP = "slipway_database_acquire_timeouts_total"
+BACKUP = "slipway_backup"
 
 
 def dashboard() -> Dashboard:
@@ -17,7 +18,12 @@ def dashboard() -> Dashboard:
         "database",
         "Database",
         "Does PostgreSQL respond, are there enough connections, how long do statements take?",
-        {"Now": _now(), "Connections": _connections(), "Statements": _statements()},
+        {
+            "Now": _now(),
+            "Connections": _connections(),
+            "Statements": _statements(),
+            "Backups": _backups(),
+        },
     )
 
 
@@ -135,5 +141,52 @@ def _statements() -> list[Panel]:
             "Distribution of statement durations",
             "Distribution of durations. A band at 2 s is lock_timeout, at 5 s statement_timeout.",
             Query(f"sum by (le) (increase({series(f'{STATEMENTS}_bucket')}[$__rate_interval]))", "{{le}}"),
+        ),
+    ]
+
+
+def _backups() -> list[Panel]:
+    return [
+        number(
+            "Last backup",
+            "Time since the last successful backup.",
+            Query(f"time() - max({series(f'{BACKUP}_last_success_timestamp_seconds')} > 0)"),
+            unit="s",
+            warn=26 * 3600,
+            bad=50 * 3600,
+        ),
+        number(
+            "Last drill",
+            "Whether the newest backup was restored and served at the last drill.",
+            Query(f"min({series(f'{BACKUP}_drill_success')})"),
+            words={"1": ("good", GREEN), "0": ("failed", RED)},
+        ),
+        number(
+            "Storage in use",
+            "Share of the storage for backups after the last run. Object storages do not tell.",
+            Query(
+                f"1 - min({series(f'{BACKUP}_storage_free_bytes')}) / min({series(f'{BACKUP}_storage_size_bytes')})"
+            ),
+            unit="percentunit",
+            warn=0.7,
+            bad=0.85,
+        ),
+        number(
+            "Since the last drill",
+            "A backup that has not been restored lately is a hope.",
+            Query(f"time() - max({series(f'{BACKUP}_drill_timestamp_seconds')} > 0)"),
+            unit="s",
+        ),
+        number(
+            "Size of the last backup",
+            "Compressed and sealed, as stored. A sudden drop means that data is gone.",
+            Query(f"max({series(f'{BACKUP}_last_size_bytes')})"),
+            unit="bytes",
+        ),
+        number(
+            "Duration of the last backup",
+            "While a backup runs, migrations that need an exclusive lock wait.",
+            Query(f"max({series(f'{BACKUP}_last_duration_seconds')})"),
+            unit="s",
         ),
     ]

@@ -23,6 +23,7 @@ from service.backup.replacement import replace as replace_database
 from service.backup.restore_backup import Chosen
 from service.backup.restore_backup import restore as restore_backup
 from service.backup.retention import prune as prune_backups
+from service.backup.run_record import Recorder
 from service.backup.sealing import KeyRing
 from service.backup.storage import open_storage
 from service.backup.storage.storage_protocol import Storage
@@ -55,6 +56,7 @@ class Opened:
     storage: Storage
     keys: KeyRing
     progress: Progress
+    recorder: Recorder
 
 
 @app.command()
@@ -68,9 +70,8 @@ def create(json: Json = False) -> None:
     Exit codes: 0 done, 1 failed, 4 database unreachable.
     """
     opened = _open()
-    manifest = _run(
-        create_backup(opened.settings, opened.storage, opened.progress, bundled=bundled_clients())
-    )
+    work = create_backup(opened.settings, opened.storage, opened.progress, bundled=bundled_clients())
+    manifest = _run(opened.recorder.run("create", work, lambda made: made))
     if json:
         _print_json(_described(manifest))
         return
@@ -153,24 +154,23 @@ def prune(
     unsealed: Unsealed = False,
     json: Json = False,
 ) -> None:
-    """Delete backups that none of the SLIPWAY_BACKUP__KEEP_… settings keeps. Needs no database.
+    """Delete backups that none of the SLIPWAY_BACKUP__KEEP_… settings keeps. Without a database, it works unrecorded.
 
     First reads and proves one of the backups that stay. Damaged backups do not count, and are left for you to look at.
 
     Exit codes: 0 done, 1 the storage cannot be read or changed, 8 none of the backups that would stay is good.
     """
     opened = _open()
-    pruned = _run(
-        prune_backups(
-            opened.storage,
-            opened.keys,
-            opened.progress,
-            rules=opened.settings.backup,
-            service=opened.settings.app.name,
-            dry_run=dry_run,
-            unsealed=unsealed,
-        )
+    work = prune_backups(
+        opened.storage,
+        opened.keys,
+        opened.progress,
+        rules=opened.settings.backup,
+        service=opened.settings.app.name,
+        dry_run=dry_run,
+        unsealed=unsealed,
     )
+    pruned = _run(work if dry_run else opened.recorder.run("prune", work))
     if json:
         _print_json(dataclasses.asdict(pruned))
         return
@@ -189,7 +189,9 @@ def drill(which: Which = "latest", unsealed: Unsealed = False, json: Json = Fals
 
     Exit codes: 0 good, 1 the drill failed, 4 database unreachable, 6 migration failed, 8 backup refused.
     """
-    manifest, seconds = _run(_drill(_open(), which, unsealed=unsealed))
+    opened = _open()
+    work = _drill(opened, which, unsealed=unsealed)
+    manifest, seconds = _run(opened.recorder.run("drill", work, lambda drilled: drilled[0]))
     if json:
         _print_json({**_described(manifest), "drill_seconds": round(seconds, 3)})
         return
@@ -237,8 +239,8 @@ def _open() -> Opened:
         storage = open_storage(settings.backup)
     except BackupError as error:
         raise CommandError(str(error), Exit.SETTINGS) from None
-    seals = bool(settings.backup.key.get_secret_value())
-    return Opened(settings, storage, KeyRing(settings.backup.keys(), seals=seals), Progress(_say))
+    keys = KeyRing(settings.backup.keys(), seals=bool(settings.backup.key.get_secret_value()))
+    return Opened(settings, storage, keys, Progress(_say), Recorder(settings, storage, _say))
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -10,6 +10,7 @@ from tests.backup.conftest import Backup, sql
 from tests.backup.test_restore import name_of, renamed
 from tests.shop import SHOP
 
+RUNS = "SELECT kind, ok, backup, size, storage_free, storage_size, detail FROM backup_run ORDER BY ended_at"
 LEFT = "SELECT datname FROM pg_database WHERE starts_with(datname, $1 || '_drill_')"
 
 
@@ -27,6 +28,9 @@ def test_drill_restores_serves_and_leaves_nothing(backup: Backup, filled: str) -
     assert json.loads(done.stdout)["id"] == made
     assert not sql(filled, LEFT, name)
     assert not sql(filled, "SELECT 1 FROM api_key")
+    runs = [tuple(row) for row in sql(filled, RUNS)]
+    assert [run[:3] for run in runs] == [("create", True, made), ("drill", True, made)]
+    assert runs[0][3] > 0 < runs[0][4] < runs[0][5]
 
 
 @pytest.mark.long

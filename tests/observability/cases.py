@@ -18,6 +18,10 @@ BY_REDIS, BY_PROCESS = (
 )
 GIVEN_UP = 'deployment="slipway", condition="Progressing", status="false"'
 OTHERS = 'deployment="slipway-grafana", condition="Progressing", status="false"'
+BACKUP, DRILL = (
+    'slipway_backup_last_success_timestamp_seconds{pod="a"}',
+    'slipway_backup_drill_success{pod="a"}',
+)
 ISSUER = "https://id.example.com"
 FAILING = f"0+2x{2 * DAY}"
 NOT_FETCHED = "SlipwayTokenKeysNotFetched"
@@ -59,6 +63,14 @@ def pool(used: int) -> dict[str, str]:
 
 def lag(*buckets: tuple[str, int]) -> dict[str, str]:
     return histogram("slipway_event_loop_lag_seconds", 'pod="a"', *buckets)
+
+
+def space(free: int) -> dict[str, str]:
+    """Return the metrics of a storage for backups that has 100 bytes."""
+    return {
+        'slipway_backup_storage_free_bytes{pod="a"}': f"{free}x60",
+        'slipway_backup_storage_size_bytes{pod="a"}': "100x60",
+    }
 
 
 def fetches(up: str, failed: str, pod: str = "a") -> dict[str, str]:
@@ -231,6 +243,21 @@ CASES: dict[str, list[Case]] = {
             "20m",
             fires=False,
         ),
+    ],
+    "SlipwayBackupTooOld": [
+        Case("two days ago", {BACKUP: f"-{2 * 86400}x60"}, "20m", fires=True),
+        Case("made meanwhile", {BACKUP: f"-{2 * 86400}x30 60x30"}, "40m", fires=False),
+        Case("never", {BACKUP: " ".join(["NaN"] * 30)}, "20m", fires=False),
+    ],
+    "SlipwayBackupDrillFailed": [
+        Case("failed", {DRILL: "0x60"}, "20m", fires=True),
+        Case("good", {DRILL: "1x60"}, "20m", fires=False),
+        Case("never", {DRILL: " ".join(["NaN"] * 30)}, "20m", fires=False),
+    ],
+    "SlipwayBackupStorageFilling": [
+        Case("nearly full", space(5), "20m", fires=True),
+        Case("half full", space(50), "20m", fires=False),
+        Case("in S3", {name: " ".join(["NaN"] * 30) for name in space(1)}, "20m", fires=False),
     ],
     NOT_FETCHED: [
         Case("for long", fetches("0x60", "0+2x60"), "30m", fires=True, besides=(EXPIRING,)),

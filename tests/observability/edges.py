@@ -6,6 +6,7 @@ The error budget alerts are not here: their windows mask each other, and runs ov
 import re
 
 from tests.observability.cases import (
+    BACKUP,
     BY_PROCESS,
     BY_REDIS,
     CERT_MANAGER,
@@ -17,6 +18,7 @@ from tests.observability.cases import (
     flags_read,
     lag,
     requests,
+    space,
 )
 from tests.observability.cluster_cases import volume
 from tests.observability.rules import HOST, Case, Rule
@@ -96,6 +98,10 @@ EDGES: dict[str, list[Case]] = {
         {EXPIRY: f"{7 * DAY * 60 + HOURS}x60"},
         "20m",
     ),
+    "SlipwayBackupTooOld": both(  # a test begins in 1970
+        "26 hours", {BACKUP: f"-{26 * HOURS}x60"}, {BACKUP: f"-{25 * HOURS}x60"}, "20m"
+    ),
+    "SlipwayBackupStorageFilling": both("85 %", space(14), space(16), "20m"),
     "SlipwayCertificateExpiring": [
         Case(f"{hours} h before, says {who}", {name: f"{hours * HOURS}x60"}, "20m", fires=fires, foreign=True)
         for who, name in (

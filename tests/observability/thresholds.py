@@ -15,6 +15,9 @@ _AUTOSCALER = '{namespace="shop", horizontalpodautoscaler="slipway"}'
 THRESHOLDS = {
     "SlipwayApiKeyExpiring": "> 0 < 7 * 86400 for 15m",
     "SlipwayAutoscalerAtMaximum": f"{_AUTOSCALER} {_AUTOSCALER} for 15m",
+    "SlipwayBackupDrillFailed": "== 0 for 5m",
+    "SlipwayBackupStorageFilling": "1 > 0.85 for 15m",
+    "SlipwayBackupTooOld": "> 26 * 3600 for 15m",
     "SlipwayCertificateExpiring": (
         '{namespace="shop", name="shop-tls"} > 0 {exported_namespace="shop", name="shop-tls"} > 0'
         r' {host=~"\\*\\.example\\.com|shop\\.example\\.com"}'

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,8 +34,17 @@ class FolderStorage:
     async def list(self) -> list[StoredObject]:
         return await asyncio.to_thread(lambda: [*self._objects()])
 
+    async def space(self) -> tuple[int, int] | None:
+        return await asyncio.to_thread(self._space)
+
     async def delete(self, names: Iterable[str]) -> None:
         await asyncio.to_thread(self._delete, [*names])
+
+    def _space(self) -> tuple[int, int] | None:
+        with contextlib.suppress(OSError):
+            usage = shutil.disk_usage(self._folder)
+            return usage.free, usage.total
+        return None
 
     def _put(self, name: str, content: bytes) -> None:
         file = self._folder / name

@@ -72,6 +72,9 @@ class S3Storage:
                 for one in some
             ]
 
+    async def space(self) -> None:
+        return None
+
     async def delete(self, names: Iterable[str]) -> None:
         async with self._explained("changed"):
             for (

@@ -30,5 +30,8 @@ class Storage(Protocol):
     async def list(self) -> list[StoredObject]:
         """Return all objects."""
 
+    async def space(self) -> tuple[int, int] | None:
+        """Return the free bytes and the size of the storage; None if it has no bound or does not tell."""
+
     async def delete(self, names: Iterable[str]) -> None:
         """Delete objects, in order. One that does not exist is no error."""

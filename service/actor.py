@@ -3,9 +3,7 @@
 It also carries the feature flags that it began with, so that one request sees one state of each flag.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,11 +49,18 @@ def name() -> str:
     return NOBODY if acting is None else acting.actor
 
 
-@contextmanager
-def acting_as(acting: Acting) -> Iterator[None]:
-    """Attribute all changes within the block to this actor."""
-    token = _current.set(acting)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+class acting_as:  # noqa: N801  # as the context managers of the standard library
+    """Attribute all changes within the block to this actor. A class, since every request enters it."""
+
+    __slots__ = ("_acting", "_token")
+
+    _token: Token[Acting | None]
+
+    def __init__(self, acting: Acting) -> None:
+        self._acting = acting
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._acting)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)

@@ -9,6 +9,7 @@ import structlog
 from structlog.typing import ExcInfo
 
 from service.config import SECRETS_DIR, sources
+from service.observability.logs import with_request_id
 
 FRAMES = 6  # the last frames of a traceback in the log
 
@@ -29,7 +30,7 @@ def log_plainly() -> None:
     which takes seconds and buries the failed assertion."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            with_request_id,
             structlog.processors.add_log_level,
             structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=_last_frames),
         ],

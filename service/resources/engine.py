@@ -1,7 +1,7 @@
 """The parts of one resource at run time: schemas, statements and tags. Runs statements and maps their errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,16 +87,15 @@ class Engine:
 
         Raises the problem that PostgreSQL's error means.
         """
-        arguments = statement.arguments(values)
-        fetch = self.services.database.fetch
+        return await retry_rolled_back(self._attempt, statement, statement.arguments(values))
 
-        async def attempt() -> list[asyncpg.Record]:
-            try:
-                return await fetch(statement.sql, arguments, reads=statement.reads, names_actor=True)
-            except asyncpg.PostgresError as error:
-                raise self.problem(error) from error
-
-        return await retry_rolled_back(attempt)
+    async def _attempt(self, statement: Statement, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+        try:
+            return await self.services.database.fetch(
+                statement.sql, arguments, reads=statement.reads, names_actor=True
+            )
+        except asyncpg.PostgresError as error:
+            raise self.problem(error) from error
 
     async def run_on(
         self, connection: asyncpg.Connection, statement: Statement, values: Mapping[str, Any]

@@ -4,13 +4,16 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from fastapi import Request
 
+from service.http.middleware.state import field_values
+
 
 def credential_of(request: Request) -> str | None:
     """Return the bearer token (RFC 6750, 2.1) or the `X-API-Key` of a request; None without either."""
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and value:
-        return value.strip()
-    return request.headers.get("x-api-key")
+    for authorization in field_values(request.scope, b"authorization")[:1]:
+        scheme, _, value = authorization.partition(" ")
+        if scheme.lower() == "bearer" and value:
+            return value.strip()
+    return next(iter(field_values(request.scope, b"x-api-key")), None)
 
 
 def address_of(request: Request) -> str:

@@ -17,6 +17,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1
 
 _ANONYMOUS_MAY: Mapping[str, tuple[str, ...]] = {"none": (), "read": ("read",), "write": ("read", "write")}
 
+Look = Callable[[str], Principal | None]
+
 
 class Verifier(Protocol):
     """Turns a credential into a principal."""
@@ -42,6 +44,8 @@ class Gate:
         self, verifiers: Sequence[Verifier], *, limits: Limits, anonymous: Literal["none", "read", "write"]
     ) -> None:
         self._verifiers = verifiers
+        self._known: Sequence[Look] = [verifier.known for verifier in verifiers]
+        self._seen: Sequence[Look] = [verifier.seen for verifier in verifiers]
         self._limits = limits
         self._refusals = RefusalLog()
         self._anonymous_may = _ANONYMOUS_MAY[anonymous]
@@ -74,7 +78,7 @@ class Gate:
 
     def known(self, scope: Scope) -> Principal | None:
         """Return the cached principal of a recently verified credential, at no cost."""
-        return self._find(lambda v, c: v.known(c), credential_of(Request(scope)))
+        return _first(self._known, credential_of(Request(scope)))
 
     def is_open(self, scopes: Sequence[str]) -> bool:
         """Whether anonymous callers have all of these scopes; False for an empty list."""
@@ -82,7 +86,7 @@ class Gate:
 
     async def _admit(self, request: Request, scopes: Sequence[str]) -> Principal:
         state, credential = state_of(request.scope), credential_of(request)
-        principal = self._find(lambda v, c: v.known(c), credential)
+        principal = _first(self._known, credential)
         if principal is not None:
             state.principal = principal  # for the access line, even if the rate limit is exceeded
             await self._limits.count(request, principal.id)
@@ -96,7 +100,7 @@ class Gate:
         self, request: Request, credential: str | None, scopes: Sequence[str]
     ) -> Principal:
         address = address_of(request)
-        seen = self._find(lambda v, c: v.seen(c), credential)
+        seen = _first(self._seen, credential)
         state_of(request.scope).principal = seen
         await self._limits.count(request, seen.id if seen is not None else address)
         if credential is None:
@@ -122,12 +126,15 @@ class Gate:
             return anonymous(scopes)
         raise Unauthenticated
 
-    def _find(
-        self, look: Callable[[Verifier, str], Principal | None], credential: str | None
-    ) -> Principal | None:
-        if credential is None:
-            return None
-        return next((p for v in self._verifiers if (p := look(v, credential)) is not None), None)
+
+def _first(looks: Sequence[Look], credential: str | None) -> Principal | None:
+    """Return the first principal that one of these functions finds."""
+    if credential is None:
+        return None
+    for look in looks:
+        if (principal := look(credential)) is not None:
+            return principal
+    return None
 
 
 def _describe_missing(scopes: Sequence[str]) -> str:

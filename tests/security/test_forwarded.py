@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from service.config.server import ServerSettings
 from service.http.middleware.forwarded import TrustedProxies
+from service.http.middleware.state import fields_of
 
 INGRESS, BALANCER, CLIENT, LIE = "10.1.0.1", "192.0.2.10", "203.0.113.7", "198.51.100.66"
 
@@ -29,7 +30,7 @@ def _unveiled(
     headers = [(b"x-forwarded-for", value) for value in values]
     headers += [(name.replace("_", "-").encode(), value.encode()) for name, value in more.items()]
     scope: dict[str, Any] = {"client": (peer, 1234), "scheme": "http", "headers": headers}
-    proxies.unveil(scope)
+    proxies.unveil(scope, fields_of(scope["headers"]))
     return scope
 
 
@@ -131,7 +132,7 @@ def test_scheme_comes_from_a_trusted_proxy(peer: str, value: str, scheme: str) -
 
 def test_all_proxies_can_be_trusted() -> None:
     scope: dict[str, Any] = {"client": (LIE, 1), "headers": [(b"x-forwarded-for", CLIENT.encode())]}
-    TrustedProxies(ServerSettings(trusted_proxies="*")).unveil(scope)
+    TrustedProxies(ServerSettings(trusted_proxies="*")).unveil(scope, fields_of(scope["headers"]))
     assert scope["client"][0] == CLIENT
 
 

@@ -23,13 +23,23 @@ async def read_body(request: Request, model: type[M], media_types: Collection[st
     """The body as `model`. Raises `UnsupportedMediaType`, `InvalidJson` or `ValidationFailed`."""
     require_media_type(request, media_types)
     body = await request.body()
+    if len(body) > LARGE:
+        return await _read_large(body, model)
+    wrong = many_unknown(strict_json.parse(body), known=model.model_fields)
+    try:
+        if not wrong:
+            return model.model_validate_json(body)
+    except ValidationError as error:
+        wrong = field_errors(error)
+    raise problems.ValidationFailed(errors=wrong)
+
+
+async def _read_large(body: bytes, model: type[M]) -> M:
     with collector_paused(len(body)):
         document = await strict_json.read(body)
         wrong = many_unknown(document, known=model.model_fields)
+        await asyncio.sleep(0)
         try:
-            if not wrong and len(body) <= LARGE:
-                return model.model_validate_json(body)
-            await asyncio.sleep(0)
             if not wrong:
                 return validate_in_outline(model, document)
         except ValidationError as error:

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from starlette.requests import Request
 
+from service.http.middleware.state import field_values
 from service.http.problems import UnsupportedMediaType
 
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -32,6 +34,7 @@ class MediaType:
         return all(value.lower() == "utf-8" for name, value in self.parameters if name == "charset")
 
 
+@lru_cache(64)
 def media_type(value: str) -> MediaType | None:
     """Return the media type of a `Content-Type` field; None if it is malformed."""
     match = _TYPE.match(value)
@@ -51,12 +54,12 @@ def _unquoted(value: str) -> str:
 
 def require_media_type(request: Request, allowed: Collection[str]) -> None:
     """Raises `UnsupportedMediaType` unless the content is one of the `allowed`, in UTF-8, without content coding."""
-    values = request.headers.getlist("content-type")
+    values = field_values(request.scope, b"content-type")
     given = media_type(values[0]) if len(values) == 1 else None
     if given is None or given.name not in allowed or not given.is_utf_8:
         raise UnsupportedMediaType(
             f"Send {' or '.join(allowed)} in UTF-8.", headers={"Accept": ", ".join(allowed)}
         )
-    codings = request.headers.getlist("content-encoding")
+    codings = field_values(request.scope, b"content-encoding")
     if any(coding.lower() != "identity" for coding in codings):
         raise UnsupportedMediaType("Send the body without content coding.")

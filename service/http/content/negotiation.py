@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 from starlette.requests import Request
 
+from service.http.middleware.state import field_values
 from service.http.problems import NotAcceptable
 
 
 def require_acceptable(request: Request, *media_types: str) -> str:
     """Return the media type that `Accept` prefers, the first on a tie. Raises `NotAcceptable` if it excludes all."""
-    accept = ",".join(request.headers.getlist("accept")).lower()
+    accept = ",".join(field_values(request.scope, b"accept")).lower()
     if accept in ("", "*/*", media_types[0]):
         return media_types[0]
     qualities = dict(_range(part) for part in accept.split(","))

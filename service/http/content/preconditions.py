@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from service.http.content.integers import INT32
+from service.http.middleware.state import field_values
 from service.http.problems import FieldError, MalformedRequest, PreconditionRequired
 
 # As documented. The parser also accepts rarer forms of RFC 9110, such as empty list elements.
@@ -84,7 +85,7 @@ class TagMaker:
 
 def tags_of(request: Request, header: str) -> Tags | None:
     """Return the tags in a header; None without the header. Raises `MalformedRequest`."""
-    values = request.headers.getlist(header)
+    values = field_values(request.scope, header.lower().encode())
     if not values:
         return None
     tags = parse_tags(",".join(values))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from starlette.types import Scope
 
-from service.http.middleware.state import REFUSAL
+from service.http.middleware.state import REFUSAL, state_of
 from service.http.problems import MalformedRequest
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -88,4 +88,4 @@ class NoCors:
 
 
 def _values(scope: Scope, wanted: bytes) -> list[bytes]:
-    return [value for name, value in scope["headers"] if name == wanted]
+    return state_of(scope).fields.get(wanted, [])

@@ -44,11 +44,10 @@ class Edge:
             await self._app(scope, receive, send)
             return
         services = self._services
-        services.proxies.unveil(scope)
-        place_under(scope, services.public_path or scope.get("root_path", ""))
         state = scope[KEY] = new_state(scope["headers"])
+        services.proxies.unveil(scope, state.fields)
+        place_under(scope, services.public_path or scope.get("root_path", ""))
         state.flags = services.flags()
-        structlog.contextvars.bind_contextvars(request_id=state.request_id)
         # HEAD is GET without the content (RFC 9110, 9.3.2), so routes need not know of it.
         state.head = scope["method"] == "HEAD"
         exchange = (HeadExchange if state.head else Exchange)(scope, receive, send, state, services)
@@ -57,7 +56,6 @@ class Edge:
             with acting_as(state):
                 await self._answer(exchange)
         finally:
-            structlog.contextvars.unbind_contextvars("request_id")
             if (refusal := scope.get(REFUSAL)) is not None:
                 refusal.__traceback__ = None  # its frames hold the scope and the received body
             forget(scope)

@@ -75,13 +75,13 @@ class Exchange:
         """Raise the problem for which the connection, the host name or the length rules out this request."""
         if REFUSAL in self._connection_scope:
             raise self._connection_scope[REFUSAL]
-        host = b""
-        for name, value in self.scope["headers"]:
-            if name == b"content-length":
-                self._check_size(int(value))
-            elif name == b"host":
-                host = value
-        if not self._services.hosts.include(host) and own_path(self.scope) != HEALTH:
+        fields = self.state.fields
+        for value in fields.get(b"content-length", ()):
+            self._check_size(int(value))
+        if (
+            not self._services.hosts.include(fields.get(b"host", [b""])[-1])
+            and own_path(self.scope) != HEALTH
+        ):
             raise problems.UnknownHost
 
     def _check_size(self, size: int) -> None:
@@ -93,7 +93,9 @@ class Exchange:
     async def receive(self) -> Message:
         if self._has_body:
             return await self._receive()
-        if self._check is None:  # the route is not known earlier
+        if (
+            self._check is None and self.state.template is None
+        ):  # a hand-written route, which is not known earlier
             self._check = BodyCheck(self.scope)
             await self._services.callers.admit_early(self.scope)
         self.leave()  # waiting for the client is no work
@@ -109,7 +111,8 @@ class Exchange:
             chunk = message.get("body", b"")
             self._received += len(chunk)
             self._check_size(self._received)
-            await self._check.add(chunk, last=self._has_body)
+            if self._check is not None:
+                await self._check.add(chunk, last=self._has_body)
         return message
 
     async def send(self, message: Message) -> None:

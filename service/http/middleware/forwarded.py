@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from service.config.server import ServerSettings
 from service.http.middleware.public_path import forwarded_path
+from service.http.middleware.state import Fields
 
 Address = IPv4Address | IPv6Address
 _LONGEST_ENTRY = 64  # an IPv6 address with a zone, brackets and a port
@@ -29,23 +30,17 @@ class TrustedProxies:
         self._hops = settings.trusted_hops
         self._trusts_peer = lru_cache(_KNOWN_PEERS)(lambda peer: self._trusts(_address(peer)))
 
-    def unveil(self, scope: Scope) -> None:
+    def unveil(self, scope: Scope, fields: Fields) -> None:
         """Replace the proxy's address, scheme and public path with the client's, as far as proxies are trusted."""
         peer = scope["client"]
         if peer is None or not self._trusts_peer(peer[0]):
             return
-        entries: list[bytes] = []
-        prefixes: list[bytes] = []
-        for name, value in scope["headers"]:
-            if name == b"x-forwarded-for":
-                entries += value.split(b",")
-            elif name == b"x-forwarded-prefix":
-                prefixes.append(value)
-            elif name == b"x-forwarded-proto":
-                scheme = value.rpartition(b",")[2].strip().lower()
-                if scheme in {b"http", b"https"}:
-                    scope["scheme"] = scheme.decode()
-        scope["root_path"] = forwarded_path(prefixes)
+        entries = [entry for value in fields.get(b"x-forwarded-for", ()) for entry in value.split(b",")]
+        for value in fields.get(b"x-forwarded-proto", ()):
+            scheme = value.rpartition(b",")[2].strip().lower()
+            if scheme in {b"http", b"https"}:
+                scope["scheme"] = scheme.decode()
+        scope["root_path"] = forwarded_path(fields.get(b"x-forwarded-prefix", []))
         if entries and (client := self._client(peer[0], entries)) is not None:
             scope["client"] = str(client), 0
 
@@ -65,7 +60,7 @@ class TrustedProxies:
 class NoProxies:
     """Trusts no proxy: the client is the peer that opened the connection."""
 
-    def unveil(self, scope: Scope) -> None:
+    def unveil(self, scope: Scope, fields: Fields) -> None:
         pass
 
 

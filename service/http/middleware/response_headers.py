@@ -12,6 +12,7 @@ SECURITY_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-cache"),
 ]
+_SECURITY_NAMES = frozenset(name for name, _ in SECURITY_HEADERS)
 HSTS = (b"strict-transport-security", b"max-age=31536000")  # RFC 6797; seconds, a year
 
 
@@ -21,7 +22,10 @@ def edge_headers(
     """Return the headers to add to a response. `start` is its `http.response.start`, whose security headers win."""
     given = {name.lower() for name, _ in start.get("headers", ())}
     headers = [(b"x-request-id", state.request_id.encode()), *state.extra_headers]
-    headers += [header for header in SECURITY_HEADERS if header[0] not in given]
+    if given.isdisjoint(_SECURITY_NAMES):
+        headers += SECURITY_HEADERS
+    else:
+        headers += [header for header in SECURITY_HEADERS if header[0] not in given]
     if scope["scheme"] == "https":  # as the client sees it, if a trusted proxy says so
         headers.append(HSTS)
     headers += services.cors.headers(scope)

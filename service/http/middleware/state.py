@@ -1,9 +1,9 @@
 """What the edge knows about a request, for the code that it calls."""
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from service.models.uuid7 import uuid7
 
@@ -14,9 +14,14 @@ _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,128}$")
 
 
+Fields = Mapping[bytes, list[bytes]]
+"""The values of each header field, by its name in lower case."""
+
+
 @dataclass(slots=True)
 class RequestState:
     request_id: str
+    fields: Fields
     trace_id: str | None = None
     span_id: str | None = None
     principal: Any = None
@@ -38,18 +43,38 @@ class RequestState:
 
 def state_of(scope: MutableMapping[str, Any]) -> RequestState:
     """Return the state that the edge created for this request."""
-    return cast("RequestState", scope[KEY])
+    state: RequestState = scope[KEY]
+    return state
 
 
-def new_state(headers: list[tuple[bytes, bytes]]) -> RequestState:
-    """Create the state from the client's headers: its request id if well-formed, its trace (W3C Trace Context)."""
-    request_id = trace_id = span_id = None
+def field_values(scope: MutableMapping[str, Any], name: bytes) -> list[str]:
+    """Return the values of a header field of the request, whose name is in lower case."""
+    values = state_of(scope).fields.get(name)
+    return [] if values is None else [value.decode("latin-1") for value in values]
+
+
+def fields_of(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
+    """Return the fields in a list of headers: walked once for each request, while a dozen readers look for theirs."""
+    fields: dict[bytes, list[bytes]] = {}
     for name, value in headers:
-        if name == b"x-request-id" and _REQUEST_ID.match(text := value.decode("latin-1")):
+        if name in fields:
+            fields[name].append(value)
+        else:
+            fields[name] = [value]
+    return fields
+
+
+def new_state(headers: Iterable[tuple[bytes, bytes]]) -> RequestState:
+    """Create the state from the client's headers: its request id if well-formed, its trace (W3C Trace Context)."""
+    fields = fields_of(headers)
+    request_id = trace_id = span_id = None
+    for value in fields.get(b"x-request-id", ()):
+        if _REQUEST_ID.match(text := value.decode("latin-1")):
             request_id = text
-        elif name == b"traceparent" and (match := _TRACEPARENT.match(value.decode("latin-1"))):
+    for value in fields.get(b"traceparent", ()):
+        if match := _TRACEPARENT.match(value.decode("latin-1")):
             trace_id, span_id = match.groups()
-    return RequestState(request_id or uuid7().hex, trace_id, span_id)
+    return RequestState(request_id or uuid7().hex, fields, trace_id, span_id)
 
 
 def route_of(scope: MutableMapping[str, Any]) -> Any:

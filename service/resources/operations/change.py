@@ -36,8 +36,7 @@ async def apply_change(
         return await work(engine.run, _arguments(call, item_id, values))
     change: Change | None
     if hooks.need_transaction(operation):
-        attempt = partial(_in_transaction, call, operation, item_id, values, work)
-        result, change = await retry_rolled_back(attempt)
+        result, change = await retry_rolled_back(_in_transaction, call, operation, item_id, values, work)
     else:
         recorder = _Recorder(engine.run)
         result = await work(recorder.run, _arguments(call, item_id, values))

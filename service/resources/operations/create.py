@@ -20,7 +20,7 @@ async def _create(call: Call) -> Response:
     keyed = keyed_request(request, call.principal, await request.body())
     item_id = uuid7()
     headers = {
-        "Location": f"{request.url.path.rstrip('/')}/{item_id}",
+        "Location": f"{request.scope['path'].rstrip('/')}/{item_id}",
         "ETag": engine.tags.tag(FIRST_VERSION),
     }
     extra = record_parameters(keyed, 201, headers) if keyed else {}

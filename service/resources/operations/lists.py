@@ -31,7 +31,7 @@ async def _page(engine: Engine, query: ListQuery) -> Page:
 
 
 def _respond(call: Call, given: Query, page: Page) -> Response:
-    return json_response(200, {"Link": links(call.request.url.path, given, page)}, page.body)
+    return json_response(200, {"Link": links(call.request.scope["path"], given, page)}, page.body)
 
 
 async def _total(engine: Engine, query: ListQuery) -> int:

@@ -37,7 +37,7 @@ async def _create(call: Call, values: dict[str, Any]) -> Response:
 
     async def work(run: Run, arguments: Arguments) -> Response:
         rows = await run(engine.writer.create, arguments)
-        headers = {"Location": request.url.path, "ETag": engine.tags.tag(FIRST_VERSION)}
+        headers = {"Location": request.scope["path"], "ETag": engine.tags.tag(FIRST_VERSION)}
         return json_response(201, headers, rows[0]["body"].encode())
 
     try:

@@ -7,7 +7,7 @@ from service import clock
 from service.cache.bounded_dict import BoundedDict
 from service.jobs.job import Job
 from service.security.rate_limits.bucket import SLACK, Bucket
-from service.security.rate_limits.limiter_metrics import decisions, processes
+from service.security.rate_limits.limiter_metrics import decision, processes
 from service.security.rate_limits.policy import Decision, Policy
 
 MOST_BUCKETS = 20_000
@@ -60,7 +60,7 @@ class RateLimiter:
     def _decide(
         self, policy: Policy, bucket: Bucket, now: float, *, allowed: bool, counted_by: str, sharers: int = 1
     ) -> Decision:
-        decisions.labels(policy.name, "allowed" if allowed else "refused", counted_by).inc()
+        decision(policy.name, "allowed" if allowed else "refused", counted_by).inc()
         debt, cost = max(bucket.full_at - now, 0.0), policy.cost(sharers)
         left = int((policy.window - debt + SLACK) / cost) + bucket.leased
         return Decision(allowed, min(max(left, 0), policy.requests), max(debt + cost - policy.window, 0.0))

@@ -1,5 +1,7 @@
 """Metrics of the rate limiter."""
 
+from functools import cache
+
 from prometheus_client import Counter, Gauge
 
 decisions = Counter(
@@ -15,7 +17,13 @@ _OUTCOMES = (
 )  # fmt: skip
 
 
+@cache
+def decision(policy: str, outcome: str, counted_by: str) -> Counter:
+    """Return the counter of one kind of decision; to find it by its labels costs more than to count."""
+    return decisions.labels(policy, outcome, counted_by)
+
+
 def initialise_decisions(policy: str) -> None:
     """Start the counters of a policy at 0, so that the first burst shows as an increase."""
-    for decision, counted_by in _OUTCOMES:
-        decisions.labels(policy, decision, counted_by)
+    for outcome, counted_by in _OUTCOMES:
+        decision(policy, outcome, counted_by)

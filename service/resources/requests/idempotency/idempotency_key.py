@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from service.http.handwritten.refuse_idempotency_key import HEADER
 from service.http.middleware.public_path import own_path
+from service.http.middleware.state import field_values
 from service.http.problems import FieldError, MalformedRequest
 from service.security.principals import Principal
 
@@ -25,7 +26,7 @@ class KeyedRequest:
 
 def keyed_request(request: Request, principal: Principal, body: bytes) -> KeyedRequest | None:
     """Return the request's key, quoted or bare; None without one. Raises `MalformedRequest`."""
-    values = request.headers.getlist(HEADER)
+    values = field_values(request.scope, HEADER.lower().encode())
     if not values:
         return None
     match = _KEY.match(values[0].strip()) if len(values) == 1 else None

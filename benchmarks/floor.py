@@ -1,19 +1,15 @@
 """The floor: the statements that the API needs, behind a bare ASGI function."""
 
 import os
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
 import asyncpg
 import orjson
+from starlette.types import Receive, Scope, Send
 
 from service.models.uuid7 import uuid7
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 SHOWN = (
     "id, sku, name, description, price::text, stock, status, tags, attributes, shelf_id, created_at, updated_at, "

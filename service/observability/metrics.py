@@ -10,7 +10,7 @@ from service import __version__
 from service.config import Settings
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-NO_ROUTE = "__unknown__"
+OTHER, NO_ROUTE = "OTHER", "__unknown__"
 
 # Drop the `_created` series; nothing queries them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -69,25 +69,25 @@ class RequestMetrics(PrometheusMiddleware):
         super().__init__(_nothing, app_name=name, prefix="http", buckets=settings.monitoring.duration_buckets)
         in_progress, count, time = self.requests_in_progress, self.request_count, self.request_time
 
-        @lru_cache(maxsize=64)
-        def gauge(method: str) -> Any:
-            return in_progress.labels(method, name)
+        self._other = in_progress.labels(OTHER, name)
+        self._in_progress = {method: in_progress.labels(method, name) for method in METHODS}
 
         @lru_cache(maxsize=4096)
         def instruments(method: str, template: str, status: int) -> tuple[Any, Any]:
             labels = (method, template, status, name)
             return count.labels(*labels), time.labels(*labels)
 
-        self._gauge, self._instruments = gauge, instruments
+        self._instruments = instruments
 
     def began(self, method: str) -> None:
         """Count a request as in progress."""
-        self._gauge(_known(method)).inc()
+        self._in_progress.get(method, self._other).inc()
 
     def ended(self, method: str, template: str | None, status: int, seconds: float) -> None:
         """Record a finished request."""
-        self._gauge(_known(method)).dec()
-        count, time = self._instruments(_known(method), template or NO_ROUTE, status)
+        self._in_progress.get(method, self._other).dec()
+        known = method if method in METHODS else OTHER
+        count, time = self._instruments(known, template or NO_ROUTE, status)
         count.inc()
         time.observe(seconds)
 
@@ -100,7 +100,3 @@ class NoRequestMetrics:
 
     def ended(self, method: str, template: str | None, status: int, seconds: float) -> None:
         pass
-
-
-def _known(method: str) -> str:
-    return method if method in METHODS else "OTHER"

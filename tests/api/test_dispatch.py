@@ -1,23 +1,19 @@
 """Generated routes answer outside the framework, hand-written ones inside it: clients cannot tell them apart."""
 
-import sys
-from collections import Counter
-from types import FrameType
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from fastapi import FastAPI
 from httpx2 import AsyncClient
 from prometheus_client import REGISTRY
 from starlette.responses import Response
 
 from service.http.middleware.dispatch import Dispatch, Route
 from tests.api.conftest import Json, MakeClient
+from tests.api.cost import counted_calls
 
 SHELVES = "/api/v1/shelves"
 WAYS = {"generated": SHELVES + "/{id}", "handwritten": SHELVES + "/{id}/summary"}
-MOST_CALLS = 150  # of functions of the service and of Starlette, to read one item
 
 both = pytest.mark.parametrize("template", WAYS.values(), ids=WAYS)
 
@@ -95,40 +91,6 @@ async def test_longer_id_is_not_found(client: AsyncClient, shelf: Json, ending: 
     assert (await client.get(f"{SHELVES}/{shelf['id']}{ending}")).status_code == 404
 
 
-async def test_reading_takes_few_calls(app: FastAPI, client: AsyncClient, article: Json) -> None:
-    path = f"/api/v1/articles/{article['id']}"
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"authorization", client.headers["authorization"].encode())],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-    }
-    statuses = []
-
-    async def receive() -> Json:
-        return {"type": "http.request"}
-
-    async def send(message: Any) -> None:
-        statuses.append(message.get("status", 200))
-
-    counts = []
-    for _ in range(10):
-        calls = _count("/service/", "/starlette/", "/fastapi/")
-        await app({**scope}, receive, send)
-        counts.append(_counted(calls))
-    assert {*statuses} == {200}
-    fewest = min(counts, key=Counter.total)  # other tasks run in between
-    assert fewest["/fastapi/"] == 0
-    assert fewest.total() <= MOST_CALLS
-
-
 def test_fifty_resources_take_no_longer_than_one() -> None:
     async def handle(_: object) -> Response:
         return Response()
@@ -140,31 +102,14 @@ def test_fifty_resources_take_no_longer_than_one() -> None:
             [Route("GET", f"/api/v1/{name}{end}", handle) for name in names for end in ("", "/{id}")],
         )
         for path in (f"/api/v1/{names[-1]}", f"/api/v1/{names[-1]}/{uuid4()}"):
-            counted = _count("")
-            route = dispatch.find({"method": "GET", "path": path})
-            number = _counted(counted).total()
+            scope = {"method": "GET", "path": path}
+            with counted_calls("") as counted:
+                route = dispatch.find(scope)
+            number = counted.total()
             assert route is not None
         return number
 
     assert calls(1) == calls(50)
-
-
-def _count(*folders: str) -> Counter[str]:
-    """Count calls of Python functions from now on, by the folder that their path contains."""
-    calls: Counter[str] = Counter()
-
-    def count(frame: FrameType, event: str, _argument: object) -> None:
-        if event == "call":
-            calls.update(folder for folder in folders if folder in frame.f_code.co_filename)
-
-    sys.setprofile(count)
-    return calls
-
-
-def _counted(calls: Counter[str]) -> Counter[str]:
-    """Return the calls, and stop counting."""
-    sys.setprofile(None)
-    return calls
 
 
 def _names(response: Any) -> set[str]:

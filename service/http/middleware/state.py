@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.models.uuid7 import uuid7
+from service.models.uuid7 import uuid7_hex
 
 KEY = "slipway"
 ANYBODY = "anonymous"
@@ -74,7 +74,7 @@ def new_state(headers: Iterable[tuple[bytes, bytes]]) -> RequestState:
     for value in fields.get(b"traceparent", ()):
         if match := _TRACEPARENT.match(value.decode("latin-1")):
             trace_id, span_id = match.groups()
-    return RequestState(request_id or uuid7().hex, fields, trace_id, span_id)
+    return RequestState(request_id or uuid7_hex(), fields, trace_id, span_id)
 
 
 def route_of(scope: MutableMapping[str, Any]) -> Any:

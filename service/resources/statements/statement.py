@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -96,6 +97,7 @@ def parameter(name: str, kind: sa.types.TypeEngine[Any]) -> sa.BindParameter[Any
     return sa.bindparam(f"{OWN}{name}", type_=kind, required=True)
 
 
+@cache
 def own_field(name: str) -> str:
     """Return the parameter name of a field's new value. The engine's other parameters do not have this prefix."""
     return f"field_{name}"

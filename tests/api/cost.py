@@ -1,0 +1,58 @@
+"""What a request costs, in figures that other work on the machine does not change."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from starlette.types import ASGIApp
+
+Json = dict[str, Any]
+
+
+@contextmanager
+def counted_calls(*folders: str) -> Iterator[Counter[str]]:
+    """Count the calls of Python functions in the block, by the folder that their path contains."""
+    calls: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call":
+            calls.update(folder for folder in folders if folder in frame.f_code.co_filename)
+
+    sys.setprofile(count)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
+
+
+async def send(
+    app: ASGIApp, method: str, path: str, headers: dict[str, str], *, query: str = "", body: bytes = b""
+) -> int:
+    """Send one request without a server or a client library, and return the status of the answer."""
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+    statuses: list[int] = []
+
+    async def receive() -> Json:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def take(message: Any) -> None:
+        if "status" in message:
+            statuses.append(message["status"])
+
+    await app(scope, receive, take)
+    return statuses[0]

@@ -40,7 +40,9 @@ NOT_COMMANDS = {
     "log lines dropped",
     'no matches for kind "ServiceMonitor"',
     "password authentication failed",
+    "permission denied for table feature_flag",
     "promtool test rules",
+    'relation "feature_flag" does not exist',
     'resources.limits.cpu: "1"',
     "too many clients",
 }

@@ -41,7 +41,10 @@ GATES: dict[str, tuple[object, ...]] = {
     ),
 }  # fmt: skip
 
-pytestmark = pytest.mark.skipif(not SAMPLE, reason="the sample domain is already gone")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not SAMPLE, reason="the sample domain is already gone"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +119,6 @@ def test_service_without_domains_is_ready_and_has_no_resource(served: Served) ->
     assert served.admin.get("/version").json()["migration_heads"]["domains"] is None
 
 
-@pytest.mark.long
 @pytest.mark.timeout(SECONDS + 100)
 @pytest.mark.parametrize("gate", GATES)
 def test_gate_is_green_without_the_sample(checkout: Path, gate: str) -> None:

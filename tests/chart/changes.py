@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from chart.reference import CHART, described
+
 EXTERNAL = {"postgresql": {"enabled": False}, "externalDatabase": {"host": "db", "existingSecret": "db"}}
 CACHE = {"redis": {"enabled": False}, "externalRedis": {"host": "cache"}}
 _DATABASE: dict[str, Any] = {"host": "db", "existingSecret": "db"}
@@ -202,3 +204,22 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "serviceAccount.name": ("other", {}),
     "topologyKeys": (["rack"], {}),
 }
+
+TEXTS: dict[str, Any] = {
+    "name": "007",
+    "text": "007",
+    "string": "007",
+    "tag": "007",
+    "texts": ["007"],
+    "pull secrets": ["007"],
+    "strings by name": {"a": "007"},
+}
+"""A value for each type that is, or holds, text."""
+# Names of Services, which cannot be numbers.
+NAMES = ("nameOverride", "fullnameOverride", "postgresql.nameOverride", "redis.fullnameOverride")
+KINDS = {".".join(value.path): value.type for value in described((CHART / "values.yaml").read_text("utf-8"))}
+
+
+def is_text(path: str) -> bool:
+    """Whether a value is text that may look like a number. test_strings.py shows that it arrives."""
+    return KINDS.get(path) in TEXTS and path not in NAMES

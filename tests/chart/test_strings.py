@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from chart.reference import CHART, described
-from tests.chart.changes import CHANGES, EXTERNAL
+from tests.chart.changes import CHANGES, EXTERNAL, KINDS, NAMES, TEXTS, is_text
 from tests.chart.rendering import objects, own, render
 from tests.chart.test_values import ARRIVING
 
@@ -18,17 +17,6 @@ NUMBERS = re.compile(
     r"allowPrivilegeEscalation|^optional$"
 )
 """Fields that hold numbers or booleans, by a part of their names. Everything else in an object is a text."""
-TEXTS = {
-    "name": "007",
-    "text": "007",
-    "string": "007",
-    "tag": "007",
-    "texts": ["007"],
-    "pull secrets": ["007"],
-}
-MAPS = {"strings by name": {"a": "007"}}
-# Names of Services, which cannot be numbers.
-NAMES = ("nameOverride", "fullnameOverride", "postgresql.nameOverride", "redis.fullnameOverride")
 BUNDLED = (
     "postgresql.auth.database",
     "postgresql.auth.username",
@@ -37,12 +25,7 @@ BUNDLED = (
     "redis.auth.existingSecret",
     "redis.auth.existingSecretPasswordKey",
 )
-KINDS = {".".join(value.path): value.type for value in described((CHART / "values.yaml").read_text("utf-8"))}
-GIVEN = {
-    path: {**TEXTS, **MAPS}[KINDS[path]]
-    for path in {*CHANGES, *ARRIVING}
-    if KINDS.get(path) in {*TEXTS, *MAPS} and path not in NAMES
-}
+GIVEN = {path: TEXTS[KINDS[path]] for path in {*CHANGES, *ARRIVING} if is_text(path)}
 
 
 def _leaves(found: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -14,21 +14,16 @@ SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
-# A few examples of what is random; `make test-long` has more, in parts of about the same duration for several workers.
+# Parts of about the same duration, for several workers.
 PARTS = [
-    pytest.param("fuzzing,stateful", "--exclude-path-regex=^$", 3, id="few"),
-    *(
-        pytest.param(phases, paths, few, id=name, marks=pytest.mark.long)
-        for name, phases, paths, few in (
-            ("articles", "examples,coverage", "--include-path-regex=/articles", 10),
-            ("others", "examples,coverage", "--exclude-path-regex=/articles", 10),
-            ("fuzzing", "fuzzing", "--exclude-path-regex=^$", 20),
-            ("stateful", "stateful", "--exclude-path-regex=^$", 40),
-        )
-    ),
+    pytest.param("examples,coverage", "--include-path-regex=/articles", 10, id="articles"),
+    pytest.param("examples,coverage", "--exclude-path-regex=/articles", 10, id="others"),
+    pytest.param("fuzzing", "--exclude-path-regex=^$", 20, id="fuzzing"),
+    pytest.param("stateful", "--exclude-path-regex=^$", 40, id="stateful"),
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("phases", "paths", "few"), PARTS)
 @pytest.mark.timeout(300 + 30 * EXAMPLES)
 async def test_schemathesis_finds_nothing(

@@ -111,7 +111,7 @@ def watched(serve: Serve) -> Served:
 @pytest.mark.parametrize(
     "rows",
     [
-        pytest.param(60, id="3000"),
+        pytest.param(20, id="1000"),
         pytest.param(2000, id="100000", marks=[pytest.mark.long, pytest.mark.timeout(1500)]),
     ],
 )

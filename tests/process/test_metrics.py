@@ -3,7 +3,6 @@
 import math
 from datetime import timedelta
 
-import asyncpg
 import httpx2
 from prometheus_client import REGISTRY
 
@@ -13,7 +12,7 @@ from service.database import Database
 from service.security.api_keys.commands import revoke_key
 from service.security.api_keys.expiry import KeyExpiry
 from tests.conftest import DatabaseFactory
-from tests.process.conftest import Serve, age_keys, new_key
+from tests.process.conftest import Serve, new_key
 from tests.process.served import Served, eventually
 
 LIST = "/api/v1/articles?limit=1"
@@ -101,39 +100,6 @@ def test_database_behind_this_version_is_reported(
     service = serve(database__url=fresh_database(migrated=False), redis__enabled="false").listening()
     assert eventually(lambda: service.metric("slipway_migration_pending") == 1)
     assert service.metric('slipway_dependency_up{dependency="database"}') == 1
-
-
-RUNS = """
-INSERT INTO backup_run (id, kind, ok, seconds, size, ended_at) VALUES
-  (gen_random_uuid(), 'create', true, 3, 4711, now()),
-  (gen_random_uuid(), 'create', true, 3, 1, now() - interval '1 d'),
-  (gen_random_uuid(), 'drill', false, 3, NULL, now()), (gen_random_uuid(), 'drill', true, 3, 1, now() - interval '1 d')
-"""
-
-
-async def record_run(url: str) -> None:
-    connection = await asyncpg.connect(url)
-    await connection.execute(RUNS)
-    await connection.close()
-
-
-async def test_every_worker_reports_the_next_key_expiry_and_the_last_backup(
-    serve: Serve, fresh_database: DatabaseFactory
-) -> None:
-    url, soon = fresh_database(), clock.now() + timedelta(days=3)
-    for expires_at in (soon + timedelta(days=1), soon, clock.now() - timedelta(days=1), None):
-        await new_key(url, "shop:read", expires_at=expires_at)
-    await age_keys(url)
-    await record_run(url)
-    # gunicorn leaves a socket to the garbage collector.
-    service = serve(
-        database__url=url, server__workers=2, PYTHONWARNINGS="error,ignore::ResourceWarning"
-    ).ready()
-    assert eventually(lambda: service.metric(EXPIRY) == soon.timestamp())
-    assert eventually(lambda: service.metric("slipway_backup_last_size_bytes") == 4711)
-    assert service.metric("slipway_backup_drill_success") == 0
-    assert eventually(lambda: (service.metric(IDLE) or 0) >= 4)
-    assert service.metric('slipway_database_connections_limit{pool="fast"}') == 16
 
 
 async def test_next_key_expiry_ignores_inactive_and_short_lived_keys(

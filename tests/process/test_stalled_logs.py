@@ -47,7 +47,10 @@ def pipe(tmp_path: Path) -> Iterator[StalledPipe]:
     pipe.close()
 
 
-@pytest.mark.parametrize("workers", [{}, TWO], ids=["one process", "two workers"])
+@pytest.mark.parametrize(
+    "workers",
+    [pytest.param({}, id="one process"), pytest.param(TWO, id="two workers", marks=pytest.mark.long)],
+)
 def test_service_keeps_serving_while_its_log_is_not_read(
     serve: Serve, tmp_path: Path, pipe: StalledPipe, workers: dict[str, object]
 ) -> None:

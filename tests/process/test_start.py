@@ -143,7 +143,7 @@ def test_serve_imports_little_and_nothing_of_other_commands() -> None:
 
 
 @pytest.mark.skipif(not is_free(0, "::1"), reason="this machine has no IPv6")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_double_colon_host_listens_on_ipv6_and_ipv4(serve: Serve, workers: int) -> None:
     service = serve(server__host="::", server__admin_host="::", server__workers=workers).ready()
     for host in (LOOPBACK, "[::1]"):

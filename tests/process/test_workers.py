@@ -5,15 +5,19 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import asyncpg
 import httpx2
 import pytest
 
-from tests.process.conftest import Command, Serve
+from service import clock
+from tests.process.conftest import Command, Serve, age_keys, new_key
 from tests.process.served import Served, eventually
+from tests.services import Client
 
 LIST = "/api/v1/articles?limit=1"
 
@@ -45,13 +49,49 @@ def sample(service: Served, pattern: str) -> float:
 TWO = {"server__workers": 2, "PYTHONWARNINGS": "error,ignore::ResourceWarning"}
 
 
+EXPIRY = "slipway_api_key_expiry_timestamp_seconds"
+SOON = clock.now() + timedelta(days=3)
+RUNS = """
+INSERT INTO backup_run (id, kind, ok, seconds, size, ended_at) VALUES
+  (gen_random_uuid(), 'create', true, 3, 4711, now()),
+  (gen_random_uuid(), 'create', true, 3, 1, now() - interval '1 d'),
+  (gen_random_uuid(), 'drill', false, 3, NULL, now()), (gen_random_uuid(), 'drill', true, 3, 1, now() - interval '1 d')
+"""
+
+
+async def record_run(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(RUNS)
+    await connection.close()
+
+
 @pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_url: str) -> Iterator[Served]:
-    """Two workers shared by tests that leave two running."""
+def own_database(services: Client, worker: int) -> Iterator[str]:
+    """A database for the processes of this module."""
+    name = f"workers_{worker}"
+    yield services.create_database(name, migrated=True)
+    services.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+async def lasting(
+    tmp_path_factory: pytest.TempPathFactory, own_database: str, redis_url: str
+) -> AsyncIterator[Served]:
+    """Two workers shared by tests that leave two running. Their keys expire soon, later, earlier and never."""
+    for expires_at in (SOON + timedelta(days=1), SOON, clock.now() - timedelta(days=1), None):
+        await new_key(own_database, "shop:read", expires_at=expires_at)
+    await age_keys(own_database)
+    await record_run(own_database)
     home = tmp_path_factory.mktemp("workers")
-    service = Served(home, database__url=database_url, redis__url=redis_url, TMPDIR=home, **TWO)
+    service = Served(home, database__url=own_database, redis__url=redis_url, TMPDIR=home, **TWO)
     yield service.ready()
     service.close()
+
+
+@pytest.fixture
+async def known(own_database: str) -> dict[str, str]:
+    """The header of a key of that database."""
+    return {"Authorization": f"Bearer {await new_key(own_database, 'shop:read')}"}
 
 
 @pytest.fixture
@@ -60,10 +100,10 @@ def pair(serve: Serve, tmp_path: Path) -> Served:
     return serve(server__drain_delay=4, TMPDIR=tmp_path, **TWO).ready()
 
 
-def test_every_worker_reports_the_same_counts(lasting: Served, headers: dict[str, str]) -> None:
+def test_every_worker_reports_the_same_counts(lasting: Served, known: dict[str, str]) -> None:
     before = sample(lasting, REQUESTS)
     for _ in range(40):  # each on a new connection, so that both workers get some
-        with httpx2.Client(base_url=lasting.api.base_url, headers=headers) as client:
+        with httpx2.Client(base_url=lasting.api.base_url, headers=known) as client:
             assert client.get(LIST).status_code == 200
     # A request is counted once its response is sent.
     assert eventually(lambda: sample(lasting, REQUESTS) == before + 40)
@@ -88,14 +128,14 @@ def test_per_worker_gauges_are_summed(lasting: Served, shared: Served) -> None:
 
 
 def test_log_level_changes_in_every_worker_without_a_restart(
-    lasting: Served, command: Command, database_url: str
+    lasting: Served, command: Command, own_database: str
 ) -> None:
     assert _access_lines(lasting, "before") == 10
     for arguments, level, lines in (
         (("set", "logging_level", "warning"), "warning", 0),
         (("unset", "logging_level"), "info", 10),
     ):
-        done = command("features", *arguments, database__url=database_url)
+        done = command("features", *arguments, database__url=own_database)
         assert done.exit_code == 0, done.output
         assert eventually(partial(_changes, lasting, level), seconds=1)
         assert _access_lines(lasting, level) == lines
@@ -117,9 +157,15 @@ def _access_lines(service: Served, name: str) -> int:
     return len(service.lines(event="request", request_id=headers["X-Request-Id"]))
 
 
-def test_dead_worker_is_replaced_and_its_counts_are_kept(lasting: Served, headers: dict[str, str]) -> None:
+def test_every_worker_reports_the_next_key_expiry_and_the_last_backup(lasting: Served) -> None:
+    assert eventually(lambda: lasting.metric(EXPIRY) == SOON.timestamp())
+    assert eventually(lambda: lasting.metric("slipway_backup_last_size_bytes") == 4711)
+    assert lasting.metric("slipway_backup_drill_success") == 0
+
+
+def test_dead_worker_is_replaced_and_its_counts_are_kept(lasting: Served, known: dict[str, str]) -> None:
     counted = sample(lasting, REQUESTS) + 1
-    assert lasting.api.get(LIST, headers=headers).status_code == 200
+    assert lasting.api.get(LIST, headers=known).status_code == 200
     assert eventually(lambda: sample(lasting, REQUESTS) == counted)
     before = workers_of(lasting)
     assert len(before) == 2

@@ -68,9 +68,21 @@ def generated(domains: Sequence[Domain]) -> list[Operation]:
     return sorted(found, key=lambda operation: operation.name == "delete")
 
 
+def actions(domains: Sequence[Domain]) -> dict[str, frozenset[str]]:
+    """The scopes of the actions of all resources."""
+    return {
+        f"post {BASE}/{resource.path}/{{id}}/{action.segment}": frozenset(
+            {action.scope or resource.scopes.write}
+        )
+        for resource in resources_of(domains)
+        for action in resource.actions
+    }
+
+
 def table(app: FastAPI, domains: Sequence[Domain]) -> dict[str, frozenset[str]]:
     """The scopes of every operation of the application. A hand-written route needs what the document says."""
-    expected = {operation.key: frozenset({operation.scope}) for operation in generated(domains)} | CHASSIS
+    expected = {operation.key: frozenset({operation.scope}) for operation in generated(domains)}
+    expected |= actions(domains) | CHASSIS
     written = documented(app)
     return {
         key: frozenset(written[key].get("x-required-scopes", ())) for key in written.keys() - expected.keys()

@@ -27,11 +27,11 @@ class S3Server:
         self.port = port
 
     def ask(self, method: str, path: str, content: bytes | None = None) -> bytes:
-        """Return the body of an answer. Raises `OSError`, also for an error status."""
+        """Return the body of a response. Raises `OSError`, also for an error status."""
         headers = {"Authorization": OWNER, "Content-Type": "application/octet-stream"}
         asked = Request(f"http://{LOOPBACK}:{self.port}{path}", content, headers, method=method)
-        with urlopen(asked, timeout=30) as answer:
-            body: bytes = answer.read()
+        with urlopen(asked, timeout=30) as response:
+            body: bytes = response.read()
             return body
 
     def names(self) -> list[str]:
@@ -55,14 +55,14 @@ def s3_server() -> Iterator[S3Server]:
     program = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", LOOPBACK, "-p", str(server.port)]
     process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        assert eventually(lambda: _answers(server), seconds=60)
+        assert eventually(lambda: _is_up(server), seconds=60)
         yield server
     finally:
         process.kill()
         process.wait()
 
 
-def _answers(server: S3Server) -> bool:
+def _is_up(server: S3Server) -> bool:
     with contextlib.suppress(OSError):
         return bool(server.ask("GET", "/moto-api/"))
     return False

@@ -151,7 +151,7 @@ async def test_transition_names_the_states_it_needs(api: Api) -> None:
 async def test_actions_on_one_item_take_turns(api: Api) -> None:
     item = (await api.make("gadgets", code=unique("act"))).json()
     done = await asyncio.gather(*(act(api, item, "weigh", {"grams": 1}) for _ in range(8)))
-    assert sorted(answer.status_code for answer in done) == [200] * 5 + [409] * 3
+    assert sorted(response.status_code for response in done) == [200] * 5 + [409] * 3
     assert (await api.client.get(f"{GADGETS}/{item['id']}")).json()["weight"] == 5
 
 

@@ -24,8 +24,8 @@ async def changed(api: Api, versions: int, **item: object) -> str:
     """Create a gadget and change it until it has so many versions. Return its id."""
     made = (await api.make("gadgets", **item)).json()
     for rank in range(2, versions + 1):
-        answer = await api.client.patch(f"{BASE}/gadgets/{made['id']}", json={"rank": rank}, headers=ANY)
-        assert answer.status_code == 200
+        response = await api.client.patch(f"{BASE}/gadgets/{made['id']}", json={"rank": rank}, headers=ANY)
+        assert response.status_code == 200
     return str(made["id"])
 
 

@@ -11,7 +11,7 @@ import pytest
 from service.main import create_app
 from service.migrations import runner
 from tests.isolation import forget_settings, log_plainly
-from tests.services import Client, ServersProcess
+from tests.services import ADDRESS, Client, ServersProcess
 from tests.shop import SHOP
 from tests.shop.tables import migrating_with_shop
 from tests.summary import pytest_terminal_summary
@@ -19,7 +19,6 @@ from tests.summary import pytest_terminal_summary
 __all__ = ["pytest_terminal_summary"]
 
 SERVERS = pytest.StashKey[ServersProcess]()
-ADDRESS = "slipway_services"
 YOUNG = 10_000
 """Objects that are made before the garbage collector looks for cycles. Its default, 700, costs tests a tenth of their
 time."""

@@ -20,6 +20,7 @@ from typing import Literal
 Schema = Literal["empty", "head", "shop"]
 
 ROOT = Path(__file__).parent.parent
+ADDRESS = "slipway_services"  # the name under which workers are told where the servers' process listens
 ANSWER_SECONDS = 90
 STOP_SECONDS = 60
 MEMORY_BYTES = 8 * 2**30

@@ -26,7 +26,7 @@ def tried(run: Runner, mutations: list[Mutation]) -> Iterator[Verdict]:
                 f"    {verdict.ran} of {verdict.covering} tests ran; {reasons.get(mutation.key, 'no reason')}"
             )
         elif verdict.by:
-            say(f"    by {verdict.by}")
+            say(f"    by {verdict.by}: {verdict.reason}")
         yield verdict
 
 
@@ -42,20 +42,21 @@ def judged(run: Runner, verdicts: list[Verdict]) -> Iterator[Verdict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
-    parser.add_argument("room", help="a folder or module of service/")
+    parser.add_argument("rooms", nargs="+", metavar="ROOM", help="a folder or module of service/")
     parser.add_argument("--number", type=int, default=20, help="how many mutations to try")
     parser.add_argument("--seed", type=int, default=1, help="another seed chooses other mutations")
     parser.add_argument("--budget", type=float, default=60, help="seconds of tests for each")
     parser.add_argument("--again", action="store_true", help="only the survivors of the last run")
     options = parser.parse_args()
     with runner(options.budget) as run:
-        mutations = chosen(options.room, options.number, options.seed, root=run.root)
-        if options.again:
-            last = {one.key for one in results()[options.room].survivors}
-            mutations = [one for one in mutations if one.key in last]
-        verdicts = list(judged(run, list(tried(run, mutations))))
-    if not options.again:
-        record(options.room, options.seed, verdicts)
+        for room in options.rooms:
+            mutations = chosen(room, options.number, options.seed, root=run.root)
+            if options.again:
+                last = {one.key for one in results()[room].survivors}
+                mutations = [one for one in mutations if one.key in last]
+            verdicts = list(judged(run, list(tried(run, mutations))))
+            if not options.again:
+                record(room, options.seed, verdicts)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,11 @@ class Recording:
         self._data.read()
         self.seconds: dict[str, float] = json.loads((folder / "seconds.json").read_text())
 
+    def files(self) -> list[str]:
+        """Return the files of the tests that were recorded, as far as they still exist."""
+        files = {test.partition("::")[0] for test in self.seconds}
+        return sorted(file for file in files if (ROOT / file).exists())
+
     def cost(self, test: str) -> float:
         """Return how many seconds a test took."""
         return self.seconds.get(test, UNKNOWN_SECONDS)
@@ -42,6 +47,11 @@ class Recording:
                     tests[test] |= phase == "(call)"
             lines[line] = dict(tests)
         return lines
+
+    def at_import(self, path: str, lines: range) -> bool:
+        """Whether one of the lines runs when the tests are collected."""
+        contexts = self._data.contexts_by_lineno(str(ROOT / path))
+        return any("" in contexts.get(line, ()) for line in lines)
 
     @cached_property
     def _breadth(self) -> dict[str, int]:
@@ -64,11 +74,10 @@ class Recording:
         for line in lines:
             for test, itself in by_line.get(line, {}).items():
                 near[test] = near.get(test, False) or itself
-        ranked = sorted(near, key=lambda test: (not near[test], self._rank(test)))
-        if any(near.values()):
-            return ranked
+        if any(near.values()) and not self.at_import(path, lines):
+            return sorted(near, key=lambda test: (not near[test], self._rank(test)))
         all_of_file = {test for tests in by_line.values() for test, itself in tests.items() if itself}
-        return ranked + sorted(all_of_file - near.keys(), key=self._rank)
+        return sorted(all_of_file | near.keys(), key=self._rank)
 
     def _rank(self, test: str) -> float:
         return self._breadth[test] * (0.2 + self.cost(test))

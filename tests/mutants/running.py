@@ -1,8 +1,9 @@
 """Runs the tests that cover a mutation, against it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -10,13 +11,17 @@ from unittest.mock import patch
 from redis import Redis
 
 from tests.mutants import sandbox
+from tests.mutants.cold import import_libraries, run_cold
 from tests.mutants.covering import Recording
 from tests.mutants.mutations import Mutation
-from tests.mutants.sandbox import Sandbox, import_libraries
+from tests.mutants.sandbox import Sandbox
+from tests.mutants.warm import NOT_IN_FUNCTION, Request, WarmPytest
+from tests.mutants.workers import GivenServers
 from tests.services import Client, ServersProcess
 
 START_SECONDS = 60
 PATIENCE = 5  # a busy machine is that much slower than the recording
+SCHEMA = ("service/migrations/", "service/models/")  # what the databases of the tests are made of
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class Verdict:
     before: str
     after: str
     by: str = ""
-    """The test that failed."""
+    """The test that failed, and why."""
+    reason: str = ""
     ran: int = 0
     covering: int = 0
     """How many tests ran, at most, of those that cover it."""
@@ -40,28 +46,72 @@ class Verdict:
         return self.outcome in {"survived", "not covered", "doubtful"}
 
 
+class TestRuns:
+    """Runs of tests in the sandbox, on one PostgreSQL and one Redis, each with databases of its own."""
+
+    __test__ = False
+
+    def __init__(self, copied: Sandbox, servers: ServersProcess, redis: Redis, files: Sequence[str]) -> None:
+        self._sandbox, self._client, self._redis = copied, Client(servers.address), redis
+        self._address = servers.address
+        self._numbers = count(1)
+        self._warm = WarmPytest(copied, GivenServers(servers.address), files)
+        self.tests = self._warm.tests
+
+    def run(
+        self, tests: Sequence[str], seconds: float, mutation: Mutation | None, *, cold: bool = False
+    ) -> int:
+        """Return pytest's exit code for these tests, up to the first that fails, or TIMED_OUT.
+
+        cold: the change is one of code that runs at import.
+        """
+        self._redis.flushall()  # or else a run finds the counts of the one before
+        number = next(self._numbers)
+        try:
+            if mutation is None:
+                return self._warm.run(Request(tests, seconds, number, None))
+            file = self._sandbox.root / mutation.path
+            source = file.read_text("utf-8")
+            with self._sandbox.changed(mutation):
+                if not cold:
+                    change = (file, source, mutation.applied(source))
+                    code = self._warm.run(Request(tests, seconds, number, change))
+                    if code != NOT_IN_FUNCTION:
+                        return code
+                own = mutation.path.startswith(SCHEMA)
+                given = None if own else GivenServers(self._address, number)
+                return run_cold(self._sandbox, tests, seconds, servers=given)
+        finally:
+            self._client.drop_database(f"worker_{number}")
+
+    def stop(self) -> None:
+        self._warm.stop()
+
+
 class Runner:
     """Tries mutations, one after another."""
 
-    def __init__(self, recording: Recording, copied: Sandbox, budget: float) -> None:
-        self._recording, self._sandbox, self._budget = recording, copied, budget
+    def __init__(self, recording: Recording, copied: Sandbox, runs: TestRuns, budget: float) -> None:
+        self._recording, self._sandbox, self._runs, self._budget = recording, copied, runs, budget
         self.root = copied.root  # the work tree may change during the run
-        self._existing = copied.collected()
 
     def verdict(self, mutation: Mutation) -> Verdict:
         source = (self.root / mutation.path).read_text("utf-8")
         lines = mutation.lines(source)
         before, after = mutation.shown(source)
         recorded = self._recording.tests(mutation.path, lines)
-        covering = [test for test in recorded if test in self._existing]  # some may have other names by now
+        covering = [test for test in recorded if test in self._runs.tests]  # some may have other names by now
         some = self._within_budget(covering)
-        outcome, by = ("not covered", "") if not some else self._outcome(mutation, some)
-        return Verdict(mutation, outcome, lines[0], before, after, by, len(some), len(covering))
+        outcome, by, reason = ("not covered", "", "") if not some else self._outcome(mutation, some)
+        return Verdict(mutation, outcome, lines[0], before, after, by, reason, len(some), len(covering))
 
     def holds(self, tests: list[str]) -> set[str]:
         """Return those of the tests that pass without a mutation."""
         return {
-            test for test in tests if self._sandbox.run([test], START_SECONDS + self._patience([test])) == 0
+            test
+            for test in tests
+            if test in self._runs.tests
+            and self._runs.run([test], START_SECONDS + self._patience([test]), None) == 0
         }
 
     def _within_budget(self, tests: list[str]) -> list[str]:
@@ -73,16 +123,16 @@ class Runner:
             some.append(test)
         return some
 
-    def _outcome(self, mutation: Mutation, tests: list[str]) -> tuple[str, str]:
-        with self._sandbox.changed(mutation):
-            code = self._sandbox.run(tests, START_SECONDS + self._patience(tests))
-        match code:
+    def _outcome(self, mutation: Mutation, tests: list[str]) -> tuple[str, str, str]:
+        lines = mutation.lines((self.root / mutation.path).read_text("utf-8"))
+        cold = self._recording.at_import(mutation.path, lines) or mutation.path.startswith(SCHEMA)
+        match code := self._runs.run(tests, START_SECONDS + self._patience(tests), mutation, cold=cold):
             case 0:
-                return "survived", ""
+                return "survived", "", ""
             case 1 | 2 | 4:  # a test failed, could not be collected, or not even be looked for
-                return "killed", self._sandbox.first_failure()
+                return "killed", *self._sandbox.first_failure()
             case sandbox.TIMED_OUT:
-                return "timed out", ""
+                return "timed out", "", ""
         raise RuntimeError(f"pytest exited with {code}: {self._sandbox.output.read_text('utf-8')}")
 
     def _patience(self, tests: list[str]) -> float:
@@ -107,4 +157,7 @@ def runner(budget: float) -> Iterator[Runner]:
         }
         stack.enter_context(patch.dict("os.environ", given))
         redis = stack.enter_context(Redis.from_url(given["SLIPWAY_TEST_REDIS_URL"]))
-        yield Runner(Recording(), Sandbox(Path(folder), redis), budget)
+        recording, copied = Recording(), Sandbox(Path(folder))
+        runs = TestRuns(copied, servers, redis, recording.files())
+        stack.callback(runs.stop)
+        yield Runner(recording, copied, runs, budget)

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
+from prometheus_client import REGISTRY
 
+from service import clock
 from service.config import Settings
 from service.main import create_app
 from tests.api.conftest import unique
@@ -68,9 +70,29 @@ async def test_every_attack_gets_the_same_response(trusting: tuple[AsyncClient, 
     assert issuer.fetches == fetches
 
 
-async def test_issuer_outage_is_503_not_401(trusting: tuple[AsyncClient, Issuer]) -> None:
+async def test_issuer_outage_is_503_not_401_and_measured(trusting: tuple[AsyncClient, Issuer]) -> None:
     client, issuer = trusting
+
+    def measured(name: str, **labels: str) -> float | None:
+        return REGISTRY.get_sample_value(f"slipway_{name}", labels)
+
+    def fetches() -> list[float | None]:
+        results = ("ok", "failed")
+        return [measured("token_keys_fetches_total", issuer=issuer.url, result=result) for result in results]
+
+    assert fetches() == [0, 0]
     issuer.status = "500 Internal Server Error"
     response = await client.get("/api/v1/articles", headers={"Authorization": f"Bearer {issuer.token()}"})
     problem(response, 503, "unavailable")
     assert response.headers["retry-after"]
+    assert fetches() == [0, 1]
+    assert measured("dependency_up", dependency=issuer.url) == 0
+    issuer.status = "200 OK"
+    later, now = clock.monotonic() + 3600, clock.now().timestamp()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "monotonic", lambda: later)
+        good = await client.get("/api/v1/articles", headers={"Authorization": f"Bearer {issuer.token()}"})
+    assert good.status_code == 200
+    assert fetches() == [1, 1]
+    assert measured("dependency_up", dependency=issuer.url) == 1
+    assert (measured("token_keys_fetched_timestamp_seconds", issuer=issuer.url) or 0) >= now

@@ -12,6 +12,8 @@ from tests.process.settings.table import Given, Running, Setup, process, setting
 
 LIST = "/api/v1/shelves"
 TRIES = 3
+FAILED = 'slipway_database_statement_seconds_count{outcome="error",pool="fast"}'
+REFUSED = 'slipway_database_acquire_timeouts_total{pool="fast"}'
 WAITING = """
 SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'slipway'
 AND datname = current_database()
@@ -83,9 +85,11 @@ def connections_are_kept_open(run: Running) -> None:
 
 @setting("database__statement_timeout", 1.4, process="pool")
 def long_statement_is_cancelled(run: Running) -> None:
+    before = run.service.metric(FAILED)
     with run.locked("tests_shelf"):
         response = run.service.api.get(LIST)
     assert (response.status_code, response.json()["code"]) == (504, "overtime")
+    assert run.service.metric(FAILED) == (before or 0) + 1
 
 
 @setting("database__pool_max", 4, process="pool")
@@ -96,9 +100,12 @@ def connections_are_bounded(run: Running) -> None:
 @setting("database__acquire_timeout", 0.8, process="pool")
 def wait_for_a_connection_is_bounded(run: Running) -> None:
     began = {line["request_id"] for line in run.service.lines(event="request")}
+    before = run.service.metric(REFUSED) or 0
     with ExitStack() as stack, run.locked("tests_shelf"):
         responses = [one.result() for one in start_requests(run, LIST, 7, stack)]
-    assert {response.status_code for response in responses} == {503, 504}
+    statuses = [response.status_code for response in responses]
+    assert set(statuses) == {503, 504}
+    assert run.service.metric(REFUSED) == before + statuses.count(503)
     refused = [
         line for line in run.service.lines(event="request", status=503) if line["request_id"] not in began
     ]

@@ -41,11 +41,11 @@ test-long: $(STAMP) ## Run the long tests: the API against its OpenAPI document,
 fault-test: $(STAMP) ## Run the fault tests; nothing else should use the machine (SLIPWAY_FAULT_SEED=, SLIPWAY_FAULT_FULL=1)
 	@$(BIN)/pytest -m fault --durations=15 tests/faults
 
-coverage: $(STAMP) ## Measure branch coverage of `make test`, for .local/coverage/report.txt and `make mutants`
-	@rm -rf $(COVERAGE_FOLDER) && mkdir -p $(COVERAGE_FOLDER)
+coverage: $(STAMP) ## Measure branch coverage of `make test`, for .local/coverage/report.txt and `make mutants` (ARGS= adds a part)
+	@mkdir -p $(COVERAGE_FOLDER); $(if $(ARGS),,rm -f $(COVERAGE_FOLDER)/*)
 	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/pytest -n auto --dist worksteal --timeout 300 \
-		-p tests.mutants.recording -m "not long and not fault and not observability"
-	@$(BIN)/coverage combine -q
+		-p tests.mutants.recording -m "not long and not fault and not observability" $(ARGS)
+	@$(BIN)/coverage combine -q --append
 	@$(BIN)/coverage report --show-missing --skip-covered > $(COVERAGE_FOLDER)/report.txt; tail -n 1 $(COVERAGE_FOLDER)/report.txt
 
 mutants: $(STAMP) ## Change a room of service/ line by line, and see whether its tests notice (ROOM=, NUMBER=, SEED=)

@@ -42,4 +42,6 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):
-        (Path(os.environ["COVERAGE_FOLDER"]) / "seconds.json").write_text(json.dumps(_seconds))
+        kept = Path(os.environ["COVERAGE_FOLDER"]) / "seconds.json"
+        before = json.loads(kept.read_text()) if kept.exists() else {}
+        kept.write_text(json.dumps({**before, **_seconds}))

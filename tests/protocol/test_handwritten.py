@@ -8,7 +8,6 @@ from dataclasses import replace
 from threading import Event, Semaphore
 from typing import Annotated, Any
 
-import asyncpg
 import httpx2
 import pytest
 from fastapi import APIRouter, Body, Depends, FastAPI, File, Form, Query, Request, UploadFile
@@ -18,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.http.handwritten import any_body, any_query
 from service.main import create_app
 from service.security.access import require_scope
-from service.security.api_keys.key_format import generate
 from service.security.principals import Principal
 from tests.engine.api import SHELVES, Json, domain_of, settings_for
 from tests.process.served import eventually
@@ -353,21 +351,6 @@ def test_credentials_are_checked_before_the_body_is_read(running: Running, body:
     response = sent(running, "administration", body)
     assert (response.status, response.problem["code"]) == (401, "unauthenticated")
     assert "www-authenticate" in response.headers
-
-
-async def test_error_while_the_caller_is_identified_is_logged(
-    running: Running, database_url: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    connection = await asyncpg.connect(database_url)
-    await connection.execute("ALTER TABLE api_key RENAME TO api_key_away")
-    try:
-        key = {"X-API-Key": generate().text}
-        answer = running.api.post(f"{SHELVES}/administration", json={"number": "1"}, headers=key)
-    finally:
-        await connection.execute("ALTER TABLE api_key_away RENAME TO api_key")
-        await connection.close()
-    problem(answer, 500, "internal_error")
-    assert "cannot identify the caller" in capsys.readouterr().out
 
 
 def test_unauthenticated_client_gets_no_continue(running: Running) -> None:

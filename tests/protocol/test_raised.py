@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
+import asyncpg
 import httpx2
 import pytest
 from fastapi import APIRouter, HTTPException
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException as StarletteException
 
 from service.main import create_app
 from service.security.access import require_scope
+from service.security.api_keys.key_format import generate
 from service.security.principals import Principal
 from tests.engine.api import SHELVES, Json, domain_of, settings_for
 from tests.protocol.handwritten import Running, served
@@ -51,6 +53,11 @@ async def raising(name: str, _: Reader) -> None:
 @router.get("/status/{status}")
 async def any_status(status: int, _: Reader) -> None:
     raise HTTPException(status, "why")
+
+
+@router.post("/echo")
+async def echo(body: dict[str, Any], _: Reader) -> Any:
+    return body
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +145,18 @@ def test_framework_exceptions_keep_their_responses(running: Running) -> None:
     assert (options.status_code, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
     value = running.api.get(f"{SHELVES}/status/many")
     assert (value.status_code, value.json()["errors"][0]["parameter"]) == (400, "status")
+
+
+async def test_error_while_the_caller_is_identified_is_logged(
+    running: Running, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The caller is identified before FastAPI reads the body, outside of the route."""
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("ALTER TABLE api_key RENAME TO api_key_away")
+    try:
+        response = running.api.post(f"{SHELVES}/echo", json={}, headers={"X-API-Key": generate().text})
+    finally:
+        await connection.execute("ALTER TABLE api_key_away RENAME TO api_key")
+        await connection.close()
+    assert (response.status_code, response.json()["code"]) == (500, "internal_error")
+    assert "cannot identify the caller" in capsys.readouterr().out

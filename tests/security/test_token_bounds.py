@@ -14,56 +14,58 @@ from service.security.tokens.public_keys import public_key
 from service.security.tokens.token_parts import LONGEST_TOKEN
 from service.security.tokens.token_verifier import TokenVerifier
 from tests.security.issuer import PRIVATE, Issuer, public_jwk
-from tests.security.limiting import Clock, hands
+from tests.security.limiting import Clock, moving_clock
 from tests.security.test_tokens import issuer, refused, settings_for, verifier
 
-__all__ = ["hands", "issuer", "verifier"]
+__all__ = ["issuer", "moving_clock", "verifier"]
 
 
-async def test_unknown_key_causes_a_fetch_at_the_end_of_the_cooldown(issuer: Issuer, hands: Clock) -> None:
+async def test_unknown_key_causes_a_fetch_at_the_end_of_the_cooldown(
+    issuer: Issuer, moving_clock: Clock
+) -> None:
     verifier = TokenVerifier(settings_for(issuer, jwks_cooldown=10))
     assert await verifier.verify(issuer.token())
-    began = hands.now
+    began = moving_clock.now
     rotated = issuer.token("ES256", headers={"kid": "new"})
     issuer.documents["/jwks"] = _set(public_jwk("ES256", PRIVATE["ES256"], kid="new"))
-    hands.now = began + 9.99
+    moving_clock.now = began + 9.99
     await refused(verifier, rotated, Reason.KEY_ID)
-    hands.now = began + 10
+    moving_clock.now = began + 10
     assert await verifier.verify(rotated)
     assert issuer.fetches["/jwks"] == 2
     await verifier.close()
 
 
-async def test_keys_are_refreshed_after_their_time_and_trusted_up_to_their_maximum_age(
-    issuer: Issuer, hands: Clock
+async def test_keys_are_refreshed_in_time_and_trusted_to_their_maximum_age(
+    issuer: Issuer, moving_clock: Clock
 ) -> None:
     verifier = TokenVerifier(settings_for(issuer, jwks_refresh=20, jwks_max_age=30))
     await verifier.verify(issuer.token())
     [(_, keys)] = verifier._issuers.values()
     issuer.status = "503 Service Unavailable"
-    began = hands.now
+    began = moving_clock.now
     for after, fetches in ((20, False), (20.1, True)):
-        hands.now = began + after
+        moving_clock.now = began + after
         keys.renew()
         assert (keys._fetches.running("keys") is not None) is fetches
     await keys._fetch()
-    hands.now = began + 30
+    moving_clock.now = began + 30
     assert await verifier.verify(issuer.token(sub="at the end"))
-    hands.now = began + 30.1
+    moving_clock.now = began + 30.1
     with pytest.raises(Unavailable):
         await verifier.verify(issuer.token(sub="after it"))
     await verifier.close()
 
 
 async def test_verified_token_is_cached_for_five_minutes(
-    issuer: Issuer, verifier: TokenVerifier, hands: Clock
+    issuer: Issuer, verifier: TokenVerifier, moving_clock: Clock
 ) -> None:
     token = issuer.token(exp=2**33)
     await verifier.verify(token)
-    hands.now += 299.9
+    moving_clock.now += 299.9
     assert verifier.known(token)
     assert verifier.seen(token)
-    hands.now += 0.1
+    moving_clock.now += 0.1
     assert verifier.known(token) is None
 
 
@@ -100,10 +102,13 @@ async def test_log_has_a_short_text_of_a_wrong_key_id(
 
 @pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
 async def test_times_have_a_range(issuer: Issuer, verifier: TokenVerifier, claim: str) -> None:
-    last = {"exp": 2**40 - 1}.get(claim, 0)
-    assert await verifier.verify(issuer.token(**{claim: last}))
-    await refused(verifier, issuer.token(**{claim: 2**40}), Reason.CLAIMS)
-    await refused(verifier, issuer.token(**{claim: -1}), Reason.CLAIMS)
+    def token(at: int) -> str:
+        claims: dict[str, Any] = {claim: at}
+        return issuer.token(**claims)
+
+    assert await verifier.verify(token(2**40 - 1 if claim == "exp" else 0))
+    await refused(verifier, token(2**40), Reason.CLAIMS)
+    await refused(verifier, token(-1), Reason.CLAIMS)
 
 
 async def test_key_set_has_a_largest_size(issuer: Issuer) -> None:

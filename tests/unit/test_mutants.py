@@ -1,8 +1,12 @@
 """The mutant runner changes what it says, and its page is the one of its last results."""
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.mutants.mutations import chosen, mutations
+from tests.mutants.patching import Functions, NotInFunctionError
 from tests.mutants.report import PAGE, accepted, page, results
 
 SOURCE = '''
@@ -71,3 +75,17 @@ def test_page_is_the_one_of_the_last_results() -> None:
     assert reasons.keys() <= survivors, (
         "a reason is of no survivor: remove it from tests/mutants/accepted.toml"
     )
+
+
+def test_function_that_is_imported_gets_the_code_after_a_change(tmp_path: Path) -> None:
+    file = tmp_path / "x.py"
+    before = "LIMIT = 5\ndef outer():\n    def inner():\n        return LIMIT\n    return inner\n"
+    made: dict[str, Any] = {}
+    exec(compile(before, str(file), "exec"), made)  # as an import does
+    inner = made["outer"]()
+    functions = Functions(tmp_path)
+    functions.patch(file, before, before.replace("return LIMIT", "return LIMIT + 1"))
+    assert (inner(), made["outer"]()()) == (6, 6)
+    for after in (before.replace("5", "6"), before.replace("outer()", "outer(a=1)"), before):
+        with pytest.raises(NotInFunctionError):
+            functions.patch(file, before, after)

@@ -22,7 +22,7 @@ from service.http.content.preconditions import TagMaker
 from service.http.problems.sqlstate import columns_of_constraints, problem_of
 from service.resources.declaration import RestResource
 from service.resources.hooks.hook_runner import HookRunner
-from service.resources.item_reader import CachedItems, Item, StoredItems
+from service.resources.item_reader import CachedItems, Item, ReadItem
 from service.resources.lists.cursor import CursorCodec
 from service.resources.lists.lister import Lister
 from service.resources.requests.idempotency import IdempotencyStore
@@ -63,22 +63,23 @@ class Engine:
         self.writer = Writer(resource)
         self.batches = BatchWriter(resource)
         self.read_one = _read_one(resource)
-        self.items = self._items()
+        self.read_item = self._reader()
         self.actions = {action.name: action for action in resource.actions}
         self.locked_row = LockedRow(resource)
         self.constraints = columns_of_constraints(resource.table)
         self.unique_fields = unique_fields(resource.table)
         self.unique_keys = sum(bool(index.unique) for index in resource.table.indexes)
 
-    def _items(self) -> StoredItems | CachedItems:
+    def _reader(self) -> ReadItem:
+        """Return what reads an item: the statement, or a cache in front of it if the resource declares one."""
         resource, memory = self.resource, self.services.memory
         if resource.cache is None or memory.size == 0:
-            return StoredItems(self._read_item)
+            return self._read_item
         items = CachedItems(resource.path, memory, resource.cache, self.tags, self._read_item)
         self.services.feed.watch(resource.table.name, items.changed)
-        return items
+        return items.read
 
-    async def _read_item(self, item_id: UUID) -> Item | None:
+    async def _read_item(self, item_id: UUID, *_: object) -> Item | None:
         rows = await self.run(self.read_one, {"id": item_id})
         return Item(rows[0]["body"].encode(), rows[0]["version"]) if rows else None
 

@@ -21,17 +21,8 @@ class Item(NamedTuple):
 
 
 Load = Callable[[UUID], Awaitable[Item | None]]
-
-
-class StoredItems:
-    """Items from the database."""
-
-    def __init__(self, load: Load) -> None:
-        self._load = load
-
-    async def read(self, item_id: UUID, request: Request, *known: Tags | None) -> Item | None:  # noqa: ARG002  # as below
-        """Return an item; None if there is none. `known` are the entity tags in the request's preconditions."""
-        return await self._load(item_id)
+ReadItem = Callable[[UUID, Request, Tags | None, Tags | None], Awaitable[Item | None]]
+"""Returns an item; None if there is none. The tags are those that the request's preconditions name."""
 
 
 class CachedItems:
@@ -48,6 +39,7 @@ class CachedItems:
         self._load = load
 
     async def read(self, item_id: UUID, request: Request, *known: Tags | None) -> Item | None:
+        """See `ReadItem`."""
         load = partial(self._load, item_id)
         reload = _asks_for_the_latest(request)
         item = await self._cache.get(item_id, load, reload=reload)

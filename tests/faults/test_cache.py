@@ -16,7 +16,7 @@ from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.server_thread import in_server_thread
 from tests.faults.system import PATIENT, System
 
-ROUNDS = 60
+ROUNDS = 30
 TROUBLE_SECONDS = 4.0
 LIFETIME = 1.0
 AGREE_SECONDS = (

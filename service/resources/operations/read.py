@@ -25,7 +25,7 @@ async def _read(call: Call) -> Response:
     if "as_of" in call.query:
         item = await _as_of(call, typed(call.query, "as_of", timestamp))
     else:
-        item = await engine.items.read(item_id, request, matching, unless)
+        item = await engine.read_item(item_id, request, matching, unless)
     if item is None:
         raise engine.missing()
     body, version = item

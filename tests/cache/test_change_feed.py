@@ -1,0 +1,120 @@
+"""Two processes on one Redis: what one changes, the other one hears of."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis as Client
+
+from service.cache.change_feed import ChangeFeed
+from service.cache.redis_client import NoRedis, Redis
+from service.config import RedisSettings
+from service.database.row_changes import MOST_ROWS, RowChanges
+
+Heard = list[set[str] | None]
+
+
+class Process:
+    """A feed that listens, and what its watcher has heard."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.redis = Redis(RedisSettings.model_validate({"url": url, "timeout": 5}))
+        self.feed = ChangeFeed(self.redis, name)
+        self.heard: Heard = []
+        self.feed.watch("lamp", self.heard.append)
+        self.listening = self.listen()
+
+    def listen(self) -> asyncio.Task[None]:
+        """Run the feed's job once."""
+        (job,) = self.feed.jobs
+
+        async def run() -> None:
+            await job.work()
+
+        return asyncio.create_task(run())
+
+    async def tell(self, **rows: set[str]) -> None:
+        telling = self.feed.tell(RowChanges(rows))
+        assert telling is not None
+        await telling
+
+    async def close(self) -> None:
+        self.listening.cancel()
+        await asyncio.gather(self.listening, return_exceptions=True)
+        await self.redis.close()
+
+
+@pytest.fixture
+async def processes(redis_url: str, request: pytest.FixtureRequest) -> AsyncIterator[list[Process]]:
+    made = [Process(redis_url, request.node.name) for _ in range(2)]
+    for process in made:
+        await until_heard(process, [None])  # it may have missed changes
+    yield made
+    for process in made:
+        await process.close()
+
+
+async def until_heard(process: Process, heard: Heard) -> None:
+    async with asyncio.timeout(20):
+        while process.heard != heard:  # noqa: ASYNC110  # the watcher tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_change_is_heard_once_here_and_there(processes: list[Process]) -> None:
+    here, there = processes
+    await here.tell(lamp={"a", "b"}, chair={"c"})
+    assert here.heard == [None, {"a", "b"}]
+    await until_heard(there, [None, {"a", "b"}])
+    await there.tell(lamp={"d"})
+    await until_heard(here, [None, {"a", "b"}, {"d"}])
+
+
+async def test_table_that_nobody_watches_is_not_published(processes: list[Process]) -> None:
+    assert processes[0].feed.tell(RowChanges(chair={"c"})) is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff", b"[]", b"{}", b'{"by":"x","rows":[1]}', b'{"by":"x","rows":{"lamp":5}}']
+)
+async def test_foreign_content_of_the_channel_is_ignored(
+    processes: list[Process], redis_url: str, request: pytest.FixtureRequest, content: bytes
+) -> None:
+    async with Client.from_url(redis_url) as client:
+        assert await client.publish(f"slipway:changes:{request.node.name}", content) == 2
+    await processes[0].tell(lamp={"after"})
+    await until_heard(processes[1], [None, {"after"}])
+
+
+async def test_message_may_arrive_in_pieces(processes: list[Process]) -> None:
+    rows = {f"row-{number:05}" * 20 for number in range(MOST_ROWS)}  # more than one segment of TCP
+    await processes[0].tell(lamp=rows)
+    await until_heard(processes[1], [None, rows])
+
+
+async def test_process_that_lost_its_connection_forgets_everything(
+    processes: list[Process], redis_url: str
+) -> None:
+    here = processes[0]
+    async with Client.from_url(redis_url) as client:
+        await client.client_kill_filter(_type="pubsub")
+    await asyncio.wait_for(here.listening, 20)  # the job runs again
+    here.listening = here.listen()
+    await until_heard(here, [None, None])
+
+
+def test_large_change_is_one_of_the_whole_table() -> None:
+    changes = RowChanges()
+    for number in range(MOST_ROWS + 2):
+        changes.add("lamp", str(number))
+    changes.add("chair", "1")
+    assert changes.take() == {"lamp": None, "chair": {"1"}}
+    assert changes == {}
+
+
+async def test_without_redis_only_this_process_is_told() -> None:
+    feed, heard = ChangeFeed(NoRedis(), "alone"), Heard()
+    feed.watch("lamp", heard.append)
+    telling = feed.tell(RowChanges(lamp={"a"}))
+    assert telling is not None
+    await telling
+    assert (heard, feed.jobs) == ([{"a"}], ())

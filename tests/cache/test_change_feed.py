@@ -33,7 +33,7 @@ class Process:
 
         return asyncio.create_task(run())
 
-    async def tell(self, **rows: set[str]) -> None:
+    async def change(self, **rows: set[str]) -> None:
         telling = self.feed.tell(RowChanges(rows))
         assert telling is not None
         await telling
@@ -62,14 +62,14 @@ async def until_heard(process: Process, heard: Heard) -> None:
 
 async def test_change_is_heard_once_here_and_there(processes: list[Process]) -> None:
     here, there = processes
-    await here.tell(lamp={"a", "b"}, chair={"c"})
+    await here.change(lamp={"a", "b"}, chair={"c"})
     assert here.heard == [None, {"a", "b"}]
     await until_heard(there, [None, {"a", "b"}])
-    await there.tell(lamp={"d"})
+    await there.change(lamp={"d"})
     await until_heard(here, [None, {"a", "b"}, {"d"}])
 
 
-async def test_table_that_nobody_watches_is_not_published(processes: list[Process]) -> None:
+async def test_table_without_watcher_is_not_published(processes: list[Process]) -> None:
     assert processes[0].feed.tell(RowChanges(chair={"c"})) is None
 
 
@@ -81,13 +81,13 @@ async def test_foreign_content_of_the_channel_is_ignored(
 ) -> None:
     async with Client.from_url(redis_url) as client:
         assert await client.publish(f"slipway:changes:{request.node.name}", content) == 2
-    await processes[0].tell(lamp={"after"})
+    await processes[0].change(lamp={"after"})
     await until_heard(processes[1], [None, {"after"}])
 
 
 async def test_message_may_arrive_in_pieces(processes: list[Process]) -> None:
     rows = {f"row-{number:05}" * 20 for number in range(MOST_ROWS)}  # more than one segment of TCP
-    await processes[0].tell(lamp=rows)
+    await processes[0].change(lamp=rows)
     await until_heard(processes[1], [None, rows])
 
 
@@ -111,7 +111,7 @@ def test_large_change_is_one_of_the_whole_table() -> None:
     assert changes == {}
 
 
-async def test_without_redis_only_this_process_is_told() -> None:
+async def test_without_redis_only_the_own_watchers_hear_of_a_change() -> None:
     feed, heard = ChangeFeed(NoRedis(), "alone"), Heard()
     feed.watch("lamp", heard.append)
     telling = feed.tell(RowChanges(lamp={"a"}))

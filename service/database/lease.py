@@ -64,7 +64,9 @@ class Lease:
             if error is not None:
                 await self._judge(error)
         finally:
-            if error is None and not connection.is_in_transaction():
+            # An error from PostgreSQL ends its statement; any other may have cancelled one that still runs.
+            ended = error is None or isinstance(error, asyncpg.PostgresError)
+            if ended and not (connection.is_closed() or connection.is_in_transaction()):
                 self._pool.put(connection)
             else:
                 self._pool.clean_up(connection)

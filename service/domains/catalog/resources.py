@@ -1,8 +1,8 @@
 """The REST resources of the catalogue."""
 
 from service.domains.catalog.models import Category, Product
-from service.domains.catalog.rules import CategoryRules
-from service.resources.declaration import Cached, RestResource, Scopes
+from service.domains.catalog.rules import CategoryRules, OutOfStock, Sale, sell
+from service.resources.declaration import Action, Cached, RestResource, Scopes
 
 CATALOG = Scopes(read="catalog:read", write="catalog:write")
 
@@ -27,6 +27,7 @@ products = RestResource(
     sortable=("created_at", "name", "price"),
     searchable=("name", "description"),
     immutable=("sku",),
+    actions=(Action("sell", sell, body=Sale, problems=(OutOfStock,)),),
 )
 
 RESOURCES = (categories, products)

@@ -70,6 +70,7 @@ check: $(STAMP) ## Check formatting, lint, types, migrations, expired feature fl
 	@$(BIN)/python -m tests.migrations.lint
 	@$(BIN)/slipway features check
 	@$(BIN)/python -m chart.dashboards --check
+	@$(BIN)/python compose/generate.py --check
 	@$(BIN)/pytest -q -p no:cacheprovider tests/unit/test_architecture.py
 
 format: $(STAMP) ## Format the code
@@ -135,9 +136,12 @@ cluster-down: ## Delete that cluster, or from KUBECONFIG's cluster what the test
 # --- Docker Compose ---
 export PROFILES TLS SLIPWAY_HTTP_PORT SLIPWAY_HTTPS_PORT
 
-.PHONY: compose-up compose-down
-compose-up: ## Start the service, PostgreSQL, Redis and nginx with Docker Compose (TLS=1)
+.PHONY: compose-up compose-down compose-files
+compose-up: ## Start the service, PostgreSQL, Redis and nginx with Docker Compose (TLS=1, PROFILES="core observability tools load")
 	@compose/up
 
 compose-down: ## Stop them; the volumes stay
 	@docker compose --profile "*" down
+
+compose-files: $(STAMP) ## Generate the rules, the data source and the log pipeline of the stack from the chart
+	@$(BIN)/python compose/generate.py

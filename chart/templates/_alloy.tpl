@@ -31,13 +31,26 @@ loki.source.kubernetes "pods" {
   forward_to = [loki.process.pods.receiver]
 }
 
-// Lines of the service say themselves how grave they are and when they were written.
+{{ include "slipway.alloy.lines" . }}
+loki.write "here" {
+  endpoint {
+    url = "http://{{ $loki }}:3100/loki/api/v1/push"
+  }
+}
+{{- end }}
+
+{{/* What becomes of a line. The stack of Docker Compose has the same text: `make compose-files`. */}}
+{{- define "slipway.alloy.lines" -}}
+// Lines of the service have their level, time and ids. Ids are not labels, because each would be a stream of its own.
 loki.process "pods" {
   stage.json {
-    expressions = {level = "", time = ""}
+    expressions = {level = "", time = "", request_id = "", trace_id = ""}
   }
   stage.labels {
     values = {level = ""}
+  }
+  stage.structured_metadata {
+    values = {request_id = "", trace_id = ""}
   }
   stage.timestamp {
     source            = "time"
@@ -45,11 +58,5 @@ loki.process "pods" {
     action_on_failure = "skip"
   }
   forward_to = [loki.write.here.receiver]
-}
-
-loki.write "here" {
-  endpoint {
-    url = "http://{{ $loki }}:3100/loki/api/v1/push"
-  }
 }
 {{- end }}

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 import yaml
 
 from service.config import ServerSettings
+from tests.chart.rendering import helm_or_skip
 from tests.compose.proxy import CONFIGURATION, IMAGE, has_image
+from tests.observability.programs import program
 from tests.unit.rules.rule import ROOT
 
 HARMLESS = {"SLIPWAY_APP__ENVIRONMENT", "SLIPWAY_SECRETS_DIR"}
@@ -43,6 +46,55 @@ def test_nginx_accepts_its_configuration() -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "warn" not in done.stderr
+
+
+def test_prometheus_accepts_its_configuration_and_rules(tmp_path: Path) -> None:
+    folder = ROOT / "compose" / "prometheus"
+    text = (folder / "prometheus.yml").read_text("utf-8")
+    config = tmp_path / "prometheus.yml"
+    config.write_text(text.replace("/etc/prometheus/", f"{folder}/"), "utf-8")
+    done = subprocess.run(
+        [program("promtool"), "check", "config", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"SUCCESS: \d+ rules found", done.stdout)
+
+
+def test_files_from_the_chart_are_up_to_date() -> None:
+    helm_or_skip("helm")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "compose" / "generate.py"), "--check"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_rules_need_no_cluster() -> None:
+    """An alert on series that no container of the stack has would never fire."""
+    rules = yaml.safe_load((ROOT / "compose" / "prometheus" / "rules.yml").read_text("utf-8"))["groups"][0][
+        "rules"
+    ]
+    for rule in rules:
+        metrics = set(re.findall(r"\b(\w+)(?=\{)", rule["expr"])) or {rule["expr"]}
+        assert not all(re.match("kube_|kubelet_|container_", metric) for metric in metrics), rule
+
+
+def test_grafana_has_the_data_sources_of_the_dashboards() -> None:
+    uids = set()
+    for name in ("datasources", "loki"):
+        (source,) = yaml.safe_load((ROOT / "compose" / "grafana" / f"{name}.yaml").read_text("utf-8"))[
+            "datasources"
+        ]
+        uids.add(source["uid"])
+    asked = re.findall(
+        r'"uid": "(\w+)"',
+        "".join(path.read_text("utf-8") for path in (ROOT / "chart/dashboards").glob("*.json")),
+    )
+    assert uids == set(asked) == {"prometheus", "loki"}
 
 
 def test_every_container_is_restricted(stack: dict[str, Any]) -> None:

@@ -47,9 +47,8 @@ def _lists() -> list[str]:
     connection = http.client.HTTPConnection(HOST, PORT, timeout=10)
     connection.request("GET", "/openapi.json", headers={"Host": "127.0.0.1"})
     paths = json.loads(connection.getresponse().read())["paths"]
-    return [
-        path for path, item in paths.items() if "get" in item and "{" not in path and "/export" not in path
-    ]
+    lists = [path for path, item in paths.items() if path.startswith("/api/") and "get" in item]
+    return [path for path in lists if "{" not in path and not path.endswith("/export")]
 
 
 if __name__ == "__main__":

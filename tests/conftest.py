@@ -10,6 +10,7 @@ import pytest
 
 from service.main import create_app
 from service.migrations import runner
+from tests import forked
 from tests.isolation import forget_settings, log_plainly
 from tests.services import ADDRESS, Client, ServersProcess
 from tests.shop import SHOP
@@ -39,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     log_plainly()
     if not hasattr(config, "workerinput"):
         config.stash[SERVERS] = ServersProcess()
+    forked.start_by(_client(config).fork_server)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -70,8 +72,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def services(pytestconfig: pytest.Config) -> Client:
     """The client for databases and Redis."""
-    worker: dict[str, str] | None = getattr(pytestconfig, "workerinput", None)
-    return Client(worker[ADDRESS] if worker else pytestconfig.stash[SERVERS].address)
+    return _client(pytestconfig)
+
+
+def _client(config: pytest.Config) -> Client:
+    worker: dict[str, str] | None = getattr(config, "workerinput", None)
+    return Client(worker[ADDRESS] if worker else config.stash[SERVERS].address)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -74,14 +74,14 @@ def _readable(connection: socket.socket, seconds: float | None) -> bool:
 
 
 class ForkServer:
-    """A fork server of this process. It ends with this process, however that ends."""
+    """A fork server. It ends with the process that made it, however that ends."""
 
     def __init__(self, module: str, environment: Mapping[str, str]) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="slipway-fork-"))
-        self._address = str(self._folder / "socket")
-        with (self._folder / "log").open("wb") as log:
+        self.folder = Path(tempfile.mkdtemp(prefix="slipway-fork-"))
+        with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(ROOT / "tests" / "forkserver.py"), str(self._folder), module],
+                [sys.executable, "-P", str(ROOT / "tests" / "forkserver.py"), str(self.folder), module],
+                cwd=ROOT,
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -89,6 +89,19 @@ class ForkServer:
                 start_new_session=True,
             )
         atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Return when it is gone, and all that it started."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(START_SECONDS)
+
+
+class Forks:
+    """Asks a fork server, which may be another process's, for processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def start(
         self,
@@ -114,33 +127,44 @@ class ForkServer:
         connection.sendall(json.dumps(request).encode() + b"\n")
         return ForkedProcess(connection)
 
-    def stop(self) -> None:
-        """Return when it is gone, and all that it started."""
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait(START_SECONDS)
-
     def _connected(self) -> socket.socket:
         deadline = time.monotonic() + START_SECONDS
         while True:
             connection = socket.socket(socket.AF_UNIX)
             try:
-                connection.connect(self._address)
+                connection.connect(str(self._folder / "socket"))
             except (FileNotFoundError, ConnectionRefusedError):
                 connection.close()
-                log = (self._folder / "log").read_text()
-                assert self._process.poll() is None and time.monotonic() < deadline, log  # noqa: PT018  # one reason
+                log = self._folder / "log"
+                assert log.exists() and time.monotonic() < deadline, log.read_text()  # noqa: PT018  # one reason
                 time.sleep(0.02)
             else:
                 return connection
 
 
+Start = Callable[[str, Mapping[str, str]], Path]
+"""Starts a fork server of a module in an environment, and returns its folder."""
+
+
+def _start_here(module: str, environment: Mapping[str, str]) -> Path:
+    return ForkServer(module, environment).folder
+
+
+_start: Start = _start_here
+
+
+def start_by(start: Start) -> None:
+    """Let fork servers be started so, for example by a process for all workers of a run."""
+    global _start  # noqa: PLW0603  # of this process
+    _start = start
+
+
 @cache
-def _server(module: str, environment: frozenset[tuple[str, str]]) -> ForkServer:
-    return ForkServer(module, dict(environment))
+def _server(module: str, environment: frozenset[tuple[str, str]]) -> Forks:
+    return Forks(_start(module, dict(environment)))
 
 
-def fork_server(module: str, environment: Mapping[str, str]) -> ForkServer:
+def fork_server(module: str, environment: Mapping[str, str]) -> Forks:
     """Return the fork server of a program: one for each environment that can make a difference to imports."""
     early = frozenset(item for item in environment.items() if not item[0].startswith(READ_LATE))
     return _server(module, early)

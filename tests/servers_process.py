@@ -27,6 +27,7 @@ from service.config import Settings
 from service.dev.postgres_server import PostgresServer
 from service.dev.redis_server import RedisServer
 from service.migrations.runner import upgrade
+from tests.forked import ForkServer
 from tests.ports import placed
 from tests.services import Schema, ServicesError
 from tests.shop.tables import create_shop, in_database
@@ -48,6 +49,7 @@ class Servers:
         self._redis: tuple[str, int] | None = None
         self._templates: dict[Schema, str] = {}
         self._databases: set[str] = set()
+        self._fork_servers: dict[tuple[str, frozenset[tuple[str, str]]], ForkServer] = {}
 
     def answer(self, request: dict[str, Any]) -> str:
         """Handle the request of a client."""
@@ -60,6 +62,8 @@ class Servers:
             case "redis":
                 url, count = self.redis()
                 return urlunsplit(urlsplit(url)._replace(path=f"/{request['number'] % count}"))
+            case "fork server":
+                return self._fork_server(request["module"], request["environment"])
             case other:
                 raise ServicesError(f"unknown request {other}")
 
@@ -93,10 +97,18 @@ class Servers:
     def stop(self) -> None:
         """Drop the databases of this run and stop the servers that it started."""
         try:
+            for server in self._fork_servers.values():
+                server.stop()
             for name in [*self._databases]:
                 self._drop(name)
         finally:
             self._started.close()
+
+    def _fork_server(self, module: str, environment: dict[str, str]) -> str:
+        key = module, frozenset(environment.items())
+        if key not in self._fork_servers:
+            self._fork_servers[key] = ForkServer(module, environment)
+        return str(self._fork_servers[key].folder)
 
     def _create(self, name: str, *, template: str | None) -> str:
         server, administrator = self.postgres()

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -86,6 +87,10 @@ class Client:
     def drop_database(self, name: str) -> None:
         """Drop a database and end its connections."""
         self._ask(do="drop", name=name)
+
+    def fork_server(self, module: str, environment: Mapping[str, str]) -> Path:
+        """Return the folder of a fork server (tests/forked.py), one for all workers."""
+        return Path(str(self._ask(do="fork server", module=module, environment={**environment})))
 
     def redis(self, number: int) -> str:
         """Return the URL of a logical database of Redis; numbers past the last one wrap around."""

@@ -1,7 +1,7 @@
 """Query plans of lists over many articles: no sequential scan, and no sort of the table.
 
 A sort of the table is a Sort (not an Incremental Sort, which only sorts rows that are equal so far) with more than
-FEW rows by the planner's estimate. SLIPWAY_TEST_PLAN_ROWS is the number of articles (default 50 000).
+FEW rows by the planner's estimate. SLIPWAY_TEST_PLAN_ROWS is the number of articles (default 20 000).
 """
 
 import itertools
@@ -26,7 +26,7 @@ from tests.shop.resources import articles
 
 pytestmark = [pytest.mark.xdist_group("plans"), pytest.mark.timeout(600)]
 
-ROWS = int(os.environ.get("SLIPWAY_TEST_PLAN_ROWS", "50000"))
+ROWS = int(os.environ.get("SLIPWAY_TEST_PLAN_ROWS", "20000"))
 FEW = 5000
 PAGE = PerformanceSettings().page_size
 FEW_PAGES = 4  # a common value needs no index of its own: its rows are close together

@@ -17,7 +17,7 @@ import httpx2
 
 from service.dev.free_ports import LOOPBACK
 from service.dev.server_process import command_line
-from tests.forked import FORKS, ForkedProcess, ForkServer, fork_server
+from tests.forked import FORKS, ForkedProcess, Forks, fork_server
 from tests.ports import next_port
 from tests.shop.door import PROGRAM, ROOT
 
@@ -121,7 +121,7 @@ def fork(command: Sequence[str], home: Path, variables: dict[str, str], output: 
     return server.start(program, [argument], cwd=home, environment=variables, output=output)
 
 
-def _fork_server(program: Sequence[str], variables: dict[str, str]) -> ForkServer:
+def _fork_server(program: Sequence[str], variables: dict[str, str]) -> Forks:
     return fork_server(MODULES.get(tuple(program), program[-1]), variables)
 
 

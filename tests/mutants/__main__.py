@@ -50,13 +50,16 @@ def main() -> None:
     options = parser.parse_args()
     with runner(options.budget) as run:
         for room in options.rooms:
-            mutations = chosen(room, options.number, options.seed, root=run.root)
+            seed, number = options.seed, options.number
             if options.again:
-                last = {one.key for one in results()[room].survivors}
-                mutations = [one for one in mutations if one.key in last]
-            verdicts = list(judged(run, list(tried(run, mutations))))
-            if not options.again:
-                record(room, options.seed, verdicts)
+                last = results()[room]
+                seed, number = last.seed, last.tried
+            mutations = chosen(room, number, seed, root=run.root)
+            total = len(mutations)
+            if options.again:
+                survivors = {one.key for one in last.survivors}
+                mutations = [one for one in mutations if one.key in survivors]
+            record(room, seed, total, list(judged(run, list(tried(run, mutations)))))
 
 
 if __name__ == "__main__":

@@ -59,8 +59,8 @@ def results() -> dict[str, Result]:
     }
 
 
-def record(room: str, seed: int, verdicts: Sequence[Verdict]) -> None:
-    """Keep this run as the room's last one, and write the page."""
+def record(room: str, seed: int, tried: int, verdicts: Sequence[Verdict]) -> None:
+    """Keep the verdicts as the room's last run, or as what is left of its survivors, and write the page."""
     survivors = [
         Survivor(
             verdict.mutation.key,
@@ -74,7 +74,7 @@ def record(room: str, seed: int, verdicts: Sequence[Verdict]) -> None:
         for verdict in verdicts
         if verdict.lives
     ]
-    kept = results() | {room: Result(room, seed, len(verdicts), survivors)}
+    kept = results() | {room: Result(room, seed, tried, survivors)}
     text = json.dumps([asdict(kept[name]) for name in sorted(kept)], indent=1)
     RESULTS.write_text(text + "\n", "utf-8")
     PAGE.write_text(page(kept, accepted()), "utf-8")

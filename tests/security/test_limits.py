@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -112,6 +113,25 @@ async def test_concurrent_requests_do_not_queue_for_a_slow_redis(redis_url: str,
         assert all(decision.allowed for decision in decisions)
         assert _commands() - before < 15
         await redis.close()
+
+
+@pytest.mark.parametrize(("requests", "at_once"), [(399, 4), (400, 1)])
+async def test_requests_share_the_lease_under_way_if_it_has_tokens_for_them(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, requests: int, at_once: int
+) -> None:
+    limiter, policy = SharedRateLimiter(redis), Policy(unique("turns"), requests, 3600)
+    lease, running = limiter._shared.lease, [0]
+
+    async def counted(*given: Any, **more: Any) -> Any:
+        running.append(running[-1] + 1)
+        try:
+            return await lease(*given, **more)
+        finally:
+            running.append(running[-1] - 1)
+
+    monkeypatch.setattr(limiter._shared, "lease", counted)
+    await asyncio.gather(*(limiter.take(policy, "caller") for _ in range(20)))
+    assert max(running) == at_once
 
 
 def _commands() -> float:

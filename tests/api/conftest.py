@@ -18,6 +18,8 @@ from tests.shop import SHOP
 Json = dict[str, Any]
 MakeClient = Callable[..., Awaitable[AsyncClient]]
 
+ORIGIN = "https://page.example"  # of pages that may call the API
+
 _numbers = itertools.count(1)
 
 
@@ -32,7 +34,7 @@ def settings(database_url: str, redis_url: str) -> Settings:
         app={"environment": "test"},
         database={"url": database_url, "acquire_timeout": 5},
         redis={"url": redis_url},
-        security={"secret_key": "test-" * 8, "key_cache_seconds": 0.2},
+        security={"secret_key": "test-" * 8, "key_cache_seconds": 0.2, "cors_origins": [ORIGIN]},
         rate_limit={"requests": 1_000_000, "writes": 1_000_000, "auth_failures": 1_000_000},
         logging={"access": False},
     )

@@ -1,5 +1,6 @@
 """What a request costs, in figures that other work on the machine does not change."""
 
+import asyncio
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -13,19 +14,32 @@ Json = dict[str, Any]
 
 
 @contextmanager
-def counted_calls(*folders: str) -> Iterator[Counter[str]]:
-    """Count the calls of Python functions in the block, by the folder that their path contains."""
+def counted_calls(*folders: str, but: tuple[str, ...] = ()) -> Iterator[Counter[str]]:
+    """Count the calls of Python functions in the block, by the folder that their path contains.
+
+    Calls in the folders of `but` do not count, nor do those of other tasks that run in between.
+    """
     calls: Counter[str] = Counter()
+    own = _current_task()
 
     def count(frame: FrameType, event: str, _argument: object) -> None:
-        if event == "call":
-            calls.update(folder for folder in folders if folder in frame.f_code.co_filename)
+        if event == "call" and _current_task() is own:
+            path = frame.f_code.co_filename
+            if not any(folder in path for folder in but):
+                calls.update(folder for folder in folders if folder in path)
 
     sys.setprofile(count)
     try:
         yield calls
     finally:
         sys.setprofile(None)
+
+
+def _current_task() -> "asyncio.Task[Any] | None":
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # outside an event loop
+        return None
 
 
 async def send(

@@ -21,6 +21,7 @@ FOLDERS = ("/service/", "/starlette/", "/fastapi/", "/asyncpg/", "/prometheus_cl
 FLOOR_TIMES = 4.0  # times the CPU of a bare ASGI function; on an idle machine half of it
 ROUNDS, EACH = 6, 25
 READ_BUFFER = 256 * 1024  # of asyncio, for each read from a socket
+LIMITER = ("/service/security/rate_limits/", "/service/cache/redis_")  # more calls while Redis is late
 
 Request = Callable[[], Awaitable[int]]
 
@@ -51,7 +52,7 @@ def requests(app: FastAPI, client: AsyncClient, article: Json, shelf: Json) -> d
 
 @pytest.mark.parametrize(
     ("kind", "calls", "kilobytes"),
-    [("read", 215, 16), ("list", 240, 20), ("create", 300, 32), ("update", 295, 24)],
+    [("read", 190, 16), ("list", 215, 20), ("create", 262, 32), ("update", 256, 24)],
 )
 async def test_request_takes_few_calls_and_little_memory(
     requests: dict[str, Request], kind: str, calls: int, kilobytes: int
@@ -60,10 +61,10 @@ async def test_request_takes_few_calls_and_little_memory(
     assert await request() < 300  # also prepares the statement
     counts: list[Counter[str]] = []
     for _ in range(10):
-        with counted_calls(*FOLDERS) as counted:
+        with counted_calls(*FOLDERS, but=LIMITER) as counted:
             await request()
         counts.append(counted)
-    fewest = min(counts, key=Counter.total)  # other tasks run in between, and some requests lease from Redis
+    fewest = min(counts, key=Counter.total)
     assert fewest["/fastapi/"] == 0
     assert fewest.total() <= calls, fewest
     assert await _peak(request) <= READ_BUFFER + kilobytes * 1024

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 from starlette.responses import Response
 
 from service.http.middleware.dispatch import Dispatch, Route
-from tests.api.conftest import Json, MakeClient
+from tests.api.conftest import ORIGIN, Json, MakeClient
 from tests.api.cost import counted_calls
 
 SHELVES = "/api/v1/shelves"
@@ -58,6 +58,24 @@ async def test_refused(
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["instance"] == template.format(id=shelf["id"])
     assert response.json()["request_id"] == response.headers["x-request-id"]
+
+
+@both
+async def test_page_of_an_allowed_origin_reads_every_answer(
+    client: AsyncClient, shelf: Json, template: str
+) -> None:
+    path, wanted = template.format(id=shelf["id"]), {"Access-Control-Request-Method": "GET"}
+    for answer in (
+        await client.get(path, headers={"Origin": ORIGIN}),
+        await client.get(path, headers={"Origin": ORIGIN, "Authorization": ""}),
+        await client.get(template.format(id=uuid4()), headers={"Origin": ORIGIN}),
+        await client.options(path, headers={"Origin": ORIGIN, **wanted}),
+    ):
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+        assert "Origin" in answer.headers["vary"]
+    strange = {"Origin": "https://elsewhere.example"}
+    assert "access-control-allow-origin" not in (await client.get(path, headers=strange)).headers
+    assert (await client.options(path, headers={**strange, **wanted})).status_code == 400
 
 
 @both

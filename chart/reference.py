@@ -146,6 +146,9 @@ TYPES: dict[str, Schema] = {
     "folder": {"type": "string", "pattern": "^(https?://.+/)?$"},
     "duration": {"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"},
     "schedule": {"type": "string", "pattern": "^(@[a-z]+|[^ ]+( [^ ]+){4})$"},
+    "optional schedule": {"type": "string", "pattern": "^(@[a-z]+|[^ ]+( [^ ]+){4})?$"},
+    "backup id": {"type": "string", "pattern": "^(latest|[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})?$"},
+    "backup storage": {"type": "string", "pattern": "^(s3://[a-z0-9][a-z0-9.-]+(/.*)?)?$"},
     "tag": {"type": "string", "pattern": "^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$"},
     "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
     # As `service.config.clean_path` has it.

@@ -43,9 +43,9 @@
   names: {{ toJson $variables }}
   fix: set the chart's value for it, such as listen, drain, externalDatabase, externalRedis or config, or a Secret.
 - values: [extraVolumes]
-  names: [tmp, secrets, authorities]
+  names: [tmp, secrets, authorities, clients, backups]
   fix: choose another name.
 - values: [extraInitContainers, extraContainers]
-  names: [server, gate, migration, purge]
+  names: [server, gate, migration, purge, backup, restore, clients]
   fix: choose another name.
 {{- end }}

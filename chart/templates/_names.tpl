@@ -72,6 +72,7 @@ app.kubernetes.io/component: {{ last . }}
 {{- $jobs := list }}
 {{- if .Values.migration.enabled }}{{ $jobs = append $jobs "migration" }}{{ end }}
 {{- if .Values.purge.enabled }}{{ $jobs = append $jobs "purge" }}{{ end }}
+{{- if .Values.backup.enabled }}{{ $jobs = concat $jobs (list "backup" "restore") }}{{ end }}
 {{- join ", " $jobs }}
 {{- end }}
 

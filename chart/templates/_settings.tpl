@@ -62,13 +62,13 @@ key: {{ $.Values.externalRedis.existingSecretKey | quote }}
 {{- end }}
 
 {{/*
-Whether a component logs in as the owner of the database: the migration, and the purge if it deletes row history, which the
-role of the service may only read. All others log in as the service. Called with (list . "server").
+Whether a component logs in as the owner of the database: the migration; drill and restore, which create databases; and the
+purge if it deletes row history, which the role of the service may only read. All others log in as the service. Called with (list . "server").
 */}}
 {{- define "slipway.owner" -}}
 {{- $rules := get (first .).Values.config "retention" | default dict }}
 {{- $deletes := or (get $rules "history_days") (get $rules "history_versions") }}
-{{- if or (eq (last .) "migration") (and (eq (last .) "purge") $deletes) }}true{{ end }}
+{{- if or (has (last .) (list "migration" "restore")) (and (eq (last .) "purge") $deletes) }}true{{ end }}
 {{- end }}
 
 {{/*
@@ -88,13 +88,14 @@ SERVER__ADMIN_HOST: {{ .Values.listen | quote }}
 SERVER__ADMIN_PORT: 9000
 SERVER__DRAIN_DELAY: {{ .Values.drain }}
 SERVER__SHUTDOWN_TIMEOUT: {{ .Values.shutdownTimeout }}
-{{- $at := ternary ($database.direct | default $database) $database (not (empty $owner)) }}
+{{- /* Backups too need PostgreSQL itself. */}}
+{{- $at := ternary ($database.direct | default $database) $database (or (not (empty $owner)) (eq $component "backup")) }}
 DATABASE__HOST: {{ $at.host | quote }}
 DATABASE__PORT: {{ $at.port }}
 DATABASE__NAME: {{ $database.name | quote }}
 {{- if $owner }}
 DATABASE__USER: {{ $database.owner.user | quote }}
-{{- if and (eq $component "migration") (ne $database.owner.user $database.app.user) }}
+{{- if and (has $component (list "migration" "restore")) (ne $database.owner.user $database.app.user) }}
 DATABASE__APP_ROLE: {{ $database.app.user | quote }}
 {{- end }}
 {{- else }}
@@ -105,6 +106,10 @@ DATABASE__SSL: {{ .Values.externalDatabase.tls.mode }}
 {{- if include "slipway.authorities" .Values.externalDatabase.tls }}
 DATABASE__SSL_ROOT_CERT: /run/authorities/database.crt
 {{- end }}
+{{- end }}
+{{- if has $component (list "backup" "restore") }}
+BACKUP__STORAGE: {{ .Values.backup.storage | default "/backups" | quote }}
+BACKUP__CLIENT_FOLDER: /clients
 {{- end }}
 REDIS__ENABLED: {{ not (empty $redis.host) }}
 {{- with $redis.host }}
@@ -122,7 +127,7 @@ REDIS__ROOT_CERT: /run/authorities/redis.crt
 
 {{/* The settings that `config` and extraEnv cannot have, as a list of GROUP__FIELD. */}}
 {{- define "slipway.settings.reserved" -}}
-{{- $own := merge (include "slipway.settings.own" (list . "server") | fromYaml) (include "slipway.settings.own" (list . "migration") | fromYaml) }}
+{{- $own := merge (include "slipway.settings.own" (list . "server") | fromYaml) (include "slipway.settings.own" (list . "restore") | fromYaml) }}
 {{- concat (keys $own) (list "DATABASE__URL" "DATABASE__PASSWORD" "DATABASE__APP_ROLE" "DATABASE__APP_PASSWORD" "REDIS__URL" "REDIS__HOST" "REDIS__PORT" "REDIS__PASSWORD" "SECURITY__SECRET_KEY" "SECURITY__PREVIOUS_SECRET_KEY") | sortAlpha | toYaml }}
 {{- end }}
 
@@ -144,6 +149,7 @@ All except the server get only the settings that they need, so that other settin
 {{- $all := eq (last .) "server" }}
 {{- $groups := list "APP" "DATABASE" "LOGGING" }}
 {{- if eq (last .) "purge" }}{{ $groups = append $groups "RETENTION" }}{{ end }}
+{{- if has (last .) (list "backup" "restore") }}{{ $groups = append $groups "BACKUP" }}{{ end }}
 {{- $settings := dict }}
 {{- range $group, $fields := $root.Values.config }}
 {{- range $field, $value := $fields }}
@@ -155,7 +161,7 @@ All except the server get only the settings that they need, so that other settin
 {{- range $name, $value := include "slipway.settings.own" . | fromYaml }}
 {{- $_ := set $settings $name (toString $value) }}
 {{- end -}}
-{{- if and (include "slipway.owner" .) (include "slipway.database" $root | fromYaml).direct }}
+{{- if and (or (eq (last .) "backup") (include "slipway.owner" .)) (include "slipway.database" $root | fromYaml).direct }}
 {{- $_ := unset $settings "DATABASE__PGBOUNCER" }}
 {{- end -}}
 - name: SLIPWAY_SECRETS_DIR
@@ -209,6 +215,16 @@ Called like slipway.env.
           items:
             - key: {{ $database.app.key | quote }}
               path: database/app_password
+      {{- end }}
+      {{- if and .Values.backup.existingSecret (has $component (list "backup" "restore")) }}
+      {{- range $field := list "key" "old_keys" "s3_access_key_id" "s3_secret_access_key" }}
+      - secret:
+          name: {{ (first $call).Values.backup.existingSecret | quote }}
+          optional: true
+          items:
+            - key: {{ $field }}
+              path: backup/{{ $field }}
+      {{- end }}
       {{- end }}
       {{- if and $redis.secret (eq $component "server") }}
       - secret:

@@ -15,7 +15,7 @@ WITH role AS (
 ), own AS (
   SELECT c.oid, format('%I.%I', role.schema, c.relname) AS name, role.name AS role,
     CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
-    CASE WHEN c.relkind = 'S' THEN ARRAY['USAGE']
+    CASE WHEN c.relkind = 'S' THEN ARRAY['SELECT', 'USAGE']
          WHEN c.relkind IN ('v', 'm') THEN ARRAY['SELECT']
          WHEN c.relname IN ('alembic_version', 'alembic_version_domains', 'row_history') THEN ARRAY['SELECT']
          ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'] END AS due
@@ -27,7 +27,7 @@ WITH role AS (
   SELECT own.name, own.role, kind, privilege, privilege = ANY (due) AS due,
     CASE kind WHEN 'SEQUENCE' THEN has_sequence_privilege(own.role, own.oid, privilege)
               ELSE has_table_privilege(own.role, own.oid, privilege) END AS held
-  FROM own, unnest(CASE kind WHEN 'SEQUENCE' THEN ARRAY['USAGE'] ELSE
+  FROM own, unnest(CASE kind WHEN 'SEQUENCE' THEN ARRAY['SELECT', 'USAGE'] ELSE
     ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'] END) AS privilege
 )
 SELECT format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), name) FROM role
@@ -40,7 +40,7 @@ SELECT format('REVOKE CREATE ON SCHEMA %I FROM %I', schema, name) FROM role
 WHERE has_schema_privilege(name, schema_oid, 'CREATE')
 UNION ALL
 SELECT format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT %s TO %I', schema, future.privileges, name)
-FROM role, (VALUES ('r', 'SELECT, INSERT, UPDATE, DELETE ON TABLES'), ('S', 'USAGE ON SEQUENCES'))
+FROM role, (VALUES ('r', 'SELECT, INSERT, UPDATE, DELETE ON TABLES'), ('S', 'SELECT, USAGE ON SEQUENCES'))
   AS future (kind, privileges)
 WHERE NOT EXISTS (
   SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) a

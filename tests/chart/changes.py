@@ -35,6 +35,7 @@ PGADMIN: dict[str, Any] = {"pgadmin": {"enabled": True, "email": "a@example.com"
 STACK = {"kube-prometheus-stack": {"enabled": True}}
 SCRAPED = {"serviceMonitor": {"enabled": True}}
 ALERTS = {**SCRAPED, "prometheusRule": {"enabled": True}}
+BACKUPS: dict[str, Any] = {"backup": {"enabled": True, "storage": "s3://shop/x"}}
 DIGEST = f"sha256:{'1' * 64}"
 
 WHOLE = {"podSecurityContext", "securityContext", "dnsConfig"}
@@ -52,6 +53,19 @@ ONLY_REFUSES = {"credentials.generate", "prometheusRule.scrapedOtherwise"}
 """Values that change no rendering: tests/chart/test_refusals.py holds what they do."""
 
 CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "backup.enabled": (True, {"backup": {"storage": "s3://shop/x"}}),
+    "backup.storage": ("s3://shop/y", BACKUPS),
+    "backup.existingClaim": ("mine", {"backup": {"enabled": True, "existingClaim": "other"}}),
+    "backup.existingSecret": ("mine", BACKUPS),
+    "backup.clientImage": ("postgres:17", BACKUPS),
+    "backup.schedules.create": ("1 1 * * *", BACKUPS),
+    "backup.schedules.prune": ("1 1 * * *", BACKUPS),
+    "backup.schedules.drill": ("1 1 * * *", BACKUPS),
+    "backup.timeZone": ("Europe/Berlin", BACKUPS),
+    "backup.deadline": (77, BACKUPS),
+    "backup.restore": ("latest", BACKUPS),
+    "networkPolicy.backup.to": (PEERS, BACKUPS),
+    "networkPolicy.backup.port": (9000, BACKUPS),
     "nameOverride": ("other", {}),
     "fullnameOverride": ("other", {}),
     "image.repository": ("other", {}),

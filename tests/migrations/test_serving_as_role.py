@@ -14,7 +14,7 @@ from tests.faults.server_thread import in_server_thread
 from tests.migrations.conftest import settings_for
 from tests.migrations.roles import Roles, execute
 from tests.process.conftest import Command, new_key
-from tests.process.served import Served
+from tests.process.served import Served, slipway
 
 Json = dict[str, Any]
 SHELVES, ARTICLES = "/api/v1/shelves", "/api/v1/articles"
@@ -131,6 +131,15 @@ async def test_app_role_cannot_migrate(granted: Roles, command: Command) -> None
     at = Position("0005", head(DOMAINS))
     said = f"migration 0006 failed; the database is at revision {at}: must be owner of table row_history"
     assert (done.exit_code, done.stderr) == (6, f"slipway: {said}\n")
+
+
+async def test_backup_works_as_the_app_role(granted: Roles, tmp_path: Path) -> None:
+    await execute(granted.owner_url, "CREATE SEQUENCE tests_numbers")
+    await upgrade(settings_for(granted.owner_url, app_role=granted.app))
+    given = {"database__url": granted.app_url, "backup__storage": tmp_path / "backups"}
+    done = await in_server_thread(slipway, tmp_path, "backup", "create", **given)
+    assert done.returncode == 0, done.stderr
+    assert "cannot be recorded" not in done.stderr
 
 
 async def test_history_is_purged_as_the_owner_and_not_as_the_app_role(

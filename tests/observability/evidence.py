@@ -20,7 +20,7 @@ from tests.observability.programs import located, loki_program
 from tests.observability.servers import Loki, Prometheus, Target, loki, prometheus
 from tests.observability.upstream import exporters
 from tests.process.conftest import age_keys, new_key
-from tests.process.served import Served, command_environment
+from tests.process.served import Served, command_environment, slipway
 from tests.security.issuer import AUDIENCE, local_issuer
 from tests.services import Client
 from tests.shop.door import PROGRAM
@@ -85,6 +85,7 @@ async def _run(
     *keys, greedy = [await new_key(url, *scopes) for _ in range(9)]
     soon = await new_key(url, "admin", expires_at=datetime.now(UTC) + timedelta(days=3))
     await age_keys(url)
+    await _back_up(_made(folder / "backup"), url)
     async with local_issuer() as issuer:
         trusted = json.dumps([{"issuer": issuer.url, "audience": AUDIENCE}])
         given = {"redis__url": redis.url, "security__issuers": trusted, **SETTINGS}
@@ -129,6 +130,15 @@ def _scraped(pods: list[Served], folder: Path) -> Iterator[Prometheus]:
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+async def _back_up(home: Path, url: str) -> None:
+    """Run the commands of the chart's CronJobs, of which the pods report."""
+    for command in ("create", "drill"):
+        done = await asyncio.to_thread(
+            slipway, home, "backup", command, database__url=url, backup__storage=home / "storage"
+        )
+        assert done.returncode == 0, done.stderr
 
 
 async def _migrate(home: Path, url: str) -> None:

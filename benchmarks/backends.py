@@ -23,14 +23,14 @@ _SHELVES = f"""
 INSERT INTO tests_shelf (id, slug, name, description, created_by, updated_by)
 VALUES ('{_SHELF}', 'bench', 'Bench', '', 'bench', 'bench')
 """
-# Every thousandth row has the status `discontinued`: a filter by a rare value.
+# Every twentieth row has the status `discontinued`: a filter by a rare value, with a full page of 1000 rows.
 _ROWS = f"""
 SET session_replication_role = replica;
 INSERT INTO tests_article
   (id, sku, name, price, stock, description, status, tags, attributes, shelf_id, created_by, updated_by)
 SELECT ('018f0000-0000-7000-8001-' || lpad(to_hex(n), 12, '0'))::uuid, 'ROW-' || n, 'Brass desk lamp ' || n,
   (n::bigint * 7919 % 10000) / 100.0, n % 100, 'A lamp of brass for desks, with a switch in its cord.',
-  CASE WHEN n % 1000 = 0 THEN 'discontinued' WHEN n % 2 = 0 THEN 'active' ELSE 'draft' END,
+  CASE WHEN n % 20 = 0 THEN 'discontinued' WHEN n % 2 = 0 THEN 'active' ELSE 'draft' END,
   ARRAY['brass', 'indoor'], '{{"watt": 7}}', '{_SHELF}', 'bench', 'bench'
 FROM generate_series($FIRST, $LAST) n;
 SET session_replication_role = origin;

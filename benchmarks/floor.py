@@ -18,9 +18,10 @@ SHOWN = (
 READ = (
     f"SELECT version, row_to_json(r)::text AS body FROM (SELECT {SHOWN} FROM tests_article WHERE id = $1) r"
 )
+# The price of the table: `price` alone would be the text, and no index has its order.
 LIST = (
     f"SELECT row_to_json(r)::text AS body FROM (SELECT {SHOWN} FROM tests_article "
-    "WHERE deleted_at IS NULL AND status = $1 ORDER BY price, id LIMIT $2) r"
+    "WHERE deleted_at IS NULL AND status = $1 ORDER BY tests_article.price, id LIMIT $2) r"
 )
 CREATE = (
     "INSERT INTO tests_article (id, sku, name, price, stock, description, status, tags, attributes, shelf_id, "

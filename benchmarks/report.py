@@ -19,7 +19,7 @@ logs or metrics.
 
 ![CPU time of a request](plot.svg)
 """
-BACKGROUND = 40  # statements that the service's periodic work may add to a measurement
+BACKGROUND = 100  # statements that the service's periodic work may add to a measurement
 
 
 @dataclass(slots=True)

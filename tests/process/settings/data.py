@@ -14,7 +14,7 @@ LIST = "/api/v1/shelves"
 EXPORT = f"{LIST}/export"
 MANY = """
 INSERT INTO tests_shelf (id, slug, name, description, created_by, updated_by)
-SELECT gen_random_uuid(), 'many-' || n, 'Many', repeat('x', 1900), 'table', 'table' FROM generate_series(1, 10000) n
+SELECT gen_random_uuid(), 'many-' || n, 'Many', repeat('x', 600), 'table', 'table' FROM generate_series(1, 30000) n
 WHERE NOT EXISTS (SELECT FROM tests_shelf WHERE slug = 'many-1')
 """
 STALLED = """

@@ -4,11 +4,13 @@ import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from service.backup.daemon_threads import in_thread
 from service.backup.errors import MissingObjectError, OversizedObjectError, StorageError
 from service.backup.storage.storage_protocol import StoredObject
 from service.config import BackupSettings
@@ -31,6 +33,9 @@ class S3Storage:
     interrupted upload is left behind, as it would be of a multipart upload.
 
     The server compares every upload with its SHA-256. A request that fails is repeated.
+
+    The library's blocking methods are used, in threads: a thread of its asynchronous ones may still be in Python when
+    the interpreter ends, which aborts the process after all the work is done (SIGABRT).
     """
 
     def __init__(self, settings: BackupSettings) -> None:
@@ -52,25 +57,30 @@ class S3Storage:
 
     async def put(self, name: str, content: bytes) -> None:
         async with self._explained("written"):
-            await self._store.put_async(name, content, use_multipart=False)
+            await in_thread(partial(self._store.put, name, content, use_multipart=False))
 
     async def get(self, name: str, *, at_most: int) -> bytes:
         async with self._explained("read", name):
-            found = await self._store.get_async(name)
-            content = bytearray()
-            async for piece in found.stream(min_chunk_size=_PIECE):
-                content += piece
-                if len(content) > at_most:
-                    raise OversizedObjectError(f"{self._place}: {name} is larger than {at_most} bytes")
+            return await in_thread(partial(self._get, name, at_most))
+
+    def _get(self, name: str, at_most: int) -> bytes:
+        content = bytearray()
+        for piece in self._store.get(name).stream(min_chunk_size=_PIECE):
+            content += piece
+            if len(content) > at_most:
+                raise OversizedObjectError(f"{self._place}: {name} is larger than {at_most} bytes")
         return bytes(content)
+
+    def _all(self) -> list[StoredObject]:
+        return [
+            StoredObject(one["path"], one["size"], one["last_modified"])
+            for some in self._store.list()
+            for one in some
+        ]
 
     async def list(self) -> list[StoredObject]:
         async with self._explained("read"):
-            return [
-                StoredObject(one["path"], one["size"], one["last_modified"])
-                async for some in self._store.list()
-                for one in some
-            ]
+            return await in_thread(self._all)
 
     async def space(self) -> None:
         return None
@@ -80,7 +90,7 @@ class S3Storage:
             for (
                 name
             ) in names:  # one by one: a bulk deletion promises no order, and some storages do not have it
-                await self._store.delete_async(name)
+                await in_thread(partial(self._store.delete, name))
 
     @asynccontextmanager
     async def _explained(self, verb: str, name: str = "") -> AsyncIterator[None]:

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from typer.testing import Result
@@ -20,7 +21,7 @@ from tests.backup.test_prune import RULES
 from tests.backup.test_verify import PARTS_OF, flip
 from tests.faults.proxy import Endpoint, Proxy
 from tests.process.conftest import Command
-from tests.process.served import eventually
+from tests.process.served import eventually, slipway
 from tests.process.settings.background import Background
 
 STORAGE = f"s3://{BUCKET}/nightly"
@@ -133,3 +134,17 @@ def _lose(bucket: S3Server, proxy: Proxy, background: Background, made: str) -> 
         proxy.cut()
 
     background.run(lose())
+
+
+@pytest.mark.long
+def test_every_process_ends_with_its_own_exit_code(bucket: S3Server, tmp_path: Path) -> None:
+    """Threads of the library must not be in Python when the interpreter ends: that aborted one process in five."""
+    given = {
+        "database__url": "postgresql://a:b@127.0.0.1:1/c",
+        "backup__storage": STORAGE,
+        "backup__s3_endpoint": f"http://{LOOPBACK}:{bucket.port}",
+        "backup__s3_access_key_id": "AK",
+        "backup__s3_secret_access_key": "secret-for-tests",
+    }
+    codes = {slipway(tmp_path, "backup", "list", **given).returncode for _ in range(30)}
+    assert codes == {0}

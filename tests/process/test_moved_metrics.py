@@ -12,7 +12,7 @@ from tests.process.served import Served, eventually
 ARTICLES, SHELVES, FLAGS = "/api/v1/articles", "/api/v1/shelves", "/api/v1/features"
 # What moves without requests, how a limit was counted, and whether a credential was cached.
 BACKGROUND = re.compile(
-    r"slipway_(redis|event_loop|database|cache)_|python_|process_|\w+_(sum|bucket|created)\b"
+    r"slipway_(redis|event_loop|database|cache|job)_|python_|process_|\w+_(sum|bucket|created)\b"
 )
 LABELS_LEFT_OUT = re.compile(r'app_name="\w+",|counted_by="\w+",')
 

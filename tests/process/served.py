@@ -78,6 +78,7 @@ def run_command(
             code = process.wait(COMMAND_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
             raise
         return subprocess.CompletedProcess(command, code, *(stream.read_text("utf-8") for stream in streams))
 

@@ -55,7 +55,7 @@ async def counted(url: str) -> list[asyncpg.Record]:
 
 
 def ended(service: Served, outcome: str) -> float:
-    return service.metric(f'slipway_job_runs_total{{job="count",outcome="{outcome}"}}') or 0
+    return service.metric(f'slipway_job_runs_total{{name="count",outcome="{outcome}"}}') or 0
 
 
 async def test_job_runs_once_for_all_processes(start: Start, url: str) -> None:

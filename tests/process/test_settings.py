@@ -37,6 +37,7 @@ def test_probe_fails_if_a_setting_is_omitted(
     setting: str, setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(served, "START_SECONDS", 20)  # without its database it never becomes ready
+    monkeypatch.setattr(served, "COMMAND_SECONDS", 20)  # without its storage a command tries for longer
     row = ROWS[setting]
     with pytest.raises(BaseException) as caught:  # the process may not even start
         row.probe(started(row.process, setup, without=setting))

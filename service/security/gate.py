@@ -64,7 +64,7 @@ class Gate:
             return self._without_credential(scopes)
         principal: Principal = state.admitted
         if missing := [scope for scope in scopes if not principal.may(scope)]:
-            raise Forbidden(_describe_missing(missing))
+            raise Forbidden(describe_missing(missing))
         return principal
 
     async def identify(self, scope: Scope) -> None:
@@ -137,7 +137,8 @@ def _first(looks: Sequence[Look], credential: str | None) -> Principal | None:
     return None
 
 
-def _describe_missing(scopes: Sequence[str]) -> str:
+def describe_missing(scopes: Sequence[str]) -> str:
+    """Return the sentence that names the missing scopes, at least one."""
     if len(scopes) == 1:
         return f"The scope {scopes[0]} is needed."
     return f"The scopes {', '.join(scopes[:-1])} and {scopes[-1]} are needed."

@@ -76,6 +76,7 @@ ACTIONS = (
     Action("weigh", weigh, body=Weigh, problems=(TooHeavy,)),
     Action("rename_group", rename_group, scope="shop:write"),
     Action("look", look, scope="shop:read"),
+    Action("seal", look, scope="shop:seal"),
     Transition("pack", field="rank", source=(None, 1), target=2, needs_tag=True),
 )
 
@@ -194,6 +195,18 @@ async def test_bulk_runs_actions_after_patches_and_before_deletions(api: Api) ->
     assert (await entries(api, f"gadgets/{heavy}"))[0] == ("weigh", ["weight"])
     stale = [{"op": "weigh", "id": heavy, "if_match": '"1-x"', "body": {"grams": 1}}]
     problem(await api.client.post(f"{GADGETS}/bulk", json={"operations": stale}), 412, "precondition_failed")
+
+
+async def test_scope_of_an_action_holds_in_bulk_too(api: Api) -> None:
+    item = (await api.make("gadgets", code=unique("act"))).json()
+    SEEN.clear()
+    problem(await act(api, item, "seal"), 403, "forbidden")
+    operations = [{"op": "seal", "id": item["id"], "if_match": "*"}]
+    told = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+    assert problem(told, 403, "forbidden")["detail"] == "The scope shop:seal is needed."
+    done = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations, "mode": "partial"})
+    assert [result["status"] for result in done.json()["results"]] == [403]
+    assert SEEN == []
 
 
 async def test_hooks_see_what_an_action_changes(shop: Shop) -> None:

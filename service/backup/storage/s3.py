@@ -87,9 +87,8 @@ class S3Storage:
 
     async def delete(self, names: Iterable[str]) -> None:
         async with self._explained("changed"):
-            for (
-                name
-            ) in names:  # one by one: a bulk deletion promises no order, and some storages do not have it
+            # One by one: a bulk deletion promises no order, and some storages do not have it.
+            for name in names:
                 await in_thread(partial(self._store.delete, name))
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ from service.resources.declaration import Action, Change
 from service.resources.engine import Engine
 from service.resources.hooks.values import HookError
 from service.resources.statements.writing import arguments_of
+from service.security.gate import describe_missing
 from service.security.principals import Principal
 
 _ANY_VERSION = Guard(versions=None, excluded=None)
@@ -33,9 +34,12 @@ class ActionRun:
     ) -> tuple[asyncpg.Record, Change]:
         """Return the row (body, version) of the item, and the change, for the hooks after it.
 
-        Raises `NotFound`, `PreconditionFailed`, and the problems of the action and of the hooks.
+        Raises `Forbidden`, `NotFound`, `PreconditionFailed`, and the problems of the action and of the hooks.
         """
         engine = self._engine
+        # Bulk requests are admitted with the resource's write scope.
+        if action.scope is not None and not self._principal.may(action.scope):
+            raise problems.Forbidden(describe_missing([action.scope]))
         item = await engine.locked_row.read_for_action(self._connection, item_id, action.name)
         if item is None:
             raise engine.missing()

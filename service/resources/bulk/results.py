@@ -9,11 +9,8 @@ import orjson
 
 from service.http.problems import FieldError, Problem, pointer
 
-_MEMBERS = {
-    "create": "/item",
-    "patch": "/changes",
-    "delete": "",
-}  # of an operation, with its values; "body" of an action
+# The member of an operation that holds its values; that of an action is its body.
+_MEMBERS = {"create": "/item", "patch": "/changes", "delete": ""}
 _SLICE = 20  # results serialised in one step
 
 

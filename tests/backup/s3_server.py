@@ -10,6 +10,7 @@ from ssl import SSLContext
 from urllib.request import Request, urlopen
 
 from service.dev.free_ports import LOOPBACK
+from tests.listener import listener
 from tests.ports import next_port
 from tests.process.served import eventually
 
@@ -79,7 +80,6 @@ async def recording(heads: list[dict[str, str]], *, context: SSLContext | None =
         heads.append({"line": line, **headers})
         writer.write(REFUSAL)
         await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_server(talk, LOOPBACK, 0, ssl=context) as server:
-        yield server.sockets[0].getsockname()[1]
+    async with listener(talk, ssl=context) as port:
+        yield port

@@ -102,9 +102,13 @@ def test_lost_redis_fails_no_request(release: Release, cluster: Cluster, key: st
 
 
 def _lose(cluster: Cluster, pod: str) -> None:
-    """Delete a pod of a StatefulSet immediately, and wait until its successor is ready."""
+    """Kill a pod of a StatefulSet after a second, and wait until its successor is ready.
+
+    Not with `--force`: the successor would open the volume beside the dying server, which then removes the lock file of
+    both, and PostgreSQL stops when it notices, a minute later.
+    """
     before = cluster.get("Pod", pod)["metadata"]["uid"]
-    cluster.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false")
+    cluster.kubectl("delete", "pod", pod, "--now", "--wait=false")
     wait_until("it has a successor", lambda: _uid(cluster, pod) not in {before, ""}, seconds=60)
     cluster.kubectl("wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=80s")
 

@@ -12,6 +12,7 @@ from service.database import Database, DatabaseUnavailableError
 from service.database.connect import connect
 from tests.conftest import DatabaseFactory
 from tests.engine.api import filled, settings_for
+from tests.listener import listener
 
 
 async def test_unresponsive_host_causes_no_delay(database_url: str) -> None:
@@ -39,26 +40,23 @@ async def test_unresponsive_host_does_not_block_the_other_host() -> None:
 async def test_only_one_connection_attempt_runs_during_an_outage() -> None:
     knocks = 0
 
-    async def turn_away(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def turn_away(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         nonlocal knocks
         knocks += 1
-        writer.close()
 
-    server = await asyncio.start_server(turn_away, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    database = Database(settings_for(f"postgresql://a:b@127.0.0.1:{port}/c?sslmode=disable"))
-    await database.start()
-    try:
-        await asyncio.sleep(0.2)
-        began = time.monotonic()
-        for _ in range(300):
-            with pytest.raises(DatabaseUnavailableError):
-                await database.fetch("SELECT 1")
-        assert time.monotonic() - began < 5
-        assert knocks <= 10 + 10 * (time.monotonic() - began)
-    finally:
-        await database.stop()
-        server.close()
+    async with listener(turn_away) as port:
+        database = Database(settings_for(f"postgresql://a:b@127.0.0.1:{port}/c?sslmode=disable"))
+        await database.start()
+        try:
+            await asyncio.sleep(0.2)
+            began = time.monotonic()
+            for _ in range(300):
+                with pytest.raises(DatabaseUnavailableError):
+                    await database.fetch("SELECT 1")
+            assert time.monotonic() - began < 5
+            assert knocks <= 10 + 10 * (time.monotonic() - began)
+        finally:
+            await database.stop()
 
 
 async def test_connecting_is_retried_while_logins_are_refused(

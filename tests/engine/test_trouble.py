@@ -19,6 +19,7 @@ from service.main import create_app
 from service.security.api_keys.commands import create_key
 from tests.asgi import lifespan
 from tests.faults.proxy import Endpoint, Proxy
+from tests.listener import listener
 from tests.shop import SHOP
 
 ACQUIRE_SECONDS = 1.0  # for tests whose result must not depend on the load of the machine
@@ -95,14 +96,9 @@ async def far(database_url: str, acquire_timeout: float) -> AsyncIterator[str]:
             await asyncio.gather(_copy(reader, up_writer), _copy(up_reader, writer))
         finally:
             up_writer.close()
-            writer.close()
 
-    server = await asyncio.start_server(relay, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
+    async with listener(relay) as port:
         yield to.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-    finally:
-        server.close()
 
 
 @pytest.fixture(params=[1])

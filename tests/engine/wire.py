@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from service.features.flag_store import FlagStore
+from tests.listener import listener
 
 
 def without_jobs(patch: pytest.MonkeyPatch) -> None:
@@ -92,12 +93,8 @@ class _Frontend:
 async def wire_to(url: str) -> AsyncIterator[Wire]:
     """Run a proxy in front of the server of `url`. Clients must not use TLS."""
     target, wire = urlsplit(url), Wire(url)
-    running: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        running.add(task)
         there_reader, there_writer = await asyncio.open_connection(target.hostname, target.port)
         frontend = _Frontend(wire)
         ways = [_pump(reader, there_writer, frontend), _pump(there_reader, writer, None)]
@@ -108,22 +105,13 @@ async def wire_to(url: str) -> AsyncIterator[Wire]:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            for end in (writer, there_writer):
-                end.close()
-            running.discard(task)
+            there_writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
     login = target.netloc.rpartition("@")[0]
-    there = target._replace(netloc=f"{login}@127.0.0.1:{port}", query="sslmode=disable")
-    try:
+    async with listener(serve) as port:
+        there = target._replace(netloc=f"{login}@127.0.0.1:{port}", query="sslmode=disable")
         wire.url = urlunsplit(there)
         yield wire
-    finally:
-        server.close()
-        for task in list(running):
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _pump(

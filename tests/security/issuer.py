@@ -12,6 +12,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
+from tests.listener import listener
+
 AUDIENCE = "slipway"
 DRIP_SECONDS = 0.05
 
@@ -79,38 +81,24 @@ async def _respond(issuer: Issuer, reader: asyncio.StreamReader, writer: asyncio
     body = issuer.documents.get(path, b"{}")
     head = f"HTTP/1.1 {issuer.status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{issuer.headers}\r\n"
     writer.write(head.encode() + body)
-    try:
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-    except ConnectionError:
-        pass  # the client has read enough
+    await writer.drain()
 
 
 async def _drip(writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n")
-    try:
-        while not writer.is_closing():
-            writer.write(b" ")
-            await writer.drain()
-            await asyncio.sleep(DRIP_SECONDS)
-    except ConnectionError:
-        pass  # the client does not wait
-    finally:
-        writer.close()
+    while not writer.is_closing():
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(DRIP_SECONDS)
 
 
 @asynccontextmanager
 async def local_issuer() -> AsyncIterator[Issuer]:
     """Run an issuer until the block ends."""
     holder: list[Issuer] = []
-    server = await asyncio.start_server(lambda r, w: _respond(holder[0], r, w), "127.0.0.1", 0)
-    holder.append(Issuer(server.sockets[0].getsockname()[1]))
-    try:
+    async with listener(lambda r, w: _respond(holder[0], r, w)) as port:
+        holder.append(Issuer(port))
         yield holder[0]
-    finally:
-        server.close()
-        await server.wait_closed()
 
 
 def segment(value: Any) -> str:

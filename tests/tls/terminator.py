@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from service import clock
+from tests.listener import listener
 
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # PostgreSQL's message flow, "SSL Session Encryption"
 DAY = dt.timedelta(days=1)
@@ -103,23 +104,15 @@ async def terminator(
     context: ssl.SSLContext, host: str, port: int, *, postgres: bool = False
 ) -> AsyncIterator[int]:
     """Terminate TLS on a port of 127.0.0.1 and forward plain bytes to the server. Yields the port."""
-    talks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talks.add(asyncio.current_task())  # type: ignore[arg-type]  # there is one here
-        try:
-            if postgres:
-                assert await reader.readexactly(len(SSL_REQUEST)) == SSL_REQUEST
-                writer.write(b"S")
-                await writer.start_tls(context)
-            behind = await asyncio.open_connection(host, port)
-            with contextlib.closing(behind[1]):
-                await asyncio.gather(_pipe(reader, behind[1]), _pipe(behind[0], writer))
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            writer.close()  # the client rejects the certificate, or the test is over
+        if postgres:
+            assert await reader.readexactly(len(SSL_REQUEST)) == SSL_REQUEST
+            writer.write(b"S")
+            await writer.start_tls(context)
+        behind = await asyncio.open_connection(host, port)
+        with contextlib.closing(behind[1]):
+            await asyncio.gather(_pipe(reader, behind[1]), _pipe(behind[0], writer))
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=None if postgres else context)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-        for running in talks:
-            running.cancel()
+    async with listener(talk, ssl=None if postgres else context) as listening:
+        yield listening

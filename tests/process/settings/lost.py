@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tests.listener import listener
 from tests.process.served import Served, eventually
 from tests.process.settings.table import Given, Running, Setup, process, setting
 
@@ -16,27 +17,20 @@ class Silent:
         self.port = 0
         self.seconds: list[float] = []
 
-    async def keep_silent(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def keep_silent(self, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         began = time.monotonic()
         try:
             await reader.read()
-        except ConnectionError:
-            pass
         finally:
             self.seconds.append(time.monotonic() - began)
-            writer.close()
 
 
 @asynccontextmanager
 async def silent() -> AsyncIterator[Silent]:
     """Run a silent server until the block ends."""
     found = Silent()
-    server = await asyncio.start_server(found.keep_silent, "127.0.0.1", 0)
-    found.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listener(found.keep_silent) as found.port:
         yield found
-    finally:
-        server.close()
 
 
 def listening(setup: Setup, given: Given) -> Served:

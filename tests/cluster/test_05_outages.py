@@ -104,8 +104,8 @@ def test_lost_redis_fails_no_request(release: Release, cluster: Cluster, key: st
 def _lose(cluster: Cluster, pod: str) -> None:
     """Kill a pod of a StatefulSet after a second, and wait until its successor is ready.
 
-    Not with `--force`: the successor would open the volume beside the dying server, which then removes the lock file of
-    both, and PostgreSQL stops when it notices, a minute later.
+    Not with `--force`: the successor would open the volume before the dying server closes it and removes the lock file
+    of both. PostgreSQL stops when it notices, a minute later.
     """
     before = cluster.get("Pod", pod)["metadata"]["uid"]
     cluster.kubectl("delete", "pod", pod, "--now", "--wait=false")

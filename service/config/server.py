@@ -31,6 +31,12 @@ class ServerSettings(Group):
     """Seconds that in-flight requests get to finish after the drain delay."""
     keep_alive: Annotated[int, Field(ge=1, le=3600)] = 75
     """Seconds that an idle client connection stays open. It must exceed the idle timeout of the proxy in front."""
+    max_connection_age: Annotated[float, Field(ge=0, le=86400)] = 300.0
+    """Seconds after which a client connection closes with its next response, which says `Connection: close`; 0: never.
+    Each connection gets up to a tenth more or less. New pods get requests from clients that keep their connections
+    only if these connections end."""
+    max_connection_requests: Annotated[int, Field(ge=0, le=2**31)] = 0
+    """Number of requests after which a client connection closes in the same way; 0: no limit."""
     backlog: Annotated[int, Field(ge=1, le=65535)] = 2048
     """Maximum number of connections waiting to be accepted (`listen` backlog)."""
     max_concurrency: Annotated[int, Field(ge=1, le=65535)] = 256

@@ -104,3 +104,10 @@ def wire(port: int, *, receive_buffer: int | None = None) -> Iterator[Wire]:
         yield made
     finally:
         made.socket.close()
+
+
+def closes(client: Wire) -> bool:
+    """Return whether the next response says that the server closes the connection."""
+    found = client.response()
+    assert found is not None
+    return found.headers.get("connection") == "close"

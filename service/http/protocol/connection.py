@@ -19,6 +19,7 @@ from service.http.middleware.state import REFUSAL
 from service.http.problems import Problem
 from service.http.protocol import request_head
 from service.http.protocol.closing import ClosingTransport
+from service.http.protocol.lifetime import Lifetime
 from service.http.protocol.limits import (
     DISCARDED,
     LAST_REQUEST_SECONDS,
@@ -62,6 +63,7 @@ class Connection(HttpToolsProtocol):
         self._ignored_upgrade = False  # the parser would not read the body of this request
         self._continuing = False
         self._running: RequestResponseCycle | None = None
+        self._lifetime: Lifetime
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         closing = ClosingTransport(
@@ -73,6 +75,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(closing)  # type: ignore[arg-type]
         seconds = self.limits.write_seconds
         self._reader = ReaderWatch(self.loop, closing, unread=self.unread, seconds=seconds)
+        self._lifetime = Lifetime(self.limits, self.loop.time())
         self._arm(self.limits.header_seconds, self._too_slow)
         beyond = len(self.connections) - self.limits.connections
         if beyond > 0:
@@ -232,6 +235,8 @@ class Connection(HttpToolsProtocol):
         self._phase, self._fed, self._start = BODY, 0, b""
         self._room = self.limits.header_bytes  # for trailers
         self._disarm()
+        if self._lifetime.ends_with_request(self.loop.time()):
+            self.cycle.keep_alive = False
         if coded or length:
             self._ignored_upgrade = self.parser.should_upgrade()
             # If the response comes before the end of a long body, close the connection after it.

@@ -26,6 +26,8 @@ class Limits:
     header_seconds: float
     body_seconds: float
     write_seconds: float
+    connection_seconds: float
+    connection_requests: int
 
     @classmethod
     def of(cls, settings: ServerSettings) -> "Limits":
@@ -38,6 +40,8 @@ class Limits:
             header_seconds=settings.header_timeout,
             body_seconds=settings.body_timeout,
             write_seconds=settings.write_timeout,
+            connection_seconds=settings.max_connection_age,
+            connection_requests=settings.max_connection_requests,
         )
 
 

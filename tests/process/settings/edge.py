@@ -9,7 +9,7 @@ from tests.process.served import eventually
 from tests.process.settings.table import Given, Running, Setup, process, setting
 from tests.protocol.case import get, many, post
 from tests.protocol.test_deadlines import BIG, established
-from tests.protocol.wire import Response, wire
+from tests.protocol.wire import Response, closes, wire
 
 SHOP = "https://shop.example"
 LIST = "/api/v1/shelves"
@@ -86,6 +86,19 @@ def idle_connection_is_closed(run: Running) -> None:
         client.send(get(b"X: 1"))
         assert client.response() is not None
         assert client.closed_within(5) > 0.5
+
+
+@setting("server__max_connection_age", 0.5, process="edge")
+def old_connection_closes_with_a_response(run: Running) -> None:
+    with wire(run.service.port) as client:
+        began = time.monotonic()
+        client.send(get(b"X: 1"))
+        while not closes(client):
+            assert time.monotonic() - began < 5
+            time.sleep(0.1)
+            client.send(get(b"X: 1"))
+        assert time.monotonic() - began > 0.4
+        assert client.response() is None
 
 
 @setting("server__write_timeout", 0.6, process="edge")

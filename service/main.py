@@ -131,7 +131,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
 
     _route(app, domains, engines)
     _document(app, settings, gate)
-    _require_scopes(app)
+    _require_scopes(app, resources)
     handlers.install(app)
     dispatch = Dispatch(API, handlers_of(engines, gate, prefix=API))
     around = _edge_services(settings, lifecycle, gate, flags, dispatch, access=access)
@@ -182,9 +182,10 @@ def _document(app: FastAPI, settings: Settings, gate: Gate) -> None:
     openapi.install(app, gate.is_open)
 
 
-def _require_scopes(app: FastAPI) -> None:
+def _require_scopes(app: FastAPI, resources: Sequence[RestResource]) -> None:
     require_scopes(app, API)
-    app.state.scopes = frozenset(known_scopes(app))
+    of_fields = (resource.visible.values() for resource in resources)
+    app.state.scopes = frozenset(known_scopes(app)).union(*of_fields)
 
 
 def _jobs(

@@ -101,7 +101,12 @@ def list_parameters(engine: Engine, *, paged: bool = True) -> list[dict[str, Any
                 "uniqueItems": True,
                 "default": resource.default_sort.split(","),
             },
-            "The order, by each field at most once; `-` before one for descending.",
+            "The order, by each field at most once; `-` before one for descending."
+            + "".join(
+                f" `{name}` needs the scope `{resource.visible[name]}`."
+                for name in resource.sortable
+                if name in resource.visible
+            ),
         ),
     ]
     if paged:
@@ -113,7 +118,10 @@ def list_parameters(engine: Engine, *, paged: bool = True) -> list[dict[str, Any
     if resource.searchable:
         schema = {"type": "string", "maxLength": LONGEST_SEARCH, "pattern": NO_NUL}
         parameters.append(query("q", schema, f"Words to find in {', '.join(resource.searchable)}."))
-    return parameters + [query(f.name, _schema(f), f.description) for f in engine.lister.filters.values()]
+    return parameters + [
+        query(f.name, _schema(f), f.description + resource.note_on(f.column.name))
+        for f in engine.lister.filters.values()
+    ]
 
 
 def _schema(filter_: Filter) -> dict[str, Any]:

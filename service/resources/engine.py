@@ -50,11 +50,15 @@ class Services:
 
 
 class Engine:
-    """The parts that the operations of one resource use, built once at start-up."""
+    """The parts that the operations of one resource use, built once at start-up.
 
-    def __init__(self, resource: RestResource, services: Services) -> None:
+    `unseen` are the fields that the resource lacks because its callers do not have their scope.
+    """
+
+    def __init__(self, resource: RestResource, services: Services, unseen: tuple[str, ...] = ()) -> None:
         self.resource = resource
         self.services = services
+        self.unseen = unseen
         self.schemas = Schemas(resource, bulk_operations=services.sizes.bulk_operations)
         self.hooks = HookRunner(resource, self.schemas)
         self.lister = Lister(resource, services.sizes, services.cursors)
@@ -75,7 +79,8 @@ class Engine:
         resource, memory = self.resource, self.services.memory
         if resource.cache is None or memory.size == 0:
             return self._read_item
-        items = CachedItems(resource.path, memory, resource.cache, self.tags, self._read_item)
+        name = " without ".join((resource.path, *filter(None, [", ".join(self.unseen)])))
+        items = CachedItems(name, memory, resource.cache, self.tags, self._read_item)
         self.services.feed.watch(resource.table.name, items.changed)
         return items.read
 

@@ -25,6 +25,7 @@ from service.resources.operations.action import operation_of
 from service.resources.operations.lists import list_under
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.parameters import query_of, refuse_others
+from service.resources.visibility import EngineOf, engine_of_caller
 from service.security.access import require_scope
 from service.security.gate import Gate
 from service.security.principals import Principal
@@ -61,13 +62,13 @@ def routers_of(engines: Sequence[Engine]) -> list[APIRouter]:
 
 def handlers_of(engines: Sequence[Engine], gate: Gate, *, prefix: str) -> list[Route]:
     """Return the routes of all operations, as the edge dispatches them."""
-    return [
-        Route(
-            operation.method, prefix + operation.path_of(engine.resource), _handler(engine, operation, gate)
-        )
-        for engine in engines
-        for operation in _operations(engine, engines)
-    ]
+    routes = []
+    for engine in engines:
+        find = engine_of_caller(engine)
+        for operation in _operations(engine, engines):
+            handler = _handler(engine, operation, gate, find)
+            routes.append(Route(operation.method, prefix + operation.path_of(engine.resource), handler))
+    return routes
 
 
 def _operations(engine: Engine, engines: Sequence[Engine]) -> Iterator[Operation]:
@@ -140,7 +141,7 @@ async def _nowhere(_: Request) -> Response:
     raise NotFound
 
 
-def _handler(engine: Engine, operation: Operation, gate: Gate) -> Handler:
+def _handler(engine: Engine, operation: Operation, gate: Gate, find: EngineOf | None) -> Handler:
     scopes = (_scope_of(engine, operation),)
 
     async def handle(request: Request) -> Response:
@@ -150,6 +151,7 @@ def _handler(engine: Engine, operation: Operation, gate: Gate) -> Handler:
             refuse_key(request)
         known = operation.query
         query = {} if known is None else refuse_others(query_of(request), *known)
-        return await operation.handle(Call(engine, request, principal, query))
+        seen = engine if find is None else find(principal)
+        return await operation.handle(Call(seen, request, principal, query))
 
     return handle

@@ -11,6 +11,7 @@ from httpx2 import AsyncClient
 
 from service.models.base import SYSTEM_FIELDS
 from service.models.uuid7 import uuid7
+from service.resources.declaration import RestResource
 from service.resources.domain import Domain, resources_of
 from tests.api.conftest import MakeClient
 from tests.authorization.expected import Operation, allowed, documented, generated, principals, table
@@ -132,3 +133,32 @@ async def _refused(boss: AsyncClient, operation: Operation, url: str, whole: Jso
     response = await boss.request(operation.method.upper(), target, json=body, headers=MATCH)
     assert response.status_code == 422, (operation.key, response.text)
     assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
+
+
+async def test_visible_fields_exist_for_their_scope_alone(
+    domains: Sequence[Domain], client_with: MakeClient, samples_of: Samples
+) -> None:
+    """In an item, a list, an export and a body, for a caller with every scope and for one without the field's."""
+    boss = await client_with("admin")
+    for resource in resources_of(domains):
+        scopes = {resource.scopes.read, resource.scopes.write, *resource.visible.values()}
+        for field, scope in resource.visible.items():
+            item, _ = await samples_of.create(boss, resource)
+            for held in (scopes, scopes - {scope}):
+                seen = await _with_field(await client_with(*held), resource, item, field)
+                assert seen == dict.fromkeys(seen, scope in held), (resource.path, field, held)
+
+
+async def _with_field(client: AsyncClient, resource: RestResource, item: str, field: str) -> dict[str, bool]:
+    """Whether each of these knows the field."""
+    base = f"/api/v1/{resource.path}"
+    one, query = f"{base}/{item}", {"id__in": item}
+    value = (await client.get(one)).json().get(field)
+    patched = await client.patch(one, json={field: value}, headers=MATCH)
+    found = {
+        "read": (await client.get(one)).json(),
+        "list": (await client.get(base, params=query)).json()["items"][0],
+        "export": (await client.get(f"{base}/export", params=query)).json(),
+    }
+    writable = {} if field in resource.readonly else {"patch": patched.status_code == 200}
+    return writable | {name: field in shown for name, shown in found.items()}

@@ -5,6 +5,7 @@ from tests.authorization.cases import (
     test_every_route_is_in_the_table,
     test_only_the_required_scope_grants_access,
     test_responses_match_the_authorization_table,
+    test_visible_fields_exist_for_their_scope_alone,
 )
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "test_every_route_is_in_the_table",
     "test_only_the_required_scope_grants_access",
     "test_responses_match_the_authorization_table",
+    "test_visible_fields_exist_for_their_scope_alone",
 ]

@@ -57,7 +57,7 @@ def patch() -> Any:
 
 @pytest.fixture(scope="module")
 async def cache(database_url: str, patch: pytest.MonkeyPatch) -> AsyncIterator[Cache]:
-    resources = (shelves, replaced(articles, hooks=RenamesShelf()))
+    resources = (replaced(shelves, visible={}), replaced(articles, hooks=RenamesShelf()))
     async with wire_to(database_url) as wire:
         without_jobs(patch)
         one = {"url": wire.url, "pool_max": 1, "pool_min": 1}

@@ -1,4 +1,4 @@
-"""The code in docs/resources.md, docs/actions.md and docs/handwritten.md runs, and does what the pages say."""
+"""The code in docs/resources.md, actions.md, fields.md and handwritten.md runs, and does what the pages say."""
 
 import dataclasses
 import re
@@ -13,14 +13,16 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from service.main import API
 from service.resources.domain import Domain
+from service.security.api_keys.commands import create_key
 from tests.conftest import DatabaseFactory
 from tests.engine.api import Api, problem, running
 from tests.engine.tables import set_apart
 from tests.shop.metadata import new_metadata
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = (DOCS / "resources.md", DOCS / "actions.md", DOCS / "handwritten.md")
+PAGES = tuple(DOCS / f"{name}.md" for name in ("resources", "actions", "fields", "handwritten"))
 SCOPES = ("orders:read", "orders:write")
+MARGIN = "orders:margin"
 
 
 @cache
@@ -82,6 +84,15 @@ async def actions_work(api: Api, item: str) -> None:
     assert [entry["action"] for entry in history[:2]] == ["discount", "pay"]
 
 
+async def margin_is_for_some(api: Api, item: str) -> None:
+    """Callers without the scope do not see the margin."""
+    async with api.database.session() as session:
+        _, key = await create_key(session, name="outsider", scopes=SCOPES)
+    outside = await api.client.get(item, headers={"Authorization": f"Bearer {key}"})
+    assert outside.status_code == 200
+    assert "margin" not in outside.json()
+
+
 async def test_steps_of_the_page_create_a_resource(fresh_database: DatabaseFactory) -> None:
     page, url = code(), fresh_database()
     await migrate(url, page["upgrade"], apart=True)
@@ -89,13 +100,14 @@ async def test_steps_of_the_page_create_a_resource(fresh_database: DatabaseFacto
     orders = dataclasses.replace(page["orders"], hooks=hooks, extra=page["router"])
     domain = dataclasses.replace(page["DOMAIN"], resources=[orders])
     carriers = {"carriers": "post,drone", "clean_seconds": 1}
-    async with running(url, scopes=SCOPES, domains=[domain], orders=carriers) as api:
+    async with running(url, scopes=(*SCOPES, MARGIN), domains=[domain], orders=carriers) as api:
         await domain_works(api, domain)
         hooks.told.clear()
         made = await api.make("orders", number="a-1", total="12.50", note="in a brass box", margin="3.00")
         item = made.json()
         assert (item["number"], item["details"]) == ("A-1", {})
-        assert "margin" not in item
+        assert item["margin"] == "3.00"
+        await margin_is_for_some(api, made.headers["location"])
         assert hooks.told == [f"create {item['id']}"]
         list_ = f"{API}/orders"
         problem(await api.client.post(list_, json={"number": "b", "total": 20_000}), 422, "validation_failed")

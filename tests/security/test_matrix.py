@@ -8,11 +8,13 @@ from tests.api.test_items import problem
 from tests.authorization.cases import (
     test_clients_cannot_set_server_fields,
     test_responses_match_the_authorization_table,
+    test_visible_fields_exist_for_their_scope_alone,
 )
 
 __all__ = [
     "test_clients_cannot_set_server_fields",
     "test_responses_match_the_authorization_table",
+    "test_visible_fields_exist_for_their_scope_alone",
 ]
 
 KEYS = "/api/v1/keys"

@@ -2,8 +2,9 @@
 
 Tests of the chassis use this domain and no other, so they stay green whatever domains a team lists in
 `service.domains`. `Article` has a field of each common kind: unique text, free text, decimal, integer, enum, array,
-JSON and a reference to a `Shelf`. Both resources ask for the scopes `shop:read` and `shop:write`; a hand-written route
-sums up a shelf, and asks a feature flag how. The names of the tables begin with `tests_`, so they cannot meet a team's.
+JSON and a reference to a `Shelf`. Both resources ask for the scopes `shop:read` and `shop:write`, and the `rent` of a
+shelf for `shop:internal` too; a hand-written route sums up a shelf, and asks a feature flag how. The names of the
+tables begin with `tests_`, so they cannot meet a team's.
 
 - Databases: `database_url` and `fresh_database()` have the tables. `fresh_database(shop=False)` is at the head of the
   migrations and has no table of the shop.

@@ -30,6 +30,7 @@ class Shelf(_ShopTable, table=True):
         unique_index("tests_shelf", "slug"),
         sort_index("tests_shelf", "name"),
         sort_index("tests_shelf", "created_at"),
+        sort_index("tests_shelf", "rent"),
         search_index("tests_shelf", "name", "description"),
     )
 
@@ -46,6 +47,9 @@ class Shelf(_ShopTable, table=True):
         schema_extra={"examples": ["Desk lamps"]},
     )
     description: str = Field(default="", max_length=2000, description="What stands on it.")
+    rent: Decimal | None = Field(
+        default=None, max_digits=12, decimal_places=2, description="What the shelf costs the shop in a month."
+    )
 
 
 class ArticleStatus(StrEnum):

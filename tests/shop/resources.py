@@ -12,9 +12,10 @@ shelves = RestResource(
     path="shelves",
     singular="shelf",
     scopes=SCOPES,
-    filterable=("slug", "name", "created_at"),
-    sortable=("created_at", "name"),
+    filterable=("slug", "name", "rent", "created_at"),
+    sortable=("created_at", "name", "rent"),
     searchable=("name", "description"),
+    visible={"rent": "shop:internal"},
     cache=Cached(),
 )
 

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -65,6 +65,7 @@ class Declaration:
     immutable: tuple[str, ...] = ()
     readonly: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    visible: Mapping[str, str] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
     actions: tuple[Action, ...] = ()
     hooks: Hooks | None = None
@@ -88,6 +89,11 @@ class Declaration:
         """The tag in OpenAPI, described by the first line of the model's docstring."""
         own = inspect.cleandoc(self.model.__dict__.get("__doc__") or "").partition("\n")[0]
         return {"name": self.path, "description": own or f"{self.plural.capitalize()}."}
+
+    def note_on(self, name: str) -> str:
+        """Return what the description of a field or a parameter adds: who sees it, if not all callers do."""
+        scope = self.visible.get(name)
+        return "" if scope is None else f" Only with the scope `{scope}`."
 
     def operation_id(self, operation: str) -> str:
         """Return the id of a generated operation in OpenAPI."""

@@ -70,7 +70,7 @@ def check_names(resource: Declaration) -> None:
     for name in resource.model.model_fields:
         if name not in known:
             raise _error(resource, f"{name} is not the name of its column; give both the same name")
-    for role in ("filterable", "sortable", "searchable", "immutable", "readonly", "hidden"):
+    for role in ("filterable", "sortable", "searchable", "immutable", "readonly", "hidden", "visible"):
         for name in getattr(resource, role):
             if name not in known:
                 raise _error(

@@ -24,7 +24,7 @@ async def _act(action: Action, call: Call) -> Response:
     engine, request = call.engine, call.request
     guard = guard_of(request, engine.tags, required=action.needs_tag)
     body = None if action.body is None else await read_body(request, action.body)
-    keyed = keyed_request(request, call.principal, await request.body())
+    keyed = keyed_request(request, call.principal, await request.body(), engine.unseen)
 
     async def effect() -> Response:
         response, change = await retry_rolled_back(partial(_in_transaction, action, call, guard, body, keyed))

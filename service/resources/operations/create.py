@@ -17,7 +17,7 @@ FIRST_VERSION = 1
 async def _create(call: Call) -> Response:
     engine, request = call.engine, call.request
     values = new_values(engine.resource, await read_new(request, engine.resource, engine.schemas))
-    keyed = keyed_request(request, call.principal, await request.body())
+    keyed = keyed_request(request, call.principal, await request.body(), engine.unseen)
     item_id = uuid7()
     headers = {
         "Location": f"{request.scope['path'].rstrip('/')}/{item_id}",

@@ -18,10 +18,13 @@ def report_unwritable(
     """Return the errors of a `new` item or of a patch, which is `at` this path of the body, with a reason for each
     field that exists.
 
-    The schemas lack these fields, so validation reports them as unknown.
+    The schemas lack these fields, so validation reports them as unknown. That is all to say of fields that clients can
+    neither see nor set.
     """
     reasons = {} if new else dict.fromkeys(resource.immutable, IMMUTABLE)
     reasons |= dict.fromkeys(resource.readonly, READONLY)
+    for name in set(resource.hidden).intersection(resource.readonly):
+        reasons.pop(name, None)
     by_pointer = {pointer((*at, name)): reason for name, reason in reasons.items()}
     return [
         replace(error, message=by_pointer.get(error.pointer or "", error.message))

@@ -187,14 +187,21 @@ def _drop_default(schema: dict[str, Any]) -> None:
 def _readable(resource: RestResource, name: str) -> tuple[Any, Any]:
     info = resource.model.model_fields[name]
     type_ = output_type(info, resource.kinds[name])
-    return Annotated[type_, Field(description=info.description, **_extra(info))], ...
+    shown: Any = Annotated[type_, Field(description=_description(resource, name), **_extra(info))]
+    # Callers without its scope get an item without the member.
+    return shown, Field(default=None, json_schema_extra=_drop_default) if name in resource.visible else ...
+
+
+def _description(resource: RestResource, name: str) -> str | None:
+    own = resource.model.model_fields[name].description
+    return f"{own or ''}{resource.note_on(name)}".strip() or None
 
 
 def _annotated(resource: RestResource, name: str) -> Any:
     """Return the field's type with its rules and the bounds of its column."""
     info = resource.model.model_fields[name]
     type_ = input_type(info, resource.table.c[name], resource.kinds[name])
-    return Annotated[type_, Field(description=info.description, **_extra(info))]
+    return Annotated[type_, Field(description=_description(resource, name), **_extra(info))]
 
 
 def _extra(info: FieldInfo) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -24,8 +25,13 @@ class KeyedRequest:
     fingerprint: bytes
 
 
-def keyed_request(request: Request, principal: Principal, body: bytes) -> KeyedRequest | None:
-    """Return the request's key, quoted or bare; None without one. Raises `MalformedRequest`."""
+def keyed_request(
+    request: Request, principal: Principal, body: bytes, unseen: Sequence[str] = ()
+) -> KeyedRequest | None:
+    """Return the request's key, quoted or bare; None without one. Raises `MalformedRequest`.
+
+    `unseen` are the fields that the response lacks for want of a scope: with other scopes it is another request.
+    """
     values = field_values(request.scope, HEADER.lower().encode())
     if not values:
         return None
@@ -35,7 +41,8 @@ def keyed_request(request: Request, principal: Principal, body: bytes) -> KeyedR
         raise MalformedRequest(errors=[FieldError(message, header=HEADER)])
     quoted, bare = match.groups()
     key = bare if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-    digest = hashlib.sha256(
-        b"\0".join([request.method.encode(), own_path(request.scope).encode(), body])
-    ).digest()
+    parts = [request.method.encode(), own_path(request.scope).encode(), body]
+    if unseen:
+        parts.append(",".join(unseen).encode())
+    digest = hashlib.sha256(b"\0".join(parts)).digest()
     return KeyedRequest(principal.id, key, digest)

@@ -137,9 +137,9 @@ async def test_it_cannot_be_written_and_stays_as_it_is(api: Api, callers: Caller
 
 async def test_tags_of_one_caller_mean_nothing_to_another(api: Api, callers: Callers) -> None:
     url = f"{SHELVES}/{(await shelf(api))['id']}"
-    tags = [(await client.get(url)).headers["etag"] for client in callers]
-    assert tags[0] != tags[1]
-    for client, own, other in ((callers.insider, *tags), (callers.outsider, *tags[::-1])):
+    inside, outside = [(await client.get(url)).headers["etag"] for client in callers]
+    assert inside != outside
+    for client, own, other in ((callers.insider, inside, outside), (callers.outsider, outside, inside)):
         assert (await client.get(url, headers={"If-None-Match": own})).status_code == 304
         assert (await client.get(url, headers={"If-None-Match": other})).status_code == 200
         problem(

@@ -4,7 +4,7 @@ from typing import Any
 
 from service.http.content.preconditions import TAGS_PATTERN
 from service.http.openapi import NO_NUL
-from service.resources.declaration import MAX_SORT_FIELDS
+from service.resources.declaration import MAX_SORT_FIELDS, RestResource
 from service.resources.engine import Engine
 from service.resources.lists.filters import MAX_IN, Filter
 from service.resources.lists.parser import COUNTS, LONGEST_SEARCH
@@ -83,32 +83,7 @@ def limit_parameter(most: int) -> dict[str, Any]:
 def list_parameters(engine: Engine, *, paged: bool = True) -> list[dict[str, Any]]:
     """Describe the parameters of a list, or of an export, which has no pages."""
     resource = engine.resource
-    parameters = [
-        query(
-            "sort",
-            {
-                "type": "array",
-                "items": {
-                    "type": "string",
-                    "enum": [f"{sign}{f}" for f in resource.sortable for sign in ("", "-")],
-                    # Names of the choices for generators; a choice with a hyphen would become VALUE_1.
-                    "x-enum-varnames": [
-                        f"{f}{way}".upper() for f in resource.sortable for way in ("", "_desc")
-                    ],
-                },
-                "minItems": 1,
-                "maxItems": MAX_SORT_FIELDS,
-                "uniqueItems": True,
-                "default": resource.default_sort.split(","),
-            },
-            "The order, by each field at most once; `-` before one for descending."
-            + "".join(
-                f" `{name}` needs the scope `{resource.visible[name]}`."
-                for name in resource.sortable
-                if name in resource.visible
-            ),
-        ),
-    ]
+    parameters = [_sort_parameter(resource)]
     if paged:
         parameters += [
             limit_parameter(engine.services.sizes.page_size_max),
@@ -122,6 +97,31 @@ def list_parameters(engine: Engine, *, paged: bool = True) -> list[dict[str, Any
         query(f.name, _schema(f), f.description + resource.note_on(f.column.name))
         for f in engine.lister.filters.values()
     ]
+
+
+def _sort_parameter(resource: RestResource) -> dict[str, Any]:
+    return query(
+        "sort",
+        {
+            "type": "array",
+            "items": {
+                "type": "string",
+                "enum": [f"{sign}{f}" for f in resource.sortable for sign in ("", "-")],
+                # Names of the choices for generators; a choice with a hyphen would become VALUE_1.
+                "x-enum-varnames": [f"{f}{way}".upper() for f in resource.sortable for way in ("", "_desc")],
+            },
+            "minItems": 1,
+            "maxItems": MAX_SORT_FIELDS,
+            "uniqueItems": True,
+            "default": resource.default_sort.split(","),
+        },
+        "The order, by each field at most once; `-` before one for descending."
+        + "".join(
+            f" `{name}` needs the scope `{resource.visible[name]}`."
+            for name in resource.sortable
+            if name in resource.visible
+        ),
+    )
 
 
 def _schema(filter_: Filter) -> dict[str, Any]:

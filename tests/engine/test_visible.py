@@ -107,7 +107,7 @@ async def test_lists_neither_filter_nor_sort_by_it(api: Api, callers: Callers) -
     assert [one["id"] for one in found.json()["items"]] == [item["id"]]
 
 
-async def test_it_cannot_be_written_and_stays_as_it_is(api: Api, callers: Callers) -> None:
+async def test_field_cannot_be_written_and_stays_as_it_is(api: Api, callers: Callers) -> None:
     item = await shelf(api)
     url, outsider = f"{SHELVES}/{item['id']}", callers.outsider
     body = {"slug": item["slug"], "name": "Other", "rent": "1.00"}

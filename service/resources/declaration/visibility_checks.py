@@ -14,7 +14,7 @@ MOST_SCOPES = 3
 
 
 def check_visible(resource: Declaration) -> None:
-    """Refuse fields that other callers would notice all the same, or without which they could create no item."""
+    """Refuse fields that other callers would notice anyway, or without which they could create no item."""
     if len(set(resource.visible.values())) > MOST_SCOPES:
         raise DeclarationError(
             f"{resource.path}: visible names more than {MOST_SCOPES} scopes; let fields share one"

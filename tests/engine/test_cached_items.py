@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -57,7 +58,7 @@ def patch() -> Any:
 
 @pytest.fixture(scope="module")
 async def cache(database_url: str, patch: pytest.MonkeyPatch) -> AsyncIterator[Cache]:
-    resources = (replaced(shelves, visible={}), replaced(articles, hooks=RenamesShelf()))
+    resources = (replace(shelves, visible={}), replaced(articles, hooks=RenamesShelf()))
     async with wire_to(database_url) as wire:
         without_jobs(patch)
         one = {"url": wire.url, "pool_max": 1, "pool_min": 1}

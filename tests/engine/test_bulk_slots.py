@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from prometheus_client import REGISTRY
 
 from service.resources.bulk import slots
 from service.resources.declaration import Change, Hooks
@@ -11,6 +12,10 @@ from tests.engine.api import BASE, problem, running
 from tests.engine.tables import create_tables, gadgets, groups
 
 GADGETS = f"{BASE}/gadgets"
+
+
+def turned_away() -> float:
+    return REGISTRY.get_sample_value("slipway_requests_turned_away_total", {"reason": "bulks"}) or 0.0
 
 
 class Slow(Hooks):
@@ -43,9 +48,11 @@ async def test_bulk_requests_leave_connections_for_others(
         await asyncio.sleep(0.3)  # long enough for all others to start
         assert (await api.client.get(GADGETS)).status_code == 200
         monkeypatch.setattr(slots, "SLOT_SECONDS", 0.1)
+        before = turned_away()
         late = await api.client.post(
             f"{GADGETS}/bulk", json={"operations": [{"op": "create", "item": {"code": "a"}}]}
         )
         problem(late, 503, "overloaded")
+        assert turned_away() - before == 1
         hooks.end.set()
         assert await asyncio.gather(*waiting) == [200] * 4

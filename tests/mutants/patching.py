@@ -17,22 +17,26 @@ class Functions:
 
     def __init__(self, root: Path) -> None:
         self._by_file: dict[str, list[FunctionType]] = defaultdict(list)
+        frozen = gc.get_freeze_count()
+        gc.unfreeze()  # the collector does not list what is frozen, such as what the tests have imported
         for one in gc.get_objects():
             if isinstance(one, FunctionType) and one.__code__.co_filename.startswith(str(root)):
                 self._by_file[one.__code__.co_filename].append(one)
+        if frozen:
+            gc.freeze()
 
     def patch(self, file: Path, before: str, after: str) -> None:
         """Give every function of a file the code that it has after a change.
 
-        Raises `NotInFunctionError` if that is not the whole change. What a function did at import, it does not do
-        again.
+        Raises `NotInFunctionError` if that is not the whole change, or no function has the code from before. What a
+        function did at import, it does not do again.
         """
         replaced = dict(_pairs(compile(before, str(file), "exec"), compile(after, str(file), "exec")))
-        if not replaced:
+        changed = [function for function in self._by_file[str(file)] if function.__code__ in replaced]
+        if not changed:
             raise NotInFunctionError(file)
-        for function in self._by_file[str(file)]:
-            if function.__code__ in replaced:
-                function.__code__ = replaced[function.__code__]
+        for function in changed:
+            function.__code__ = replaced[function.__code__]
 
 
 def _pairs(before: CodeType, after: CodeType) -> Iterator[tuple[CodeType, CodeType]]:

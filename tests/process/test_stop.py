@@ -30,6 +30,7 @@ async def test_sigterm_lets_a_slow_request_finish(
         database__statement_timeout=20,
     ).ready()  # fmt: skip
     assert "connection" not in service.api.get(LIST, headers=headers).headers
+    assert service.metric("slipway_draining") == 0
     holder = await _locked(database_url)
     with ThreadPoolExecutor() as pool:
         slow = pool.submit(httpx2.get, f"{service.api.base_url}{LIST}", headers=headers, timeout=30)
@@ -37,6 +38,7 @@ async def test_sigterm_lets_a_slow_request_finish(
         service.process.send_signal(signal.SIGTERM)
         assert eventually(lambda: service.probe("/readyz") == 503, seconds=2.5)
         assert service.admin.get("/readyz").json()["status"] == "draining"
+        assert service.metric("slipway_draining") == 1
         assert service.probe("/livez") == 200
         served = service.api.get("/health")
         assert (served.status_code, served.headers["connection"]) == (503, "close")

@@ -1,5 +1,6 @@
 """The mutant runner changes what it says, and its page is the one of its last results."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,17 @@ def test_function_that_is_imported_gets_the_code_after_a_change(tmp_path: Path) 
     made: dict[str, Any] = {}
     exec(compile(before, str(file), "exec"), made)  # as an import does
     inner = made["outer"]()
+    gc.freeze()  # as tests/conftest.py does after its imports
     functions = Functions(tmp_path)
     functions.patch(file, before, before.replace("return LIMIT", "return LIMIT + 1"))
     assert (inner(), made["outer"]()()) == (6, 6)
     for after in (before.replace("5", "6"), before.replace("outer()", "outer(a=1)"), before):
         with pytest.raises(NotInFunctionError):
             functions.patch(file, before, after)
+
+
+def test_change_of_code_that_no_function_has_is_not_taken_for_one_that_was_made(tmp_path: Path) -> None:
+    """Or else the tests would run without it, and the mutant would survive."""
+    before = "def other():\n    return 1\n"
+    with pytest.raises(NotInFunctionError):
+        Functions(tmp_path).patch(tmp_path / "x.py", before, before.replace("1", "2"))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from prometheus_client import REGISTRY
 
 from service import clock
 from service.cache.loading_cache import LoadingCache
@@ -116,6 +117,41 @@ async def test_stale_value_is_given_while_one_load_renews_it(source: Source, now
     now.append(108)  # too old even for stale
     source.value = "third"
     assert await values.get("key", source.load) == "third"
+
+
+async def test_each_look_up_counts_by_its_result(source: Source, now: list[float]) -> None:
+    values = cache("counted", stale=5)
+
+    def counts() -> dict[str, float | None]:
+        return {
+            result: REGISTRY.get_sample_value(
+                "slipway_cache_requests_total", {"cache": "counted", "result": result}
+            )
+            for result in ("hit", "miss", "shared", "stale")
+        }
+
+    await asyncio.gather(*(values.get("key", source.load) for _ in range(3)))
+    assert counts() == {"hit": 0, "miss": 1, "shared": 2, "stale": 0}
+    await values.get("key", source.load)
+    now.append(102)
+    await values.get("key", source.load)
+    assert counts() == {"hit": 1, "miss": 1, "shared": 2, "stale": 1}
+
+
+async def test_lifetimes_are_shortened_by_different_parts(source: Source, now: list[float]) -> None:
+    """Or else values that were loaded together would be loaded together again."""
+    values = cache("lives")
+    for key in range(20):
+        await values.get(str(key), source.load)
+    now.append(100.95)
+    for key in range(20):
+        await values.get(str(key), source.load)
+    assert 20 < source.loads < 40
+    now.append(100.89)  # at least nine tenths of the lifetime
+    loads = source.loads
+    for key in range(20):
+        await values.get(str(key), source.load)
+    assert source.loads == loads
 
 
 async def test_memory_drops_what_was_used_least_recently(source: Source) -> None:

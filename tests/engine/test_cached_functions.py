@@ -42,6 +42,15 @@ async def shelves_of_name(session: AsyncSession, name: str) -> Count:
     return Count(shelves=shelves)
 
 
+@cached(seconds=60, tables=("tests_shelf", "tests_article"))
+async def read_range(_: AsyncSession, *, first: str, last: str) -> list[str]:
+    read_ranges.append((first, last))
+    return [first, last]
+
+
+read_ranges: list[tuple[str, str]] = []
+
+
 @cached(seconds=60)
 async def listed_nowhere(_: AsyncSession) -> int:
     return 1
@@ -54,7 +63,7 @@ async def count_shelves(
     return await shelves_of_name(caches, name)
 
 
-DOMAIN = replace(SHOP, routers=(router,), caches=(shelves_of_name,))
+DOMAIN = replace(SHOP, routers=(router,), caches=(shelves_of_name, read_range))
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +109,27 @@ async def test_result_is_kept_for_its_lifetime_and_its_arguments(api: Api, wire:
     assert await counted(api, wire, other) == (0, True)
     await asyncio.sleep(LIFETIME)
     assert await counted(api, wire, name) == (0, True)
+
+
+async def test_keyword_arguments_count_in_any_order(api: Api) -> None:
+    caches: Caches = api.app.state.caches
+    read_ranges.clear()
+    first, last = unique("a"), unique("z")
+    assert await read_range(caches, first=first, last=last) == [first, last]
+    assert await read_range(caches, last=last, first=first) == [first, last]
+    assert await read_range(caches, first=last, last=first) == [last, first]
+    assert read_ranges == [(first, last), (last, first)]
+
+
+async def test_rows_of_each_of_its_tables_drop_the_results(api: Api) -> None:
+    caches: Caches = api.app.state.caches
+    article = {"sku": unique("C"), "name": "Lamp", "price": "1.00", "shelf_id": await api.shelf()}
+    for path, item in (("shelves", {"slug": unique("cached"), "name": "Lamps"}), ("articles", article)):
+        await read_range(caches, first="a", last="b")
+        read_ranges.clear()
+        await api.make(path, **item)
+        await read_range(caches, first="a", last="b")
+        assert read_ranges == [("a", "b")], path
 
 
 async def test_error_of_a_query_is_raised_and_not_kept(api: Api, wire: Wire) -> None:

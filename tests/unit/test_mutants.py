@@ -93,7 +93,7 @@ def test_function_that_is_imported_gets_the_code_after_a_change(tmp_path: Path) 
             functions.patch(file, before, after)
 
 
-def test_change_of_code_that_no_function_has_is_not_taken_for_one_that_was_made(tmp_path: Path) -> None:
+def test_change_of_code_that_no_function_has_is_not_taken_as_made(tmp_path: Path) -> None:
     """Or else the tests would run without it, and the mutant would survive."""
     before = "def other():\n    return 1\n"
     with pytest.raises(NotInFunctionError):

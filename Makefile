@@ -90,14 +90,16 @@ clean: ## Delete the environment and the data of `make run`
 
 # --- Image, chart and cluster ---
 IMAGE ?= slipway:dev
+# Without a digest, so that a local image of this tag is enough. Releases use the Dockerfile's digest.
 PYTHON_IMAGE ?= python:3.13-slim
+PYTHON_DIGEST ?=
 DOCKER_BUILD ?= docker build
 export IMAGE SLIPWAY_CHARTS_DIR SLIPWAY_KIND_IMAGE SLIPWAY_NAMESPACE
 
 .PHONY: image chart-deps chart-reference dashboards chart-test observability-test cluster-up cluster-test cluster-down
-image: ## Build the container image and print its size (IMAGE=, PYTHON_IMAGE=, DOCKER_BUILD=)
+image: ## Build the container image and print its size (IMAGE=, PYTHON_IMAGE=, PYTHON_DIGEST=, DOCKER_BUILD=)
 	@start=$$(date +%s); \
-	DOCKER_BUILDKIT=1 $(DOCKER_BUILD) --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
+	DOCKER_BUILDKIT=1 $(DOCKER_BUILD) --tag $(IMAGE) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg PYTHON_DIGEST=$(PYTHON_DIGEST) \
 		--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
 		--build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 		--build-arg CREATED=$$(git log -1 --format=%cI 2>/dev/null || echo unknown) . && \
@@ -116,10 +118,10 @@ chart-reference: $(STAMP) ## Generate chart/values.schema.json and the table in 
 dashboards: $(STAMP) ## Generate chart/dashboards/*.json from the code in chart/dashboards
 	@$(BIN)/python -m chart.dashboards
 
-chart-test: $(STAMP) ## Test the chart without a cluster; fetches linters (SLIPWAY_CHARTS_DIR=)
+chart-test: $(STAMP) ## Test the chart without a cluster, and the workflows; fetches linters (SLIPWAY_CHARTS_DIR=)
 	@chart/deps || echo "chart-test: the dependencies are not available; tests that need them will be skipped"
 	@tests/chart/tools .local/chart-tools
-	@SLIPWAY_CHART_TOOLS=$(CURDIR)/.local/chart-tools $(BIN)/pytest -n 2 -m "not observability" tests/chart tests/observability
+	@SLIPWAY_CHART_TOOLS=$(CURDIR)/.local/chart-tools $(BIN)/pytest -n 2 -m "not observability" tests/chart tests/observability tests/release
 
 observability-test: $(STAMP) ## Run every query of dashboards and alerts on a real Prometheus, and on Loki if installed (PICTURES=1 draws docs/pictures)
 	@SLIPWAY_PICTURES=$(if $(PICTURES),$(CURDIR)/docs/pictures) $(BIN)/pytest -m observability tests/observability

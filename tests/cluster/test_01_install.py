@@ -104,9 +104,10 @@ print([line.split()[1] for line in open("/proc/self/status") if line.startswith(
 
 def test_image_has_only_locked_packages_and_no_build_tools(release: Release, cluster: Cluster) -> None:
     script = """
-import importlib.metadata, json, shutil
+import importlib.metadata, importlib.util, json, shutil
 names = {f"{d.name}=={d.version}".lower() for d in importlib.metadata.distributions()}
-tools = [t for t in ("pip", "uv", "gcc", "cc", "make", "git", "pytest") if shutil.which(t)]
+tools = [t for t in ("pip", "pip3", "uv", "apt", "apt-get", "gcc", "cc", "make", "git", "pytest") if shutil.which(t)]
+tools += [m for m in ("pip", "ensurepip") if importlib.util.find_spec(m)]
 print(json.dumps({"packages": sorted(names), "tools": tools}))
 """
     found = json.loads(cluster.exec(f"deploy/{NAME}", "python", "-c", script, container="server"))

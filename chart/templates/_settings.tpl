@@ -209,7 +209,7 @@ Called like slipway.env.
             - key: {{ $login.key | quote }}
               path: database/password
       {{- /* In a bundled database, the owner creates the service's role; in an external one, its administrator has. */}}
-      {{- if and (eq $component "migration") .Values.postgresql.enabled .Values.databaseRole.name }}
+      {{- if and (has $component (list "migration" "restore")) .Values.postgresql.enabled .Values.databaseRole.name }}
       - secret:
           name: {{ $database.app.secret | quote }}
           items:

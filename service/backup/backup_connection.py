@@ -1,5 +1,6 @@
 """Connections of backup commands: one for SQL, and the same one as environment variables for libpq's programs."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -7,6 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import asyncpg
 
+from service import clock
 from service.backup.errors import BackupError
 from service.config import DatabaseSettings, Settings
 from service.config.environment import child_environment
@@ -14,6 +16,7 @@ from service.database.connect import connect_options
 from service.database.errors import CONNECTION_ERRORS, DatabaseUnavailableError, describe
 from service.database.tls import VERIFIED
 
+POLL_SECONDS = 0.5
 # libpq, section 32.1.2 (names of parameters in a URL) and 32.15 (their environment variables).
 _FROM_QUERY = {
     "host": "PGHOST",
@@ -80,6 +83,19 @@ async def connected(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         connection.terminate()
+
+
+async def wait_for_server(settings: Settings, seconds: float) -> None:
+    """Return when the server accepts connections, or after `seconds`. A server without this database counts."""
+    deadline = clock.monotonic() + seconds
+    while clock.monotonic() < deadline:
+        try:
+            async with connected(settings):
+                return
+        except DatabaseUnavailableError as error:
+            if isinstance(error.__cause__, asyncpg.InvalidCatalogNameError):
+                return
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def server_major(connection: asyncpg.Connection) -> int:

@@ -13,6 +13,7 @@ import orjson
 import typer
 
 from service.backup import stored_backups
+from service.backup.backup_connection import wait_for_server
 from service.backup.create_backup import create as create_backup
 from service.backup.drill import drill as drill_backup
 from service.backup.errors import BackupError, RefusedBackupError
@@ -45,6 +46,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Unsealed = Annotated[
     bool, typer.Option("--unsealed", help="Accept an unsealed backup although a key is configured.")
 ]
+Wait = Annotated[float, typer.Option(min=0, max=3600, help="Seconds to wait for the database server.")]
 Which = Annotated[str, typer.Argument(metavar="ID", help="Id of the backup, from `backup list`.")]
 
 
@@ -61,7 +63,7 @@ class Opened:
 
 @app.command()
 @exit_with_message
-def create(json: Json = False) -> None:
+def create(wait: Wait = 0, json: Json = False) -> None:
     """Back up the database to SLIPWAY_BACKUP__STORAGE, and print the id of the backup.
 
     Needs `pg_dump` of the server's major version. The service keeps running meanwhile. A run that fails or is ended
@@ -70,8 +72,7 @@ def create(json: Json = False) -> None:
     Exit codes: 0 done, 1 failed, 4 database unreachable.
     """
     opened = _open()
-    work = create_backup(opened.settings, opened.storage, opened.progress, bundled=bundled_clients())
-    manifest = _run(opened.recorder.run("create", work, lambda made: made))
+    manifest = _run(opened.recorder.run("create", _create(opened, wait=wait), lambda made: made))
     if json:
         _print_json(_described(manifest))
         return
@@ -121,10 +122,12 @@ def restore(
             "Needs a role with CREATEDB.",
         ),
     ] = False,
+    *,
     privileges: Annotated[
         bool, typer.Option(help="Restore the privileges of other roles, if these roles exist.")
     ] = True,
     unsealed: Unsealed = False,
+    wait: Wait = 0,
     json: Json = False,
 ) -> None:
     """Restore a backup into the database of the settings, which must be empty, and migrate it to this version.
@@ -135,7 +138,7 @@ def restore(
     Exit codes: 0 done, 1 failed, 4 database unreachable, 6 migration failed, 8 backup refused.
     """
     manifest, database, old = _run(
-        _restore(_open(), which, replace=replace, privileges=privileges, unsealed=unsealed)
+        _restore(_open(), which, replace=replace, privileges=privileges, unsealed=unsealed, wait=wait)
     )
     if json:
         _print_json({**_described(manifest), "restored_into": database, "old_database": old})
@@ -181,7 +184,7 @@ def prune(
 
 @app.command()
 @exit_with_message
-def drill(which: Which = "latest", unsealed: Unsealed = False, json: Json = False) -> None:
+def drill(which: Which = "latest", unsealed: Unsealed = False, wait: Wait = 0, json: Json = False) -> None:
     """Prove that a backup restores: restore it into a database of its own, compare every table, migrate, start the
     service on it and read from every resource; then drop that database.
 
@@ -190,7 +193,7 @@ def drill(which: Which = "latest", unsealed: Unsealed = False, json: Json = Fals
     Exit codes: 0 good, 1 the drill failed, 4 database unreachable, 6 migration failed, 8 backup refused.
     """
     opened = _open()
-    work = _drill(opened, which, unsealed=unsealed)
+    work = _drill(opened, which, unsealed=unsealed, wait=wait)
     manifest, seconds = _run(opened.recorder.run("drill", work, lambda drilled: drilled[0]))
     if json:
         _print_json({**_described(manifest), "drill_seconds": round(seconds, 3)})
@@ -198,7 +201,13 @@ def drill(which: Which = "latest", unsealed: Unsealed = False, json: Json = Fals
     typer.echo(f"backup {manifest.header.id} restores and serves: {_summary(manifest)}, in {seconds:.1f} s")
 
 
-async def _drill(opened: Opened, which: str, *, unsealed: bool) -> tuple[Manifest, float]:
+async def _create(opened: Opened, *, wait: float) -> Manifest:
+    await wait_for_server(opened.settings, wait)
+    return await create_backup(opened.settings, opened.storage, opened.progress, bundled=bundled_clients())
+
+
+async def _drill(opened: Opened, which: str, *, unsealed: bool, wait: float) -> tuple[Manifest, float]:
+    await wait_for_server(opened.settings, wait)
     chosen = await _choose(opened, which, privileges=False, unsealed=unsealed)
     return chosen.manifest, await drill_backup(opened.settings, chosen, smoke_test)
 
@@ -213,9 +222,10 @@ async def _choose(opened: Opened, which: str, *, privileges: bool, unsealed: boo
 
 
 async def _restore(
-    opened: Opened, which: str, *, replace: bool, privileges: bool, unsealed: bool
+    opened: Opened, which: str, *, replace: bool, privileges: bool, unsealed: bool, wait: float
 ) -> tuple[Manifest, str, str | None]:
     settings = opened.settings
+    await wait_for_server(settings, wait)
     chosen = await _choose(opened, which, privileges=privileges, unsealed=unsealed)
     if replace:
         name, old = await replace_database(settings, chosen)

@@ -62,6 +62,10 @@ async def ensure(connection: AsyncConnection, role: str, password: str) -> None:
         )
         await connection.commit()
         log.info("created or updated the role of the service", role=role, created=there is None)
+    except sa.exc.IntegrityError:
+        # The lock is this database's own, and a run in another database of the server has just created the role.
+        await connection.rollback()
+        await ensure(connection, role, password)
     except sa.exc.ProgrammingError as error:
         reason = str(error.orig).splitlines()[0]
         raise AppRoleError(

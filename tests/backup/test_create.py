@@ -3,13 +3,17 @@
 import json
 import os
 import subprocess
+import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
 from service.backup.create_backup import LOCK
+from service.dev.free_ports import LOOPBACK
 from tests.backup.conftest import KEY, Backup, sql
+from tests.faults.proxy import Endpoint, Proxy
 from tests.process.served import command_environment
 from tests.process.settings.background import Background
 from tests.shop.door import PROGRAM
@@ -51,6 +55,28 @@ def test_second_backup_at_the_same_time_is_refused(backup: Backup, filled: str, 
         assert not storage.exists()
     finally:
         background.run(other.close())
+        background.close()
+
+
+async def refuse(proxy: Proxy) -> None:
+    proxy.refuse()
+
+
+def test_backup_waits_for_the_server(backup: Backup, filled: str) -> None:
+    parts = urlsplit(filled)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    background = Background()
+    try:
+        proxy = background.enter(Proxy(Endpoint(parts.hostname, parts.port)))
+        login = parts.netloc.rpartition("@")[0]
+        url = parts._replace(netloc=f"{login}@{LOOPBACK}:{proxy.port}").geturl()
+        background.run(refuse(proxy))
+        assert backup("create", database__url=url).exit_code == 4
+        threading.Timer(0.7, lambda: background.run(proxy.listen())).start()
+        done = backup("create", "--wait", "30", database__url=url)
+        assert done.exit_code == 0, done.output
+    finally:
         background.close()
 
 

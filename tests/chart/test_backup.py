@@ -1,5 +1,7 @@
 """Backups by CronJobs: who logs in as whom, what they may reach, and where backups go."""
 
+import re
+
 from tests.chart.rendering import environment, objects, one, own, render, template
 
 S3 = ("--set", "backup.enabled=true,backup.storage=s3://shop/nightly,backup.existingSecret=shop-backup")
@@ -36,6 +38,8 @@ def test_each_command_logs_in_as_the_role_that_it_needs() -> None:
             assert ("SLIPWAY_DATABASE__APP_ROLE" in given) == (given["SLIPWAY_DATABASE__USER"] == "slipway")
             assert secrets(pod)["backup/key"] == secrets(pod)["backup/s3_secret_access_key"] == "shop-backup"
             assert [init["image"] for init in pod["initContainers"]] == ["postgres:18"]
+            # On a new volume, a restore may have to create the role of the service.
+            assert ("database/app_password" in secrets(pod)) == (given["SLIPWAY_DATABASE__USER"] == "slipway")
     assert found == COMMANDS
 
 
@@ -63,6 +67,24 @@ def test_backups_on_a_volume() -> None:
             assert environment(pod["containers"][0])["SLIPWAY_BACKUP__STORAGE"] == "/backups"
             claims = [volume for volume in pod["volumes"] if "persistentVolumeClaim" in volume]
             assert [claim["persistentVolumeClaim"]["claimName"] for claim in claims] == ["shop-backups"]
+
+
+def test_names_fit_into_those_of_cronjobs_and_the_alerts_know_them() -> None:
+    alerts = (
+        "--set",
+        "prometheusRule.enabled=true,prometheusRule.scrapedOtherwise=true,networkPolicy.enabled=false",
+    )
+    text = own(*CLAIM, *alerts, "--set", f"backup.restore=latest,fullnameOverride={'n' * 40}")
+    names = [found["metadata"]["name"] for found in objects(text) if found["kind"] == "CronJob"]
+    assert max(map(len, names)) <= 52  # Kubernetes: CronJob, "Limitations of CronJob names"
+    [restore] = [
+        found["metadata"]["name"]
+        for found in objects(text)
+        if found["kind"] == "Job" and "-restore-" in found["metadata"]["name"]
+    ]
+    [selector] = set(re.findall(r'job_name=~"([^"]+)"', text))
+    for name in (restore, *(f"{name}-29400000" for name in names)):
+        assert re.fullmatch(selector, name), name
 
 
 def test_schedule_may_be_empty_and_backups_need_one_place() -> None:

@@ -92,6 +92,24 @@ async def test_concurrent_runs_create_the_role_once(fresh: tuple[str, str]) -> N
     await (await _login(url, role, FIRST)).close()
 
 
+async def test_run_in_another_database_may_create_the_role_meanwhile(fresh: tuple[str, str]) -> None:
+    url, role = fresh
+    other = await asyncpg.connect(url)
+    creating = other.transaction()
+    await creating.start()
+    await other.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{SECOND}'")
+    patient = settings_for(url, app_role=role, app_password=FIRST, lock_timeout=30)
+    running = asyncio.create_task(upgrade(patient))
+    blocked = (
+        f"SELECT EXISTS (SELECT FROM pg_locks WHERE {other.get_server_pid()} = ANY(pg_blocking_pids(pid)))"
+    )
+    await within(30, lambda: other.fetchval(blocked))
+    await creating.commit()
+    await other.close()
+    assert (await running).changed
+    await (await _login(url, role, FIRST)).close()
+
+
 async def test_missing_createrole_privilege_is_reported(roles: Roles) -> None:
     with pytest.raises(
         AppRoleError, match=r"SLIPWAY_DATABASE__APP_PASSWORD: cannot create or alter role nobody_"

@@ -9,7 +9,10 @@ from tests.observability.rules import LABELS, Rule
 
 # Operators with their numbers, windows, and label matchers, in the order of the expression.
 _PODS = r'namespace="shop", pod=~"slipway-[a-z0-9]+-[a-z0-9]{5}"'
-_JOBS = 'namespace="shop", job_name=~"slipway-(migrate|purge|backup-(create|prune|drill)|restore)-[0-9a-f]+"'
+_JOBS = (
+    'namespace="shop", '
+    'job_name=~"slipway-(migrate|purge|restore)-[0-9a-f]+|slipway-backup-(create|prune|drill)-[0-9a-f]+"'
+)
 _CLAIM = '{namespace="shop", persistentvolumeclaim="data-slipway-postgresql-0"}'
 _AUTOSCALER = '{namespace="shop", horizontalpodautoscaler="slipway"}'
 THRESHOLDS = {

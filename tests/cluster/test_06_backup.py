@@ -1,0 +1,85 @@
+"""Backups by the chart's CronJobs, and a restore after the volume of the database is lost."""
+
+import base64
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.cluster.calls import RESOURCES
+from tests.cluster.cluster import Cluster, wait_until
+from tests.cluster.release import NAME, Release
+from tests.cluster.servers import secret
+
+CLAIM, KEYS = "backups", "backup-keys"
+BACKUP = ("--set", f"backup.enabled=true,backup.existingClaim={CLAIM},backup.existingSecret={KEYS}")
+RESTORE = (*BACKUP, "--set", "backup.restore=latest")
+DRY = ("--dry-run=server",)
+VOLUME = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": CLAIM},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "64Mi"}}},
+}
+RUNS = "SELECT string_agg(kind || ' ' || ok, ', ' ORDER BY ended_at) FROM backup_run"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def enabled(release: Release, cluster: Cluster) -> Iterator[None]:
+    """Backups on a volume, sealed by a key."""
+    cluster.create(VOLUME)
+    cluster.create(secret(KEYS, "key", base64.b64encode(secrets.token_bytes(32)).decode()))
+    release.upgrade(*BACKUP)
+    yield
+    release.upgrade()
+    cluster.delete("Secret", KEYS)
+    cluster.delete("PersistentVolumeClaim", CLAIM)
+
+
+def _run(cluster: Cluster, command: str) -> str:
+    """Run a CronJob of backups by hand, and return its log."""
+    job = f"{NAME}-backup-{command}-1"
+    cluster.kubectl("create", "job", job, f"--from=cronjob/{NAME}-backup-{command}")
+    wait_until(f"{job} has ended", lambda: _ended(cluster, job), seconds=80)
+    assert cluster.get("Job", job, api_version="batch/v1")["status"].get("succeeded"), job
+    return cluster.kubectl("logs", f"job/{job}")
+
+
+def _ended(cluster: Cluster, job: str) -> bool:
+    conditions = cluster.get("Job", job, api_version="batch/v1")["status"].get("conditions", [])
+    return any(one["type"] in {"Complete", "Failed"} for one in conditions)
+
+
+def _rows(api: httpx2.Client, release: Release) -> dict[str, Any]:
+    lists: dict[str, Any] = {one.path: api.get(f"/{one.path}").json()["items"] for one in RESOURCES}
+    return {**lists, "history": release.sql("SELECT count(*) FROM row_history")}
+
+
+def test_lost_volume_is_restored_from_a_backup_that_a_drill_has_proved(
+    release: Release, cluster: Cluster, api: httpx2.Client
+) -> None:
+    before = _rows(api, release)
+    backup = _run(cluster, "create").split()[-1]
+    assert f"backup {backup} restores and serves" in _run(cluster, "drill")
+    assert release.sql(RUNS) == "create true, drill true"
+
+    cluster.delete("StatefulSet", f"{NAME}-postgresql")
+    cluster.delete("PersistentVolumeClaim", f"data-{NAME}-postgresql-0")
+    release.upgrade(*RESTORE)
+    wait_until("the service responds", lambda: api.get("/keys").status_code == 200, seconds=30)
+    assert _rows(api, release) == before
+
+
+def test_restore_that_is_still_set_refuses_other_changes(release: Release) -> None:
+    release.upgrade(*RESTORE, *DRY)
+    with pytest.raises(AssertionError, match=r'backup\.restore is still "latest".*empty backup\.restore'):
+        release.upgrade(*RESTORE, "--set", "resources.limits.memory=1Gi", *DRY)
+
+
+def test_new_major_version_is_refused_on_the_old_volume(release: Release) -> None:
+    release.upgrade(*BACKUP, "--set-string", "postgresql.image.tag=18.999", *DRY)
+    told = r"postgresql\.image\.tag is PostgreSQL 19, and StatefulSet .* runs PostgreSQL 18.* by a backup"
+    with pytest.raises(AssertionError, match=told):
+        release.upgrade(*BACKUP, "--set-string", "postgresql.image.tag=19.1", *DRY)

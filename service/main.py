@@ -51,6 +51,7 @@ from service.resources.declaration.list_indexes import warn_of_missing_indexes
 from service.resources.domain import Domain, caches_of, flags_of, jobs_of, resources_of
 from service.resources.engine import Engine, Services
 from service.resources.lists.cursor import CursorCodec
+from service.resources.relations.relation import relations_of
 from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.routes import handlers_of, routers_of
 from service.security.access import check_ungated
@@ -112,7 +113,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     schema = Schema(database, [resource.table for resource in resources])
     health = Health(database=database, schema=schema, optional=redis.checks, lifecycle=lifecycle)
     services = _services(settings, database, feed)
-    engines = [Engine(resource, services) for resource in resources]
+    engines = [Engine(resource, services, [*relations_of(resource, resources)]) for resource in resources]
     caches = Caches(caches_of(domains), database, services.memory, feed)
     access = AccessLog(settings.logging)
     live = LiveGroups(settings, {"logging": (logs.follow, access.follow)})

@@ -8,6 +8,7 @@ from service.resources.declaration import MAX_SORT_FIELDS, RestResource
 from service.resources.engine import Engine
 from service.resources.lists.filters import MAX_IN, Filter
 from service.resources.lists.parser import COUNTS, LONGEST_SEARCH
+from service.resources.relations.expansions import EXPAND
 from service.resources.schemas.links import links_of_item
 
 
@@ -93,10 +94,24 @@ def list_parameters(engine: Engine, *, paged: bool = True) -> list[dict[str, Any
     if resource.searchable:
         schema = {"type": "string", "maxLength": LONGEST_SEARCH, "pattern": NO_NUL}
         parameters.append(query("q", schema, f"Words to find in {', '.join(resource.searchable)}."))
+    parameters += expand_parameters(engine)
     return parameters + [
         query(f.name, _schema(f), f.description + resource.note_on(f.column.name))
         for f in engine.lister.filters.values()
     ]
+
+
+def expand_parameters(engine: Engine) -> list[dict[str, Any]]:
+    """Describe the parameter of reads and lists that shows other items; none without relations."""
+    relations = engine.relations
+    if not relations:
+        return []
+    names = [relation.name for relation in relations]
+    schema = {"type": "array", "items": {"type": "string", "enum": names}, "minItems": 1, "uniqueItems": True}
+    scopes = ", ".join(
+        f"`{relation.name}` needs the scope `{relation.target.scopes.read}`" for relation in relations
+    )
+    return [query(EXPAND, schema, f"Other items to show within each item. {scopes}.")]
 
 
 def _sort_parameter(resource: RestResource) -> dict[str, Any]:

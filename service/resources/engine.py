@@ -25,6 +25,9 @@ from service.resources.hooks.hook_runner import HookRunner
 from service.resources.item_reader import CachedItems, Item, ReadItem
 from service.resources.lists.cursor import CursorCodec
 from service.resources.lists.lister import Lister
+from service.resources.relations.expanded_items import ExpandedItems
+from service.resources.relations.expansions import Expansions
+from service.resources.relations.relation import Relation
 from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.retries import retry_rolled_back
 from service.resources.schemas.items import Schemas
@@ -52,16 +55,25 @@ class Services:
 class Engine:
     """The parts that the operations of one resource use, built once at start-up.
 
-    `unseen` are the fields that the resource lacks because its callers do not have their scope.
+    `relations` are those of the resource. `unseen` are the fields that the resource lacks because its callers do not
+    have their scope.
     """
 
-    def __init__(self, resource: RestResource, services: Services, unseen: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        resource: RestResource,
+        services: Services,
+        relations: Sequence[Relation] = (),
+        unseen: tuple[str, ...] = (),
+    ) -> None:
         self.resource = resource
         self.services = services
-        self.unseen = unseen
-        self.schemas = Schemas(resource, bulk_operations=services.sizes.bulk_operations)
+        self.relations, self.unseen = relations, unseen
+        self.expansions = Expansions(relations)
+        self.expanded = ExpandedItems(resource)
+        self.schemas = Schemas(resource, relations, bulk_operations=services.sizes.bulk_operations)
         self.hooks = HookRunner(resource, self.schemas)
-        self.lister = Lister(resource, services.sizes, services.cursors)
+        self.lister = Lister(resource, services.sizes, services.cursors, self.expansions)
         self.history = HistoryStatements(resource)
         self.tags = TagMaker(resource.shown_fields)
         self.writer = Writer(resource)

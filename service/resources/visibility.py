@@ -25,14 +25,17 @@ def engine_of_caller(engine: Engine) -> EngineOf | None:
     for held in product((False, True), repeat=len(scopes)):
         missing = {scope for scope, is_held in zip(scopes, held, strict=True) if not is_held}
         unseen = tuple(name for name, scope in visible.items() if scope in missing)
-        by_held[held] = (
-            Engine(without_fields(engine.resource, unseen), engine.services, unseen) if unseen else engine
-        )
+        by_held[held] = _without(engine, unseen) if unseen else engine
 
     def find(principal: Principal) -> Engine:
         return by_held[tuple([principal.may(scope) for scope in scopes])]
 
     return find
+
+
+def _without(engine: Engine, unseen: tuple[str, ...]) -> Engine:
+    relations = [relation for relation in engine.relations if relation.column not in unseen]
+    return Engine(without_fields(engine.resource, unseen), engine.services, relations, unseen)
 
 
 def without_fields(resource: RestResource, unseen: tuple[str, ...]) -> RestResource:
@@ -48,6 +51,9 @@ def without_fields(resource: RestResource, unseen: tuple[str, ...]) -> RestResou
     return replace(
         resource,
         visible={},
+        expand={
+            name: of for name, of in resource.expand.items() if resource.foreign_key_of(name) not in unseen
+        },
         hidden=(*resource.hidden, *unseen),
         readonly=(*resource.readonly, *own),
         filterable=rest(resource.filterable),

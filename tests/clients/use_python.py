@@ -152,6 +152,8 @@ def articles(shelf: uuid.UUID) -> None:
     ok(delete_article, made.id, if_match=newest)
     ok(restore_article, made.id)
     ok(read_article, made.id)
+    expanded, _ = ok(read_article, made.id, expand=[models.ReadArticleExpandItem.SHELF])
+    assert str(expanded.shelf.id) == str(shelf)
     restock(made.id)
     text, _ = ok(export_articles, shelf_id=shelf)
     assert {json.loads(line)["name"] for line in text.splitlines()} == {"Tables, chairs", "Tables", "chairs"}

@@ -21,7 +21,7 @@ REASONS = {
     "idempotency_key_reused": "Use a new key",
     "invalid_cursor": "Send a cursor only with the filters and sort of the list that it came from",
     "invalid_json": r"64 bits|send it as text|same name twice|deeper than \d+ levels",
-    "invalid_parameter": "is listed twice",
+    "invalid_parameter": "is listed twice|not with as_of",
     "no_room": "There is room for",
     "precondition_failed": "",
     "precondition_required": "",  # PUT takes one of two headers

@@ -1,4 +1,4 @@
-"""The code in docs/resources.md, actions.md, fields.md and handwritten.md runs, and does what the pages say."""
+"""The code in the pages about resources runs, and does what they say: docs/resources.md and those that continue it."""
 
 import dataclasses
 import re
@@ -20,7 +20,7 @@ from tests.engine.tables import set_apart
 from tests.shop.metadata import new_metadata
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = tuple(DOCS / f"{name}.md" for name in ("resources", "actions", "fields", "handwritten"))
+PAGES = tuple(DOCS / f"{name}.md" for name in ("resources", "actions", "fields", "relations", "handwritten"))
 SCOPES = ("orders:read", "orders:write")
 MARGIN = "orders:margin"
 
@@ -30,7 +30,7 @@ def code() -> dict[str, Any]:
     """The definitions in the code blocks of the pages, with a table that no other test uses."""
     pages = "\n".join(page.read_text("utf-8") for page in PAGES)
     text = "\n".join(re.findall(r"```python\n(.*?)```", pages, re.DOTALL))
-    text = text.replace("table=True):", "table=True):\n    metadata = METADATA", 1)
+    text = text.replace("table=True):", "table=True):\n    metadata = METADATA")
     found: dict[str, Any] = {"METADATA": new_metadata(), "__name__": "resources_page"}
     exec(compile(text, "<docs>", "exec"), found)
     return found
@@ -93,12 +93,21 @@ async def margin_is_for_some(api: Api, item: str) -> None:
     assert "margin" not in outside.json()
 
 
+async def relations_work(api: Api, order: str) -> None:
+    """Lines show their order."""
+    line = await api.make("order-lines", order_id=order, what="lamp")
+    for path in (line.headers["location"], f"{API}/order-lines", f"{API}/orders/{order}/order-lines"):
+        shown = (await api.client.get(path, params={"expand": "order"})).json()
+        (item,) = shown.get("items", [shown])
+        assert item == {**line.json(), "order": {"id": order, "number": "A-1", "margin": "3.00"}}
+
+
 async def test_steps_of_the_page_create_a_resource(fresh_database: DatabaseFactory) -> None:
     page, url = code(), fresh_database()
-    await migrate(url, page["upgrade"], apart=True)
+    await migrate(url, page["upgrade"], page["upgrade_lines"], apart=True)
     hooks = page["OrderHooks"]()
     orders = dataclasses.replace(page["orders"], hooks=hooks, extra=page["router"])
-    domain = dataclasses.replace(page["DOMAIN"], resources=[orders])
+    domain = dataclasses.replace(page["DOMAIN"], resources=[orders, page["order_lines"]])
     carriers = {"carriers": "post,drone", "clean_seconds": 1}
     async with running(url, scopes=(*SCOPES, MARGIN), domains=[domain], orders=carriers) as api:
         await domain_works(api, domain)
@@ -127,6 +136,7 @@ async def test_steps_of_the_page_create_a_resource(fresh_database: DatabaseFacto
         unknown = await api.client.post(f"{url_}/shipment", json={**shipment, "weight": 1})
         problem(unknown, 422, "validation_failed")
         await actions_work(api, url_)
+        await relations_work(api, item["id"])
         await migrate(url, page["upgrade_again"])  # while this version serves
         again = await api.make("orders", number="c", total="1")
         assert len((await api.client.get(f"{again.headers['location']}/history")).json()["items"]) == 1

@@ -60,6 +60,7 @@ async def test_read_is_one_statement(watched: Watched) -> None:
     one(*await watched.ask("GET", url), 200)
     one(*await watched.ask("HEAD", url), 200)
     one(*await watched.ask("GET", url, headers={"If-None-Match": "*"}), 304)
+    one(*await watched.ask("GET", url, params={"expand": "shelf"}), 200)
     one(*await watched.ask("GET", f"{ARTICLES}/{uuid4()}"), 404)
 
 
@@ -69,6 +70,7 @@ async def test_list_is_one_statement(watched: Watched) -> None:
     query = {"limit": "2", "sort": "-price,name", "status": "draft", "q": "lamp"}
     first, statements = await watched.ask("GET", ARTICLES, params=query)
     one(first, statements, 200)
+    one(*await watched.ask("GET", ARTICLES, params={**query, "expand": "shelf"}), 200)
     cursor = {**query, "cursor": first.json()["next_cursor"]}
     one(*await watched.ask("GET", ARTICLES, params=cursor), 200)
     one(*await watched.ask("GET", f"{SHELVES}/{watched.shelf}/articles"), 200)

@@ -28,6 +28,7 @@ articles = RestResource(
     sortable=("created_at", "name", "price"),
     searchable=("name", "description"),
     immutable=("sku",),
+    expand={"shelf": ("id", "slug", "name", "rent")},
     actions=(Action("restock", restock, body=Restock, problems=(NoRoom, WrongState)),),
 )
 

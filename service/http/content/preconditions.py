@@ -47,40 +47,45 @@ class Tags:
             return _WEAK
         return _RENAMED if any(map(_COMPRESSED.search, self.strong)) else STALE
 
+    def match(self, tag: str) -> bool:
+        """Whether `If-Match` holds for an item with this tag: strong comparison (RFC 9110, 13.1.1)."""
+        return self.any or tag.strip('"') in self.strong
+
+    def match_weakly(self, tag: str) -> bool:
+        """Whether `If-None-Match` names an item with this tag: weak comparison (RFC 9110, 13.1.2)."""
+        return self.any or tag.strip('"') in self.all
+
 
 class TagMaker:
     """Makes the entity tags of one resource from a row's version and a digest of the shown fields.
 
-    A release that shows other fields represents the same version with other bytes, so it needs other tags.
+    A release that shows other fields represents the same version with other bytes, so it needs other tags. The tag of
+    an item that shows others within it ends in a digest of theirs; a change may send it, since it names the version.
     """
 
     def __init__(self, shown_fields: Sequence[str]) -> None:
         self._digest = hashlib.sha256(",".join(shown_fields).encode()).hexdigest()[:8]
 
-    def tag(self, version: int) -> str:
-        """Return the strong tag of a version, in quotes."""
-        return f'"{version}-{self._digest}"'
+    def tag(self, version: int, others: str = "") -> str:
+        """Return the strong tag of a version, in quotes. `others` is a digest of what the item shows of others."""
+        return f'"{version}-{self._digest}.{others}"' if others else f'"{version}-{self._digest}"'
 
     def versions(self, tags: Tags) -> list[int]:
         """Return the versions that the tags name, by strong comparison."""
         found = []
         for opaque in tags.strong:
             version, _, digest = opaque.partition("-")
-            if digest == self._digest and re.fullmatch(r"[1-9][0-9]{0,9}", version) and int(version) in INT32:
+            if (
+                digest.partition(".")[0] == self._digest
+                and re.fullmatch(r"[1-9][0-9]{0,9}", version)
+                and int(version) in INT32
+            ):
                 found.append(int(version))
         return found
 
     def newest(self, tags: Tags) -> int:
         """Return the highest version that the tags name, weak ones included; 0 without any."""
         return max(self.versions(Tags(any=False, strong=tags.all, all=tags.all)), default=0)
-
-    def matches(self, tags: Tags, version: int) -> bool:
-        """Whether `If-Match` holds for an item of this version: strong comparison (RFC 9110, 13.1.1)."""
-        return tags.any or version in self.versions(tags)
-
-    def matches_weakly(self, tags: Tags, version: int) -> bool:
-        """Whether `If-None-Match` names an item of this version: weak comparison (RFC 9110, 13.1.2)."""
-        return tags.any or self.tag(version).strip('"') in tags.all
 
 
 def tags_of(request: Request, header: str) -> Tags | None:

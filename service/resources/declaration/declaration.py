@@ -20,7 +20,7 @@ from service.resources.names import operation_id, with_article
 
 D = TypeVar("D", bound="Declaration")
 
-RESERVED = frozenset({"limit", "cursor", "sort", "count", "q", "as_of"})
+RESERVED = frozenset({"limit", "cursor", "sort", "count", "q", "as_of", "expand"})
 """Query parameters of lists and reads, which no filter can be called."""
 OPERATIONS = frozenset(
     {"list", "create", "read", "replace", "patch", "delete", "restore", "history", "bulk", "export"}
@@ -66,6 +66,7 @@ class Declaration:
     readonly: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     visible: Mapping[str, str] = field(default_factory=dict)
+    expand: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
     actions: tuple[Action, ...] = ()
     hooks: Hooks | None = None
@@ -89,6 +90,11 @@ class Declaration:
         """The tag in OpenAPI, described by the first line of the model's docstring."""
         own = inspect.cleandoc(self.model.__dict__.get("__doc__") or "").partition("\n")[0]
         return {"name": self.path, "description": own or f"{self.plural.capitalize()}."}
+
+    @staticmethod
+    def foreign_key_of(relation: str) -> str:
+        """Return the column of a relation: `customer_id` for `customer`."""
+        return f"{relation}_id"
 
     def note_on(self, name: str) -> str:
         """Return what the description of a field or a parameter adds: who sees it, if not all callers do."""

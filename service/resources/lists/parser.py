@@ -13,6 +13,7 @@ from service.resources.lists.cursor import Cursor, CursorCodec
 from service.resources.lists.filters import Filter, parse_filters
 from service.resources.lists.sorting import SortKey, parse_sort
 from service.resources.lists.sql import Shape
+from service.resources.relations.expansions import EXPAND, Expansion
 from service.resources.requests.parameters import Query, Splitter, page_limit, parse_query, split_words
 
 LONGEST_SEARCH = 200
@@ -42,21 +43,23 @@ class ListParser:
         filters: Mapping[str, Filter],
         sizes: PerformanceSettings,
         cursors: CursorCodec,
+        more: Mapping[str, Splitter],
     ) -> None:
         self._resource = resource
         self._filters = filters
         self._sizes = sizes
         self._cursors = cursors
-        self._lists: dict[str, Splitter] = {"sort": split_words}
+        self._lists: dict[str, Splitter] = {"sort": split_words, **more}
         self._lists |= {name: f.splitter for name, f in filters.items() if f.splitter is not None}
 
     def split(self, raw: bytes) -> Query:
         """Return the parameters in a query string as text. Raises `InvalidParameter`."""
         return parse_query(raw, self._lists)
 
-    def parse(self, given: Query) -> ListQuery:
-        """Return the request for one page. Raises `InvalidParameter` or `InvalidCursor`."""
+    def parse(self, given: Query, expand: tuple[Expansion, ...] = ()) -> ListQuery:
+        """Return the request for one page, whose items `expand`. Raises `InvalidParameter` or `InvalidCursor`."""
         rest, lists = dict(given.single), dict(given.lists)
+        lists.pop(EXPAND, None)
         limit = page_limit(rest, default=self._sizes.page_size, most=self._sizes.page_size_max)
         rest.pop("limit", None)
         sort = lists.pop("sort", None) or self._resource.default_sort.split(",")
@@ -78,17 +81,17 @@ class ListParser:
         if cursor is not None:
             nulls = frozenset(k.field for k, v in zip(keys, cursor.values, strict=True) if v is None)
             arguments |= self._bounds(keys, cursor)
-        shape = Shape(tuple(sorted(values)), keys, search is not None, cursor is not None, nulls)
+        shape = Shape(tuple(sorted(values)), keys, search is not None, cursor is not None, nulls, expand)
         return ListQuery(shape, {**arguments, "limit": limit + 1}, limit, count, backward, bound_to)
 
-    def parse_all(self, given: Query) -> ListQuery:
+    def parse_all(self, given: Query, expand: tuple[Expansion, ...] = ()) -> ListQuery:
         """Return the request for all items at once. Raises `InvalidParameter`, also for parameters of pages."""
         if paged := given.single.keys() & {"limit", "cursor", "count"}:
             errors = [
                 FieldError("This parameter does not apply here.", parameter=name) for name in sorted(paged)
             ]
             raise InvalidParameter(errors=errors)
-        query = self.parse(given)
+        query = self.parse(given, expand)
         return replace(query, arguments={**query.arguments, "limit": None})
 
     def _search(self, rest: dict[str, str]) -> str | None:

@@ -11,6 +11,8 @@ from service.models.indexes import SEARCH_CONFIG, SEARCH_TEXT, search_vector
 from service.resources.declaration import RestResource
 from service.resources.lists.filters import Filter
 from service.resources.lists.sorting import Keyset, SortKey
+from service.resources.relations.expansions import Expansion
+from service.resources.relations.related import related_item
 from service.resources.statements.columns import not_deleted, representation
 from service.resources.statements.fragment import Fragment, concatenate, every
 from service.resources.statements.statement import Statement, compile_fragment, parameter, statement_of
@@ -28,6 +30,7 @@ class Shape:
     search: bool
     cursor: bool
     nulls: frozenset[str] = frozenset()
+    expand: tuple[Expansion, ...] = ()
 
 
 class ListStatements:
@@ -39,14 +42,17 @@ class ListStatements:
         self._keyset = Keyset(resource.table)
         self._conditions: dict[str, Fragment] = {}
         self._not_deleted = compile_fragment(not_deleted(resource.table))
-        self._rows = compile_fragment(self._select()).split(_WHERE, _ORDER)
+        self._rows = lru_cache(SHAPES)(self._compiled)
         self._counted = self._of_all(sa.func.count())
         self._planned = self._of_all(sa.literal_column("1"))
         self.page = lru_cache(SHAPES)(self._page)
         self.count = lru_cache(SHAPES)(self._count)
         self.estimate = lru_cache(SHAPES)(self._estimate)
 
-    def _select(self) -> sa.Select[Any]:
+    def _compiled(self, expand: tuple[Expansion, ...]) -> list[Fragment]:
+        return compile_fragment(self._select(expand)).split(_WHERE, _ORDER)
+
+    def _select(self, expand: tuple[Expansion, ...]) -> sa.Select[Any]:
         """Return a page of any shape, with placeholders for conditions and order."""
         table = self._resource.table
         names = dict.fromkeys(("id", "version", *self._resource.shown_fields))
@@ -57,7 +63,8 @@ class ListStatements:
             .limit(parameter("limit", sa.Integer()))
             .subquery("_page")
         )
-        return representation(rows, self._resource.shown_fields)
+        more = [related_item(rows, expansion) for expansion in expand]
+        return representation(rows, self._resource.shown_fields, more)
 
     def _of_all(self, what: sa.ColumnElement[Any]) -> list[Fragment]:
         rows = sa.select(what).select_from(self._resource.table)
@@ -85,7 +92,7 @@ class ListStatements:
         if shape.cursor:
             filtered = any(self._filters[name].column.name == shape.keys[0].field for name in shape.filters)
             where.append(self._keyset.after(shape.keys, shape.nulls, filtered=filtered))
-        head, middle, tail = self._rows
+        head, middle, tail = self._rows(shape.expand)
         rows = concatenate(head, every(where), middle, self._keyset.order_by(shape.keys), tail)
         return statement_of(rows, reads=True)
 

@@ -32,7 +32,8 @@ async def _export(call: Call) -> Response:
     """Stream one item a line, in the order of `sort`, from one snapshot of the database."""
     engine, request = call.engine, call.request
     parser = engine.lister.parser
-    query = parser.parse_all(parser.split(request.scope["query_string"]))
+    given = parser.split(request.scope["query_string"])
+    query = parser.parse_all(given, engine.expansions.asked_by(given, call.principal))
     media_type = require_acceptable(request, *MEDIA_TYPES)
     slots = engine.services.exports
     if slots.locked():

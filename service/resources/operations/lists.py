@@ -18,9 +18,10 @@ from service.resources.requests.parameters import Query
 
 
 async def _list(call: Call) -> Response:
-    lister = call.engine.lister
-    given = lister.parser.split(call.request.scope["query_string"])
-    return _respond(call, given, await _page(call.engine, lister.parser.parse(given)))
+    engine = call.engine
+    given = engine.lister.parser.split(call.request.scope["query_string"])
+    query = engine.lister.parser.parse(given, engine.expansions.asked_by(given, call.principal))
+    return _respond(call, given, await _page(engine, query))
 
 
 async def _page(engine: Engine, query: ListQuery) -> Page:
@@ -68,7 +69,8 @@ def list_under(parent: Engine, field: str) -> Operation:
         if any(name.partition("__")[0] == field for name, _ in given.pairs()):
             raise problems.InvalidParameter(f"The path already specifies {field}.")
         own = Query({**given.single, field: str(parent_id)}, given.lists)
-        page = await _page(engine, engine.lister.parser.parse(own))
+        expand = engine.expansions.asked_by(given, call.principal)
+        page = await _page(engine, engine.lister.parser.parse(own, expand))
         if page.empty and not await parent.run(parent.read_one, {"id": parent_id}):
             raise parent.missing()
         return _respond(call, given, page)

@@ -1,47 +1,68 @@
 """`GET /orders/{id}`: one item, current or as of a time."""
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
 
 from service.http import problems
-from service.http.content.preconditions import tags_of
+from service.http.content.preconditions import Tags, tags_of
+from service.http.problems import FieldError, InvalidParameter
 from service.resources.columns.scalars import TIMESTAMP
 from service.resources.columns.text import timestamp
-from service.resources.documentation import ETAG, item_response, query, tags_header
+from service.resources.documentation import ETAG, expand_parameters, item_response, query, tags_header
 from service.resources.engine import Engine
 from service.resources.item_reader import Item
 from service.resources.operations.operation import Call, Operation
+from service.resources.relations.expanded_items import ExpandedItem
+from service.resources.relations.expansions import EXPAND
 from service.resources.requests.json_response import json_response
-from service.resources.requests.parameters import typed
+from service.resources.requests.parameters import Query, parse_query, refuse_others, typed
 
 
 async def _read(call: Call) -> Response:
-    engine, request, item_id = call.engine, call.request, call.item_id
+    engine, request = call.engine, call.request
+    given = parse_query(request.scope["query_string"], engine.expansions.parameters)
+    refuse_others(given.single, "as_of")
     # RFC 9110, section 13.2.2, gives the order: If-Match first, then If-None-Match.
     matching = tags_of(request, "If-Match")
     unless = tags_of(request, "If-None-Match")
-    if "as_of" in call.query:
-        item = await _as_of(call, typed(call.query, "as_of", timestamp))
+    item: Item | ExpandedItem | None
+    if "as_of" in given.single:
+        item = await _as_of(call, given)
+    elif names := given.lists.get(EXPAND):
+        item = await _expanded(call, names)
     else:
-        item = await engine.read_item(item_id, request, matching, unless)
+        item = await engine.read_item(call.item_id, request, matching, unless)
     if item is None:
         raise engine.missing()
-    body, version = item
-    if matching is not None and not engine.tags.matches(matching, version):
+    others = item.others if isinstance(item, ExpandedItem) else ""
+    return _respond(item, engine.tags.tag(item.version, others), matching, unless)
+
+
+def _respond(item: Item | ExpandedItem, tag: str, matching: Tags | None, unless: Tags | None) -> Response:
+    if matching is not None and not matching.match(tag):
         raise problems.PreconditionFailed(matching.advice)
-    headers = {"ETag": engine.tags.tag(version)}
-    if unless is not None and engine.tags.matches_weakly(unless, version):
-        return Response(status_code=304, headers=headers)
-    return json_response(200, headers, body)
+    if unless is not None and unless.match_weakly(tag):
+        return Response(status_code=304, headers={"ETag": tag})
+    return json_response(200, {"ETag": tag}, item.body)
 
 
-async def _as_of(call: Call, at: datetime) -> Item | None:
-    engine = call.engine
-    rows = await engine.run(engine.history.as_of, {"id": call.item_id, "at": TIMESTAMP.wire(at)})
+async def _as_of(call: Call, given: Query) -> Item | None:
+    if EXPAND in given.lists:
+        error = FieldError("Other items are shown as they are now, so not with as_of.", parameter=EXPAND)
+        raise InvalidParameter(errors=[error])
+    at = TIMESTAMP.wire(typed(given.single, "as_of", timestamp))
+    rows = await call.engine.run(call.engine.history.as_of, {"id": call.item_id, "at": at})
     row = rows[0] if rows else None
     return None if row is None or row["gone"] else Item(row["body"].encode(), row["version"])
+
+
+async def _expanded(call: Call, names: Sequence[str]) -> ExpandedItem | None:
+    engine = call.engine
+    expansions = engine.expansions.asked(names, call.principal)
+    rows = await engine.run(engine.expanded.statement(expansions), {"id": call.item_id})
+    return engine.expanded.item(rows[0], expansions) if rows else None
 
 
 def _responses(engine: Engine) -> dict[int | str, dict[str, Any]]:
@@ -58,11 +79,12 @@ READ = Operation(
     handle=_read,
     summary="Read {a_singular}",
     description="With `If-None-Match`, returns 304 if the client's copy is current.",
-    query=("as_of",),
+    query=None,
     responses=_responses,
     problems=(problems.PreconditionFailed,),
-    parameters=lambda _: [
+    parameters=lambda engine: [
         query("as_of", {"type": "string", "format": "date-time"}, "The item as it was at this time."),
+        *expand_parameters(engine),
         tags_header("If-Match", required=False),
         tags_header("If-None-Match", required=False),
     ],

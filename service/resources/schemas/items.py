@@ -3,6 +3,7 @@
 Table classes are never request or response schemas: validating one costs twenty times as much.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
@@ -13,6 +14,7 @@ from service.http.content.schemas import Input, Output, Values, make_model
 from service.http.problems.messages import message_of
 from service.resources.columns.model_fields import input_type, output_type
 from service.resources.declaration import DeclarationError, RestResource, Transition
+from service.resources.relations.relation import Relation
 from service.resources.schemas.bulk_bodies import BulkSchemas
 
 
@@ -51,7 +53,9 @@ class Schemas:
     `values` is for values set by hooks.
     """
 
-    def __init__(self, resource: RestResource, *, bulk_operations: int) -> None:
+    def __init__(
+        self, resource: RestResource, relations: Sequence[Relation] = (), *, bulk_operations: int
+    ) -> None:
         name = resource.name
         self.create = make_model(
             f"{name}Create",
@@ -75,7 +79,8 @@ class Schemas:
         self.read = make_model(
             f"{name}Read",
             Output,
-            {f: _readable(resource, f) for f in resource.shown_fields},
+            {f: _readable(resource, f) for f in resource.shown_fields}
+            | {relation.name: _expanded(name, relation) for relation in relations},
             f"{resource.a_singular[0].upper()}{resource.a_singular[1:]}.",
         )
         self.page = _page(resource, self.read)
@@ -190,6 +195,15 @@ def _readable(resource: RestResource, name: str) -> tuple[Any, Any]:
     shown: Any = Annotated[type_, Field(description=_description(resource, name), **_extra(info))]
     # Callers without its scope get an item without the member.
     return shown, Field(default=None, json_schema_extra=_drop_default) if name in resource.visible else ...
+
+
+def _expanded(name: str, relation: Relation) -> tuple[Any, Any]:
+    target = relation.target
+    part = "".join(word.capitalize() for word in relation.name.split("_"))
+    fields = {f: _readable(target, f) for f in relation.fields}
+    model: Any = make_model(f"{name}{part}", Output, fields, f"{target.a_singular.capitalize()}, in part.")
+    told = f"The {target.singular} that `{relation.column}` refers to, with `expand={relation.name}`; null without one."
+    return model | None, Field(default=None, description=told, json_schema_extra=_drop_default)
 
 
 def _description(resource: RestResource, name: str) -> str | None:

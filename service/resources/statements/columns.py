@@ -31,15 +31,24 @@ def null_row(table: sa.Table) -> sa.ColumnElement[Any]:
     )
 
 
-def item_of(source: sa.FromClause, names: Iterable[str]) -> tuple[sa.FromClause, sa.ColumnElement[str]]:
-    """Return a lateral row with the members of an item, to be joined, and the column with its JSON text."""
+def item_of(
+    source: sa.FromClause, names: Iterable[str], more: Iterable[sa.ColumnElement[Any]] = ()
+) -> tuple[sa.FromClause, sa.ColumnElement[str]]:
+    """Return a lateral row with the members of an item, to be joined, and the column with its JSON text.
+
+    `more` are members that are not columns of `source`.
+    """
     item = (
-        sa.select(*(member(source.c[name]).label(name) for name in names)).correlate(source).lateral("_item")
+        sa.select(*(member(source.c[name]).label(name) for name in names), *more)
+        .correlate(source)
+        .lateral("_item")
     )
     return item, sa.func.row_to_json(sa.literal_column("_item"), type_=sa.Text).label("body")
 
 
-def representation(source: sa.FromClause, names: Iterable[str]) -> sa.Select[tuple[str, int]]:
+def representation(
+    source: sa.FromClause, names: Iterable[str], more: Iterable[sa.ColumnElement[Any]] = ()
+) -> sa.Select[tuple[str, int]]:
     """Return a `SELECT` of (JSON text, version) for each row of `source`. The server makes the JSON."""
-    item, body = item_of(source, names)
+    item, body = item_of(source, names, more)
     return sa.select(body, source.c.version).select_from(source.join(item, sa.true()))

@@ -115,7 +115,8 @@ async function articles(shelf: string) {
   const replaced = await ok(client.PUT(one, { params: guarded(target, patched.tag), body: { ...body, sku: `${sku}-A` } }));
   await ok(client.DELETE(one, { params: guarded(target, replaced.tag) }));
   await ok(client.POST("/api/v1/articles/{id}/restore", { params: id(target) }));
-  await ok(client.GET(one, { params: id(target) }));
+  const expanded = await ok(client.GET(one, { params: { ...id(target), query: { expand: ["shelf"] } } }));
+  assert.equal(expanded.data.shelf?.id, shelf);
   const once = { params: { ...id(target), header: { "Idempotency-Key": `${mark}-stock` } }, body: { pieces: 2 } };
   for (const _ of [1, 2]) assert.equal((await ok(client.POST("/api/v1/articles/{id}/restock", once))).data.stock, 2);
   const history = await ok(client.GET("/api/v1/articles/{id}/history", { params: { ...id(target), query: { limit: 2 } } }));

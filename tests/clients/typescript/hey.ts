@@ -76,6 +76,8 @@ async function articles(shelf: string) {
   await ok(api.deleteArticle(guarded(target, replaced.tag)));
   await ok(api.restoreArticle(path(target)));
   await ok(api.readArticle(path(target)));
+  const expanded = await ok(api.readArticle({ ...path(target), query: { expand: ["shelf"] } }));
+  assert.equal(expanded.data.shelf?.id, shelf);
   const stocked = await ok(api.restockArticle({ ...path(target), body: { pieces: 2 } }));
   assert.equal(stocked.data.stock, 2);
   await ok(api.readHistoryOfArticle({ ...path(target), query: { limit: 2 } }));

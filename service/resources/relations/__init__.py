@@ -1,0 +1,1 @@
+"""Relations: items that other items refer to by a foreign key."""

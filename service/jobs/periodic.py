@@ -59,9 +59,10 @@ class Periodic:
         try:
             yield
         finally:
-            await _cancelled([task for task in team if task not in self._working])
-            if self._working:
-                await asyncio.wait(self._working, timeout=GRACE_SECONDS)
+            working = self._working.intersection(team)
+            await _cancelled([task for task in team if task not in working])
+            if working:
+                await asyncio.wait(working, timeout=GRACE_SECONDS)
             await _cancelled([*team, *own])
 
     async def _repeat(self, job: Job, ended: Callable[[], bool] = lambda: False) -> None:

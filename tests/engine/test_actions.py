@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import structlog
 from httpx2 import Response
 
 from service.http.content.schemas import Input
@@ -16,6 +17,7 @@ from service.resources.declaration import Action, Change, DeclarationError, Hook
 from tests.engine.api import BASE, Api, Json, problem, running, unique
 from tests.engine.conftest import Shop
 from tests.engine.tables import Gadget, create_tables, gadgets, groups
+from tests.engine.test_parallel import deadlocks
 from tests.services import Client
 
 GADGETS = f"{BASE}/gadgets"
@@ -44,6 +46,27 @@ async def rename_group(change: Change, gadget: Gadget) -> None:
     await change.connection.execute(
         'UPDATE "group" SET "select" = $1 WHERE id = $2', gadget.code, gadget.group_id
     )
+
+
+async def spoil(change: Change, gadget: Gadget) -> None:
+    await rename_group(change, gadget)
+    raise TooHeavy
+
+
+DEADLOCK = "DO $$ BEGIN RAISE deadlock_detected; END $$"
+STUMBLED: list[str] = []
+
+
+async def stumble(change: Change, gadget: Gadget) -> None:
+    """Loses the first time, as PostgreSQL rolls back one of two transactions that wait for each other."""
+    change.values["weight"] = gadget.weight + 1
+    if gadget.code not in STUMBLED:
+        STUMBLED.append(gadget.code)
+        await change.connection.execute(DEADLOCK)
+
+
+async def recode(change: Change, gadget: Gadget) -> None:
+    change.values["code"] = f"{gadget.code}-2"
 
 
 SEEN: list[Gadget] = []
@@ -75,6 +98,8 @@ class Recorder(Hooks):
 ACTIONS = (
     Action("weigh", weigh, body=Weigh, problems=(TooHeavy,)),
     Action("rename_group", rename_group, scope="shop:write"),
+    Action("spoil", spoil, problems=(TooHeavy,)),
+    Action("stumble", stumble),
     Action("look", look, scope="shop:read"),
     Action("seal", look, scope="shop:seal"),
     Transition("pack", field="rank", source=(None, 1), target=2, needs_tag=True),
@@ -195,6 +220,55 @@ async def test_bulk_runs_actions_after_patches_and_before_deletions(api: Api) ->
     assert (await entries(api, f"gadgets/{heavy}"))[0] == ("weigh", ["weight"])
     stale = [{"op": "weigh", "id": heavy, "if_match": '"1-x"', "body": {"grams": 1}}]
     problem(await api.client.post(f"{GADGETS}/bulk", json={"operations": stale}), 412, "precondition_failed")
+
+
+async def test_writes_of_a_refused_action_are_undone(api: Api) -> None:
+    group = (await api.make("groups", order=unique("act"))).json()
+    spoiled, other = [
+        (await api.make("gadgets", code=unique("act"), group_id=group["id"])).json() for _ in range(2)
+    ]
+    problem(await act(api, spoiled, "spoil"), 409, "too_heavy")
+    operations = [
+        {"op": "spoil", "id": spoiled["id"], "if_match": "*"},
+        {"op": "weigh", "id": other["id"], "if_match": "*", "body": {"grams": 1}},
+    ]
+    done = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations, "mode": "partial"})
+    assert [result["status"] for result in done.json()["results"]] == [409, 200]
+    assert (await api.client.get(f"{BASE}/groups/{group['id']}")).json() == group
+
+
+async def test_action_that_lost_a_deadlock_is_run_again(api: Api) -> None:
+    first, second = [(await api.make("gadgets", code=unique("act"))).json() for _ in range(2)]
+    done = await act(api, first, "stumble")
+    assert (done.status_code, done.json()["weight"]) == (200, 1)
+    operations = [{"op": "stumble", "id": second["id"], "if_match": "*"}]
+    done = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+    assert (done.status_code, done.json()["results"][0]["item"]["weight"]) == (200, 1)
+    assert await entries(api, f"gadgets/{second['id']}") == [("stumble", ["weight"]), ("create", ANY_FIELDS)]
+
+
+async def test_actions_in_bulk_take_their_locks_in_one_order(api: Api) -> None:
+    ids = [(await api.make("gadgets", code=unique("act"))).json()["id"] for _ in range(12)]
+
+    async def look_at(order: list[str]) -> int:
+        operations = [{"op": "look", "id": item_id, "if_match": "*"} for item_id in order]
+        done = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+        return done.status_code
+
+    before = await deadlocks(api)
+    for _ in range(3):
+        orders = [ids[turn:] + ids[:turn] for turn in range(4)] + [ids[::-1]] * 4
+        assert set(await asyncio.gather(*map(look_at, orders))) == {200}
+    assert await deadlocks(api) == before
+
+
+async def test_action_cannot_change_an_immutable_field(shop: Shop) -> None:
+    api = await shop(groups(), gadgets(actions=(Action("recode", recode),)))
+    made = await api.make("gadgets", code=unique("act"))
+    with structlog.testing.capture_logs() as lines:
+        problem(await act(api, made.json(), "recode"), 500, "internal_error")
+    assert [line["event"] for line in lines] == ["request failed"]
+    assert (await api.client.get(f"{GADGETS}/{made.json()['id']}")).content == made.content
 
 
 async def test_scope_of_an_action_holds_in_bulk_too(api: Api) -> None:

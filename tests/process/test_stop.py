@@ -3,6 +3,7 @@
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import asyncpg
@@ -87,6 +88,12 @@ def test_idle_process_exits_at_once(serve: Serve, number: signal.Signals) -> Non
     service = serve(executed=True).ready()
     service.process.send_signal(number)
     assert service.process.wait(4) == 0
+    drained, stopped = (
+        datetime.fromisoformat(line["time"])
+        for event in ("draining", "stopped")
+        for line in service.lines(event=event)
+    )
+    assert (stopped - drained).total_seconds() < 2  # no job of its own is waited for
 
 
 def test_second_signal_ends_the_wait(serve: Serve) -> None:

@@ -43,8 +43,8 @@ def _now() -> list[Panel]:
         ),
         number(
             "Pool in use",
-            "Connections in use, as a share of the limit of the fullest pool.",
-            Query(f"max({_used('pod, pool')})"),
+            "Connections in use, as a share of the limit, of the pod with the most.",
+            Query(f"max({_used('pod')})"),
             unit="percentunit",
             warn=0.7,
             bad=0.9,
@@ -84,35 +84,34 @@ def _connections() -> list[Panel]:
     return [
         graph(
             "Connections",
-            "Open connections of all pods by pool: `fast` runs the resources' statements, `session` ORM sessions. "
-            "Compare with PostgreSQL's max_connections.",
-            Query(f"sum by (pool, state) ({series(OPEN)})", "{{pool}} {{state}}"),
+            "Open connections of all pods. Compare with PostgreSQL's max_connections.",
+            Query(f"sum by (state) ({series(OPEN)})", "{{state}}"),
             stacked=True,
         ),
         graph(
             "Pools in use",
             "Connections in use as a share of the pool's limit, by pod. At 100 % requests wait.",
-            Query(_used("pod, pool"), "{{pod}} {{pool}}"),
+            Query(_used("pod"), "{{pod}}"),
             unit="percentunit",
             most=1,
             bad=0.9,
         ),
         graph(
             "Waiting for a connection",
-            "How long requests wait for a connection of the fast pool.",
+            "How long requests wait for a connection.",
             *(Query(quantile(q, WAITS), f"{q:.0%}") for q in (0.5, 0.95, 0.99)),
             unit="s",
         ),
         graph(
             "Acquire timeouts by pod",
             "Requests per second that got no connection in time. If it is only one pod, it holds connections too long.",
-            Query(rate(GIVEN_UP, by="pod, pool"), "{{pod}} {{pool}}"),
+            Query(rate(GIVEN_UP, by="pod"), "{{pod}}"),
             unit="reqps",
         ),
         graph(
             "Connections busy with statements",
             "Average number of busy connections. Compare with the pool's limit.",
-            Query(rate(f"{STATEMENTS}_sum", by="pool"), "{{pool}}"),
+            Query(rate(f"{STATEMENTS}_sum"), "connections"),
         ),
         graph(
             "PostgreSQL as seen by each pod",
@@ -128,7 +127,7 @@ def _statements() -> list[Panel]:
         graph(
             "Statements by outcome",
             "Statements per second. Errors include unique violations and lock timeouts.",
-            Query(rate(f"{STATEMENTS}_count", by="pool, outcome"), "{{pool}} {{outcome}}"),
+            Query(rate(f"{STATEMENTS}_count", by="outcome"), "{{outcome}}"),
             unit="ops",
         ),
         graph(

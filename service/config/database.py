@@ -36,10 +36,7 @@ class DatabaseSettings(Group):
     pool_min: Annotated[int, Field(ge=0, le=64)] = 2
     """Connections that each process keeps open. Raise it if bursts wait for new connections."""
     pool_max: Annotated[int, Field(ge=1, le=64)] = 8
-    """Maximum number of connections in each process's fast pool, which generated routes use."""
-    session_pool: Annotated[int, Field(ge=1, le=64)] = 2
-    """Maximum number of connections for ORM sessions in each process, in addition to the fast pool. Raise it if
-    hand-written routes wait for connections."""
+    """Maximum number of connections of each process. Raise it if requests wait for connections."""
     acquire_timeout: Annotated[float, Field(gt=0, le=60)] = 0.25
     """Seconds a request waits for a connection before it gets 503."""
     connect_timeout: Annotated[float, Field(gt=0, le=60)] = 5.0

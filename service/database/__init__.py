@@ -1,4 +1,4 @@
-"""Access to PostgreSQL: a fast pool for single statements, and ORM sessions for ordinary code."""
+"""Access to PostgreSQL: a fast pool, for single statements, transactions and ORM sessions."""
 
 from service.database.database import Database
 from service.database.errors import ConnectionLostError, DatabaseUnavailableError

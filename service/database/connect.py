@@ -66,10 +66,10 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
 
     Every transaction on it sets the actor in the same round trip as BEGIN. A statement outside a transaction is wrapped
     in one, except through `fetch_alone`. `changes` are the rows that it has changed; its user takes them. `generation`
-    and `free_since` are the fast pool's.
+    and `free_since` are the pool's, `orm` holds what SQLAlchemy keeps of it between sessions.
     """
 
-    __slots__ = ("_context", "changes", "free_since", "generation", "on_statement")
+    __slots__ = ("_context", "changes", "free_since", "generation", "on_statement", "orm")
 
     executemany = _for_actor(asyncpg.Connection.executemany)
     fetch = _for_actor(asyncpg.Connection.fetch)
@@ -89,6 +89,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         self.on_statement: OnStatement | None = None
         self.generation = 0
         self.free_since = 0.0
+        self.orm: list[Any] = []
 
     def _process_log_message(self, fields: dict[str, str], last_query: str) -> None:
         """As in asyncpg, whose listeners would have to be removed before each release."""
@@ -96,6 +97,11 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
             self.changes.add(fields["t"], fields["D"])
         else:
             super()._process_log_message(fields, last_query)
+
+    @property
+    def statement_cache_size(self) -> int:
+        """How many prepared statements it may keep; none behind PgBouncer."""
+        return int(self._config.statement_cache_size)
 
     @property
     def begins(self) -> bool:

@@ -1,4 +1,4 @@
-"""New connections for both pools, which share the state of an unreachable server and of expired connections."""
+"""New connections, and what is known of an unreachable server and of expired connections."""
 
 import asyncio
 from typing import Any

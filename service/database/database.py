@@ -1,4 +1,4 @@
-"""A process's access to PostgreSQL: both pools and the connection for probes."""
+"""A process's access to PostgreSQL: the pool and the connection for probes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.config import Settings
@@ -15,16 +14,16 @@ from service.database.connector import Connector
 from service.database.errors import ConnectionLostError, DatabaseUnavailableError
 from service.database.fast_pool import FastPool
 from service.database.lease import Lease
+from service.database.orm import session_on
 from service.database.out_of_resources import is_out_of_resources, out_of_resources
 from service.database.probe import Probe
 from service.database.row_changes import Tell, tell_nobody
-from service.database.session_pool import SessionPool
 
 
 class Database:
-    """Both pools of one process. `start` connects, and keeps retrying in the background.
+    """The connections of one process. `start` connects, and keeps retrying in the background.
 
-    `tell` gets the rows that each transaction of the pools has changed, after it has ended and before its user goes on.
+    `tell` gets the rows that each transaction of the pool has changed, after it has ended and before its user goes on.
     """
 
     def __init__(self, settings: Settings, tell: Tell = tell_nobody) -> None:
@@ -32,9 +31,8 @@ class Database:
         self._tell = tell
         self._connector = Connector(settings)
         self._fast = FastPool(settings, self._connector)
-        self._sessions = SessionPool(settings, self._connector, tell, expire=self._fast.expire)
         self._probe = Probe(self._connector)
-        # Half of the fast pool, for long transactions: short ones can still get a connection.
+        # Half of the pool, for long transactions: short ones can still get a connection.
         self.long_slots = asyncio.Semaphore(max(1, settings.database.pool_max // 2))
 
     async def start(self) -> None:
@@ -45,7 +43,6 @@ class Database:
         """Close every connection, without waiting for running statements."""
         self._probe.stop()
         await self._fast.stop()
-        await self.engine.dispose()
 
     @property
     def warm(self) -> bool:
@@ -56,22 +53,19 @@ class Database:
     def pool(self) -> FastPool:
         return self._fast
 
-    @property
-    def engine(self) -> AsyncEngine:
-        return self._sessions.engine
-
     async def report(self) -> None:
         """Update the metrics on pool use."""
         self._fast.report()
-        self._sessions.report()
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:
-        """Yield a connection of the fast pool. Raises `DatabaseUnavailableError` within the acquire timeout."""
+        """Yield a connection of the pool. Raises `DatabaseUnavailableError` within the acquire timeout."""
         return Lease(self._fast, self._tell)
 
-    def session(self) -> AbstractAsyncContextManager[AsyncSession]:
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
         """Yield an ORM session in one transaction: committed if the block succeeds, otherwise rolled back."""
-        return self._sessions.open()
+        async with self.connection() as connection, session_on(connection) as session:
+            yield session
 
     async def probe(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Run one statement on a connection reserved for probes, so that a busy pool does not look like a lost

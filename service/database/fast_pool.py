@@ -1,4 +1,4 @@
-"""The fast pool, for single statements through asyncpg.
+"""The pool of connections, made for single statements.
 
 asyncpg's own pool takes longer than a statement: a task, two timeouts and a queue for each use of a connection. Here a
 free connection is taken from a list and put back without waiting for anything. The connection used last is the next one
@@ -34,12 +34,15 @@ REFUSED = (DatabaseUnavailableError, *CONNECTION_ERRORS)
 
 
 class FastPool:
-    """At most `pool_max` connections. `start` opens `pool_min` of them, and keeps retrying in the background."""
+    """At most `pool_max` connections. `start` opens `pool_min` of them, and keeps retrying in the background.
+
+    Without `start`, as in a command, it connects when a connection is asked for.
+    """
 
     def __init__(self, settings: Settings, connector: Connector) -> None:
         self._limits = settings.database
         self._connector = connector
-        self._closed: str | None = "the service is starting"  # why there are no connections
+        self._closed: str | None = None  # why there are no connections
         self._open: set[Connection] = set()  # free or in use
         self._free: list[Connection] = []
         self._opening = 0
@@ -63,7 +66,6 @@ class FastPool:
 
         The wait ends if the database is unreachable; the pool keeps retrying in the background.
         """
-        self._closed = None
         self._spawn(self._keep_filled())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._first_attempt.wait(), START_SECONDS)
@@ -85,10 +87,10 @@ class FastPool:
     def report(self) -> None:
         """Update the metrics on pool use."""
         size, free = self.size, self.free
-        metrics.set_pool_usage(metrics.FAST, used=size - free, idle=free, limit=self._limits.pool_max)
+        metrics.set_pool_usage(used=size - free, idle=free, limit=self._limits.pool_max)
 
     async def expire(self) -> None:
-        """Expire every connection of both pools. Those in use are closed when they are put back."""
+        """Expire every connection. Those in use are closed when they are put back."""
         if self._connector.expire():
             self._drop_free(older_than=None)
 

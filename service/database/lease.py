@@ -1,4 +1,4 @@
-"""One use of a connection of the fast pool: taken, given back, and what its errors mean."""
+"""One use of a connection of the pool: taken, given back, and what its errors mean."""
 
 import asyncio
 from types import TracebackType
@@ -49,7 +49,7 @@ class Lease:
         try:
             return await self._pool.wait()
         except TimeoutError as error:
-            metrics.count_timeout(metrics.FAST)
+            metrics.count_timeout()
             raise DatabaseUnavailableError(describe(error)) from error
         finally:
             metrics.observe_wait(clock.monotonic() - began)

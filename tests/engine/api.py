@@ -115,7 +115,7 @@ async def running(
 
 
 async def filled(database: Database, connections: int) -> None:
-    """Wait until the fast pool has that many idle connections without any request."""
+    """Wait until the pool has that many idle connections without any request."""
     async with asyncio.timeout(20):
         while database.pool.free < connections:  # noqa: ASYNC110  # the pool tells nobody
             await asyncio.sleep(0.02)

@@ -55,7 +55,7 @@ async def _asleep(server: asyncpg.Connection) -> None:
 
 
 async def _server_pids(database: Database) -> set[int]:
-    """The process ids of all connections that the fast pool may have."""
+    """The process ids of all connections that the pool may have."""
     async with database.connection() as one, database.connection() as other:
         return {one.get_server_pid(), other.get_server_pid()}
 
@@ -165,8 +165,10 @@ async def _two_at_once(database: Database, server: asyncpg.Connection) -> None:
 
 
 async def test_session_reports_a_new_connection_that_is_closed(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    database = Database(settings_for(database_url))
+
     async def connect_and_end(settings: Settings) -> asyncpg.Connection:
         made, other = await connect(settings), await connect(settings)
         await other.execute("SELECT pg_terminate_backend($1, 5000)", made.get_server_pid())
@@ -177,7 +179,10 @@ async def test_session_reports_a_new_connection_that_is_closed(
         patch.setattr("service.database.connector.connect", connect_and_end)
         with pytest.raises(DatabaseUnavailableError):
             await _select(database)
-    await _select(database)
+    try:
+        await _select(database)
+    finally:
+        await database.stop()
 
 
 async def test_session_reports_a_new_connection_that_hangs(

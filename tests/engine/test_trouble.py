@@ -23,7 +23,7 @@ from tests.listener import listener
 from tests.shop import SHOP
 
 ACQUIRE_SECONDS = 1.0  # for tests whose result must not depend on the load of the machine
-SMALL: dict[str, Any] = {"pool_max": 2, "session_pool": 1, "acquire_timeout": 0.25, "lock_timeout": 0.5}
+SMALL: dict[str, Any] = {"pool_max": 2, "acquire_timeout": 0.25, "lock_timeout": 0.5}
 
 
 def _settings(url: str, **database: object) -> Settings:

@@ -17,7 +17,7 @@ from tests.faults.test_redis import metric, until
 TRIALS = 3  # of a Redis that refuses
 WRONG = "wr0ng-passw0rd"
 ENOUGH = 10  # responses
-IDLE, MINIMUM = 'slipway_database_connections{pool="fast",state="idle"}', 4
+IDLE, MINIMUM = 'slipway_database_connections{state="idle"}', 4
 FAR_SECONDS = 0.01  # for a message to the database, each way
 READY_SECONDS = 5.0  # the longest pause between two attempts, with its jitter, and a connection
 

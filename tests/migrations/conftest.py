@@ -31,9 +31,10 @@ def settings_for(url: str, **database: object) -> Settings:
 async def in_database(url: str, work: Callable[[Connection], object]) -> None:
     """Run synchronous code on a SQLAlchemy connection, and commit."""
     database = Database(settings_for(url))
+    await database.start()
     try:
-        async with database.engine.begin() as connection:
-            await connection.run_sync(work)
+        async with database.session() as session:
+            await (await session.connection()).run_sync(work)
     finally:
         await database.stop()
 

@@ -55,9 +55,9 @@ def flags_read(values: str) -> dict[str, str]:
 
 def pool(used: int) -> dict[str, str]:
     return {
-        'slipway_database_connections{pod="a", pool="fast", state="used"}': f"{used}x60",
-        'slipway_database_connections{pod="a", pool="fast", state="idle"}': f"{8 - used}x60",
-        'slipway_database_connections_limit{pod="a", pool="fast"}': "8x60",
+        'slipway_database_connections{pod="a", state="used"}': f"{used}x60",
+        'slipway_database_connections{pod="a", state="idle"}': f"{8 - used}x60",
+        'slipway_database_connections_limit{pod="a"}': "8x60",
     }
 
 
@@ -159,13 +159,13 @@ CASES: dict[str, list[Case]] = {
     "SlipwayDatabaseWaitsGivenUp": [
         Case(
             "one a second",
-            {'slipway_database_acquire_timeouts_total{pod="a", pool="fast"}': "0+60x60"},
+            {'slipway_database_acquire_timeouts_total{pod="a"}': "0+60x60"},
             "10m",
             fires=True,
         ),
         Case(
             "none",
-            {'slipway_database_acquire_timeouts_total{pod="a", pool="fast"}': "7x60"},
+            {'slipway_database_acquire_timeouts_total{pod="a"}': "7x60"},
             "10m",
             fires=False,
         ),

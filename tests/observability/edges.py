@@ -35,8 +35,8 @@ def rate(name: str, labels: str, per_second: float) -> dict[str, str]:
 def used(connections: int) -> dict[str, str]:
     """Of a pool of 100."""
     return {
-        'slipway_database_connections{pod="a", pool="fast", state="used"}': f"{connections}x60",
-        'slipway_database_connections_limit{pod="a", pool="fast"}': "100x60",
+        'slipway_database_connections{pod="a", state="used"}': f"{connections}x60",
+        'slipway_database_connections_limit{pod="a"}': "100x60",
     }
 
 
@@ -64,8 +64,8 @@ EDGES: dict[str, list[Case]] = {
     ),
     "SlipwayDatabaseWaitsGivenUp": both(
         "0.1 a second",
-        rate("slipway_database_acquire_timeouts_total", 'pod="a", pool="fast"', 0.11),
-        rate("slipway_database_acquire_timeouts_total", 'pod="a", pool="fast"', 0.09),
+        rate("slipway_database_acquire_timeouts_total", 'pod="a"', 0.11),
+        rate("slipway_database_acquire_timeouts_total", 'pod="a"', 0.09),
         "20m",
     ),
     "SlipwayDatabasePoolFull": both("90 %", used(91), used(89), "20m"),

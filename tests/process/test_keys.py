@@ -72,7 +72,7 @@ def test_unknown_scope_is_refused_with_suggestions(command: Command, database_ur
     said = "slipway: No route asks for the scope shop:raed. Did you mean shop:read?"
     assert done.exit_code == 2
     assert done.stderr.startswith(said)
-    assert "Known scopes: admin, features:admin, features:read, shop:read, shop:write." in done.stderr
+    assert re.search(r"Known scopes: admin, features:admin, .*shop:read, shop:write\.", done.stderr)
     done = command(
         "keys", "create", "--name", "two\nlines", "--scope", "shop:read", database__url=database_url
     )

@@ -17,23 +17,22 @@ from tests.process.served import Served, eventually
 
 LIST = "/api/v1/articles?limit=1"
 EXPIRY = "slipway_api_key_expiry_timestamp_seconds"
-IDLE = 'slipway_database_connections{pool="fast",state="idle"}'
+IDLE = 'slipway_database_connections{state="idle"}'
 
 
 def test_pools_and_statements_are_measured(shared: Served, headers: dict[str, str]) -> None:
     def value(name: str) -> float:
         return shared.metric(f"slipway_database_{name}") or 0
 
-    counts = ('statement_seconds_count{outcome="ok",pool="fast"}', "acquire_seconds_count")
+    counts = ('statement_seconds_count{outcome="ok"}', "acquire_seconds_count")
     before = [value(name) for name in counts]
     for _ in range(5):
         assert shared.api.get(LIST, headers=headers).status_code == 200
     assert all(value(name) >= old + 5 for name, old in zip(counts, before, strict=True))
-    assert value('connections_limit{pool="fast"}') == 8
-    assert value('connections_limit{pool="session"}') == 2
+    assert value("connections_limit") == 8
     assert eventually(lambda: (shared.metric(IDLE) or 0) >= 2)
-    assert eventually(lambda: value('connections{pool="fast",state="used"}') == 0)
-    assert value('acquire_timeouts_total{pool="fast"}') == 0
+    assert eventually(lambda: value('connections{state="used"}') == 0)
+    assert value("acquire_timeouts_total") == 0
 
 
 def test_recently_verified_credentials_count_as_cache_hits(serve: Serve, headers: dict[str, str]) -> None:

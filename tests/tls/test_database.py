@@ -32,7 +32,7 @@ def _settings(url: str, port: int, mode: str, root: Path | None) -> Settings:
 
 
 async def _encrypted(settings: Settings) -> bool:
-    """Whether the fast pool connected, over TLS."""
+    """Whether the pool connected, over TLS."""
     database = Database(settings)
     await database.start()
     try:

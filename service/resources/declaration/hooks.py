@@ -1,12 +1,15 @@
 """Hooks: the team's code around changes."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service.database.orm import session_on
 from service.models.base import Resource
 from service.security.principals import Principal
 
@@ -26,6 +29,10 @@ class Change:
     connection: asyncpg.Connection
     action: str | None = None
     read: Callable[[asyncpg.Connection, UUID], Awaitable[Resource | None]] | None = None
+
+    def session(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """Yield an ORM session in the transaction of the change. What it writes is undone if its block raises."""
+        return session_on(self.connection)
 
     async def current(self) -> Any:
         """Return the row as it is now, as an instance of its model, locked until the end of the transaction.

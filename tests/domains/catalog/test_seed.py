@@ -13,6 +13,7 @@ from sqlmodel import col, delete, func, select, update
 from service import clock
 from service.config import Settings
 from service.database import Database
+from service.database.orm import orm_engine
 from service.domains.catalog.models import Category, Product, ProductStatus
 from service.domains.catalog.sample.rows import categories, products
 from service.domains.catalog.seed import SEED, Loaded, is_empty, load_sample
@@ -133,8 +134,11 @@ async def test_load_takes_few_statements(database: Database) -> None:
     def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
         statements.append(statement)
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    await load(database)
+    event.listen(orm_engine().sync_engine, "before_cursor_execute", note)
+    try:
+        await load(database)
+    finally:
+        event.remove(orm_engine().sync_engine, "before_cursor_execute", note)
     assert len(statements) <= 4, statements
 
 

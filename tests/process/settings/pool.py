@@ -12,8 +12,8 @@ from tests.process.settings.table import Given, Running, Setup, process, setting
 
 LIST = "/api/v1/shelves"
 TRIES = 3
-FAILED = 'slipway_database_statement_seconds_count{outcome="error",pool="fast"}'
-REFUSED = 'slipway_database_acquire_timeouts_total{pool="fast"}'
+FAILED = 'slipway_database_statement_seconds_count{outcome="error"}'
+REFUSED = "slipway_database_acquire_timeouts_total"
 WAITING = """
 SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'slipway'
 AND datname = current_database()
@@ -55,11 +55,8 @@ def most_waiting(run: Running) -> int:
 
 
 def open_connections(run: Running) -> float:
-    """Return the connections of the fast pool."""
-    states = (
-        run.service.metric(f'slipway_database_connections{{pool="fast",state="{s}"}}')
-        for s in ("idle", "used")
-    )
+    """Return the connections of the pool."""
+    states = (run.service.metric(f'slipway_database_connections{{state="{s}"}}') for s in ("idle", "used"))
     return sum(number or 0 for number in states)
 
 
@@ -111,12 +108,6 @@ def wait_for_a_connection_is_bounded(run: Running) -> None:
         line for line in run.service.lines(event="request", status=503) if line["request_id"] not in began
     ]
     assert min(line["duration_ms"] for line in refused) > 600
-
-
-@setting("database__session_pool", 1, process="pool")
-def sessions_are_bounded(run: Running) -> None:
-    made = run.service.api.post(LIST, json={"slug": "pool", "name": "Pool"}, headers=run.key()).json()["id"]
-    assert wait_for_locks(run, "tests_article", f"{LIST}/{made}/summary", requests=3, sessions=1)
 
 
 @setting("database__idle_lifetime", 1, process="pool")

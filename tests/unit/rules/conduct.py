@@ -109,7 +109,7 @@ RULES = (
         _commit,
         bad=(*_files("service/x.py", "await session.commit()\n", "c.execute('COMMIT;')\n"),),
         good=(
-            Source("service/database/session_pool.py", "await session.commit()\n"),
+            Source("service/database/orm.py", "await session.commit()\n"),
             Source("service/x.py", "what = 'the edge commits'\n"),
         ),
     ),

@@ -244,7 +244,11 @@ def dependencies() -> set[str]:
 
 def _may_be_null(value: Value) -> bool:
     """Whether templates do without it: what is empty anyway, and what a user may want none of."""
-    return not value.default or isinstance(value.default, list) or value.type == "strings by name"
+    return (
+        not value.default
+        or isinstance(value.default, list)
+        or value.type in {"strings by name", "optional integer"}
+    )
 
 
 def _add(group: Schema, name: str, member: Schema, *, required: bool) -> Schema:

@@ -4,11 +4,12 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Short enough for a label with the longest suffix (`-migrate-` and a hash). */}}
+{{/* Short enough for a label with the longest suffix (`-migrate-` and a hash). A name that is cut gets a hash, or others could be equal. */}}
 {{- define "slipway.fullname" -}}
 {{- $name := include "slipway.name" . }}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
-{{- .Values.fullnameOverride | default $full | trunc 40 | trimSuffix "-" }}
+{{- $full = .Values.fullnameOverride | default $full }}
+{{- gt (len $full) 40 | ternary (printf "%s-%s" (trunc 31 $full | trimSuffix "-") ($full | sha256sum | trunc 8)) $full }}
 {{- end }}
 
 {{- define "slipway.serviceAccountName" -}}
@@ -76,12 +77,9 @@ app.kubernetes.io/component: {{ last . }}
 {{- join ", " $jobs }}
 {{- end }}
 
-{{/* Whether an autoscaler sets the number of pods, and the minimum number. */}}
+{{/* Whether an autoscaler of this chart sets the number of pods. */}}
 {{- define "slipway.autoscaled" -}}
 {{- if or .Values.autoscaling.enabled .Values.keda.enabled }}true{{ end }}
-{{- end }}
-{{- define "slipway.replicas" -}}
-{{- ternary .Values.autoscaling.minReplicas .Values.replicaCount (eq (include "slipway.autoscaled" .) "true") }}
 {{- end }}
 
 {{/* Labels that no value replaces. Called with (list . "server"). */}}

@@ -132,8 +132,9 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
             await self._execute_alone("ROLLBACK")
 
 
-def connect_options(settings: Settings) -> dict[str, Any]:
-    """Return the arguments of `asyncpg.connect`: host, role, timeouts and application name."""
+def connect_options(settings: Settings, password: str | None = None) -> dict[str, Any]:
+    """Return the arguments of `asyncpg.connect`: host, role, timeouts and application name. Without a password, the
+    current one; a URL has its own."""
     db = settings.database
     options: dict[str, Any] = {
         "timeout": db.connect_timeout,
@@ -149,7 +150,8 @@ def connect_options(settings: Settings) -> dict[str, Any]:
             "port": [db.port] * len(hosts),
             "database": db.name,
             "user": db.user,
-            "password": settings.database_password,  # called for every connection, so rotation needs no restart
+            # Called for every connection, so rotation needs no restart.
+            "password": settings.database_password if password is None else password,
         }
         if len(hosts) > 1:
             options["target_session_attrs"] = "read-write"
@@ -174,12 +176,12 @@ def _ms(seconds: float) -> str:
     return str(round(seconds * 1000))
 
 
-async def connect(settings: Settings) -> Connection:
+async def connect(settings: Settings, password: str | None = None) -> Connection:
     """Return a connection; with several hosts, to the one that accepts writes. Raises one of `CONNECTION_ERRORS`.
 
     It tries all hosts concurrently: in sequence, a host that does not answer would use up the time of the others.
     """
-    options = connect_options(settings)
+    options = connect_options(settings, password)
     hosts = options.get("host", [])
     if len(hosts) < 2:  # noqa: PLR2004
         made: Connection = await asyncpg.connect(**options)

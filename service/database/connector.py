@@ -4,11 +4,14 @@ import asyncio
 from typing import Any
 
 import asyncpg
+import structlog
 
 from service import clock
 from service.config import Settings
 from service.database.connect import Connection, connect
 from service.database.errors import CONNECTION_ERRORS, DatabaseUnavailableError, describe
+
+log = structlog.get_logger(__name__)
 
 EXPIRE_SECONDS = 1.0  # between two expirations of all connections
 
@@ -26,6 +29,7 @@ class Connector:
         self.outage: str | None = None
         self.failed = asyncio.Event()
         self.generation = 0
+        self._accepted: str | None = None  # the password that the server last accepted
 
     async def connect(self) -> Connection:
         """Return a new connection for a request. While the server is unreachable, only one attempt runs at a time, so
@@ -44,7 +48,7 @@ class Connector:
     async def attempt(self) -> Connection:
         """Try to connect, regardless of `outage`. Raises one of `CONNECTION_ERRORS` or `DatabaseUnavailableError`."""
         try:
-            connection = await connect(self._settings)
+            connection = await self._log_in()
         except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
             self.outage = describe(error)
             self.failed.set()
@@ -52,6 +56,21 @@ class Connector:
                 raise
             raise DatabaseUnavailableError(self.outage) from error  # such as a refused login
         self.outage = None
+        return connection
+
+    async def _log_in(self) -> Connection:
+        """Connect with the current password, or with the one before it while the server does not know the new one: when
+        a password is rotated, its file and the role cannot change at the same moment."""
+        password = self._settings.database_password()
+        try:
+            connection = await connect(self._settings, password)
+        except asyncpg.InvalidPasswordError:
+            if self._accepted in {None, password}:
+                raise
+            connection = await connect(self._settings, self._accepted)
+            log.warning("new database password refused, using the previous one")
+        else:
+            self._accepted = password
         return connection
 
     def expire(self) -> bool:

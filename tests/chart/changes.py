@@ -49,7 +49,11 @@ ELSEWHERE = {
     "topologySpreadConstraints",
 }
 """Values whose effect test_unusual_values.py and test_platforms.py show, besides those of the table ARRIVES."""
-ONLY_REFUSES = {"credentials.generate", "prometheusRule.scrapedOtherwise"}
+ONLY_REFUSES = {
+    "credentials.generate",
+    "externalDatabase.maxConnections",
+    "prometheusRule.scrapedOtherwise",
+}
 """Values that change no rendering: tests/chart/test_refusals.py holds what they do."""
 
 CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -136,8 +140,9 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "ingress.className": ("other", INGRESS),
     "ingress.hosts": (["b.example.com"], INGRESS),
     "ingress.tlsSecret": ("cert", INGRESS),
+    "ingress.annotations": ({"a": "b"}, INGRESS),
     **{
-        f"ingress.annotations.nginx.ingress.kubernetes.io/{name}": ("7", INGRESS)
+        f"ingress.nginx.annotations.nginx.ingress.kubernetes.io/{name}": ("7", INGRESS)
         for name in (
             "proxy-body-size",
             "proxy-request-buffering",
@@ -149,7 +154,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "autoscaling.enabled": (True, {}),
     **{
         f"autoscaling.{field}": (value, {"autoscaling": {"enabled": True}})
-        for field, value in (("minReplicas", 3), ("maxReplicas", 11), ("cpu", "600m"))
+        for field, value in (("minReplicas", 3), ("maxReplicas", 5), ("cpu", "600m"))
     },
     "keda.enabled": (True, {"keda": {"triggers": TRIGGERS}}),
     "keda.triggers": ([{"type": "cron"}], {"keda": {"enabled": True, "triggers": TRIGGERS}}),
@@ -159,6 +164,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "httpRoute.enabled": (True, {"httpRoute": {"hosts": ["a.example.com"], "parentRefs": PARENTS}}),
     "httpRoute.hosts": (["b.example.com"], ROUTE),
     "httpRoute.annotations": ({"a": "b"}, ROUTE),
+    "httpRoute.rules": ([{"matches": [{"path": {"value": "/api"}}]}], ROUTE),
     "serviceMonitor.enabled": (True, {}),
     "serviceMonitor.labels": ({"a": "b"}, {"serviceMonitor": {"enabled": True}}),
     "serviceMonitor.namespace": ("monitoring", {"serviceMonitor": {"enabled": True}}),
@@ -185,6 +191,8 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
         },
     ),
     "dashboards.enabled": (True, {}),
+    "dashboards.datasources.prometheus": ("other", {"dashboards": {"enabled": True}}),
+    "dashboards.datasources.loki": ("other", {"dashboards": {"enabled": True}}),
     "dashboards.labels.grafana_dashboard": ("yes", {"dashboards": {"enabled": True}}),
     "dashboards.annotations.grafana_folder": ("Other", {"dashboards": {"enabled": True}}),
     "networkPolicy.enabled": (False, {}),

@@ -31,7 +31,7 @@ def test_changed_migration_changes_the_job_name(change: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    ["drain=9", "replicaCount=7", "config.rate_limit.requests=9", "redis.enabled=false", "service.port=81"],
+    ["drain=9", "replicaCount=6", "config.rate_limit.requests=9", "redis.enabled=false", "service.port=81"],
 )
 def test_unrelated_values_keep_the_job_name(change: str) -> None:
     assert _name("--set", change) == _name()

@@ -276,10 +276,20 @@ REFUSALS = [
     ("keda.enabled=true", "keda.enabled is true and keda.triggers is empty: ", "use autoscaling.enabled"),
     (
         "autoscaling.enabled=true,autoscaling.minReplicas=20",
-        "autoscaling.minReplicas (20) is more than autoscaling.maxReplicas (10): ",
+        "autoscaling.minReplicas (20) is more than autoscaling.maxReplicas (8): ",
         "Raise autoscaling.maxReplicas",
     ),
     ("image.tag=latest", 'image.tag is "latest": ', "Name a version in image.tag"),
+    (
+        "ingress.tlsSecret=one,ingress.tls[0].secretName=two",
+        "ingress.tlsSecret and ingress.tls are both set: ",
+        "Leave one empty",
+    ),
+    (
+        "httpRoute.rules[0].name=a,httpRoute.timeouts.request=3s",
+        "httpRoute.rules is set, and httpRoute.filters or httpRoute.timeouts too: ",
+        "Set them in your rules",
+    ),
     (
         "migration.wait=900",
         "migration.wait (900) must be less than migration.deadline (600): ",

@@ -23,7 +23,9 @@ from tests.chart.rendering import (
 )
 
 HELMS = ("helm", "helm3")
-PASSWORD = re.compile(r'^  "([a-z-]+-password|secret-key)": .*$', re.MULTILINE)
+PASSWORD = re.compile(
+    r'^  "([a-z-]+-password|secret-key)": .*$|^ +checksum/([a-z-]+-password|secret-key): .*$', re.MULTILINE
+)
 
 
 @pytest.mark.parametrize("helm", HELMS)

@@ -1,5 +1,6 @@
 """Unusual but legitimate values of unusual.yaml arrive where a platform team expects them."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ ARRIVES = [
     ("purge.timeZone", "CronJob spec.timeZone"),
     ("serviceMonitor.relabelings", "ServiceMonitor spec.endpoints.0.relabelings"),
     ("serviceMonitor.metricRelabelings", "ServiceMonitor spec.endpoints.0.metricRelabelings"),
+    ("ingress.tls", "Ingress spec.tls"),
     ("httpRoute.parentRefs", "HTTPRoute spec.parentRefs"),
     ("httpRoute.filters", "HTTPRoute spec.rules.0.filters"),
     ("httpRoute.timeouts", "HTTPRoute spec.rules.0.timeouts"),
@@ -186,7 +188,52 @@ def test_monitor_in_another_namespace_finds_the_pods_of_the_release() -> None:
 
 
 def test_ingress_without_a_class_leaves_it_to_the_cluster() -> None:
-    assert "ingressClassName" not in one(_text(), "Ingress")["spec"]
+    ingress = one(_text(), "Ingress")
+    assert "ingressClassName" not in ingress["spec"]
+    assert not [name for name in ingress["metadata"]["annotations"] if name.startswith("nginx.")]
+
+
+def test_annotations_of_nginx_are_for_its_class_and_can_be_replaced() -> None:
+    limit = "nginx.ingress.kubernetes.io/proxy-body-size"
+    escaped = limit.replace(".", "\\.")
+    given = ("--set", f"ingress.enabled=true,ingress.hosts[0]=a.example,ingress.annotations.{escaped}=9m")
+    internal = one(own(*given, "--set", "ingress.className=nginx-internal"), "Ingress")["metadata"][
+        "annotations"
+    ]
+    assert internal[limit] == "9m"
+    assert len(internal) == 5
+    other = one(own(*given, "--set", "ingress.className=traefik"), "Ingress")["metadata"]["annotations"]
+    assert other == {limit: "9m"}
+
+
+def test_rules_of_a_route_lead_to_the_service_unless_they_say_otherwise() -> None:
+    rules: list[Object] = [
+        {"matches": [{"path": {"value": "/api"}}], "timeouts": {"request": "9s"}},
+        {"filters": [{"type": "RequestRedirect"}], "backendRefs": []},
+    ]
+    route = json.dumps({"enabled": True, "hosts": ["a"], "parentRefs": [{"name": "g"}], "rules": rules})
+    first, second = one(own("--set-json", f"httpRoute={route}"), "HTTPRoute")["spec"]["rules"]
+    assert first == {**rules[0], "backendRefs": [{"name": "slipway", "port": 80}]}
+    assert second == rules[1]
+
+
+def test_data_sources_of_dashboards_have_the_uids_of_your_grafana() -> None:
+    text = own(
+        "--set",
+        "dashboards.enabled=true",
+        "--set-json",
+        'dashboards.datasources={"prometheus": "p1", "loki": "l1"}',
+    )
+    assert all(uid not in text for uid in ('"uid": "prometheus"', '"uid": "loki"'))
+    assert '"uid": "p1"' in text
+    assert '"uid": "l1"' in text
+
+
+def test_long_names_that_begin_alike_differ() -> None:
+    names = [one(own("--set", f"fullnameOverride={'a' * 45}-{end}"), "Deployment") for end in ("b", "c")]
+    first, second = (found["metadata"]["name"] for found in names)
+    assert first != second
+    assert len(first) <= 40
 
 
 def test_gate_can_be_left_out() -> None:

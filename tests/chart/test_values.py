@@ -42,6 +42,9 @@ def _render(*arguments: str) -> str:
         '  "database-app-password":',
         '  "redis-password":',
         '  "secret-key":',
+        "    checksum/database-",
+        "    checksum/redis-password",
+        "    checksum/secret-key",
     )  # differs in each rendering
     return "\n".join(line for line in own(*arguments).splitlines() if not line.startswith(passwords))
 
@@ -130,5 +133,5 @@ def test_values_file_stays_small() -> None:
     """The chart's own values, that is. Below them are those of the bundled charts."""
     own_values, mark, bundled = (CHART / "values.yaml").read_text("utf-8").partition(BUNDLED)
     assert mark
-    assert len(own_values.splitlines()) < 500
+    assert len(own_values.splitlines()) < 600
     assert len(bundled.splitlines()) < 360

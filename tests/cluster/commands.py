@@ -12,7 +12,7 @@ PAGES = [*sorted((DOCS / "runbooks").glob("*.md")), DOCS / "kubernetes.md", DOCS
 
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`([^`]+)`")
-CHANGING = {"apply", "cordon", "create", "delete", "scale"}
+CHANGING = {"annotate", "apply", "cordon", "create", "delete", "label", "patch", "scale"}
 PROGRAMS = {"chart/render", "curl", "helm", "kubectl", "make", "openssl", "slipway"}
 
 

@@ -17,8 +17,11 @@ from tests.tls.terminator import Authority
 
 HOST, TLS_SECRET, INGRESS = "shop.example.com", "runbook-tls", NAME
 SECONDS = 120
-# How a command may fail if there is nothing to find, and its message.
+# How a command may fail if there is nothing to find or to restore, and its message.
 NOTHING_FOUND = {
+    "create secret generic slipway-credentials": "already exists",
+    '"storage": "20Gi"': "must support resize",  # kind's storage class does not
+    "--set postgresql.persistence.size=20Gi": "postgresql.persistence.size is 20Gi and was",
     "--previous": "previous terminated container",
     " top ": "Metrics API not available",
     "certificate": "the server doesn't have a resource type",

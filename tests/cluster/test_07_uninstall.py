@@ -29,7 +29,7 @@ def _refused_without_its_passwords(release: Release, cluster: Cluster) -> None:
     """If the password of a volume is lost, the chart refuses to generate another, and creates nothing."""
     kept = cluster.get("Secret", f"{NAME}-credentials")
     cluster.delete("Secret", f"{NAME}-credentials")
-    claim = f"PersistentVolumeClaim data-{NAME}-postgresql-0 exists, but key database-password of Secret"
+    claim = f"has no database-password, while PersistentVolumeClaim data-{NAME}-postgresql-0 depends on it"
     with pytest.raises(AssertionError, match=claim):
         release.install()
     assert cluster.everything() == {f"PersistentVolumeClaim/data-{NAME}-postgresql-0"}

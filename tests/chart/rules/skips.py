@@ -89,7 +89,10 @@ SKIPS: dict[str, list[tuple[str, str]]] = {
     ],
     "kube-linter/minimum-three-replicas": [("03-*", ONE), ("06-*", ONE)],
     "polaris/deploymentMissingReplicas": [("03-*", ONE), ("06-*", ONE)],
-    "polaris/missingPodDisruptionBudget": [("03-*", ONE), ("06-*", ONE)],
+    "polaris/missingPodDisruptionBudget": [
+        ("06-*: Deployment/slipway-pgadmin", ONE),
+        ("06-*: Deployment/slipway-redis-commander", ONE),
+    ],
     "polaris/topologySpreadConstraint": [
         ("06-*: Deployment/slipway-pgadmin", "One pod cannot be spread."),
         ("06-*: Deployment/slipway-redis-commander", "One pod cannot be spread."),

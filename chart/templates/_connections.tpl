@@ -1,0 +1,35 @@
+{{/*
+The connections to PostgreSQL that the release may open at once, if the server has fewer, as a list of one sentence. The
+defaults are those of the service.
+*/}}
+{{- define "slipway.problems.connections" -}}
+{{- $v := .Values }}
+{{- $of := dict }}
+{{- range $setting, $default := dict "database.pool_max" 8 "performance.exports" 2 "server.workers" 1 }}
+{{- $path := splitList "." $setting }}
+{{- $given := dig (first $path) (last $path) "" $v.config | toString }}
+{{- $_ := set $of $setting (empty $given | ternary $default $given | int) }}
+{{- end }}
+{{- $pods := ternary $v.autoscaling.maxReplicas $v.replicaCount (eq (include "slipway.autoscaled" .) "true") | int }}
+{{- $surge := toString $v.strategy.maxSurge }}
+{{- if hasSuffix "%" $surge }}{{ $surge = divf (mul $pods (trimSuffix "%" $surge | int)) 100 | ceil }}{{ end }}
+{{- $surge = eq $v.strategy.type "Recreate" | ternary 0 $surge | int }}
+{{- $each := add (get $of "database.pool_max") (get $of "performance.exports") }}
+{{- /* Of the migration, the purge and a backup. */}}
+{{- $jobs := 4 }}
+{{- $needed := add (mul (add $pods $surge) (get $of "server.workers") $each) $jobs }}
+{{- $limit := "externalDatabase.maxConnections" }}
+{{- $most := $v.externalDatabase.maxConnections | default 0 | int }}
+{{- $reserved := "" }}
+{{- if $v.postgresql.enabled }}
+{{- $limit = "postgresql.config.postgresql.max_connections" }}
+{{- $most = sub (dig "config" "postgresql" "max_connections" 100 $v.postgresql | int) 3 }}
+{{- $reserved = ", after 3 for superusers" }}
+{{- end }}
+{{- $problems := list }}
+{{- if and (or $v.postgresql.enabled $most) (gt $needed $most) }}
+{{- $sum := printf "(%d pods + %d in a rollout) x %d workers x (pool_max %d + exports %d) + %d for jobs" $pods $surge (get $of "server.workers") (get $of "database.pool_max") (get $of "performance.exports") $jobs }}
+{{- $problems = append $problems (printf "the release may open %d connections to PostgreSQL, and %s allows %d%s: %s. Raise %s, or lower the number of pods, config.database.pool_max or another part of the sum." $needed $limit $most $reserved $sum $limit) }}
+{{- end }}
+{{- toYaml $problems }}
+{{- end }}

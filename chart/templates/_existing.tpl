@@ -1,0 +1,101 @@
+{{/*
+What does not fit the objects that are already in the cluster, as a list of sentences. validate.yaml refuses it. Where Helm
+cannot ask the cluster, there are none. Called with (list . KEYS): those of the generated Secret.
+*/}}
+{{- define "slipway.problems.existing" -}}
+{{- $root := first . }}
+{{- $problems := list }}
+{{- $lost := include "slipway.credentials.lost" . | fromYaml }}
+{{- with $lost.keys }}
+{{- $secret := include "slipway.credentials" $root }}
+{{- $problems = append $problems (printf "Secret %s has no %s, while %s depends on it: new passwords would not match. Restore the Secret from a copy. Without one, docs/kubernetes.md says how to set new passwords (A lost Secret)." $secret (join ", " .) (join ", " $lost.users)) }}
+{{- end }}
+{{- range $server := list "postgresql" "redis" }}
+{{- if (index $root.Values $server).enabled }}
+{{- $problems = concat $problems (include "slipway.problems.volume" (list $root $server) | fromYamlArray) }}
+{{- end }}
+{{- end }}
+{{- toYaml $problems }}
+{{- end }}
+
+{{/*
+The missing keys of the generated Secret that objects in the cluster depend on (`keys`), and these objects (`users`). A server's
+volume depends on its owner's password, and other objects on the keys that they name. Called like slipway.problems.existing.
+*/}}
+{{- define "slipway.credentials.lost" -}}
+{{- $root := first . }}
+{{- $space := $root.Release.Namespace }}
+{{- $secret := include "slipway.credentials" $root }}
+{{- $data := dig "data" dict (lookup "v1" "Secret" $space $secret) }}
+{{- $server := include "slipway.bundled.host" (list $root "postgresql") }}
+{{- $redis := include "slipway.bundled.host" (list $root "redis") }}
+{{- $found := dict }}
+{{- range $kind, $names := dict "Deployment" (list (include "slipway.fullname" $root)) "StatefulSet" (list $server $redis) }}
+{{- range $names }}
+{{- with lookup "apps/v1" $kind $space . }}{{ $_ := set $found (printf "%s %s" $kind .metadata.name) (toJson .spec) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- $claim := printf "PersistentVolumeClaim data-%s-0" $server }}
+{{- $keys := dict }}
+{{- $users := dict }}
+{{- range last . }}
+{{- if not (hasKey $data .key) }}
+{{- $key := .key }}
+{{- $needed := list }}
+{{- range $user, $spec := $found }}
+{{- if and (contains (printf "\"key\":%q" $key) $spec) (contains (printf "\"name\":%q" $secret) $spec) }}{{ $needed = append $needed $user }}{{ end }}
+{{- end }}
+{{- if eq .of "postgresql.auth.existingSecret" }}
+{{- $volume := dig "persistence" "enabled" true $root.Values.postgresql }}
+{{- if and $volume (lookup "v1" "PersistentVolumeClaim" $space (printf "data-%s-0" $server)) }}{{ $needed = append $needed $claim }}{{ end }}
+{{- if hasKey $found (printf "StatefulSet %s" $server) }}{{ $needed = append $needed (printf "StatefulSet %s" $server) }}{{ end }}
+{{- end }}
+{{- range $needed }}{{ $_ := set $keys $key true }}{{ $_ := set $users . true }}{{ end }}
+{{- end }}
+{{- end }}
+{{- dict "keys" (keys $keys | sortAlpha) "users" (keys $users | sortAlpha) | toYaml }}
+{{- end }}
+
+{{/*
+What cannot be changed about the volume of a bundled server, because its StatefulSet would have to change a field that is
+immutable. Called with (list . "postgresql").
+*/}}
+{{- define "slipway.problems.volume" -}}
+{{- $root := first . }}
+{{- $server := last . }}
+{{- $host := include "slipway.bundled.host" . }}
+{{- $values := dig "persistence" dict (index $root.Values $server) }}
+{{- $problems := list }}
+{{- with lookup "apps/v1" "StatefulSet" $root.Release.Namespace $host }}
+{{- $claim := dig "spec" "volumeClaimTemplates" list . | first | default dict }}
+{{- $wanted := and (dig "enabled" true $values) (not (dig "existingClaim" "" $values)) }}
+{{- $changed := "" }}
+{{- if ne (not $wanted) (empty $claim) }}
+{{- $changed = printf "%s.persistence would %s the volume claim" $server (ternary "add" "remove" $wanted) }}
+{{- else if $wanted }}
+{{- $spec := $claim.spec }}
+{{- $size := dig "size" "8Gi" $values | toString }}
+{{- $class := dig "storageClass" "" $values | default "the default class" }}
+{{- $was := dict "size" (dig "resources" "requests" "storage" "" $spec) "storageClass" ($spec.storageClassName | default "the default class") "accessModes" (join ", " $spec.accessModes) }}
+{{- $modes := dig "accessModes" (list (dig "accessMode" "ReadWriteOnce" $values)) $values }}
+{{- if ne (include "slipway.bytes" $was.size) (include "slipway.bytes" $size) }}
+{{- $changed = printf "%s.persistence.size is %s and was %s" $server $size $was.size }}
+{{- else if ne $was.storageClass (ternary "the default class" $class (and (eq $class "-") (not $spec.storageClassName))) }}
+{{- $changed = printf "%s.persistence.storageClass is %s and was %s" $server $class $was.storageClass }}
+{{- else if ne $was.accessModes (join ", " $modes) }}
+{{- $changed = printf "access modes in %s.persistence are %s and were %s" $server (join ", " $modes) $was.accessModes }}
+{{- end }}
+{{- end }}
+{{- with $changed }}
+{{- $problems = append $problems (printf "%s, which StatefulSet %s cannot change. Leave it as it was, or follow docs/kubernetes.md (Changing a volume)." . $host) }}
+{{- end }}
+{{- end }}
+{{- toYaml $problems }}
+{{- end }}
+
+{{/* The number that a quantity such as 8Gi means. */}}
+{{- define "slipway.bytes" -}}
+{{- $unit := regexFind "[A-Za-z]*$" . }}
+{{- $factor := get (dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0) $unit }}
+{{- mulf (trimSuffix $unit . | float64) ($factor | default 1.0) }}
+{{- end }}

@@ -96,21 +96,23 @@ def list_parameters(engine: Engine, *, paged: bool = True) -> list[dict[str, Any
         parameters.append(query("q", schema, f"Words to find in {', '.join(resource.searchable)}."))
     parameters += expand_parameters(engine)
     return parameters + [
-        query(f.name, _schema(f), f.description + resource.note_on(f.column.name))
+        query(f.name, _schema(f), f.description + _note_on(f, resource))
         for f in engine.lister.filters.values()
     ]
 
 
 def expand_parameters(engine: Engine) -> list[dict[str, Any]]:
     """Describe the parameter of reads and lists that shows other items; none without relations."""
-    relations = engine.relations
-    if not relations:
+    expansions = engine.expansions
+    if not expansions.names:
         return []
-    names = [relation.name for relation in relations]
-    schema = {"type": "array", "items": {"type": "string", "enum": names}, "minItems": 1, "uniqueItems": True}
-    scopes = ", ".join(
-        f"`{relation.name}` needs the scope `{relation.target.scopes.read}`" for relation in relations
-    )
+    schema = {
+        "type": "array",
+        "items": {"type": "string", "enum": [*expansions.names]},
+        "minItems": 1,
+        "uniqueItems": True,
+    }
+    scopes = ", ".join(f"`{name}` needs the scope `{scope}`" for name, scope in expansions.scopes.items())
     return [query(EXPAND, schema, f"Other items to show within each item. {scopes}.")]
 
 
@@ -137,6 +139,14 @@ def _sort_parameter(resource: RestResource) -> dict[str, Any]:
             if name in resource.visible
         ),
     )
+
+
+def _note_on(filter_: Filter, resource: RestResource) -> str:
+    relation = filter_.relation
+    if relation is None:
+        return resource.note_on(filter_.column.name)
+    target = relation.target
+    return f" Needs the scope `{target.scopes.read}`.{target.note_on(filter_.column.name)}"
 
 
 def _schema(filter_: Filter) -> dict[str, Any]:

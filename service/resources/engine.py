@@ -73,7 +73,7 @@ class Engine:
         self.expanded = ExpandedItems(resource)
         self.schemas = Schemas(resource, relations, bulk_operations=services.sizes.bulk_operations)
         self.hooks = HookRunner(resource, self.schemas)
-        self.lister = Lister(resource, services.sizes, services.cursors, self.expansions)
+        self.lister = Lister(resource, services.sizes, services.cursors, relations)
         self.history = HistoryStatements(resource)
         self.tags = TagMaker(resource.shown_fields)
         self.writer = Writer(resource)

@@ -44,8 +44,12 @@ def without_fields(resource: RestResource, unseen: tuple[str, ...]) -> RestResou
     They cannot be written either: a new item gets their defaults, and a replacement leaves them as they are.
     """
 
+    def is_seen(name: str) -> bool:
+        relation, dot, _ = name.partition(".")
+        return (resource.foreign_key_of(relation) if dot else name) not in unseen
+
     def rest(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name for name in names if name not in unseen)
+        return tuple(filter(is_seen, names))
 
     own = tuple(name for name in unseen if name in resource.own_fields and name not in resource.readonly)
     return replace(

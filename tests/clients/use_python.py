@@ -135,7 +135,7 @@ def articles(shelf: uuid.UUID) -> None:
         )
     ]
     ok(bulk_change_articles, body=models.ArticleBulk(operations=creations))
-    page, _ = ok(list_articles, shelf_id=shelf, name_in=["Tables, chairs"])
+    page, _ = ok(list_articles, shelf_slug=f"{MARK}-a", name_in=["Tables, chairs"])
     assert [item.name for item in page.items] == ["Tables, chairs"]
     page, _ = ok(list_articles, shelf_id=shelf, id_in=[made.id], created_at_gte=made.created_at)
     assert [item.price for item in page.items] == ["19.99"]

@@ -172,7 +172,7 @@ PRODUCT_LISTS = {
     **LISTS,
     "many values": {f"{name}__in": _in(MANY) for name in ("sku", "name", "price", "stock")} | {"limit": 200},
     "sorts": {"sort": "-price,name,-created_at", "limit": 200, "count": "exact"},
-    "other items": {"expand": "shelf", "limit": 200},
+    "other items": {"expand": "shelf", "shelf.name__in": _in(MANY), "limit": 200},
 }
 
 

@@ -227,8 +227,16 @@ def test_document_has_the_parameter_and_an_optional_member(api: Api) -> None:
             (groups(),),
             "group_id is hidden",
         ),
-        ({"expand": {"group": ("colour",)}}, (groups(),), "groups has no such field, or hides it"),
-        ({"expand": {"group": ("select",)}}, (groups(hidden=("select",), searchable=()),), "hides it"),
+        (
+            {"expand": {"group": ("colour",)}},
+            (groups(),),
+            "gadgets shows group.colour, which groups itself never shows",
+        ),
+        (
+            {"expand": {"group": ("select",)}},
+            (groups(hidden=("select",), searchable=()),),
+            "which groups itself never shows",
+        ),
         ({"expand": {"group": ()}, "filterable": ()}, (), "0 resources serve the table group"),
     ],
 )

@@ -19,10 +19,12 @@ from service.database import Database
 from service.resources.lists.cursor import Cursor, CursorCodec
 from service.resources.lists.lister import Lister
 from service.resources.lists.parser import ListQuery
+from service.resources.relations.relation import relations_of
+from service.security.principals import Principal
 from tests.engine.api import Json, settings_for
 from tests.engine.rows import load_articles
 from tests.services import Client
-from tests.shop.resources import articles
+from tests.shop.resources import articles, shelves
 
 pytestmark = [pytest.mark.xdist_group("plans"), pytest.mark.timeout(600)]
 
@@ -38,12 +40,14 @@ SORTS = [
     for fields in itertools.permutations(articles.sortable, count)
     for signs in itertools.product(("", "-"), repeat=count)
 ]
+ADMIN = Principal("plans", frozenset({"admin"}))
 SEARCHES = ("brass", "rare77", "nothing", "brass rare78", '"brass lamp"', "chair or word5", "item -lamp")
 
 
 def read(lister: Lister, given: Mapping[str, str]) -> ListQuery:
     """Return the query of a request with these parameters."""
-    return lister.parser.parse(lister.parser.split(urlencode(given).encode()))
+    query = lister.parser.split(urlencode(given).encode())
+    return lister.parser.parse(query, lister.expansions(query, ADMIN))
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,8 @@ async def library(services: Client, worker: int) -> AsyncIterator[Library]:
     try:
         await load_articles(database, ROWS, shelves=20)
         codec = CursorCodec("plans")
-        lister = Lister(articles, PerformanceSettings(), codec)
+        relations = [*relations_of(articles, (shelves, articles))]
+        lister = Lister(articles, PerformanceSettings(), codec, relations)
         one = read(lister, {"sku": f"ROW-{ROWS // 2:08}"})
         statement = lister.statements.page(one.shape)
         (row,) = await database.fetch(statement.sql, statement.arguments(one.arguments))
@@ -130,6 +135,8 @@ def _filters(library: Library) -> Iterator[dict[str, str]]:
         "updated_at": times,
     }
     for filter_ in library.lister.filters.values():
+        if filter_.relation is not None:
+            continue
         for value in values[filter_.column.name]:
             yield {filter_.name: value[:-2] if filter_.operator == "startswith" else value}
 
@@ -174,6 +181,29 @@ async def test_list_under_a_shelf_uses_its_index(library: Library) -> None:
     assert "ix_tests_article_shelf_id_created_at" in json.dumps(plan)
     given = {"shelf_id": shelf, "status": "active", "price__lt": "500"}
     assert [f for sort in SORTS[:6] for f in await library.faults({**given, "sort": sort})] == []
+
+
+async def test_filter_over_a_relation_needs_no_scan(library: Library) -> None:
+    """A shelf has a twentieth of the articles. Without a shelf that matches, no article is read."""
+    for (slug, most), way in itertools.product((("c7", FEW), ("absent", 0)), ("first", "next", "prev")):
+        arguments = {"f_shelf.slug": slug}
+        plan = await library.explain({"shelf.slug": "c7"}, way, ", ANALYZE, TIMING OFF", **arguments)
+        articles_read = [_read(n) for n in _nodes(plan["Plan"]) if n.get("Relation Name") == "tests_article"]
+        assert max(articles_read) <= most, (slug, way)
+    for given in ({"shelf.name__startswith": "Shelf 1"}, {"shelf.name": "Shelf 7"}, {"shelf.name": "absent"}):
+        faults = await library.faults({**given, "sort": "-created_at"})
+        assert [fault for fault in faults if "tests_shelf" not in fault] == []  # it is small
+
+
+async def test_expanded_page_is_a_page_and_a_look_up_for_each_item(library: Library) -> None:
+    for way in ("first", "next", "prev"):
+        plain, expanded = [
+            (await library.explain({"sort": "price", **more}, way))["Plan"]
+            for more in ({}, {"expand": "shelf"})
+        ]
+        *_, look_up = nodes = [*_nodes(expanded)]
+        assert [node["Node Type"] for node in nodes[:-1]] == [node["Node Type"] for node in _nodes(plain)]
+        assert (look_up["Parent Relationship"], look_up["Relation Name"]) == ("SubPlan", "tests_shelf")
 
 
 async def test_deep_pages_are_as_fast_as_the_first(library: Library) -> None:

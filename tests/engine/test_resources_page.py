@@ -96,6 +96,8 @@ async def margin_is_for_some(api: Api, item: str) -> None:
 async def relations_work(api: Api, order: str) -> None:
     """Lines show their order."""
     line = await api.make("order-lines", order_id=order, what="lamp")
+    found = await api.client.get(f"{API}/order-lines", params={"order.number__in": ["A-1", "B-2"]})
+    assert found.json()["items"] == [line.json()]
     for path in (line.headers["location"], f"{API}/order-lines", f"{API}/orders/{order}/order-lines"):
         shown = (await api.client.get(path, params={"expand": "order"})).json()
         (item,) = shown.get("items", [shown])

@@ -31,6 +31,7 @@ class Shelf(_ShopTable, table=True):
         sort_index("tests_shelf", "name"),
         sort_index("tests_shelf", "created_at"),
         sort_index("tests_shelf", "rent"),
+        prefix_index("tests_shelf", "name"),
         search_index("tests_shelf", "name", "description"),
     )
 

@@ -23,10 +23,22 @@ products = RestResource(
     path="products",
     singular="product",
     scopes=CATALOG,
-    filterable=("sku", "name", "price", "stock", "status", "tags", "category_id", "created_at", "updated_at"),
+    filterable=(
+        "sku",
+        "name",
+        "price",
+        "stock",
+        "status",
+        "tags",
+        "category_id",
+        "category.slug",
+        "created_at",
+        "updated_at",
+    ),
     sortable=("created_at", "name", "price"),
     searchable=("name", "description"),
     immutable=("sku",),
+    expand={"category": ("id", "slug", "name")},
     actions=(Action("sell", sell, body=Sale, problems=(OutOfStock,)),),
 )
 

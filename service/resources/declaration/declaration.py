@@ -91,6 +91,21 @@ class Declaration:
         own = inspect.cleandoc(self.model.__dict__.get("__doc__") or "").partition("\n")[0]
         return {"name": self.path, "description": own or f"{self.plural.capitalize()}."}
 
+    @cached_property
+    def own_filters(self) -> tuple[str, ...]:
+        """The filterable fields of the resource itself."""
+        return tuple(name for name in self.filterable if "." not in name)
+
+    @cached_property
+    def related_filters(self) -> Mapping[str, tuple[str, ...]]:
+        """The filterable fields of other resources, by relation."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name in self.filterable:
+            relation, dot, other = name.partition(".")
+            if dot:
+                found[relation] = (*found.get(relation, ()), other)
+        return found
+
     @staticmethod
     def foreign_key_of(relation: str) -> str:
         """Return the column of a relation: `customer_id` for `customer`."""

@@ -44,12 +44,14 @@ class MissingIndex:
 
 def missing_indexes(resource: Declaration) -> list[MissingIndex]:
     """Return the indexes that lists of a resource lack: each enum and boolean with each sort, each foreign key with the
-    default sort."""
+    default sort. A filter over a relation is one by its foreign key."""
     if "list" in resource.without:
         return []
     return [
         MissingIndex(resource, field, sort)
-        for field in resource.filterable
+        for field in dict.fromkeys(
+            (*resource.own_filters, *map(resource.foreign_key_of, resource.related_filters))
+        )
         for sort in _sorts_needing_index(resource, field)
         if sort != field and not _has_index(resource.table, field, sort)
     ]

@@ -71,7 +71,7 @@ def check_names(resource: Declaration) -> None:
         if name not in known:
             raise _error(resource, f"{name} is not the name of its column; give both the same name")
     for role in ("filterable", "sortable", "searchable", "immutable", "readonly", "hidden", "visible"):
-        for name in getattr(resource, role):
+        for name in resource.own_filters if role == "filterable" else getattr(resource, role):
             if name not in known:
                 raise _error(
                     resource, f"{role} names {name}, but {resource.model.__name__} has no such field"

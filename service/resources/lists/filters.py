@@ -1,7 +1,7 @@
 """Filters of lists: which ones a resource has, their values in requests, and their SQL."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,10 +11,14 @@ from service.resources.columns.kind import Kind
 from service.resources.columns.scalars import TEXT
 from service.resources.columns.text import boolean
 from service.resources.declaration import DeclarationError, RestResource
+from service.resources.relations.related import refers_to_match
+from service.resources.relations.relation import Relation, require_scopes
 from service.resources.requests.parameters import Query, Splitter, split_texts, split_words
 from service.resources.statements.statement import parameter
+from service.security.principals import Principal
 
 MAX_IN = 100
+UNKNOWN = "This parameter does not exist."
 
 _COMPARE: Mapping[str, Callable[[Any, Any], sa.ColumnElement[bool]]] = {
     "eq": lambda column, value: column == value,
@@ -46,16 +50,26 @@ _MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The parameter `name`, which compares `column` with a value by `operator`."""
+    """The parameter `name`, which compares `column` with a value by `operator`.
+
+    `table` is that of the list; with a `relation`, the column is that of the other resource.
+    """
 
     name: str
     column: sa.Column[Any]
     kind: Kind
     operator: str
+    table: sa.Table
+    relation: Relation | None = None
 
     @property
     def description(self) -> str:
-        return f"Items whose `{self.column.name}` {_MEANING[self.operator]}."
+        field = self.column.name if self.relation is None else f"{self.relation.name}.{self.column.name}"
+        return f"Items whose `{field}` {_MEANING[self.operator]}."
+
+    def compares(self, field: str) -> bool:
+        """Whether it bounds this field of the list's own items."""
+        return self.relation is None and self.column.name == field
 
     @property
     def splitter(self) -> Splitter | None:
@@ -89,7 +103,14 @@ class Filter:
             given: sa.ColumnElement[Any] = parameter(name, sa.Boolean())
         else:
             given = self.kind.bound_list(name) if self.operator == "in" else self.kind.bound(name)
-        return _COMPARE[self.operator](self.column, given)
+        compare = _COMPARE[self.operator]
+        if self.relation is None:
+            return compare(self.column, given)
+        one = self.operator == "eq" and _is_unique(self.column)
+        field = self.column.name
+        return refers_to_match(
+            self.relation, self.table, lambda other: compare(other.c[field], given), one=one
+        )
 
 
 def _literal(text: str) -> str:
@@ -120,27 +141,59 @@ def _has_index(column: sa.Column[Any], operator_class: str | None, *, using: str
     return False
 
 
-def filters_of(resource: RestResource) -> dict[str, Filter]:
+def _is_unique(column: sa.Column[Any]) -> bool:
+    """Whether an index lets at most one item that is not deleted have a value."""
+    indexes = column.table.indexes
+    return any(index.unique and [c.name for c in index.columns] == [column.name] for index in indexes)
+
+
+def filters_of(resource: RestResource, relations: Sequence[Relation] = ()) -> dict[str, Filter]:
     """Return all filters of the resource by parameter name. Raises `DeclarationError`.
 
     `id__in` is always included: clients use it to fetch referenced items.
     """
     found: dict[str, Filter] = {}
-    for name in dict.fromkeys((*resource.filterable, "id")):
+    for name in dict.fromkeys((*resource.own_filters, "id")):
         column, kind = resource.table.c[name], resource.kinds[name]
         operators = _operators(column, kind)
         if not operators:
             need = f'array_index("{column.table.name}", "{name}")' if kind.element else "another type"
             raise DeclarationError(f"{resource.path}: to filter by {name}, its column needs {need}")
-        for operator in operators if name in resource.filterable else ["in"]:
+        for operator in operators if name in resource.own_filters else ["in"]:
             key = name if operator == "eq" else f"{name}__{operator}"
             if key in found:
                 other = found[key].column.name
                 raise DeclarationError(
                     f"{resource.path}: {key} would filter by {name} and by {other}; remove one of them from filterable"
                 )
-            found[key] = Filter(key, column, kind, operator)
-    return found
+            found[key] = Filter(key, column, kind, operator, resource.table)
+    return found | _related(resource, relations)
+
+
+def _related(resource: RestResource, relations: Sequence[Relation]) -> dict[str, Filter]:
+    """Return the filters over relations: those that the lists of the other resources have, too."""
+    return {
+        f"{relation.name}.{name}": replace(
+            other, name=f"{relation.name}.{name}", table=resource.table, relation=relation
+        )
+        for relation in relations
+        for name, other in filters_of(relation.target).items()
+        if other.column.name in relation.filters
+    }
+
+
+def check_related(offered: Mapping[str, Filter], given: Query, principal: Principal) -> None:
+    """Raise `Forbidden` for a filter over a resource that the principal may not read, and `InvalidParameter` for one by
+    a field that it does not see."""
+    for name in (*given.single, *given.lists):
+        known = offered.get(name)
+        if known is None or known.relation is None:
+            continue
+        target = known.relation.target
+        require_scopes(principal, [target.scopes.read])
+        scope = target.visible.get(known.column.name)
+        if scope is not None and not principal.may(scope):
+            raise InvalidParameter(errors=[FieldError(UNKNOWN, parameter=name)])
 
 
 def parse_filters(offered: Mapping[str, Filter], query: Query) -> dict[str, Any]:
@@ -150,7 +203,7 @@ def parse_filters(offered: Mapping[str, Filter], query: Query) -> dict[str, Any]
     for name, given in {**query.single, **query.lists}.items():
         known = offered.get(name)
         if known is None:
-            errors.append(FieldError("This parameter does not exist.", parameter=name[:100]))
+            errors.append(FieldError(UNKNOWN, parameter=name[:100]))
             continue
         try:
             values[name] = known.value(given) if isinstance(given, str) else known.values(given)

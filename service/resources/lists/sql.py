@@ -90,7 +90,7 @@ class ListStatements:
     def _page(self, shape: Shape) -> Statement:
         where = self._where(shape)
         if shape.cursor:
-            filtered = any(self._filters[name].column.name == shape.keys[0].field for name in shape.filters)
+            filtered = any(self._filters[name].compares(shape.keys[0].field) for name in shape.filters)
             where.append(self._keyset.after(shape.keys, shape.nulls, filtered=filtered))
         head, middle, tail = self._rows(shape.expand)
         rows = concatenate(head, every(where), middle, self._keyset.order_by(shape.keys), tail)

@@ -20,7 +20,7 @@ from service.resources.requests.parameters import Query
 async def _list(call: Call) -> Response:
     engine = call.engine
     given = engine.lister.parser.split(call.request.scope["query_string"])
-    query = engine.lister.parser.parse(given, engine.expansions.asked_by(given, call.principal))
+    query = engine.lister.parser.parse(given, engine.lister.expansions(given, call.principal))
     return _respond(call, given, await _page(engine, query))
 
 
@@ -69,7 +69,7 @@ def list_under(parent: Engine, field: str) -> Operation:
         if any(name.partition("__")[0] == field for name, _ in given.pairs()):
             raise problems.InvalidParameter(f"The path already specifies {field}.")
         own = Query({**given.single, field: str(parent_id)}, given.lists)
-        expand = engine.expansions.asked_by(given, call.principal)
+        expand = engine.lister.expansions(given, call.principal)
         page = await _page(engine, engine.lister.parser.parse(own, expand))
         if page.empty and not await parent.run(parent.read_one, {"id": parent_id}):
             raise parent.missing()

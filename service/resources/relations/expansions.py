@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.http.problems import FieldError, Forbidden, InvalidParameter
-from service.resources.relations.relation import Relation
-from service.resources.requests.parameters import Query, Splitter, split_words
-from service.security.gate import describe_missing
+from service.http.problems import FieldError, InvalidParameter
+from service.resources.relations.relation import Relation, require_scopes
+from service.resources.requests.parameters import Splitter, split_words
 from service.security.principals import Principal
 
 EXPAND = "expand"
@@ -24,13 +23,10 @@ class Expansions:
     """The relations of one resource that requests can expand."""
 
     def __init__(self, relations: Sequence[Relation] = ()) -> None:
-        self._relations = {relation.name: relation for relation in relations}
-        self.parameters: Mapping[str, Splitter] = {EXPAND: split_words} if relations else {}
-
-    def asked_by(self, given: Query, principal: Principal) -> tuple[Expansion, ...]:
-        """Return the expansions that a query names. Raises as `asked` does."""
-        names = given.lists.get(EXPAND)
-        return self.asked(names, principal) if names else ()
+        self._relations = {relation.name: relation for relation in relations if relation.shown}
+        self.names = tuple(self._relations)
+        self.scopes = {name: relation.target.scopes.read for name, relation in self._relations.items()}
+        self.parameters: Mapping[str, Splitter] = {EXPAND: split_words} if self.names else {}
 
     def asked(self, names: Sequence[str], principal: Principal) -> tuple[Expansion, ...]:
         """Return the expansions for the values of the parameter, in the order of the declaration.
@@ -39,14 +35,12 @@ class Expansions:
         """
         for number, name in enumerate(names):
             if name not in self._relations:
-                choices = ", ".join(self._relations)
+                choices = ", ".join(self.names)
                 raise _wrong(f"`{name[:100]}` cannot be expanded; relations that can are {choices}.")
             if name in names[:number]:
                 raise _wrong(f"`{name}` is listed twice.")
         found = [relation for name, relation in self._relations.items() if name in names]
-        scopes = (relation.target.scopes.read for relation in found)
-        if missing := [scope for scope in dict.fromkeys(scopes) if not principal.may(scope)]:
-            raise Forbidden(describe_missing(missing))
+        require_scopes(principal, [relation.target.scopes.read for relation in found])
         return tuple([Expansion(relation, relation.seen_by(principal)) for relation in found])
 
 

@@ -80,7 +80,7 @@ class Schemas:
             f"{name}Read",
             Output,
             {f: _readable(resource, f) for f in resource.shown_fields}
-            | {relation.name: _expanded(name, relation) for relation in relations},
+            | {r.name: _expanded(name, r) for r in relations if r.shown},
             f"{resource.a_singular[0].upper()}{resource.a_singular[1:]}.",
         )
         self.page = _page(resource, self.read)
@@ -200,7 +200,7 @@ def _readable(resource: RestResource, name: str) -> tuple[Any, Any]:
 def _expanded(name: str, relation: Relation) -> tuple[Any, Any]:
     target = relation.target
     part = "".join(word.capitalize() for word in relation.name.split("_"))
-    fields = {f: _readable(target, f) for f in relation.fields}
+    fields = {f: _readable(target, f) for f in relation.shown}
     model: Any = make_model(f"{name}{part}", Output, fields, f"{target.a_singular.capitalize()}, in part.")
     told = f"The {target.singular} that `{relation.column}` refers to, with `expand={relation.name}`; null without one."
     return model | None, Field(default=None, description=told, json_schema_extra=_drop_default)

@@ -102,6 +102,7 @@ async function articles(shelf: string) {
   const names = async (query: NonNullable<paths["/api/v1/articles"]["get"]["parameters"]["query"]>) =>
     (await ok(client.GET(all, { params: { query: { ...query, shelf_id: shelf } } }))).data.items.map((item: Article) => item.name);
   assert.deepEqual(await names({ name__in: ["Tables, chairs"] }), ["Tables, chairs"]);
+  assert.deepEqual(await names({ "shelf.slug": `${mark}-a`, name: "chairs" }), ["chairs"]);
   assert.deepEqual(await names({ status__in: ["draft", "active"], sort: ["-price", "name"] }), ["Tables, chairs", "Tables"]);
   const under = await ok(client.GET("/api/v1/shelves/{id}/articles", { params: { ...id(shelf), query: { limit: 1, count: "exact" } } }));
   assert.equal(under.data.total, 3);

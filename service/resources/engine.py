@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -74,10 +75,8 @@ class Engine:
         self.schemas = Schemas(resource, relations, bulk_operations=services.sizes.bulk_operations)
         self.hooks = HookRunner(resource, self.schemas)
         self.lister = Lister(resource, services.sizes, services.cursors, relations)
-        self.history = HistoryStatements(resource)
         self.tags = TagMaker(resource.shown_fields)
         self.writer = Writer(resource)
-        self.batches = BatchWriter(resource)
         self.read_one = _read_one(resource)
         self.read_item = self._reader()
         self.actions = {action.name: action for action in resource.actions}
@@ -85,6 +84,16 @@ class Engine:
         self.constraints = columns_of_constraints(resource.table)
         self.unique_fields = unique_fields(resource.table)
         self.unique_keys = sum(bool(index.unique) for index in resource.table.indexes)
+
+    @cached_property
+    def history(self) -> HistoryStatements:
+        """What reads versions, built when it is first needed: that takes milliseconds, and few processes need all."""
+        return HistoryStatements(self.resource)
+
+    @cached_property
+    def batches(self) -> BatchWriter:
+        """What writes many items, built when it is first needed."""
+        return BatchWriter(self.resource)
 
     def _reader(self) -> ReadItem:
         """Return what reads an item: the statement, or a cache in front of it if the resource declares one."""

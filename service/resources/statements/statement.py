@@ -1,8 +1,7 @@
 """Statements: built and compiled once by SQLAlchemy, run many times by asyncpg."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -33,19 +32,36 @@ class _Dialect(PGDialect_asyncpg):
 DIALECT = _Dialect(label_length=63 + 6)  # type: ignore[no-untyped-call]
 
 
-@dataclass(frozen=True, slots=True)
 class Statement:
     """SQL with `$1 …`, and the names of its parameters in that order; `constants` are those known at build time.
 
     Only names of constants begin with a colon. `fragment` is the same SQL before numbering. A statement that `reads`
     does nothing else, so it can safely run twice.
+
+    It is compiled when it is first needed: that takes milliseconds, and a process uses few of its statements.
     """
+
+    __slots__ = ("_compile", "constants", "fragment", "parameters", "reads", "sql")
 
     sql: str
     parameters: tuple[str, ...]
     constants: Mapping[str, Any]
-    reads: bool
     fragment: Fragment
+
+    def __init__(self, compile_: Callable[[], tuple[Fragment, Mapping[str, Any]]], *, reads: bool) -> None:
+        self._compile = compile_
+        self.reads = reads
+
+    def __getattr__(self, name: str) -> Any:
+        """Compile it: Python asks here for an attribute that is not set yet."""
+        if name not in self.__slots__:
+            raise AttributeError(name)
+        self.fragment, self.constants = self._compile()
+        # A repeated parameter is sent once.
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(self.fragment.names), 1)}
+        self.sql, self.parameters = self.fragment.sql(numbers), tuple(numbers)
+        del self._compile
+        return getattr(self, name)
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """Return the arguments in order. Raises `KeyError` for a parameter without a value."""
@@ -56,14 +72,13 @@ class Statement:
 def statement_of(
     fragment: Fragment, constants: Mapping[str, Any] | None = None, *, reads: bool = False
 ) -> Statement:
-    """Return the fragment as a statement. A repeated parameter is sent once."""
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(fragment.names), 1)}
-    return Statement(fragment.sql(numbers), tuple(numbers), constants or {}, reads, fragment)
+    """Return the fragment as a statement."""
+    return Statement(lambda: (fragment, constants or {}), reads=reads)
 
 
 def compile_statement(query: sa.sql.ClauseElement, *, reads: bool = False) -> Statement:
-    """Compile for asyncpg. Parameters made by `parameter()` are bound at each run, others now."""
-    return statement_of(*_compiled(query), reads=reads)
+    """Return a statement for asyncpg. Parameters made by `parameter()` are bound at each run, others now."""
+    return Statement(lambda: _compiled(query), reads=reads)
 
 
 def compile_fragment(part: sa.sql.ClauseElement) -> Fragment:

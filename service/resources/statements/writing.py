@@ -1,7 +1,7 @@
 """Statements that change one item. Each also sets the principal and the request id."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -38,12 +38,24 @@ class Writer:
         self._table = resource.table
         names = dict.fromkeys(("version", *resource.shown_fields))
         self._returned = [self._table.c[name] for name in names]
-        self.create = self._create(keyed=False)
-        self.create_once = self._create(keyed=True)
-        self.delete = self._set_deleted(deleted=True)
         self.restore = lru_cache(maxsize=64)(self._restore)
         self.patch = lru_cache(maxsize=512)(self._patch)
         self.replace = lru_cache(maxsize=64)(self._replace)
+
+    @cached_property
+    def create(self) -> Statement:
+        """What inserts an item."""
+        return self._create(keyed=False)
+
+    @cached_property
+    def create_once(self) -> Statement:
+        """What inserts an item and the record of its idempotency key."""
+        return self._create(keyed=True)
+
+    @cached_property
+    def delete(self) -> Statement:
+        """What marks an item as deleted."""
+        return self._set_deleted(deleted=True)
 
     def _create(self, *, keyed: bool) -> Statement:
         """Parameters: id, principal, own fields; if keyed, those of the record. Returns one row (body, version)."""

@@ -45,3 +45,24 @@ def test_image_listens_on_the_ports_of_the_chart() -> None:
 def test_image_serves_by_default() -> None:
     assert [json.loads(text) for text in instruction("ENTRYPOINT")] == [["slipway"]]
     assert [json.loads(text) for text in instruction("CMD")] == [["serve"]]
+
+
+def test_image_has_locked_packages_and_no_way_to_install_others() -> None:
+    """Each install is checked against the hashes of the lock files, and the last stage has no pip left."""
+    text = DOCKERFILE.replace("\\\n", " ")
+    installs = re.findall(r"(?:pip install|uv build|bin/python install)[^&\n]*", text)
+    assert [("--require-hashes" in found or "--no-index" in found) for found in installs] == [True] * 4
+    assert "--only-binary :all:" in installs[1]
+    assert re.search(r"pip uninstall [^&\n]*--yes [^&\n]* pip *(&&|$)", LAST_STAGE, re.MULTILINE)
+
+
+def test_image_does_not_compile_at_each_start() -> None:
+    """The root is read-only for the service."""
+    assert "--compile-bytecode" in DOCKERFILE
+    assert re.search(r"^RUN python -m compileall ", LAST_STAGE, re.MULTILINE)
+
+
+def test_memory_of_large_bodies_is_given_back() -> None:
+    given = dict(re.findall(r"(\w+)=(\S+)", " ".join(instruction("ENV"))))
+    assert given["MALLOC_MMAP_THRESHOLD_"] == "131072"
+    assert given["PYTHONUNBUFFERED"] == "1"

@@ -121,8 +121,8 @@ def test_external_servers_are_verified_with_the_configured_ca() -> None:
     assert variables["SLIPWAY_DATABASE__SSL_ROOT_CERT"] == "/run/authorities/database.crt"
     assert variables["SLIPWAY_REDIS__TLS"] == "true"
     assert variables["SLIPWAY_REDIS__ROOT_CERT"] == "/run/authorities/redis.crt"
-    mounts = {mount["name"]: mount["mountPath"] for mount in main["volumeMounts"]}
-    assert mounts["authorities"] == "/run/authorities"
+    mounts = {mount["name"]: (mount["mountPath"], mount.get("readOnly")) for mount in main["volumeMounts"]}
+    assert mounts["authorities"] == ("/run/authorities", True)
     (migration,) = (pod for name, pod in found.items() if name.startswith("Job/"))
     (volume,) = (v["projected"] for v in migration["volumes"] if v["name"] == "authorities")
     assert [item["path"] for source in volume["sources"] for item in source["configMap"]["items"]] == [

@@ -122,10 +122,34 @@ async def test_after_hooks_do_not_run_without_a_change(api: Api, hooks: Recorder
     problem(stale, 412, "precondition_failed")
     same = await api.client.patch(url, json={"weight": 0.0}, headers=ANY)
     assert (same.status_code, same.json()) == (200, item)
+    operations = [{"op": "patch", "id": item["id"], "if_match": "*", "changes": {"weight": 0.0}}]
+    bulk = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+    assert bulk.json()["results"][0]["item"] == item
     problem(await api.client.delete(f"{GADGETS}/{uuid4()}", headers=ANY), 404, "not_found")
     problem(await api.client.post(f"{url}/restore"), 409, "not_deleted")
     problem(await api.client.post(GADGETS, json={"code": "a"}), 409, "duplicate")
     assert {when for when, _ in hooks.take()} == {"before"}
+
+
+async def test_hook_may_put_other_values_in_their_place(shop: Shop) -> None:
+    class Replacing(Hooks):
+        async def before_create(self, change: Change) -> None:
+            change.values = {**change.values, "title": "made"}
+
+        async def before_update(self, change: Change) -> None:
+            change.values = {"title": "changed"}
+
+    api = await shop(groups(), gadgets(hooks=Replacing()))
+    item = await make(api, "a")
+    patched = await api.client.patch(f"{GADGETS}/{item['id']}", json={"rank": 1}, headers=ANY)
+    operations: list[Json] = [
+        {"op": "create", "item": {"code": "b"}},
+        {"op": "patch", "id": item["id"], "if_match": "*", "changes": {"title": "x", "rank": 1}},
+    ]
+    bulk = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+    items = [item, patched.json(), *(result["item"] for result in bulk.json()["results"])]
+    assert [item["title"] for item in items] == ["made", "changed", "made", "changed"]
+    assert [item["rank"] for item in items[1:]] == [item["rank"]] * 3
 
 
 async def test_sql_error_in_a_hook_becomes_a_problem(shop: Shop) -> None:

@@ -106,22 +106,25 @@ async def test_lease_that_cannot_be_returned_delays_nothing_for_long(
 ) -> None:
     monkeypatch.setattr(job_runner, "RELEASE_SECONDS", 0.2)
     url = fresh_database()
-    database = Database(Settings.model_validate({"database": {"url": url, "lock_timeout": 60}}))
+    database = Database(
+        Settings.model_validate({"database": {"url": url, "lock_timeout": 60, "statement_timeout": 60}})
+    )
     await database.start()
     holder = await asyncpg.connect(url)
 
     async def lock() -> None:
         await holder.execute("BEGIN; LOCK TABLE job_run")
 
-    began = time.monotonic()
     try:
         with structlog.testing.capture_logs() as lines:
-            outcome = await JobRunner(Leases(database)).run(Job("locked", lock, 60, once_per_cluster=True))
+            async with asyncio.timeout(20):
+                outcome = await JobRunner(Leases(database)).run(
+                    Job("locked", lock, 60, once_per_cluster=True)
+                )
     finally:
         await holder.close()
         await database.stop()
     assert outcome is Outcome.SUCCESS
-    assert time.monotonic() - began < 20
     assert [(line["event"], line["job"]) for line in lines] == [("lease of a job not returned", "locked")]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
+from asyncpg import exceptions
 
 from service import clock
 from service.config import Settings
@@ -20,25 +21,25 @@ SILENCE_SECONDS = 1.0  # time for the other hosts once one has answered
 
 
 Method = Callable[..., Awaitable[Any]]
-OnStatement = Callable[[float, bool], None]
-"""Called after each statement, with its seconds and whether it succeeded."""
+OnStatement = Callable[[float], None]
+"""Called after each statement with its seconds."""
 
 
 def _in_time(method: Method) -> Method:
-    """Wrap the method: its time-outs are told from others, and `on_statement` is called. asyncpg's query loggers would
-    cost as much as the statement."""
+    """Wrap the method: its time-outs are told from others, and `on_success` or `on_error` is called. asyncpg's query
+    loggers would cost as much as the statement."""
 
     @functools.wraps(method)
     async def ask(self: "Connection", *args: Any, **kwargs: Any) -> Any:
-        began, succeeded = clock.monotonic(), False
+        began = clock.monotonic()
         try:
             result = await method(self, *args, **kwargs)
-            succeeded = True
-        except TimeoutError as error:
-            raise CommandTimeoutError from error
-        finally:
-            if self.on_statement is not None:
-                self.on_statement(clock.monotonic() - began, succeeded)
+        except BaseException as error:
+            self.on_error(clock.monotonic() - began)
+            if isinstance(error, TimeoutError):
+                raise CommandTimeoutError from error
+            raise
+        self.on_success(clock.monotonic() - began)
         return result
 
     return ask
@@ -61,6 +62,10 @@ def _for_actor(method: Method) -> Method:
     return ask
 
 
+def _nothing(_: float) -> None:
+    pass
+
+
 class Connection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that leaves no session state behind, so a release needs no round trip to reset it.
 
@@ -69,15 +74,13 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     and `free_since` are the pool's, `orm` holds what SQLAlchemy keeps of it between sessions.
     """
 
-    __slots__ = ("_context", "changes", "free_since", "generation", "on_statement", "orm")
+    __slots__ = ("_context", "changes", "free_since", "generation", "on_error", "on_success", "orm")
 
     executemany = _for_actor(asyncpg.Connection.executemany)
     fetch = _for_actor(asyncpg.Connection.fetch)
     fetchmany = _for_actor(asyncpg.Connection.fetchmany)
     fetchrow = _for_actor(asyncpg.Connection.fetchrow)
     fetchval = _for_actor(asyncpg.Connection.fetchval)
-    fetch_alone = _in_time(asyncpg.Connection.fetch)
-    """Run one statement that only reads, or that sets the actor itself."""
 
     _execute_for_actor = _for_actor(asyncpg.Connection.execute)
     _execute_alone = _in_time(asyncpg.Connection.execute)
@@ -86,7 +89,8 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._context: ActorContext | None = None
         self.changes = RowChanges()
-        self.on_statement: OnStatement | None = None
+        self.on_success: OnStatement = _nothing
+        self.on_error: OnStatement = _nothing
         self.generation = 0
         self.free_since = 0.0
         self.orm: list[Any] = []
@@ -97,6 +101,26 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
             self.changes.add(fields["t"], fields["D"])
         else:
             super()._process_log_message(fields, last_query)
+
+    async def _fetch_prepared(self, query: str, *args: Any) -> Any:
+        """As `fetch` in asyncpg, which makes eleven calls on its way to a statement that it has prepared."""
+        self._check_open()
+        statement = self._stmt_cache.get((query, None, False))
+        if statement is not None:
+            try:
+                with self._stmt_exclusive_section:
+                    return await self._protocol.bind_execute(statement, args, "", 0, False, None)
+            except exceptions.OutdatedSchemaCacheError:
+                await self.reload_schema_state()
+                raise
+            except exceptions.InvalidCachedStatementError:  # a migration has changed its types
+                self._drop_global_statement_cache()
+                if self.is_in_transaction():
+                    raise
+        return await asyncpg.Connection.fetch(self, query, *args)
+
+    fetch_alone = _in_time(_fetch_prepared)
+    """Run one statement that only reads, or that sets the actor itself."""
 
     @property
     def statement_cache_size(self) -> int:

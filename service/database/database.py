@@ -88,7 +88,7 @@ class Database:
         """Yield a connection for a statement that is its own transaction."""
         # asyncpg prepares and runs a statement in two steps, which PgBouncer may send to different servers unless they
         # share a transaction.
-        return self.transaction() if self._limits.pgbouncer else self.connection()
+        return self.transaction() if self._limits.pgbouncer else Lease(self._fast, self._tell)
 
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator[Connection]:
@@ -114,15 +114,15 @@ class Database:
         If the connection is lost, a statement that `reads` is run again; so the caller must know that it only
         reads, including the functions it calls.
         """
+        rows: list[asyncpg.Record]
         try:
-            return await self._fetch(sql, arguments, alone=reads or names_actor)
+            async with self.one_statement() as connection:
+                fetch = connection.fetch_alone if reads or names_actor else connection.fetch
+                rows = await fetch(sql, *arguments)
+                return rows
         except ConnectionLostError:
             if not reads:
                 raise
-        return await self._fetch(sql, arguments, alone=True)
-
-    async def _fetch(self, sql: str, arguments: Sequence[Any], *, alone: bool) -> list[asyncpg.Record]:
         async with self.one_statement() as connection:
-            fetch = connection.fetch_alone if alone else connection.fetch
-            rows: list[asyncpg.Record] = await fetch(sql, *arguments)
+            rows = await connection.fetch_alone(sql, *arguments)
             return rows

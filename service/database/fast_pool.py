@@ -210,7 +210,8 @@ class FastPool:
 
     def _add(self, connection: Connection, generation: int) -> None:
         connection.generation = generation
-        connection.on_statement = metrics.observe_statement
+        connection.on_success = metrics.statements[True].observe
+        connection.on_error = metrics.statements[False].observe
         self._open.add(connection)
         self.put(connection)
 

@@ -40,7 +40,7 @@ class Lease:
         if connection is None:
             connection = await self._wait()
         else:
-            metrics.observe_wait(0.0)
+            metrics.waits.observe_none()
         self._connection = connection
         return connection
 
@@ -52,7 +52,7 @@ class Lease:
             metrics.count_timeout()
             raise DatabaseUnavailableError(describe(error)) from error
         finally:
-            metrics.observe_wait(clock.monotonic() - began)
+            metrics.waits.observe(clock.monotonic() - began)
 
     async def __aexit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service import clock
+from service.observability.instruments import Timing
 
 _BEGAN = "slipway_began"
 
@@ -37,14 +38,10 @@ _statements = Histogram(
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 
-observe_wait = _acquire.observe
+waits = Timing(_acquire)
+statements = {ok: Timing(_statements.labels("ok" if ok else "error")) for ok in (True, False)}
+"""By whether they succeeded."""
 count_timeout = _timeouts.inc
-_ok, _error = _statements.labels("ok"), _statements.labels("error")
-
-
-def observe_statement(seconds: float, succeeded: bool) -> None:  # noqa: FBT001
-    """Record the time of a statement."""
-    (_ok if succeeded else _error).observe(seconds)
 
 
 def time_statements(engine: AsyncEngine) -> None:
@@ -64,7 +61,7 @@ def _end(connection: Connection | None, *, succeeded: bool) -> None:
     """Record the time of a statement. An error may occur without a statement or a connection."""
     began = None if connection is None else connection.info.pop(_BEGAN, None)
     if began is not None:
-        observe_statement(clock.monotonic() - began, succeeded)
+        statements[succeeded].observe(clock.monotonic() - began)
 
 
 def set_pool_usage(*, used: int, idle: int, limit: int) -> None:

@@ -8,6 +8,7 @@ from starlette_exporter import PrometheusMiddleware
 
 from service import __version__
 from service.config import Settings
+from service.observability.instruments import Timing, adder
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER, NO_ROUTE = "OTHER", "__unknown__"
@@ -69,27 +70,27 @@ class RequestMetrics(PrometheusMiddleware):
         super().__init__(_nothing, app_name=name, prefix="http", buckets=settings.monitoring.duration_buckets)
         in_progress, count, time = self.requests_in_progress, self.request_count, self.request_time
 
-        self._other = in_progress.labels(OTHER, name)
-        self._in_progress = {method: in_progress.labels(method, name) for method in METHODS}
+        self._other = adder(in_progress.labels(OTHER, name))
+        self._in_progress = {method: adder(in_progress.labels(method, name)) for method in METHODS}
 
         @lru_cache(maxsize=4096)
-        def instruments(method: str, template: str, status: int) -> tuple[Any, Any]:
-            labels = (method, template, status, name)
-            return count.labels(*labels), time.labels(*labels)
+        def instruments(method: str, template: str | None, status: int) -> tuple[Any, Any]:
+            known = method if method in METHODS else OTHER
+            labels = (known, template or NO_ROUTE, status, name)
+            return adder(count.labels(*labels)), Timing(time.labels(*labels)).observe
 
         self._instruments = instruments
 
     def began(self, method: str) -> None:
         """Count a request as in progress."""
-        self._in_progress.get(method, self._other).inc()
+        self._in_progress.get(method, self._other)(1)
 
     def ended(self, method: str, template: str | None, status: int, seconds: float) -> None:
         """Record a finished request."""
-        self._in_progress.get(method, self._other).dec()
-        known = method if method in METHODS else OTHER
-        count, time = self._instruments(known, template or NO_ROUTE, status)
-        count.inc()
-        time.observe(seconds)
+        self._in_progress.get(method, self._other)(-1)
+        count, observe = self._instruments(method, template, status)
+        count(1)
+        observe(seconds)
 
 
 class NoRequestMetrics:

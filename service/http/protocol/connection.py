@@ -7,6 +7,7 @@ access line, metrics and headers, and comes in its turn among pipelined requests
 
 import asyncio
 from typing import Any, ClassVar, NoReturn, cast
+from urllib.parse import unquote
 
 import httptools
 import structlog
@@ -19,6 +20,7 @@ from service.http.middleware.state import REFUSAL
 from service.http.problems import Problem
 from service.http.protocol import request_head
 from service.http.protocol.closing import ClosingTransport
+from service.http.protocol.cycle import Cycle
 from service.http.protocol.lifetime import Lifetime
 from service.http.protocol.limits import (
     DISCARDED,
@@ -231,7 +233,7 @@ class Connection(HttpToolsProtocol):
         self.expect_100_continue = request_head.EXPECT in noted and version == "1.1" and (coded or length > 0)
         if (authority := request_head.authority(self.url)) is not None:
             self.headers[:] = [(n, authority if n == request_head.HOST else v) for n, v in self.headers]
-        super().on_headers_complete()
+        self._begin(method, version)
         self._phase, self._fed, self._start = BODY, 0, b""
         self._room = self.limits.header_bytes  # for trailers
         self._disarm()
@@ -242,6 +244,40 @@ class Connection(HttpToolsProtocol):
             # If the response comes before the end of a long body, close the connection after it.
             if coded or length > DISCARDED or self.expect_100_continue:
                 self._keeps, self.cycle.keep_alive = self.cycle.keep_alive, False
+
+    def _begin(self, method: bytes, version: str) -> None:
+        """Put what the head says into the scope, and start the request."""
+        target, scope = httptools.parse_url(self.url), cast("Any", self.scope)
+        path = target.path.decode("ascii")
+        scope["method"], scope["http_version"] = method.decode("ascii"), version
+        scope["path"], scope["raw_path"] = unquote(path) if "%" in path else path, target.path
+        scope["query_string"] = target.query or b""
+        self._start_in_turn(self._cycle(keep_alive=version == "1.1" and self.parser.should_keep_alive()))
+
+    def _start_in_turn(self, cycle: Cycle) -> None:
+        """Start the request, or queue it behind those that are not answered yet."""
+        at_once, self.cycle = self._waits(), cycle
+        if at_once:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _cycle(self, *, keep_alive: bool) -> Cycle:
+        """Return an exchange for the request in the scope."""
+        return Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
 
     def on_body(self, body: bytes) -> None:
         self._fed = 0
@@ -285,13 +321,7 @@ class Connection(HttpToolsProtocol):
         if self._phase == BODY:
             self._fail(self.cycle, problem)
             return
-        cycle = self._refused(problem, data)
-        at_once, self.cycle = self._waits(), cycle
-        if at_once:
-            self._start_asgi_task(cycle, self.app)
-        else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
+        self._start_in_turn(self._refused(problem, data))
 
     def _fail(self, cycle: RequestResponseCycle, problem: Problem) -> None:
         """Give up the rest of the body, and wake the route that waits for it."""
@@ -302,7 +332,7 @@ class Connection(HttpToolsProtocol):
         if cycle.response_complete:
             self.transport.close()
 
-    def _refused(self, problem: Problem, data: bytes) -> RequestResponseCycle:
+    def _refused(self, problem: Problem, data: bytes) -> Cycle:
         """Return an exchange for a refused request; only its method and origin are passed on, if known."""
         origin = request_head.origin(self.headers if self._phase == HEAD else (), data or self._start)
         method = self.parser.get_method().decode("ascii") if self._phase == HEAD and self.url else "OTHER"
@@ -310,19 +340,7 @@ class Connection(HttpToolsProtocol):
         scope: Any = self.scope
         self.headers += origin
         scope |= {"method": method, "path": "/", "raw_path": b"/", "query_string": b"", REFUSAL: problem}
-        return RequestResponseCycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=self.access_log,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=False,
-            on_response=self.on_response_complete,
-        )
+        return self._cycle(keep_alive=False)
 
     def shutdown(self) -> None:
         """Close after the running request. An idle connection stays open for a moment: a request that the client sent

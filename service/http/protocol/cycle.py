@@ -1,0 +1,109 @@
+"""A request and its response on a connection: uvicorn's, but the response is checked once and sent in one write.
+
+uvicorn sends the head and the content apart, and looks for forbidden characters in each name and each value. For a
+small response, that takes a tenth of the request's time.
+"""
+
+import re
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+_SEPARATE = 65_536  # bytes of content that cost more to copy than to send apart from the head
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+_NO_CONTENT = frozenset({204, 304})
+# Not allowed in a field's value (RFC 9110, 5.5). CR and LF end each line, so they are counted.
+_CONTROLS = bytes({*range(0x20), 0x7F} - {0x09})
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1
+_MOST_NAMES = 1000
+_names: set[bytes] = set()  # valid ones, in lower case
+
+
+class Cycle(RequestResponseCycle):
+    """The head waits for the first part of the content, as ASGI requires, and is sent along with it."""
+
+    _head = b""
+
+    async def send(self, message: Any) -> None:
+        """See ASGI. Raises `RuntimeError` for messages out of order, and for a malformed field or length."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        kind = message["type"]
+        if self.response_complete or kind != (
+            "http.response.body" if self.response_started else "http.response.start"
+        ):
+            raise RuntimeError(f"The application sent {kind!r} out of order.")
+        if self.response_started:
+            self._send(message.get("body", b""), more=message.get("more_body", False))
+        else:
+            self._start(message["status"], message.get("headers", ()))
+
+    def _start(self, status: int, headers: Any) -> None:
+        """Make the head, with the framing of the content that follows (RFC 9112, 6)."""
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        lines, says_close = [STATUS_LINE[status]], False
+        for name, value in (*self.default_headers, *headers):
+            lower = name.lower()
+            if lower not in _names:
+                _check_name(lower)
+            if lower in _FRAMING:
+                says_close = self._frame(lower, value) or says_close
+            lines.append(b"%b: %b\r\n" % (lower, value))
+        if not (self.keep_alive or says_close):
+            lines.append(b"connection: close\r\n")
+        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in _NO_CONTENT:
+            self.chunked_encoding = True
+            lines.append(b"transfer-encoding: chunked\r\n")
+        lines.append(b"\r\n")
+        self._head = b"".join(lines)
+        if len(self._head) - len(self._head.translate(None, _CONTROLS)) != 2 * len(lines):
+            raise RuntimeError("A header field of the response has a forbidden character.")
+
+    def _frame(self, name: bytes, value: bytes) -> bool:
+        """Take a field's part in the framing. Returns whether it says that the connection closes."""
+        if name == b"content-length" and self.chunked_encoding is None:
+            self.expected_content_length, self.chunked_encoding = int(value), False
+        elif name == b"transfer-encoding" and value.lower() == b"chunked":
+            self.expected_content_length, self.chunked_encoding = 0, True
+        elif name == b"connection" and b"close" in [option.strip() for option in value.lower().split(b",")]:
+            self.keep_alive = False
+            return True
+        return False
+
+    def _send(self, body: bytes, *, more: bool) -> None:
+        """Send a part of the content, after the head if that has not been sent."""
+        if self.scope["method"] == "HEAD":
+            self.expected_content_length, body = 0, b""
+        elif self.chunked_encoding:
+            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if more else b"0\r\n\r\n")
+        else:
+            self.expected_content_length -= len(body)
+            if self.expected_content_length < 0:
+                raise RuntimeError("The response is longer than its Content-Length.")
+        head, self._head = self._head, b""
+        if head and len(body) > _SEPARATE:
+            self.transport.write(head)
+            head = b""
+        if head or body:
+            self.transport.write(head + body)
+        if not more:
+            self._complete()
+
+    def _complete(self) -> None:
+        if self.expected_content_length:
+            raise RuntimeError("The response is shorter than its Content-Length.")
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
+def _check_name(name: bytes) -> None:
+    if not _NAME.fullmatch(name):
+        raise RuntimeError("A header field of the response has a malformed name.")
+    if len(_names) < _MOST_NAMES:
+        _names.add(name)

@@ -1,7 +1,7 @@
 """The parts of one resource at run time: schemas, statements and tags. Runs statements and maps their errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -109,12 +109,14 @@ class Engine:
         rows = await self.run(self.read_one, {"id": item_id})
         return Item(rows[0]["body"].encode(), rows[0]["version"]) if rows else None
 
-    async def run(self, statement: Statement, values: Mapping[str, Any]) -> list[asyncpg.Record]:
+    def run(
+        self, statement: Statement, values: Mapping[str, Any]
+    ) -> Coroutine[Any, Any, list[asyncpg.Record]]:
         """Run one statement in its own transaction, and retry it if PostgreSQL rolls it back.
 
         Raises the problem that PostgreSQL's error means.
         """
-        return await retry_rolled_back(self._attempt, statement, statement.arguments(values))
+        return retry_rolled_back(self._attempt, statement, statement.arguments(values))
 
     async def _attempt(self, statement: Statement, arguments: Sequence[Any]) -> list[asyncpg.Record]:
         try:

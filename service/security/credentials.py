@@ -4,16 +4,16 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from fastapi import Request
 
-from service.http.middleware.state import field_values
+from service.http.middleware.state import Fields
 
 
-def credential_of(request: Request) -> str | None:
+def credential_of(fields: Fields) -> str | None:
     """Return the bearer token (RFC 6750, 2.1) or the `X-API-Key` of a request; None without either."""
-    for authorization in field_values(request.scope, b"authorization")[:1]:
-        scheme, _, value = authorization.partition(" ")
+    if b"authorization" in fields:
+        scheme, _, value = fields[b"authorization"][0].decode("latin-1").partition(" ")
         if scheme.lower() == "bearer" and value:
             return value.strip()
-    return next(iter(field_values(request.scope, b"x-api-key")), None)
+    return fields[b"x-api-key"][0].decode("latin-1") if b"x-api-key" in fields else None
 
 
 def address_of(request: Request) -> str:

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 from fastapi import Request
 from starlette.types import Scope
 
-from service.http.middleware.state import state_of
+from service.http.middleware.state import RequestState, state_of
 from service.http.problems import Forbidden, Unauthenticated
 from service.security.credentials import address_of, credential_of
 from service.security.principals import ANONYMOUS, Principal, anonymous
@@ -63,7 +63,7 @@ class Gate:
         elif state.admitted.id == ANONYMOUS:
             return self._without_credential(scopes)
         principal: Principal = state.admitted
-        if missing := [scope for scope in scopes if not principal.may(scope)]:
+        if missing := principal.lacks(scopes):
             raise Forbidden(describe_missing(missing))
         return principal
 
@@ -72,45 +72,44 @@ class Gate:
 
         Raises the errors of `admit`. A request without a credential stays anonymous, at no cost.
         """
-        request = Request(scope)
-        if credential_of(request) is not None:
-            await self._admit(request, ())
+        if credential_of(state_of(scope).fields) is not None:
+            await self._admit(Request(scope), ())
 
     def known(self, scope: Scope) -> Principal | None:
         """Return the cached principal of a recently verified credential, at no cost."""
-        return _first(self._known, credential_of(Request(scope)))
+        return _first(self._known, credential_of(state_of(scope).fields))
 
     def is_open(self, scopes: Sequence[str]) -> bool:
         """Whether anonymous callers have all of these scopes; False for an empty list."""
         return bool(scopes) and all(scope.rpartition(":")[2] in self._anonymous_may for scope in scopes)
 
     async def _admit(self, request: Request, scopes: Sequence[str]) -> Principal:
-        state, credential = state_of(request.scope), credential_of(request)
+        state = state_of(request.scope)
+        credential = credential_of(state.fields)
         principal = _first(self._known, credential)
         if principal is not None:
             state.principal = principal  # for the access line, even if the rate limit is exceeded
-            await self._limits.count(request, principal.id)
+            await self._limits.count(state, principal.id)
         else:
-            principal = state.principal = await self._authenticate(request, credential, scopes)
-        if request.method not in SAFE_METHODS:
-            await self._limits.count_write(request, principal.id)
+            principal = state.principal = await self._authenticate(request, state, credential, scopes)
+        if request.scope["method"] not in SAFE_METHODS:
+            await self._limits.count_write(state, principal.id)
         return principal
 
     async def _authenticate(
-        self, request: Request, credential: str | None, scopes: Sequence[str]
+        self, request: Request, state: RequestState, credential: str | None, scopes: Sequence[str]
     ) -> Principal:
         address = address_of(request)
-        seen = _first(self._seen, credential)
-        state_of(request.scope).principal = seen
-        await self._limits.count(request, seen.id if seen is not None else address)
+        seen = state.principal = _first(self._seen, credential)
+        await self._limits.count(state, seen.id if seen is not None else address)
         if credential is None:
             return self._without_credential(scopes)
         if seen is None:
-            self._limits.check_failures(request, address)
+            self._limits.check_failures(state, address)
         try:
             return await self._verify(credential)
         except RefusedError as refused:
-            state_of(request.scope).principal = None
+            state.principal = None
             self._refusals.note(address, refused)
         await self._limits.count_failure(address)
         raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="slipway", error="invalid_token"'})

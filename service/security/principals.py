@@ -1,6 +1,6 @@
 """Principals: who makes a request, and with which scopes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,10 @@ class Principal:
     def may(self, scope: str) -> bool:
         """Whether the principal holds `scope`; `admin` holds all."""
         return scope in self.scopes or ADMIN in self.scopes
+
+    def lacks(self, scopes: Sequence[str]) -> Sequence[str]:
+        """Return those of `scopes` that the principal does not hold."""
+        return () if self.scopes.issuperset(scopes) else [scope for scope in scopes if not self.may(scope)]
 
     def claim(self, name: str) -> Any:
         """Return the claim of this name, or the member that its dots lead to; None if there is no such claim."""

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from service.http import problems
 from service.http.content import strict_json
@@ -13,19 +13,39 @@ from service.http.content.gc_pause import LARGE, collector_paused
 from service.http.content.media_types import require_media_type
 from service.http.content.outline import validate_in_outline
 from service.http.content.validation import field_errors, many_unknown
+from service.http.middleware.state import state_of
 
 JSON = ("application/json",)
 
 M = TypeVar("M", bound=BaseModel)
 
 
+async def content_of(request: Request) -> bytes:
+    """Return the whole content. Starlette's `body()` takes longer: it uses an asynchronous generator."""
+    state = state_of(request.scope)
+    if state.content is None:
+        state.content = await _received(request)
+    return state.content
+
+
+async def _received(request: Request) -> bytes:
+    chunks: list[bytes] = []
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
 async def read_body(request: Request, model: type[M], media_types: Collection[str] = JSON) -> M:
     """The body as `model`. Raises `UnsupportedMediaType`, `InvalidJson` or `ValidationFailed`."""
     require_media_type(request, media_types)
-    body = await request.body()
+    body = await content_of(request)
     if len(body) > LARGE:
         return await _read_large(body, model)
-    wrong = many_unknown(strict_json.parse(body), known=model.model_fields)
+    wrong = many_unknown(strict_json.parse(body), known=model.__pydantic_fields__)
     try:
         if not wrong:
             return model.model_validate_json(body)

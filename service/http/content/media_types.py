@@ -22,16 +22,13 @@ class MediaType:
 
     name: str
     parameters: Sequence[tuple[str, str]]
+    is_utf_8: bool
+    """Whether every `charset` is UTF-8, or there is none. All other parameters are ignored."""
 
     @property
     def is_json(self) -> bool:
         """Whether the type is JSON, or based on it (RFC 6839, 3.1)."""
         return self.name == "application/json" or self.name.endswith("+json")
-
-    @property
-    def is_utf_8(self) -> bool:
-        """Whether every `charset` is UTF-8, or there is none. All other parameters are ignored."""
-        return all(value.lower() == "utf-8" for name, value in self.parameters if name == "charset")
 
 
 @lru_cache(64)
@@ -45,7 +42,10 @@ def media_type(value: str) -> MediaType | None:
         place = found.end()
         if found[1]:
             parameters.append((found[1].lower(), _unquoted(found[2])))
-    return MediaType(name, parameters) if not value[place:].strip(" \t") else None
+    if value[place:].strip(" \t"):
+        return None
+    charsets = [charset.lower() for parameter, charset in parameters if parameter == "charset"]
+    return MediaType(name, parameters, is_utf_8=not set(charsets) - {"utf-8"})
 
 
 def _unquoted(value: str) -> str:
@@ -61,5 +61,5 @@ def require_media_type(request: Request, allowed: Collection[str]) -> None:
             f"Send {' or '.join(allowed)} in UTF-8.", headers={"Accept": ", ".join(allowed)}
         )
     codings = field_values(request.scope, b"content-encoding")
-    if any(coding.lower() != "identity" for coding in codings):
+    if codings and any(coding.lower() != "identity" for coding in codings):
         raise UnsupportedMediaType("Send the body without content coding.")

@@ -10,7 +10,10 @@ from service.http.problems import NotAcceptable
 
 def require_acceptable(request: Request, *media_types: str) -> str:
     """Return the media type that `Accept` prefers, the first on a tie. Raises `NotAcceptable` if it excludes all."""
-    accept = ",".join(field_values(request.scope, b"accept")).lower()
+    values = field_values(request.scope, b"accept")
+    if not values:
+        return media_types[0]
+    accept = ",".join(values).lower()
     if accept in ("", "*/*", media_types[0]):
         return media_types[0]
     qualities = dict(_range(part) for part in accept.split(","))

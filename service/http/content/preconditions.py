@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from service.http.content.integers import INT32
-from service.http.middleware.state import field_values
+from service.http.middleware.state import field_values, state_of
 from service.http.problems import FieldError, MalformedRequest, PreconditionRequired
 
 # As documented. The parser also accepts rarer forms of RFC 9110, such as empty list elements.
 TAGS_PATTERN = r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'
+_VERSION = re.compile(r"[1-9][0-9]{0,9}")
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _LIST = re.compile(r'\s*(W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(,\s*((W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*)?)*\Z')
 
@@ -77,7 +78,7 @@ class TagMaker:
             version, _, digest = opaque.partition("-")
             if (
                 digest.partition(".")[0] == self._digest
-                and re.fullmatch(r"[1-9][0-9]{0,9}", version)
+                and _VERSION.fullmatch(version)
                 and int(version) in INT32
             ):
                 found.append(int(version))
@@ -86,6 +87,16 @@ class TagMaker:
     def newest(self, tags: Tags) -> int:
         """Return the highest version that the tags name, weak ones included; 0 without any."""
         return max(self.versions(Tags(any=False, strong=tags.all, all=tags.all)), default=0)
+
+
+_CONDITIONS = frozenset({b"if-match", b"if-none-match"})
+
+
+def conditions_of(request: Request) -> tuple[Tags | None, Tags | None]:
+    """Return the tags in `If-Match` and in `If-None-Match`. Raises `MalformedRequest`."""
+    if _CONDITIONS.isdisjoint(state_of(request.scope).fields):
+        return None, None
+    return tags_of(request, "If-Match"), tags_of(request, "If-None-Match")
 
 
 def tags_of(request: Request, header: str) -> Tags | None:
@@ -105,6 +116,9 @@ def parse_tags(text: str) -> Tags | None:
     text = text.strip()
     if text == "*":
         return Tags(any=True, strong=frozenset(), all=frozenset())
+    if (only := _TAG.fullmatch(text)) is not None:
+        weak, tag = only[1], frozenset((only[2],))
+        return Tags(any=False, strong=frozenset() if weak else tag, all=tag)
     if not _LIST.match(text):
         return None
     found = _TAG.findall(text)
@@ -138,7 +152,7 @@ class Guard:
 def guard_of(request: Request, tags: TagMaker, *, required: bool) -> Guard:
     """Return the preconditions in `If-Match` and `If-None-Match`. Raises `PreconditionRequired` if `If-Match` is
     `required` and missing."""
-    matching, unless = tags_of(request, "If-Match"), tags_of(request, "If-None-Match")
+    matching, unless = conditions_of(request)
     if matching is None and required:
         raise PreconditionRequired("Send the ETag of the item as If-Match.")
     versions = None if matching is None or matching.any else tags.versions(matching)

@@ -33,6 +33,8 @@ class RequestState:
     """The template of a generated route."""
     head: bool = False
     """HEAD: handlers may skip building an expensive body."""
+    content: bytes | None = None
+    """The content of the request, once it is read: see `service.http.content.body.content_of`."""
     extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     @property
@@ -49,7 +51,7 @@ def state_of(scope: MutableMapping[str, Any]) -> RequestState:
 
 def field_values(scope: MutableMapping[str, Any], name: bytes) -> list[str]:
     """Return the values of a header field of the request, whose name is in lower case."""
-    values = state_of(scope).fields.get(name)
+    values = scope[KEY].fields.get(name)
     return [] if values is None else [value.decode("latin-1") for value in values]
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from service.http import problems
-from service.http.content.body import read_body
+from service.http.content.body import content_of, read_body
 from service.http.content.preconditions import Guard, guard_of
 from service.http.middleware.state import state_of
 from service.resources.actions.run_action import ActionRun
@@ -24,7 +24,7 @@ async def _act(action: Action, call: Call) -> Response:
     engine, request = call.engine, call.request
     guard = guard_of(request, engine.tags, required=action.needs_tag)
     body = None if action.body is None else await read_body(request, action.body)
-    keyed = keyed_request(request, call.principal, await request.body(), engine.unseen)
+    keyed = keyed_request(request, call.principal, await content_of(request), engine.unseen)
 
     async def effect() -> Response:
         response, change = await retry_rolled_back(partial(_in_transaction, action, call, guard, body, keyed))

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from service.http import problems
 from service.http.content import strict_json
-from service.http.content.body import JSON
+from service.http.content.body import JSON, content_of
 from service.http.content.media_types import require_media_type
 from service.http.content.validation import field_errors
 from service.http.middleware.state import state_of
@@ -30,7 +30,7 @@ async def _bulk(call: Call) -> Response:
     """Return one result for each operation, in order. In atomic mode, one failure rolls back all and is returned."""
     engine, request = call.engine, call.request
     require_media_type(request, JSON)
-    body = await request.body()
+    body = await content_of(request)
     mode, operations = _envelope(engine, await strict_json.read(body))
     keyed = keyed_request(request, call.principal, body, engine.unseen)
     records = engine.services.records

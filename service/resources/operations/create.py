@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from service.http.content.body import content_of
 from service.models.uuid7 import uuid7
 from service.resources.documentation import created_response
 from service.resources.engine import new_values
@@ -17,7 +18,7 @@ FIRST_VERSION = 1
 async def _create(call: Call) -> Response:
     engine, request = call.engine, call.request
     values = new_values(engine.resource, await read_new(request, engine.resource, engine.schemas))
-    keyed = keyed_request(request, call.principal, await request.body(), engine.unseen)
+    keyed = keyed_request(request, call.principal, await content_of(request), engine.unseen)
     item_id = uuid7()
     headers = {
         "Location": f"{request.scope['path'].rstrip('/')}/{item_id}",

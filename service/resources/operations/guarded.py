@@ -25,9 +25,9 @@ async def update_item(
     values: dict[str, Any],
     guard: Guard,
     *,
-    absent: Problem,
+    absent: Callable[[], Problem],
 ) -> Response:
-    """Run the statement for the fields that are set, and return the item. Raises `absent` if no row matches."""
+    """Run the statement for the fields that are set, and return the item. Raises `absent()` if no row matches."""
     engine = call.engine
 
     async def work(run: Run, arguments: Arguments) -> Response:
@@ -36,7 +36,7 @@ async def update_item(
         rows = await run_guarded(run, statement(fields), arguments, guard)
         # Checked in the transaction, so that a refused change also undoes what hooks have written.
         if not rows:
-            raise absent
+            raise absent()
         row = accepted_row(engine, rows, guard)
         return json_response(200, {"ETag": engine.tags.tag(row["version"])}, row["body"].encode())
 

@@ -16,7 +16,7 @@ from service.resources.engine import Engine
 from service.security.principals import Principal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """A request for an operation. `query` has its parameters, unless the operation parses them itself."""
 
@@ -28,7 +28,7 @@ class Call:
     @property
     def item_id(self) -> UUID:
         """The id in the path."""
-        item_id: UUID = self.request.path_params["id"]
+        item_id: UUID = self.request.scope["path_params"]["id"]
         return item_id
 
 

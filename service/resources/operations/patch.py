@@ -16,11 +16,12 @@ async def _patch(call: Call) -> Response:
     engine = call.engine
     guard = guard_of(call.request, engine.tags, required=True)
     changes = await read_patch(call.request, engine.resource, engine.schemas)
-    fields = tuple(name for name in engine.resource.input_fields if name in changes.model_fields_set)
+    given = changes.model_fields_set
+    fields = tuple([name for name in engine.resource.input_fields if name in given])
     if not fields:
         return await _unchanged(call, guard)
     values = values_of(changes, fields)
-    return await update_item(call, engine.writer.patch, values, guard, absent=engine.missing())
+    return await update_item(call, engine.writer.patch, values, guard, absent=engine.missing)
 
 
 async def _unchanged(call: Call, guard: Guard) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from service.http import problems
-from service.http.content.preconditions import Tags, tags_of
+from service.http.content.preconditions import Tags, conditions_of
 from service.http.problems import FieldError, InvalidParameter
 from service.resources.columns.scalars import TIMESTAMP
 from service.resources.columns.text import timestamp
@@ -25,8 +25,7 @@ async def _read(call: Call) -> Response:
     given = parse_query(request.scope["query_string"], engine.expansions.parameters)
     refuse_others(given.single, "as_of")
     # RFC 9110, section 13.2.2, gives the order: If-Match first, then If-None-Match.
-    matching = tags_of(request, "If-Match")
-    unless = tags_of(request, "If-None-Match")
+    matching, unless = conditions_of(request)
     item: Item | ExpandedItem | None
     if "as_of" in given.single:
         item = await _as_of(call, given)

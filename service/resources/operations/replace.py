@@ -5,7 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from service.http import problems
-from service.http.content.preconditions import guard_of, tags_of
+from service.http.content.preconditions import conditions_of, guard_of
 from service.resources.documentation import created_response, item_response, tags_header
 from service.resources.engine import Engine, new_values, values_of
 from service.resources.operations.change import Arguments, Run, apply_change
@@ -18,8 +18,8 @@ from service.resources.requests.json_response import json_response
 
 async def _replace(call: Call) -> Response:
     engine, request = call.engine, call.request
-    unless = tags_of(request, "If-None-Match")
-    creates = unless is not None and unless.any and tags_of(request, "If-Match") is None
+    matching, unless = conditions_of(request)
+    creates = unless is not None and unless.any and matching is None
     guard = guard_of(request, engine.tags, required=not creates)
     item = await read_new(request, engine.resource, engine.schemas)
     if creates:
@@ -27,9 +27,12 @@ async def _replace(call: Call) -> Response:
             raise engine.missing()
         return await _create(call, new_values(engine.resource, item))
     # PUT could have created the item, so the precondition decides (RFC 9110, section 13.2.1).
-    absent = problems.PreconditionFailed("No item has this id.")
     values = values_of(item, engine.resource.input_fields)
-    return await update_item(call, engine.writer.replace, values, guard, absent=absent)
+    return await update_item(call, engine.writer.replace, values, guard, absent=_no_item)
+
+
+def _no_item() -> problems.PreconditionFailed:
+    return problems.PreconditionFailed("No item has this id.")
 
 
 async def _create(call: Call, values: dict[str, Any]) -> Response:

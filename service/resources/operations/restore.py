@@ -14,7 +14,7 @@ async def _restore(call: Call) -> Response:
     guard = guard_of(call.request, engine.tags, required=False)
     absent = engine.missing()
     try:
-        return await update_item(call, engine.writer.restore, {}, guard, absent=absent)
+        return await update_item(call, engine.writer.restore, {}, guard, absent=lambda: absent)
     except problems.NotFound as error:
         # A hook may raise NotFound about another item.
         if error is absent and await engine.run(engine.read_one, {"id": call.item_id}):

@@ -11,7 +11,7 @@ class _JsonResponse(Response):
     def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.status_code, self.body, self.background = status, body, None
         self.raw_headers = [
-            *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()),
+            *[(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
             (b"content-length", b"%d" % len(body)),
             _CONTENT_TYPE,
         ]

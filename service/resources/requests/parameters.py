@@ -44,7 +44,8 @@ class Query:
 
 def query_of(request: Request) -> dict[str, str]:
     """Return the parameters of an operation without lists. Raises `InvalidParameter` as `parse_query` does."""
-    return parse_query(request.scope["query_string"], {}).single
+    raw = request.scope["query_string"]
+    return parse_query(raw, {}).single if raw else {}
 
 
 def parse_query(raw: bytes, lists: Mapping[str, Splitter]) -> Query:
@@ -92,7 +93,7 @@ def _too_many() -> InvalidParameter:
 
 def refuse_others(given: Mapping[str, str], *known: str) -> Mapping[str, str]:
     """Return the parameters. Raises `InvalidParameter`, naming each one that is not `known`."""
-    if unknown := given.keys() - set(known):
+    if given and (unknown := given.keys() - set(known)):
         raise InvalidParameter(
             errors=[
                 FieldError("This parameter does not exist.", parameter=name[:100]) for name in sorted(unknown)

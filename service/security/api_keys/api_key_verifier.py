@@ -8,6 +8,7 @@ from service import clock
 from service.cache.bounded_dict import BoundedDict
 from service.cache.single_flight import SingleFlight
 from service.database import Database
+from service.observability.instruments import adder
 from service.observability.metrics import cache_requests
 from service.security.api_keys import key_format
 from service.security.api_keys.key_format import KeyParts
@@ -19,7 +20,7 @@ _CACHED_KEYS = 10_000
 _SEEN_SECONDS = 600.0  # for which an expired cache entry still tells whose rate limit a key counts against
 _LOOK_UP = "SELECT id, secret_hash, scopes, expires_at, revoked_at FROM api_key WHERE prefix = $1"
 
-_hits, _misses = cache_requests.labels("api_keys", "hit"), cache_requests.labels("api_keys", "miss")
+_hit, _missed = (adder(cache_requests.labels("api_keys", result)) for result in ("hit", "miss"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,13 @@ class ApiKeyVerifier:
     def known(self, presented: str) -> Principal | None:
         """Return the principal of a cached key; None if the key must be verified."""
         found = self._verified.get(key_format.digest(presented))
-        if found is None or found.until <= clock.monotonic() or not _unexpired(found.expires_at):
+        if (
+            found is None
+            or found.until <= clock.monotonic()
+            or (found.expires_at is not None and found.expires_at <= clock.now())
+        ):
             return None
-        _hits.inc()
+        _hit(1)
         return found.principal
 
     def seen(self, presented: str) -> Principal | None:
@@ -75,7 +80,7 @@ class ApiKeyVerifier:
             raise
 
     async def _look_up(self, parts: KeyParts, digest: bytes) -> Principal:
-        _misses.inc()
+        _missed(1)
         asked = clock.monotonic()
         rows = await self._database.fetch(_LOOK_UP, [parts.prefix], reads=True)
         stored = rows[0]["secret_hash"] if rows else b""
@@ -84,13 +89,9 @@ class ApiKeyVerifier:
         row = rows[0]
         if row["revoked_at"] is not None:
             raise RefusedError(Reason.KEY_REVOKED, f"key {parts.prefix}")
-        if not _unexpired(row["expires_at"]):
+        if row["expires_at"] is not None and row["expires_at"] <= clock.now():
             raise RefusedError(Reason.KEY_EXPIRED, f"key {parts.prefix}")
         principal = Principal(f"key:{parts.prefix}", frozenset(row["scopes"]))
         self._verified[digest] = _Verified(principal, asked + self._cache_seconds, row["expires_at"])
         self.last_use.note(parts.prefix)
         return principal
-
-
-def _unexpired(expires_at: datetime | None) -> bool:
-    return expires_at is None or expires_at > clock.now()

@@ -32,6 +32,12 @@ class RateLimiter:
 
     async def take(self, policy: Policy, caller: str) -> Decision:
         """Count one request of `caller`."""
+        decision = self.decide(policy, caller)
+        assert decision is not None
+        return decision
+
+    def decide(self, policy: Policy, caller: str) -> Decision | None:
+        """As `take`, but None if another process must be asked first. Most requests need nobody else."""
         now = clock.monotonic()
         return self._take_alone(policy, self._bucket(policy, caller, now), now)
 
@@ -60,7 +66,8 @@ class RateLimiter:
     def _decide(
         self, policy: Policy, bucket: Bucket, now: float, *, allowed: bool, counted_by: str, sharers: int = 1
     ) -> Decision:
-        decision(policy.name, "allowed" if allowed else "refused", counted_by).inc()
-        debt, cost = max(bucket.full_at - now, 0.0), policy.cost(sharers)
+        decision(policy.name, "allowed" if allowed else "refused", counted_by)(1)
+        debt = max(bucket.full_at - now, 0.0)
+        cost = policy.step if sharers == 1 else policy.cost(sharers)
         left = int((policy.window - debt + SLACK) / cost) + bucket.leased
         return Decision(allowed, min(max(left, 0), policy.requests), max(debt + cost - policy.window, 0.0))

@@ -1,8 +1,11 @@
 """Metrics of the rate limiter."""
 
+from collections.abc import Callable
 from functools import cache
 
 from prometheus_client import Counter, Gauge
+
+from service.observability.instruments import adder
 
 decisions = Counter(
     "slipway_limiter_decisions", "Decisions of the rate limiter.", ["policy", "decision", "counted_by"]
@@ -18,9 +21,9 @@ _OUTCOMES = (
 
 
 @cache
-def decision(policy: str, outcome: str, counted_by: str) -> Counter:
-    """Return the counter of one kind of decision; to find it by its labels costs more than to count."""
-    return decisions.labels(policy, outcome, counted_by)
+def decision(policy: str, outcome: str, counted_by: str) -> Callable[[float], None]:
+    """Return what adds to one kind of decision; to find it by its labels costs more than to count."""
+    return adder(decisions.labels(policy, outcome, counted_by))
 
 
 def initialise_decisions(policy: str) -> None:

@@ -1,6 +1,7 @@
 """What is allowed, and what was decided."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 LEASES_PER_WINDOW = 200
 SINGLE_LEASES = 4
@@ -13,11 +14,11 @@ class Policy:
     name: str
     requests: int
     window: int
+    step: float = field(init=False)
+    """Seconds until the bucket gains one token."""
 
-    @property
-    def step(self) -> float:
-        """Seconds until the bucket gains one token."""
-        return self.window / self.requests
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "step", self.window / self.requests)
 
     def cost(self, sharers: int) -> float:
         """Seconds that one token for each of `sharers` processes takes; each process gets at least one a window."""
@@ -34,8 +35,7 @@ class Policy:
         return SINGLE_LEASES if self.lease == 1 else 1
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """`remaining` requests are left now; after `retry_after` seconds there is at least one."""
 
     allowed: bool

@@ -4,11 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
-from fastapi import Request
-
 from service.cache.redis_client import NoRedis, Redis
 from service.config import RateLimitSettings
-from service.http.middleware.state import state_of
+from service.http.middleware.state import RequestState
 from service.http.problems import TooManyRequests
 from service.jobs.job import Job
 from service.security.rate_limits.limiter import RateLimiter
@@ -24,16 +22,16 @@ class Limits(Protocol):
     def jobs(self) -> Sequence[Job]:
         """What must run in the background while the limits are in use."""
 
-    async def count(self, request: Request, caller: str) -> None:
+    async def count(self, state: RequestState, caller: str) -> None:
         """Count a request. Raises `TooManyRequests`."""
 
-    async def count_write(self, request: Request, caller: str) -> None:
+    async def count_write(self, state: RequestState, caller: str) -> None:
         """Count a request that may change something. Raises `TooManyRequests`."""
 
     async def count_failure(self, address: str) -> None:
         """Count an invalid credential sent from an address."""
 
-    def check_failures(self, request: Request, address: str) -> None:
+    def check_failures(self, state: RequestState, address: str) -> None:
         """Raise `TooManyRequests` if too many invalid credentials came from the address."""
 
 
@@ -42,16 +40,16 @@ class NoLimits:
 
     jobs: Sequence[Job] = ()
 
-    async def count(self, request: Request, caller: str) -> None:
+    async def count(self, state: RequestState, caller: str) -> None:
         pass
 
-    async def count_write(self, request: Request, caller: str) -> None:
+    async def count_write(self, state: RequestState, caller: str) -> None:
         pass
 
     async def count_failure(self, address: str) -> None:
         pass
 
-    def check_failures(self, request: Request, address: str) -> None:
+    def check_failures(self, state: RequestState, address: str) -> None:
         pass
 
 
@@ -72,23 +70,29 @@ class RequestLimits:
     def jobs(self) -> Sequence[Job]:
         return self._limiter.jobs
 
-    async def count(self, request: Request, caller: str) -> None:
-        self._apply(request, self._default, await self._limiter.take(self._default, caller))
+    async def count(self, state: RequestState, caller: str) -> None:
+        decision = self._limiter.decide(self._default, caller)
+        if decision is None:
+            decision = await self._limiter.take(self._default, caller)
+        self._apply(state, self._default, decision)
 
-    async def count_write(self, request: Request, caller: str) -> None:
-        self._apply(request, self._write, await self._limiter.take(self._write, caller))
+    async def count_write(self, state: RequestState, caller: str) -> None:
+        decision = self._limiter.decide(self._write, caller)
+        if decision is None:
+            decision = await self._limiter.take(self._write, caller)
+        self._apply(state, self._write, decision)
 
     async def count_failure(self, address: str) -> None:
         await self._limiter.take(self._failure, address)
 
-    def check_failures(self, request: Request, address: str) -> None:
+    def check_failures(self, state: RequestState, address: str) -> None:
         seconds = self._limiter.exhausted(self._failure, address)
         if seconds > 0:
-            self._apply(request, self._failure, Decision(allowed=False, remaining=0, retry_after=seconds))
+            self._apply(state, self._failure, Decision(allowed=False, remaining=0, retry_after=seconds))
 
-    def _apply(self, request: Request, policy: Policy, decision: Decision) -> None:
+    def _apply(self, state: RequestState, policy: Policy, decision: Decision) -> None:
         """Add what is left of a policy to the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10)."""
-        headers = state_of(request.scope).extra_headers
+        headers = state.extra_headers
         item = f'"{policy.name}";r={decision.remaining}'.encode()
         items = headers[-1][1] + b", " + item if headers else item
         headers[:] = [(b"ratelimit-policy", self._policies), (b"ratelimit", items)]

@@ -49,13 +49,21 @@ class SharedRateLimiter(RateLimiter):
         """The highest of the last counts: the first process to ask an emptied Redis finds itself alone."""
         return max(self._counts)
 
-    async def take(self, policy: Policy, caller: str) -> Decision:
+    def decide(self, policy: Policy, caller: str) -> Decision | None:
         now = clock.monotonic()
         bucket = self._bucket(policy, caller, now)
         if bucket.use_lease(now):
             return self._decide(policy, bucket, now, allowed=True, counted_by="lease")
         if self._spent(policy, bucket, now):
             return self._decide(policy, bucket, now, allowed=False, counted_by="process")
+        return None
+
+    async def take(self, policy: Policy, caller: str) -> Decision:
+        decided = self.decide(policy, caller)
+        if decided is not None:
+            return decided
+        now = clock.monotonic()
+        bucket = self._bucket(policy, caller, now)
         granted = await self._lease(policy, caller, bucket)
         self._away = granted is None
         if granted is None:

@@ -2,9 +2,9 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -80,11 +80,12 @@ class Application(FastAPI):
 
     edge: Edge
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send)
+            return
         scope["app"] = self
-        return self.edge(scope, receive, send)
+        await self.edge(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Without the outermost layer, which responds to an unhandled exception in plain text: the edge handles it."""

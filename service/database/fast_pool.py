@@ -8,7 +8,6 @@ used, so the others grow old, and are closed.
 import asyncio
 import contextlib
 import random
-from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
@@ -20,6 +19,7 @@ from service.config import Settings
 from service.database.connect import Connection
 from service.database.connector import Connector
 from service.database.errors import CONNECTION_ERRORS, DatabaseUnavailableError, describe
+from service.database.wait_queue import WaitQueue
 from service.observability import database_metrics as metrics
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,6 @@ RETRY_FIRST, RETRY_MOST = 0.1, 1.0
 REFILL_SECONDS = 1.0
 START_SECONDS = 2.0  # how long `start` waits for the first connections
 CLOSE_SECONDS = 2.0
-CHECK_SECONDS = 0.01  # between two checks for the end of a wait
 
 REFUSED = (DatabaseUnavailableError, *CONNECTION_ERRORS)
 
@@ -46,7 +45,7 @@ class FastPool:
         self._open: set[Connection] = set()  # free or in use
         self._free: list[Connection] = []
         self._opening = 0
-        self._waiters: deque[asyncio.Future[Connection]] = deque()
+        self._queue = WaitQueue(settings.database.acquire_timeout)
         self._tasks: set[asyncio.Task[None]] = set()
         self._first_attempt = asyncio.Event()  # the first attempt to fill it is over
         self.warm = False  # whether the pool has been filled once
@@ -77,7 +76,7 @@ class FastPool:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._refuse_waiters(self._closed)
+        self._queue.refuse(self._closed)
         free, self._free = self._free, []
         for connection in self._open.difference(free):
             connection.terminate()
@@ -109,13 +108,9 @@ class FastPool:
         if self._closed is not None or not self._is_good(connection):
             self._discard(connection)
             return
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(connection)
-                return
-        connection.free_since = clock.monotonic()
-        self._free.append(connection)
+        if not self._queue.serve(connection):
+            connection.free_since = clock.monotonic()
+            self._free.append(connection)
 
     def clean_up(self, connection: Connection) -> None:
         """Take back a connection that may still have a cancelled statement or an open transaction."""
@@ -133,25 +128,14 @@ class FastPool:
         """
         if self._closed is not None:
             raise DatabaseUnavailableError(self._closed)
-        waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        waiter = self._queue.join()
         self._open_more()
-        self._check(waiter, max(1, round(self._limits.acquire_timeout / CHECK_SECONDS)))
         try:
             return await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.put(waiter.result())  # it came in the same turn of the loop
             raise
-
-    def _check(self, waiter: "asyncio.Future[Connection]", left: int) -> None:
-        """End the wait after so many checks: time in which the process did not run is not waiting time."""
-        if waiter.done():
-            return
-        if left == 0:
-            waiter.set_exception(TimeoutError())
-            return
-        asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check, waiter, left - 1)
 
     def _is_good(self, connection: Connection) -> bool:
         return connection.generation == self._connector.generation and not connection.is_closed()
@@ -176,11 +160,10 @@ class FastPool:
 
     def _open_more(self) -> None:
         """Begin to open a connection if more requests wait than connections are being opened."""
-        waiting = sum(not waiter.done() for waiter in self._waiters)
         if (
-            waiting <= self._opening
-            or len(self._open) + self._opening >= self._limits.pool_max
+            len(self._open) + self._opening >= self._limits.pool_max
             or (self._open and self._connector.outage is not None)
+            or len(self._queue) <= self._opening
         ):
             return
         self._opening += 1
@@ -191,13 +174,7 @@ class FastPool:
             await self._open_one()
         except REFUSED as error:
             if not self._open and not self._opening:  # nobody can put one back
-                self._refuse_waiters(_reason(error))
-
-    def _refuse_waiters(self, reason: str) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_exception(DatabaseUnavailableError(reason))
+                self._queue.refuse(_reason(error))
 
     async def _open_one(self) -> None:
         """Open a connection that `_opening` counts. Raises one of `REFUSED`."""

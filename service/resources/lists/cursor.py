@@ -75,7 +75,7 @@ def _derived(secret_key: str) -> bytes:
 
 def _tag(key: bytes, payload: bytes, bound_to: str) -> bytes:
     message = hashlib.sha256(bound_to.encode()).digest() + payload
-    return hmac.new(key, message, hashlib.sha256).digest()[:_TAG]
+    return hmac.digest(key, message, "sha256")[:_TAG]
 
 
 def _invalid() -> InvalidCursor:

@@ -1,15 +1,12 @@
 """Pages of lists: the body, and links to the neighbouring pages."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 import orjson
 
 from service.resources.columns import json_text
 from service.resources.lists.cursor import Cursor, CursorCodec
 from service.resources.lists.parser import ListQuery
-from service.resources.requests.parameters import Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +48,15 @@ class PageBuilder:
         return self._cursors.write(Cursor(values, backward), bound_to=query.bound_to)
 
 
-def links(path: str, given: Query, page: Page) -> str:
+def links(path: str, query: ListQuery, page: Page) -> str:
     """Return the `Link` field (RFC 8288): first, and next and prev where they exist.
 
-    Lists are repeated parameters, which every client can parse.
+    Lists are repeated parameters, which every client can parse. Cursors need no encoding.
     """
-    rest = [(name, value) for name, value in given.pairs() if name != "cursor"]
-    targets = [("first", rest)]
+    more = f"{path}?{query.link}&cursor=" if query.link else f"{path}?cursor="
+    text = f'<{path}?{query.link}>; rel="first"' if query.link else f'<{path}>; rel="first"'
     if page.next_cursor:
-        targets.append(("next", [*rest, ("cursor", page.next_cursor)]))
+        text += f', <{more}{page.next_cursor}>; rel="next"'
     if page.previous_cursor:
-        targets.append(("prev", [*rest, ("cursor", page.previous_cursor)]))
-    return ", ".join(f'<{path}{_query(query)}>; rel="{rel}"' for rel, query in targets)
-
-
-def _query(parameters: Sequence[tuple[str, str]]) -> str:
-    return f"?{urlencode(parameters)}" if parameters else ""
+        text += f', <{more}{page.previous_cursor}>; rel="prev"'
+    return text

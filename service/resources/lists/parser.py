@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 
@@ -18,13 +20,18 @@ from service.resources.requests.parameters import Query, Splitter, page_limit, p
 
 LONGEST_SEARCH = 200
 COUNTS = ("exact", "estimated")
+CURSOR = "cursor"
+KEPT, LONGEST_KEPT = 256, 512  # parsed query strings of each resource, and the bytes of one
 # Typographic quotes mark a phrase like plain ones.
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»″＂", '"'))  # noqa: RUF001
 
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """A valid list request. `arguments` are driver values; `bound_to` identifies the list that cursors belong to."""
+    """A valid list request. `arguments` are driver values; `bound_to` identifies the list that cursors belong to.
+
+    `link` is the query string for links to other pages of the list, without a cursor.
+    """
 
     shape: Shape
     arguments: Mapping[str, Any]
@@ -32,6 +39,7 @@ class ListQuery:
     count: str | None
     backward: bool
     bound_to: str
+    link: str
 
 
 class ListParser:
@@ -51,20 +59,38 @@ class ListParser:
         self._cursors = cursors
         self._lists: dict[str, Splitter] = {"sort": split_words, **more}
         self._lists |= {name: f.splitter for name, f in filters.items() if f.splitter is not None}
+        # Clients ask for the same first pages again and again.
+        self._kept_splits = lru_cache(KEPT)(self._split)
+        self._kept = lru_cache(KEPT)(self._read)
 
     def split(self, raw: bytes) -> Query:
         """Return the parameters in a query string as text. Raises `InvalidParameter`."""
+        return self._kept_splits(raw) if len(raw) <= LONGEST_KEPT else self._split(raw)
+
+    def read(self, raw: bytes, expand: tuple[Expansion, ...]) -> ListQuery:
+        """Return the request in a query string. Parameters and errors as of `parse`."""
+        if len(raw) > LONGEST_KEPT or CURSOR.encode() in raw:  # accepted cursors change with the keys
+            return self._read(raw, expand)
+        return self._kept(raw, expand)
+
+    def _split(self, raw: bytes) -> Query:
         return parse_query(raw, self._lists)
 
-    def parse(self, given: Query, expand: tuple[Expansion, ...] = ()) -> ListQuery:
-        """Return the request for one page, whose items `expand`. Raises `InvalidParameter` or `InvalidCursor`."""
-        rest, lists = dict(given.single), dict(given.lists)
+    def _read(self, raw: bytes, expand: tuple[Expansion, ...]) -> ListQuery:
+        return self.parse(self.split(raw), expand)
+
+    def parse(self, given: Query, expand: tuple[Expansion, ...] = (), **more: str) -> ListQuery:
+        """Return the request for one page, whose items `expand`, with `more` filters that are not part of its links.
+
+        Raises `InvalidParameter` or `InvalidCursor`.
+        """
+        rest, lists = {**given.single, **more}, dict(given.lists)
         lists.pop(EXPAND, None)
         limit = page_limit(rest, default=self._sizes.page_size, most=self._sizes.page_size_max)
         rest.pop("limit", None)
         sort = lists.pop("sort", None) or self._resource.default_sort.split(",")
         keys = parse_sort(self._resource, sort)
-        cursor_text = rest.pop("cursor", None)
+        cursor_text = rest.pop(CURSOR, None)
         count = _one_of("count", rest.pop("count", None), COUNTS)
         search = self._search(rest)
         values = parse_filters(self._filters, Query(rest, lists))
@@ -82,11 +108,12 @@ class ListParser:
             nulls = frozenset(k.field for k, v in zip(keys, cursor.values, strict=True) if v is None)
             arguments |= self._bounds(keys, cursor)
         shape = Shape(tuple(sorted(values)), keys, search is not None, cursor is not None, nulls, expand)
-        return ListQuery(shape, {**arguments, "limit": limit + 1}, limit, count, backward, bound_to)
+        link = urlencode([pair for pair in given.pairs() if pair[0] != CURSOR])
+        return ListQuery(shape, {**arguments, "limit": limit + 1}, limit, count, backward, bound_to, link)
 
     def parse_all(self, given: Query, expand: tuple[Expansion, ...] = ()) -> ListQuery:
         """Return the request for all items at once. Raises `InvalidParameter`, also for parameters of pages."""
-        if paged := given.single.keys() & {"limit", "cursor", "count"}:
+        if paged := given.single.keys() & {"limit", CURSOR, "count"}:
             errors = [
                 FieldError("This parameter does not apply here.", parameter=name) for name in sorted(paged)
             ]

@@ -1,8 +1,7 @@
 """Sorting and keyset conditions. NULL counts as larger than every value, in both directions."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -13,8 +12,7 @@ from service.resources.statements.fragment import Fragment, concatenate, either,
 from service.resources.statements.statement import compile_fragment
 
 
-@dataclass(frozen=True, slots=True)
-class SortKey:
+class SortKey(NamedTuple):
     """One field to sort by."""
 
     field: str

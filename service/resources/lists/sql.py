@@ -1,9 +1,8 @@
 """The SQL of lists: each shape is assembled from parts compiled once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -21,8 +20,7 @@ SHAPES = 128  # cached statements of each kind, a few kilobytes each
 _WHERE, _ORDER = "/*where*/", "/*order*/"
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """Lists of the same shape share their SQL; everything else is a parameter."""
 
     filters: tuple[str, ...]

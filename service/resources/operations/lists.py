@@ -14,14 +14,13 @@ from service.resources.lists.parser import ListQuery
 from service.resources.names import id_of_list_under
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.json_response import json_response
-from service.resources.requests.parameters import Query
 
 
 async def _list(call: Call) -> Response:
-    engine = call.engine
-    given = engine.lister.parser.split(call.request.scope["query_string"])
-    query = engine.lister.parser.parse(given, engine.lister.expansions(given, call.principal))
-    return _respond(call, given, await _page(engine, query))
+    engine, raw = call.engine, call.request.scope["query_string"]
+    expand = engine.lister.expansions(engine.lister.parser.split(raw), call.principal)
+    query = engine.lister.parser.read(raw, expand)
+    return _respond(call, query, await _page(engine, query))
 
 
 async def _page(engine: Engine, query: ListQuery) -> Page:
@@ -31,8 +30,8 @@ async def _page(engine: Engine, query: ListQuery) -> Page:
     return lister.pages.build(query, [row["body"] for row in rows], total)
 
 
-def _respond(call: Call, given: Query, page: Page) -> Response:
-    return json_response(200, {"Link": links(call.request.scope["path"], given, page)}, page.body)
+def _respond(call: Call, query: ListQuery, page: Page) -> Response:
+    return json_response(200, {"Link": links(call.request.scope["path"], query, page)}, page.body)
 
 
 async def _total(engine: Engine, query: ListQuery) -> int:
@@ -68,12 +67,12 @@ def list_under(parent: Engine, field: str) -> Operation:
         given = engine.lister.parser.split(call.request.scope["query_string"])
         if any(name.partition("__")[0] == field for name, _ in given.pairs()):
             raise problems.InvalidParameter(f"The path already specifies {field}.")
-        own = Query({**given.single, field: str(parent_id)}, given.lists)
         expand = engine.lister.expansions(given, call.principal)
-        page = await _page(engine, engine.lister.parser.parse(own, expand))
+        query = engine.lister.parser.parse(given, expand, **{field: str(parent_id)})
+        page = await _page(engine, query)
         if page.empty and not await parent.run(parent.read_one, {"id": parent_id}):
             raise parent.missing()
-        return _respond(call, given, page)
+        return _respond(call, query, page)
 
     def parameters(engine: Engine) -> list[dict[str, Any]]:
         return [p for p in list_parameters(engine) if p["name"].partition("__")[0] != field]

@@ -84,7 +84,7 @@ def _pairs(raw: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _decoded(text: str) -> str:
-    return unquote_plus(text, errors="strict")
+    return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text
 
 
 def _too_many() -> InvalidParameter:

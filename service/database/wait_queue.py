@@ -1,0 +1,72 @@
+"""Requests that wait for a connection of the fast pool."""
+
+import asyncio
+from collections import deque
+from typing import NamedTuple
+
+from service.database.connect import Connection
+from service.database.errors import DatabaseUnavailableError
+
+CHECK_SECONDS = 0.01  # between two checks for waits that have taken too long
+
+
+class _Waiter(NamedTuple):
+    future: "asyncio.Future[Connection]"
+    last: int  # the check at which the wait ends
+
+
+class WaitQueue:
+    """The longest wait comes first, and all last at most `seconds`. One timer serves all of them: in an overload,
+    hundreds wait.
+
+    The timer counts checks, so time in which the process did not run is not waiting time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._checks = max(1, round(seconds / CHECK_SECONDS))
+        self._waiters: deque[_Waiter] = deque()
+        self._check_number = 0
+        self._checking = False
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return sum(not waiter.future.done() for waiter in self._waiters)
+
+    def join(self) -> "asyncio.Future[Connection]":
+        """Return what gets a connection, or a `TimeoutError`."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Connection] = loop.create_future()
+        # Not less than the time: the next check may come at once.
+        self._waiters.append(_Waiter(future, self._check_number + self._checks + 1))
+        if not self._checking:
+            self._checking = True
+            loop.call_later(CHECK_SECONDS, self._check)
+        return future
+
+    def serve(self, connection: Connection) -> bool:
+        """Give the connection to the longest wait. False if nobody waits."""
+        while self._waiters:
+            future = self._waiters.popleft().future
+            if not future.done():
+                future.set_result(connection)
+                return True
+        return False
+
+    def refuse(self, reason: str) -> None:
+        """End all waits with a `DatabaseUnavailableError`."""
+        while self._waiters:
+            future = self._waiters.popleft().future
+            if not future.done():
+                future.set_exception(DatabaseUnavailableError(reason))
+
+    def _check(self) -> None:
+        self._check_number += 1
+        while self._waiters and (
+            self._waiters[0].future.done() or self._waiters[0].last <= self._check_number
+        ):
+            future = self._waiters.popleft().future
+            if not future.done():
+                future.set_exception(TimeoutError())
+        self._checking = bool(self._waiters)
+        if self._checking:
+            asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)

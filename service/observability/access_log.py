@@ -16,6 +16,7 @@ from service.observability.logs import is_json, stdout_writer
 LONGEST = 200
 CLIENT_ERROR, SERVER_ERROR = 400, 500
 HASHES = 2**32
+REFUSALS = 20
 
 
 @dataclass(slots=True)
@@ -41,27 +42,42 @@ class AccessLog:
         self._json = is_json(settings, sys.stdout)
         writer = stdout_writer() if stream is None else None
         self._put = _unbuffered(stream or sys.stdout.buffer) if writer is None else writer.write
+        self._refusals_used = float("-inf")  # the time until which the lines of refusals are used up
 
     def follow(self, settings: LoggingSettings) -> None:
         """Use the level, the switch and the sample of these settings from now on."""
         self._enabled = settings.access and settings.level in {"debug", "info"}
         self._sample = settings.access_sample
 
+    def lists_refusal(self) -> bool:
+        """Whether to write the line of a request that was turned away: `REFUSALS` in a second.
+
+        They come in floods, which a line for each would prolong; `slipway_requests_turned_away` counts all.
+        """
+        now = clock.monotonic()
+        used = max(self._refusals_used, now - 1) + 1 / REFUSALS
+        if used > now:
+            return False
+        self._refusals_used = used
+        return True
+
     def write(self, line: AccessLine) -> None:
-        if self._enabled and (line.status >= CLIENT_ERROR or _is_in_sample(line.request_id, self._sample)):
+        if self._enabled and (
+            line.status >= CLIENT_ERROR
+            or self._sample == 1
+            or zlib.crc32(line.request_id.encode()) < self._sample * HASHES  # the same in all services
+        ):
             self._put(_as_json(line) if self._json else _for_people(line))
 
 
 class NoAccessLog:
     """Writes nothing."""
 
+    def lists_refusal(self) -> bool:
+        return False
+
     def write(self, line: AccessLine) -> None:
         pass
-
-
-def _is_in_sample(request_id: str, share: float) -> bool:
-    """Whether a request is in the sample: the same in all services that it passes through."""
-    return share == 1 or zlib.crc32(request_id.encode()) < share * HASHES
 
 
 def _unbuffered(stream: BinaryIO) -> Callable[[bytes], None]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from prometheus_client import Counter
 
-GATHER_SECONDS = 0.005  # lines are batched: waking the thread costs more than a line
+GATHER_SECONDS = 0.02  # lines are batched: waking the thread costs more than a line
 FLUSH_SECONDS = 1.0  # how long the exit of a process waits for unwritten lines
 ATOMIC_BYTES = 4096  # written atomically to a pipe, even with other writers (POSIX, PIPE_BUF)
 
@@ -61,7 +61,8 @@ class LineWriter:
                 self._missed += 1
                 _dropped.inc()
                 return
-            self._take_notice()
+            if self._missed:
+                self._take_notice()
             self._lines.append(line)
             self._size += len(line)
             if self._idle.is_set():

@@ -7,7 +7,7 @@ count, so slow clients cannot keep others out.
 
 from prometheus_client import Counter
 
-from service.http.problems import Overloaded
+from service.observability.instruments import adder
 
 turned_away = Counter(
     "slipway_requests_turned_away",
@@ -17,6 +17,7 @@ turned_away = Counter(
 )
 for _reason in ("running", "connections", "bodies", "answers", "bulks"):
     turned_away.labels(_reason)
+_count = adder(turned_away.labels("running"))
 
 
 class Admission:
@@ -28,12 +29,13 @@ class Admission:
         self._limit = limit
         self.running = 0
 
-    def enter(self) -> None:
-        """Take a place. Raises `Overloaded` if all are taken."""
+    def enter(self) -> bool:
+        """Take a place. False if all are taken."""
         if self.running >= self._limit:
-            turned_away.labels("running").inc()
-            raise Overloaded
+            _count(1)
+            return False
         self.running += 1
+        return True
 
     def leave(self) -> None:
         """Give a place back."""
@@ -45,8 +47,8 @@ class NoAdmission:
 
     __slots__ = ()
 
-    def enter(self) -> None:
-        pass
+    def enter(self) -> bool:
+        return True
 
     def leave(self) -> None:
         pass

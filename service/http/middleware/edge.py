@@ -28,6 +28,7 @@ from service.observability.access_log import AccessLine
 log = structlog.get_logger(__name__)
 
 OK, UNAUTHENTICATED = 200, 401
+_OVERLOADED = problems.Overloaded()  # not raised: in an overload, most requests get it
 # Of `OPTIONS *`, which asks about the server and not about any resource (RFC 9110, 9.3.7).
 _ALLOW = [(name.lower().encode(), value.encode()) for name, value in ALLOW.items()]
 
@@ -70,8 +71,10 @@ class Edge:
             if (allowed := self._services.cors.preflight(exchange.scope)) is not None:
                 await exchange.send_empty(200, [*allowed, (b"content-length", b"0")])
                 return
-            exchange.enter()
-            await self._call(exchange)
+            if exchange.enter():
+                await self._call(exchange)
+            else:
+                await exchange.send_problem(_OVERLOADED)
         except Problem as problem:
             await exchange.send_problem(problem)
         except ClientDisconnect:
@@ -109,14 +112,16 @@ class Edge:
             raise
 
     def _report(self, exchange: Exchange, method: str) -> None:
-        scope, state = exchange.scope, exchange.state
+        scope, state, access = exchange.scope, exchange.state, self._services.access
         seconds = clock.monotonic() - exchange.began
-        template = template_of(scope)
+        template = state.template or template_of(scope)
         self._services.metrics.ended(method, template, exchange.status, seconds)
+        if exchange.turned_away and not access.lists_refusal():
+            return
         principal = state.principal
         if principal is None and exchange.status not in {OK, UNAUTHENTICATED}:
             principal = self._services.callers.known(scope)
-        self._services.access.write(
+        access.write(
             AccessLine(
                 method,
                 template,

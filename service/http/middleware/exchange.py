@@ -40,6 +40,7 @@ class Exchange:
         "size",
         "state",
         "status",
+        "turned_away",
     )
 
     def __init__(
@@ -56,14 +57,21 @@ class Exchange:
         self._check: BodyCheck | None = None
         self._services = services
         self._entered = False
+        self.turned_away = False
         self._gone = False  # the client disconnected before the body was complete
         self._has_body = False  # the body is complete
 
-    def enter(self) -> None:
-        """Take a place among the running requests. Raises `Overloaded`."""
+    def enter(self) -> bool:
+        """Take a place among the running requests. False if there is none."""
         if not self._entered:
-            self._services.admission.enter()
-            self._entered = True
+            self._entered = self._services.admission.enter()
+            self.turned_away = not self._entered
+        return self._entered
+
+    def enter_again(self) -> None:
+        """As `enter`, for a request that waited for its client. Raises `Overloaded`."""
+        if not self.enter():
+            raise problems.Overloaded
 
     def leave(self) -> None:
         """Give the place back, if the request holds one."""
@@ -106,7 +114,7 @@ class Exchange:
             self._gone = True
         elif message["type"] == "http.request":
             if self.status == CLIENT_GONE:
-                self.enter()
+                self.enter_again()
             self._has_body = not message.get("more_body", False)
             chunk = message.get("body", b"")
             self._received += len(chunk)
@@ -132,7 +140,7 @@ class Exchange:
     async def _identify(self) -> None:
         """Identify the caller for the access line, if a place is free."""
         with contextlib.suppress(Problem, DatabaseUnavailableError, asyncpg.PostgresError):
-            self.enter()
+            self.enter_again()
             await self._services.callers.identify(self.scope)
 
     async def send_empty(self, status: int, headers: RawHeaders) -> None:
@@ -150,10 +158,10 @@ class Exchange:
         if self.begun:
             return
         body = problem.as_bytes(instance=self.scope["path"], request_id=self.state.request_id)
-        headers = [(name.lower().encode(), value.encode()) for name, value in problem.all_headers.items()]
-        headers += [
+        headers = [
+            *[(name.lower().encode(), value.encode()) for name, value in problem.all_headers.items()],
             (b"content-type", problems.MEDIA_TYPE.encode()),
-            (b"content-length", str(len(body)).encode()),
+            (b"content-length", b"%d" % len(body)),
         ]
         await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})

@@ -69,7 +69,9 @@ class ListParser:
 
     def read(self, raw: bytes, expand: tuple[Expansion, ...]) -> ListQuery:
         """Return the request in a query string. Parameters and errors as of `parse`."""
-        if len(raw) > LONGEST_KEPT or CURSOR.encode() in raw:  # accepted cursors change with the keys
+        if (
+            len(raw) > LONGEST_KEPT or CURSOR in self.split(raw).single
+        ):  # accepted cursors change with the keys
             return self._read(raw, expand)
         return self._kept(raw, expand)
 

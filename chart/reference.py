@@ -71,6 +71,19 @@ CONTAINER_SECURITY: dict[str, Schema] = {
     "capabilities": _strict(dict.fromkeys(("add", "drop"), _list(TEXT))),
     "procMount": TEXT,
 }
+SCHEDULE = {"type": "string", "pattern": "^(@[a-z]+|[^ ]+( [^ ]+){4})$"}
+TIME_ZONE = {"type": "string", "pattern": "^([A-Z][A-Za-z]+(/[A-Za-z0-9_+-]+)*)?$"}
+CRON_JOB: dict[str, Schema] = {
+    "schedule": SCHEDULE,
+    "timeZone": TIME_ZONE,
+    "job": TEXT,
+    "args": _list(TEXT),
+    "command": _list(TEXT),
+    "deadline": POSITIVE,
+    "retries": {"type": "integer", "minimum": 0},
+    "concurrencyPolicy": {"enum": ["Allow", "Forbid", "Replace"]},
+    "suspend": {"type": "boolean"},
+}
 GLOBAL: Schema = {
     "type": "object",
     "properties": {
@@ -145,7 +158,7 @@ TYPES: dict[str, Schema] = {
     "latency": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 5},
     "folder": {"type": "string", "pattern": "^(https?://.+/)?$"},
     "duration": {"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"},
-    "schedule": {"type": "string", "pattern": "^(@[a-z]+|[^ ]+( [^ ]+){4})$"},
+    "schedule": SCHEDULE,
     "optional schedule": {"type": "string", "pattern": "^(@[a-z]+|[^ ]+( [^ ]+){4})?$"},
     "backup id": {"type": "string", "pattern": "^(latest|[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})?$"},
     "backup storage": {"type": "string", "pattern": "^(s3://[a-z0-9][a-z0-9.-]+(/.*)?)?$"},
@@ -161,7 +174,7 @@ TYPES: dict[str, Schema] = {
     "quantity": QUANTITY,
     "optional quantity": QUANTITY | {"pattern": QUANTITY["pattern"].removesuffix("$") + "$|^$"},
     "timeouts": _strict(dict.fromkeys(("request", "backendRequest"), PERIOD)),
-    "time zone": {"type": "string", "pattern": "^([A-Z][A-Za-z]+(/[A-Za-z0-9_+-]+)*)?$"},
+    "time zone": TIME_ZONE,
     "optional integer": {"type": ["integer", "null"], "minimum": 0},
     "amount": {"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+%?$"},
     "class": {
@@ -176,6 +189,11 @@ TYPES: dict[str, Schema] = {
     "environment": _list(NAMED | {"properties": {"name": TEXT, "value": {"type": "string"}}}),
     "manifests": _list({"type": ["object", "string"], "minProperties": 1, "minLength": 1}),
     "pull secrets": _list({"anyOf": [NAME, _strict({"name": NAME}, "name")]}),
+    "cron jobs": {
+        "type": "object",
+        "additionalProperties": False,
+        "patternProperties": {"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": _strict(CRON_JOB, "schedule")},
+    },
     "lifecycle": _strict(
         {key: {"type": "object"} for key in ("postStart", "preStop")} | {"stopSignal": TEXT}
     ),

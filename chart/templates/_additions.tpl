@@ -25,6 +25,21 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- range $name, $job := $v.cronJobs }}
+{{- if and $job.job (or $job.args $job.command) }}
+{{- $problems = append $problems (printf "cronJobs.%s has a job, and args or a command too: it runs one thing. Leave out the others." $name) }}
+{{- else if not (or $job.job $job.args $job.command) }}
+{{- $problems = append $problems (printf "cronJobs.%s runs nothing. Set its job to a name from `slipway jobs list`, or args for slipway, or a command." $name) }}
+{{- end }}
+{{- if eq $name "purge" }}
+{{- $problems = append $problems "cronJobs.purge has the name of the chart's own CronJob. Choose another name." }}
+{{- end }}
+{{- /* A CronJob adds 11 characters to the names of its Jobs. */}}
+{{- $full := printf "%s-%s" (include "slipway.fullname" $) $name }}
+{{- if gt (len $full) 52 }}
+{{- $problems = append $problems (printf "cronJobs.%s would be called %s, which has %d characters: a CronJob has at most 52. Choose a shorter name." $name $full (len $full)) }}
+{{- end }}
+{{- end }}
 {{- toYaml $problems }}
 {{- end }}
 
@@ -46,6 +61,6 @@
   names: [tmp, secrets, authorities, clients, backups]
   fix: choose another name.
 - values: [extraInitContainers, extraContainers]
-  names: [server, gate, migration, purge, backup, restore, clients]
+  names: [server, gate, migration, purge, backup, restore, clients, cron]
   fix: choose another name.
 {{- end }}

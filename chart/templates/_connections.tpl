@@ -15,8 +15,8 @@ defaults are those of the service.
 {{- if hasSuffix "%" $surge }}{{ $surge = divf (mul $pods (trimSuffix "%" $surge | int)) 100 | ceil }}{{ end }}
 {{- $surge = eq $v.strategy.type "Recreate" | ternary 0 $surge | int }}
 {{- $each := add (get $of "database.pool_max") (get $of "performance.exports") }}
-{{- /* Of the migration, the purge and a backup. */}}
-{{- $jobs := 4 }}
+{{- /* Four are for the migration, the purge and a backup. */}}
+{{- $jobs := $v.cronJobs | default dict | len | add 4 }}
 {{- $needed := add (mul (add $pods $surge) (get $of "server.workers") $each) $jobs }}
 {{- $limit := "externalDatabase.maxConnections" }}
 {{- $most := $v.externalDatabase.maxConnections | default 0 | int }}

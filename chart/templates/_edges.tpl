@@ -55,6 +55,26 @@
 {{- end }}
 {{- end }}
 
+{{/* Egress rules of the service and of the jobs of its domains. */}}
+{{- define "slipway.edge.service" -}}
+{{ include "slipway.edge.dns" . }}
+{{ include "slipway.edge.database" . }}
+{{- with include "slipway.edge.redis" . }}
+{{ . }}
+{{- end }}
+{{- with .Values.networkPolicy.otlp }}
+{{- if .to }}
+- ports:
+    - port: {{ .port }}
+  to:
+    {{- toYaml .to | nindent 4 }}
+{{- end }}
+{{- end }}
+{{- with .Values.networkPolicy.egress }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{/* Egress rules of jobs. */}}
 {{- define "slipway.edge.jobs" -}}
 {{ include "slipway.edge.dns" . }}

@@ -92,7 +92,7 @@ volumeMounts:
 {{- $values := (first .).Values }}
 {{- $given := dict "podLabels" dict "podAnnotations" dict }}
 {{- range $field, $_ := $given }}
-{{- $job := ternary (get $values.jobs $field) dict (has (last $) (list "migration" "purge" "backup" "restore")) }}
+{{- $job := ternary (get $values.jobs $field) dict (has (last $) (list "migration" "purge" "backup" "restore" "cron")) }}
 {{- $_ := set $given $field (merge dict ($job | default dict) (get $values $field | default dict)) }}
 {{- end }}
 {{- $selector := include "slipway.selector" . | fromYaml }}

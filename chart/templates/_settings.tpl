@@ -142,11 +142,11 @@ secret: {name: {{ .caSecret | quote }}}
 
 {{/*
 Environment of a container, sorted, so that equal values render equally. Called with (list . "server") or another component.
-All except the server get only the settings that they need, so that other settings do not run the migration again.
+All except the server and jobs of domains get only the settings that they need, so that other settings do not run the migration again.
 */}}
 {{- define "slipway.env" -}}
 {{- $root := first . }}
-{{- $all := eq (last .) "server" }}
+{{- $all := has (last .) (list "server" "cron") }}
 {{- $groups := list "APP" "DATABASE" "LOGGING" }}
 {{- if eq (last .) "purge" }}{{ $groups = append $groups "RETENTION" }}{{ end }}
 {{- if has (last .) (list "backup" "restore") }}{{ $groups = append $groups "BACKUP" }}{{ end }}
@@ -194,7 +194,7 @@ Called like slipway.env.
           items:
             - key: {{ ternary .Values.security.existingSecretKey "secret-key" (not (empty .Values.security.existingSecret)) | quote }}
               path: security/secret_key
-      {{- if eq $component "server" }}
+      {{- if has $component (list "server" "cron") }}
       - secret:
           name: {{ .Values.security.existingSecret | default (include "slipway.credentials" .) | quote }}
           optional: true
@@ -226,7 +226,7 @@ Called like slipway.env.
               path: backup/{{ $field }}
       {{- end }}
       {{- end }}
-      {{- if and $redis.secret (eq $component "server") }}
+      {{- if and $redis.secret (has $component (list "server" "cron")) }}
       - secret:
           name: {{ $redis.secret | quote }}
           items:
@@ -242,7 +242,7 @@ Called like slipway.env.
 {{- with first . }}
 {{- $named := dict }}
 {{- if not .Values.postgresql.enabled }}{{ $_ := set $named "database" .Values.externalDatabase.tls }}{{ end }}
-{{- if and (not .Values.redis.enabled) (eq $component "server") }}{{ $_ := set $named "redis" .Values.externalRedis.tls }}{{ end }}
+{{- if and (not .Values.redis.enabled) (has $component (list "server" "cron")) }}{{ $_ := set $named "redis" .Values.externalRedis.tls }}{{ end }}
 {{- $sources := list }}
 {{- range $server, $tls := $named }}
 {{- with include "slipway.authorities" $tls | fromYaml }}

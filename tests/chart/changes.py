@@ -158,6 +158,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     },
     "keda.enabled": (True, {"keda": {"triggers": TRIGGERS}}),
     "keda.triggers": ([{"type": "cron"}], {"keda": {"enabled": True, "triggers": TRIGGERS}}),
+    "cronJobs": ({"mine": {"schedule": "@daily", "job": "mine"}}, {}),
     "purge.enabled": (False, {}),
     "purge.schedule": ("@daily", {}),
     "purge.deadline": (7, {}),

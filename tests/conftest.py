@@ -11,7 +11,7 @@ import pytest
 from service.main import create_app
 from service.migrations import runner
 from tests import forked
-from tests.isolation import forget_settings, log_plainly
+from tests.isolation import forget_settings, log_plainly, read_authorities_once
 from tests.services import ADDRESS, Client, ServersProcess
 from tests.shop import SHOP
 from tests.shop.tables import migrating_with_shop
@@ -37,6 +37,7 @@ class DatabaseFactory(Protocol):
 def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
     forget_settings()
+    read_authorities_once()
     log_plainly()
     if not hasattr(config, "workerinput"):
         config.stash[SERVERS] = ServersProcess()

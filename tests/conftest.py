@@ -128,6 +128,6 @@ def shop_migrates(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def shop_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands that run in this process have the shop among their domains."""
-    for module in ("features", "importing", "seed"):
+    for module in ("features", "history", "importing", "seed"):
         monkeypatch.setattr(f"service.cli.{module}.DOMAINS", (SHOP,))
     monkeypatch.setattr("service.cli.keys.create_app", partial(create_app, domains=(SHOP,)))

@@ -2,16 +2,21 @@
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 from typer.testing import Result
 
+from service.dev.databases import drop_database
+from service.main import create_app
 from tests.conftest import DatabaseFactory
 from tests.process.conftest import Command, command
+from tests.shop import SHOP
 
 __all__ = ["command"]
 
@@ -21,7 +26,22 @@ INSERT INTO tests_shelf (id, slug, name, description, created_by, updated_by)
 SELECT gen_random_uuid(), 'shelf-' || n, 'Shelf ' || n, '', 'test', 'test' FROM generate_series(1, {count}) AS n
 """
 
+# A table that no compression makes smaller.
+BULK = """
+CREATE TABLE bulk AS SELECT n, (
+  SELECT string_agg(sha512((n || '-' || m)::text::bytea), '') FROM generate_series(1, 1024) m
+) FROM generate_series(1, 16 * {mib}) n
+"""
+
 Backup = Callable[..., Result]
+
+
+def name_of(url: str) -> str:
+    return urlsplit(url).path[1:]
+
+
+def renamed(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 def sql(url: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
@@ -44,6 +64,27 @@ def filled(fresh_database: DatabaseFactory) -> str:
     url = fresh_database()
     sql(url, ROWS.format(count=50))
     return url
+
+
+@pytest.fixture
+def empty(fresh_database: DatabaseFactory) -> str:
+    """The URL of an empty database."""
+    return fresh_database(migrated=False)
+
+
+@pytest.fixture
+def kept(filled: str) -> Iterator[list[str]]:
+    """Names of databases to drop after the test."""
+    names: list[str] = []
+    yield names
+    for name in names:
+        asyncio.run(drop_database(renamed(filled, "postgres"), name))
+
+
+@pytest.fixture
+def shop_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drills in this process test the service with the shop as its domain."""
+    monkeypatch.setattr("service.cli.smoke_test.create_app", partial(create_app, domains=(SHOP,)))
 
 
 @pytest.fixture

@@ -1,22 +1,16 @@
 """`slipway backup drill`, against a real server."""
 
 import json
-from functools import partial
 
 import pytest
 
-from service.main import create_app
-from tests.backup.conftest import Backup, sql
-from tests.backup.test_restore import name_of, renamed
-from tests.shop import SHOP
+from tests.backup.conftest import Backup, name_of, renamed, sql
 
 RUNS = "SELECT kind, ok, backup, size, storage_free, storage_size, detail FROM backup_run ORDER BY ended_at"
 LEFT = "SELECT datname FROM pg_database WHERE starts_with(datname, $1 || '_drill_')"
 
 
-@pytest.fixture(autouse=True)
-def shop_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.cli.smoke_test.create_app", partial(create_app, domains=(SHOP,)))
+pytestmark = pytest.mark.usefixtures("shop_serves")
 
 
 def test_drill_restores_serves_and_leaves_nothing(backup: Backup, filled: str) -> None:

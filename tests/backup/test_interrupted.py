@@ -8,16 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.backup.conftest import KEY, Backup, sql
+from tests.backup.conftest import BULK, KEY, Backup, sql
 from tests.process.served import command_environment, eventually
 from tests.shop.door import PROGRAM
-
-# 64 MiB that no compression makes smaller: four parts.
-BULK = """
-CREATE TABLE bulk AS SELECT n, (
-  SELECT string_agg(sha512((n || '-' || m)::text::bytea), '') FROM generate_series(1, 1024) m
-) FROM generate_series(1, 1024) n
-"""
 
 
 @pytest.mark.long
@@ -25,7 +18,7 @@ CREATE TABLE bulk AS SELECT n, (
 def test_ended_midway(
     number: signal.Signals, backup: Backup, filled: str, storage: Path, tmp_path: Path
 ) -> None:
-    sql(filled, BULK)
+    sql(filled, BULK.format(mib=64))  # four parts
     settings = command_environment(database__url=filled, backup__storage=storage, backup__key=KEY)
     process = subprocess.Popen(
         [*PROGRAM, "backup", "create"], cwd=tmp_path, env=settings, start_new_session=True

@@ -1,34 +1,21 @@
 """`slipway backup restore`, against real databases."""
 
-import asyncio
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import pytest
 
 from service.backup import create_backup as creating
 from service.dev.binaries import bundled_clients
-from service.dev.databases import drop_database
-from tests.backup.conftest import OTHER_KEY, Backup, sql
+from tests.backup.conftest import OTHER_KEY, Backup, name_of, renamed, sql
 from tests.backup.test_verify import flip
-from tests.conftest import DatabaseFactory
 
 TABLES = "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 ORDERED = "SELECT count(*), md5(string_agg(md5(r::text), '' ORDER BY r::text)) FROM {} AS r"
 # PostgreSQL prints casts in a CHECK of a list otherwise once it has read its own print.
 CASTS = re.compile(r"::character varying|::text(\[\])?|[()]")
-
-
-def name_of(url: str) -> str:
-    return urlsplit(url).path[1:]
-
-
-def renamed(url: str, name: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 def contents(url: str) -> dict[str, tuple[int, str]]:
@@ -47,11 +34,6 @@ def schema(url: str) -> list[str]:
     ).stdout
     lines = [line for line in dump.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
     return [CASTS.sub("", line) if "CHECK" in line else line for line in lines]
-
-
-@pytest.fixture
-def empty(fresh_database: DatabaseFactory) -> str:
-    return fresh_database(migrated=False)
 
 
 def test_round_trip(backup: Backup, filled: str, empty: str) -> None:
@@ -106,15 +88,6 @@ def test_restore_that_fails_midway_leaves_the_database_empty(
     monkeypatch.setattr("service.backup.restore_backup.verify", unproved)
     assert backup("restore", "latest", database__url=empty).exit_code == 8
     assert sql(empty, TABLES) == []
-
-
-@pytest.fixture
-def kept(filled: str) -> Iterator[list[str]]:
-    """Names of databases to drop after the test."""
-    names: list[str] = []
-    yield names
-    for name in names:
-        asyncio.run(drop_database(renamed(filled, "postgres"), name))
 
 
 def test_replace_swaps_the_databases_and_keeps_the_old_one(

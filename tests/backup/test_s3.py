@@ -15,9 +15,10 @@ from service.backup.errors import StorageError
 from service.backup.storage import s3
 from service.config import BackupSettings
 from service.dev.free_ports import LOOPBACK
-from tests.backup.conftest import KEY, Backup
+from tests.backup.conftest import KEY, Backup, name_of, renamed, sql
 from tests.backup.s3_server import BUCKET, S3Server, recording, s3_server
 from tests.backup.test_prune import RULES
+from tests.backup.test_restore import TABLES, contents
 from tests.backup.test_verify import PARTS_OF, flip
 from tests.faults.proxy import Endpoint, Proxy
 from tests.process.conftest import Command
@@ -134,6 +135,22 @@ def _lose(bucket: S3Server, proxy: Proxy, background: Background, made: str) -> 
         proxy.cut()
 
     background.run(lose())
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("shop_serves")
+def test_restore_and_drill_read_the_bucket(backup: Backup, filled: str, empty: str) -> None:
+    before = contents(filled)
+    made = backup("create").stdout.strip()
+    assert f"backup {made} restores and serves" in backup("drill").stdout
+    sql(renamed(filled, "postgres"), f"DROP DATABASE {name_of(filled)} WITH (FORCE)")
+    done = backup("restore", "latest", "--replace")
+    assert done.exit_code == 0, done.output
+    assert contents(filled) == before
+    done = backup("restore", made, database__url=empty, backup__s3_endpoint=f"http://{LOOPBACK}:1")
+    assert done.exit_code == 1
+    assert "cannot be read" in done.stderr
+    assert sql(empty, TABLES) == []
 
 
 @pytest.mark.long

@@ -12,11 +12,14 @@ from tests.chart.reviewing import tool
 
 EXAMPLES = CHART.parent / "k8s" / "examples"
 VALUES = EXAMPLES / "external-values.yaml"
+RECOVERY = EXAMPLES / "cloudnative-pg-recovery.yaml"
 DEFINITIONS = {
     "Application": "application-crd.yaml",
     "Cluster": "postgresql.cnpg.io_clusters.yaml",
     "GitRepository": "source.toolkit.fluxcd.io_gitrepositories.yaml",
     "HelmRelease": "helm.toolkit.fluxcd.io_helmreleases.yaml",
+    "ObjectStore": "barmancloud.cnpg.io_objectstores.yaml",
+    "ScheduledBackup": "postgresql.cnpg.io_scheduledbackups.yaml",
 }
 
 
@@ -24,7 +27,7 @@ def _example(kind: str) -> Object:
     (found,) = (
         manifest
         for path in sorted(EXAMPLES.glob("*.yaml"))
-        if path != VALUES
+        if path not in {VALUES, RECOVERY}
         for manifest in objects(path.read_text("utf-8"))
         if manifest["kind"] == kind
     )
@@ -34,7 +37,8 @@ def _example(kind: str) -> Object:
 @pytest.mark.parametrize("kind", sorted(DEFINITIONS))
 def test_example_resources_match_their_definitions(kind: str) -> None:
     manifest, definition = _example(kind), Path(tool(f"crds/{DEFINITIONS[kind]}")).read_text("utf-8")
-    assert problems(definition, manifest) == ""
+    also = objects(RECOVERY.read_text("utf-8")) if kind == "Cluster" else []
+    assert [problems(definition, one_) for one_ in (manifest, *also)] == [""] * (1 + len(also))
     assert problems(definition, {**manifest, "spec": {**manifest["spec"], "unknownThing": 1}})
 
 
@@ -59,6 +63,24 @@ def test_example_values_name_the_objects_of_the_operator() -> None:
     assert (database["user"], database["existingSecret"]) == (role["name"], role["passwordSecret"]["name"])
     (peer,) = values["networkPolicy"]["database"]["to"]
     assert peer["podSelector"]["matchLabels"] == {"cnpg.io/cluster": name}
+
+
+def test_examples_of_backup_and_recovery_name_the_same_objects() -> None:
+    cluster, store, scheduled = (_example(kind) for kind in ("Cluster", "ObjectStore", "ScheduledBackup"))
+    (recovered,) = objects(RECOVERY.read_text("utf-8"))
+    (archive,) = cluster["spec"]["plugins"]
+    assert archive["parameters"] == {"barmanObjectName": store["metadata"]["name"]}
+    assert scheduled["spec"]["cluster"]["name"] == cluster["metadata"]["name"]
+    assert scheduled["spec"]["pluginConfiguration"]["name"] == archive["name"]
+    (source,) = recovered["spec"]["externalClusters"]
+    assert source["name"] == recovered["spec"]["bootstrap"]["recovery"]["source"]
+    assert source["plugin"]["parameters"] == {
+        **archive["parameters"],
+        "serverName": cluster["metadata"]["name"],
+    }
+    assert recovered["metadata"]["name"] != cluster["metadata"]["name"]
+    same = {"instances", "imageName", "managed", "storage", "walStorage", "plugins"}
+    assert all(recovered["spec"][name] == cluster["spec"][name] for name in same)
 
 
 def test_gitops_examples_name_existing_chart_and_values() -> None:

@@ -51,6 +51,11 @@ class Postgres(postgres_server.PostgresServer):
 
     def standby(self, folder: Path) -> "Postgres":
         """Return a standby of this server, not started yet. It has the same roles."""
+        self.copy_to(folder, "--write-recovery-conf")
+        return Postgres(folder)
+
+    def copy_to(self, folder: Path, *options: str) -> None:
+        """Make a base backup, as the folder of another server."""
         folder.mkdir(parents=True)
         folder.chmod(0o711)
         shutil.copy2(self._folder / "password", folder / "password")
@@ -62,11 +67,8 @@ class Postgres(postgres_server.PostgresServer):
         process = ServerProcess(
             postgres_binaries() / "pg_basebackup", folder / "log", stop_signals=STOP, user=user
         )
-        process.start(
-            "--dbname", self.url, "--pgdata", str(data), "--write-recovery-conf", "--checkpoint=fast"
-        )
+        process.start("--dbname", self.url, "--pgdata", str(data), "--checkpoint=fast", *options)
         process.wait_until_exit(seconds=START_SECONDS)
-        return Postgres(folder)
 
     def drop(self, name: str) -> None:
         asyncio.run(drop_database(self.url, name))

@@ -54,6 +54,7 @@ from service.resources.lists.cursor import CursorCodec
 from service.resources.relations.relation import relations_of
 from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.routes import handlers_of, routers_of
+from service.resources.statements.ownership import Owners
 from service.security.access import check_ungated
 from service.security.api_keys import routes as api_keys
 from service.security.api_keys.api_key_verifier import ApiKeyVerifier
@@ -112,7 +113,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     gate = Gate([keys, tokens], limits=limits, anonymous=settings.security.anonymous)
     schema = Schema(database, [resource.table for resource in resources])
     health = Health(database=database, schema=schema, optional=redis.checks, lifecycle=lifecycle)
-    services = _services(settings, database, feed)
+    services = _services(settings, database, feed, Owners(resources))
     engines = [Engine(resource, services, [*relations_of(resource, resources)]) for resource in resources]
     caches = Caches(caches_of(domains), database, services.memory, feed)
     access = AccessLog(settings.logging)
@@ -186,7 +187,8 @@ def _document(app: FastAPI, settings: Settings, gate: Gate) -> None:
 def _require_scopes(app: FastAPI, resources: Sequence[RestResource]) -> None:
     require_scopes(app, API)
     of_fields = (resource.visible.values() for resource in resources)
-    app.state.scopes = frozenset(known_scopes(app)).union(*of_fields)
+    of_owners = (resource.owner.all_scope for resource in resources if resource.owner is not None)
+    app.state.scopes = frozenset(known_scopes(app)).union(*of_fields, of_owners)
 
 
 def _jobs(
@@ -234,7 +236,7 @@ def _edge_services(
     )
 
 
-def _services(settings: Settings, database: Database, feed: ChangeFeed) -> Services:
+def _services(settings: Settings, database: Database, feed: ChangeFeed, owners: Owners) -> Services:
     return Services(
         database=database,
         records=IdempotencyStore(database, settings.app.idempotency_hours),
@@ -245,6 +247,7 @@ def _services(settings: Settings, database: Database, feed: ChangeFeed) -> Servi
         exports=asyncio.Semaphore(settings.performance.exports),
         memory=Memory(settings.performance.cache_memory * MEBIBYTE),
         feed=feed,
+        owners=owners,
     )
 
 

@@ -25,6 +25,10 @@ def create(
     scope: Annotated[
         list[str], typer.Option(help="A scope, such as orders:read. Repeat the option to grant several.")
     ],
+    claim: Annotated[
+        list[str] | None,
+        typer.Option(help="A claim, such as tenant=acme: what owners of items are told by. Repeatable."),
+    ] = None,
     days: Annotated[
         int | None, typer.Option(min=1, max=3650, help="Days until the key expires. [default: never]")
     ] = None,
@@ -36,7 +40,8 @@ def create(
     if unknown := [text for one in shaped if (text := describe_unknown(one, known))]:
         raise CommandError("\n".join(unknown), Exit.USAGE)
     expires_at = clock.now() + timedelta(days=days) if days is not None else None
-    key, text = run(_create(settings, name=name, scopes=scope, expires_at=expires_at))
+    claims = dict(map(_claim, claim or ()))
+    key, text = run(_create(settings, name=name, scopes=scope, claims=claims, expires_at=expires_at))
     until = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "no expiry"
     typer.echo(
         f"key {key.prefix} with {', '.join(key.scopes)}, {until}; copy it now, it cannot be shown again",
@@ -51,7 +56,8 @@ def list_() -> None:
     """List all keys, oldest first, with expiry and last use (to the minute), without secrets."""
     for key in run(_list(load_settings())):
         times = f"expires {_time(key.expires_at)}", f"last used {_time(key.last_used_at)}"
-        typer.echo("\t".join([key.prefix, _state(key), ",".join(key.scopes), key.name, *times]))
+        claims = [f"{name}={value}" for name, value in sorted(key.claims.items())]
+        typer.echo("\t".join([key.prefix, _state(key), ",".join(key.scopes), key.name, *times, *claims]))
 
 
 @app.command()
@@ -67,6 +73,13 @@ def revoke(
     typer.echo(f"key {prefix} revoked")
 
 
+def _claim(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise CommandError(f"--claim {text}: write it as name=value, such as tenant=acme", Exit.USAGE)
+    return name, value
+
+
 def _time(when: datetime | None) -> str:
     return "never" if when is None else f"{when:%Y-%m-%dT%H:%MZ}"
 
@@ -80,11 +93,11 @@ def _state(key: ApiKey) -> str:
 
 
 async def _create(
-    settings: Settings, *, name: str, scopes: list[str], expires_at: datetime | None
+    settings: Settings, *, name: str, scopes: list[str], claims: dict[str, str], expires_at: datetime | None
 ) -> tuple[ApiKey, str]:
     try:
         async with session_of(settings) as session:
-            return await create_key(session, name=name, scopes=scopes, expires_at=expires_at)
+            return await create_key(session, name=name, scopes=scopes, claims=claims, expires_at=expires_at)
     except ValueError as error:
         raise CommandError(str(error), Exit.USAGE) from None
 

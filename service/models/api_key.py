@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ARRAY, DateTime, LargeBinary, Text, func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from service.models.table import Table
@@ -20,6 +21,9 @@ class ApiKey(Table, table=True):
         sa_type=LargeBinary, description="SHA-256 of the secret, which has 256 random bits"
     )
     scopes: list[str] = Field(sa_type=ARRAY(Text))
+    claims: dict[str, str] = Field(
+        default_factory=dict, sa_type=JSONB, sa_column_kwargs={"server_default": "{}"}
+    )
     created_at: datetime = Field(
         sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()}
     )

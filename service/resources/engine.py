@@ -36,6 +36,7 @@ from service.resources.statements.batches import BatchWriter, unique_fields
 from service.resources.statements.columns import not_deleted, representation
 from service.resources.statements.history_statements import HistoryStatements
 from service.resources.statements.locked_row import LockedRow
+from service.resources.statements.ownership import Owners, RowAccess, Rows
 from service.resources.statements.statement import Statement, compile_statement, parameter
 from service.resources.statements.writing import Writer
 
@@ -51,6 +52,7 @@ class Services:
     exports: asyncio.Semaphore
     memory: Memory = field(default_factory=lambda: Memory(0))
     feed: ChangeFeed = field(default_factory=lambda: ChangeFeed(NoRedis(), ""))
+    owners: Owners = field(default_factory=Owners)
 
 
 class Engine:
@@ -70,30 +72,31 @@ class Engine:
         self.resource = resource
         self.services = services
         self.relations, self.unseen = relations, unseen
+        self.access = access = services.owners.access(resource)
         self.expansions = Expansions(relations)
-        self.expanded = ExpandedItems(resource)
+        self.expanded = ExpandedItems(resource, access)
         self.schemas = Schemas(resource, relations, bulk_operations=services.sizes.bulk_operations)
         self.hooks = HookRunner(resource, self.schemas)
-        self.lister = Lister(resource, services.sizes, services.cursors, relations)
+        self.lister = Lister(resource, access, services.sizes, services.cursors, relations)
         self.tags = TagMaker(resource.shown_fields)
-        self.writer = Writer(resource)
-        self.read_one = _read_one(resource)
+        self.writer = Writer(resource, access)
+        self.read_one = _read_one(resource, access)
         self.read_item = self._reader()
         self.actions = {action.name: action for action in resource.actions}
-        self.locked_row = LockedRow(resource)
-        self.constraints = columns_of_constraints(resource.table)
-        self.unique_fields = unique_fields(resource.table)
+        self.locked_row = LockedRow(resource, access)
+        self.unique_fields = unique_fields(resource)
+        self.constraints = _constraints(resource)
         self.unique_keys = sum(bool(index.unique) for index in resource.table.indexes)
 
     @cached_property
     def history(self) -> HistoryStatements:
         """What reads versions, built when it is first needed: that takes milliseconds, and few processes need all."""
-        return HistoryStatements(self.resource)
+        return HistoryStatements(self.resource, self.access)
 
     @cached_property
     def batches(self) -> BatchWriter:
         """What writes many items, built when it is first needed."""
-        return BatchWriter(self.resource)
+        return BatchWriter(self.resource, self.access)
 
     def _reader(self) -> ReadItem:
         """Return what reads an item: the statement, or a cache in front of it if the resource declares one."""
@@ -105,9 +108,9 @@ class Engine:
         self.services.feed.watch(resource.table.name, items.changed)
         return items.read
 
-    async def _read_item(self, item_id: UUID, *_: object) -> Item | None:
-        rows = await self.run(self.read_one, {"id": item_id})
-        return Item(rows[0]["body"].encode(), rows[0]["version"]) if rows else None
+    async def _read_item(self, item_id: UUID, rows: Rows, *_: object) -> Item | None:
+        found = await self.run(self.read_one, {"id": item_id, **rows.arguments})
+        return Item(found[0]["body"].encode(), found[0]["version"], rows.key) if found else None
 
     def run(
         self, statement: Statement, values: Mapping[str, Any]
@@ -158,22 +161,41 @@ def values_of(item: BaseModel, fields: tuple[str, ...]) -> dict[str, Any]:
     return {name: getattr(item, name) for name in fields}
 
 
-def new_values(resource: RestResource, item: BaseModel) -> dict[str, Any]:
-    """Return the values of a new item: the fields of its body, and defaults of those that only the service sets."""
+def new_values(engine: Engine, item: BaseModel, rows: Rows) -> dict[str, Any]:
+    """Return the values of a new item: the fields of its body, and defaults of those that only the service sets.
+
+    Its owner is the caller. Raises `Forbidden` if the caller cannot own it.
+    """
+    resource = engine.resource
     values = values_of(item, resource.input_fields)
+    if resource.owner is not None and resource.owner.field not in item.model_fields_set:
+        if rows.owner is None:
+            raise engine.access.ownerless()
+        values[resource.owner.field] = rows.owner
     for name in resource.readonly:
+        if name in values:
+            continue
         value = getattr(item, name) if name in item.model_fields_set else resource.default_of(name, values)
         if value is not PydanticUndefined:  # otherwise a hook sets it
             values[name] = value
     return values
 
 
-def _read_one(resource: RestResource) -> Statement:
+def _constraints(resource: RestResource) -> Mapping[str, tuple[str, ...]]:
+    """Return the columns of each constraint, for errors: without the owner's, which no client sets."""
+    found = columns_of_constraints(resource.table)
+    if resource.owner is None:
+        return found
+    field = resource.owner.field
+    return {name: tuple(c for c in columns if c != field) for name, columns in found.items()}
+
+
+def _read_one(resource: RestResource, access: RowAccess) -> Statement:
     table = resource.table
     names = dict.fromkeys(("version", *resource.shown_fields))
     row = (
         sa.select(*(table.c[name] for name in names))
-        .where(table.c.id == parameter("id", sa.Uuid()), not_deleted(table))
+        .where(table.c.id == parameter("id", sa.Uuid()), not_deleted(table), *access.seen(table))
         .subquery("_rows")
     )
     return compile_statement(representation(row, resource.shown_fields), reads=True)

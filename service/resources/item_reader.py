@@ -11,24 +11,28 @@ from service.cache.loading_cache import LoadingCache
 from service.cache.memory import Memory
 from service.http.content.preconditions import TagMaker, Tags
 from service.resources.declaration import Cached
+from service.resources.statements.ownership import Rows
 
 
 class Item(NamedTuple):
-    """The representation of an item, and its version."""
+    """The representation of an item, its version, and `Rows.key` of the caller for whom it was read."""
 
     body: bytes
     version: int
+    seen_by: str = ""
 
 
-Load = Callable[[UUID], Awaitable[Item | None]]
-ReadItem = Callable[[UUID, Request, Tags | None, Tags | None], Awaitable[Item | None]]
-"""Returns an item; None if there is none. The tags are those that the request's preconditions name."""
+Load = Callable[[UUID, Rows], Awaitable[Item | None]]
+ReadItem = Callable[[UUID, Rows, Request, Tags | None, Tags | None], Awaitable[Item | None]]
+"""Returns an item among the rows of a caller; None if there is none. The tags are those that the request's
+preconditions name."""
 
 
 class CachedItems:
     """Items from the memory, for the lifetime of the declaration.
 
     A client that knows a newer version than the cached one, by its entity tag, gets that version or a later one.
+    An item that was read for a caller who sees other rows is read again, and not kept.
     """
 
     def __init__(self, name: str, memory: Memory, declared: Cached, tags: TagMaker, load: Load) -> None:
@@ -38,9 +42,13 @@ class CachedItems:
         self._tags = tags
         self._load = load
 
-    async def read(self, item_id: UUID, request: Request, *known: Tags | None) -> Item | None:
+    async def read(self, item_id: UUID, rows: Rows, request: Request, *known: Tags | None) -> Item | None:
         """See `ReadItem`."""
-        load = partial(self._load, item_id)
+        item = await self._read(item_id, rows, request, *known)
+        return item if item is None or item.seen_by == rows.key else await self._load(item_id, rows)
+
+    async def _read(self, item_id: UUID, rows: Rows, request: Request, *known: Tags | None) -> Item | None:
+        load = partial(self._load, item_id, rows)
         reload = _asks_for_the_latest(request)
         item = await self._cache.get(item_id, load, reload=reload)
         if item is None or reload:

@@ -146,12 +146,13 @@ def _handler(engine: Engine, operation: Operation, gate: Gate, find: EngineOf | 
 
     async def handle(request: Request) -> Response:
         principal = await gate.admit(request, scopes)
+        rows = engine.access.of(principal)
         require_acceptable(request, *operation.produces)
         if not operation.takes_key:
             refuse_key(request)
         known = operation.query
         query = {} if known is None else refuse_others(query_of(request), *known)
         seen = engine if find is None else find(principal)
-        return await operation.handle(Call(seen, request, principal, query))
+        return await operation.handle(Call(seen, request, principal, rows, query))
 
     return handle

@@ -55,14 +55,17 @@ def database(app: FastAPI) -> Database:
 
 @pytest.fixture(scope="session")
 async def client_with(app: FastAPI, database: Database) -> AsyncIterator[MakeClient]:
-    """`await client_with("shop:read")` is a client whose key has these scopes; without any it has no key."""
+    """`await client_with("shop:read")` is a client whose key has these scopes; without any it has no key.
+
+    It acts for a tenant, which is the same for all unless the test names another.
+    """
     clients = []
 
-    async def make(*scopes: str) -> AsyncClient:
+    async def make(*scopes: str, tenant: str = "tests") -> AsyncClient:
         headers = {}
         if scopes:
             async with database.session() as session:
-                _, key = await create_key(session, name="test", scopes=scopes)
+                _, key = await create_key(session, name="test", scopes=scopes, claims={"tenant": tenant})
             headers["Authorization"] = f"Bearer {key}"
         transport = ASGITransport(app, raise_app_exceptions=False)
         clients.append(AsyncClient(transport=transport, base_url="http://slipway.test", headers=headers))

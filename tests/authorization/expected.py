@@ -52,6 +52,14 @@ class Operation:
     scope: str
     statuses: tuple[int, ...]
 
+    def statuses_for(self, held: frozenset[str]) -> tuple[int, ...]:
+        """The statuses for callers with these scopes: another owner's item is like none, unless they see all."""
+        owner = self.resource.owner
+        if owner is None or len(self.statuses) == 1 or allowed(held, frozenset({owner.all_scope})):
+            return self.statuses
+        own, _, none = self.statuses
+        return own, none, none
+
     @property
     def collection(self) -> str:
         return f"{BASE}/{self.resource.path}"
@@ -102,6 +110,18 @@ def principals(scopes: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]
     """Callers with no key, with a scope that no route needs, and with each scope alone."""
     alone = {scope: frozenset({scope}) for needed in scopes.values() for scope in sorted(needed)}
     return {"nobody": frozenset(), "stranger": frozenset({"other:read"}), **alone}
+
+
+def seeing_all(domains: Sequence[Domain]) -> dict[str, frozenset[str]]:
+    """Callers who may do everything with a resource that has owners, and see the items of all."""
+    owned = (resource for resource in resources_of(domains) if resource.owner is not None)
+    return {
+        f"{resource.path} of all": frozenset(
+            {resource.scopes.read, resource.scopes.write, resource.owner.all_scope}
+        )
+        for resource in owned
+        if resource.owner is not None
+    }
 
 
 def allowed(held: frozenset[str], needed: frozenset[str]) -> bool:

@@ -34,6 +34,20 @@ from slipway_client.api.feature_flags import (
 from slipway_client.api.features import list_features
 from slipway_client.api.health import read_health
 from slipway_client.api.keys import create_api_key, list_api_keys, revoke_api_key
+from slipway_client.api.parcels import (
+    bulk_change_parcels,
+    create_parcel,
+    delete_parcel,
+    export_parcels,
+    list_parcels,
+    list_parcels_of_parcel,
+    patch_parcel,
+    read_history_of_parcel,
+    read_parcel,
+    replace_parcel,
+    restore_parcel,
+    send_parcel,
+)
 from slipway_client.api.shelves import (
     bulk_change_shelves,
     create_shelf,
@@ -173,8 +187,31 @@ def restock(article: uuid.UUID) -> None:
     assert history.items[0].action == "restock"
 
 
+def parcels() -> None:
+    """Items of an owner, whom the service names."""
+    body = models.ParcelCreate(number=f"{MARK}-1")
+    made, tag = ok(create_parcel, body=body)
+    assert (made.tenant, made.bundle_id) == ("tests", None)
+    _, newer = ok(patch_parcel, made.id, body=models.ParcelPatch(weight=2), if_match=tag)
+    _, newest = ok(replace_parcel, made.id, body=body, if_match=newer)
+    ok(delete_parcel, made.id, if_match=newest)
+    ok(restore_parcel, made.id)
+    ok(send_parcel, made.id)
+    assert refused(send_parcel, made.id).code == "wrong_state"
+    inner = models.ParcelCreate(number=f"{MARK}-2", bundle_id=made.id)
+    creation = models.ParcelCreateOperation(op="create", item=inner)
+    ok(bulk_change_parcels, body=models.ParcelBulk(operations=[creation]))
+    page, _ = ok(list_parcels_of_parcel, made.id)
+    assert [item.number for item in page.items] == [f"{MARK}-2"]
+    assert len(ok(list_parcels, id_in=[made.id])[0].items) == 1
+    assert ok(read_parcel, made.id)[0].status == models.ParcelStatus.SENT
+    assert ok(read_history_of_parcel, made.id)[0].items[0].action == "send"
+    assert len(ok(export_parcels, bundle_id=made.id)[0].splitlines()) == 1
+
+
 if __name__ == "__main__":
     assert read_health.sync(client=Client(base_url=URL)).status == "ok"
     keys()
     features()
     articles(shelves())
+    parcels()

@@ -26,7 +26,7 @@ REASONS = {
     "precondition_failed": "",
     "precondition_required": "",  # PUT takes one of two headers
     # A bulk request that is rolled back reports the errors of all operations, under the status of the first.
-    "wrong_state": "discontinued",
+    "wrong_state": "discontinued|must be packed",
     "validation_failed": "does not exist|cannot be changed|is (listed twice|already used by another item)|"
     r"^There is no such \w+\.$|"
     # Most validators compute `multipleOf` in binary and refuse 19.99, so no schema says how many places a number has.

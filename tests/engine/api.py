@@ -27,7 +27,10 @@ Json = dict[str, Any]
 BASE = "/api/v1"
 ARTICLES = f"{BASE}/articles"
 SHELVES = f"{BASE}/shelves"
+PARCELS = f"{BASE}/parcels"
 SCOPES = ("shop:read", "shop:write")
+CLAIMS = {"tenant": "tests"}
+"""The tenant of tests that are not about tenants."""
 
 _numbers = itertools.count(1)
 
@@ -105,7 +108,7 @@ async def running(
     async with lifespan(app):
         database: Database = app.state.database
         async with database.session() as session:
-            _, key = await create_key(session, name="engine test", scopes=scopes)
+            _, key = await create_key(session, name="engine test", scopes=scopes, claims=CLAIMS)
         transport = ASGITransport(app, raise_app_exceptions=False)
         headers = {"Authorization": f"Bearer {key}"}
         async with AsyncClient(

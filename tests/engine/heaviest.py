@@ -13,14 +13,14 @@ from service.features.targeting import MOST_RULES
 from service.http.content.strict_json import MAX_CONTAINERS
 from service.security.access import require_scope
 from service.security.principals import Principal
-from tests.engine.api import ARTICLES, SHELVES, Json
+from tests.engine.api import ARTICLES, PARCELS, SHELVES, Json
 from tests.shop import SHOP
 from tests.shop.flags import FLAGS
-from tests.shop.resources import articles, shelves
+from tests.shop.resources import articles, parcels, shelves
 
 MEGABYTE = 2**20 - 1024  # almost the largest body
 MOST = 1000  # operations of a bulk request
-NOBODY, SHELF, ARTICLE = (str(UUID(int=number, version=4)) for number in (1, 2, 3))
+NOBODY, SHELF, ARTICLE, PARCEL = (str(UUID(int=number, version=4)) for number in (1, 2, 3, 4))
 TAKEN = "TAKEN-SKU"
 
 JSON = {"Content-Type": "application/json"}
@@ -53,7 +53,7 @@ async def count_parts(parts: Parts, _: Annotated[Principal, require_scope("shop:
     return len(parts.numbers)
 
 
-HEAVY = replace(SHOP, resources=(shelves, replace(articles, extra=router)))
+HEAVY = replace(SHOP, resources=(shelves, replace(articles, extra=router), parcels))
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,9 @@ PRODUCT_LISTS = {
 }
 
 
+PARCEL_LISTS = {kind: LISTS[kind] for kind in ("largest page", "ids", "search")}
+
+
 def _writes(path: str, singular: str, own: str) -> Iterator[tuple[str, list[Heavy]]]:
     writes = (
         (f"create_{singular}", "POST", path, JSON),
@@ -253,11 +256,16 @@ HEAVIEST: dict[str, list[Heavy]] = dict(
         # Articles first, which have all the fields: `make test` sends a body once.
         *_of_resource(ARTICLES, "article", "articles", ARTICLE),
         *_of_resource(SHELVES, "shelf", "shelves", SHELF),
+        *_of_resource(PARCELS, "parcel", "parcels", PARCEL),
         _lists("list_articles", ARTICLES, PRODUCT_LISTS),
         _lists("list_shelves", SHELVES, LISTS),
+        _lists("list_parcels", PARCELS, PARCEL_LISTS),
+        _lists("list_parcels_of_parcel", f"{PARCELS}/{PARCEL}/parcels", PARCEL_LISTS),
         _lists("list_articles_of_shelf", f"{SHELVES}/{SHELF}/articles", PRODUCT_LISTS),
         _bulks("bulk_change_articles", ARTICLES, PRODUCT_BULKS),
         _bulks("bulk_change_shelves", SHELVES, BULKS),
+        _bulks("bulk_change_parcels", PARCELS, BULKS),
+        ("send_parcel", [Heavy("many tags", "POST", f"{PARCELS}/{PARCEL}/send", (412,), 4, STALE)]),
         ("summarise_shelf", [Heavy("own", "GET", f"{SHELVES}/{SHELF}/summary", (200,), 5)]),
         (
             "restock_article",

@@ -20,6 +20,7 @@ from service.resources.lists.cursor import Cursor, CursorCodec
 from service.resources.lists.lister import Lister
 from service.resources.lists.parser import ListQuery
 from service.resources.relations.relation import relations_of
+from service.resources.statements.ownership import Owners
 from service.security.principals import Principal
 from tests.engine.api import Json, settings_for
 from tests.engine.rows import load_articles
@@ -43,11 +44,13 @@ SORTS = [
 ADMIN = Principal("plans", frozenset({"admin"}))
 SEARCHES = ("brass", "rare77", "nothing", "brass rare78", '"brass lamp"', "chair or word5", "item -lamp")
 
+ACCESS = Owners().access(articles)
+
 
 def read(lister: Lister, given: Mapping[str, str]) -> ListQuery:
     """Return the query of a request with these parameters."""
     query = lister.parser.split(urlencode(given).encode())
-    return lister.parser.parse(query, lister.expansions(query, ADMIN))
+    return lister.parser.parse(query, ACCESS.every_row, lister.expansions(query, ADMIN))
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ async def library(services: Client, worker: int) -> AsyncIterator[Library]:
         await load_articles(database, ROWS, shelves=20)
         codec = CursorCodec("plans")
         relations = [*relations_of(articles, (shelves, articles))]
-        lister = Lister(articles, PerformanceSettings(), codec, relations)
+        lister = Lister(articles, ACCESS, PerformanceSettings(), codec, relations)
         one = read(lister, {"sku": f"ROW-{ROWS // 2:08}"})
         statement = lister.statements.page(one.shape)
         (row,) = await database.fetch(statement.sql, statement.arguments(one.arguments))

@@ -14,6 +14,7 @@ from service.cli.command_line import application
 from service.config import Settings
 from service.database import Database
 from service.security.api_keys.commands import create_key
+from tests.engine.api import CLAIMS
 from tests.isolation import log_plainly
 from tests.process.served import Served, command_environment
 
@@ -66,11 +67,13 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop_commands: None
 
 
 async def new_key(database_url: str, *scopes: str, **more: Any) -> str:
-    """Create an API key in the database."""
+    """Create an API key in the database, which acts for a tenant of the shop."""
     database = Database(Settings.model_validate({"database": {"url": database_url}}))
     try:
         async with database.session() as session:
-            _, key = await create_key(session, name="process test", scopes=scopes, **more)
+            _, key = await create_key(
+                session, name="process test", scopes=scopes, **({"claims": CLAIMS} | more)
+            )
     finally:
         await database.stop()
     return key

@@ -119,3 +119,39 @@ class Article(_ShopTable, table=True):
         schema_extra={"examples": [{"colour": "brass", "watt": 7}]},
     )
     shelf_id: UUID = Field(foreign_key="tests_shelf.id", description="Shelf that the article stands on.")
+
+
+class ParcelStatus(StrEnum):
+    PACKED = "packed"
+    SENT = "sent"
+
+
+class Parcel(_ShopTable, table=True):
+    """A parcel of one of the shop's tenants, who do not know of each other."""
+
+    __tablename__ = "tests_parcel"
+    __table_args__ = (
+        unique_index("tests_parcel", "tenant", "number"),
+        sort_index("tests_parcel", "tenant", "created_at"),
+        sort_index("tests_parcel", "created_at"),
+        sort_index("tests_parcel", "tenant", "weight"),
+        sort_index("tests_parcel", "weight"),
+        sort_index("tests_parcel", "bundle_id", "created_at"),
+        search_index("tests_parcel", "note"),
+    )
+
+    tenant: str = Field(max_length=60, description="Whose parcel it is.", schema_extra={"examples": ["acme"]})
+    number: str = Field(
+        min_length=1,
+        max_length=40,
+        description="Number, unique for each tenant.",
+        schema_extra={"examples": ["P-17"]},
+    )
+    weight: int = Field(default=1, ge=1, le=1_000_000, description="Weight in grams.")
+    note: str = Field(default="", max_length=500, description="What is in it.")
+    status: ParcelStatus = Field(
+        default=ParcelStatus.PACKED, sa_type=text_enum(ParcelStatus), description="Where it is."
+    )
+    bundle_id: UUID | None = Field(
+        default=None, foreign_key="tests_parcel.id", description="Parcel that this one is packed into."
+    )

@@ -1,8 +1,8 @@
 """The shop as REST resources."""
 
 from service.http.problems import WrongState
-from service.resources.declaration import Action, Cached, RestResource, Scopes
-from tests.shop.models import Article, Shelf
+from service.resources.declaration import Action, Cached, Owner, RestResource, Scopes, Transition
+from tests.shop.models import Article, Parcel, ParcelStatus, Shelf
 from tests.shop.rules import NoRoom, Restock, restock
 
 SCOPES = Scopes(read="shop:read", write="shop:write")
@@ -45,4 +45,19 @@ articles = RestResource(
     actions=(Action("restock", restock, body=Restock, problems=(NoRoom, WrongState)),),
 )
 
-RESOURCES = (shelves, articles)
+parcels = RestResource(
+    model=Parcel,
+    path="parcels",
+    singular="parcel",
+    scopes=SCOPES,
+    owner=Owner("tenant", claim="tenant", all_scope="parcels:all"),
+    expand={"bundle": ("id", "number")},
+    filterable=("number", "weight", "tenant", "bundle_id", "bundle.number", "created_at"),
+    sortable=("created_at", "weight"),
+    searchable=("note",),
+    readonly=("status",),
+    actions=(Transition("send", field="status", source=ParcelStatus.PACKED, target=ParcelStatus.SENT),),
+    cache=Cached(),
+)
+
+RESOURCES = (shelves, articles, parcels)

@@ -25,6 +25,7 @@ def create_shop(connection: Connection) -> None:
     with Operations.context(MigrationContext.configure(connection)):
         for table in ("tests_shelf", "tests_article"):
             create_search_statistics(table, "name", "description")
+        create_search_statistics("tests_parcel", "note")
 
 
 def create_tables(connection: Connection, tables: Sequence[Table]) -> None:

@@ -11,6 +11,7 @@ from service.http.content.preconditions import Guard
 from service.resources.declaration import Action, Change
 from service.resources.engine import Engine
 from service.resources.hooks.values import HookError
+from service.resources.statements.ownership import Rows
 from service.resources.statements.writing import arguments_of
 from service.security.gate import describe_missing
 from service.security.principals import Principal
@@ -19,14 +20,20 @@ _ANY_VERSION = Guard(versions=None, excluded=None)
 
 
 class ActionRun:
-    """Runs actions in the transaction of `connection`, for one request of a principal."""
+    """Runs actions in the transaction of `connection`, for one request of a principal who sees `rows`."""
 
     def __init__(
-        self, engine: Engine, connection: asyncpg.Connection, principal: Principal, request_id: str
+        self,
+        engine: Engine,
+        connection: asyncpg.Connection,
+        principal: Principal,
+        rows: Rows,
+        request_id: str,
     ) -> None:
         self._engine = engine
         self._connection = connection
         self._principal = principal
+        self._rows = rows
         self._request_id = request_id
 
     async def run(
@@ -40,12 +47,12 @@ class ActionRun:
         # Bulk requests are admitted with the resource's write scope.
         if action.scope is not None and not self._principal.may(action.scope):
             raise problems.Forbidden(describe_missing([action.scope]))
-        item = await engine.locked_row.read_for_action(self._connection, item_id, action.name)
+        item = await engine.locked_row.read_for_action(self._connection, item_id, self._rows, action.name)
         if item is None:
             raise engine.missing()
         if not guard.allows(item.version):
             raise problems.PreconditionFailed(guard.advice)
-        read = engine.locked_row.read
+        read = engine.locked_row.reader(self._rows)
         change = Change("update", item_id, self._principal, {}, self._connection, action.name, read)
         await engine.hooks.act(action, change, item, body)
         await engine.hooks.before(change)
@@ -57,11 +64,12 @@ class ActionRun:
         run = partial(engine.run_on, self._connection)
         fields = tuple(name for name in engine.resource.own_fields if name in change.values)
         if not fields:
-            return (await run(engine.read_one, {"id": change.id}))[0]
+            return (await run(engine.read_one, {"id": change.id, **self._rows.arguments}))[0]
         arguments = arguments_of(
             engine.resource, change.id, change.values, principal=self._principal, request_id=self._request_id
         )
-        (row,) = await run(engine.writer.replace(fields), {**arguments, **_ANY_VERSION.parameters()})
+        values = {**arguments, **self._rows.arguments, **_ANY_VERSION.parameters()}
+        (row,) = await run(engine.writer.replace(fields), values)
         if row["refused"]:
             raise HookError(
                 f"{engine.resource.path}.{change.action} changes {row['refused']}, which is immutable"

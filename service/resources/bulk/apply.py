@@ -17,6 +17,7 @@ from service.resources.bulk.results import Done, Outcome
 from service.resources.declaration import Change
 from service.resources.engine import Engine
 from service.resources.statements.batches import EACH, text_for_each
+from service.resources.statements.ownership import Rows
 from service.resources.statements.statement import Statement
 from service.security.principals import Principal
 
@@ -25,6 +26,8 @@ _REFUSED = (problems.Conflict, problems.ValidationFailed)
 
 class BulkRun:
     """Applies entries on one connection, in its transaction.
+
+    `rows` are those that the principal sees.
 
     Sends one statement for each kind of operation. If the database refuses it, a second statement applies the
     operations of that kind one by one inside the server. After `most_errors` errors an atomic run, which is rolled back
@@ -36,6 +39,7 @@ class BulkRun:
         engine: Engine,
         connection: asyncpg.Connection,
         principal: Principal,
+        rows: Rows,
         request_id: str,
         *,
         most_errors: int | None = None,
@@ -43,6 +47,7 @@ class BulkRun:
         self._engine = engine
         self._connection = connection
         self._principal = principal
+        self._rows = rows
         self._most = most_errors
         self._fixed = {"principal": principal.id, "request_id": request_id}
         self._wrong = 0
@@ -82,7 +87,9 @@ class BulkRun:
 
     async def _act(self, entries: Sequence[Entry], outcomes: dict[int, Outcome]) -> None:
         """Run actions one after the other, each in a savepoint, in the order of ids, as batches take their locks."""
-        run = ActionRun(self._engine, self._connection, self._principal, self._fixed["request_id"])
+        run = ActionRun(
+            self._engine, self._connection, self._principal, self._rows, self._fixed["request_id"]
+        )
         for entry in sorted(entries, key=self._order):
             if self._enough():
                 break
@@ -134,7 +141,7 @@ class BulkRun:
             entry.values,
             self._connection,
             entry.action.name if entry.action else None,
-            self._engine.locked_row.read,
+            self._engine.locked_row.reader(self._rows),
         )
 
     async def _batch(
@@ -189,6 +196,9 @@ class BulkRun:
             # No version matches, so these rows are locked but not changed.
             rows += [{"_id": item_id, "_versions": [], "_patch": {}} for item_id in also_locked]
             rows.sort(key=lambda row: row["_id"])
+        if self._rows.arguments:
+            seen = self._rows.in_json()
+            rows = [{**row, "_rows": seen} for row in rows]
         return orjson.dumps(rows, default=to_jsonable_python).decode()
 
     def _in_json(self, entry: Entry) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from service.resources.bulk.results import Outcome
 from service.resources.declaration import Action
 from service.resources.engine import Engine, new_values, values_of
 from service.resources.requests.unwritable import report_unwritable
+from service.resources.statements.ownership import Rows
 
 
 @dataclass(slots=True)
@@ -44,7 +45,9 @@ class Entry:
 _SLICE = 20  # operations parsed in one step
 
 
-async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[Entry], dict[int, Outcome]]:
+async def read_entries(
+    engine: Engine, operations: Sequence[Any], rows: Rows
+) -> tuple[list[Entry], dict[int, Outcome]]:
     """Return the valid operations, and the problems of the others. Yields to the event loop between slices."""
     entries: list[Entry] = []
     outcomes: dict[int, Outcome] = {}
@@ -54,11 +57,11 @@ async def read_entries(engine: Engine, operations: Sequence[Any]) -> tuple[list[
             await asyncio.sleep(0)
         try:
             _refuse_many_unknown(engine, index, raw)
-            entry = _entry(engine, index, _validated(engine, raw))
+            entry = _entry(engine, index, _validated(engine, raw), rows)
         except ValidationError as error:
             outcomes[index] = problems.ValidationFailed(errors=_errors(engine, index, error))
             continue
-        except (problems.MalformedRequest, problems.ValidationFailed) as error:
+        except (problems.MalformedRequest, problems.ValidationFailed, problems.Forbidden) as error:
             outcomes[index] = error
             continue
         if entry.id in seen:
@@ -121,9 +124,9 @@ def _errors(engine: Engine, index: int, error: ValidationError) -> list[FieldErr
     return report_unwritable(found, engine.resource, (*at, "changes"), new=False)
 
 
-def _entry(engine: Engine, index: int, operation: Any) -> Entry:
+def _entry(engine: Engine, index: int, operation: Any, rows: Rows) -> Entry:
     if operation.op == "create":
-        return Entry(index, "create", uuid7(), new_values(engine.resource, operation.item))
+        return Entry(index, "create", uuid7(), new_values(engine, operation.item, rows))
     tags = parse_tags(operation.if_match)
     if tags is None:
         here = pointer(("operations", index, "if_match"))

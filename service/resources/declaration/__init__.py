@@ -4,6 +4,7 @@ from service.resources.declaration.actions import Action, Transition
 from service.resources.declaration.declaration import BULK_KINDS, MAX_SORT_FIELDS, RESERVED, Cached, Scopes
 from service.resources.declaration.error import DeclarationError
 from service.resources.declaration.hooks import Change, Hooks
+from service.resources.declaration.owner import Owner
 from service.resources.declaration.resource import RestResource
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Change",
     "DeclarationError",
     "Hooks",
+    "Owner",
     "RestResource",
     "Scopes",
     "Transition",

@@ -16,7 +16,9 @@ from service.resources.columns.model_fields import checked_kind, is_generated
 from service.resources.declaration.actions import Action
 from service.resources.declaration.error import DeclarationError
 from service.resources.declaration.hooks import Hooks
+from service.resources.declaration.owner import Owner
 from service.resources.names import operation_id, with_article
+from service.security.principals import Principal
 
 D = TypeVar("D", bound="Declaration")
 
@@ -67,6 +69,7 @@ class Declaration:
     hidden: tuple[str, ...] = ()
     visible: Mapping[str, str] = field(default_factory=dict)
     expand: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    owner: Owner | None = None
     without: frozenset[str] = frozenset()
     actions: tuple[Action, ...] = ()
     hooks: Hooks | None = None
@@ -145,6 +148,20 @@ class Declaration:
     def input_fields(self) -> tuple[str, ...]:
         """The own fields that clients write."""
         return tuple(name for name in self.own_fields if name not in self.readonly)
+
+    def owned_by(self, principal: Principal) -> sa.ColumnElement[bool]:
+        """Return the condition for rows that the principal sees, for queries of hand-written code."""
+        owner = self.owner
+        if owner is None or owner.sees_all(principal):
+            return sa.true()
+        column = self.table.c[owner.field]
+        value = owner.value_of(principal, self.kinds[owner.field], getattr(column.type, "length", None))
+        return sa.false() if value is None else column == value
+
+    @property
+    def creates_by_id(self) -> bool:
+        """Whether clients create items under ids of their choice. With an owner, an id that is taken would tell."""
+        return "create" not in self.without and self.owner is None
 
     def default_of(self, name: str, values: Mapping[str, Any]) -> Any:
         """Return the default of a field of a new item with these values.

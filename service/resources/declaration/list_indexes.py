@@ -1,8 +1,8 @@
 """Indexes that lists need as a table grows, found from a declaration: a filter in front of a sort.
 
-A filter by an enum, a boolean or a foreign key matches a share of the rows that does not shrink as the table grows, or
-hardly any. PostgreSQL then walks the index of the sort until it has found enough matches, however rare they are, or
-sorts all of them. With an index on the filter and then the sort it reads one page.
+A filter by an owner, an enum, a boolean or a foreign key matches a share of the rows that does not shrink as the table
+grows, or hardly any. PostgreSQL then walks the index of the sort until it has found enough matches, however rare they
+are, or sorts all of them. With an index on the filter and then the sort it reads one page.
 """
 
 from collections.abc import Iterable, Iterator
@@ -43,15 +43,16 @@ class MissingIndex:
 
 
 def missing_indexes(resource: Declaration) -> list[MissingIndex]:
-    """Return the indexes that lists of a resource lack: each enum and boolean with each sort, each foreign key with the
-    default sort. A filter over a relation is one by its foreign key."""
+    """Return the indexes that lists of a resource lack.
+
+    They are for the owner, each enum and each boolean with each sort, and for each foreign key with the default sort.
+    A filter over a relation is one by its foreign key.
+    """
     if "list" in resource.without:
         return []
     return [
         MissingIndex(resource, field, sort)
-        for field in dict.fromkeys(
-            (*resource.own_filters, *map(resource.foreign_key_of, resource.related_filters))
-        )
+        for field in _filters(resource)
         for sort in _sorts_needing_index(resource, field)
         if sort != field and not _has_index(resource.table, field, sort)
     ]
@@ -70,9 +71,17 @@ def warn_of_missing_indexes(resources: Iterable[Declaration]) -> None:
             )
 
 
+def _filters(resource: Declaration) -> Iterable[str]:
+    """The fields that lists filter by: the owner's always."""
+    own = () if resource.owner is None else (resource.owner.field,)
+    related = map(resource.foreign_key_of, resource.related_filters)
+    return dict.fromkeys((*own, *resource.own_filters, *related))
+
+
 def _sorts_needing_index(resource: Declaration, field: str) -> Iterator[str]:
     column = resource.table.c[field]
-    if isinstance(column.type, sa.Boolean) or "enum" in resource.kinds[field].schema:
+    owns = resource.owner is not None and field == resource.owner.field
+    if owns or isinstance(column.type, sa.Boolean) or "enum" in resource.kinds[field].schema:
         yield from resource.sortable
     elif column.foreign_keys:
         yield resource.default_sort.split(",")[0].removeprefix("-")

@@ -12,6 +12,7 @@ from service.resources.declaration.model_checks import (
     check_table,
     check_words,
 )
+from service.resources.declaration.owner_checks import check_owner
 from service.resources.declaration.relation_checks import check_relations
 from service.resources.declaration.visibility_checks import check_visible
 from service.resources.names import words
@@ -24,12 +25,12 @@ class RestResource(Declaration):
     `filterable` and `sortable` name the fields that lists can use; `default_sort` is the sort of lists whose client
     names none. `searchable` names the columns of the model's search index. `immutable` fields can be set only at
     creation, `readonly` fields only by the service; `hidden` fields never leave the service, and `visible` fields exist
-    only for callers with the scope. `expand` names relations that an item can show, with the fields of the other item:
-    `{"customer": ("id", "name")}` shows the item that `customer_id` refers to. `actions` are changes with a route of
-    their own. `without` leaves operations out; `extra` adds routes under the resource's path. `cache=Cached()` answers
-    repeated reads of an item from memory. `name` is the prefix of the schemas' names: by default the model's name, so
-    resources that share a model need their own. `singular` is one item in sentences and operation ids, by default the
-    words of `name`.
+    only for callers with the scope. With an `owner`, callers see and change only the items that are theirs. `expand`
+    names relations that an item can show, with the fields of the other item: `{"customer": ("id", "name")}` shows the
+    item that `customer_id` refers to. `actions` are changes with a route of their own. `without` leaves operations out;
+    `extra` adds routes under the resource's path. `cache=Cached()` answers repeated reads of an item from memory.
+    `name` is the prefix of the schemas' names: by default the model's name, so resources that share a model need their
+    own. `singular` is one item in sentences and operation ids, by default the words of `name`.
     """
 
     def __post_init__(self) -> None:
@@ -37,10 +38,13 @@ class RestResource(Declaration):
             object.__setattr__(self, "name", self.model.__name__)
         if not self.singular:
             object.__setattr__(self, "singular", words(self.name))
+        if self.owner is not None and self.owner.field in self.table.columns:
+            object.__setattr__(self, "readonly", tuple(dict.fromkeys((*self.readonly, self.owner.field))))
         check_table(self)
         check_words(self)
         check_names(self)
         check_columns(self)
+        check_owner(self)
         check_roles(self)
         check_cache(self)
         check_actions(self)

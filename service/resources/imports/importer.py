@@ -124,7 +124,9 @@ class Importer:
             model = self._engine.schemas.imported.model_validate_json(orjson.dumps(own))
         except ValidationError as error:
             raise problems.ValidationFailed(errors=field_errors(error)) from None
-        return Entry(number, "create", item_id, new_values(self._engine.resource, model))
+        return Entry(
+            number, "create", item_id, new_values(self._engine, model, self._engine.access.every_row)
+        )
 
     async def _batch(self, lines: list[_Line]) -> None:
         if not lines:
@@ -148,7 +150,7 @@ class Importer:
             known = {row["id"] for row in await connection.fetch(self._known.sql, ids)}
             entries = deepcopy([line.entry for line in lines if line.entry.id not in known])
             importer = Principal(self._actor.actor, frozenset())
-            run = BulkRun(engine, connection, importer, str(self._actor.request_id))
+            run = BulkRun(engine, connection, importer, engine.access.every_row, str(self._actor.request_id))
             outcomes = await run.apply(entries)
             changes = run.changes(entries, outcomes)
             await engine.hooks.before_commit(changes)

@@ -12,6 +12,7 @@ from service.resources.lists.sql import ListStatements
 from service.resources.relations.expansions import EXPAND, Expansion, Expansions
 from service.resources.relations.relation import Relation
 from service.resources.requests.parameters import Query
+from service.resources.statements.ownership import RowAccess
 from service.security.principals import Principal
 
 
@@ -21,6 +22,7 @@ class Lister:
     def __init__(
         self,
         resource: RestResource,
+        access: RowAccess,
         sizes: PerformanceSettings,
         cursors: CursorCodec,
         relations: Sequence[Relation] = (),
@@ -29,7 +31,7 @@ class Lister:
         self._expansions = Expansions(relations)
         self._related = any(relation.filters for relation in relations)
         self.parser = ListParser(resource, self.filters, sizes, cursors, self._expansions.parameters)
-        self.statements = ListStatements(resource, self.filters)
+        self.statements = ListStatements(resource, access, self.filters)
         self.pages = PageBuilder(cursors)
 
     def expansions(self, given: Query, principal: Principal) -> tuple[Expansion, ...]:

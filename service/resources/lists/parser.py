@@ -17,6 +17,7 @@ from service.resources.lists.sorting import SortKey, parse_sort
 from service.resources.lists.sql import Shape
 from service.resources.relations.expansions import EXPAND, Expansion
 from service.resources.requests.parameters import Query, Splitter, page_limit, parse_query, split_words
+from service.resources.statements.ownership import EVERY_ROW, Rows
 
 LONGEST_SEARCH = 200
 COUNTS = ("exact", "estimated")
@@ -67,24 +68,23 @@ class ListParser:
         """Return the parameters in a query string as text. Raises `InvalidParameter`."""
         return self._kept_splits(raw) if len(raw) <= LONGEST_KEPT else self._split(raw)
 
-    def read(self, raw: bytes, expand: tuple[Expansion, ...]) -> ListQuery:
+    def read(self, raw: bytes, seen: Rows, expand: tuple[Expansion, ...]) -> ListQuery:
         """Return the request in a query string. Parameters and errors as of `parse`."""
-        if (
-            len(raw) > LONGEST_KEPT or CURSOR in self.split(raw).single
-        ):  # accepted cursors change with the keys
-            return self._read(raw, expand)
+        # What is kept is for all callers, and accepted cursors change with the keys.
+        if seen.arguments or len(raw) > LONGEST_KEPT or CURSOR in self.split(raw).single:
+            return self._read(raw, expand, seen)
         return self._kept(raw, expand)
 
     def _split(self, raw: bytes) -> Query:
         return parse_query(raw, self._lists)
 
-    def _read(self, raw: bytes, expand: tuple[Expansion, ...]) -> ListQuery:
-        return self.parse(self.split(raw), expand)
+    def _read(self, raw: bytes, expand: tuple[Expansion, ...], seen: Rows = EVERY_ROW) -> ListQuery:
+        return self.parse(self.split(raw), seen, expand)
 
-    def parse(self, given: Query, expand: tuple[Expansion, ...] = (), **more: str) -> ListQuery:
-        """Return the request for one page, whose items `expand`, with `more` filters that are not part of its links.
+    def parse(self, given: Query, seen: Rows, expand: tuple[Expansion, ...] = (), **more: str) -> ListQuery:
+        """Return the request for one page of the rows that the caller sees, whose items `expand`.
 
-        Raises `InvalidParameter` or `InvalidCursor`.
+        `more` are filters that are not part of its links. Raises `InvalidParameter` or `InvalidCursor`.
         """
         rest, lists = {**given.single, **more}, dict(given.lists)
         lists.pop(EXPAND, None)
@@ -96,11 +96,11 @@ class ListParser:
         count = _one_of("count", rest.pop("count", None), COUNTS)
         search = self._search(rest)
         values = parse_filters(self._filters, Query(rest, lists))
-        arguments = {f"f_{name}": value for name, value in values.items()}
+        arguments = {f"f_{name}": value for name, value in values.items()} | dict(seen.arguments)
         if search is not None:
             arguments["search"] = search
         filters = [*sorted(rest.items()), *sorted(lists.items())]
-        bound_to = orjson.dumps([self._resource.path, sort, search, filters]).decode()
+        bound_to = orjson.dumps([self._resource.path, sort, search, filters, *seen.bound_to]).decode()
         cursor = None if cursor_text is None else self._cursors.read(cursor_text, bound_to=bound_to)
         backward = cursor is not None and cursor.backward
         if backward:
@@ -109,18 +109,19 @@ class ListParser:
         if cursor is not None:
             nulls = frozenset(k.field for k, v in zip(keys, cursor.values, strict=True) if v is None)
             arguments |= self._bounds(keys, cursor)
-        shape = Shape(tuple(sorted(values)), keys, search is not None, cursor is not None, nulls, expand)
+        own = not seen.every
+        shape = Shape(tuple(sorted(values)), keys, search is not None, cursor is not None, nulls, expand, own)
         link = urlencode([pair for pair in given.pairs() if pair[0] != CURSOR])
         return ListQuery(shape, {**arguments, "limit": limit + 1}, limit, count, backward, bound_to, link)
 
-    def parse_all(self, given: Query, expand: tuple[Expansion, ...] = ()) -> ListQuery:
+    def parse_all(self, given: Query, seen: Rows, expand: tuple[Expansion, ...] = ()) -> ListQuery:
         """Return the request for all items at once. Raises `InvalidParameter`, also for parameters of pages."""
         if paged := given.single.keys() & {"limit", CURSOR, "count"}:
             errors = [
                 FieldError("This parameter does not apply here.", parameter=name) for name in sorted(paged)
             ]
             raise InvalidParameter(errors=errors)
-        query = self.parse(given, expand)
+        query = self.parse(given, seen, expand)
         return replace(query, arguments={**query.arguments, "limit": None})
 
     def _search(self, rest: dict[str, str]) -> str | None:

@@ -14,6 +14,7 @@ from service.resources.relations.expansions import Expansion
 from service.resources.relations.related import related_item
 from service.resources.statements.columns import not_deleted, representation
 from service.resources.statements.fragment import Fragment, concatenate, every
+from service.resources.statements.ownership import RowAccess
 from service.resources.statements.statement import Statement, compile_fragment, parameter, statement_of
 
 SHAPES = 128  # cached statements of each kind, a few kilobytes each
@@ -21,7 +22,7 @@ _WHERE, _ORDER = "/*where*/", "/*order*/"
 
 
 class Shape(NamedTuple):
-    """Lists of the same shape share their SQL; everything else is a parameter."""
+    """Lists of the same shape share their SQL; everything else is a parameter. `own` lists show the caller's items."""
 
     filters: tuple[str, ...]
     keys: tuple[SortKey, ...]
@@ -29,17 +30,20 @@ class Shape(NamedTuple):
     cursor: bool
     nulls: frozenset[str] = frozenset()
     expand: tuple[Expansion, ...] = ()
+    own: bool = False
 
 
 class ListStatements:
     """Builds and caches the statements of one resource by shape."""
 
-    def __init__(self, resource: RestResource, filters: Mapping[str, Filter]) -> None:
+    def __init__(self, resource: RestResource, access: RowAccess, filters: Mapping[str, Filter]) -> None:
         self._resource = resource
         self._filters = filters
         self._keyset = Keyset(resource.table)
         self._conditions: dict[str, Fragment] = {}
         self._not_deleted = compile_fragment(not_deleted(resource.table))
+        own = access.own
+        self._is_own = [] if own is None else [compile_fragment(own.owns(own.column))]
         self._rows = lru_cache(SHAPES)(self._compiled)
         self._counted = self._of_all(sa.func.count())
         self._planned = self._of_all(sa.literal_column("1"))
@@ -70,6 +74,7 @@ class ListStatements:
 
     def _where(self, shape: Shape) -> list[Fragment]:
         found = [self._not_deleted, *(self._condition(name) for name in shape.filters)]
+        found += self._is_own if shape.own else []
         return [*found, self._condition("")] if shape.search else found
 
     def _condition(self, name: str) -> Fragment:

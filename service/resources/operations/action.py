@@ -24,7 +24,7 @@ async def _act(action: Action, call: Call) -> Response:
     engine, request = call.engine, call.request
     guard = guard_of(request, engine.tags, required=action.needs_tag)
     body = None if action.body is None else await read_body(request, action.body)
-    keyed = keyed_request(request, call.principal, await content_of(request), engine.unseen)
+    keyed = keyed_request(request, call.principal, await content_of(request), call.rows, engine.unseen)
 
     async def effect() -> Response:
         response, change = await retry_rolled_back(partial(_in_transaction, action, call, guard, body, keyed))
@@ -39,7 +39,8 @@ async def _in_transaction(
 ) -> tuple[Response, Change]:
     engine = call.engine
     async with engine.transaction() as connection:
-        run = ActionRun(engine, connection, call.principal, state_of(call.request.scope).request_id)
+        request_id = state_of(call.request.scope).request_id
+        run = ActionRun(engine, connection, call.principal, call.rows, request_id)
         row, change = await run.run(action, call.item_id, guard, body)
         await engine.hooks.before_commit([change])
         headers, content = {"ETag": engine.tags.tag(row["version"])}, row["body"].encode()

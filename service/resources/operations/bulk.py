@@ -32,11 +32,11 @@ async def _bulk(call: Call) -> Response:
     require_media_type(request, JSON)
     body = await content_of(request)
     mode, operations = _envelope(engine, await strict_json.read(body))
-    keyed = keyed_request(request, call.principal, body, engine.unseen)
+    keyed = keyed_request(request, call.principal, body, call.rows, engine.unseen)
     records = engine.services.records
     if keyed is not None and (stored := await records.replay(keyed)) is not None:
         return stored
-    entries, outcomes = await read_entries(engine, operations)
+    entries, outcomes = await read_entries(engine, operations, call.rows)
     kinds = {entry.index: entry.kind for entry in entries}
     atomic = mode == "atomic"
     if atomic:
@@ -48,7 +48,7 @@ async def _bulk(call: Call) -> Response:
         own = deepcopy(entries) if engine.hooks.exist else entries  # retries need the originals
         async with slot(engine.services.database.long_slots), engine.transaction() as connection:
             most_errors = MOST_ERRORS if atomic else None
-            run = BulkRun(engine, connection, call.principal, request_id, most_errors=most_errors)
+            run = BulkRun(engine, connection, call.principal, call.rows, request_id, most_errors=most_errors)
             results = outcomes | await run.apply(own)
             if atomic:
                 refuse_any(results, kinds)

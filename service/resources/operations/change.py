@@ -40,7 +40,7 @@ async def apply_change(
     else:
         recorder = _Recorder(engine.run)
         result = await work(recorder.run, _arguments(call, item_id, values))
-        read = engine.locked_row.read
+        read = engine.locked_row.reader(call.rows)
         made = Change(operation, item_id, call.principal, dict(values), NO_CONNECTION, read=read)
         change = made if recorder.changed else None
     if change is not None:
@@ -54,9 +54,8 @@ async def _in_transaction(
     """Return the result, and the change if one was made."""
     engine = call.engine
     async with engine.transaction() as connection:
-        change = Change(
-            operation, item_id, call.principal, dict(values), connection, read=engine.locked_row.read
-        )
+        read = engine.locked_row.reader(call.rows)
+        change = Change(operation, item_id, call.principal, dict(values), connection, read=read)
         await engine.hooks.before(change)
         recorder = _Recorder(partial(engine.run_on, connection))
         result = await work(recorder.run, _arguments(call, item_id, change.values))
@@ -82,4 +81,5 @@ class _Recorder:
 def _arguments(call: Call, item_id: UUID, values: Mapping[str, Any]) -> Arguments:
     request_id = state_of(call.request.scope).request_id
     resource = call.engine.resource
-    return arguments_of(resource, item_id, values, principal=call.principal, request_id=request_id)
+    own = arguments_of(resource, item_id, values, principal=call.principal, request_id=request_id)
+    return {**own, **call.rows.arguments}

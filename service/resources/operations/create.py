@@ -17,8 +17,8 @@ FIRST_VERSION = 1
 
 async def _create(call: Call) -> Response:
     engine, request = call.engine, call.request
-    values = new_values(engine.resource, await read_new(request, engine.resource, engine.schemas))
-    keyed = keyed_request(request, call.principal, await content_of(request), engine.unseen)
+    values = new_values(engine, await read_new(request, engine.resource, engine.schemas), call.rows)
+    keyed = keyed_request(request, call.principal, await content_of(request), call.rows, engine.unseen)
     item_id = uuid7()
     headers = {
         "Location": f"{request.scope['path'].rstrip('/')}/{item_id}",

@@ -33,7 +33,7 @@ async def _export(call: Call) -> Response:
     engine, request = call.engine, call.request
     parser = engine.lister.parser
     given = parser.split(request.scope["query_string"])
-    query = parser.parse_all(given, engine.lister.expansions(given, call.principal))
+    query = parser.parse_all(given, call.rows, engine.lister.expansions(given, call.principal))
     media_type = require_acceptable(request, *MEDIA_TYPES)
     slots = engine.services.exports
     if slots.locked():

@@ -25,7 +25,9 @@ async def _history(call: Call) -> Response:
     below = _BEYOND_NEWEST
     if "cursor" in call.query:
         (below,) = cursors.read(call.query["cursor"], bound_to=bound_to).values
-    rows = await engine.run(engine.history.page, {"id": item_id, "below": below, "limit": limit + 1})
+    rows = await engine.run(
+        engine.history.page, {**call.rows.arguments, "id": item_id, "below": below, "limit": limit + 1}
+    )
     if not rows and below == _BEYOND_NEWEST:
         raise engine.missing()
     items = [dict(row) | {"item": json_text.read(row["body"])} for row in rows]

@@ -19,7 +19,7 @@ from service.resources.requests.json_response import json_response
 async def _list(call: Call) -> Response:
     engine, raw = call.engine, call.request.scope["query_string"]
     expand = engine.lister.expansions(engine.lister.parser.split(raw), call.principal)
-    query = engine.lister.parser.read(raw, expand)
+    query = engine.lister.parser.read(raw, call.rows, expand)
     return _respond(call, query, await _page(engine, query))
 
 
@@ -36,7 +36,8 @@ def _respond(call: Call, query: ListQuery, page: Page) -> Response:
 
 async def _total(engine: Engine, query: ListQuery) -> int:
     statements = engine.lister.statements
-    if query.count == "exact":
+    # The planner's statistics are about the rows of all owners.
+    if query.count == "exact" or query.shape.own:
         return int((await engine.run(statements.count(query.shape), query.arguments))[0][0])
     plan = (await engine.run(statements.estimate(query.shape), query.arguments))[0][0]
     return int(orjson.loads(plan)[0]["Plan"]["Plan Rows"])
@@ -68,9 +69,9 @@ def list_under(parent: Engine, field: str) -> Operation:
         if any(name.partition("__")[0] == field for name, _ in given.pairs()):
             raise problems.InvalidParameter(f"The path already specifies {field}.")
         expand = engine.lister.expansions(given, call.principal)
-        query = engine.lister.parser.parse(given, expand, **{field: str(parent_id)})
+        query = engine.lister.parser.parse(given, call.rows, expand, **{field: str(parent_id)})
         page = await _page(engine, query)
-        if page.empty and not await parent.run(parent.read_one, {"id": parent_id}):
+        if page.empty and not await parent.run(parent.read_one, {"id": parent_id, **call.rows.arguments}):
             raise parent.missing()
         return _respond(call, query, page)
 

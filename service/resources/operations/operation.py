@@ -13,16 +13,19 @@ from service.http.problems import NotFound, Problem
 from service.resources.declaration import RestResource
 from service.resources.documentation import ID, IDEMPOTENCY_KEY, REPLAYED, item_response
 from service.resources.engine import Engine
+from service.resources.statements.ownership import Rows
 from service.security.principals import Principal
 
 
 @dataclass(slots=True)
 class Call:
-    """A request for an operation. `query` has its parameters, unless the operation parses them itself."""
+    """A request for an operation, by a caller who sees `rows`. `query` has its parameters, unless the operation parses
+    them itself."""
 
     engine: Engine
     request: Request
     principal: Principal
+    rows: Rows
     query: Mapping[str, str]
 
     @property

@@ -27,7 +27,7 @@ async def _patch(call: Call) -> Response:
 async def _unchanged(call: Call, guard: Guard) -> Response:
     """Apply a patch without fields: return the current item, if the precondition holds."""
     engine = call.engine
-    rows = await engine.run(engine.read_one, {"id": call.item_id})
+    rows = await engine.run(engine.read_one, {"id": call.item_id, **call.rows.arguments})
     if not rows:
         raise engine.missing()
     body, version = rows[0]

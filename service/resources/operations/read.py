@@ -32,7 +32,7 @@ async def _read(call: Call) -> Response:
     elif names := given.lists.get(EXPAND):
         item = await _expanded(call, names)
     else:
-        item = await engine.read_item(call.item_id, request, matching, unless)
+        item = await engine.read_item(call.item_id, call.rows, request, matching, unless)
     if item is None:
         raise engine.missing()
     others = item.others if isinstance(item, ExpandedItem) else ""
@@ -52,7 +52,8 @@ async def _as_of(call: Call, given: Query) -> Item | None:
         error = FieldError("Other items are shown as they are now, so not with as_of.", parameter=EXPAND)
         raise InvalidParameter(errors=[error])
     at = TIMESTAMP.wire(typed(given.single, "as_of", timestamp))
-    rows = await call.engine.run(call.engine.history.as_of, {"id": call.item_id, "at": at})
+    arguments = {**call.rows.arguments, "id": call.item_id, "at": at}
+    rows = await call.engine.run(call.engine.history.as_of, arguments)
     row = rows[0] if rows else None
     return None if row is None or row["gone"] else Item(row["body"].encode(), row["version"])
 
@@ -60,7 +61,8 @@ async def _as_of(call: Call, given: Query) -> Item | None:
 async def _expanded(call: Call, names: Sequence[str]) -> ExpandedItem | None:
     engine = call.engine
     expansions = engine.expansions.asked(names, call.principal)
-    rows = await engine.run(engine.expanded.statement(expansions), {"id": call.item_id})
+    arguments = {"id": call.item_id, **call.rows.arguments}
+    rows = await engine.run(engine.expanded.statement(expansions), arguments)
     return engine.expanded.item(rows[0], expansions) if rows else None
 
 

@@ -23,9 +23,9 @@ async def _replace(call: Call) -> Response:
     guard = guard_of(request, engine.tags, required=not creates)
     item = await read_new(request, engine.resource, engine.schemas)
     if creates:
-        if "create" in engine.resource.without:
-            raise engine.missing()
-        return await _create(call, new_values(engine.resource, item))
+        if not engine.resource.creates_by_id:
+            return await _refuse_to_create(call)
+        return await _create(call, new_values(engine, item, call.rows))
     # PUT could have created the item, so the precondition decides (RFC 9110, section 13.2.1).
     values = values_of(item, engine.resource.input_fields)
     return await update_item(call, engine.writer.replace, values, guard, absent=_no_item)
@@ -33,6 +33,15 @@ async def _replace(call: Call) -> Response:
 
 def _no_item() -> problems.PreconditionFailed:
     return problems.PreconditionFailed("No item has this id.")
+
+
+async def _refuse_to_create(call: Call) -> Response:
+    engine = call.engine
+    if engine.resource.owner is not None and await engine.run(
+        engine.read_one, {"id": call.item_id, **call.rows.arguments}
+    ):
+        raise problems.PreconditionFailed("An item with this id already exists.")
+    raise engine.missing()
 
 
 async def _create(call: Call, values: dict[str, Any]) -> Response:
@@ -54,6 +63,8 @@ async def _create(call: Call, values: dict[str, Any]) -> Response:
 
 
 def _responses(engine: Engine) -> dict[int | str, dict[str, Any]]:
+    if not engine.resource.creates_by_id:
+        return item_response(engine)
     created = {"description": "The item was created.", **created_response(engine)[201]}
     return {**item_response(engine), 201: {**created, "model": engine.schemas.read}}
 

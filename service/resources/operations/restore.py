@@ -17,7 +17,7 @@ async def _restore(call: Call) -> Response:
         return await update_item(call, engine.writer.restore, {}, guard, absent=lambda: absent)
     except problems.NotFound as error:
         # A hook may raise NotFound about another item.
-        if error is absent and await engine.run(engine.read_one, {"id": call.item_id}):
+        if error is absent and await engine.run(engine.read_one, {"id": call.item_id, **call.rows.arguments}):
             raise problems.NotDeleted from None
         raise
 

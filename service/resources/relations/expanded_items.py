@@ -12,6 +12,7 @@ from service.resources.declaration import RestResource
 from service.resources.relations.expansions import Expansion
 from service.resources.relations.related import related_item, related_version
 from service.resources.statements.columns import not_deleted, representation
+from service.resources.statements.ownership import RowAccess
 from service.resources.statements.statement import Statement, compile_statement, parameter
 
 SHAPES = 64  # cached statements, a few kilobytes each
@@ -28,8 +29,9 @@ class ExpandedItem(NamedTuple):
 class ExpandedItems:
     """Reads items of one resource together with others."""
 
-    def __init__(self, resource: RestResource) -> None:
+    def __init__(self, resource: RestResource, access: RowAccess) -> None:
         self._resource = resource
+        self._access = access
         self.statement = lru_cache(SHAPES)(self._statement)
 
     def item(self, row: asyncpg.Record, expansions: Sequence[Expansion]) -> ExpandedItem:
@@ -44,7 +46,7 @@ class ExpandedItems:
         table, shown = self._resource.table, self._resource.shown_fields
         row = (
             sa.select(*(table.c[name] for name in dict.fromkeys(("version", *shown))))
-            .where(table.c.id == parameter("id", sa.Uuid()), not_deleted(table))
+            .where(table.c.id == parameter("id", sa.Uuid()), not_deleted(table), *self._access.seen(table))
             .subquery("_rows")
         )
         versions: list[sa.ColumnElement[Any]] = [

@@ -12,10 +12,12 @@ import sqlalchemy as sa
 from service.resources.relations.expansions import Expansion
 from service.resources.relations.relation import Relation
 from service.resources.statements.columns import item_of, not_deleted
+from service.resources.statements.ownership import seen_rows
 
 
 def related_item(source: sa.FromClause, expansion: Expansion) -> sa.ColumnElement[Any]:
-    """Return the item that a row of `source` refers to, as JSON; NULL if there is none or it is deleted."""
+    """Return the item that a row of `source` refers to, as JSON; NULL if there is none, or it is deleted or not the
+    caller's."""
     other = expansion.relation.target.table.alias("_other")
     item, body = item_of(other, expansion.fields)
     return _of(source, expansion, other, body, other.join(item, sa.true())).label(expansion.relation.name)
@@ -40,7 +42,9 @@ def refers_to_match(
     and the sort as for any other value.
     """
     other = relation.target.table.alias("_other")
-    ids = sa.select(other.c.id).where(condition(other), not_deleted(other))
+    ids = sa.select(other.c.id).where(
+        condition(other), not_deleted(other), *seen_rows(relation.target, other)
+    )
     key = table.c[relation.column]
     if not one:
         return key.in_(ids)
@@ -60,7 +64,7 @@ def _of(
     return (
         sa.select(column)
         .select_from(rows)
-        .where(refers, not_deleted(other))
+        .where(refers, not_deleted(other), *seen_rows(expansion.relation.target, other))
         .correlate(source)
         .scalar_subquery()
     )

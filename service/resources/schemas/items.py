@@ -103,6 +103,8 @@ class Schemas:
 def _imported(resource: RestResource) -> type[BaseModel]:
     fields = {f: _writable(resource, f) for f in resource.input_fields}
     fields |= {f: _optional(resource, f) for f in resource.own_fields if f in resource.readonly}
+    if resource.owner is not None:
+        fields[resource.owner.field] = _writable(resource, resource.owner.field)
     return make_model(f"{resource.name}Import", Input, fields)
 
 

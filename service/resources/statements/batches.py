@@ -11,6 +11,7 @@ from service.resources.declaration import RestResource
 from service.resources.statements.columns import not_deleted, null_row, representation
 from service.resources.statements.fragment import Fragment
 from service.resources.statements.initial import initial_value
+from service.resources.statements.ownership import RowAccess, given_in
 from service.resources.statements.statement import (
     Statement,
     compile_statement,
@@ -36,14 +37,17 @@ def text_for_each(statement: Statement) -> str:
     return statement.fragment.sql({name: number for number, name in enumerate(EACH.parameters)})
 
 
-def unique_fields(table: sa.Table) -> tuple[str, ...]:
-    """Return the columns of the unique indexes, in which two new rows can conflict."""
-    unique = (index.columns for index in table.indexes if index.unique)
-    return tuple(dict.fromkeys(column.name for columns in unique for column in columns))
+def unique_fields(resource: RestResource) -> tuple[str, ...]:
+    """Return the columns of the unique indexes, in which two new rows can conflict; without the owner's."""
+    unique = (index.columns for index in resource.table.indexes if index.unique)
+    names = dict.fromkeys(column.name for columns in unique for column in columns)
+    return tuple(name for name in names if resource.owner is None or name != resource.owner.field)
 
 
 class BatchWriter:
     """Builds the batch statements of one resource. Parameters: document (a JSON array), principal, request id.
+
+    Elements of the document also have the member `_rows`, `Rows.in_json` of the caller.
 
     `create` takes rows with id and own fields, and returns (body, version, id) for each inserted row; it skips rows
     that violate a unique key. `create_strictly` fails instead. `patch` and `delete` take {_id, _versions, _patch} and
@@ -51,8 +55,9 @@ class BatchWriter:
     inserted in the order of the document.
     """
 
-    def __init__(self, resource: RestResource) -> None:
+    def __init__(self, resource: RestResource, access: RowAccess) -> None:
         self._resource = resource
+        self._access = access
         self._table = resource.table
         names = dict.fromkeys(("id", "version", *resource.shown_fields))
         self._returned = [self._table.c[name] for name in names]
@@ -71,9 +76,11 @@ class BatchWriter:
         )
         row = self._record(given.c["_element"]).lateral("_record")
         who = parameter("principal", sa.Text())
+        rows = given_in(given.c["_element"].op("->")(sa.literal_column("'_rows'")))
+        values = [initial_value(self._resource, n, self._access.reference(n, row.c[n], rows)) for n in own]
         insertion = insert(self._table).from_select(
             ["id", "created_by", "updated_by", *own],
-            sa.select(row.c.id, who, who, *(initial_value(self._resource, n, row.c[n]) for n in own))
+            sa.select(row.c.id, who, who, *values)
             .select_from(given.join(row, sa.true()).join(context, context.c.request_id.isnot(None)))
             .order_by(given.c["_place"]),
             include_defaults=False,
@@ -144,12 +151,14 @@ class BatchWriter:
                 sa.column("_id", sa.Uuid()),
                 sa.column("_versions", sa.ARRAY(sa.Integer())),
                 sa.column("_patch", JSONB()),
+                sa.column("_rows", JSONB()),
             )
             .render_derived(name="_asked", with_types=True)
         )
         return (
-            sa.select(*table.columns, asked.c["_versions"], asked.c["_patch"])
+            sa.select(*table.columns, asked.c["_versions"], asked.c["_patch"], asked.c["_rows"])
             .select_from(table.join(asked, table.c.id == asked.c["_id"]))
+            .where(*self._access.seen(table, given_in(asked.c["_rows"])))
             .order_by(table.c.id)
             .with_for_update(of=table, key_share=True)
             .cte("_current")
@@ -169,6 +178,7 @@ class BatchWriter:
                     current.c["_patch"].op("->")(named), sa.literal_column("'null'::jsonb")
                 )
                 new = sa.func.slipway_merge_patch(current.c[name], patch, type_=JSONB)
+            new = self._access.reference(name, new, given_in(current.c["_rows"]))
             values[name] = sa.case((current.c["_patch"].op("?")(named), new), else_=current.c[name])
         return values
 

@@ -1,6 +1,7 @@
 """Reads the row of an item for code that is about to change it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +12,12 @@ from service.models.base import Resource
 from service.resources.columns import json_text
 from service.resources.declaration import RestResource
 from service.resources.statements.columns import not_deleted
+from service.resources.statements.ownership import RowAccess, Rows
 from service.resources.statements.statement import DIALECT, compile_statement, parameter
 
 Convert = Callable[[Any], Any]
+ReadRow = Callable[[asyncpg.Connection, UUID], Awaitable[Resource | None]]
+"""Returns the item with an id, or None if there is none."""
 
 
 class LockedRow:
@@ -23,10 +27,10 @@ class LockedRow:
     a change of it changes nothing.
     """
 
-    def __init__(self, resource: RestResource) -> None:
+    def __init__(self, resource: RestResource, access: RowAccess) -> None:
         self._model = resource.model
         self._table = resource.table.name
-        rows = _select(resource)
+        rows = _select(resource, access)
         self._statement = compile_statement(rows)
         action = sa.func.set_config(
             sa.literal_column("'slipway.action'"), parameter("action", sa.Text()), sa.true()
@@ -34,18 +38,22 @@ class LockedRow:
         self._for_action = compile_statement(rows.add_columns(action.label("_action")))
         self._converters = _converters(resource)
 
-    async def read(self, connection: asyncpg.Connection, item_id: UUID) -> Resource | None:
-        """Return the item, or None if there is none."""
-        rows = await connection.fetch(self._statement.sql, *self._statement.arguments({"id": item_id}))
-        return self._item(rows[0]) if rows else None
+    def reader(self, rows: Rows) -> ReadRow:
+        """Return what reads an item among the rows of a caller."""
+        return partial(self._read, rows)
+
+    async def _read(self, rows: Rows, connection: asyncpg.Connection, item_id: UUID) -> Resource | None:
+        values = {"id": item_id, **rows.arguments}
+        found = await connection.fetch(self._statement.sql, *self._statement.arguments(values))
+        return self._item(found[0]) if found else None
 
     async def read_for_action(
-        self, connection: asyncpg.Connection, item_id: UUID, action: str
+        self, connection: asyncpg.Connection, item_id: UUID, rows: Rows, action: str
     ) -> Resource | None:
         """Return the item, and let its history name the action for the rest of the transaction."""
-        values = {"id": item_id, "action": f"{self._table} {item_id} {action}"}
-        rows = await connection.fetch(self._for_action.sql, *self._for_action.arguments(values))
-        return self._item(rows[0]) if rows else None
+        values = {"id": item_id, "action": f"{self._table} {item_id} {action}", **rows.arguments}
+        found = await connection.fetch(self._for_action.sql, *self._for_action.arguments(values))
+        return self._item(found[0]) if found else None
 
     def _item(self, row: Mapping[str, Any]) -> Resource:
         values = {name: row[name] for name in self._model.model_fields}
@@ -55,11 +63,11 @@ class LockedRow:
         return self._model(**values)
 
 
-def _select(resource: RestResource) -> sa.Select[Any]:
+def _select(resource: RestResource, access: RowAccess) -> sa.Select[Any]:
     table = resource.table
     return (
         sa.select(*table.columns)
-        .where(table.c.id == parameter("id", sa.Uuid()), not_deleted(table))
+        .where(table.c.id == parameter("id", sa.Uuid()), not_deleted(table), *access.seen(table))
         .with_for_update(key_share=True)
     )
 

@@ -12,6 +12,7 @@ from service.models.idempotency_record import IdempotencyRecord
 from service.resources.declaration import RestResource
 from service.resources.statements.columns import not_deleted, representation
 from service.resources.statements.initial import initial_value
+from service.resources.statements.ownership import RowAccess
 from service.resources.statements.statement import (
     Statement,
     compile_statement,
@@ -33,8 +34,9 @@ class Writer:
     fields that would change, separated by commas.
     """
 
-    def __init__(self, resource: RestResource) -> None:
+    def __init__(self, resource: RestResource, access: RowAccess) -> None:
         self._resource = resource
+        self._access = access
         self._table = resource.table
         names = dict.fromkeys(("version", *resource.shown_fields))
         self._returned = [self._table.c[name] for name in names]
@@ -62,7 +64,7 @@ class Writer:
         context = request_context()
         resource = self._resource
         own = resource.own_fields
-        values = [initial_value(resource, name, resource.kinds[name].bound(own_field(name))) for name in own]
+        values = [initial_value(resource, name, self._given(name)) for name in own]
         who = parameter("principal", sa.Text())
         inserted = (
             sa.insert(self._table)
@@ -91,7 +93,11 @@ class Writer:
 
     def _chosen(self, *, deleted: bool = False) -> sa.ColumnElement[bool]:
         state = not_deleted(self._table)
-        return sa.and_(self._table.c.id == parameter("id", sa.Uuid()), sa.not_(state) if deleted else state)
+        return sa.and_(
+            self._table.c.id == parameter("id", sa.Uuid()),
+            sa.not_(state) if deleted else state,
+            *self._access.seen(self._table),
+        )
 
     def _patch(self, fields: Sequence[str]) -> Statement:
         """Return a merge patch of `fields`. Parameters: id, principal, versions, excluded and the fields."""
@@ -148,11 +154,14 @@ class Writer:
 
     def _new_value(self, name: str, *, merge: bool) -> sa.ColumnElement[object]:
         """Return the parameter; for JSON documents in a patch, the old value merged with it (RFC 7396)."""
-        kind = self._resource.kinds[name]
-        given = kind.bound(own_field(name))
-        if merge and kind.is_json:
+        given = self._given(name)
+        if merge and self._resource.kinds[name].is_json:
             return sa.func.slipway_merge_patch(self._table.c[name], given, type_=JSONB)
         return given if merge else initial_value(self._resource, name, given)
+
+    def _given(self, name: str) -> sa.ColumnElement[Any]:
+        """Return the parameter of a field."""
+        return self._access.reference(name, self._resource.kinds[name].bound(own_field(name)))
 
     def _or_current(
         self,
@@ -228,7 +237,7 @@ def _recorded(item: sa.Select[tuple[str, int]]) -> sa.Select[tuple[str, int]]:
         .from_select(
             [*names, "body"],
             sa.select(
-                *(parameter(n if n == "principal" else f"record_{n}", table.c[n].type) for n in names),
+                *(parameter(f"record_{n}", table.c[n].type) for n in names),
                 rows.c.body,
             ),
             include_defaults=False,

@@ -3,6 +3,9 @@
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+
+import orjson
 
 from service import clock
 from service.cache.bounded_dict import BoundedDict
@@ -18,7 +21,7 @@ from service.security.refusals import Reason, RefusedError
 
 _CACHED_KEYS = 10_000
 _SEEN_SECONDS = 600.0  # for which an expired cache entry still tells whose rate limit a key counts against
-_LOOK_UP = "SELECT id, secret_hash, scopes, expires_at, revoked_at FROM api_key WHERE prefix = $1"
+_LOOK_UP = "SELECT id, secret_hash, scopes, claims, expires_at, revoked_at FROM api_key WHERE prefix = $1"
 
 _hit, _missed = (adder(cache_requests.labels("api_keys", result)) for result in ("hit", "miss"))
 
@@ -91,7 +94,8 @@ class ApiKeyVerifier:
             raise RefusedError(Reason.KEY_REVOKED, f"key {parts.prefix}")
         if row["expires_at"] is not None and row["expires_at"] <= clock.now():
             raise RefusedError(Reason.KEY_EXPIRED, f"key {parts.prefix}")
-        principal = Principal(f"key:{parts.prefix}", frozenset(row["scopes"]))
+        claims = MappingProxyType(orjson.loads(row["claims"]))
+        principal = Principal(f"key:{parts.prefix}", frozenset(row["scopes"]), claims)
         self._verified[digest] = _Verified(principal, asked + self._cache_seconds, row["expires_at"])
         self.last_use.note(parts.prefix)
         return principal

@@ -21,7 +21,15 @@ from service.http.handwritten import (
 from service.http.problems import FieldError, NotFound, ValidationFailed
 from service.models.api_key import ApiKey
 from service.security.access import require_scope
-from service.security.api_keys.commands import NAME, NoSuchKeyError, create_key, list_keys, revoke_key
+from service.security.api_keys.commands import (
+    CLAIM,
+    CLAIM_LENGTH,
+    NAME,
+    NoSuchKeyError,
+    create_key,
+    list_keys,
+    revoke_key,
+)
 from service.security.principals import ADMIN, Principal
 from service.security.scope_names import SCOPE, describe_unknown, similar_scopes
 
@@ -30,6 +38,8 @@ router = APIRouter(prefix="/keys", tags=[TAG["name"]], dependencies=[Depends(ans
 
 Admin = Annotated[Principal, require_scope(ADMIN)]
 Scope = Annotated[str, Field(pattern=SCOPE.pattern)]
+Claim = Annotated[str, Field(pattern=CLAIM.pattern)]
+ClaimValue = Annotated[str, Field(min_length=1, max_length=CLAIM_LENGTH, pattern=NAME.pattern)]
 
 
 class KeyCreate(Input):
@@ -43,6 +53,12 @@ class KeyCreate(Input):
         examples=["importer"],
     )
     scopes: list[Scope] = Field(min_length=1, max_length=50, examples=[["admin"]])
+    claims: dict[Claim, ClaimValue] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="What else is known of its holder, such as the tenant it acts for.",
+        examples=[{"tenant": "acme"}],
+    )
     days: int | None = Field(
         default=None, ge=1, le=3650, description="Days until the key expires; null for never."
     )
@@ -57,6 +73,7 @@ class KeyRead(Output):
     )
     name: str = Field(examples=["importer"])
     scopes: list[str] = Field(examples=[["admin"]])
+    claims: dict[str, str] = Field(examples=[{"tenant": "acme"}])
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None = Field(description="Accurate to the minute.")
@@ -101,7 +118,9 @@ async def create_api_key(request: Request, session: SessionDep, _: Admin) -> Key
     if errors:
         raise ValidationFailed(errors=errors)
     expires_at = None if wanted.days is None else clock.now() + timedelta(days=wanted.days)
-    key, text = await create_key(session, name=wanted.name, scopes=wanted.scopes, expires_at=expires_at)
+    key, text = await create_key(
+        session, name=wanted.name, scopes=wanted.scopes, claims=wanted.claims, expires_at=expires_at
+    )
     return KeyCreated(**_shown(key).model_dump(), key=text)
 
 

@@ -130,7 +130,30 @@ async function articles(shelf: string) {
   assert.equal(wrong.errors?.[0]?.pointer, "/sku");
 }
 
+async function parcels() {
+  const all = "/api/v1/parcels", one = "/api/v1/parcels/{id}";
+  const body = { number: `${mark}-1` };
+  const made = await ok(client.POST(all, { body }));
+  const target = made.data.id;
+  assert.equal(made.data.tenant, "tests");
+  const patched = await ok(client.PATCH(one, { params: guarded(target, made.tag), body: { weight: 2 } }));
+  const replaced = await ok(client.PUT(one, { params: guarded(target, patched.tag), body }));
+  await ok(client.DELETE(one, { params: guarded(target, replaced.tag) }));
+  await ok(client.POST("/api/v1/parcels/{id}/restore", { params: id(target) }));
+  assert.equal((await ok(client.POST("/api/v1/parcels/{id}/send", { params: id(target) }))).data.status, "sent");
+  const operations = [{ op: "create" as const, item: { number: `${mark}-2`, bundle_id: target } }];
+  await ok(client.POST("/api/v1/parcels/bulk", { body: { operations } }));
+  const under = await ok(client.GET("/api/v1/parcels/{id}/parcels", { params: id(target) }));
+  assert.deepEqual(under.data.items.map((item) => item.number), [`${mark}-2`]);
+  assert.equal((await ok(client.GET(all, { params: { query: { id__in: [target] } } }))).data.items.length, 1);
+  await ok(client.GET(one, { params: id(target) }));
+  const history = await ok(client.GET("/api/v1/parcels/{id}/history", { params: id(target) }));
+  assert.equal(history.data.items[0]?.action, "send");
+  await ok(client.GET("/api/v1/parcels/export", { params: { query: { bundle_id: target } }, parseAs: "text" }));
+}
+
 assert.equal((await ok(client.GET("/health"))).data.status, "ok");
 await keys();
 await features();
 await articles(await shelves());
+await parcels();

@@ -86,7 +86,27 @@ async function articles(shelf: string) {
   assert.equal((await ok(api.summariseShelf(path(shelf)))).data.articles, 3);
 }
 
+async function parcels() {
+  const body = { number: `${mark}-1` };
+  const made = await ok(api.createParcel({ body }));
+  const target = made.data.id;
+  assert.equal(made.data.tenant, "tests");
+  const patched = await ok(api.patchParcel({ ...guarded(target, made.tag), body: { weight: 2 } }));
+  const replaced = await ok(api.replaceParcel({ ...guarded(target, patched.tag), body }));
+  await ok(api.deleteParcel(guarded(target, replaced.tag)));
+  await ok(api.restoreParcel(path(target)));
+  assert.equal((await ok(api.sendParcel(path(target)))).data.status, "sent");
+  const operations = [{ op: "create" as const, item: { number: `${mark}-2`, bundle_id: target } }];
+  await ok(api.bulkChangeParcels({ body: { operations } }));
+  assert.equal((await ok(api.listParcelsOfParcel(path(target)))).data.items.length, 1);
+  assert.equal((await ok(api.listParcels({ query: { id__in: [target] } }))).data.items.length, 1);
+  await ok(api.readParcel(path(target)));
+  assert.equal((await ok(api.readHistoryOfParcel(path(target)))).data.items[0]?.action, "send");
+  await ok(api.exportParcels({ query: { bundle_id: target }, parseAs: "text" }));
+}
+
 assert.equal((await ok(api.readHealth())).data.status, "ok");
 await keys();
 await features();
 await articles(await shelves());
+await parcels();

@@ -11,9 +11,13 @@ from service.http.handwritten.refuse_idempotency_key import HEADER
 from service.http.middleware.public_path import own_path
 from service.http.middleware.state import field_values
 from service.http.problems import FieldError, MalformedRequest
+from service.resources.statements.ownership import Rows
 from service.security.principals import Principal
 
 _KEY = re.compile(r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"\Z|([\x21\x23-\x7e]{1,255})\Z')
+
+
+SEPARATOR = "\x1f"  # in no principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,12 @@ class KeyedRequest:
 
 
 def keyed_request(
-    request: Request, principal: Principal, body: bytes, unseen: Sequence[str] = ()
+    request: Request, principal: Principal, body: bytes, rows: Rows, unseen: Sequence[str] = ()
 ) -> KeyedRequest | None:
     """Return the request's key, quoted or bare; None without one. Raises `MalformedRequest`.
 
-    `unseen` are the fields that the response lacks for want of a scope: with other scopes it is another request.
+    A key belongs to the principal and to the rows that it sees: one subject may act for several tenants. `unseen` are
+    the fields that the response lacks for want of a scope: with other scopes it is another request.
     """
     values = field_values(request.scope, HEADER.lower().encode())
     if not values:
@@ -45,4 +50,4 @@ def keyed_request(
     if unseen:
         parts.append(",".join(unseen).encode())
     digest = hashlib.sha256(b"\0".join(parts)).digest()
-    return KeyedRequest(principal.id, key, digest)
+    return KeyedRequest(SEPARATOR.join((principal.id, *rows.bound_to)), key, digest)

@@ -87,6 +87,7 @@ class IdempotencyStore:
 def record_parameters(keyed: KeyedRequest, status: int, headers: dict[str, str]) -> dict[str, Any]:
     """Return the parameters of a statement that stores the response along with its effect."""
     return {
+        "record_principal": keyed.principal,
         "record_key": keyed.key,
         "record_fingerprint": keyed.fingerprint,
         "record_status": status,

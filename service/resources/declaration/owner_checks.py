@@ -1,0 +1,63 @@
+"""Checks of a resource's owner. All raise `DeclarationError`."""
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+
+from service.models.base import PRINCIPAL_LENGTH
+from service.resources.columns import scalars
+from service.resources.declaration.declaration import Declaration
+from service.resources.declaration.error import DeclarationError
+from service.security.scope_names import SCOPE
+
+_KINDS = (scalars.TEXT, scalars.UUID_, scalars.SMALLINT, scalars.INTEGER, scalars.BIGINT)
+
+
+def check_owner(resource: Declaration) -> None:
+    """Refuse an owner whose column cannot hold it, that clients could write, or that unique values would reveal."""
+    owner = resource.owner
+    if owner is None:
+        return
+    if owner.field not in resource.own_fields:
+        raise _error(resource, f"owner names {owner.field}, but {resource.model.__name__} has no such column")
+    if owner.field in resource.immutable:
+        raise _error(resource, f"{owner.field} is set by the service; leave it out of immutable")
+    column, kind = resource.table.c[owner.field], resource.kinds[owner.field]
+    if column.nullable:
+        raise _error(resource, f"{owner.field} is nullable, but every item needs an owner")
+    if kind not in _KINDS:
+        raise _error(resource, f"{owner.field} has the type {kind.name}; owners are texts, integers or UUIDs")
+    length = getattr(column.type, "length", None)
+    if owner.claim is None and (
+        kind is not scalars.TEXT or (length is not None and length < PRINCIPAL_LENGTH)
+    ):
+        raise _error(
+            resource, f"{owner.field} holds principals, so it must be a text of {PRINCIPAL_LENGTH} characters"
+        )
+    if owner.claim is not None and not all(owner.claim.split(".")):
+        raise _error(resource, f"owner names the claim {owner.claim!r}, which no credential can have")
+    if not SCOPE.fullmatch(owner.all_scope):
+        raise _error(resource, f"{owner.all_scope!r} is not a valid scope; all_scope looks like orders:all")
+    for name in _revealing(resource.table, owner.field):
+        raise _error(
+            resource,
+            f"{name} would tell a caller which values other owners use; put {owner.field} first among its columns",
+        )
+
+
+def _revealing(table: sa.Table, field: str) -> Iterator[str]:
+    """Yield the names of unique keys without the owner, except that of the id, which the service generates."""
+    for index in table.indexes:
+        if index.unique and field not in {column.name for column in index.columns}:
+            yield str(index.name)
+    for constraint in table.constraints:
+        if (
+            isinstance(constraint, sa.UniqueConstraint | ExcludeConstraint)
+            and field not in constraint.columns
+        ):
+            yield str(constraint.name or f"unique ({', '.join(constraint.columns.keys())})")
+
+
+def _error(resource: Declaration, message: str) -> DeclarationError:
+    return DeclarationError(f"{resource.path}: {message}")

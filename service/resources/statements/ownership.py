@@ -1,0 +1,219 @@
+"""Which rows a caller sees: one condition, which every statement on a table with an owner has.
+
+`Owners` knows the tables of all resources that have one. `Ownership.condition` is the condition for any source of the
+table's columns, so a statement of another resource can use it too; its arguments are in `Rows`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from service.http.problems import Forbidden, Unauthenticated
+from service.resources.declaration import DeclarationError, Owner, RestResource
+from service.resources.statements.statement import parameter
+from service.security.principals import ANONYMOUS, Principal
+
+# No row has this id: the owner of a reference's target must decide as a missing target does.
+_NO_ROW = sa.literal_column("'00000000-0000-0000-0000-000000000000'::uuid", sa.Uuid())
+
+Given = Callable[[str, sa.types.TypeEngine[Any]], sa.ColumnElement[Any]]
+"""Returns the value of an argument in a statement: by default, its parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows that a caller sees. `arguments` are those of all conditions of a resource's statements.
+
+    `every` means that the rows of all owners are among them. `owner` is the value of new items, None if the caller
+    cannot own any.
+    """
+
+    arguments: Mapping[str, Any]
+    every: bool = True
+    owner: Any = None
+
+    @property
+    def bound_to(self) -> tuple[str, ...]:
+        """What cursors and stored responses of these rows are bound to; empty without owners."""
+        return (self.key,) if self.arguments else ()
+
+    @property
+    def key(self) -> str:
+        """A text that differs between callers who see different rows; the same for all without owners."""
+        return orjson.dumps(self.in_json()).decode() if self.arguments else ""
+
+    def in_json(self) -> Mapping[str, Any]:
+        """Return the arguments as the member of a document, for `given_in`."""
+        return {
+            name: value if value is None or isinstance(value, bool) else str(value)
+            for name, value in self.arguments.items()
+        }
+
+
+EVERY_ROW = Rows(MappingProxyType({}))
+"""The rows of a resource without an owner."""
+
+
+def given_in(document: sa.ColumnElement[Any]) -> Given:
+    """Return what reads arguments from a JSON document, made by `Rows.in_json`."""
+
+    def given(name: str, type_: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
+        return sa.cast(document.op("->>")(sa.literal_column(f"'{name}'", sa.Text())), type_)
+
+    return given
+
+
+class Ownership:
+    """The owner of the rows of one table."""
+
+    def __init__(self, resource: RestResource, owner: Owner) -> None:
+        self.table = resource.table
+        self.owner = owner
+        self.column: sa.Column[Any] = resource.table.c[owner.field]
+        self._kind = resource.kinds[owner.field]
+        self._length: int | None = getattr(self.column.type, "length", None)
+        self._every, self._own = f"every_{self.table.name}", f"owner_{self.table.name}"
+
+    def condition(self, source: sa.FromClause, given: Given = parameter) -> sa.ColumnElement[bool]:
+        """Return whether the caller sees a row of `source`, which has the columns of the table."""
+        return sa.or_(given(self._every, sa.Boolean()), self.owns(source.c[self.owner.field], given))
+
+    def sees_every(self) -> sa.ColumnElement[bool]:
+        """Return whether the caller sees the rows of all owners."""
+        return parameter(self._every, sa.Boolean())
+
+    def owns(self, column: sa.ColumnElement[Any], given: Given = parameter) -> sa.ColumnElement[bool]:
+        """Return whether the caller owns the row with this value; an index on the column can answer it."""
+        return column == given(self._own, self._kind.sql)
+
+    def image_is_own(self, image: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+        """Return whether the caller sees a row image of history. An image without the owner's column is nobody's."""
+        names = (self.owner.field, *self.column.info.get("formerly", ()))
+        texts = [image.op("->>")(sa.literal_column(f"'{name}'", sa.Text())) for name in names]
+        value = sa.cast(sa.func.coalesce(*texts), self._kind.sql)
+        return sa.or_(self.sees_every(), self.owns(value))
+
+    def value_of(self, principal: Principal) -> Any:
+        """Return the principal's own value of the owner's field; None if it has none."""
+        return self.owner.value_of(principal, self._kind, self._length)
+
+    def arguments(self, principal: Principal) -> dict[str, Any]:
+        """Return the arguments of the condition."""
+        return {self._every: self.owner.sees_all(principal), self._own: self.value_of(principal)}
+
+    def every_row(self) -> dict[str, Any]:
+        """Return the arguments with which every row is seen."""
+        return {self._every: True, self._own: None}
+
+
+def seen_rows(resource: RestResource, source: sa.FromClause) -> list[sa.ColumnElement[bool]]:
+    """Return the condition for the rows of any resource that the caller sees, for statements of resources that refer
+    to it: their `Rows` have its arguments."""
+    return [] if resource.owner is None else [Ownership(resource, resource.owner).condition(source)]
+
+
+class RowAccess:
+    """The owner of one resource's rows, if it has one, and those of the rows that its foreign keys refer to."""
+
+    def __init__(
+        self, resource: RestResource, own: Ownership | None, targets: Mapping[str, Ownership]
+    ) -> None:
+        self._resource = resource
+        self.own = own
+        self._targets = targets
+        self._all = tuple(
+            {one.table.name: one for one in (own, *targets.values()) if one is not None}.values()
+        )
+        every = {name: value for one in self._all for name, value in one.every_row().items()}
+        self.every_row = Rows(every)
+        """The rows that the service itself sees: commands, jobs."""
+
+    def of(self, principal: Principal) -> Rows:
+        """Return the rows that the principal sees.
+
+        Raises `Unauthenticated` and `Forbidden` for one that owns nothing and does not see everything.
+        """
+        own = self.own
+        if own is None:
+            return self.every_row
+        arguments: dict[str, Any] = {}
+        for one in self._all:
+            arguments |= one.arguments(principal)
+        every, value = own.owner.sees_all(principal), own.value_of(principal)
+        if not every and principal.id == ANONYMOUS:
+            raise Unauthenticated
+        if not every and value is None:
+            raise self.ownerless()
+        return Rows(arguments, every, None if principal.id == ANONYMOUS else value)
+
+    def ownerless(self) -> Forbidden:
+        """Return the problem of a caller who cannot own items."""
+        assert self.own is not None
+        needed = self.own.owner.needed
+        return Forbidden(f"Each {self._resource.singular} has an owner: the credential needs {needed}.")
+
+    def seen(self, source: sa.FromClause, given: Given = parameter) -> list[sa.ColumnElement[bool]]:
+        """Return the condition for rows that the caller sees, if there is one."""
+        return [] if self.own is None else [self.own.condition(source, given)]
+
+    def reference(
+        self, field: str, value: sa.ColumnElement[Any], given: Given = parameter
+    ) -> sa.ColumnElement[Any]:
+        """Return the value of a foreign key, or that of a missing row if the caller does not see the one it names."""
+        target = self._targets.get(field)
+        if target is None:
+            return value
+        row = target.table.alias("_target")
+        seen = sa.select(row.c.id).where(row.c.id == value, target.condition(row, given)).scalar_subquery()
+        return sa.case((value.is_(None), sa.null()), else_=sa.func.coalesce(seen, _NO_ROW))
+
+
+class Owners:
+    """The tables that have owners. Raises `DeclarationError` for resources that would show their rows to others."""
+
+    def __init__(self, resources: Iterable[RestResource] = ()) -> None:
+        every = tuple(resources)
+        self._by_table = {
+            resource.table.name: Ownership(resource, resource.owner)
+            for resource in every
+            if resource.owner is not None
+        }
+        for resource in every:
+            self._check(resource)
+
+    def access(self, resource: RestResource) -> RowAccess:
+        """Return the access to the rows of a resource."""
+        own = None if resource.owner is None else Ownership(resource, resource.owner)
+        return RowAccess(resource, own, self._targets(resource))
+
+    def _targets(self, resource: RestResource) -> dict[str, Ownership]:
+        return {
+            key.parent.name: target
+            for key in resource.table.foreign_keys
+            if (target := self._by_table.get(key.column.table.name)) is not None
+        }
+
+    def _check(self, resource: RestResource) -> None:
+        here = self._by_table.get(resource.table.name)
+        if here is not None and here.owner != resource.owner:
+            raise DeclarationError(
+                f"{resource.path}: another resource on the table {resource.table.name} has another owner; give both "
+                "the same, and see everything by its all_scope"
+            )
+        for key in resource.table.foreign_keys:
+            if key.column.table.name not in self._by_table:
+                continue
+            if resource.owner is None:
+                raise DeclarationError(
+                    f"{resource.path}: {key.parent.name} refers to rows that have owners, so {resource.path} needs an "
+                    "owner too"
+                )
+            if key.column.name != "id":
+                raise DeclarationError(
+                    f"{resource.path}: {key.parent.name} refers to rows that have owners by {key.column.name}; refer "
+                    "to their id"
+                )

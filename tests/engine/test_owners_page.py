@@ -1,0 +1,38 @@
+"""The code in docs/owners.md runs, and hand-written queries can ask for a principal's rows."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import select
+
+from service.security.principals import Principal
+from tests.conftest import DatabaseFactory
+from tests.engine.api import BASE, running
+from tests.shop.metadata import new_metadata
+from tests.shop.tables import create_tables, in_database
+
+PAGE = Path(__file__).parents[2] / "docs" / "owners.md"
+
+
+async def test_code_of_the_page(fresh_database: DatabaseFactory) -> None:
+    text = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL))
+    page: dict[str, Any] = {"METADATA": new_metadata(), "__name__": "owners_page"}
+    exec(
+        compile(text.replace("table=True):", "table=True):\n    metadata = METADATA"), "<docs>", "exec"), page
+    )
+    invoices, model, url = page["invoices"], page["Invoice"], fresh_database(shop=False)
+    await in_database(url, lambda connection: create_tables(connection, [model.__table__]))
+    async with running(url, [invoices], ("invoices:read", "invoices:write")) as api:
+        made = (await api.make("invoices", number="1")).json()
+        assert (await api.client.get(f"{BASE}/invoices")).json()["items"] == [made]
+        async with api.database.session() as session:
+            session.add(model(tenant="other", number="1"))
+        found = {}
+        for scope, claims in (("x:y", {"tenant": "other"}), ("x:y", {}), ("invoices:all", {}), ("admin", {})):
+            principal = Principal("key:x", frozenset({scope}), claims)
+            async with api.database.session() as session:
+                rows = await session.exec(select(model.tenant).where(invoices.owned_by(principal)))
+                found[scope, *claims] = sorted(rows)
+        both = ["other", "tests"]
+        assert [*found.values()] == [["other"], [], both, both]

@@ -55,6 +55,17 @@ async def test_bulk_mixes_all_kinds_of_operations(client: AsyncClient, new_artic
     assert history[0]["request_id"] == response.headers["x-request-id"]
 
 
+async def test_created_items_sort_in_the_order_of_the_request(
+    client: AsyncClient, new_article: NewArticle
+) -> None:
+    items = [new_article() for _ in range(25)]
+    operations = [{"op": "create", "item": item} for item in items]
+    made = (await client.post(BULK, json={"operations": operations})).json()["results"]
+    assert [result["item"]["sku"] for result in made] == [item["sku"] for item in items]
+    ids = [result["id"] for result in made]
+    assert ids == sorted(ids)
+
+
 async def test_partial_mode_reports_each_failure(
     client: AsyncClient, article: Json, new_article: NewArticle
 ) -> None:

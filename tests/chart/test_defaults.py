@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.rendering import Object, containers, objects, one, own, pods, template
+from tests.chart.rendering import WORKLOADS, Object, containers, objects, one, own, pods, template
 
 BACKUPS = ("--set", "backup.enabled=true,backup.existingClaim=shop-backups,backup.restore=latest")
 EVERYTHING = (*BACKUPS, "--set", "autoscaling.enabled=true,serviceMonitor.enabled=true")
@@ -129,3 +129,15 @@ def test_pod_of_helm_test_reaches_the_service_and_nothing_else() -> None:
     }
     assert pod["spec"]["restartPolicy"] == "Never"
     assert pod["spec"]["containers"][0]["command"][3:] == ["http://slipway:80", "http://slipway-admin:9000"]
+
+
+def test_labels_of_jobs_are_on_every_job_and_nothing_else() -> None:
+    text = own(*BACKUPS, "--set", "jobs.podLabels.team=night,jobs.podAnnotations.shift=late")
+    labelled = {
+        found["metadata"]["labels"]["app.kubernetes.io/component"]
+        for found in objects(text)
+        if found["kind"] in WORKLOADS
+        and template(found)["metadata"]["labels"].get("team") == "night"
+        and template(found)["metadata"]["annotations"].get("shift") == "late"
+    }
+    assert labelled == {"migration", "purge", "backup", "restore"}

@@ -20,7 +20,8 @@ from tests.chart.rendering import (
     whole,
 )
 
-IDS = {"runAsUser", "runAsGroup", "fsGroup"}
+IDS = {"runAsUser", "runAsGroup", "fsGroup", "seLinuxOptions"}
+SELINUX = ("--set", "podSecurityContext.seLinuxOptions.level=s0")
 OPENSHIFT = ("--api-versions", "route.openshift.io/v1")
 TOOLS = '{"redisCommander": {"enabled": true}, "pgadmin": {"enabled": true, "email": "a@example.com"}}'
 
@@ -33,7 +34,7 @@ def _contexts(text: str) -> list[Object]:
 
 @pytest.mark.parametrize("how", [OPENSHIFT, ("--set", "targetPlatform=openshift")])
 def test_openshift_assigns_users_and_groups(how: tuple[str, ...]) -> None:
-    found = _contexts(own(*how, "--set-json", TOOLS))
+    found = _contexts(own(*how, *SELINUX, "--set-json", TOOLS))
     assert [context for context in found if IDS & set(context)] == []
     assert all(context["runAsNonRoot"] for context in found)
 

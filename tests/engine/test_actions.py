@@ -12,7 +12,7 @@ import structlog
 from httpx2 import Response
 
 from service.http.content.schemas import Input
-from service.http.problems import Conflict
+from service.http.problems import Conflict, FieldError, ValidationFailed
 from service.resources.declaration import Action, Change, DeclarationError, Hooks, Transition
 from tests.engine.api import BASE, Api, Json, problem, running, unique
 from tests.engine.conftest import Shop
@@ -37,6 +37,8 @@ class TooHeavy(Conflict):
 
 async def weigh(change: Change, gadget: Gadget, body: Weigh) -> None:
     """Adds to the weight, which clients cannot set."""
+    if body.grams == 13:
+        raise ValidationFailed(errors=[FieldError("is unlucky", pointer="/grams")])
     if gadget.weight + body.grams > 5:
         raise TooHeavy(f"{gadget.code} weighs {gadget.weight:g} already.")
     change.values["weight"] = gadget.weight + body.grams
@@ -159,6 +161,13 @@ async def test_problem_of_an_action_undoes_it(api: Api) -> None:
     told = problem(await act(api, item, "weigh", {"grams": 6}), 409, "too_heavy")
     assert told["detail"] == f"{item['code']} weighs 0 already."
     problem(await act(api, item, "weigh", {"grams": "x"}), 422, "validation_failed")
+    told = problem(await act(api, item, "weigh", {"grams": 13}), 422, "validation_failed")
+    assert told["errors"] == [{"pointer": "/grams", "message": "is unlucky"}]
+    operations = [{"op": "weigh", "id": item["id"], "if_match": "*", "body": {"grams": 13}}]
+    bulk = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
+    assert problem(bulk, 422, "validation_failed")["errors"] == [
+        {"pointer": "/operations/0/body/grams", "message": "is unlucky"}
+    ]
     problem(await act(api, item, "weigh"), 415, "unsupported_media_type")
     problem(await act(api, {"id": uuid4()}, "weigh", {"grams": 1}), 404, "not_found")
     await api.client.delete(f"{GADGETS}/{item['id']}", headers={"If-Match": "*"})

@@ -1,12 +1,15 @@
 """Row history that ends: `as_of` inside the window, erased items, erased values, and who may do it."""
 
+import json
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
 from service import clock
 from service.config import RetentionSettings
+from service.resources.history import erase_history as erasing
 from service.resources.history import prune_history as pruning
 from service.resources.history.erase_history import erase_history
 from service.resources.history.errors import ErasureError
@@ -57,6 +60,41 @@ async def test_as_of_is_exact_inside_the_window(shop: Shop, monkeypatch: pytest.
     assert await prune_history(api.database, rules) == 0
 
 
+async def test_version_as_old_as_the_window_replaces_those_before_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = await shop()
+    item = await changed(api, 2, code="a")
+    await age(api, item, upto=2, days=30)
+    [[at]] = await api.database.fetch(
+        "SELECT at FROM row_history WHERE row_id = $1 AND version = 2", [UUID(item)]
+    )
+    monkeypatch.setattr(clock, "now", lambda: at + timedelta(days=7))
+    assert await prune_history(api.database, RetentionSettings(history_days=7)) == 1
+    assert await versions(api, item) == [2]
+
+
+async def test_pruning_visits_every_block_and_rests_after_each(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else it would take the server's whole time."""
+    api = await shop()
+    for number in range(30):
+        await changed(api, 2, code=f"a{number}", title="x" * 90)
+    await api.database.fetch("UPDATE row_history SET at = at - interval '30 days'")
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    monkeypatch.setattr(pruning, "BLOCKS", 1)
+    monkeypatch.setattr("service.resources.history.prune_history.asyncio.sleep", rest)
+    began = clock.monotonic()
+    assert await prune_history(api.database, RetentionSettings(history_days=7)) == 30
+    assert len(rests) >= 2
+    assert 0 < sum(rests) <= clock.monotonic() - began
+
+
 def _ago(days: float) -> str:
     return (clock.now() - timedelta(days=days)).isoformat()
 
@@ -84,8 +122,11 @@ async def test_values_are_erased_and_the_changes_stay(shop: Shop) -> None:
         [UUID(item)],
     )
     assert await erase_history(api.database, gadgets(), UUID(item), ["title", "notes"]) == 2
-    stored = await api.database.fetch("SELECT row::text FROM row_history WHERE row_id = $1", [UUID(item)])
+    stored = await api.database.fetch(
+        "SELECT row::text FROM row_history WHERE row_id = $1 ORDER BY version", [UUID(item)]
+    )
     assert not any("Ada" in row[0] or "1815" in row[0] for row in stored)
+    assert [{"title", "name", "label"} & json.loads(row[0]).keys() for row in stored] == [{"name"}, {"title"}]
     entries = (await api.client.get(f"{BASE}/gadgets/{item}/history")).json()["items"]
     assert [(entry["version"], entry["action"]) for entry in entries] == [(2, "update"), (1, "create")]
     assert {"field": "title", "before": None, "after": "erased"} in entries[1]["changes"]
@@ -93,6 +134,7 @@ async def test_values_are_erased_and_the_changes_stay(shop: Shop) -> None:
         "SELECT row->>'title' FROM row_history WHERE row_id = $1", [UUID(other)]
     )
     assert kept[0] == "Ada Lovelace"
+    assert erasing._text(sa.Column("size", sa.String(3), nullable=False)) == "era"
     for field, told in (("weight", "neither null nor a text"), ("id", "has no field id")):
         with pytest.raises(ErasureError, match=told):
             await erase_history(api.database, gadgets(), UUID(item), [field])

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -88,7 +89,7 @@ async def test_pruning_visits_every_block_and_rests_after_each(
         rests.append(seconds)
 
     monkeypatch.setattr(pruning, "BLOCKS", 1)
-    monkeypatch.setattr("service.resources.history.prune_history.asyncio.sleep", rest)
+    monkeypatch.setattr(pruning, "asyncio", SimpleNamespace(sleep=rest))
     began = clock.monotonic()
     assert await prune_history(api.database, RetentionSettings(history_days=7)) == 30
     assert len(rests) >= 2

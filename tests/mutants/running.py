@@ -129,7 +129,8 @@ class Runner:
         match code := self._runs.run(tests, START_SECONDS + self._patience(tests), mutation, cold=cold):
             case 0:
                 return "survived", "", ""
-            case 1 | 2 | 4:  # a test failed, could not be collected, or not even be looked for
+            # A test failed, could not be collected or looked for, or what it left open made pytest fail at its end.
+            case 1 | 2 | 4 | sandbox.CRASHED:
                 return "killed", *self._sandbox.first_failure()
             case sandbox.TIMED_OUT:
                 return "timed out", "", ""

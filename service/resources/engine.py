@@ -161,13 +161,22 @@ def values_of(item: BaseModel, fields: tuple[str, ...]) -> dict[str, Any]:
     return {name: getattr(item, name) for name in fields}
 
 
-def new_values(engine: Engine, item: BaseModel, rows: Rows) -> dict[str, Any]:
+def new_values(
+    engine: Engine, item: BaseModel, rows: Rows, fixed: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the values of a new item: the fields of its body, and defaults of those that only the service sets.
 
-    Its owner is the caller. Raises `Forbidden` if the caller cannot own it.
+    `fixed` are values of fields that the body lacks. Its owner is the caller. Raises `Forbidden` if the caller cannot
+    own it.
     """
     resource = engine.resource
-    values = values_of(item, resource.input_fields)
+    if fixed:
+        values = {
+            **values_of(item, tuple(name for name in resource.input_fields if name not in fixed)),
+            **fixed,
+        }
+    else:
+        values = values_of(item, resource.input_fields)
     if resource.owner is not None and resource.owner.field not in item.model_fields_set:
         if rows.owner is None:
             raise engine.access.ownerless()

@@ -22,8 +22,11 @@ from service.resources.columns.text import UUID_PATTERN
 from service.resources.engine import Engine
 from service.resources.operations import ALL
 from service.resources.operations.action import operation_of
+from service.resources.operations.create import CREATE
+from service.resources.operations.create_nested import create_with
 from service.resources.operations.lists import list_under
 from service.resources.operations.operation import Call, Operation
+from service.resources.relations.children import children_of
 from service.resources.requests.parameters import query_of, refuse_others
 from service.resources.visibility import EngineOf, engine_of_caller
 from service.security.access import require_scope
@@ -74,7 +77,10 @@ def handlers_of(engines: Sequence[Engine], gate: Gate, *, prefix: str) -> list[R
 def _operations(engine: Engine, engines: Sequence[Engine]) -> Iterator[Operation]:
     """Yield the operations of a resource, and its lists under the resources that it refers to."""
     resource = engine.resource
-    yield from (operation for operation in ALL if operation.name not in resource.without)
+    for operation in ALL:
+        if operation.name not in resource.without:
+            nested = operation is CREATE and resource.children
+            yield create_with(children_of(engine, engines)) if nested else operation
     yield from map(operation_of, resource.actions)
     if "list" not in resource.without:
         by_resource = {other.resource: other for other in engines}

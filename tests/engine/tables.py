@@ -83,7 +83,8 @@ def gadgets(**changes: Any) -> RestResource:
         "immutable": ("code",),
         "hidden": ("secret",),
     }
-    return RestResource(model=Gadget, path=changes.pop("path", "gadgets"), scopes=SCOPES, **(given | changes))
+    given["scopes"] = SCOPES
+    return RestResource(model=Gadget, path=changes.pop("path", "gadgets"), **(given | changes))
 
 
 def set_apart(connection: Connection) -> None:

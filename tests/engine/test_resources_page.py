@@ -94,7 +94,7 @@ async def margin_is_for_some(api: Api, item: str) -> None:
 
 
 async def relations_work(api: Api, order: str) -> None:
-    """Lines show their order."""
+    """Lines show their order, and are created with one."""
     line = await api.make("order-lines", order_id=order, what="lamp")
     found = await api.client.get(f"{API}/order-lines", params={"order.number__in": ["A-1", "B-2"]})
     assert found.json()["items"] == [line.json()]
@@ -102,6 +102,11 @@ async def relations_work(api: Api, order: str) -> None:
         shown = (await api.client.get(path, params={"expand": "order"})).json()
         (item,) = shown.get("items", [shown])
         assert item == {**line.json(), "order": {"id": order, "number": "A-1", "margin": "3.00"}}
+    body = {"number": "l-1", "total": "20.00", "lines": [{"what": "lamp"}, {"what": "bulb"}]}
+    made = await api.make("orders", **body)
+    assert [line["what"] for line in made.json()["lines"]] == ["lamp", "bulb"]
+    wrong = await api.client.post(f"{API}/orders", json={**body, "number": "l-2", "lines": [{}]})
+    assert problem(wrong, 422, "validation_failed")["errors"][0]["pointer"] == "/lines/0/what"
 
 
 async def test_steps_of_the_page_create_a_resource(fresh_database: DatabaseFactory) -> None:
@@ -118,6 +123,7 @@ async def test_steps_of_the_page_create_a_resource(fresh_database: DatabaseFacto
         item = made.json()
         assert (item["number"], item["details"]) == ("A-1", {})
         assert item["margin"] == "3.00"
+        assert item.pop("lines") == []
         await margin_is_for_some(api, made.headers["location"])
         assert hooks.told == [f"create {item['id']}"]
         list_ = f"{API}/orders"

@@ -39,7 +39,7 @@ def refuse_any(outcomes: Mapping[int, Outcome], kinds: Mapping[int, str]) -> Non
         return
     errors = [error for index, problem in wrong.items() for error in _errors(index, problem, kinds)]
     first = next(iter(wrong.values()))
-    raise _with_errors(first, errors)
+    raise with_errors(first, errors)
 
 
 async def results_body(
@@ -53,13 +53,14 @@ async def results_body(
         if isinstance(outcome, Done):
             parts.append(outcome.as_bytes())
         else:
-            problem = _with_errors(outcome, _errors(index, outcome, kinds))
+            problem = with_errors(outcome, _errors(index, outcome, kinds))
             document = problem.as_json(instance=path, request_id=request_id)
             parts.append(orjson.dumps({"status": outcome.status, "problem": document}))
     return b'{"results":[' + b",".join(parts) + b"]}"
 
 
-def _with_errors(problem: Problem, errors: list[FieldError]) -> Problem:
+def with_errors(problem: Problem, errors: list[FieldError]) -> Problem:
+    """Return the problem with these errors in place of its own."""
     return type(problem)(problem.detail, errors=errors, headers=problem.all_headers, context=problem.context)
 
 

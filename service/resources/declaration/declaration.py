@@ -70,6 +70,7 @@ class Declaration:
     visible: Mapping[str, str] = field(default_factory=dict)
     expand: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     owner: Owner | None = None
+    children: Mapping[str, str] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
     actions: tuple[Action, ...] = ()
     hooks: Hooks | None = None

@@ -27,7 +27,8 @@ class RestResource(Declaration):
     creation, `readonly` fields only by the service; `hidden` fields never leave the service, and `visible` fields exist
     only for callers with the scope. With an `owner`, callers see and change only the items that are theirs. `expand`
     names relations that an item can show, with the fields of the other item: `{"customer": ("id", "name")}` shows the
-    item that `customer_id` refers to. `actions` are changes with a route of their own. `without` leaves operations out;
+    item that `customer_id` refers to. `children` are created with an item: `{"lines": "order-lines"}` lets POST take a
+    list of that resource's items. `actions` are changes with a route of their own. `without` leaves operations out;
     `extra` adds routes under the resource's path. `cache=Cached()` answers repeated reads of an item from memory.
     `name` is the prefix of the schemas' names: by default the model's name, so resources that share a model need their
     own. `singular` is one item in sentences and operation ids, by default the words of `name`.

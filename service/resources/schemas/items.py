@@ -60,7 +60,7 @@ class Schemas:
         self.create = make_model(
             f"{name}Create",
             Input,
-            {f: _writable(resource, f) for f in resource.input_fields},
+            {f: writable(resource, f) for f in resource.input_fields},
             f"A new {resource.singular}.",
         )
         self.imported = _imported(resource) if resource.readonly else self.create
@@ -101,10 +101,10 @@ class Schemas:
 
 
 def _imported(resource: RestResource) -> type[BaseModel]:
-    fields = {f: _writable(resource, f) for f in resource.input_fields}
+    fields = {f: writable(resource, f) for f in resource.input_fields}
     fields |= {f: _optional(resource, f) for f in resource.own_fields if f in resource.readonly}
     if resource.owner is not None:
-        fields[resource.owner.field] = _writable(resource, resource.owner.field)
+        fields[resource.owner.field] = writable(resource, resource.owner.field)
     return make_model(f"{resource.name}Import", Input, fields)
 
 
@@ -130,7 +130,8 @@ def _page(resource: RestResource, read: Any) -> type[BaseModel]:
     )
 
 
-def _writable(resource: RestResource, name: str) -> tuple[Any, Any]:
+def writable(resource: RestResource, name: str) -> tuple[Any, Any]:
+    """Return the type and default of a field of a new item."""
     info = resource.model.model_fields[name]
     if info.default_factory is not None:
         return _annotated(resource, name), Field(default_factory=cast("Any", info.default_factory))

@@ -1,0 +1,179 @@
+"""`POST /orders` with lines: creates an item and its children in one transaction, all or none."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from service.http.content.body import content_of, read_body
+from service.http.middleware.state import state_of
+from service.http.problems import MOST_ERRORS, FieldError, Problem, ValidationFailed, pointer
+from service.models.uuid7 import uuid7
+from service.resources.bulk.apply import BulkRun
+from service.resources.bulk.entries import Entry
+from service.resources.bulk.results import Done, Outcome, with_errors
+from service.resources.declaration import Change
+from service.resources.engine import Engine, new_values
+from service.resources.hooks.hook_runner import HookRunner
+from service.resources.operations.create import CREATE
+from service.resources.operations.operation import Call, Operation
+from service.resources.relations.children import MOST, Children
+from service.resources.relations.relation import require_scopes
+from service.resources.requests.idempotency import KeyedRequest, keyed_request, run_once
+from service.resources.requests.json_response import json_response
+from service.resources.requests.unwritable import report_unwritable
+from service.resources.retries import retry_rolled_back
+from service.resources.schemas.nested import nested_schemas
+from service.resources.statements.writing import arguments_of
+
+Made = list[tuple[HookRunner, list[Change]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Creation:
+    """A valid request: an item with its new id, and the children with the engine of each kind."""
+
+    call: Call
+    id: UUID
+    item: BaseModel
+    children: Sequence[tuple[Children, Engine, Sequence[BaseModel]]]
+    keyed: KeyedRequest | None
+
+
+def create_with(children: Sequence[Children]) -> Operation:
+    """Return the operation that creates an item with its children."""
+    schemas = cache(
+        lambda *engines: nested_schemas(engines[0], list(zip(children, engines[1:], strict=True)))
+    )
+
+    def documented(engine: Engine) -> Any:
+        return schemas(engine, *(child.engine for child in children))
+
+    async def handle(call: Call) -> Response:
+        engines = [child.engine_for(call.principal) for child in children]
+        model = schemas(call.engine, *engines).body
+        item = await _read(call, model, list(zip(children, engines, strict=True)))
+        given = [
+            (child, own, getattr(item, child.member)) for child, own in zip(children, engines, strict=True)
+        ]
+        require_scopes(call.principal, [own.resource.scopes.write for _, own, some in given if some])
+        content = await content_of(call.request)
+        keyed = keyed_request(call.request, call.principal, content, call.rows, call.engine.unseen)
+        return await _create(_Creation(call, uuid7(), item, given, keyed))
+
+    names = " and ".join(f"`{child.member}`" for child in children)
+    return replace(
+        CREATE,
+        handle=handle,
+        description=f"{CREATE.description} Its {names} are created in the same transaction: all or none.",
+        body=lambda engine: documented(engine).body,
+        response_model=lambda engine: documented(engine).response,
+    )
+
+
+async def _read(call: Call, model: type[BaseModel], children: Sequence[tuple[Children, Engine]]) -> BaseModel:
+    try:
+        return await read_body(call.request, model)
+    except ValidationFailed as error:
+        errors = report_unwritable(error.errors, call.engine.resource, new=True)
+        for child, own in children:
+            for index in range(MOST):
+                errors = report_unwritable(errors, own.resource, (child.member, index), new=True)
+        raise ValidationFailed(errors=errors) from None
+
+
+async def _create(creation: _Creation) -> Response:
+    records = creation.call.engine.services.records
+
+    async def effect() -> Response:
+        response, made = await retry_rolled_back(partial(_in_transaction, creation))
+        for hooks, changes in made:
+            await hooks.after_commit(changes)
+        return response
+
+    return await effect() if creation.keyed is None else await run_once(records, creation.keyed, effect)
+
+
+async def _in_transaction(creation: _Creation) -> tuple[Response, Made]:
+    call, engine = creation.call, creation.call.engine
+    async with engine.transaction() as connection:
+        row, change = await _create_item(creation, connection)
+        made: Made = [(engine.hooks, [change])]
+        parts = []
+        for child, own, items in creation.children:
+            outcomes, changes = await _create_children(creation, connection, child, own, items)
+            made.insert(-1, (own.hooks, changes))
+            bodies = [done.body or "" for done in outcomes]
+            parts.append(f',"{child.member}":[{",".join(bodies)}]')
+        for hooks, changes in made:  # those of the item last, which then sees its children
+            await hooks.before_commit(changes)
+        if any(hooks.exist for hooks, _ in made):  # they may have changed the item
+            (row,) = await engine.run_on(
+                connection, engine.read_one, {"id": creation.id, **call.rows.arguments}
+            )
+        body = f"{row['body'][:-1]}{''.join(parts)}}}".encode()
+        location = f"{call.request.scope['path'].rstrip('/')}/{creation.id}"
+        headers = {"Location": location, "ETag": engine.tags.tag(row["version"])}
+        if creation.keyed is not None:
+            await engine.services.records.store(connection, creation.keyed, 201, headers, body)
+    return json_response(201, headers, body), made
+
+
+async def _create_item(
+    creation: _Creation, connection: asyncpg.Connection
+) -> tuple[Mapping[str, Any], Change]:
+    call, engine = creation.call, creation.call.engine
+    values = new_values(engine, creation.item, call.rows)
+    read = engine.locked_row.reader(call.rows)
+    change = Change("create", creation.id, call.principal, values, connection, read=read)
+    await engine.hooks.before(change)
+    arguments = arguments_of(
+        engine.resource,
+        creation.id,
+        change.values,
+        principal=call.principal,
+        request_id=state_of(call.request.scope).request_id,
+    )
+    (row,) = await engine.run_on(connection, engine.writer.create, {**arguments, **call.rows.arguments})
+    return row, change
+
+
+async def _create_children(
+    creation: _Creation,
+    connection: asyncpg.Connection,
+    child: Children,
+    own: Engine,
+    items: Sequence[BaseModel],
+) -> tuple[list[Done], list[Change]]:
+    """Return the results, in order, and the changes. Raises the problem of the first that failed, with all errors."""
+    if not items:
+        return [], []
+    rows = own.access.of(creation.call.principal)
+    ids = sorted(uuid7() for _ in items)  # so that they sort in the order of the request
+    entries = [
+        Entry(index, "create", item_id, new_values(own, item, rows, {child.column: creation.id}))
+        for index, (item_id, item) in enumerate(zip(ids, items, strict=True))
+    ]
+    request_id = state_of(creation.call.request.scope).request_id
+    run = BulkRun(own, connection, creation.call.principal, rows, request_id, most_errors=MOST_ERRORS)
+    outcomes = await run.apply(entries)
+    _refuse_any(child.member, outcomes)
+    done = [outcome for _, outcome in sorted(outcomes.items()) if isinstance(outcome, Done)]
+    return done, run.changes(entries, outcomes)
+
+
+def _refuse_any(member: str, outcomes: Mapping[int, Outcome]) -> None:
+    wrong = {index: outcome for index, outcome in sorted(outcomes.items()) if isinstance(outcome, Problem)}
+    if not wrong:
+        return
+    errors = []
+    for index, problem in wrong.items():
+        here = pointer((member, index))
+        given = problem.errors or [FieldError(problem.detail or problem.title, pointer="")]
+        errors += [FieldError(error.message, pointer=f"{here}{error.pointer or ''}") for error in given]
+    raise with_errors(next(iter(wrong.values())), errors)

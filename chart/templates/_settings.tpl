@@ -27,7 +27,7 @@ app: {user: {{ .name | quote }}, secret: {{ include "slipway.credentials" $ | qu
 host: {{ .host | quote }}
 port: {{ .port }}
 name: {{ .name | quote }}
-app: &app {user: {{ .user | quote }}, secret: {{ .existingSecret | quote }}, key: {{ .existingSecretKey | quote }}}
+app: &app {user: {{ .user | quote }}, secret: {{ .existingSecret | quote }}, key: {{ .existingSecretKey | quote }}, url: {{ .urlKey | quote }}}
 {{- if .migration.user }}
 owner: {user: {{ .migration.user | quote }}, secret: {{ .migration.existingSecret | quote }}, key: {{ .migration.existingSecretKey | quote }}}
 {{- else }}
@@ -53,6 +53,7 @@ key: {{ .Values.redis.auth.existingSecretPasswordKey | quote }}
 {{- with .Values.externalRedis }}
 host: {{ .host | quote }}
 port: {{ .port }}
+user: {{ .user | quote }}
 {{- with .existingSecret }}
 secret: {{ . | quote }}
 key: {{ $.Values.externalRedis.existingSecretKey | quote }}
@@ -106,6 +107,10 @@ DATABASE__SSL: {{ .Values.externalDatabase.tls.mode }}
 {{- if include "slipway.authorities" .Values.externalDatabase.tls }}
 DATABASE__SSL_ROOT_CERT: /run/authorities/database.crt
 {{- end }}
+{{- if include "slipway.client.secret" (list . $component) }}
+DATABASE__SSL_CERT: /run/authorities/database-client.crt
+DATABASE__SSL_KEY: /run/authorities/database-client.key
+{{- end }}
 {{- end }}
 {{- if has $component (list "backup" "restore") }}
 BACKUP__STORAGE: {{ .Values.backup.storage | default "/backups" | quote }}
@@ -115,6 +120,9 @@ REDIS__ENABLED: {{ not (empty $redis.host) }}
 {{- with $redis.host }}
 REDIS__HOST: {{ . | quote }}
 REDIS__PORT: {{ $redis.port }}
+{{- end }}
+{{- with $redis.user }}
+REDIS__USER: {{ . | quote }}
 {{- end }}
 {{- if and $redis.host (not .Values.redis.enabled) }}
 REDIS__TLS: {{ .Values.externalRedis.tls.enabled }}
@@ -129,6 +137,15 @@ REDIS__ROOT_CERT: /run/authorities/redis.crt
 {{- define "slipway.settings.reserved" -}}
 {{- $own := merge (include "slipway.settings.own" (list . "server") | fromYaml) (include "slipway.settings.own" (list . "restore") | fromYaml) }}
 {{- concat (keys $own) (list "DATABASE__URL" "DATABASE__PASSWORD" "DATABASE__APP_ROLE" "DATABASE__APP_PASSWORD" "REDIS__URL" "REDIS__HOST" "REDIS__PORT" "REDIS__PASSWORD" "SECURITY__SECRET_KEY" "SECURITY__PREVIOUS_SECRET_KEY") | sortAlpha | toYaml }}
+{{- end }}
+
+{{/* The Secret with the client certificate of the role that a component logs in as. Called like slipway.owner. */}}
+{{- define "slipway.client.secret" -}}
+{{- $values := (first .).Values }}
+{{- if not $values.postgresql.enabled }}
+{{- $migration := $values.externalDatabase.migration }}
+{{- if and $migration.user (include "slipway.owner" .) }}{{ $migration.clientSecret }}{{ else }}{{ $values.externalDatabase.tls.clientSecret }}{{ end }}
+{{- end }}
 {{- end }}
 
 {{/* Certificates of authorities to verify a server, as a volume source. Empty if none are named. */}}
@@ -203,11 +220,13 @@ Called like slipway.env.
               path: security/previous_secret_key
       {{- end }}
       {{- $login := ternary $database.owner $database.app (not (empty $owner)) }}
+      {{- if $login.secret }}
       - secret:
           name: {{ $login.secret | quote }}
           items:
-            - key: {{ $login.key | quote }}
-              path: database/password
+            - key: {{ $login.url | default $login.key | quote }}
+              path: database/{{ ternary "password" "url" (empty $login.url) }}
+      {{- end }}
       {{- /* In a bundled database, the owner creates the service's role; in an external one, its administrator has. */}}
       {{- if and (has $component (list "migration" "restore")) .Values.postgresql.enabled .Values.databaseRole.name }}
       - secret:
@@ -251,9 +270,14 @@ Called like slipway.env.
 {{- $sources = append $sources (dict $kind (dict "name" (get . $kind).name "items" $items)) }}
 {{- end }}
 {{- end }}
+{{- with include "slipway.client.secret" $ }}
+{{- $items := list (dict "key" "tls.crt" "path" "database-client.crt") (dict "key" "tls.key" "path" "database-client.key") }}
+{{- $sources = append $sources (dict "secret" (dict "name" . "items" $items)) }}
+{{- end }}
 {{- with $sources }}
 - name: authorities
   projected:
+    defaultMode: 0440
     sources:
       {{- toYaml . | nindent 6 }}
 {{- end }}

@@ -126,6 +126,8 @@ def _of_parts(settings: Settings) -> Iterator[tuple[str, str]]:
     if not database.host.startswith("/"):
         yield "PGSSLMODE", database.ssl
         yield "PGSSLROOTCERT", _root_certificates(database)
+        yield "PGSSLCERT", str(database.ssl_cert or "")
+        yield "PGSSLKEY", str(database.ssl_key or database.ssl_cert or "")
 
 
 def _root_certificates(database: DatabaseSettings) -> str:

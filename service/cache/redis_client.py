@@ -59,13 +59,14 @@ _seconds = Histogram(
 
 
 class _Login(CredentialProvider):
-    """Reads the password for each new connection."""
+    """Reads the password for each new connection. Redis 6 and later have users."""
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
 
-    async def get_credentials_async(self) -> tuple[str]:
-        return (self._settings.current_password(),)
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        password, user = self._settings.current_password(), self._settings.user
+        return (user, password) if user else (password,)
 
 
 class Redis:

@@ -27,12 +27,21 @@ class DatabaseSettings(Group):
     already exist."""
     password: SecretStr = Field(default=SecretStr(""), json_schema_extra=REREAD)
     """Password of the role. A secret file is re-read for every new connection, so rotation needs no restart."""
+    password_file: FilePath | None = None
+    """File with the password, such as a token of a cloud's identity that a sidecar renews. It is read for every new
+    connection, and takes precedence over `password`."""
     ssl: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
     """TLS mode, as in libpq's `sslmode`. Use `verify-full` over untrusted networks. `sslmode` in the URL takes
     precedence."""
     ssl_root_cert: FilePath | None = None
     """File with the CA certificates that verify PostgreSQL's certificate; default: the system's. In a URL:
     `sslrootcert`."""
+    ssl_cert: FilePath | None = None
+    """File with the certificate by which the service identifies itself to PostgreSQL, if the server asks for one. In a
+    URL: `sslcert`."""
+    ssl_key: FilePath | None = None
+    """File with the private key of that certificate, without a passphrase; default: in that file. In a URL:
+    `sslkey`."""
     pool_min: Annotated[int, Field(ge=0, le=64)] = 2
     """Connections that each process keeps open. Raise it if bursts wait for new connections."""
     pool_max: Annotated[int, Field(ge=1, le=64)] = 8
@@ -72,6 +81,20 @@ class DatabaseSettings(Group):
             raise ValueError(
                 "verifies nothing unless SLIPWAY_DATABASE__SSL is require, verify-ca or verify-full"
             )
+        return value
+
+    @field_validator("ssl_cert")
+    @classmethod
+    def _is_shown(cls, value: FilePath | None, info: ValidationInfo) -> FilePath | None:
+        if value is not None and info.data.get("ssl") in ("disable", "prefer"):
+            raise ValueError("is not used unless SLIPWAY_DATABASE__SSL is require, verify-ca or verify-full")
+        return value
+
+    @field_validator("ssl_key")
+    @classmethod
+    def _has_certificate(cls, value: FilePath | None, info: ValidationInfo) -> FilePath | None:
+        if value is not None and info.data.get("ssl_cert", value) is None:
+            raise ValueError("is not used unless SLIPWAY_DATABASE__SSL_CERT names its certificate")
         return value
 
     @field_validator("url")

@@ -119,7 +119,8 @@ def unsafe(settings: Settings) -> list[str]:
         for issuer in settings.security.issuers
         if is_loopback(issuer.issuer) or is_loopback(issuer.jwks_url or "")
     ]
-    if settings.database.url is None and not settings.database_password():
+    certified = settings.database.ssl_cert is not None
+    if settings.database.url is None and not certified and not settings.database_password():
         reasons.append(NO_PASSWORD)
     if "*" in settings.server.trusted_proxies:
         reasons.append(

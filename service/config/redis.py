@@ -24,6 +24,8 @@ class RedisSettings(Group):
     """File with the CA certificates that verify Redis's certificate; default: the system's."""
     database: Annotated[int, Field(ge=0, le=65535)] = 0
     """Number of the logical database."""
+    user: str = ""
+    """User of Redis's access control lists. Empty: the user `default`."""
     password: SecretStr = Field(default=SecretStr(""), json_schema_extra=REREAD)
     """Password of Redis. A secret file is re-read for every new connection, so rotation needs no restart."""
     connect_timeout: Annotated[float, Field(gt=0, le=60)] = 2.0

@@ -3,11 +3,12 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, FilePath, SecretStr, field_validator
 
 from service.config.group import REREAD, Group
 from service.config.issuer import IssuerSettings
 from service.config.secret_files import current_secret
+from service.config.urls import checked_url
 
 # A name or an IPv4 address, a wildcard name, or an IPv6 address in brackets (RFC 3986, 3.2.2).
 _HOST_NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\]")
@@ -46,6 +47,11 @@ class SecuritySettings(Group):
         Field(examples=['[{"issuer": "https://id.example", "audience": "slipway"}]']),
     ] = ()
     """Issuers of bearer tokens, as a JSON list: `[{"issuer": "https://id.example", "audience": "slipway"}]`."""
+    issuers_root_cert: FilePath | None = None
+    """File with the CA certificates that verify the issuers' servers; default: the system's."""
+    issuers_proxy: SecretStr | None = None
+    """URL of an HTTP proxy through which the issuers' keys are fetched: `http://proxy.example:3128`. It may hold a user
+    and a password."""
     trusted_hosts: Annotated[tuple[str, ...], Field(examples=["api.example,*.shop.example"])] = ()
     """Host names that the public port accepts: `api.example,*.shop.example`. Empty: all. `/health` accepts any name."""
     token_leeway: Annotated[float, Field(ge=0, le=300)] = 30.0
@@ -72,6 +78,12 @@ class SecuritySettings(Group):
                 f"entry {origins.index(None) + 1} is not an origin such as https://shop.example, without a path"
             )
         return tuple(filter(None, origins))
+
+    @field_validator("issuers_proxy")
+    @classmethod
+    def _is_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        checked_url(value, "http", "https")
+        return value
 
     @field_validator("trusted_hosts")
     @classmethod

@@ -1,5 +1,6 @@
 """All settings: twelve groups, the groups of domains, and the sources of values."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import ClassVar, Self, TypeVar
 
@@ -69,6 +70,9 @@ class Settings(BaseSettings):
 
     def database_password(self) -> str:
         """Return the current password of the database."""
+        if (file := self.database.password_file) is not None:
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                return file.read_text("utf-8").strip()
         return current_password("database", self.database.password)
 
     @property

@@ -103,6 +103,22 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
         f"externalDatabase.migration.{field}": ("other", OWNED)
         for field in ("user", "existingSecret", "existingSecretKey")
     },
+    "externalDatabase.urlKey": (
+        "other",
+        {
+            "postgresql": {"enabled": False},
+            "externalDatabase": {"existingSecret": "db", "urlKey": "url"},
+        },
+    ),
+    "externalDatabase.tls.clientSecret": ("mine", VERIFIED),
+    "externalDatabase.migration.clientSecret": (
+        "mine",
+        {
+            **OWNED,
+            "externalDatabase": {**OWNED["externalDatabase"], "tls": {"mode": "verify-full"}},
+        },
+    ),
+    "externalRedis.user": ("shop", {**CACHE, "externalRedis": {"host": "cache", "existingSecret": "x"}}),
     "externalDatabase.migration.host": ("direct", EXTERNAL),
     "externalDatabase.migration.port": (6432, DIRECT),
     "externalDatabase.tls.mode": ("verify-full", EXTERNAL),

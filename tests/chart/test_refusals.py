@@ -66,6 +66,21 @@ REFUSALS = [
         "Set externalRedis.tls.enabled=true",
     ),
     (
+        f"{EXTERNAL},externalDatabase.tls.clientSecret=a",
+        'externalDatabase names a client certificate while externalDatabase.tls.mode is "prefer": ',
+        "Set externalDatabase.tls.mode=verify-full",
+    ),
+    (
+        f"{EXTERNAL},externalDatabase.urlKey=url",
+        "externalDatabase.urlKey is set, and externalDatabase.existingSecret is not, or a part of what ",
+        "leave the parts empty",
+    ),
+    (
+        "redis.enabled=false,externalRedis.host=cache,externalRedis.user=a",
+        "externalRedis.user is set and externalRedis.existingSecret is empty: ",
+        "Name the Secret",
+    ),
+    (
         "migration.hook=true",
         "migration.hook is true while postgresql.enabled is true: ",
         "Set migration.hook=false",

@@ -42,6 +42,7 @@ NOT_COMMANDS = {
     "password authentication failed",
     "permission denied for table feature_flag",
     "promtool test rules",
+    "restartPolicy: Always",
     'relation "feature_flag" does not exist',
     'resources.limits.cpu: "1"',
     "too many clients",

@@ -91,7 +91,8 @@ class Authority:
         return builder.sign(self._key, hashes.SHA256())
 
 
-async def _pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+async def pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    """Forward bytes until the source ends."""
     with contextlib.suppress(OSError):
         while data := await source.read(65536):
             target.write(data)
@@ -112,7 +113,7 @@ async def terminator(
             await writer.start_tls(context)
         behind = await asyncio.open_connection(host, port)
         with contextlib.closing(behind[1]):
-            await asyncio.gather(_pipe(reader, behind[1]), _pipe(behind[0], writer))
+            await asyncio.gather(pipe(reader, behind[1]), pipe(behind[0], writer))
 
     async with listener(talk, ssl=None if postgres else context) as listening:
         yield listening

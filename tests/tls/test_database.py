@@ -1,5 +1,6 @@
 """TLS to PostgreSQL: which certificates each mode trusts."""
 
+import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -98,6 +99,38 @@ async def test_migrations_use_the_same_tls_settings(
 def test_unused_root_certificate_is_refused(authority: Authority) -> None:
     with pytest.raises(SettingsError, match="SLIPWAY_DATABASE__SSL_ROOT_CERT: verifies nothing unless"):
         load(app={"environment": "test"}, database={"ssl_root_cert": authority.root})
+
+
+def test_unused_client_certificate_is_refused(authority: Authority) -> None:
+    file = {"ssl_cert": authority.root}
+    with pytest.raises(SettingsError, match="SLIPWAY_DATABASE__SSL_CERT: is not used unless"):
+        load(app={"environment": "test"}, database=file)
+    with pytest.raises(SettingsError, match="SLIPWAY_DATABASE__SSL_KEY: is not used unless"):
+        load(app={"environment": "test"}, database={"ssl": "require", "ssl_key": authority.root})
+
+
+def test_client_certificate_takes_the_place_of_a_password_in_production(authority: Authority) -> None:
+    database = {"ssl": "verify-full", "ssl_cert": authority.root}
+    load(app={"environment": "production"}, security={"secret_key": "x" * 32}, database=database)
+    with pytest.raises(SettingsError, match="SLIPWAY_DATABASE__PASSWORD: production needs a password"):
+        load(app={"environment": "production"}, security={"secret_key": "x" * 32})
+
+
+async def test_client_certificate_without_verification_of_the_server(
+    fresh_database: DatabaseFactory, authority: Authority
+) -> None:
+    """As with libpq, `require` alone trusts any server, also with a client certificate."""
+    url = fresh_database()
+    parts = urlsplit(url)
+    context = authority.server("elsewhere.example")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.root)
+    behind = (parts.hostname or "", parts.port or 5432)
+    async with terminator(context, *behind, postgres=True) as port:
+        settings = _settings(url, port, "require", None)
+        certificate = authority.root.with_name("elsewhere.example.pem")
+        database = settings.database.model_copy(update={"ssl_cert": certificate})
+        assert await _encrypted(settings.model_copy(update={"database": database}))
 
 
 def test_missing_root_certificate_is_refused(tmp_path: Path) -> None:

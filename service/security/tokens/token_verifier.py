@@ -1,6 +1,7 @@
 """Verifies bearer tokens, and caches the valid ones. The reason for a refusal is for the log, never for the caller."""
 
 import hashlib
+import ssl
 from dataclasses import dataclass
 
 import httpx2
@@ -34,6 +35,18 @@ class _Verified:
     until: float  # of clock.monotonic()
 
 
+def _client_of(settings: SecuritySettings) -> httpx2.AsyncClient:
+    """Return the client that fetches the issuers' keys."""
+    proxy, root = settings.issuers_proxy, settings.issuers_root_cert
+    return httpx2.AsyncClient(
+        timeout=TIMEOUT,
+        follow_redirects=False,
+        trust_env=False,
+        proxy=None if proxy is None else proxy.get_secret_value(),
+        verify=True if root is None else ssl.create_default_context(cafile=root),
+    )
+
+
 class TokenVerifier:
     """Verifies tokens of the configured issuers. Valid ones are cached by their hash, never beyond `exp`."""
 
@@ -44,7 +57,7 @@ class TokenVerifier:
         self._verifications: SingleFlight[bytes, Principal] = SingleFlight(join_within=_JOIN_SECONDS)
         self._client: httpx2.AsyncClient | None = None
         if settings.issuers:  # a client reads the system's certificates, which takes a while
-            self._client = httpx2.AsyncClient(timeout=TIMEOUT, follow_redirects=False, trust_env=False)
+            self._client = _client_of(settings)
             for issuer in settings.issuers:
                 self._issuers[issuer.issuer] = issuer, JwksClient(issuer, settings, self._client)
 

@@ -1,6 +1,9 @@
 """PostgreSQL and Redis by their parts instead of a URL, over TLS, as a role with few privileges."""
 
+import ssl
+from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -13,6 +16,7 @@ from tests.tls.terminator import Authority, terminator
 
 HOST = "localhost"  # the host name in the certificates
 REDIS_DATABASE = 5
+REDIS_USER, REDIS_PASSWORD = "shop", "of-a-user-for-tests"
 ROLE_PASSWORD = "of-a-role-for-tests"
 SESSIONS = """
 SELECT usename, datname FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()
@@ -24,26 +28,42 @@ def parts(setup: Setup) -> Given:
     folder = setup.home / "authority"
     folder.mkdir()
     authority = Authority(folder)
-    context = authority.server(HOST)
+    context, asking = authority.server(HOST), authority.server(HOST)
+    asking.verify_mode = ssl.CERT_REQUIRED
+    asking.load_verify_locations(authority.root)
+    authority.server("client")
+    certificate = (folder / "client.pem").read_text()
+    end = certificate.index("-----BEGIN CERTIFICATE")
+    (folder / "client.key").write_text(certificate[:end])
+    (folder / "client.crt").write_text(certificate[end:])
     database, server = urlsplit(setup.database_url), urlsplit(own_redis(setup).url)
     enter = setup.background.enter
     setup.servers |= {
         "root": authority.root,
-        "database_port": enter(terminator(context, "127.0.0.1", database.port or 5432, postgres=True)),
+        "client": folder / "client",
+        "database_port": enter(terminator(asking, "127.0.0.1", database.port or 5432, postgres=True)),
         "redis_port": enter(terminator(context, "127.0.0.1", server.port or 6379)),
-        "redis_password": server.password,
-        "role": f"parts_{uuid4().hex[:8]}",
+        "role": add_role(setup),
     }
-    _role(setup)
+    with closing(redis.Redis.from_url(setup.servers["redis"].url)) as client:
+        client.acl_setuser(
+            REDIS_USER,
+            enabled=True,
+            passwords=[f"+{REDIS_PASSWORD}"],
+            commands=["+@all"],
+            keys=["*"],
+            channels=["*"],
+        )
     return {"redis__timeout": 2}
 
 
-def _role(setup: Setup) -> None:
+def add_role(setup: Setup) -> str:
     """Create a role that can log in and read what the service needs; it is dropped after the test."""
-    run, role = Running(setup, None), setup.servers["role"]  # type: ignore[arg-type]  # no process yet
+    run, role = Running(setup, None), f"parts_{uuid4().hex[:8]}"  # type: ignore[arg-type]  # no process yet
     run.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{ROLE_PASSWORD}'")
     run.sql(f"GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role}")
     setup.closing += [lambda: run.sql(f"DROP ROLE {role}"), lambda: run.sql(f"DROP OWNED BY {role}")]
+    return role
 
 
 def _served(run: Running) -> None:
@@ -79,13 +99,22 @@ setting("database__ssl", "verify-full", process="parts")(_served)
 setting("database__ssl_root_cert", lambda setup: setup.servers["root"], process="parts")(_served)
 
 
+def _client(suffix: str) -> Callable[[Setup], Path]:
+    return lambda setup: setup.servers["client"].with_suffix(suffix)
+
+
+setting("database__ssl_cert", _client(".crt"), process="parts")(_served)
+setting("database__ssl_key", _client(".key"), process="parts")(_served)
+
+
 def _redis_replies(run: Running) -> None:
     assert run.service.admin.get("/readyz").json()["checks"]["redis"]["ok"]
 
 
 setting("redis__host", HOST, process="parts")(_redis_replies)
 setting("redis__port", lambda setup: setup.servers["redis_port"], process="parts")(_redis_replies)
-setting("redis__password", lambda setup: setup.servers["redis_password"], process="parts")(_redis_replies)
+setting("redis__password", REDIS_PASSWORD, process="parts")(_redis_replies)
+setting("redis__user", REDIS_USER, process="parts")(_redis_replies)
 setting("redis__tls", "true", process="parts")(_redis_replies)
 setting("redis__root_cert", lambda setup: setup.servers["root"], process="parts")(_redis_replies)
 

@@ -1,11 +1,15 @@
 """Settings of credentials: caches and ages."""
 
+import json
 import time
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from tests.engine.api import running
+from tests.process.settings.proxy import Proxy
 from tests.process.settings.table import Given, Running, Setup, process, setting
 from tests.security.issuer import AUDIENCE, Issuer, local_issuer
+from tests.tls.terminator import Authority, terminator
 
 LIST = "/api/v1/shelves"
 SECRET, OTHER_SECRET = "of-the-settings-table-" * 2, "of-another-replica-" * 2
@@ -13,7 +17,18 @@ SECRET, OTHER_SECRET = "of-the-settings-table-" * 2, "of-another-replica-" * 2
 
 @process("tokens")
 def tokens(setup: Setup) -> Given:
-    setup.servers["issuer"] = setup.background.enter(local_issuer())
+    issuer = setup.servers["issuer"] = setup.background.enter(local_issuer())
+    folder = setup.home / "authority"
+    folder.mkdir()
+    authority = Authority(folder)
+    behind = terminator(authority.server("127.0.0.1"), "127.0.0.1", urlsplit(issuer.url).port or 0)
+    proxy = Proxy()
+    setup.servers |= {
+        "root": authority.root,
+        "keys": f"https://127.0.0.1:{setup.background.enter(behind)}/jwks",
+        "proxy": proxy,
+        "proxy_url": f"http://127.0.0.1:{setup.background.enter(proxy.running())}",
+    }
     return {
         "app__environment": "test",  # production takes tokens over https only
         "database__url": setup.database_url,
@@ -36,11 +51,24 @@ def fetches(run: Running) -> int:
 
 @setting(
     "security__issuers",
-    lambda setup: f'[{{"issuer": "{setup.servers["issuer"].url}", "audience": "{AUDIENCE}"}}]',
+    lambda setup: json.dumps(
+        [{"issuer": setup.servers["issuer"].url, "audience": AUDIENCE, "jwks_url": setup.servers["keys"]}]
+    ),
     process="tokens",
 )
 def token_of_the_issuer_is_accepted(run: Running) -> None:
     assert status(run, issuer_of(run).token()) == 200
+
+
+@setting("security__issuers_root_cert", lambda setup: setup.servers["root"], process="tokens")
+def keys_come_over_tls_of_this_authority(run: Running) -> None:
+    assert status(run, issuer_of(run).token()) == 200
+
+
+@setting("security__issuers_proxy", lambda setup: setup.servers["proxy_url"], process="tokens")
+def keys_come_through_the_proxy(run: Running) -> None:
+    assert status(run, issuer_of(run).token()) == 200
+    assert run.setup.servers["proxy"].targets == {run.setup.servers["keys"].split("/")[2]}
 
 
 @setting("security__token_leeway", 120, process="tokens")

@@ -1,4 +1,4 @@
-"""Runs the Tiltfile with a real Starlark. Tilt's functions only record their calls, except `helm`, which runs."""
+"""Runs the Tiltfile with a real Starlark. Tilt's functions record their calls, except `helm`, which runs."""
 
 import json
 import re
@@ -10,103 +10,73 @@ from typing import Any
 import starlark
 import yaml
 
+from tests.tilt.api import FUNCTIONS, HELM
+
 ROOT = Path(__file__).parents[2]
-# Functions of Tilt's API that the Tiltfile may call, with the arguments that they accept.
-# Source: the API reference at docs.tilt.dev.
-KNOWN = {
-    "custom_build": {
-        "deps",
-        "ignore",
-        "live_update",
-        "tag",
-        "disable_push",
-        "skips_local_docker",
-        "env",
-        "dir",
-    },
-    "fall_back_on": set[str](),
-    "sync": set[str](),
-    "watch_file": set[str](),
-    "k8s_yaml": {"allow_duplicates"},
-    "k8s_resource": {
-        "new_name",
-        "port_forwards",
-        "extra_pod_selectors",
-        "trigger_mode",
-        "resource_deps",
-        "objects",
-        "auto_init",
-        "pod_readiness",
-        "links",
-        "labels",
-        "discovery_strategy",
-    },
-    "local_resource": {
-        "cmd",
-        "deps",
-        "trigger_mode",
-        "resource_deps",
-        "ignore",
-        "auto_init",
-        "serve_cmd",
-        "env",
-        "labels",
-        "links",
-        "allow_parallel",
-        "dir",
-    },
-    "link": set[str](),
-}
-# Tilt skips manifests from a folder `tests` (its internal/tiltfile/helm.go): the pods of `helm test`.
+# Tilt leaves out manifests from a folder `tests` (its internal/tiltfile/helm.go): the pods of `helm test`.
 OF_HELM_TEST = re.compile(r"^# Source: .*/tests/", re.MULTILINE)
-HELM = {"name", "namespace", "values", "set", "kube_version", "skip_crds"}
+
+Object = dict[str, Any]
 
 
-def _objects(text: str) -> list[dict[str, Any]]:
+def _objects(text: str) -> list[Object]:
     return [found for found in yaml.safe_load_all(text) if found]
+
+
+def _words(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def helm_command(given: dict[str, Any]) -> list[str]:
+    """Return the command that Tilt runs for `helm` with these arguments."""
+    command = ["helm", "template", given.get("name") or "chart", given["paths"]]
+    command += ["--namespace", given["namespace"]] if given.get("namespace") else []
+    command += ["--kube-version", given["kube_version"]] if given.get("kube_version") else []
+    command += [] if given.get("skip_crds") else ["--include-crds"]
+    command += [word for file in _words(given.get("values", [])) for word in ("--values", file)]
+    return command + [word for pair in _words(given.get("set", [])) for word in ("--set", pair)]
 
 
 @dataclass
 class Tilt:
-    """The calls that a Tiltfile made: positional and named arguments, in order, by function."""
+    """The calls that a Tiltfile made, by function: the arguments of each by name, in order."""
 
-    calls: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = field(default_factory=dict)
-    manifests: list[dict[str, Any]] = field(default_factory=list)
-    left_out: list[dict[str, Any]] = field(default_factory=list)
+    calls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    manifests: list[Object] = field(default_factory=list)
+    left_out: list[Object] = field(default_factory=list)
 
-    def _note(self, name: str, positional: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-        unknown = set(named) - KNOWN[name]
-        assert not unknown, f"{name} of Tilt has no argument {', '.join(sorted(unknown))}"
-        self.calls.setdefault(name, []).append((positional, named))
-        return {"call": name, "arguments": list(positional), **named}
+    def helm(self, *positional: Any, **named: Any) -> str:
+        given = HELM.bind("helm", positional, named)
+        self.calls.setdefault("helm", []).append(given)
+        done = subprocess.run(
+            helm_command(given), cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        )
+        parts = done.stdout.split("---\n")
+        found = [each for part in parts if not OF_HELM_TEST.search(part) for each in _objects(part)]
+        for each in found if given.get("namespace") else []:
+            each["metadata"].setdefault("namespace", given["namespace"])
+        self.manifests += found
+        self.left_out += [each for part in parts if OF_HELM_TEST.search(part) for each in _objects(part)]
+        return yaml.safe_dump_all(found)
 
-    def helm(self, path: str, **named: Any) -> str:
-        assert set(named) <= HELM
-        values = [word for file in named["values"] for word in ("--values", file)]
-        where = ("--namespace", named["namespace"])
-        command = ("helm", "template", named["name"], path, *where, *values)
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-        parts = re.split(r"^---\n", done.stdout, flags=re.MULTILINE)
-        text = "---\n".join(part for part in parts if not OF_HELM_TEST.search(part))
-        self.manifests = _objects(text)
-        self.left_out = [found for part in parts if OF_HELM_TEST.search(part) for found in _objects(part)]
-        return text
-
-    def run(self) -> None:
+    def run(self, path: str = "Tiltfile") -> None:
         """Raises Starlark's error if the Tiltfile is wrong."""
         module = starlark.Module()
+        module["TRIGGER_MODE_AUTO"] = "auto"
         module["TRIGGER_MODE_MANUAL"] = "manual"
         module.add_callable("helm", self.helm)
         module.add_callable("decode_yaml_stream", _objects)
-        for name in KNOWN:
+        for name in FUNCTIONS:
             module.add_callable(name, self._function(name))
         dialect = starlark.Dialect.extended()
         dialect.enable_f_strings = False
-        text = (ROOT / "Tiltfile").read_text("utf-8")
-        starlark.eval(module, starlark.parse("Tiltfile", text, dialect), starlark.Globals.standard())
+        text = (ROOT / path).read_text("utf-8")
+        starlark.eval(module, starlark.parse(path, text, dialect), starlark.Globals.standard())
 
     def _function(self, name: str) -> Any:
         def call(*positional: Any, **named: Any) -> dict[str, Any]:
-            return json.loads(json.dumps(self._note(name, positional, named)))  # type: ignore[no-any-return]
+            given = json.loads(json.dumps(FUNCTIONS[name].bind(name, positional, named)))
+            self.calls.setdefault(name, []).append(given)
+            return {"call": name, **given}
 
         return call

@@ -31,6 +31,9 @@ class How(StrEnum):
 NOT_COMMANDS = {
     '"ok": false',
     "ALTER ROLE",
+    "another operation (install/upgrade/rollback) is in progress",
+    "GET /api/v1/…/history",
+    "No space left on device",
     "CREATE INDEX CONCURRENTLY",
     "OOM command not allowed",
     "certificate verify failed",

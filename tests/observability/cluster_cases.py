@@ -1,6 +1,6 @@
 """Cases of the alerts about what Kubernetes reports: kube-state-metrics and the kubelet."""
 
-from tests.observability.rules import Case
+from tests.observability.rules import NAMESPACE, RELEASE, Case
 
 DAY = 24 * 60
 POD = 'pod="slipway-7c9f8d6b5-abcde"'
@@ -38,6 +38,22 @@ def scaled(pods: str, most: int = 10, autoscaler: str = AUTOSCALER) -> dict[str,
     }
 
 
+def next_time(minutes: float, name: str = "slipway-purge") -> dict[str, str]:
+    """Of a CronJob that never ran: when it should have, in minutes after the start of the test."""
+    return {f'kube_cronjob_next_schedule_time{{cronjob="{name}"}}': f"{60 * minutes:g}x60"}
+
+
+def open_connections(number: int, service: str = f"{RELEASE}-postgresql-metrics") -> dict[str, str]:
+    """Of a server that accepts 100, half of them idle."""
+    about = f'namespace="{NAMESPACE}", service="{service}"'
+    active, idle = (f'pg_stat_activity_count{{{about}, state="{state}"}}' for state in ("active", "idle"))
+    return {
+        active: f"{number - 50}x60",
+        idle: "50x60",
+        f"pg_settings_max_connections{{{about}}}": "100x60",
+    }
+
+
 CLUSTER_CASES: dict[str, list[Case]] = {
     "SlipwayRestarting": [
         Case("every ten minutes", {RESTARTS: "0x9 1x9 2x9 3x9 4x9"}, "45m", fires=True),
@@ -60,6 +76,18 @@ CLUSTER_CASES: dict[str, list[Case]] = {
         Case("not this one", job("slipway-purge-29400197", "0x60"), "10m", fires=False),
         Case("another program's", job("shop-purge-29400197", "1x60"), "10m", fires=False),
         Case("the day before", job("slipway-purge-29400197", f"1x{2 * DAY}"), "25h", fires=False),
+    ],
+    "SlipwayCronJobLate": [
+        Case("half an hour ago", next_time(5), "45m", fires=True),
+        Case("a backup", next_time(5, "slipway-backup-create"), "45m", fires=True),
+        Case("its Job starts late", next_time(5), "30m", fires=False),
+        Case("soon", next_time(50), "45m", fires=False),
+        Case("another program's", next_time(5, "shop-purge"), "45m", fires=False),
+    ],
+    "SlipwayServerConnectionsFull": [
+        Case("90 of 100", open_connections(90), "20m", fires=True, foreign=True),
+        Case("80 of 100", open_connections(80), "20m", fires=False, foreign=True),
+        Case("another server", open_connections(99, "other-metrics"), "20m", fires=False, foreign=True),
     ],
     "SlipwayAutoscalerAtMaximum": [
         Case("for long", scaled("10x60"), "20m", fires=True),

@@ -20,7 +20,7 @@ from tests.observability.cases import (
     requests,
     space,
 )
-from tests.observability.cluster_cases import volume
+from tests.observability.cluster_cases import next_time, open_connections, volume
 from tests.observability.rules import HOST, Case, Rule
 
 MOVE = 1.25  # edges are closer to the threshold than this factor
@@ -121,6 +121,11 @@ EDGES: dict[str, list[Case]] = {
     ],
 }
 
+EDGES["SlipwayCronJobLate"] = both("half an hour", next_time(8), next_time(12), "45m")  # and `for`
+EDGES["SlipwayServerConnectionsFull"] = [
+    Case("86 of 100", open_connections(86), "20m", fires=True, foreign=True),
+    Case("84 of 100", open_connections(84), "20m", fires=False, foreign=True),
+]
 EDGES["SlipwayVolumeFilling"] = both("85 %", volume(140), volume(160), "20m")
 _COMPARED = re.compile(r"([<>]=? *)(\d+(?:\.\d+)?)(?= |$|\n)")
 _QUANTILE = re.compile(r"(quantile\(\s*)(0\.\d+)")

@@ -18,7 +18,8 @@ def spec(*more: str) -> dict[str, Any]:
     """Return the spec of the PrometheusRule, which is also a valid rule file. `more` are arguments for Helm."""
     ingress = f"ingress.enabled=true,ingress.hosts[0]={HOST},ingress.tlsSecret={TLS_SECRET}"
     monitored = "prometheusRule.enabled=true,serviceMonitor.enabled=true,autoscaling.enabled=true"
-    text = own("--set", f"{monitored},{ingress}", *more)
+    exporter = "postgresql.metrics.enabled=true"
+    text = own("--set", f"{monitored},{ingress},{exporter}", *more)
     found: dict[str, Any] = one(text, "PrometheusRule")["spec"]
     return found
 

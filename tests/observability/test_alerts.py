@@ -100,6 +100,13 @@ def test_runbook_has_every_section(alert: str) -> None:
     assert f"| [{alert}]({alert}.md) | {severity} |" in (RUNBOOKS / "README.md").read_text("utf-8")
 
 
+@pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("[a-z]*.md")), ids=lambda page: page.stem)
+def test_page_of_a_situation_has_every_section_and_is_listed(page: Path) -> None:
+    lines = page.read_text("utf-8").splitlines()
+    assert [line for line in lines if line.startswith("## ")] == SECTIONS
+    assert f"[{page.name}]({page.name})" in (RUNBOOKS / "README.md").read_text("utf-8")
+
+
 @pytest.mark.parametrize("alert", FILES)
 def test_alert_has_release_labels_and_runbook_url(alert: str) -> None:
     rule = alerts("--set", "prometheusRule.runbookUrl=https://wiki.example.com/runbooks/")[alert]
@@ -121,7 +128,8 @@ def test_alerts_select_only_this_release() -> None:
         selectors = re.findall(r"\{(.*?)}", re.sub(r"\[.*?]\{\d+}", "", rule["expr"]))
         assert selectors, name
         about = re.compile(
-            rf' namespace="{NAMESPACE}", (service|release|deployment|pod|job_name|horizontalpodautoscaler)=~?"{RELEASE}'
+            rf' namespace="{NAMESPACE}", (service|release|deployment|pod|job_name|cronjob)=~?"{RELEASE}'
+            rf'| namespace="{NAMESPACE}", horizontalpodautoscaler="{RELEASE}'
             rf'| namespace="{NAMESPACE}", persistentvolumeclaim="data-{RELEASE}-'
             rf'| (exported_)?namespace="{NAMESPACE}", name="{TLS_SECRET}" | (host|sans)=~"[^"]*shop\\\\.example\\\\.com'
         )

@@ -13,6 +13,8 @@ _JOBS = (
     'namespace="shop", '
     'job_name=~"slipway-(migrate|purge|restore)-[0-9a-f]+|slipway-backup-(create|prune|drill)-[0-9a-f]+"'
 )
+_CRONJOBS = 'namespace="shop", cronjob=~"slipway-(purge)|slipway-backup-(create|prune|drill)"'
+_EXPORTER = '{namespace="shop", service="slipway-postgresql-metrics"}'
 _CLAIM = '{namespace="shop", persistentvolumeclaim="data-slipway-postgresql-0"}'
 _AUTOSCALER = '{namespace="shop", horizontalpodautoscaler="slipway"}'
 THRESHOLDS = {
@@ -26,6 +28,7 @@ THRESHOLDS = {
         r' {host=~"\\*\\.example\\.com|shop\\.example\\.com"}'
         r' {sans=~"(.*,)?(\\*\\.example\\.com|shop\\.example\\.com)(,.*)?"} < 7 * 86400 for 15m'
     ),
+    "SlipwayCronJobLate": f"{{{_CRONJOBS}}} > 30 * 60 for 5m",
     "SlipwayDatabaseDown": '{dependency="database"} == 0 > 0.5 {dependency="database"} for 1m',
     "SlipwayDatabasePoolFull": '{state="used"} 5m > 0.9 for 10m',
     "SlipwayDatabaseWaitsGivenUp": "5m > 0.1 for 5m",
@@ -58,6 +61,7 @@ THRESHOLDS = {
     "SlipwayRolloutStuck": (
         '> 1 {namespace="shop", deployment="slipway", condition="Progressing", status="false"} == 1 for 30m'
     ),
+    "SlipwayServerConnectionsFull": f"{_EXPORTER} {_EXPORTER} > 0.85 for 10m",
     "SlipwaySlow": '0.99 {path!~".*/export"} 5m > 1 for 10m',
     "SlipwayTokenKeysExpiring": '{dependency!~"database|redis"} == 0 <= 64800 for 10m',
     "SlipwayTokenKeysNotFetched": '{dependency!~"database|redis"} == 0 {result="failed"} 600s > 0 for 15m',

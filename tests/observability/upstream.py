@@ -1,7 +1,8 @@
-"""Fakes the metrics of kube-state-metrics and cAdvisor for the pods, since there is no cluster here.
+"""Fakes the metrics of kube-state-metrics, cAdvisor and postgres_exporter, since there is no cluster here.
 
-Names and labels come from their documentation: kube-state-metrics docs/metrics/workload/{pod,deployment}-metrics.md,
-cAdvisor docs/storage/prometheus.md. The values are made up and change as in a rollout.
+Names and labels come from their documentation: kube-state-metrics docs/metrics/workload/, cAdvisor
+docs/storage/prometheus.md, postgres_exporter's collectors pg_stat_activity and pg_settings. The
+values are made up and change as in a rollout.
 """
 
 import time
@@ -35,6 +36,11 @@ def samples(pods: list[str], age: float) -> Iterator[Sample]:
     job = {"namespace": NAMESPACE, "job_name": f"{RELEASE}-migrate-0a1b2c3d4e"}
     yield "kube_job_failed", {**job, "condition": "true"}, 0
     yield "kube_job_created", job, time.time() - age
+    cronjob = {"namespace": NAMESPACE, "cronjob": f"{RELEASE}-purge"}
+    yield "kube_cronjob_next_schedule_time", cronjob, time.time() + 600
+    server = {"namespace": NAMESPACE, "service": f"{RELEASE}-postgresql-metrics"}
+    yield "pg_stat_activity_count", {**server, "datname": "slipway", "state": "idle"}, 21
+    yield "pg_settings_max_connections", server, 100
     claim = {"namespace": NAMESPACE, "persistentvolumeclaim": f"data-{RELEASE}-postgresql-0"}
     yield "kubelet_volume_stats_available_bytes", claim, 6 * 2**30
     yield "kubelet_volume_stats_capacity_bytes", claim, 8 * 2**30

@@ -1,5 +1,6 @@
 """Items that are created together with their children: groups with their gadgets, all or none."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -10,12 +11,14 @@ from service.http.problems import Conflict
 from service.main import create_app
 from service.resources.declaration import Change, DeclarationError, Hooks, RestResource, Scopes
 from service.security.api_keys.commands import create_key
-from tests.engine.api import BASE, Api, Json, domain_of, problem, running, settings_for, unique
+from tests.engine.api import BASE, PARCELS, Api, Json, domain_of, problem, running, settings_for, unique
 from tests.engine.tables import create_tables, gadgets, groups
 from tests.services import Client
+from tests.shop.resources import parcels
 
 GROUPS, GADGETS = f"{BASE}/groups", f"{BASE}/gadgets"
 PARENT = groups(children={"gadgets": "gadgets"})
+KEY_SECONDS = 0.1
 READ, WRITE, PARTS, INTERNAL = "shop:read", "shop:write", "parts:write", "shop:internal"
 
 
@@ -64,7 +67,8 @@ async def served(services: Client, worker: int) -> AsyncIterator[Running]:
         scopes=Scopes(read=READ, write=PARTS),
     )
     try:
-        async with running(url, (parents, parts), (READ, WRITE, PARTS, INTERNAL)) as api:
+        scopes, cached = (READ, WRITE, PARTS, INTERNAL), {"key_cache_seconds": KEY_SECONDS}
+        async with running(url, (parents, parts), scopes, security=cached) as api:
             async with api.database.session() as session:
                 _, key = await create_key(session, name="stranger", scopes=(READ, WRITE))
             yield Running(api, calls, {"Authorization": f"Bearer {key}"})
@@ -150,6 +154,24 @@ async def test_repeated_request_creates_once(served: Running) -> None:
     assert again.headers["idempotency-replayed"] == "true"
 
 
+async def test_replay_after_a_scope_of_the_children_was_lost_is_refused(served: Running) -> None:
+    async with served.api.database.session() as session:
+        made, key = await create_key(session, name="both", scopes=(READ, WRITE, PARTS, INTERNAL))
+    body = new(unique("a"))
+    only_key = {"Authorization": f"Bearer {key}"}
+    headers = {**only_key, "Idempotency-Key": unique("nested")}
+    first = await served.api.client.post(GROUPS, json=body, headers=headers)
+    assert "price" in first.json()["gadgets"][0]
+    await served.api.database.fetch(
+        f"UPDATE api_key SET scopes = '{{{READ},{WRITE},{PARTS}}}' WHERE prefix = $1", [made.prefix]
+    )
+    async with asyncio.timeout(20):
+        while "price" in (await served.api.client.get(GADGETS, headers=only_key)).text:  # noqa: ASYNC110
+            await asyncio.sleep(KEY_SECONDS)
+    again = await served.api.client.post(GROUPS, json=body, headers=headers)
+    problem(again, 422, "idempotency_key_reused")
+
+
 async def test_large_request_is_read_as_any_other(served: Running) -> None:
     codes = [unique("large") for _ in range(100)]
     body = new(*codes, notes={"text": "x" * 3000})
@@ -210,3 +232,23 @@ def test_children_that_cannot_be_created_are_refused(
 ) -> None:
     with pytest.raises(DeclarationError, match=told):
         app(groups(children=children), *more)
+
+
+def test_children_of_items_that_are_not_created_are_refused() -> None:
+    with pytest.raises(
+        DeclarationError, match="children are created with an item, but without leaves create out"
+    ):
+        groups(children={"gadgets": "gadgets"}, without=frozenset({"create"}))
+
+
+async def test_children_belong_to_the_caller_too(database_url: str) -> None:
+    """Parcels have an owner, and a parcel can be packed into another one."""
+    resource = replace(parcels, children={"parts": "parcels"})
+    async with running(database_url, (resource,), (READ, WRITE)) as api:
+        async with api.database.session() as session:
+            _, key = await create_key(session, name="acme", scopes=(READ, WRITE), claims={"tenant": "acme"})
+        body = {"number": unique("P"), "parts": [{"number": unique("P")}, {"number": unique("P")}]}
+        made = await api.client.post(PARCELS, json=body, headers={"Authorization": f"Bearer {key}"})
+        assert made.status_code == 201, made.text
+        shown = [(part["tenant"], part["bundle_id"]) for part in made.json()["parts"]]
+        assert shown == [("acme", made.json()["id"])] * 2

@@ -1,4 +1,4 @@
-"""Checks of relations: of `expand`, and of filters over other resources. All raise `DeclarationError`."""
+"""Checks of relations: of `expand`, filters over other resources, and children. All raise `DeclarationError`."""
 
 from collections.abc import Iterator
 
@@ -12,6 +12,10 @@ def check_relations(resource: Declaration) -> None:
         for name in names:
             for reason in _reasons_against(resource, name):
                 raise DeclarationError(f"{resource.path}: {role} names the relation {name}, but {reason}")
+    if resource.children and "create" in resource.without:
+        raise DeclarationError(
+            f"{resource.path}: children are created with an item, but without leaves create out; drop one of them"
+        )
     for name in resource.expand:
         if name in resource.model.model_fields:
             raise DeclarationError(

@@ -55,15 +55,13 @@ def create_with(children: Sequence[Children]) -> Operation:
         return schemas(engine, *(child.engine for child in children))
 
     async def handle(call: Call) -> Response:
-        engines = [child.engine_for(call.principal) for child in children]
-        model = schemas(call.engine, *engines).body
-        item = await _read(call, model, list(zip(children, engines, strict=True)))
-        given = [
-            (child, own, getattr(item, child.member)) for child, own in zip(children, engines, strict=True)
-        ]
+        pairs = [(child, child.engine_for(call.principal)) for child in children]
+        item = await _read(call, schemas(call.engine, *(own for _, own in pairs)).body, pairs)
+        given = [(child, own, getattr(item, child.member)) for child, own in pairs]
         require_scopes(call.principal, [own.resource.scopes.write for _, own, some in given if some])
+        unseen = [name for engine in (call.engine, *(own for _, own in pairs)) for name in engine.unseen]
         content = await content_of(call.request)
-        keyed = keyed_request(call.request, call.principal, content, call.rows, call.engine.unseen)
+        keyed = keyed_request(call.request, call.principal, content, call.rows, unseen)
         return await _create(_Creation(call, uuid7(), item, given, keyed))
 
     names = " and ".join(f"`{child.member}`" for child in children)

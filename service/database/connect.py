@@ -105,7 +105,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     async def _fetch_prepared(self, query: str, *args: Any) -> Any:
         """As `fetch` in asyncpg, which makes eleven calls on its way to a statement that it has prepared."""
         self._check_open()
-        statement = self._stmt_cache.get((query, None, False))
+        statement = self._stmt_cache.get((query, asyncpg.Record, False))
         if statement is not None:
             try:
                 with self._stmt_exclusive_section:

@@ -47,7 +47,8 @@ class Edge:
         services = self._services
         state = scope[KEY] = new_state(scope["headers"])
         services.proxies.unveil(scope, state.fields)
-        place_under(scope, services.public_path or scope.get("root_path", ""))
+        if public_path := services.public_path or scope.get("root_path", ""):
+            place_under(scope, public_path)
         state.flags = services.flags()
         # HEAD is GET without the content (RFC 9110, 9.3.2), so routes need not know of it.
         state.head = scope["method"] == "HEAD"

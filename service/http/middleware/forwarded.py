@@ -16,6 +16,7 @@ from service.http.middleware.state import Fields
 Address = IPv4Address | IPv6Address
 _LONGEST_ENTRY = 64  # an IPv6 address with a zone, brackets and a port
 _KNOWN_PEERS = 1024
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-prefix"})
 
 
 class TrustedProxies:
@@ -33,7 +34,7 @@ class TrustedProxies:
     def unveil(self, scope: Scope, fields: Fields) -> None:
         """Replace the proxy's address, scheme and public path with the client's, as far as proxies are trusted."""
         peer = scope["client"]
-        if peer is None or not self._trusts_peer(peer[0]):
+        if _FORWARDED.isdisjoint(fields) or peer is None or not self._trusts_peer(peer[0]):
             return
         entries = [entry for value in fields.get(b"x-forwarded-for", ()) for entry in value.split(b",")]
         for value in fields.get(b"x-forwarded-proto", ()):

@@ -26,7 +26,7 @@ def forwarded_path(values: list[bytes]) -> str:
 def place_under(scope: MutableMapping[str, Any], public_path: str) -> None:
     """Rewrite the request's path to the one under `public_path`, as the client sees it."""
     path, raw = scope["path"], scope.get("raw_path", b"")
-    if not public_path or raw == b"*":
+    if raw == b"*":
         return
     scope["root_path"] = public_path
     if path != public_path and not path.startswith(f"{public_path}/"):  # the proxy has stripped it

@@ -17,7 +17,9 @@ from service.resources.lists.cursor import CursorCodec
 from service.resources.lists.lister import Lister
 from service.resources.lists.sql import Shape
 from service.resources.requests.parameters import Query
+from service.resources.statements import statement
 from service.resources.statements.ownership import Owners
+from service.resources.statements.writing import Writer
 from tests.engine.api import ARTICLES, CLAIMS, SCOPES, SHELVES, Api, running
 from tests.engine.heaviest import (
     ANY,
@@ -189,3 +191,14 @@ def test_cache_of_list_statements_is_bounded() -> None:
         costs.append((time.thread_time() - began) / len(shapes))
     assert min(costs) < 0.0005
     assert lister.statements.page.cache_info().currsize <= 128
+
+
+def test_patch_of_other_fields_compiles_no_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client can send other fields each time, of which there are more combinations than any cache holds."""
+    writer = Writer(articles)
+    names = [name for name in articles.input_fields if name not in articles.immutable]
+    for name in names:  # compiles every part once
+        writer.patch((name,))
+    monkeypatch.setattr(statement, "_compiled", None)
+    shapes = [*itertools.combinations(names, 3)]
+    assert len({writer.patch(shape).sql for shape in shapes}) == len(shapes)

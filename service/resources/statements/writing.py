@@ -13,6 +13,7 @@ from service.resources.declaration import RestResource
 from service.resources.statements.columns import not_deleted, representation
 from service.resources.statements.initial import initial_value
 from service.resources.statements.ownership import RowAccess
+from service.resources.statements.patches import CHANGES, DIFFERS, SET, PatchStatements
 from service.resources.statements.statement import (
     Statement,
     compile_statement,
@@ -101,31 +102,52 @@ class Writer:
 
     def _patch(self, fields: Sequence[str]) -> Statement:
         """Return a merge patch of `fields`. Parameters: id, principal, versions, excluded and the fields."""
-        return self._change(fields, merge=True)
+        # Only a hook can set immutable fields, and remove all.
+        if not fields or not set(fields).isdisjoint(self._resource.immutable):
+            return self._change(fields, merge=True)
+        return self._patches.of(fields)
+
+    @cached_property
+    def _patches(self) -> PatchStatements:
+        template = self._update(
+            {"updated_at": sa.literal_column(f"clock_timestamp(){SET}", self._table.c.updated_at.type)},
+            differs=sa.literal_column(DIFFERS, sa.Boolean()),
+            changes=sa.literal_column(CHANGES, sa.Boolean()),
+        )
+        return PatchStatements(self._table, template.fragment, lambda name: self._new_value(name, merge=True))
 
     def _replace(self, fields: Sequence[str]) -> Statement:
         """Return a replacement of `fields`: all fields, unless a hook removes some. Parameters as for `_patch`."""
         return self._change(fields, merge=False)
 
     def _change(self, fields: Sequence[str], *, merge: bool) -> Statement:
-        """Return an update. Its column `changes` distinguishes a request without changes from one that lost a race."""
-        context = request_context()
+        """Return an update of `fields`, of which the immutable ones must not change."""
         table = self._table
         mutable = [name for name in fields if name not in self._resource.immutable]
         new = {name: self._new_value(name, merge=merge) for name in mutable}
         differs = _any_differs(table, new)
         fixed = {n: self._new_value(n, merge=False) for n in fields if n in self._resource.immutable}
-        stays = sa.not_(_any_differs(table, fixed))
+        stays, refused = sa.not_(_any_differs(table, fixed)), _names_that_differ(table, fixed)
+        return self._update(new, sa.and_(stays, differs), changes=differs, refused=refused)
+
+    def _update(
+        self,
+        new: Mapping[str, sa.ColumnElement[object]],
+        differs: sa.ColumnElement[bool],
+        *,
+        changes: sa.ColumnElement[bool],
+        refused: sa.ColumnElement[str] = _NOTHING,
+    ) -> Statement:
+        """Return an update. Its column `changes` distinguishes a request without changes from one that lost a race."""
+        context = request_context()
         changed = (
-            sa.update(table)
-            .where(self._chosen(), self._allowed(), stays, differs, context.c.request_id.isnot(None))
-            .values(**new, **self._stamp())
+            sa.update(self._table)
+            .where(self._chosen(), self._allowed(), differs, context.c.request_id.isnot(None))
+            .values(**{**self._stamp(), **new})
             .returning(*self._returned)
             .cte("_changed")
         )
-        return self._or_current(
-            changed, self._chosen(), refused=_names_that_differ(table, fixed), changes=differs
-        )
+        return self._or_current(changed, self._chosen(), refused=refused, changes=changes)
 
     def _restore(self, fields: Sequence[str]) -> Statement:
         """Return a restore that sets the `fields` set by hooks. Parameters as for `_patch`."""

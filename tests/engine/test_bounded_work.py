@@ -195,7 +195,7 @@ def test_cache_of_list_statements_is_bounded() -> None:
 
 def test_patch_of_other_fields_compiles_no_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client can send other fields each time, of which there are more combinations than any cache holds."""
-    writer = Writer(articles)
+    writer = Writer(articles, Owners().access(articles))
     names = [name for name in articles.input_fields if name not in articles.immutable]
     for name in names:  # compiles every part once
         writer.patch((name,))

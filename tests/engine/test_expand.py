@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 import pytest
 from httpx2 import AsyncClient
+from sqlmodel import Field
 
 from service.main import create_app
+from service.models.indexes import sort_index
 from service.resources.declaration import DeclarationError, RestResource, Scopes
 from service.security.api_keys.commands import create_key
 from tests.engine.api import (
@@ -23,7 +25,7 @@ from tests.engine.api import (
     unique,
 )
 from tests.engine.conftest import Shop
-from tests.engine.tables import gadgets, groups
+from tests.engine.tables import ShopTable, gadgets, groups
 from tests.shop.resources import articles, shelves
 
 ANY = {"If-Match": "*"}
@@ -238,6 +240,11 @@ def test_document_has_the_parameter_and_an_optional_member(api: Api) -> None:
             "which groups itself never shows",
         ),
         ({"expand": {"group": ()}, "filterable": ()}, (), "0 resources serve the table group"),
+        (
+            {"expand": {"group": ("select",)}},
+            (groups(visible={"select": "x:y"}, searchable=()),),
+            "gadgets shows nothing of group to callers without the scopes",
+        ),
     ],
 )
 def test_relation_that_cannot_be_shown_is_refused(
@@ -246,3 +253,16 @@ def test_relation_that_cannot_be_shown_is_refused(
     settings = settings_for("postgresql://nobody@127.0.0.1:1/nothing")
     with pytest.raises(DeclarationError, match=told):
         create_app(settings, domain_of(*others, gadgets(**changes)))
+
+
+class Sticker(ShopTable, table=True):
+    """Refers to a group by something else than its id."""
+
+    __table_args__ = (sort_index("sticker", "created_at"),)
+
+    group_id: str = Field(foreign_key="group.order")
+
+
+def test_relation_by_another_column_than_the_id_is_refused() -> None:
+    with pytest.raises(DeclarationError, match="group_id refers to another column than an id"):
+        RestResource(model=Sticker, path="stickers", scopes=articles.scopes, expand={"group": ()})

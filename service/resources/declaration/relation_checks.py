@@ -26,7 +26,10 @@ def check_relations(resource: Declaration) -> None:
 
 def _reasons_against(resource: Declaration, name: str) -> Iterator[str]:
     column = resource.foreign_key_of(name)
-    if column not in resource.model.model_fields or len(resource.table.c[column].foreign_keys) != 1:
+    keys = resource.table.c[column].foreign_keys if column in resource.model.model_fields else ()
+    if len(keys) != 1:
         yield f"{resource.model.__name__} has no foreign key {column}"
+    if any(key.column.name != "id" for key in keys):
+        yield f"{column} refers to another column than an id"
     if column in resource.hidden:
         yield f"{column} is hidden; show it"

@@ -41,7 +41,7 @@ def _children(engine: Engine, member: str, path: str, engines: Sequence[Engine])
             f"{resource.path}: {member} are {path}, but there is no resource that creates them"
         )
     keys = child.resource.table.foreign_keys
-    columns = [key.parent.name for key in keys if key.column.table is resource.table]
+    columns = [key.parent.name for key in keys if key.column is resource.table.c.id]
     if len(columns) != 1:
         raise DeclarationError(
             f"{resource.path}: {member} are {path}, which have {len(columns)} foreign keys to {resource.table.name} "

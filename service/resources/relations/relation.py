@@ -52,6 +52,10 @@ def relations_of(resource: RestResource, resources: Sequence[RestResource]) -> I
                     raise DeclarationError(
                         f"{resource.path} {does} {name}.{field}, which {target.path} itself never {does}"
                     )
+        if shown and all(field in target.visible for field in shown):
+            raise DeclarationError(
+                f"{resource.path} shows nothing of {name} to callers without the scopes of its fields; show its id, too"
+            )
         yield Relation(
             name, column, target, (shown or target.shown_fields) if name in resource.expand else (), filters
         )

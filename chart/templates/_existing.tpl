@@ -42,8 +42,10 @@ volume depends on its owner's password, and other objects on the keys that they 
 {{- if not (hasKey $data .key) }}
 {{- $key := .key }}
 {{- $needed := list }}
+{{- /* A variable's secretKeyRef, or the only item of a projected Secret. */}}
+{{- $reference := printf "\"key\":\"%s\"(,\"path\":\"[^\"]*\"}])?,\"name\":\"%s\"" (regexQuoteMeta $key) (regexQuoteMeta $secret) }}
 {{- range $user, $spec := $found }}
-{{- if and (contains (printf "\"key\":%q" $key) $spec) (contains (printf "\"name\":%q" $secret) $spec) }}{{ $needed = append $needed $user }}{{ end }}
+{{- if regexMatch $reference $spec }}{{ $needed = append $needed $user }}{{ end }}
 {{- end }}
 {{- if eq .of "postgresql.auth.existingSecret" }}
 {{- $volume := dig "persistence" "enabled" true $root.Values.postgresql }}

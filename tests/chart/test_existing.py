@@ -97,6 +97,17 @@ def test_restoring_only_the_database_password_is_refused(cluster: ApiServer) -> 
     assert "has no database-app-password, redis-password, secret-key, while Deployment" in _refused(cluster)
 
 
+def test_key_that_came_from_another_secret_is_generated(cluster: ApiServer) -> None:
+    """From `security.existingSecret` to a generated key: the old pods have a key of this name from another Secret."""
+    del _secret(cluster)["data"]["secret-key"]
+    pod = _object(cluster, "Deployment", "slipway")["spec"]["template"]["spec"]
+    (secrets,) = (volume["projected"] for volume in pod["volumes"] if volume["name"] == "secrets")
+    for source in secrets["sources"]:
+        if source["secret"]["items"][0]["path"].startswith("security/"):
+            source["secret"]["name"] = "mine"
+    _rendered(cluster)
+
+
 def test_volume_alone_needs_the_password_of_its_owner(cluster: ApiServer) -> None:
     cluster.objects[:] = [
         {

@@ -10,6 +10,12 @@ cannot ask the cluster, there are none. Called with (list . KEYS): those of the 
 {{- $secret := include "slipway.credentials" $root }}
 {{- $problems = append $problems (printf "Secret %s has no %s, while %s depends on it: new passwords would not match. Restore the Secret from a copy. Without one, docs/kubernetes.md says how to set new passwords (A lost Secret)." $secret (join ", " .) (join ", " $lost.users)) }}
 {{- end }}
+{{- if and $root.Values.backup.enabled $root.Values.backup.restore }}
+{{- $problems = concat $problems (include "slipway.problems.restored" $root | fromYamlArray) }}
+{{- end }}
+{{- if $root.Values.postgresql.enabled }}
+{{- $problems = concat $problems (include "slipway.problems.major" $root | fromYamlArray) }}
+{{- end }}
 {{- range $server := list "postgresql" "redis" }}
 {{- if (index $root.Values $server).enabled }}
 {{- $problems = concat $problems (include "slipway.problems.volume" (list $root $server) | fromYamlArray) }}
@@ -91,6 +97,48 @@ immutable. Called with (list . "postgresql").
 {{- with $changed }}
 {{- $problems = append $problems (printf "%s, which StatefulSet %s cannot change. Leave it as it was, or follow docs/kubernetes.md (Changing a volume)." . $host) }}
 {{- end }}
+{{- end }}
+{{- toYaml $problems }}
+{{- end }}
+
+{{/* A Job cannot change, and an upgrade must not restore a second time. */}}
+{{- define "slipway.problems.restored" -}}
+{{- $problems := list }}
+{{- $job := include "slipway.restore.name" . }}
+{{- $ran := dig "metadata" "annotations" "checksum/pod" "" (lookup "batch/v1" "Job" .Release.Namespace $job) }}
+{{- if and $ran (ne $ran (include "slipway.restore.pod" . | sha256sum)) }}
+{{- $problems = append $problems (printf "backup.restore is still %q, and Job %s, which has run, cannot change: empty backup.restore." .Values.backup.restore $job) }}
+{{- end }}
+{{- toYaml $problems }}
+{{- end }}
+
+{{/* The major version of the bundled PostgreSQL, if its tag begins with it. */}}
+{{- define "slipway.postgresql.major" -}}
+{{- if .Values.postgresql.enabled }}{{ regexFind "^[0-9]+" (dig "image" "tag" "" .Values.postgresql | toString) }}{{ end }}
+{{- end }}
+
+{{/*
+Another major version than that of the volume. The StatefulSet tells it or, after an uninstall, an annotation of the generated Secret,
+which stays like the volume.
+*/}}
+{{- define "slipway.problems.major" -}}
+{{- $problems := list }}
+{{- $space := .Release.Namespace }}
+{{- $server := include "slipway.bundled.host" (list . "postgresql") }}
+{{- $claim := printf "data-%s-0" $server }}
+{{- $wanted := include "slipway.postgresql.major" . }}
+{{- $there := "" }}
+{{- with lookup "apps/v1" "StatefulSet" $space $server }}
+{{- range .spec.template.spec.containers }}
+{{- if eq .name "postgresql" }}{{ $there = regexFind "^[0-9]+" (splitList "/" .image | last | splitList ":" | rest | join ":") }}{{ end }}
+{{- end }}
+{{- else }}
+{{- if lookup "v1" "PersistentVolumeClaim" $space $claim }}
+{{- $there = dig "metadata" "annotations" "slipway/postgresql-major" "" (lookup "v1" "Secret" $space (include "slipway.credentials" .)) }}
+{{- end }}
+{{- end }}
+{{- if and $there $wanted (ne $there $wanted) }}
+{{- $problems = append $problems (printf "postgresql.image.tag is PostgreSQL %s, and PersistentVolumeClaim %s has data of PostgreSQL %s, which another major version would not use. Move the data by a backup and a restore, as docs/backup.md says (A new major version), or set postgresql.image.tag to a version %s." $wanted $claim $there $there) }}
 {{- end }}
 {{- toYaml $problems }}
 {{- end }}

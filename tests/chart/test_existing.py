@@ -186,3 +186,33 @@ def test_configuration_restarts_postgresql_only_if_it_is_not_the_default() -> No
         for value in ("config.postgresql.max_connections=200", "config.extraConfig[0]=jit=off")
     }
     assert len(sums) == 2
+
+
+def test_new_major_version_of_postgresql_is_refused(cluster: ApiServer) -> None:
+    """While the server exists, and when only its volume and the generated Secret are left."""
+    _rendered(cluster, "--set-string", "postgresql.image.tag=18.999")
+    told = "PersistentVolumeClaim data-slipway-postgresql-0 has data of PostgreSQL 18, which another major version"
+    assert told in _refused(cluster, "--set-string", "postgresql.image.tag=19")
+    cluster.objects[:] = [
+        _secret(cluster),
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data-slipway-postgresql-0"},
+        },
+    ]
+    assert told in _refused(cluster, "--set-string", "postgresql.image.tag=19")
+    del cluster.objects[1]
+    _rendered(cluster, "--set-string", "postgresql.image.tag=19")
+
+
+def test_restore_job_that_would_change_is_refused(cluster: ApiServer) -> None:
+    restore = ("--set", "backup.enabled=true,backup.existingClaim=backups,backup.restore=latest")
+    cluster.objects.append(
+        next(o for o in objects(_rendered(cluster, *restore)) if "-restore-" in o["metadata"]["name"])
+    )
+    _rendered(cluster, *restore)
+    told = (
+        'backup.restore is still "latest", and Job slipway-restore-5e1e2bcac3, which has run, cannot change'
+    )
+    assert told in _refused(cluster, *restore, "--set", "resources.limits.memory=1Gi")

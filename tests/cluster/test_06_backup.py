@@ -16,7 +16,6 @@ from tests.cluster.servers import secret
 CLAIM, KEYS = "backups", "backup-keys"
 BACKUP = ("--set", f"backup.enabled=true,backup.existingClaim={CLAIM},backup.existingSecret={KEYS}")
 RESTORE = (*BACKUP, "--set", "backup.restore=latest")
-DRY = ("--dry-run=server",)
 VOLUME = {
     "apiVersion": "v1",
     "kind": "PersistentVolumeClaim",
@@ -70,16 +69,3 @@ def test_lost_volume_is_restored_from_a_backup_that_a_drill_has_proved(
     release.upgrade(*RESTORE)
     wait_until("the service responds", lambda: api.get("/keys").status_code == 200, seconds=30)
     assert _rows(api, release) == before
-
-
-def test_restore_that_is_still_set_refuses_other_changes(release: Release) -> None:
-    release.upgrade(*RESTORE, *DRY)
-    with pytest.raises(AssertionError, match=r'backup\.restore is still "latest".*empty backup\.restore'):
-        release.upgrade(*RESTORE, "--set", "resources.limits.memory=1Gi", *DRY)
-
-
-def test_new_major_version_is_refused_on_the_old_volume(release: Release) -> None:
-    release.upgrade(*BACKUP, "--set-string", "postgresql.image.tag=18.999", *DRY)
-    told = r"postgresql\.image\.tag is PostgreSQL 19, and StatefulSet .* runs PostgreSQL 18.* by a backup"
-    with pytest.raises(AssertionError, match=told):
-        release.upgrade(*BACKUP, "--set-string", "postgresql.image.tag=19.1", *DRY)

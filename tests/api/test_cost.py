@@ -63,7 +63,7 @@ def requests(app: FastAPI, client: AsyncClient, article: Json, plain_shelf: str)
 
 @pytest.mark.parametrize(
     ("kind", "calls", "kilobytes"),
-    [("read", 145, 16), ("list", 146, 20), ("create", 217, 32), ("update", 203, 24)],
+    [("read", 132, 16), ("list", 135, 20), ("create", 203, 32), ("update", 188, 24)],
 )
 async def test_request_takes_few_calls_and_little_memory(
     requests: dict[str, Request], kind: str, calls: int, kilobytes: int

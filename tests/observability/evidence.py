@@ -25,7 +25,7 @@ from tests.security.issuer import AUDIENCE, local_issuer
 from tests.services import Client
 from tests.shop.door import PROGRAM
 
-PODS = [f"{rules.RELEASE}-7c9f8d6b5-{tail}" for tail in ("abcde", "fghjk", "mnpqr")]
+PODS = [f"{rules.RELEASE}-7c9f8d6b5-{tail}" for tail in ("x2k9p", "q7dvh", "m4zts")]
 KEYS_MAX_AGE = 16  # seconds, used in rules only: three quarters of them pass within the run
 JOB_SECONDS = 240.0
 # Small, so that a little load reaches every limit.

@@ -13,11 +13,16 @@ from PIL import Image
 
 from tests.observability.boards import BOARDS, filled
 from tests.observability.evidence import Evidence
-from tests.observability.units import written
+from tests.observability.units import COLORS, shown, written
 
 WIDTH, ROW, LINE = 11.0, 0.27, 0.13  # inches: of a picture, of a row of Grafana's grid, of a line of text
-COLORS = 64  # of a picture: few, so that it is small
-POD_PREFIX = "slipway-7c9f8d6b5-"
+PALETTE = 64  # colors of a picture: few, so that it is small
+LEGEND = 8  # series that a legend names
+# What a reader of the pictures need not see: what all pods have in common, and where the run had its token issuer.
+PLAIN = (
+    (re.compile("slipway-7c9f8d6b5-"), ""),
+    (re.compile(r"http://127\.0\.0\.1:\d+"), "https://id.example.com"),
+)
 STYLE: Any = {
     "font.size": 6.5,
     "axes.titlesize": 7.5,
@@ -53,7 +58,7 @@ def draw(board: str, seen: Evidence, path: Path) -> None:
         figure.savefig(path, metadata={"Software": None})
     with Image.open(path) as image:
         small = image.convert("RGB").quantize(
-            COLORS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+            PALETTE, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
         )
     small.save(path, optimize=True)
 
@@ -99,7 +104,13 @@ def _name(target: Panel, labels: dict[str, str]) -> str:
         return ""
     for label, value in labels.items():
         name = name.replace(f"{{{{{label}}}}}", value)
-    return re.sub(r"\{\{\w+}}", "", name).removeprefix(POD_PREFIX)
+    return _plain(re.sub(r"\{\{\w+}}", "", name))
+
+
+def _plain(text: str) -> str:
+    for pattern, instead in PLAIN:
+        text = pattern.sub(instead, text)
+    return text
 
 
 def _unit(panel: Panel) -> str:
@@ -108,20 +119,48 @@ def _unit(panel: Panel) -> str:
 
 def _graph(axes: Axes, panel: Panel, seen: Evidence) -> None:
     found = _series(panel, seen)
+    defaults = panel["fieldConfig"]["defaults"]
     for name, times, values in found:
         axes.plot(times, values, label=name)
     axes.set_xlim(0, seen.ended - seen.began)
-    axes.set_ylim(0, 1.1 * max((max(values) for _, _, values in found), default=1.0) or 1.0)
+    most = max((max(values) for _, _, values in found), default=1.0) or 1.0
+    axes.set_ylim(0, 1.02 * defaults["max"] if "max" in defaults else 1.1 * most)
+    _thresholds(axes, defaults)
     axes.yaxis.set_major_formatter(lambda value, _: written(value, _unit(panel)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f} s")
     axes.grid(axis="y", linewidth=0.3, color="#dddddd")
     if any(name for name, _, _ in found):
-        shown = sorted(found, key=lambda one: -max(one[2]))[:8]
-        handles, labels = axes.get_legend_handles_labels()
-        kept = [
-            (h, label) for h, label in zip(handles, labels, strict=True) if label in {n for n, _, _ in shown}
-        ]
-        axes.legend(*zip(*kept, strict=True), loc="upper left", handlelength=1, labelspacing=0.2)
+        _legend(axes, [name for name, _, _ in sorted(found, key=lambda one: -max(one[2]))[:LEGEND]])
+
+
+def _thresholds(axes: Axes, defaults: Panel) -> None:
+    """Draw the thresholds that the panel shows as lines, as far as the axis reaches."""
+    if defaults.get("custom", {}).get("thresholdsStyle", {}).get("mode", "off") == "off":
+        return
+    for step in defaults["thresholds"]["steps"]:
+        if step["value"] is not None and step["value"] <= axes.get_ylim()[1]:
+            axes.axhline(step["value"], linestyle="--", linewidth=0.7, color=COLORS[step["color"]])
+
+
+def _legend(axes: Axes, names: list[str]) -> None:
+    """Name these series below the panel, where Grafana puts the legend, so that it covers no data."""
+    handles = [line for line in axes.get_lines() if line.get_label() in names]
+    at = axes.get_position()
+    inches = at.height * axes.get_figure(root=True).get_figheight()  # type: ignore[union-attr]
+    longest = max(len(name) for name in names)
+    columns = max(1, min(4, int(at.width * WIDTH / (0.3 + 0.045 * longest)), len(handles)))
+    room = (0.05 + 0.1 * math.ceil(len(handles) / columns)) / inches
+    axes.set_position((at.x0, at.y0 + room * at.height, at.width, at.height * (1 - room)))
+    axes.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(-0.02, -0.2 / (inches * (1 - room))),
+        ncols=columns,
+        handlelength=1,
+        labelspacing=0.2,
+        columnspacing=1,
+        borderaxespad=0,
+    )
 
 
 def _number(axes: Axes, panel: Panel, seen: Evidence) -> None:
@@ -132,10 +171,10 @@ def _number(axes: Axes, panel: Panel, seen: Evidence) -> None:
     values = [
         value for _, times, values in found for at, value in zip(times, values, strict=True) if at <= last
     ]
-    text = written(values[-1], _unit(panel)) if values else "no data"
-    for mapping in panel["fieldConfig"]["defaults"].get("mappings", []):
-        text = mapping["options"].get(f"{values[-1]:g}", {"text": text})["text"]
-    axes.text(0.0, 0.45, text, fontsize=13, color="#1f6f43", transform=axes.transAxes, va="center")
+    text, color = ("No data", "#444444")
+    if values:
+        text, color = shown(values[-1], panel["fieldConfig"]["defaults"])
+    axes.text(0.0, 0.45, text, fontsize=13, color=color, transform=axes.transAxes, va="center")
 
 
 def _heat(axes: Axes, panel: Panel, seen: Evidence) -> None:
@@ -179,7 +218,7 @@ def _table(axes: Axes, panel: Panel, seen: Evidence) -> None:
             value = float(one["values"][-1][1])
             cells = rows.setdefault(tuple(one["metric"].values()), [""] * len(rename))
             cells[number] = "" if math.isnan(value) else written(value, units[name])
-    lines = [[" ".join(key).replace(POD_PREFIX, ""), *cells] for key, cells in sorted(rows.items())]
+    lines = [[_plain(" ".join(key)), *cells] for key, cells in sorted(rows.items())]
     axes.set_axis_off()
     inches = axes.get_position().height * axes.get_figure(root=True).get_figheight()  # type: ignore[union-attr]
     for row, cells in enumerate([["", *rename.values()], *lines][: int(inches / LINE)]):

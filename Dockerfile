@@ -11,6 +11,7 @@ FROM ${PYTHON_IMAGE}${PYTHON_DIGEST:+@${PYTHON_DIGEST}} AS packages
 WORKDIR /build
 ENV PIP_CACHE_DIR=/cache/pip PIP_DISABLE_PIP_VERSION_CHECK=1 UV_CACHE_DIR=/cache/uv UV_LINK_MODE=copy
 COPY requirements-uv.txt ./
+# hadolint ignore=DL3042  # the cache is a mount, which no layer contains
 RUN --mount=type=cache,target=/cache \
     python -m pip install --quiet --root-user-action=ignore --no-deps --require-hashes \
     --requirement requirements-uv.txt

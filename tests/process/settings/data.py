@@ -82,7 +82,7 @@ def no_item_is_cached(run: Running) -> None:
     url = f"{LIST}/{new(run)}"
     for _ in range(2):
         assert run.service.api.get(url).status_code == 200
-    assert 'cache="shelves"' not in run.service.admin.get("/metrics").text
+    assert 'cache="shelves' not in run.service.admin.get("/metrics").text
 
 
 @setting("server__max_buffered_bytes", 2**20, process="data")

@@ -59,13 +59,13 @@ async def test_sessions_share_the_available_connections(crowded: Database) -> No
     assert outcomes == [True] * 8
 
 
-async def test_requests_fail_fast_without_any_connection(crowded: Database) -> None:
+async def test_session_waits_no_longer_than_a_statement_for_a_connection(crowded: Database) -> None:
     async with crowded.connection(), crowded.connection(), crowded.connection():
         began = asyncio.get_running_loop().time()
         with pytest.raises(DatabaseUnavailableError):
             async with crowded.session():
                 pass
-        assert asyncio.get_running_loop().time() - began < 0.5
+        assert 0.9 < asyncio.get_running_loop().time() - began < 1.5
 
 
 async def _call(database: Database) -> bool:

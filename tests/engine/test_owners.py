@@ -10,10 +10,13 @@ import orjson
 import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
 
+from service.resources.columns import scalars
+from service.resources.columns.kind import Kind
 from service.resources.declaration import DeclarationError, Owner
 from service.resources.imports.importer import Importer
 from service.resources.statements.ownership import Owners
 from service.security.api_keys.commands import create_key
+from service.security.principals import Principal, anonymous
 from tests.engine.api import BASE, PARCELS, Api, Json, engine_of, problem, running, unique
 from tests.shop.resources import articles, parcels, shelves
 
@@ -354,3 +357,27 @@ def test_resource_below_one_with_an_owner_needs_one() -> None:
         DeclarationError, match="shelf_id refers to rows that have owners, so articles needs an owner"
     ):
         Owners((replace(shelves, owner=Owner("slug", claim="x")), articles))
+
+
+CLAIMED: list[tuple[Kind, object, object]] = [
+    (scalars.TEXT, "acme", "acme"),
+    (scalars.TEXT, 42, "42"),
+    (scalars.INTEGER, "42", 42),
+    (scalars.INTEGER, 42, 42),
+    (scalars.UUID_, MISSING, UUID(MISSING)),
+    *((scalars.TEXT, none, None) for none in (None, "", " ", True, ["acme"], {"a": 1}, "x" * 61, "a\x00b")),
+    *((scalars.INTEGER, none, None) for none in ("acme", "4 2", 2**31, 4.5)),
+    (scalars.UUID_, "acme", None),
+]
+
+
+@pytest.mark.parametrize(("kind", "claim", "value"), CLAIMED)
+def test_claim_is_an_owner_if_the_column_can_hold_it(kind: Kind, claim: object, value: object) -> None:
+    principal = Principal("key:x", frozenset(), {"org": {"id": claim}})
+    assert Owner("tenant", claim="org.id").value_of(principal, kind, 60) == value
+
+
+def test_principal_is_an_owner_unless_anonymous() -> None:
+    owner = Owner("customer")
+    assert owner.value_of(Principal("key:x", frozenset()), scalars.TEXT, None) == "key:x"
+    assert owner.value_of(anonymous(["shop:read"]), scalars.TEXT, None) is None

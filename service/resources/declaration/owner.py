@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.resources.columns.kind import Kind
-from service.security.principals import ADMIN, Principal
+from service.security.principals import ADMIN, ANONYMOUS, Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Owner:
 
         `length` is the longest text of the column.
         """
+        if principal.id == ANONYMOUS:
+            return None
         given: Any = principal.id if self.claim is None else principal.claim(self.claim)
         if isinstance(given, bool) or not isinstance(given, str | int):
             return None

@@ -70,10 +70,18 @@ class ListParser:
 
     def read(self, raw: bytes, seen: Rows, expand: tuple[Expansion, ...]) -> ListQuery:
         """Return the request in a query string. Parameters and errors as of `parse`."""
-        # What is kept is for all callers, and accepted cursors change with the keys.
-        if seen.arguments or len(raw) > LONGEST_KEPT or CURSOR in self.split(raw).single:
+        # Accepted cursors change with the keys.
+        if len(raw) > LONGEST_KEPT or CURSOR in self.split(raw).single:
             return self._read(raw, expand, seen)
-        return self._kept(raw, expand)
+        query = self._kept(raw, expand)  # for all callers
+        if not seen.arguments:
+            return query
+        return replace(
+            query,
+            shape=query.shape._replace(own=not seen.every),
+            arguments={**query.arguments, **seen.arguments},
+            bound_to=query.bound_to + seen.key,
+        )
 
     def _split(self, raw: bytes) -> Query:
         return parse_query(raw, self._lists)
@@ -100,7 +108,7 @@ class ListParser:
         if search is not None:
             arguments["search"] = search
         filters = [*sorted(rest.items()), *sorted(lists.items())]
-        bound_to = orjson.dumps([self._resource.path, sort, search, filters, *seen.bound_to]).decode()
+        bound_to = orjson.dumps([self._resource.path, sort, search, filters]).decode() + seen.key
         cursor = None if cursor_text is None else self._cursors.read(cursor_text, bound_to=bound_to)
         backward = cursor is not None and cursor.backward
         if backward:

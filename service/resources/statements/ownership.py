@@ -102,7 +102,7 @@ class Ownership:
         return self.owner.value_of(principal, self._kind, self._length)
 
     def arguments(self, principal: Principal) -> dict[str, Any]:
-        """Return the arguments of the condition."""
+        """Return the arguments of the condition: whether the principal sees every row, then its own value."""
         return {self._every: self.owner.sees_all(principal), self._own: self.value_of(principal)}
 
     def every_row(self) -> dict[str, Any]:
@@ -125,10 +125,13 @@ class RowAccess:
         self._resource = resource
         self.own = own
         self._targets = targets
-        self._all = tuple(
-            {one.table.name: one for one in (own, *targets.values()) if one is not None}.values()
-        )
-        every = {name: value for one in self._all for name, value in one.every_row().items()}
+        others = {
+            one.table.name: one for one in targets.values() if own is None or one.table is not own.table
+        }
+        self._others = tuple(others.values())
+        every = {
+            name: value for one in (own, *self._others) if one for name, value in one.every_row().items()
+        }
         self.every_row = Rows(every)
         """The rows that the service itself sees: commands, jobs."""
 
@@ -140,15 +143,13 @@ class RowAccess:
         own = self.own
         if own is None:
             return self.every_row
-        arguments: dict[str, Any] = {}
-        for one in self._all:
-            arguments |= one.arguments(principal)
-        every, value = own.owner.sees_all(principal), own.value_of(principal)
-        if not every and principal.id == ANONYMOUS:
-            raise Unauthenticated
+        arguments = own.arguments(principal)
+        every, value = arguments.values()
         if not every and value is None:
-            raise self.ownerless()
-        return Rows(arguments, every, None if principal.id == ANONYMOUS else value)
+            raise Unauthenticated if principal.id == ANONYMOUS else self.ownerless()
+        for target in self._others:
+            arguments |= target.arguments(principal)
+        return Rows(arguments, every, value)
 
     def ownerless(self) -> Forbidden:
         """Return the problem of a caller who cannot own items."""

@@ -80,11 +80,11 @@ def test_backup_under_writes_restores_one_moment(backup: Backup, filled: str, em
     assert sum(at_most.values()) - sum(at_least.values()) > 100, "nothing was written during the backup"
 
     sql(renamed(filled, "postgres"), f"DROP DATABASE {name_of(filled)} WITH (FORCE)")
-    for given in (("--replace",), ("--json",)):
-        done = backup(
-            "restore", made["id"], *given, **({} if given == ("--replace",) else {"database__url": empty})
-        )
-        assert done.exit_code == 0, done.output
+    for again in (
+        backup("restore", made["id"], "--replace"),
+        backup("restore", made["id"], database__url=empty),
+    ):
+        assert again.exit_code == 0, again.output
     assert contents(filled) == contents(empty)
     assert schema(filled) == before
     state = {row[0]: row[1] for row in sql(filled, STATE)}

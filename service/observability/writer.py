@@ -9,7 +9,6 @@ import atexit
 import os
 import select
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
@@ -49,7 +48,7 @@ class LineWriter:
         self._wake = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
-        self._hurry = False
+        self._hurry = threading.Event()  # write now: the buffer is half full, or the process ends
         self._thread: threading.Thread | None = None
 
     def write(self, line: bytes) -> None:
@@ -67,6 +66,8 @@ class LineWriter:
             self._size += len(line)
             if self._idle.is_set():
                 self._idle.clear()
+            if self._size > self._most // 2 and not self._hurry.is_set():
+                self._hurry.set()
             if not self._wake.is_set():
                 self._begin()
 
@@ -85,15 +86,14 @@ class LineWriter:
 
     def flush(self, seconds: float = FLUSH_SECONDS) -> None:
         """Wait until everything is written, at most `seconds`."""
-        self._hurry = True
+        self._hurry.set()
         self._idle.wait(seconds)
-        self._hurry = False
 
     def _run(self) -> None:
         while True:
             self._wake.wait()
-            if not self._hurry:
-                time.sleep(GATHER_SECONDS)
+            self._hurry.wait(GATHER_SECONDS)
+            self._hurry.clear()
             self._wake.clear()
             while chunk := self._next():
                 self._send(chunk)

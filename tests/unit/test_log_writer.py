@@ -1,6 +1,7 @@
 """The log buffer: no line is lost at exit, and code that logs cannot deadlock."""
 
 import os
+import select
 import signal
 import threading
 import time
@@ -42,6 +43,19 @@ def test_last_lines_are_written_before_exit(pipe: tuple[int, int], monkeypatch: 
     lines.flush()
     os.set_blocking(reader, False)
     assert os.read(reader, 100) == b"three\n"
+
+
+def test_burst_is_written_before_the_buffer_is_full(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, out = pipe
+    monkeypatch.setattr(writer, "GATHER_SECONDS", 60)
+    lines = LineWriter(out, most=1000, notice=lambda _: b"dropped\n")
+    for _ in range(6):
+        lines.write(b"x" * 99 + b"\n")
+    assert select.select([reader], [], [], 10)[0]
+    lines.flush()
+    assert os.read(reader, 10_000).count(b"\n") == 6
 
 
 def test_logging_in_a_signal_handler_does_not_deadlock(

@@ -12,12 +12,13 @@ ANONYMOUS = "anonymous"
 class Principal:
     """`id` goes into `created_by` and the logs: `key:3f9a…` for an API key, `anonymous` without a credential.
 
-    `claims` are those of a token, as its issuer wrote them; an API key has none.
+    `claims` are those of a token, as its issuer wrote them, or those that an API key was created with. Principals with
+    other claims are not equal: what is cached for one tenant is not another's.
     """
 
     id: str
     scopes: frozenset[str]
-    claims: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    claims: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
 
     def may(self, scope: str) -> bool:
         """Whether the principal holds `scope`; `admin` holds all."""

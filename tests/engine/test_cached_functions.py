@@ -52,6 +52,11 @@ read_ranges: list[tuple[str, str]] = []
 
 
 @cached(seconds=60)
+async def tenant_of(_: AsyncSession, principal: Principal) -> str:
+    return str(principal.claim("tenant"))
+
+
+@cached(seconds=60)
 async def listed_nowhere(_: AsyncSession) -> int:
     return 1
 
@@ -63,7 +68,7 @@ async def count_shelves(
     return await shelves_of_name(caches, name)
 
 
-DOMAIN = replace(SHOP, routers=(router,), caches=(shelves_of_name, read_range))
+DOMAIN = replace(SHOP, routers=(router,), caches=(shelves_of_name, read_range, tenant_of))
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +169,8 @@ async def test_two_functions_of_one_name_are_refused(database_url: str) -> None:
 def test_lifetime_out_of_bounds_is_refused(seconds: float, stale: float) -> None:
     with pytest.raises(CachedFunctionError, match="at most a day"):
         cached(seconds=seconds, stale=stale)(shelves_of_name.query)
+
+
+async def test_principals_with_other_claims_share_no_result(api: Api) -> None:
+    tenants = [Principal("someone", frozenset(), {"tenant": tenant}) for tenant in ("a", "b", "a")]
+    assert [await tenant_of(api.app.state.caches, principal) for principal in tenants] == ["a", "b", "a"]

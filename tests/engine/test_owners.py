@@ -96,6 +96,7 @@ ABOUT_AN_ITEM: list[tuple[str, str, Callable[[str], Json | None], Json]] = [
     ("GET", "/{id}", lambda _: None, {}),
     ("GET", "/{id}", lambda _: None, {"If-None-Match": "*"}),
     ("GET", "/{id}?as_of=2999-01-01T00:00:00Z", lambda _: None, {}),
+    ("GET", "/{id}?expand=bundle", lambda _: None, {}),
     ("GET", "/{id}/history", lambda _: None, {}),
     ("GET", "/{id}/parcels", lambda _: None, {}),
     ("PATCH", "/{id}", lambda _: {"note": "mine"}, ANY),

@@ -76,7 +76,8 @@ async def test_killed_worker_is_replaced_and_metrics_stay_correct(system: System
     await system.judge(memory=False)
     counted = await _counted(system) - before
     answered = len([event for event in history.events[warm:] if event.status])
-    assert answered <= counted <= len(history.events) - warm
+    # A worker sends a response before it counts it, one at a time, and may be killed in between.
+    assert answered - len(kills) <= counted <= len(history.events) - warm
 
 
 def _near(at: float, moments: list[float]) -> bool:

@@ -46,7 +46,7 @@ class Placeholders:
             seconds=20,
         )
         self._words: dict[str, Callable[[], str]] = {
-            r"(?<=-n |ce )slipway\b": lambda: namespace,
+            r"(?<=-n |ce |ce=)slipway\b": lambda: namespace,
             r"helm install slipway\b": lambda: f"helm install {NAME}-second",
             r"https://YOUR-HOST\b": lambda: public,
             r"YOUR-HOST:443\b": lambda: server.rpartition("/")[2],

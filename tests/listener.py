@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from ssl import SSLContext
 
+TURNS = 5  # of the event loop, in which a connection just accepted gets its task, and closed sockets end
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -26,8 +27,9 @@ async def listener(serve: Serve, *, ssl: SSLContext | None = None) -> AsyncItera
             writer.close()
             await writer.wait_closed()
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            writer.transport.abort()  # the client has left, or the block has ended
+            pass  # the client has left, or the block has ended
         finally:
+            writer.transport.abort()
             talks.discard(task)
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=ssl)
@@ -35,7 +37,10 @@ async def listener(serve: Serve, *, ssl: SSLContext | None = None) -> AsyncItera
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         for running in talks:
             running.cancel()
         await asyncio.gather(*talks, return_exceptions=True)
-        await asyncio.sleep(0)  # transports close their sockets in the loop's next turn
+        for _ in range(TURNS):
+            await asyncio.sleep(0)

@@ -45,5 +45,10 @@ def test_node_port_serves_without_redis(single: Release) -> None:
     assert single.key().startswith("slw_")
 
 
-def test_single_pod_has_no_disruption_budget(single: Release) -> None:
-    assert single.cluster.list("PodDisruptionBudget", api_version="policy/v1") == []
+def test_budget_of_a_single_pod_lets_its_node_drain(single: Release) -> None:
+    wait_until("the pod may be evicted", lambda: _allowed(single.cluster) == 1, seconds=30)
+
+
+def _allowed(cluster: Cluster) -> int:
+    (budget,) = cluster.list("PodDisruptionBudget", api_version="policy/v1")
+    return int(budget["status"].get("disruptionsAllowed", 0))

@@ -1,6 +1,7 @@
 """Backups by the chart's CronJobs, and a restore after the volume of the database is lost."""
 
 import base64
+import re
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,7 @@ VOLUME = {
     "metadata": {"name": CLAIM},
     "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "64Mi"}}},
 }
+NAME_OF_BACKUP = r"\b\d{8}T\d{6}Z-[0-9a-f]{8}\b"
 RUNS = "SELECT string_agg(kind || ' ' || ok, ', ' ORDER BY ended_at) FROM backup_run"
 
 
@@ -60,7 +62,7 @@ def test_lost_volume_is_restored_from_a_backup_that_a_drill_has_proved(
     release: Release, cluster: Cluster, api: httpx2.Client
 ) -> None:
     before = _rows(api, release)
-    backup = _run(cluster, "create").split()[-1]
+    backup = re.findall(NAME_OF_BACKUP, _run(cluster, "create"))[-1]
     assert f"backup {backup} restores and serves" in _run(cluster, "drill")
     assert release.sql(RUNS) == "create true, drill true"
 

@@ -100,8 +100,10 @@ def test_full_disk_leaves_no_backup_and_keeps_the_old_ones(
     assert backup("create").exit_code == 0
     before = sorted(storage.rglob("*"))
     settings = command_environment(database__url=filled, backup__storage=storage, backup__key=KEY)
+    # Python would write bytecode that is cut off, for all later processes.
+    settings |= {"PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        # Files of this process may have 8 KiB: the file system refuses the rest, as a full one does.
+        # Files of this process may have 4 KiB: the file system refuses the rest, as a full one does.
         ["/bin/sh", "-c", 'ulimit -f 8 && exec "$@"', "sh", *PROGRAM, "backup", "create"],
         cwd=tmp_path,
         env=settings,

@@ -5,8 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from ssl import SSLContext
 
-TURNS = 5  # of the event loop, in which a connection just accepted gets its task, and closed sockets end
+TURNS = 5
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def few_turns() -> None:
+    """Let the event loop start the tasks of connections just accepted, and end closed sockets."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
@@ -37,10 +43,8 @@ async def listener(serve: Serve, *, ssl: SSLContext | None = None) -> AsyncItera
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
+        await few_turns()
         for running in talks:
             running.cancel()
         await asyncio.gather(*talks, return_exceptions=True)
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
+        await few_turns()

@@ -7,6 +7,7 @@ import struct
 from typing import NamedTuple, Self
 
 from service.dev.free_ports import LOOPBACK
+from tests.listener import few_turns
 
 CHUNK = 65536
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: drop unsent data and send a reset
@@ -50,8 +51,10 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         self.refuse()
+        await few_turns()  # in which a connection just accepted gets its task
         self.cut()
         await asyncio.gather(*self._pairs, return_exceptions=True)
+        await few_turns()
 
     @property
     def port(self) -> int:

@@ -1,7 +1,7 @@
 """`/api/v1/keys`: API keys, for administrators. Hand-written, since no generated route shows a secret once."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
@@ -42,6 +42,12 @@ Claim = Annotated[str, Field(pattern=CLAIM.pattern)]
 ClaimValue = Annotated[str, Field(min_length=1, max_length=CLAIM_LENGTH, pattern=NAME.pattern)]
 
 
+def _only_these_names(schema: dict[str, Any]) -> None:
+    """Say that other names are refused: `patternProperties` allows them, and client generators ignore it."""
+    ((pattern, value),) = schema.pop("patternProperties").items()
+    schema |= {"propertyNames": {"pattern": pattern}, "additionalProperties": value}
+
+
 class KeyCreate(Input):
     """A new API key."""
 
@@ -58,6 +64,7 @@ class KeyCreate(Input):
         max_length=20,
         description="What else is known of its holder, such as the tenant it acts for.",
         examples=[{"tenant": "acme"}],
+        json_schema_extra=_only_these_names,
     )
     days: int | None = Field(
         default=None, ge=1, le=3650, description="Days until the key expires; null for never."

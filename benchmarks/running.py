@@ -49,7 +49,7 @@ class Running:
             )
 
     def wait(self, url: str, key: str = "") -> httpx2.Response:
-        """Return the first response with status 200 to a GET. Ends the benchmark if there is none in time."""
+        """Return the first response with status 200 to a GET. Ends the benchmark if no such response comes in time."""
         deadline = time.monotonic() + START_SECONDS
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         while time.monotonic() < deadline and self.process.poll() is None:

@@ -30,7 +30,7 @@ def _run(*command: str) -> str:
 
 
 def changes() -> list[str]:
-    """Return the subjects of the commits since the previous tag, newest first; all if there is none."""
+    """Return the subjects of the commits since the previous tag, newest first; all commits without a previous tag."""
     git = ("git", "-C", str(CHART))
     tags = _run(*git, "tag", "--list", "v*", "--merged", "HEAD^", "--sort=-version:refname").split()
     commits = f"{tags[0]}..HEAD" if tags else "HEAD"

@@ -24,8 +24,8 @@ class Item(NamedTuple):
 
 Load = Callable[[UUID, Rows], Awaitable[Item | None]]
 ReadItem = Callable[[UUID, Rows, Request, Tags | None, Tags | None], Awaitable[Item | None]]
-"""Returns an item among the rows of a caller; None if there is none. The tags are those that the request's
-preconditions name."""
+"""Returns an item among the rows of a caller; None if the caller has no such item. The tags are those that the
+request's preconditions name."""
 
 
 class CachedItems:

@@ -1,4 +1,4 @@
-"""What tests and load call on an installed service: a resource of the team's domains, or API keys if there is none.
+"""What tests and load call on an installed service: a resource of the team's domains, or API keys without any.
 
 `python -m tests.cluster.calls URL` prints the calls as JSON, for load.py. Standard input has an API key in the first
 line and the service's OpenAPI document after it.

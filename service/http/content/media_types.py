@@ -23,7 +23,7 @@ class MediaType:
     name: str
     parameters: Sequence[tuple[str, str]]
     is_utf_8: bool
-    """Whether every `charset` is UTF-8, or there is none. All other parameters are ignored."""
+    """Whether no `charset` is other than UTF-8. All other parameters are ignored."""
 
     @property
     def is_json(self) -> bool:

@@ -62,7 +62,7 @@ class Exchange:
         self._has_body = False  # the body is complete
 
     def enter(self) -> bool:
-        """Take a place among the running requests. False if there is none."""
+        """Take a place among the running requests. False if all are taken."""
         if not self._entered:
             self._entered = self._services.admission.enter()
             self.turned_away = not self._entered

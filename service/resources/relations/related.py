@@ -16,8 +16,8 @@ from service.resources.statements.ownership import seen_rows
 
 
 def related_item(source: sa.FromClause, expansion: Expansion) -> sa.ColumnElement[Any]:
-    """Return the item that a row of `source` refers to, as JSON; NULL if there is none, or it is deleted or not the
-    caller's."""
+    """Return the item that a row of `source` refers to, as JSON; NULL if it refers to none, or to
+    one that is deleted or not the caller's."""
     other = expansion.relation.target.table.alias("_other")
     item, body = item_of(other, expansion.fields)
     return _of(source, expansion, other, body, other.join(item, sa.true())).label(expansion.relation.name)

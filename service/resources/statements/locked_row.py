@@ -17,7 +17,7 @@ from service.resources.statements.statement import DIALECT, compile_statement, p
 
 Convert = Callable[[Any], Any]
 ReadRow = Callable[[asyncpg.Connection, UUID], Awaitable[Resource | None]]
-"""Returns the item with an id, or None if there is none."""
+"""Returns the item with an id, or None if no item has it."""
 
 
 class LockedRow:

@@ -5,6 +5,7 @@ Parse gives a text a name, Bind makes a portal of it, Execute runs the portal.
 """
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -99,13 +100,14 @@ async def wire_to(url: str) -> AsyncIterator[Wire]:
         frontend = _Frontend(wire)
         ways = [_pump(reader, there_writer, frontend), _pump(there_reader, writer, None)]
         pumps = [asyncio.create_task(way) for way in ways]
-        try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-            there_writer.close()
+        # Closed whatever comes: the end of the test may cancel the last line.
+        with contextlib.closing(there_writer):
+            try:
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for pump in pumps:
+                    pump.cancel()
+                await asyncio.gather(*pumps, return_exceptions=True)
 
     login = target.netloc.rpartition("@")[0]
     async with listener(serve) as port:

@@ -31,8 +31,6 @@ def test_effect_of_every_setting_is_observable(process: str, setup: Setup, subte
             row.probe(run)
 
 
-# A probe that breaks off leaves connections of its own servers to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.long
 @pytest.mark.parametrize("setting", ROWS)
 def test_probe_fails_if_a_setting_is_omitted(

@@ -80,7 +80,10 @@ def load(release: Release, key: str, *, node: str = "", document: Json | None = 
     with cluster.forward(f"service/{NAME}", 80) as url:
         what = json.dumps(asdict(calls(url, key, document or release.document)))
     cluster.delete("Pod", "load")
-    arguments = (f"http://{NAME}.{cluster.namespace}.svc", key, what, str(RATE))
+    # By address: a drain may move the cluster's DNS, whose outage is not the service's.
+    address = cluster.get("Service", NAME)["spec"]["clusterIP"]
+    netloc = f"[{address}]" if ":" in address else address
+    arguments = (f"http://{netloc}", key, what, str(RATE))
     command = ("python", "-c", SCRIPT.read_text("utf-8"), *arguments)
     cluster.create(plain_pod("load", cluster.image, *command, node=node))
     try:

@@ -1,4 +1,4 @@
-"""The code in the pages about resources runs, and does what they say: docs/resources.md and those that continue it."""
+"""The code in docs/declaration.md and the pages that continue it runs, and does what they say."""
 
 import dataclasses
 import re
@@ -20,7 +20,9 @@ from tests.engine.tables import set_apart
 from tests.shop.metadata import new_metadata
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = tuple(DOCS / f"{name}.md" for name in ("resources", "actions", "fields", "relations", "handwritten"))
+PAGES = tuple(
+    DOCS / f"{name}.md" for name in ("declaration", "actions", "fields", "relations", "handwritten")
+)
 SCOPES = ("orders:read", "orders:write")
 MARGIN = "orders:margin"
 

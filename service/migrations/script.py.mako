@@ -5,7 +5,7 @@ Revises: ${down_revision or ""}
 
 import sqlalchemy as sa
 from alembic import op
-
+${config.attributes["operations"].imports}
 revision = ${repr(up_revision).replace("'", '"')}
 down_revision = ${repr(down_revision).replace("'", '"')}
 branch_labels = None
@@ -13,8 +13,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    ${config.attributes["operations"].upgrade}
 
 
 def downgrade() -> None:
-    pass
+    ${config.attributes["operations"].downgrade}

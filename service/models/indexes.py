@@ -8,6 +8,8 @@ NOT_DELETED = text("deleted_at IS NULL")
 SEARCH_CONFIG = "simple"
 SEARCH_TEXT = "slipway_search_text"
 """The SQL function that normalises text for searching; a migration creates it."""
+SEARCHED = "searched"
+"""The key in `Index.info` of the columns that a search index covers."""
 
 
 def unique_index(table: str, *columns: str) -> Index:
@@ -55,6 +57,7 @@ def search_index(table: str, *columns: str) -> Index:
         text(f"({search_vector(*columns)})"),
         postgresql_using="gin",
         postgresql_where=NOT_DELETED,
+        info={SEARCHED: columns},
     )
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import sqlalchemy as sa
 from fastapi import APIRouter
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.main import default_registry
 
 from service.cache.cached_function import CachedFunction
 from service.config import Group, Settings
@@ -97,6 +99,14 @@ def resources_of(domains: Sequence[Domain]) -> tuple[RestResource, ...]:
     if twins := sorted({name for name in names if names.count(name) > 1}):
         raise DomainError(f"{twins[0]}: two domains have this name; rename one of them")
     return tuple(chain.from_iterable(domain.resources for domain in domains))
+
+
+def tables_of(domain: Domain) -> list[sa.Table]:
+    """Return the tables of a domain's resources, and the other tables of the modules that define them."""
+    modules = {resource.model.__module__ for resource in domain.resources}
+    own = (mapper for mapper in default_registry.mappers if mapper.class_.__module__ in modules)
+    tables = (table for mapper in own if isinstance(table := mapper.local_table, sa.Table))
+    return sorted(tables, key=lambda table: table.name)
 
 
 def jobs_of(

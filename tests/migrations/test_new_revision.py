@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from service.migrations import branches
-from service.migrations.branches import DOMAINS, known
+from service.migrations import branches, runner
+from service.migrations.branches import DOMAINS, head, known
+from service.resources.domain import Domain
+from tests.conftest import DatabaseFactory
+from tests.migrations.catalog import EVERYTHING, schema
+from tests.migrations.conftest import downgrade, settings_for
+from tests.migrations.test_models import Connect
 from tests.migrations.writing import remove_domains
 from tests.process.conftest import Command
 from tests.shop import SHOP
@@ -20,7 +25,7 @@ PAGE = (ROOT / "docs" / "migrations.md").read_text("utf-8")
 @pytest.fixture
 def migration(command: Command, package: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs commands with a domain `orders`, which has no migrations yet."""
-    monkeypatch.setattr("service.cli.migration.DOMAINS", (dataclasses.replace(SHOP, name="orders"),))
+    monkeypatch.setattr("service.cli.migration.DOMAINS", (Domain("orders"),))
     remove_domains(package)
     return command
 
@@ -37,6 +42,30 @@ def test_documented_command_writes_the_documented_file(migration: Command, packa
     (shown,) = re.findall(r'```python\n("""Orders may be gifts.*?)```', PAGE, re.DOTALL)
     filled = re.sub(r"(?<=None:\n)    .*", "    pass", shown)
     assert made.read_text("utf-8") == filled
+
+
+async def test_new_tables_of_the_domain_are_created(
+    command: Command,
+    package: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fresh_database: DatabaseFactory,
+    connect: Connect,
+) -> None:
+    """The migration makes what the shop's models say, can be undone, and the next one has nothing left to create."""
+    monkeypatch.setattr("service.cli.migration.DOMAINS", (dataclasses.replace(SHOP, name="orders"),))
+    before, url = head(DOMAINS) or "base", fresh_database()
+    by_models = await schema(await connect(fresh_database(shop=True)), EVERYTHING)
+    connection = await connect(url)
+    without = await schema(connection, EVERYTHING)
+    for message in ("Tables", "Nothing"):
+        assert command("migration", "orders", message).exit_code == 0
+        branches.scripts.cache_clear()
+    (nothing,) = (package / "domains" / "migrations").glob("*_nothing.py")
+    assert "def upgrade() -> None:\n    pass\n" in nothing.read_text("utf-8")
+    await runner.upgrade(settings_for(url))
+    assert await schema(connection, EVERYTHING) == by_models
+    await downgrade(url, DOMAINS, before)
+    assert await schema(connection, EVERYTHING) == without
 
 
 def test_undeclared_domain_is_refused(migration: Command, package: Path) -> None:

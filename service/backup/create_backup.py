@@ -25,6 +25,9 @@ from service.backup.stored_backups import remove_unfinished
 from service.config import Settings
 
 LOCK = 0x51_1B_3A_7B  # of the database: one backup at a time
+# Levels of gzip, which `pg_dump` takes in every version. It takes names since version 16.
+_LEVELS = {"gzip": "6", "none": "0"}
+_NAMES_SINCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ async def create(
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
             raise BackupError("another backup of this database is running")
         source = await _source(connection)
+        _check_compression(settings.backup.compression, source.server_major)
         programs = await find_programs(
             source.server_major, configured=settings.backup.client_folder, bundled=bundled
         )
@@ -87,9 +91,10 @@ class _Run:
 
     async def _dump(self, identifier: str) -> list[Part]:
         self._progress.start(f"backing up {self._source.database} as {self._id}")
+        compression = self._settings.backup.compression
         arguments = [
             "--format=custom",
-            f"--compress={self._settings.backup.compression}",
+            f"--compress={_LEVELS.get(compression, compression)}",
             f"--snapshot={identifier}",
             f"--lock-wait-timeout={snapshot.LOCK_SECONDS}s",
             "--no-password",
@@ -134,6 +139,14 @@ class _Run:
         with suppress(StorageError):
             names = [one.name for one in await self._storage.list() if one.name.startswith(own)]
             await self._storage.delete(sorted(names, key=lambda name: not name.endswith(MANIFEST)))
+
+
+def _check_compression(compression: str, major: int) -> None:
+    if compression not in _LEVELS and major < _NAMES_SINCE:
+        raise BackupError(
+            f"SLIPWAY_BACKUP__COMPRESSION is {compression}, which needs PostgreSQL {_NAMES_SINCE} or newer, and this "
+            f"server is {major}: use gzip or none"
+        )
 
 
 async def _source(connection: asyncpg.Connection) -> Source:

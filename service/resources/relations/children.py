@@ -36,10 +36,8 @@ def _children(engine: Engine, member: str, path: str, engines: Sequence[Engine])
     if member in resource.model.model_fields or member in resource.expand or not member.isidentifier():
         raise DeclarationError(f"{resource.path}: children cannot be called {member}; choose another name")
     child = next((other for other in engines if other.resource.path == path), None)
-    if child is None or "create" in child.resource.without:
-        raise DeclarationError(
-            f"{resource.path}: {member} are {path}, but there is no resource that creates them"
-        )
+    if child is None:
+        raise DeclarationError(f"{resource.path}: {member} are {path}, but no resource has this path")
     keys = child.resource.table.foreign_keys
     columns = [key.parent.name for key in keys if key.column is resource.table.c.id]
     if len(columns) != 1:

@@ -1,0 +1,1 @@
+"""The guide of docs/resources.md: its code, and the service that it builds."""

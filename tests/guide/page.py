@@ -1,0 +1,66 @@
+"""The code of docs/resources.md, as the files that a reader of the page has at its end."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.shop.door import ROOT
+
+PAGE = ROOT / "docs" / "resources.md"
+DOMAIN = "orders"
+_BLOCK = re.compile(r"^```(python|diff)\n[ ]?# (\S+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r"^slipway (migration .*)$", re.MULTILINE)
+_IMPORT = re.compile(r"(?:from|import) ")
+
+
+@dataclass
+class File:
+    """The imports of a file, and the code after them."""
+
+    imports: list[str] = field(default_factory=list)
+    code: str = ""
+
+    def add(self, block: str) -> None:
+        """Add a block of code; its imports go to the top of the file."""
+        lines = block.splitlines()
+        first = next(at for at, line in enumerate(lines) if line and not _IMPORT.match(line))
+        self.imports += filter(None, lines[:first])
+        self.code += "\n\n" + "\n".join(lines[first:]).strip() + "\n"
+
+    def change(self, diff: str) -> None:
+        """Change the place that the block shows: lines with a minus become lines with a plus."""
+        lines = diff.splitlines()
+        imports = [line[1:] for line in lines if line.startswith("+") and _IMPORT.match(line[1:])]
+        rest = [line for line in lines if line[1:] not in imports]
+        before, after = (
+            "".join(f"{line[1:]}\n" for line in rest if line[0] in kept) for kept in (" -", " +")
+        )
+        assert self.code.count(before) == 1, f"{self.code.count(before)} places in the file fit:\n{diff}"
+        self.imports += imports
+        self.code = self.code.replace(before, after)
+
+    def __str__(self) -> str:
+        return "\n".join(self.imports) + f"\n{self.code}"
+
+
+def files() -> dict[str, str]:
+    """Return the files by their path in the domain's folder."""
+    found: dict[str, File] = {}
+    for kind, name, block in _BLOCK.findall(PAGE.read_text("utf-8")):
+        file = found.setdefault(name, File())
+        (file.add if kind == "python" else file.change)(block)
+    return {name: str(file) for name, file in found.items()}
+
+
+def migration() -> str:
+    """Return the documented command that writes the migration."""
+    (command,) = _COMMAND.findall(PAGE.read_text("utf-8"))
+    return str(command)
+
+
+def write(domains: Path) -> None:
+    """Write the domain of the page into a folder of domains, as the only one there."""
+    folder = domains / DOMAIN
+    folder.mkdir()
+    for name, code in files().items():
+        (folder / name).resolve().write_text(code, "utf-8")

@@ -136,7 +136,7 @@ REDIS__ROOT_CERT: /run/authorities/redis.crt
 {{/* The settings that `config` and extraEnv cannot have, as a list of GROUP__FIELD. */}}
 {{- define "slipway.settings.reserved" -}}
 {{- $own := merge (include "slipway.settings.own" (list . "server") | fromYaml) (include "slipway.settings.own" (list . "restore") | fromYaml) }}
-{{- concat (keys $own) (list "DATABASE__URL" "DATABASE__PASSWORD" "DATABASE__APP_ROLE" "DATABASE__APP_PASSWORD" "REDIS__URL" "REDIS__HOST" "REDIS__PORT" "REDIS__PASSWORD" "SECURITY__SECRET_KEY" "SECURITY__PREVIOUS_SECRET_KEY") | sortAlpha | toYaml }}
+{{- concat (keys $own) (list "DATABASE__URL" "DATABASE__PASSWORD" "DATABASE__APP_ROLE" "DATABASE__APP_PASSWORD" "REDIS__URL" "REDIS__HOST" "REDIS__PORT" "REDIS__PASSWORD" "SECURITY__ADMIN_KEY" "SECURITY__SECRET_KEY" "SECURITY__PREVIOUS_SECRET_KEY") | sortAlpha | toYaml }}
 {{- end }}
 
 {{/* The Secret with the client certificate of the role that a component logs in as. Called like slipway.owner. */}}
@@ -234,6 +234,15 @@ Called like slipway.env.
           items:
             - key: {{ $database.app.key | quote }}
               path: database/app_password
+      {{- end }}
+      {{- with .Values.security.adminKey }}
+      {{- if and .existingSecret (eq $component "migration") }}
+      - secret:
+          name: {{ .existingSecret | quote }}
+          items:
+            - key: {{ .existingSecretKey | quote }}
+              path: security/admin_key
+      {{- end }}
       {{- end }}
       {{- if and .Values.backup.existingSecret (has $component (list "backup" "restore")) }}
       {{- range $field := list "key" "old_keys" "s3_access_key_id" "s3_secret_access_key" }}

@@ -7,11 +7,13 @@ import typer
 
 from service.cli.command_settings import load_settings
 from service.cli.errors import CommandError, Exit
-from service.cli.runtime import exit_with_message, run
-from service.config import Environment
+from service.cli.runtime import exit_with_message, run, session_of
+from service.config import Environment, Settings
 from service.migrations import branches, rendering, revisions, runner
 from service.migrations.branches import CHASSIS, DOMAINS
 from service.migrations.revisions import Position
+from service.security.api_keys import admin_key
+from service.security.api_keys.key_format import KeyParts
 
 EMPTY = "none"
 To = Annotated[
@@ -52,7 +54,7 @@ def migrate(
     wait: Wait = 0,
 ) -> None:
     """Migrate the database to the schema of this version: first the chassis, then the domains. Does nothing if it is
-    up to date.
+    up to date. At the heads, creates the API key of SLIPWAY_SECURITY__ADMIN_KEY if it does not exist.
 
     Refuses a database whose encoding is not UTF8, a branch with two heads, and a duplicate revision id.
 
@@ -70,13 +72,35 @@ def migrate(
     # Without a connection, no password is needed.
     settings = load_settings(**({"app": {"environment": Environment.TEST}} if start else {}))
     if check:
-        typer.echo(f"the database is at revision {run(runner.check(settings, wait=wait))}")
+        done = run(runner.check(settings, wait=wait))
+        typer.echo(f"the database is at revision {done.position}")
+        if done.unfinished:
+            typer.echo(f"slipway: {done.unfinished}", err=True)
     elif sql:
         before = start or run(runner.position_of(settings, wait=wait))
         typer.echo(rendering.script(settings, before=before, target=target), nl=False)
     else:
-        done = run(runner.upgrade(settings, to=to, wait=wait))
-        typer.echo(f"{'migrated to' if done.changed else 'already at'} revision {done.after}")
+        _upgrade(settings, to, wait)
+
+
+def _upgrade(settings: Settings, to: str, wait: float) -> None:
+    try:
+        given = settings.security.admin_key.get_secret_value()
+        key = admin_key.parse(given) if given else None
+    except admin_key.AdminKeyError as error:
+        raise CommandError(str(error), Exit.SETTINGS) from None
+    done = run(runner.upgrade(settings, to=to, wait=wait))
+    typer.echo(f"{'migrated to' if done.changed else 'already at'} revision {done.after}")
+    if key is not None and to == "head":
+        run(_ensure(settings, key))
+
+
+async def _ensure(settings: Settings, key: KeyParts) -> None:
+    try:
+        async with session_of(settings) as session:
+            await admin_key.ensure_admin_key(session, key)
+    except admin_key.AdminKeyError as error:
+        raise CommandError(str(error), Exit.MIGRATION) from None
 
 
 def _start(given: Sequence[str]) -> Position | None:

@@ -34,6 +34,9 @@ class SecuritySettings(Group):
     previous_secret_key: SecretStr = Field(default=SecretStr(""), json_schema_extra=REREAD)
     """Second key whose signatures are accepted but that signs nothing. Set it to the old or the next key during a
     rotation. A changed secret file takes effect within a second."""
+    admin_key: SecretStr = SecretStr("")
+    """API key with the scope `admin`, which `slipway migrate` creates if it does not exist. A key that was created from
+    an earlier value stays valid until you revoke it. Empty: none is created."""
     anonymous: Literal["none", "read", "write"] = "none"
     """What callers without credentials may do. `write` is refused in production."""
     key_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 0.8

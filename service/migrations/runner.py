@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service import clock
 from service.config import Settings
 from service.database.errors import CONNECTION_ERRORS
-from service.migrations import grants, revisions
+from service.migrations import grants, revisions, unfinished
 from service.migrations.branches import Branch, known
-from service.migrations.errors import LockedError, MigrationFailedError, NotAtHeadError
+from service.migrations.errors import LockedError, MigrationFailedError, NotAtHeadError, PooledError
 from service.migrations.migration_connection import POLL, alone, cause_of, patiently, reason_of, refuse_pooler
 from service.migrations.revisions import Position
 from service.migrations.role import ensure, settled
@@ -44,6 +44,14 @@ class Outcome:
         return self.before != self.after
 
 
+@dataclass(frozen=True)
+class Checked:
+    """The revisions of a database that this version can serve, and why its last migration did not finish, if so."""
+
+    position: Position
+    unfinished: str
+
+
 def configuration(branch: Branch, **more: Any) -> Config:
     """Return Alembic's configuration for a branch."""
     config = Config(**more)
@@ -65,10 +73,10 @@ async def upgrade(settings: Settings, *, to: str = "head", wait: float = 0) -> O
     return outcome
 
 
-async def check(settings: Settings, *, wait: float = 0) -> Position:
+async def check(settings: Settings, *, wait: float = 0) -> Checked:
     """Return the database's revisions. Raises `NotAtHeadError` unless they are compatible within `wait` seconds."""
-    position: Position = await patiently(settings, wait, _check)
-    return position
+    checked: Checked = await patiently(settings, wait, _check)
+    return checked
 
 
 async def position_of(settings: Settings, *, wait: float = 0) -> Position:
@@ -82,21 +90,33 @@ async def position_of(settings: Settings, *, wait: float = 0) -> Position:
     return position
 
 
-async def _check(connection: AsyncConnection, _settings: Settings, _deadline: float) -> Position:
+async def _check(connection: AsyncConnection, _settings: Settings, _deadline: float) -> Checked:
     try:
         position = await current(connection)
     except sa.exc.ProgrammingError as error:
         # Permission denied: the first migration has not granted anything yet.
         raise NotAtHeadError(f"cannot read the revision of the database: {reason_of(error)}") from error
+    left = await unfinished.read(connection)
     if behind := revisions.behind(position):
         at = "none" if position.chassis is None else position.of(*behind)
-        raise NotAtHeadError(
-            f"the database is at revision {at}, this version needs {revisions.heads().of(*behind)}"
-        )
-    return position
+        reason = f"the database is at revision {at}, this version needs {revisions.heads().of(*behind)}"
+        raise NotAtHeadError(f"{reason}; {left}" if left else reason)
+    return Checked(position, left)
 
 
 async def _upgrade(
+    connection: AsyncConnection, settings: Settings, deadline: float, *, target: Position
+) -> Outcome:
+    try:
+        outcome = await _upgrade_if_pending(connection, settings, deadline, target=target)
+    except (MigrationFailedError, PooledError, grants.AppRoleError) as error:
+        await unfinished.note_failure(connection, target, error)
+        raise
+    await unfinished.forget(connection, target)
+    return outcome
+
+
+async def _upgrade_if_pending(
     connection: AsyncConnection, settings: Settings, deadline: float, *, target: Position
 ) -> Outcome:
     role = settings.database.app_role
@@ -128,6 +148,8 @@ async def _upgrade_alone(
     steps = revisions.steps(before, target)
     if not before.recorded:
         await record(connection, before)
+    if steps:
+        await unfinished.note_start(connection, target)
     for branch, missing in steps.items():
         await _migrate(connection, settings, deadline, branch, missing[-1])
     after = await current(connection)

@@ -86,6 +86,8 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "security.existingSecret": ("mine", {}),
     "security.existingSecretKey": ("mine", {"security": {"existingSecret": "mine"}}),
     "security.previousSecretKey": ("before", {}),
+    "security.adminKey.existingSecret": ("mine", {}),
+    "security.adminKey.existingSecretKey": ("mine", {"security": {"adminKey": {"existingSecret": "mine"}}}),
     "externalDatabase.host": ("other", EXTERNAL),
     "externalDatabase.port": (6432, EXTERNAL),
     "externalDatabase.name": ("other", EXTERNAL),

@@ -135,6 +135,19 @@ def test_new_passwords_reach_the_role_and_redis(cluster: ApiServer) -> None:
     assert _job(_rendered(cluster)) == both
 
 
+def test_new_admin_key_runs_the_migration(cluster: ApiServer) -> None:
+    """A Secret that comes after the release runs it too, so that the key is there."""
+    named = ("--set", "security.adminKey.existingSecret=mine")
+    jobs = [_job(_rendered(cluster, *named))]
+    secret: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine"}}
+    cluster.objects.append(secret)
+    for key in (b"first", b"second"):
+        secret["data"] = {"admin-key": base64.b64encode(key).decode()}
+        jobs.append(_job(_rendered(cluster, *named)))
+    assert len({*jobs, _job(_rendered(cluster))}) == 4
+    assert _job(_rendered(cluster, *named)) == jobs[-1]
+
+
 def test_restored_secret_with_new_passwords_reaches_the_role_and_redis(cluster: ApiServer) -> None:
     before = _job(_rendered(cluster))
     secret = _secret(cluster)

@@ -36,6 +36,15 @@ def test_notes_show_the_url_by_service_type(settings: str, command: str, url: st
     assert lines[at + 1 : at + 3] == [f"kubectl -n shop {command}", url]
 
 
+def test_notes_name_the_secret_of_the_admin_key() -> None:
+    text = notes("--set", "security.adminKey.existingSecret=mine")
+    assert (
+        "kubectl -n shop get secret mine -o go-template='{{index .data \"admin-key\" | base64decode}}'"
+        in text
+    )
+    assert "keys create" not in text
+
+
 def _stays(text: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines[lines.index("What stays after `helm uninstall slipway`:") + 1 :] if line]

@@ -94,6 +94,21 @@ def test_secret_files_come_from_the_generated_secret() -> None:
     }
 
 
+def test_only_the_migration_gets_the_admin_key() -> None:
+    found = pods(
+        own(
+            "--set",
+            "backup.enabled=true,backup.existingClaim=backups",
+            "--set",
+            "security.adminKey.existingSecret=mine",
+        )
+    )
+    got = {name for name, pod in found.items() if "mine" in str(pod)}
+    (migration,) = (name for name in found if name.startswith("Job/"))
+    assert got == {migration}
+    assert _secret_files(found[migration])["security/admin_key"] == ("mine", "admin-key")
+
+
 def test_secret_files_come_from_the_named_secrets() -> None:
     found = pods(own(*profile("02-external-values.yaml")))
     assert _secret_files(found["Deployment/slipway"]) == {

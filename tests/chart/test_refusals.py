@@ -51,6 +51,11 @@ REFUSALS = [
         "Set migration.enabled=true",
     ),
     (
+        f"{EXTERNAL},migration.enabled=false,security.adminKey.existingSecret=mine",
+        "security.adminKey.existingSecret is set while migration.enabled is false: ",
+        "create a key with `slipway keys create`",
+    ),
+    (
         f"{EXTERNAL},externalDatabase.tls.mode=require,externalDatabase.tls.caSecret=a,externalDatabase.tls.caConfigMap=b",
         "externalDatabase.tls.caConfigMap and externalDatabase.tls.caSecret are both set: ",
         "Leave one empty",

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from service import clock
 from service.models.api_key import ApiKey
 from service.security.api_keys import key_format
+from service.security.api_keys.admin_key import NAME as ADMIN_KEY
 from service.security.scope_names import SCOPE
 
 NAME = re.compile(r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")
@@ -88,7 +89,14 @@ async def revoke_key(session: AsyncSession, prefix: str) -> ApiKey:
 
 
 async def purge_keys(session: AsyncSession, days: float) -> int:
-    """Delete keys that were revoked or expired more than `days` ago. Return how many."""
+    """Delete keys that were revoked or expired more than `days` ago. Return how many.
+
+    Keeps admin keys of the settings: without its row, the next migration would create a revoked one again.
+    """
     ended = func.least(col(ApiKey.revoked_at), col(ApiKey.expires_at))  # ignores null
-    old = delete(ApiKey).where(ended < clock.now() - timedelta(days=days)).returning(col(ApiKey.id))
+    old = (
+        delete(ApiKey)
+        .where(ended < clock.now() - timedelta(days=days), col(ApiKey.name) != ADMIN_KEY)
+        .returning(col(ApiKey.id))
+    )
     return len((await session.exec(old)).all())

@@ -4,11 +4,13 @@ from uuid import uuid4
 
 import asyncpg
 
+from service.security.api_keys import key_format
 from tests.engine.wire import wire_to
 from tests.process.served import Served, slipway
 from tests.process.settings.table import Given, Running, Setup, process, setting
 
 PASSWORD = "of-a-role-for-tests"
+ADMIN_KEY = key_format.generate()
 
 
 def migrate(setup: Setup, given: Given) -> Served:
@@ -58,3 +60,9 @@ def role_logs_in_with_it(run: Running) -> None:
 @setting("database__migration_lock_timeout", 0.345, process="migrate")
 def wait_for_a_table_is_bounded(run: Running) -> None:
     assert any(b"345" in body for body in run.setup.servers["wire"].bound)
+
+
+@setting("security__admin_key", ADMIN_KEY.text, process="migrate")
+def key_is_created(run: Running) -> None:
+    [[scopes]] = run.sql("SELECT scopes FROM api_key WHERE prefix = $1", ADMIN_KEY.prefix)
+    assert scopes == ["admin"]

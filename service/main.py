@@ -49,12 +49,12 @@ from service.resources.conflicts import refuse_conflicts
 from service.resources.declaration import RestResource
 from service.resources.declaration.list_indexes import warn_of_missing_indexes
 from service.resources.domain import Domain, caches_of, flags_of, jobs_of, resources_of
-from service.resources.engine import Engine, Services
+from service.resources.engine import Engine, Services, engines_of
 from service.resources.lists.cursor import CursorCodec
-from service.resources.relations.relation import relations_of
 from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.routes import handlers_of, routers_of
 from service.resources.statements.ownership import Owners
+from service.resources.units import Units
 from service.security.access import check_ungated
 from service.security.api_keys import routes as api_keys
 from service.security.api_keys.api_key_verifier import ApiKeyVerifier
@@ -114,27 +114,27 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     schema = Schema(database, [resource.table for resource in resources])
     health = Health(database=database, schema=schema, optional=redis.checks, lifecycle=lifecycle)
     services = _services(settings, database, feed, Owners(resources))
-    engines = [Engine(resource, services, [*relations_of(resource, resources)]) for resource in resources]
+    engines = engines_of(resources, services)
     caches = Caches(caches_of(domains), database, services.memory, feed)
     access = AccessLog(settings.logging)
     live = LiveGroups(settings, {"logging": (logs.follow, access.follow)})
+    units = Units(database, services.engines)
     flags = FlagStore(database, (*flags_of(domains), *live_settings()), values_of(settings), live.follow)
     jobs = _jobs(health, database, keys, tokens, (*limits.jobs, *flags.jobs, *feed.jobs))
-    team = [with_flags(job, flags) for job in jobs_of(domains, database, settings, taken=jobs)]
+    team = [with_flags(job, flags) for job in jobs_of(domains, database, settings, units, taken=jobs)]
     periodic = Periodic(JobRunner(Leases(database)), jobs, team, draining=lambda: lifecycle.draining)
     # The probes close first: they run until then, and would reopen what is closed before them.
     starting = (_one_after_another(database.start, flags.start), redis.start)
     closing = (health.close, keys.last_use.close, caches.close, database.stop, tokens.close, redis.close)
 
     app = _fastapi(settings, resources, _lifespan(settings, lifecycle, starting, periodic, closing))
-    app.state.settings, app.state.database, app.state.gate = settings, database, gate
+    app.state.settings, app.state.gate, app.state.flags = settings, gate, flags
+    app.state.database, app.state.caches, app.state.units = database, caches, units
     app.state.health, app.state.lifecycle = health, lifecycle
-    app.state.flags, app.state.caches = flags, caches
 
     _route(app, domains, engines)
     _document(app, settings, gate)
     _require_scopes(app, resources)
-    handlers.install(app)
     dispatch = Dispatch(API, handlers_of(engines, gate, prefix=API))
     around = _edge_services(settings, lifecycle, gate, flags, dispatch, access=access)
     app.edge = Edge(super(Application, app).__call__, around)
@@ -142,7 +142,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
 
 
 def _fastapi(settings: Settings, resources: Sequence[RestResource], lifespan: Lifespan) -> Application:
-    return Application(
+    app = Application(
         title=settings.app.name.capitalize(),
         version=__version__,
         description="Lists are paged by cursor, updates use `If-Match`, and errors are problem details (RFC 9457).",
@@ -155,6 +155,8 @@ def _fastapi(settings: Settings, resources: Sequence[RestResource], lifespan: Li
         openapi_tags=[*(resource.tag for resource in resources), *TAGS],
         generate_unique_id_function=provisional_id,
     )
+    handlers.install(app)
+    return app
 
 
 def _route(app: FastAPI, domains: Sequence[Domain], engines: Sequence[Engine]) -> None:

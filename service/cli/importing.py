@@ -1,6 +1,5 @@
 """`slipway import`: import items from newline-delimited JSON, the format of exports."""
 
-import asyncio
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from service.cli.command_services import command_services
 from service.cli.command_settings import load_settings
 from service.cli.errors import CommandError, Exit
 from service.cli.runtime import exit_with_message, run
@@ -17,11 +17,9 @@ from service.domains import DOMAINS
 from service.http.problems import Problem
 from service.migrations import runner
 from service.resources.domain import resources_of
-from service.resources.engine import Engine, Services
+from service.resources.engine import engines_of
 from service.resources.imports.importer import Importer, Tally
 from service.resources.imports.source import ImportFormatError
-from service.resources.lists.cursor import CursorCodec
-from service.resources.requests.idempotency import IdempotencyStore
 
 
 @exit_with_message
@@ -62,14 +60,9 @@ async def _import(settings: Settings, path: str, file: Path, errors: Path | None
     await runner.check(settings)
     database = Database(settings)
     await database.start()
-    services = Services(
-        database=database,
-        records=IdempotencyStore(database, settings.app.idempotency_hours),
-        cursors=CursorCodec(""),
-        sizes=settings.performance,
-        exports=asyncio.Semaphore(1),
-    )
-    engine = Engine(next(known for known in resources_of(DOMAINS) if known.path == path), services)
+    resources = resources_of(DOMAINS)
+    engines = engines_of(resources, command_services(settings, database, resources))
+    engine = next(engine for engine in engines if engine.resource.path == path)
     try:
         with ExitStack() as stack:
             try:

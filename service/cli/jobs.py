@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from service.cli.command_services import command_services
 from service.cli.command_settings import load_settings
 from service.cli.errors import CommandError, Exit
 from service.cli.runtime import exit_with_message, run
@@ -19,7 +20,9 @@ from service.jobs.job import Job
 from service.jobs.job_runner import JobRunner, Outcome
 from service.jobs.leases import Leases
 from service.migrations import runner
-from service.resources.domain import flags_of, jobs_of
+from service.resources.domain import flags_of, jobs_of, resources_of
+from service.resources.engine import engines_of
+from service.resources.units import Units
 
 app = typer.Typer(no_args_is_help=True, help="List the periodic jobs of the domains, and run one now.")
 
@@ -101,6 +104,10 @@ async def _database(settings: Settings) -> AsyncIterator[tuple[Database, Sequenc
     try:
         flags = FlagStore(database, flags_of(DOMAINS), settings.feature.flags)
         await flags.start()
-        yield database, [with_flags(job, flags) for job in jobs_of(DOMAINS, database, settings)]
+        resources = resources_of(DOMAINS)
+        services = command_services(settings, database, resources)
+        engines_of(resources, services)
+        units = Units(database, services.engines)
+        yield database, [with_flags(job, flags) for job in jobs_of(DOMAINS, database, settings, units)]
     finally:
         await database.stop()

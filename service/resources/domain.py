@@ -18,6 +18,7 @@ from service.features.flag_names import AnyFlag
 from service.features.flag_settings import feature_settings
 from service.jobs.job import Job
 from service.resources.declaration import RestResource
+from service.resources.units import Units
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
 
@@ -56,7 +57,7 @@ class Seed:
     examples: Callable[[AsyncSession], Awaitable[Sequence[Example]]] = _no_examples
 
 
-def _no_jobs(_: Database, __: Settings) -> Sequence[Job]:
+def _no_jobs(_: Database, __: Settings, ___: Units) -> Sequence[Job]:
     return ()
 
 
@@ -74,7 +75,7 @@ class Domain:
     name: str
     resources: Sequence[RestResource] = ()
     routers: Sequence[APIRouter] = ()
-    jobs: Callable[[Database, Settings], Sequence[Job]] = _no_jobs
+    jobs: Callable[[Database, Settings, Units], Sequence[Job]] = _no_jobs
     settings: type[Group] | None = None
     seed: Seed | None = None
     flags: Sequence[AnyFlag] = ()
@@ -110,14 +111,19 @@ def tables_of(domain: Domain) -> list[sa.Table]:
 
 
 def jobs_of(
-    domains: Sequence[Domain], database: Database, settings: Settings, *, taken: Sequence[Job] = ()
+    domains: Sequence[Domain],
+    database: Database,
+    settings: Settings,
+    units: Units,
+    *,
+    taken: Sequence[Job] = (),
 ) -> list[Job]:
     """Return the jobs of all domains. Raises `DomainError` for a job name used twice or in `taken`: row history and
     logs identify jobs by name."""
     names = {job.name for job in taken}
     found = []
     for domain in domains:
-        for job in domain.jobs(database, settings):
+        for job in domain.jobs(database, settings, units):
             if job.name in names:
                 raise DomainError(f"{domain.name}: another job is called {job.name} too; rename one of them")
             names.add(job.name)

@@ -22,13 +22,14 @@ from service.http import problems
 from service.http.content.preconditions import TagMaker
 from service.http.problems.sqlstate import columns_of_constraints, problem_of
 from service.resources.declaration import RestResource
+from service.resources.engine_registry import EngineRegistry
 from service.resources.hooks.hook_runner import HookRunner
 from service.resources.item_reader import CachedItems, Item, ReadItem
 from service.resources.lists.cursor import CursorCodec
 from service.resources.lists.lister import Lister
 from service.resources.relations.expanded_items import ExpandedItems
 from service.resources.relations.expansions import Expansions
-from service.resources.relations.relation import Relation
+from service.resources.relations.relation import Relation, relations_of
 from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.retries import retry_rolled_back
 from service.resources.schemas.items import Schemas
@@ -53,6 +54,7 @@ class Services:
     memory: Memory = field(default_factory=lambda: Memory(0))
     feed: ChangeFeed = field(default_factory=lambda: ChangeFeed(NoRedis(), ""))
     owners: Owners = field(default_factory=Owners)
+    engines: EngineRegistry = field(default_factory=EngineRegistry)
 
 
 class Engine:
@@ -154,6 +156,14 @@ class Engine:
 
     def missing(self) -> problems.NotFound:
         return problems.NotFound(f"There is no such {self.resource.singular}.")
+
+
+def engines_of(resources: Sequence[RestResource], services: Services) -> list[Engine]:
+    """Return the engine of each resource. Their hooks can change items of the others. Raises `DeclarationError`."""
+    engines = [Engine(resource, services, [*relations_of(resource, resources)]) for resource in resources]
+    for engine in engines:
+        services.engines.add(engine)
+    return engines
 
 
 def values_of(item: BaseModel, fields: tuple[str, ...]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tests.conftest import DatabaseFactory
 from tests.engine.api import BASE, Api, engine_of, running
 from tests.engine.conftest import Shop
 from tests.engine.tables import create_tables, gadgets, groups
-from tests.engine.wire import wire_to
+from tests.engine.wire import wire_to, without_jobs
 
 ANY = {"If-Match": "*"}
 GADGETS = f"{BASE}/gadgets"
@@ -120,7 +120,11 @@ async def test_shutdown_during_an_after_commit_hook_keeps_the_response(shop: Sho
     assert (await request).status_code == 201
 
 
-async def test_unused_hooks_cost_no_statement(fresh_database: DatabaseFactory) -> None:
+async def test_unused_hooks_cost_no_statement(
+    fresh_database: DatabaseFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_jobs(monkeypatch)
+
     class Heard(Hooks):
         def __init__(self) -> None:
             self.count = 0

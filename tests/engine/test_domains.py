@@ -12,6 +12,7 @@ from service.jobs.job import Job
 from service.main import create_app
 from service.resources.declaration import DeclarationError
 from service.resources.domain import Domain, DomainError, settings_of
+from service.resources.units import Units
 from service.security.access import require_scope
 from service.security.principals import Principal
 from service.security.scopes import ScopelessRouteError
@@ -47,10 +48,10 @@ def router(path: str, *, open_to_all: bool = False, **more: Any) -> APIRouter:
     return made
 
 
-def jobs(*names: str) -> Callable[[Database, Settings], Sequence[Job]]:
+def jobs(*names: str) -> Callable[[Database, Settings, Units], Sequence[Job]]:
     async def work() -> None: ...
 
-    return lambda _database, _settings: [Job(name, work, 60) for name in names]
+    return lambda _database, _settings, _units: [Job(name, work, 60) for name in names]
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {

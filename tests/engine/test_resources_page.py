@@ -21,7 +21,8 @@ from tests.shop.metadata import new_metadata
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = tuple(
-    DOCS / f"{name}.md" for name in ("declaration", "actions", "fields", "relations", "handwritten")
+    DOCS / f"{name}.md"
+    for name in ("declaration", "actions", "fields", "relations", "handwritten", "units-of-work")
 )
 SCOPES = ("orders:read", "orders:write")
 MARGIN = "orders:margin"
@@ -62,7 +63,7 @@ async def domain_works(api: Api, domain: Domain) -> None:
         async with api.database.session() as session:
             assert await domain.seed.load(session) == told
     await api.make("orders", number="empty", total="0")
-    (job,) = domain.jobs(api.database, api.app.state.settings)
+    (job,) = domain.jobs(api.database, api.app.state.settings, api.app.state.units)
     await job.work()
     left = (await api.client.get(f"{API}/orders")).json()["items"]
     assert [order["number"] for order in left] == ["SAMPLE-1"]
@@ -111,6 +112,15 @@ async def relations_work(api: Api, order: str) -> None:
     assert problem(wrong, 422, "validation_failed")["errors"][0]["pointer"] == "/lines/0/what"
 
 
+async def units_of_work_work(api: Api, order: str) -> None:
+    """An action adds a line to the order, and a route copies both."""
+    given = await api.client.post(f"{API}/orders/{order}/add-gift")
+    assert given.status_code == 200, given.text
+    copy = (await api.client.post(f"{API}/orders/{order}/copy")).json()["id"]
+    lines = (await api.client.get(f"{API}/orders/{copy}/order-lines", params={"sort": "created_at"})).json()
+    assert [line["what"] for line in lines["items"]] == ["lamp", "gift"]
+
+
 async def test_steps_of_the_page_create_a_resource(fresh_database: DatabaseFactory) -> None:
     page, url = code(), fresh_database()
     await migrate(url, page["upgrade"], page["upgrade_lines"], apart=True)
@@ -147,6 +157,7 @@ async def test_steps_of_the_page_create_a_resource(fresh_database: DatabaseFacto
         problem(unknown, 422, "validation_failed")
         await actions_work(api, url_)
         await relations_work(api, item["id"])
+        await units_of_work_work(api, item["id"])
         await migrate(url, page["upgrade_again"])  # while this version serves
         again = await api.make("orders", number="c", total="1")
         assert len((await api.client.get(f"{again.headers['location']}/history")).json()["items"]) == 1

@@ -15,6 +15,7 @@ from service.config import Group, Settings
 from service.database import Database
 from service.http.handwritten import SettingsDep
 from service.jobs.job import Job
+from service.resources.units import Units
 from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.shop import SHOP
@@ -61,7 +62,7 @@ async def count(database: Database, seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-def jobs(database: Database, settings: Settings) -> Sequence[Job]:
+def jobs(database: Database, settings: Settings, _: Units) -> Sequence[Job]:
     given = settings.group(ShopSettings)
     work = partial(count, database, given.count_takes)
     return [

@@ -12,29 +12,17 @@ from service.resources.declaration import Action, Change
 from service.resources.engine import Engine
 from service.resources.hooks.values import HookError
 from service.resources.statements.ownership import Rows
-from service.resources.statements.writing import arguments_of
+from service.resources.units.engine_unit import ANY_VERSION, EngineUnit
 from service.security.gate import describe_missing
-from service.security.principals import Principal
-
-_ANY_VERSION = Guard(versions=None, excluded=None)
 
 
 class ActionRun:
-    """Runs actions in the transaction of `connection`, for one request of a principal who sees `rows`."""
+    """Runs actions in a unit of work, for one request of a principal who sees `rows`."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        connection: asyncpg.Connection,
-        principal: Principal,
-        rows: Rows,
-        request_id: str,
-    ) -> None:
+    def __init__(self, engine: Engine, unit: EngineUnit, rows: Rows) -> None:
         self._engine = engine
-        self._connection = connection
-        self._principal = principal
+        self._unit = unit
         self._rows = rows
-        self._request_id = request_id
 
     async def run(
         self, action: Action, item_id: UUID, guard: Guard, body: BaseModel | None
@@ -43,17 +31,16 @@ class ActionRun:
 
         Raises `Forbidden`, `NotFound`, `PreconditionFailed`, and the problems of the action and of the hooks.
         """
-        engine = self._engine
+        engine, unit = self._engine, self._unit
         # Bulk requests are admitted with the resource's write scope.
-        if action.scope is not None and not self._principal.may(action.scope):
+        if action.scope is not None and not unit.principal.may(action.scope):
             raise problems.Forbidden(describe_missing([action.scope]))
-        item = await engine.locked_row.read_for_action(self._connection, item_id, self._rows, action.name)
+        item = await engine.locked_row.read_for_action(unit.connection, item_id, self._rows, action.name)
         if item is None:
             raise engine.missing()
         if not guard.allows(item.version):
             raise problems.PreconditionFailed(guard.advice)
-        read = engine.locked_row.reader(self._rows)
-        change = Change("update", item_id, self._principal, {}, self._connection, action.name, read)
+        change = unit.change(engine, "update", item_id, {}, self._rows, action=action.name)
         await engine.hooks.act(action, change, item, body)
         await engine.hooks.before(change)
         return await self._write(change), change
@@ -61,15 +48,12 @@ class ActionRun:
     async def _write(self, change: Change) -> asyncpg.Record:
         """Write the values that the action and the hooks have left, if any, and return the item."""
         engine = self._engine
-        run = partial(engine.run_on, self._connection)
+        run = partial(engine.run_on, self._unit.connection)
         fields = tuple(name for name in engine.resource.own_fields if name in change.values)
         if not fields:
             return (await run(engine.read_one, {"id": change.id, **self._rows.arguments}))[0]
-        arguments = arguments_of(
-            engine.resource, change.id, change.values, principal=self._principal, request_id=self._request_id
-        )
-        values = {**arguments, **self._rows.arguments, **_ANY_VERSION.parameters()}
-        (row,) = await run(engine.writer.replace(fields), values)
+        arguments = self._unit.arguments(engine, change, self._rows)
+        (row,) = await run(engine.writer.replace(fields), {**arguments, **ANY_VERSION.parameters()})
         if row["refused"]:
             raise HookError(
                 f"{engine.resource.path}.{change.action} changes {row['refused']}, which is immutable"

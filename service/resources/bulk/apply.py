@@ -19,15 +19,13 @@ from service.resources.engine import Engine
 from service.resources.statements.batches import EACH, text_for_each
 from service.resources.statements.ownership import Rows
 from service.resources.statements.statement import Statement
-from service.security.principals import Principal
+from service.resources.units.engine_unit import EngineUnit
 
 _REFUSED = (problems.Conflict, problems.ValidationFailed)
 
 
 class BulkRun:
-    """Applies entries on one connection, in its transaction.
-
-    `rows` are those that the principal sees.
+    """Applies entries in a unit of work of a principal who sees `rows`.
 
     Sends one statement for each kind of operation. If the database refuses it, a second statement applies the
     operations of that kind one by one inside the server. After `most_errors` errors an atomic run, which is rolled back
@@ -37,19 +35,16 @@ class BulkRun:
     def __init__(
         self,
         engine: Engine,
-        connection: asyncpg.Connection,
-        principal: Principal,
+        unit: EngineUnit,
         rows: Rows,
-        request_id: str,
         *,
         most_errors: int | None = None,
     ) -> None:
         self._engine = engine
-        self._connection = connection
-        self._principal = principal
+        self._unit = unit
         self._rows = rows
         self._most = most_errors
-        self._fixed = {"principal": principal.id, "request_id": request_id}
+        self._fixed = {"principal": unit.principal.id, "request_id": unit.caller.request_id}
         self._wrong = 0
 
     async def apply(self, entries: Sequence[Entry]) -> dict[int, Outcome]:
@@ -87,16 +82,14 @@ class BulkRun:
 
     async def _act(self, entries: Sequence[Entry], outcomes: dict[int, Outcome]) -> None:
         """Run actions one after the other, each in a savepoint, in the order of ids, as batches take their locks."""
-        run = ActionRun(
-            self._engine, self._connection, self._principal, self._rows, self._fixed["request_id"]
-        )
+        run = ActionRun(self._engine, self._unit, self._rows)
         for entry in sorted(entries, key=self._order):
             if self._enough():
                 break
             assert entry.action is not None
             guard = Guard(entry.versions, None, entry.advice)
             try:
-                async with self._connection.transaction():
+                async with self._unit.savepoint():
                     row, change = await run.run(entry.action, entry.id, guard, entry.body)
             except Problem as problem:
                 self._note(outcomes, {entry.index: problem})
@@ -114,9 +107,9 @@ class BulkRun:
                 return entries
             if self._enough():
                 break
-            change = self.change(entry)
+            change = self._change(entry)
             try:
-                async with self._connection.transaction():  # a savepoint: a failure affects only its entry
+                async with self._unit.savepoint():  # a failure affects only its entry
                     await hooks.before(change)
             except Problem as problem:
                 self._note(outcomes, {entry.index: problem})
@@ -125,23 +118,19 @@ class BulkRun:
                 passed.append(entry)
         return passed
 
-    def changes(self, entries: Sequence[Entry], outcomes: Mapping[int, Outcome]) -> list[Change]:
-        """Return the entries that made a change, as hooks see them."""
-        made = (
-            entry for entry in entries if isinstance(done := outcomes[entry.index], Done) and done.changed
-        )
-        return [self.change(entry) for entry in made]
+    async def finish(self, entries: Sequence[Entry], outcomes: Mapping[int, Outcome]) -> None:
+        """Run the hooks at the end of the entries that made a change."""
+        if self._engine.hooks.exist:
+            made = (
+                entry for entry in entries if isinstance(done := outcomes[entry.index], Done) and done.changed
+            )
+            await self._unit.finish(self._engine, *map(self._change, made))
 
-    def change(self, entry: Entry) -> Change:
-        """The entry as hooks see it."""
-        return Change(
-            _operation(entry),
-            entry.id,
-            self._principal,
-            entry.values,
-            self._connection,
-            entry.action.name if entry.action else None,
-            self._engine.locked_row.reader(self._rows),
+    def _change(self, entry: Entry) -> Change:
+        """Return the entry as hooks see it."""
+        action = entry.action.name if entry.action else None
+        return self._unit.change(
+            self._engine, _operation(entry), entry.id, entry.values, self._rows, action=action
         )
 
     async def _batch(
@@ -152,9 +141,9 @@ class BulkRun:
         `also_locked` are items that a later statement changes: all locks are taken together, in the order of ids.
         """
         try:
-            async with self._connection.transaction():  # a savepoint
+            async with self._unit.connection.transaction():  # a savepoint
                 values = {"document": self._document(entries, also_locked), **self._fixed}
-                rows = await self._engine.run_on(self._connection, statement, values)
+                rows = await self._engine.run_on(self._unit.connection, statement, values)
         except _REFUSED:
             return await self._one_by_one(strict, entries, also_locked)
         found = {row["id"]: row for row in rows}
@@ -174,7 +163,7 @@ class BulkRun:
             "most": most,
             **self._fixed,
         }
-        rows = {row["id"]: row for row in await self._engine.run_on(self._connection, EACH, values)}
+        rows = {row["id"]: row for row in await self._engine.run_on(self._unit.connection, EACH, values)}
         outcomes: dict[int, Outcome] = {}
         for entry in entries:
             if (row := rows.get(entry.id)) is not None:

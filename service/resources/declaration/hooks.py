@@ -1,6 +1,6 @@
 """Hooks: the team's code around changes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +9,12 @@ from uuid import UUID
 import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.database.orm import session_on
 from service.models.base import Resource
+from service.resources.declaration.unit_of_work import R, UnitOfWork
 from service.security.principals import Principal
+
+ReadRow = Callable[[asyncpg.Connection, UUID], Awaitable[Resource | None]]
+"""Returns the item with an id, locked; None if there is none."""
 
 
 @dataclass(slots=True)
@@ -19,28 +22,53 @@ class Change:
     """A change, as hooks and actions see it. `operation` is "create", "update" or "delete".
 
     `values` holds the fields that the client or the action set, as Python values; hooks before the statement may change
-    them. `connection` is in the transaction of the change. `action` is the name of the action that makes the change.
+    them. `unit` is the transaction of the change, in which code can change other items too. `action` is the name of the
+    action that makes the change.
     """
 
     operation: str
     id: UUID
-    principal: Principal
     values: dict[str, Any]
-    connection: asyncpg.Connection
+    unit: UnitOfWork
+    read: ReadRow
     action: str | None = None
-    read: Callable[[asyncpg.Connection, UUID], Awaitable[Resource | None]] | None = None
+
+    @property
+    def principal(self) -> Principal:
+        """Who makes the change."""
+        return self.unit.principal
+
+    @property
+    def connection(self) -> asyncpg.Connection:
+        """The connection of the transaction. It must not be used after the commit."""
+        return self.unit.connection
 
     def session(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Yield an ORM session in the transaction of the change. What it writes is undone if its block raises."""
-        return session_on(self.connection)
+        return self.unit.session()
 
     async def current(self) -> Any:
         """Return the row as it is now, as an instance of its model, locked until the end of the transaction.
 
         None before a creation and after a deletion.
         """
-        assert self.read is not None
         return await self.read(self.connection, self.id)
+
+    async def get(self, model: type[R], item_id: UUID) -> R | None:
+        """Return another item, locked until the end of the transaction; see `UnitOfWork.get`."""
+        return await self.unit.get(model, item_id)
+
+    async def create(self, model: type[Resource], values: Mapping[str, Any]) -> UUID:
+        """Create another item in the transaction, and return its id; see `UnitOfWork.create`."""
+        return await self.unit.create(model, values)
+
+    async def update(self, model: type[Resource], item_id: UUID, values: Mapping[str, Any]) -> None:
+        """Set fields of another item in the transaction; see `UnitOfWork.update`."""
+        await self.unit.update(model, item_id, values)
+
+    async def delete(self, model: type[Resource], item_id: UUID) -> None:
+        """Mark another item as deleted in the transaction; see `UnitOfWork.delete`."""
+        await self.unit.delete(model, item_id)
 
 
 class Hooks:
@@ -66,4 +94,4 @@ class Hooks:
         """Run in the transaction, after the change."""
 
     async def after_commit(self, change: Change) -> None:
-        """Run after the commit. `change.connection` must not be used: its transaction has ended."""
+        """Run after the commit. Its transaction has ended: `change` must not read or write any more."""

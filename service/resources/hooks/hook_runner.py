@@ -61,6 +61,15 @@ class HookRunner:
             await action.apply(change, item, body)
         self._values.check(change, {}, hook=f"{self._path}.{action.name}")
 
+    def accept(self, change: Change) -> None:
+        """Check the values that code has given to a change that it makes itself. Raises as `before` does."""
+        self._values.check(
+            change,
+            {},
+            hook=f"{self._path}.{change.operation}",
+            is_last=not self.stand_before(change.operation),
+        )
+
     async def before(self, change: Change) -> None:
         """Run the hook before the statement, then check the values that it leaves.
 
@@ -81,27 +90,25 @@ class HookRunner:
                 with raised_as_problem():
                     await self._before_commit(change)
 
-    async def after_commit(self, changes: Iterable[Change], *, cancellable: bool = False) -> None:
-        """Run the hook after the commit. Its errors are logged and counted: the change stays committed.
+    async def after_commit(self, change: Change, *, cancellable: bool = False) -> bool:
+        """Run the hook after the commit. Return whether further hooks may run.
 
-        A request cancelled here still gets its response; the remaining hooks do not run. `cancellable` work, such as a
-        command, ends instead.
+        Its errors are logged and counted: the change stays committed. A request cancelled here still gets its response,
+        without further hooks. `cancellable` work, such as a command, ends instead.
         """
         if self._after_commit is None:
-            return
-        for change in changes:
-            change.connection = NO_CONNECTION
-            try:
-                await self._after_commit(change)
-            except (Exception, asyncio.CancelledError) as error:  # logged, with its traceback
-                self._failed(change, error)
-                if not isinstance(error, asyncio.CancelledError):
-                    continue
+            return True
+        try:
+            await self._after_commit(change)
+        except (Exception, asyncio.CancelledError) as error:  # logged, with its traceback
+            self._failed(change, error)
+            if isinstance(error, asyncio.CancelledError):
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():  # otherwise the hook awaited something cancelled
                     if cancellable:
                         raise
-                    return
+                    return False
+        return True
 
     def _failed(self, change: Change, error: BaseException) -> None:
         hook_failures.labels(self._path).inc()

@@ -37,11 +37,11 @@ class HookValues:
         self._resource = resource
         self._model = schemas.values
 
-    def check(self, change: Change, given: Mapping[str, Any], *, hook: str) -> None:
+    def check(self, change: Change, given: Mapping[str, Any], *, hook: str, is_last: bool = True) -> None:
         """Convert values that differ from `given` to the fields' types. A new item gets its defaults.
 
         Raises `ValidationFailed` for a value that breaks a rule, and `HookError` for an unknown name, a value of
-        another type, and a required field that is not set.
+        another type, and a required field that is not set, unless a hook that follows may set it.
         """
         left = change.values
         if not isinstance(left, dict):
@@ -55,7 +55,10 @@ class HookValues:
             validated = self._validated(set_by_hook, hook)
             left.update((name, getattr(validated, name)) for name in set_by_hook)
         if change.operation == "create" and len(left) < len(self._resource.own_fields):
-            change.values = {name: self._value(name, left, hook) for name in self._resource.own_fields}
+            values = ((name, self._value(name, left)) for name in self._resource.own_fields)
+            change.values = {name: value for name, value in values if value is not PydanticUndefined}
+            if is_last:
+                self._refuse_missing(change.values, given, hook)
 
     def _validated(self, given: dict[str, Any], hook: str) -> BaseModel:
         try:
@@ -68,14 +71,14 @@ class HookValues:
             reasons = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in wrong)
             raise HookError(f"{hook} leaves wrong values: {reasons}") from None
 
-    def _value(self, name: str, values: dict[str, Any], hook: str) -> Any:
-        if name in values:
-            return values[name]
-        value = self._resource.default_of(name, values)
-        if value is PydanticUndefined:
-            does = "does not set" if name in self._resource.readonly else "removes"
-            raise HookError(f"{hook} {does} {name}, which has no default")
-        return value
+    def _value(self, name: str, values: Mapping[str, Any]) -> Any:
+        return values[name] if name in values else self._resource.default_of(name, values)
+
+    def _refuse_missing(self, values: Mapping[str, Any], given: Mapping[str, Any], hook: str) -> None:
+        for name in self._resource.own_fields:
+            if name not in values:
+                does = "removes" if name in given else "does not set"
+                raise HookError(f"{hook} {does} {name}, which has no default")
 
 
 def _same(value: Any, other: Any) -> bool:

@@ -24,11 +24,11 @@ from service.resources.bulk.apply import BulkRun
 from service.resources.bulk.entries import Entry
 from service.resources.bulk.results import Outcome
 from service.resources.columns.text import uuid
-from service.resources.declaration import Change
 from service.resources.engine import Engine, new_values
 from service.resources.imports.source import DAMAGED, ImportFormatError, open_lines
 from service.resources.retries import retry_rolled_back
 from service.resources.statements.statement import compile_statement, parameter
+from service.resources.units.engine_unit import Caller, EngineUnit, unit_on
 from service.security.principals import Principal
 
 BATCH = 1000
@@ -70,7 +70,9 @@ class Importer:
         self._engine = engine
         self._report = report
         self._progress = progress
-        self._actor = Actor(actor.name(), f"import-{uuid7().hex}")
+        request_id = f"import-{uuid7().hex}"
+        self._actor = Actor(actor.name(), request_id)
+        self._caller = Caller(Principal(self._actor.actor, frozenset()), request_id, is_service=True)
         self.tally = Tally()
         table = engine.resource.table
         self._known = compile_statement(
@@ -131,8 +133,8 @@ class Importer:
     async def _batch(self, lines: list[_Line]) -> None:
         if not lines:
             return
-        known, outcomes, changes = await retry_rolled_back(lambda: self._apply(lines))
-        await self._engine.hooks.after_commit(changes, cancellable=True)
+        known, outcomes, unit = await retry_rolled_back(lambda: self._apply(lines))
+        await unit.after_commit(cancellable=True)
         new = [line for line in lines if line.entry.id not in known]
         self.tally.known += len(known)
         for line in new:
@@ -142,19 +144,18 @@ class Importer:
             else:
                 self.tally.added += 1
 
-    async def _apply(self, lines: list[_Line]) -> tuple[set[UUID], dict[int, Outcome], list[Change]]:
-        """Return the existing ids, the outcomes of the other lines, and the changes, all in one transaction."""
+    async def _apply(self, lines: list[_Line]) -> tuple[set[UUID], dict[int, Outcome], EngineUnit]:
+        """Return the existing ids, the outcomes of the other lines, and the unit of work: one transaction."""
         engine = self._engine
         async with engine.transaction() as connection:
             ids = [line.entry.id for line in lines]
             known = {row["id"] for row in await connection.fetch(self._known.sql, ids)}
             entries = deepcopy([line.entry for line in lines if line.entry.id not in known])
-            importer = Principal(self._actor.actor, frozenset())
-            run = BulkRun(engine, connection, importer, engine.access.every_row, str(self._actor.request_id))
+            unit = unit_on(connection, engine.services.engines, self._caller)
+            run = BulkRun(engine, unit, engine.access.every_row)
             outcomes = await run.apply(entries)
-            changes = run.changes(entries, outcomes)
-            await engine.hooks.before_commit(changes)
-        return known, outcomes, changes
+            await run.finish(entries, outcomes)
+        return known, outcomes, unit
 
     def _wrong(self, number: int, raw: bytes, problem: Problem) -> None:
         self.tally.wrong += 1

@@ -9,15 +9,15 @@ from starlette.responses import Response
 from service.http import problems
 from service.http.content.body import content_of, read_body
 from service.http.content.preconditions import Guard, guard_of
-from service.http.middleware.state import state_of
 from service.resources.actions.run_action import ActionRun
-from service.resources.declaration import Action, Change, RestResource
+from service.resources.declaration import Action, RestResource
 from service.resources.documentation import tags_header
 from service.resources.names import snake
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.idempotency import KeyedRequest, keyed_request, run_once
 from service.resources.requests.json_response import json_response
 from service.resources.retries import retry_rolled_back
+from service.resources.units.engine_unit import EngineUnit
 
 
 async def _act(action: Action, call: Call) -> Response:
@@ -27,8 +27,8 @@ async def _act(action: Action, call: Call) -> Response:
     keyed = keyed_request(request, call.principal, await content_of(request), call.rows, engine.unseen)
 
     async def effect() -> Response:
-        response, change = await retry_rolled_back(partial(_in_transaction, action, call, guard, body, keyed))
-        await engine.hooks.after_commit([change])
+        response, unit = await retry_rolled_back(partial(_in_transaction, action, call, guard, body, keyed))
+        await unit.after_commit()
         return response
 
     return await effect() if keyed is None else await run_once(engine.services.records, keyed, effect)
@@ -36,17 +36,16 @@ async def _act(action: Action, call: Call) -> Response:
 
 async def _in_transaction(
     action: Action, call: Call, guard: Guard, body: BaseModel | None, keyed: KeyedRequest | None
-) -> tuple[Response, Change]:
+) -> tuple[Response, EngineUnit]:
     engine = call.engine
     async with engine.transaction() as connection:
-        request_id = state_of(call.request.scope).request_id
-        run = ActionRun(engine, connection, call.principal, call.rows, request_id)
-        row, change = await run.run(action, call.item_id, guard, body)
-        await engine.hooks.before_commit([change])
+        unit = call.unit_on(connection)
+        row, change = await ActionRun(engine, unit, call.rows).run(action, call.item_id, guard, body)
+        await unit.finish(engine, change)
         headers, content = {"ETag": engine.tags.tag(row["version"])}, row["body"].encode()
         if keyed is not None:
             await engine.services.records.store(connection, keyed, 200, headers, content)
-    return json_response(200, headers, content), change
+    return json_response(200, headers, content), unit
 
 
 def operation_of(action: Action) -> Operation:

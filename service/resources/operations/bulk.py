@@ -17,13 +17,13 @@ from service.resources.bulk.apply import BulkRun
 from service.resources.bulk.entries import read_entries
 from service.resources.bulk.results import refuse_any, results_body
 from service.resources.bulk.slots import slot
-from service.resources.declaration import Change
 from service.resources.engine import Engine
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.idempotency import keyed_request, run_once
 from service.resources.requests.json_response import json_response
 from service.resources.retries import retry_rolled_back
 from service.resources.schemas.bulk_bodies import Envelope
+from service.resources.units.engine_unit import EngineUnit
 
 
 async def _bulk(call: Call) -> Response:
@@ -41,27 +41,25 @@ async def _bulk(call: Call) -> Response:
     atomic = mode == "atomic"
     if atomic:
         refuse_any(outcomes, kinds)
-    made: list[Change] = []
 
-    async def attempt() -> Response:
+    async def attempt() -> tuple[Response, EngineUnit]:
         request_id = state_of(request.scope).request_id
         own = deepcopy(entries) if engine.hooks.exist else entries  # retries need the originals
         async with slot(engine.services.database.long_slots), engine.transaction() as connection:
-            most_errors = MOST_ERRORS if atomic else None
-            run = BulkRun(engine, connection, call.principal, call.rows, request_id, most_errors=most_errors)
+            unit = call.unit_on(connection)
+            run = BulkRun(engine, unit, call.rows, most_errors=MOST_ERRORS if atomic else None)
             results = outcomes | await run.apply(own)
             if atomic:
                 refuse_any(results, kinds)
-            made[:] = run.changes(own, results)
-            await engine.hooks.before_commit(made)
+            await run.finish(own, results)
             content = await results_body(request.url.path, request_id, results, kinds)
             if keyed is not None:
                 await records.store(connection, keyed, 200, {}, content)
-        return json_response(200, {}, content)
+        return json_response(200, {}, content), unit
 
     async def effect() -> Response:
-        response = await retry_rolled_back(attempt)
-        await engine.hooks.after_commit(made)
+        response, unit = await retry_rolled_back(attempt)
+        await unit.after_commit()
         return response
 
     return await effect() if keyed is None else await run_once(records, keyed, effect)

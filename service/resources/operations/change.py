@@ -8,17 +8,17 @@ from uuid import UUID
 import asyncpg
 
 from service.http.middleware.state import state_of
-from service.resources.declaration import Change
+from service.resources.guarded_rows import Run
 from service.resources.hooks.hook_runner import NO_CONNECTION
 from service.resources.operations.operation import Call
 from service.resources.retries import retry_rolled_back
 from service.resources.statements.statement import Statement
 from service.resources.statements.writing import arguments_of
+from service.resources.units.engine_unit import EngineUnit
 
 T = TypeVar("T")
 
 Arguments = dict[str, Any]
-Run = Callable[[Statement, Mapping[str, Any]], Awaitable[list[asyncpg.Record]]]
 Work = Callable[[Run, Arguments], Awaitable[T]]
 """Runs the statement of a change, given its arguments as driver values: fields, id, principal and request id."""
 
@@ -34,35 +34,32 @@ async def apply_change(
     engine, hooks = call.engine, call.engine.hooks
     if not hooks.exist:
         return await work(engine.run, _arguments(call, item_id, values))
-    change: Change | None
     if hooks.need_transaction(operation):
-        result, change = await retry_rolled_back(_in_transaction, call, operation, item_id, values, work)
+        result, unit = await retry_rolled_back(_in_transaction, call, operation, item_id, values, work)
     else:
         recorder = _Recorder(engine.run)
         result = await work(recorder.run, _arguments(call, item_id, values))
-        read = engine.locked_row.reader(call.rows)
-        made = Change(operation, item_id, call.principal, dict(values), NO_CONNECTION, read=read)
-        change = made if recorder.changed else None
-    if change is not None:
-        await hooks.after_commit([change])
+        unit = call.unit_on(NO_CONNECTION)
+        if recorder.changed:
+            await unit.finish(engine, unit.change(engine, operation, item_id, dict(values), call.rows))
+    await unit.after_commit()
     return result
 
 
 async def _in_transaction(
     call: Call, operation: str, item_id: UUID, values: Mapping[str, Any], work: Work[T]
-) -> tuple[T, Change | None]:
-    """Return the result, and the change if one was made."""
+) -> tuple[T, EngineUnit]:
+    """Return the result, and the unit of work, whose hooks after the commit are left to run."""
     engine = call.engine
     async with engine.transaction() as connection:
-        read = engine.locked_row.reader(call.rows)
-        change = Change(operation, item_id, call.principal, dict(values), connection, read=read)
+        unit = call.unit_on(connection)
+        change = unit.change(engine, operation, item_id, dict(values), call.rows)
         await engine.hooks.before(change)
         recorder = _Recorder(partial(engine.run_on, connection))
         result = await work(recorder.run, _arguments(call, item_id, change.values))
-        if not recorder.changed:
-            return result, None
-        await engine.hooks.before_commit([change])
-    return result, change
+        if recorder.changed:
+            await unit.finish(engine, change)
+    return result, unit
 
 
 class _Recorder:

@@ -6,7 +6,8 @@ from service.http.content.body import content_of
 from service.models.uuid7 import uuid7
 from service.resources.documentation import created_response
 from service.resources.engine import new_values
-from service.resources.operations.change import Arguments, Run, apply_change
+from service.resources.guarded_rows import Run
+from service.resources.operations.change import Arguments, apply_change
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.bodies import read_new
 from service.resources.requests.idempotency import keyed_request, record_parameters, run_once

@@ -6,12 +6,10 @@ from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from service.http.content.body import content_of, read_body
-from service.http.middleware.state import state_of
 from service.http.problems import MOST_ERRORS, FieldError, Problem, ValidationFailed, pointer
 from service.models.uuid7 import uuid7
 from service.resources.bulk.apply import BulkRun
@@ -19,7 +17,6 @@ from service.resources.bulk.entries import Entry
 from service.resources.bulk.results import Done, Outcome, with_errors
 from service.resources.declaration import Change
 from service.resources.engine import Engine, new_values
-from service.resources.hooks.hook_runner import HookRunner
 from service.resources.operations.create import CREATE
 from service.resources.operations.operation import Call, Operation
 from service.resources.relations.children import MOST, Children
@@ -29,9 +26,7 @@ from service.resources.requests.json_response import json_response
 from service.resources.requests.unwritable import report_unwritable
 from service.resources.retries import retry_rolled_back
 from service.resources.schemas.nested import nested_schemas
-from service.resources.statements.writing import arguments_of
-
-Made = list[tuple[HookRunner, list[Change]]]
+from service.resources.units.engine_unit import EngineUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +84,25 @@ async def _create(creation: _Creation) -> Response:
     records = creation.call.engine.services.records
 
     async def effect() -> Response:
-        response, made = await retry_rolled_back(partial(_in_transaction, creation))
-        for hooks, changes in made:
-            await hooks.after_commit(changes)
+        response, unit = await retry_rolled_back(partial(_in_transaction, creation))
+        await unit.after_commit()
         return response
 
     return await effect() if creation.keyed is None else await run_once(records, creation.keyed, effect)
 
 
-async def _in_transaction(creation: _Creation) -> tuple[Response, Made]:
+async def _in_transaction(creation: _Creation) -> tuple[Response, EngineUnit]:
     call, engine = creation.call, creation.call.engine
     async with engine.transaction() as connection:
-        row, change = await _create_item(creation, connection)
-        made: Made = [(engine.hooks, [change])]
+        unit = call.unit_on(connection)
+        row, change = await _create_item(creation, unit)
         parts = []
         for child, own, items in creation.children:
-            outcomes, changes = await _create_children(creation, connection, child, own, items)
-            made.insert(-1, (own.hooks, changes))
-            bodies = [done.body or "" for done in outcomes]
+            bodies = await _create_children(creation, unit, child, own, items)
             parts.append(f',"{child.member}":[{",".join(bodies)}]')
-        for hooks, changes in made:  # those of the item last, which then sees its children
-            await hooks.before_commit(changes)
-        if any(hooks.exist for hooks, _ in made):  # they may have changed the item
+        await unit.finish(engine, change)  # last, so that its hooks see its children
+        if engine.hooks.exist or any(own.hooks.exist for _, own, _ in creation.children):
+            # They may have changed the item.
             (row,) = await engine.run_on(
                 connection, engine.read_one, {"id": creation.id, **call.rows.arguments}
             )
@@ -119,50 +111,41 @@ async def _in_transaction(creation: _Creation) -> tuple[Response, Made]:
         headers = {"Location": location, "ETag": engine.tags.tag(row["version"])}
         if creation.keyed is not None:
             await engine.services.records.store(connection, creation.keyed, 201, headers, body)
-    return json_response(201, headers, body), made
+    return json_response(201, headers, body), unit
 
 
-async def _create_item(
-    creation: _Creation, connection: asyncpg.Connection
-) -> tuple[Mapping[str, Any], Change]:
+async def _create_item(creation: _Creation, unit: EngineUnit) -> tuple[Mapping[str, Any], Change]:
     call, engine = creation.call, creation.call.engine
     values = new_values(engine, creation.item, call.rows)
-    read = engine.locked_row.reader(call.rows)
-    change = Change("create", creation.id, call.principal, values, connection, read=read)
+    change = unit.change(engine, "create", creation.id, values, call.rows)
     await engine.hooks.before(change)
-    arguments = arguments_of(
-        engine.resource,
-        creation.id,
-        change.values,
-        principal=call.principal,
-        request_id=state_of(call.request.scope).request_id,
-    )
-    (row,) = await engine.run_on(connection, engine.writer.create, {**arguments, **call.rows.arguments})
+    arguments = unit.arguments(engine, change, call.rows)
+    (row,) = await engine.run_on(unit.connection, engine.writer.create, arguments)
     return row, change
 
 
 async def _create_children(
     creation: _Creation,
-    connection: asyncpg.Connection,
+    unit: EngineUnit,
     child: Children,
     own: Engine,
     items: Sequence[BaseModel],
-) -> tuple[list[Done], list[Change]]:
-    """Return the results, in order, and the changes. Raises the problem of the first that failed, with all errors."""
+) -> list[str]:
+    """Return the representations, in order. Raises the problem of the first that failed, with all errors."""
     if not items:
-        return [], []
+        return []
     rows = own.access.of(creation.call.principal)
     ids = sorted(uuid7() for _ in items)  # so that they sort in the order of the request
     entries = [
         Entry(index, "create", item_id, new_values(own, item, rows, {child.column: creation.id}))
         for index, (item_id, item) in enumerate(zip(ids, items, strict=True))
     ]
-    request_id = state_of(creation.call.request.scope).request_id
-    run = BulkRun(own, connection, creation.call.principal, rows, request_id, most_errors=MOST_ERRORS)
+    run = BulkRun(own, unit, rows, most_errors=MOST_ERRORS)
     outcomes = await run.apply(entries)
     _refuse_any(child.member, outcomes)
+    await run.finish(entries, outcomes)
     done = [outcome for _, outcome in sorted(outcomes.items()) if isinstance(outcome, Done)]
-    return done, run.changes(entries, outcomes)
+    return [one.body or "" for one in done]
 
 
 def _refuse_any(member: str, outcomes: Mapping[int, Outcome]) -> None:

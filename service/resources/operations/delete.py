@@ -5,8 +5,8 @@ from starlette.responses import Response
 from service.http import problems
 from service.http.content.preconditions import guard_of
 from service.resources.documentation import tags_header
-from service.resources.operations.change import Arguments, Run, apply_change
-from service.resources.operations.guarded import accepted_row, run_guarded
+from service.resources.guarded_rows import Run, accepted_row, run_guarded
+from service.resources.operations.change import Arguments, apply_change
 from service.resources.operations.operation import Call, Operation
 from service.resources.schemas.links import links_of_deleted
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 from uuid import UUID
 
+import asyncpg
 from fastapi import Request, Response
 
+from service.http.middleware.state import state_of
 from service.http.openapi import ALWAYS, WITH_BODY, responses_of
 from service.http.openapi.operation_details import BODY_MEDIA_TYPE
 from service.http.problems import NotFound, Problem
@@ -14,6 +16,7 @@ from service.resources.declaration import RestResource
 from service.resources.documentation import ID, IDEMPOTENCY_KEY, REPLAYED, item_response
 from service.resources.engine import Engine
 from service.resources.statements.ownership import Rows
+from service.resources.units.engine_unit import Caller, EngineUnit, unit_on
 from service.security.principals import Principal
 
 
@@ -27,6 +30,15 @@ class Call:
     principal: Principal
     rows: Rows
     query: Mapping[str, str]
+
+    @property
+    def caller(self) -> Caller:
+        """Who makes the changes of the request."""
+        return Caller(self.principal, state_of(self.request.scope).request_id)
+
+    def unit_on(self, connection: asyncpg.Connection) -> EngineUnit:
+        """Return the unit of work in the transaction of the connection."""
+        return unit_on(connection, self.engine.services.engines, self.caller)
 
     @property
     def item_id(self) -> UUID:

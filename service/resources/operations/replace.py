@@ -8,7 +8,8 @@ from service.http import problems
 from service.http.content.preconditions import conditions_of, guard_of
 from service.resources.documentation import created_response, item_response, tags_header
 from service.resources.engine import Engine, new_values, values_of
-from service.resources.operations.change import Arguments, Run, apply_change
+from service.resources.guarded_rows import Run
+from service.resources.operations.change import Arguments, apply_change
 from service.resources.operations.create import FIRST_VERSION
 from service.resources.operations.guarded import update_item
 from service.resources.operations.operation import Call, Operation

@@ -1,6 +1,6 @@
 """Reads the row of an item for code that is about to change it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -11,13 +11,12 @@ import sqlalchemy as sa
 from service.models.base import Resource
 from service.resources.columns import json_text
 from service.resources.declaration import RestResource
+from service.resources.declaration.hooks import ReadRow
 from service.resources.statements.columns import not_deleted
 from service.resources.statements.ownership import RowAccess, Rows
 from service.resources.statements.statement import DIALECT, compile_statement, parameter
 
 Convert = Callable[[Any], Any]
-ReadRow = Callable[[asyncpg.Connection, UUID], Awaitable[Resource | None]]
-"""Returns the item with an id, or None if no item has it."""
 
 
 class LockedRow:

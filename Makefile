@@ -58,8 +58,8 @@ client-test: $(STAMP) ## Generate clients from the OpenAPI document, call every 
 reliability: $(STAMP) ## Update docs/reliability.md with the measurements of the last `make fault-test`
 	@$(BIN)/python -m tests.faults.report
 
-bench: $(STAMP) ## Measure what a request costs, against other ways to write the service; needs wrk (SCENARIO="read list")
-	@$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenarios $(SCENARIO))
+bench: $(STAMP) ## Measure what a request costs, against other ways to write the service; needs wrk (SCENARIO="read list", ARGS=)
+	@$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenarios $(SCENARIO)) $(ARGS)
 
 check: $(STAMP) ## Check formatting, lint, types, migrations, expired feature flags, import rules and generated files
 	@$(BIN)/ruff format --check .

@@ -1,7 +1,9 @@
 """`python -m benchmarks`: measures programs in scenarios, and writes a report and a plot."""
 
 import argparse
+import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from benchmarks.report import Results, report, wrong_statements
 from benchmarks.running import Running, running
 from benchmarks.scenarios import SCENARIOS, Scenario
 
-WARM_SECONDS = 2
+WARM_SECONDS = 1
+PEER_EVERY = 2  # rounds between two measurements of a peer, whose targets are multiples: coarser figures do
+_BEGAN = time.monotonic()
 FIGURES = "figures"  # the scenario that measures the service alone, with the mix
 
 
@@ -36,6 +40,7 @@ def main() -> None:
         plot(titles, times, [program.name for program in results.programs])
     )
     print(text)
+    _say("done")
     if wrong := wrong_statements(results):
         raise SystemExit("\n".join(wrong))
 
@@ -47,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scenarios", nargs="+", choices=scenarios, default=scenarios)
     parser.add_argument("--programs", nargs="+", choices=names, default=names)
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: 5)")
-    parser.add_argument("--seconds", type=float, default=2, help="of each measurement (default: 2)")
+    parser.add_argument("--seconds", type=int, default=2, help="of each measurement (default: 2)")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="a folder")
     return parser.parse_args()
 
@@ -59,8 +64,10 @@ def _measure(given: argparse.Namespace, both: Backends, folder: Path) -> Results
     results = Results(programs, f"{description()}, {both.version()}.", left_out)
     wants_figures = FIGURES in given.scenarios and SLIPWAY in programs
     with ExitStack() as stack:
+        _say("starting the programs")
         started = {program: stack.enter_context(running(program, both, folder)) for program in programs}
         if wants_figures:
+            _say(f"measuring accesses to {SMALL} rows")
             both.grow(SMALL)
             started[SLIPWAY].wait(f"{started[SLIPWAY].admin_url}/readyz")
             compare = growth(started[SLIPWAY], both)
@@ -73,7 +80,8 @@ def _measure(given: argparse.Namespace, both: Backends, folder: Path) -> Results
             if scenario.name in given.scenarios:
                 _interleave(scenario, loads, given, results)
         if wants_figures:
-            results.figures += _figures(started[SLIPWAY], loads[SLIPWAY], both, folder)
+            results.figures += _figures(given.seconds, started[SLIPWAY], loads[SLIPWAY], both, folder)
+            _say(f"measuring accesses to {LARGE} rows")
             both.grow(LARGE)
             results.figures += compare()
     return results
@@ -84,24 +92,33 @@ def _interleave(
 ) -> None:
     """Measure all programs in turn, round after round, so that whatever else happens meets all of them."""
     turns = {p: load for p, load in loads.items() if scenario.peers or p in (FLOOR, SLIPWAY)}
-    for number in range(-1, given.rounds):
+    _say(scenario.title)
+    for program, load in turns.items():
+        load.send(scenario.name, f"{program.name}-{scenario.name}-warm".upper(), WARM_SECONDS)
+    for number in range(given.rounds):
         for program, load in turns.items():
-            run = f"{program.name}-{scenario.name}-{number + 1}".upper()
-            if number < 0:
-                load.measure(scenario.name, run, min(WARM_SECONDS, given.seconds))
-            else:
+            if program in (FLOOR, SLIPWAY) or number % PEER_EVERY == 0:
+                run = f"{program.name}-{scenario.name}-{number}".upper()
                 one = load.measure(scenario.name, run, given.seconds)
                 results.runs.setdefault((scenario.name, program.name), []).append(one)
 
 
-def _figures(service: Running, load: Load, both: Backends, folder: Path) -> list[Figure]:
-    seconds = 5.0
+def _figures(seconds: int, service: Running, load: Load, both: Backends, folder: Path) -> list[Figure]:
+    _say("the service alone")
+    seconds *= 2
     alone = load.measure("mix", "ALONE", seconds)
+    spread = alone.slow / alone.median
     return [
+        Figure("99th percentile of the mix, of its median", f"{spread:.1f} times", "≤ 5 times", spread <= 5),
         *probes(service, load, alone, seconds),
         *overload(service, both, load, alone, seconds),
-        *start_and_memory(both, folder, 2 * seconds),
+        *start_and_memory(service, both, load, folder, 2 * seconds),
     ]
+
+
+def _say(what: str) -> None:
+    """Say what takes so long, after the seconds since the start."""
+    print(f"bench: {time.monotonic() - _BEGAN:4.0f} s: {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import httpx2
 
 from benchmarks.backends import Backends
 from benchmarks.load import Load, Measurement
-from benchmarks.programs import SLIPWAY
+from benchmarks.programs import SERVICE
 from benchmarks.running import Running, running
 
 SMALL, ROWS, LARGE = 1000, 100_000, 1_000_000
@@ -55,7 +55,7 @@ class Probing(threading.Thread):
         return self.answers
 
 
-def probes(service: Running, load: Load, alone: Measurement, seconds: float) -> Iterator[Figure]:
+def probes(service: Running, load: Load, alone: Measurement, seconds: int) -> Iterator[Figure]:
     """Measure probes and scrapes while the mix runs. `alone` is the mix without them."""
     threads = [Probing(f"{service.admin_url}{path}", pause=0.25) for path in ("/metrics", "/livez")]
     for thread in threads:
@@ -80,7 +80,7 @@ def _cpu_of_liveness(service: Running, count: int = 2000) -> float:
 
 
 def overload(
-    service: Running, backends: Backends, load: Load, peak: Measurement, seconds: float
+    service: Running, backends: Backends, load: Load, peak: Measurement, seconds: int
 ) -> Iterator[Figure]:
     """Send `OVER` times as many requests as the service can answer, over `CROWD` connections."""
     url = f"{service.url}/api/v1/articles/{load.item}"
@@ -101,29 +101,24 @@ def overload(
     yield Figure("first answer after the overload", f"{after * 1000:.0f} ms", "≤ 2 s", after <= 2)
 
 
-def start_and_memory(backends: Backends, folder: Path, seconds: float) -> Iterator[Figure]:
-    """Start the service `STARTS` times, and send the last one requests."""
-    times = []
-    for number in range(STARTS):
+def start_and_memory(
+    service: Running, backends: Backends, load: Load, folder: Path, seconds: int
+) -> Iterator[Figure]:
+    """Start another service `STARTS` times, and send requests to the one that runs."""
+    times, idle = [], []
+    for _ in range(STARTS):
         began = time.perf_counter()
-        with running(SLIPWAY, backends, folder) as service:
-            service.wait(f"{service.admin_url}/readyz")
+        with running(SERVICE, backends, folder) as started:
+            started.wait(f"{started.admin_url}/readyz")
             times.append(time.perf_counter() - began)
-            if number == STARTS - 1:
-                idle = service.resident_mb()
-                grown = _growth(service, backends, folder, seconds)
-    start = statistics.median(times)
+            idle.append(started.resident_mb())
+    start, memory = statistics.median(times), statistics.median(idle)
     yield Figure("from start to ready", f"{start:.2f} s", "≤ 1.5 s", start <= 1.5)
-    yield Figure("memory, idle", f"{idle:.0f} MB", "≤ 95 MB", idle <= 95)
-    yield Figure("growth of memory in 100 000 requests", f"{grown:.1f} MB", "≤ 2 MB", grown <= 2)
-
-
-def _growth(service: Running, backends: Backends, folder: Path, seconds: float) -> float:
-    load = Load(service, backends, number=0, items=folder / "items")
-    load.measure("mix", "M", seconds)  # fills the caches
+    yield Figure("memory, idle", f"{memory:.0f} MB", "≤ 95 MB", memory <= 95)
     before = service.resident_mb()
-    sent = load.measure("mix", "N", seconds).sent
-    return (service.resident_mb() - before) / sent * 1e5
+    sent = load.measure("mix", "M", seconds).sent
+    grown = (service.resident_mb() - before) / sent * 1e5
+    yield Figure("growth of memory in 100 000 requests", f"{grown:.1f} MB", "≤ 2 MB", grown <= 2)
 
 
 Costs = dict[str, float]

@@ -41,7 +41,7 @@ class Load:
         answer = program.wait(f"{program.url}/api/v1/articles/{self.item}", backends.key)
         self._tag = answer.headers["etag"].strip('"').lstrip("0123456789")
 
-    def measure(self, scenario: str, run: str, seconds: float) -> Measurement:
+    def measure(self, scenario: str, run: str, seconds: int) -> Measurement:
         """Send requests for so many seconds. Ends the benchmark if any fails.
 
         `run` is part of every SKU and key, so that no two runs create the same item.
@@ -66,14 +66,14 @@ class Load:
         )
 
     def send(
-        self, scenario: str, run: str, seconds: float, *, connections: int = CONNECTIONS, pause: float = 0
+        self, scenario: str, run: str, seconds: int, *, connections: int = CONNECTIONS, pause: float = 0
     ) -> dict[str, int]:
         """Send requests without measuring; each connection pauses for so many milliseconds before each.
 
         Returns what requests.lua tells.
         """
         self._backends.write_items(self._items, self._number)
-        options = ["-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "10s", "-s", str(SCRIPT)]
+        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(SCRIPT)]
         given = [
             scenario,
             self._backends.key,

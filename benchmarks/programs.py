@@ -90,6 +90,10 @@ _SLIPWAY = {
 _PEER = {"DATABASE_URL": "{database}", "PORT": "{port}"}
 
 FLOOR = Program("floor", "Floor: a bare ASGI function over asyncpg", _uvicorn("floor"), _PEER)
+# As users start it. The tests' domain, which the load needs, also imports what servers do not.
+SERVICE = Program(
+    "service", "slipway serve", (str(Path(sys.executable).with_name("slipway")), "serve"), _SLIPWAY
+)
 SLIPWAY = Program("slipway", "Slipway, everything on", (*PROGRAM, "serve"), _SLIPWAY)
 STOCK = Program("stock", "FastAPI with SQLModel sessions", _uvicorn("peers.stock"), _PEER)
 DJANGO = Program(

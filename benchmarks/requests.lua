@@ -18,8 +18,8 @@ function init(arguments)
   end
   math.randomseed(os.time())
   json = { ["Authorization"] = "Bearer " .. key, ["Content-Type"] = "application/json" }
-  conditional = { ["Authorization"] = "Bearer " .. key }
-  if scenario == "read" or scenario == "list" or scenario == "unchanged" then response = nil end
+  conditional = { ["Authorization"] = "Bearer " .. key, ["If-None-Match"] = "*" }
+  if scenario == "read" or scenario == "list" or scenario == "cached" or scenario == "unchanged" then response = nil end
   local pause = tonumber(arguments[7])
   if pause > 0 then delay = function() return pause end end
 end
@@ -33,11 +33,9 @@ local made = {}
 
 function made.read() return wrk.format("GET", "/api/v1/articles/" .. ids[math.random(COUNT)], auth()) end
 
-function made.unchanged()
-  local id = ids[math.random(COUNT)]
-  conditional["If-None-Match"] = tags[id]
-  return wrk.format("GET", "/api/v1/articles/" .. id, conditional)
-end
+function made.cached() return wrk.format("GET", "/api/v1/shelves/" .. shelf, auth()) end
+
+function made.unchanged() return wrk.format("GET", "/api/v1/shelves/" .. shelf, conditional) end
 
 function made.list() return wrk.format("GET", "/api/v1/articles?status=active&sort=price&limit=50", auth()) end
 

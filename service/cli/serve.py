@@ -2,6 +2,7 @@
 
 import uvloop
 
+from service.cli import without_pydantic_v1  # noqa: F401  # before any route is made
 from service.cli.runtime import exit_with_message
 from service.config import Settings
 from service.config.loading import load

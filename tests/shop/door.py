@@ -4,9 +4,7 @@ import sys
 from pathlib import Path
 
 import service.domains
-from service.migrations import runner
 from service.resources.domain import Domain
-from tests.shop.tables import migrating_with_shop
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = (sys.executable, "-m", "tests.shop")
@@ -21,4 +19,13 @@ def install(*domains: Domain) -> None:
     """
     assert "service.main" not in sys.modules
     service.domains.DOMAINS = domains
+    if sys.argv[1:] != ["serve"]:
+        _create_tables_too()
+
+
+def _create_tables_too() -> None:
+    """A server does not pass here: Alembic would double the time of its start, and is 15 MB of its memory."""
+    from service.migrations import runner  # noqa: PLC0415
+    from tests.shop.tables import migrating_with_shop  # noqa: PLC0415
+
     runner._run = migrating_with_shop(runner._run)

@@ -21,6 +21,7 @@ from service.http.problems import Problem
 from service.http.protocol import request_head
 from service.http.protocol.closing import ClosingTransport
 from service.http.protocol.cycle import Cycle
+from service.http.protocol.idle_timer import IdleTimer
 from service.http.protocol.lifetime import Lifetime
 from service.http.protocol.limits import (
     DISCARDED,
@@ -54,6 +55,7 @@ class Connection(HttpToolsProtocol):
         self._discards = False  # input is discarded: the connection is about to close
         self._objection: Problem | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._idle = IdleTimer(self.loop, self.timeout_keep_alive, self.timeout_keep_alive_handler)
         self._reader: ReaderWatch
         self._fed = 0  # bytes of the current head, or since the last byte of content
         self._room = 0  # bytes left for the header
@@ -100,14 +102,14 @@ class Connection(HttpToolsProtocol):
             self._running.message_event.set()
         for waiting, _ in self.pipeline:
             forget(cast("Any", waiting.scope))
-        self._unset_keepalive_if_required()
+        self._idle.stop()
         self._disarm()
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._discards:
             return
-        self._unset_keepalive_if_required()
+        self._idle.end()
         if self._phase == IDLE:
             self._inside = False
             self._start = data
@@ -121,7 +123,7 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(self._reason(error), data)
         else:
-            if self._phase != IDLE or (self._waits() and self.timeout_keep_alive_task is None):
+            if self._phase != IDLE or (self._waits() and not self._idle.idle):
                 self._incomplete(len(data))
 
     def _waits(self) -> bool:
@@ -252,7 +254,7 @@ class Connection(HttpToolsProtocol):
         scope["method"], scope["http_version"] = method.decode("ascii"), version
         scope["path"], scope["raw_path"] = unquote(path) if "%" in path else path, target.path
         scope["query_string"] = target.query or b""
-        self._start_in_turn(self._cycle(keep_alive=version == "1.1" and self.parser.should_keep_alive()))
+        self._start_in_turn(Cycle.on(self, keep_alive=version == "1.1" and self.parser.should_keep_alive()))
 
     def _start_in_turn(self, cycle: Cycle) -> None:
         """Start the request, or queue it behind those that are not answered yet."""
@@ -262,22 +264,6 @@ class Connection(HttpToolsProtocol):
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
-
-    def _cycle(self, *, keep_alive: bool) -> Cycle:
-        """Return an exchange for the request in the scope."""
-        return Cycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=self.access_log,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=keep_alive,
-            on_response=self.on_response_complete,
-        )
 
     def on_body(self, body: bytes) -> None:
         self._fed = 0
@@ -300,9 +286,18 @@ class Connection(HttpToolsProtocol):
             cycle.keep_alive = not cycle.response_started
         super().on_message_complete()
         if cycle.response_complete and not self.transport.is_closing():
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._idle.begin()
+
+    def on_response_complete(self) -> None:
+        """As in uvicorn, which sets a timer after each response."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle.begin()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
@@ -340,7 +335,7 @@ class Connection(HttpToolsProtocol):
         scope: Any = self.scope
         self.headers += origin
         scope |= {"method": method, "path": "/", "raw_path": b"/", "query_string": b"", REFUSAL: problem}
-        return self._cycle(keep_alive=False)
+        return Cycle.on(self, keep_alive=False)
 
     def shutdown(self) -> None:
         """Close after the running request. An idle connection stays open for a moment: a request that the client sent

@@ -4,10 +4,11 @@ uvicorn sends the head and the content apart, and looks for forbidden characters
 small response, that takes a tenth of the request's time.
 """
 
+import asyncio
 import re
-from typing import Any
+from typing import Any, Self
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 _SEPARATE = 65_536  # bytes of content that cost more to copy than to send apart from the head
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
@@ -23,6 +24,23 @@ class Cycle(RequestResponseCycle):
     """The head waits for the first part of the content, as ASGI requires, and is sent along with it."""
 
     _head = b""
+
+    @classmethod
+    def on(cls, connection: HttpToolsProtocol, *, keep_alive: bool) -> Self:
+        """Return the exchange for the request in the connection's scope."""
+        return cls(
+            scope=connection.scope,
+            transport=connection.transport,
+            flow=connection.flow,
+            logger=connection.logger,
+            access_logger=connection.access_logger,
+            access_log=connection.access_log,
+            default_headers=connection.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=connection.expect_100_continue,
+            keep_alive=keep_alive,
+            on_response=connection.on_response_complete,
+        )
 
     async def send(self, message: Any) -> None:
         """See ASGI. Raises `RuntimeError` for messages out of order, and for a malformed field or length."""

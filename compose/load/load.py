@@ -8,6 +8,7 @@ import collections
 import http.client
 import json
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,9 @@ REPORT_SECONDS = 60
 
 def main() -> None:
     """Call until the container is stopped."""
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit()
+    )  # the first process of a container ignores it otherwise
     headers = {"Host": "127.0.0.1", "X-API-Key": KEY.read_text("utf-8").strip()}
     paths = [*_lists(), "/nowhere"]
     seen: collections.Counter[str] = collections.Counter()

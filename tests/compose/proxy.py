@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from tests.compose.removal import removed_afterwards
 from tests.ports import next_port
 from tests.unit.rules.rule import ROOT
 
@@ -32,23 +33,22 @@ def has_image() -> bool:
 @contextmanager
 def nginx_before(folder: Path, *ports: int) -> Iterator[int]:
     """Run nginx in front of the ports of this machine; yield its own port."""
-    own, name = next_port(), f"slipway-test-nginx-{next_port()}"
+    own, label = next_port(), f"slipway-test-nginx={next_port()}"
     servers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in ports)
     text = CONFIGURATION.read_text("utf-8")
     text = re.sub(r"server slipway:8000 resolve max_fails=0;", servers, text)
     text = re.sub(r"resolver [^;]+;", "", text).replace("listen 8080;", f"listen 127.0.0.1:{own};")
     file = folder / "nginx.conf"
     file.write_text(text, "utf-8")
-    command = ["docker", "run", "--rm", "--name", name, "--network", "host", "--read-only", "--tmpfs", "/tmp",
+    command = ["docker", "run", "--rm", "--label", label, "--network", "host", "--read-only", "--tmpfs", "/tmp",
                "--user", "101:101", "--cap-drop", "ALL", "--volume", f"{file}:/etc/nginx/nginx.conf:ro",
                IMAGE, "nginx", "-g", "daemon off;"]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        try:
-            _wait(own, process)
-            yield own
-        finally:
-            subprocess.run(["docker", "rm", "--force", name], capture_output=True, timeout=60, check=False)
-            process.communicate(timeout=60)
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process,
+        removed_afterwards(label),
+    ):
+        _wait(own, process)
+        yield own
 
 
 def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:

@@ -69,13 +69,17 @@ class Stack:
         """Run `docker compose` with all profiles."""
         return self._run(["docker", "compose", "--profile", "*", *arguments])
 
+    @property
+    def label(self) -> str:
+        """The label of all objects of the project."""
+        return f"com.docker.compose.project={self.project}"
+
     def left(self, kind: str) -> set[str]:
         """Return the names of the project's objects: `container`, `network` or `volume`."""
         every = ["--all"] if kind == "container" else []
         listed = self._run(
-            ["docker", kind, "ls", *every, "--format", "{{json .}}", "--filter",
-             f"label=com.docker.compose.project={self.project}"]
-        )  # fmt: skip
+            ["docker", kind, "ls", *every, "--format", "{{json .}}", "--filter", f"label={self.label}"]
+        )
         found = [json.loads(line) for line in listed.splitlines()]
         return {one.get("Names") or one["Name"] for one in found}
 

@@ -7,6 +7,7 @@ neither. The type `settings` comes from the service's own settings, so that Helm
 service would refuse.
 """  # noqa: INP001 - a script, not a package
 
+import functools
 import json
 import re
 import sys
@@ -218,7 +219,7 @@ class Value(NamedTuple):
 
 def described(text: str) -> list[Value]:
     """The described values of values.yaml, in its order. Raises ValueError for a type that there is not."""
-    values, found = yaml.safe_load(text), []
+    values, found = yaml.load(text, yaml.CSafeLoader), []
     stack: list[str] = []
     comment: list[str] = []
     inside: int | None = None  # indentation of the described value whose members follow
@@ -254,10 +255,11 @@ def _value(path: tuple[str, ...], default: Any, kind: str | None, words: str) ->
     return Value(path, kind, default, words)
 
 
-def dependencies() -> set[str]:
+@functools.cache
+def dependencies() -> frozenset[str]:
     """Names under which other charts take their values."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
-    return {found.get("alias", found["name"]) for found in chart["dependencies"]}
+    return frozenset(found.get("alias", found["name"]) for found in chart["dependencies"])
 
 
 def _may_be_null(value: Value) -> bool:

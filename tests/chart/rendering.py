@@ -18,6 +18,7 @@ ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "
 WORKLOADS = {"Deployment", "StatefulSet", "Job", "CronJob", "DaemonSet", "Pod"}
 
 Object = dict[str, Any]
+VALUES: Object = yaml.load((CHART / "values.yaml").read_text("utf-8"), yaml.CSafeLoader)
 
 
 def helm_or_skip(name: str) -> str:

@@ -20,12 +20,13 @@ class OrdersSettings(Group):
     """Most orders of a customer."""
 
 
-@pytest.fixture
-def chart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The chart as `make chart-reference` writes it for a team whose domain has settings."""
-    monkeypatch.setattr(service.domains, "DOMAINS", (Domain("orders", settings=OrdersSettings),))
-    written = runpy.run_path(str(CHART / "reference.py"))["written"]()
-    copy = tmp_path / "slipway"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service.domains, "DOMAINS", (Domain("orders", settings=OrdersSettings),))
+        written = runpy.run_path(str(CHART / "reference.py"))["written"]()
+    copy = tmp_path_factory.mktemp("orders") / "slipway"
     shutil.copytree(CHART, copy, ignore=shutil.ignore_patterns("charts", "ci", "__pycache__"))
     manifest = (copy / "Chart.yaml").read_text("utf-8")
     (copy / "Chart.yaml").write_text(manifest.partition("\ndependencies:")[0] + "\n", "utf-8")

@@ -1,7 +1,7 @@
 """How pods log in to external servers: passwords, URLs, client certificates and tokens."""
 
+from tests.chart.refusals import EXTERNAL
 from tests.chart.rendering import Object, environment, one, own, template
-from tests.chart.test_refusals import EXTERNAL
 
 OWNER = "externalDatabase.migration.user=owner"
 FILES = "/run/authorities/database-client"

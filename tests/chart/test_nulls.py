@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.chart.rendering import CHART, helm_or_skip, objects, own, render
-from tests.chart.test_values import GROUPS, LEAVES, VALUES
+from tests.chart.rendering import CHART, VALUES, helm_or_skip, objects, own, render
+from tests.chart.test_values import GROUPS, LEAVES
 
 Path = tuple[str, ...]
 

@@ -4,8 +4,8 @@ import pytest
 
 from service.config import DatabaseSettings
 from service.config.performance import PerformanceSettings
+from tests.chart.refusals import EXTERNAL
 from tests.chart.rendering import objects, one, own, render
-from tests.chart.test_refusals import EXTERNAL
 
 HPA = ("--set", "autoscaling.enabled=true")
 KEDA = ("--set", "keda.enabled=true,keda.triggers[0].type=cpu")

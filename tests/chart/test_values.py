@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from chart.reference import dependencies
 from tests.chart.changes import CHANGES, ELSEWHERE, ONLY_REFUSES, WHOLE, is_text
-from tests.chart.rendering import CHART, own, profile, render
+from tests.chart.rendering import CHART, VALUES, own, profile, render
 from tests.chart.test_unusual_values import ARRIVES
 
 BUNDLED = "\n# The bundled PostgreSQL "
-VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
 
 
 def _leaves(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -70,14 +71,17 @@ class Heavy:
     params: Mapping[str, str] = field(default_factory=dict)
 
 
+@cache
 def numbers(size: int = MEGABYTE) -> str:
     return "[" + "1," * (size // 2 - 1) + "1]"
 
 
+@cache
 def names(size: int = MEGABYTE) -> str:
     return "{" + ",".join(f'"{number:x}":1' for number in range(size // 10)) + "}"
 
 
+@cache
 def deep(size: int = MEGABYTE) -> str:
     nested, most = "[" * 20 + "]" * 20, (MAX_CONTAINERS - 20) // 20
     return "[" + ",".join([nested] * most) + ",1" * ((size - most * 42) // 2) + "]"

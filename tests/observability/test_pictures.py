@@ -7,7 +7,6 @@ import pytest
 
 from tests.observability.boards import BOARDS
 from tests.observability.evidence import Evidence
-from tests.observability.pictures import draw
 
 LARGEST = 75_000  # bytes
 
@@ -16,6 +15,8 @@ LARGEST = 75_000  # bytes
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("board", sorted(BOARDS))
 def test_dashboard_can_be_rendered(board: str, seen: Evidence, tmp_path: Path) -> None:
+    from tests.observability.pictures import draw  # noqa: PLC0415  # matplotlib: half a second for each worker
+
     folder = Path(os.environ.get("SLIPWAY_PICTURES") or tmp_path)
     folder.mkdir(exist_ok=True)
     path = folder / f"{board}.png"

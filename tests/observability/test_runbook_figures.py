@@ -1,19 +1,16 @@
 """Every figure in a runbook is the one of the alert, a setting, the chart or the code."""
 
 import re
-from typing import Any
 
 import pytest
-import yaml
 
 from service.cli.errors import Exit
 from service.config.settings import Settings
-from tests.chart.rendering import CHART, helm_or_skip
+from tests.chart.rendering import CHART, VALUES, helm_or_skip
 from tests.observability.figures import of_settings, parse
 from tests.observability.rules import RUNBOOKS, Rule, alerts
 
 PAGES = {path.stem: path.read_text("utf-8") for path in sorted(RUNBOOKS.glob("Slipway*.md"))}
-VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
 STATUSES = {200, 401, 404, 429, 500, 503, 504}
 DAY, UNITS = 86400, {"s": 1, "m": 60, "h": 3600, "d": 86400}
 ROOT = CHART.parent

@@ -2,9 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from service.dev.postgres_server import PostgresServer
+from tests.ports import placed
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -18,3 +22,13 @@ def run() -> Run:
             return runner.run(coroutine)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a server that has run, to copy: that takes a tenth of the time of initdb."""
+    folder = placed(tmp_path_factory.mktemp("initialised") / "postgres")
+    server = PostgresServer(folder, durable=False)
+    server.start()
+    server.stop()
+    return folder

@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from service.dev.free_ports import LOOPBACK
+from tests.ports import placed
 
 
 @contextmanager
@@ -44,3 +45,10 @@ async def ask(url: str, sql: str) -> object:
         return await connection.fetchval(sql)
     finally:
         await connection.close()
+
+
+def copied(server: Path, folder: Path) -> Path:
+    """Copy the folder of a server that has stopped, and return the copy, which has a port and a log of its own."""
+    subprocess.run(["cp", "-a", server, folder], check=True)
+    (folder / "log").unlink()
+    return placed(folder)

@@ -17,16 +17,25 @@ from service.dev.private_files import read_or_create_secret
 from service.dev.processes import command_of, is_running
 from service.dev.server_process import ServerProcess
 from tests.dev.conftest import Run
-from tests.dev.help import ask, listening
+from tests.dev.help import ask, copied, listening
 from tests.ports import placed
 
 Maker = Callable[[], PostgresServer]
 
 
 @pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[Maker]:
-    """Creates servers on the same folder, as successive runs of the service do."""
-    folder = placed(tmp_path / "postgres")
+def postgres(tmp_path: Path, initialised: Path) -> Iterator[Maker]:
+    """Creates servers on the same folder, which another run has initialised, as successive runs of the service do."""
+    yield from _servers_on(copied(initialised, tmp_path / "postgres"))
+
+
+@pytest.fixture
+def new_postgres(tmp_path: Path) -> Iterator[Maker]:
+    """Creates servers on the same folder, which does not exist yet."""
+    yield from _servers_on(placed(tmp_path / "postgres"))
+
+
+def _servers_on(folder: Path) -> Iterator[Maker]:
     made: list[PostgresServer] = []
 
     def make() -> PostgresServer:
@@ -43,8 +52,8 @@ def pid_of(server: PostgresServer) -> int:
     return server.pid
 
 
-def test_server_has_the_expected_settings(postgres: Maker, run: Run) -> None:
-    server = postgres()
+def test_server_has_the_expected_settings(new_postgres: Maker, run: Run) -> None:
+    server = new_postgres()
     server.start()
     for sql, expected in {
         "SELECT current_setting('server_version_num')::int / 10000": 18,
@@ -59,8 +68,8 @@ def test_server_has_the_expected_settings(postgres: Maker, run: Run) -> None:
         assert run(ask(server.url, sql)) == expected, sql
 
 
-def test_password_is_required_and_in_no_process_list(postgres: Maker, tmp_path: Path, run: Run) -> None:
-    server = postgres()
+def test_password_is_required_and_in_no_process_list(new_postgres: Maker, tmp_path: Path, run: Run) -> None:
+    server = new_postgres()
     server.start()
     file = tmp_path / "postgres" / "password"
     password = read_or_create_secret(file)
@@ -128,18 +137,19 @@ def test_pid_file_of_another_program_is_ignored(postgres: Maker, tmp_path: Path,
     assert run(ask(second.url, "SELECT 1")) == 1
 
 
-def test_interrupted_initialization_is_repeated(postgres: Maker, tmp_path: Path, run: Run) -> None:
+def test_interrupted_initialization_is_repeated(new_postgres: Maker, tmp_path: Path, run: Run) -> None:
     half = tmp_path / "postgres" / "data.new"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
-    server = postgres()
+    server = new_postgres()
     server.start()
     assert run(ask(server.url, "SELECT 1")) == 1
     assert not half.exists()
 
 
-def test_failed_start_reports_the_reason(tmp_path: Path) -> None:
-    server = PostgresServer(tmp_path / "postgres", durable=False, settings={"shared_buffers": "no"})
+def test_failed_start_reports_the_reason(tmp_path: Path, initialised: Path) -> None:
+    folder = copied(initialised, tmp_path / "postgres")
+    server = PostgresServer(folder, durable=False, settings={"shared_buffers": "no"})
     with pytest.raises(LocalServerError, match="shared_buffers"):
         server.start()
     assert server.pid is None

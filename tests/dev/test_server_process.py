@@ -12,7 +12,7 @@ import pytest
 from service.dev.postgres_server import PostgresServer
 from service.dev.processes import is_running
 from tests.dev.conftest import Run
-from tests.dev.help import ask, eventually
+from tests.dev.help import ask, copied, eventually
 
 PARENT = """
 import signal, sys, time
@@ -29,8 +29,9 @@ time.sleep(60)
 
 
 @pytest.fixture
-def parent(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def parent(tmp_path: Path, initialised: Path) -> Iterator[subprocess.Popen[str]]:
     """A process in a separate session that has started both servers."""
+    copied(initialised, tmp_path / "postgres")
     command = [sys.executable, "-c", PARENT, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         yield process

@@ -83,9 +83,9 @@ async def test_request_is_aborted_after_the_shutdown_timeout(
         assert isinstance(slow.exception(5), httpx2.TransportError) or slow.result().status_code >= 500
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_idle_process_exits_at_once(serve: Serve, number: signal.Signals) -> None:
-    service = serve(executed=True).ready()
+@pytest.mark.parametrize(("number", "executed"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
+def test_idle_process_exits_at_once(serve: Serve, number: signal.Signals, *, executed: bool) -> None:
+    service = serve(executed=executed).ready()
     service.process.send_signal(number)
     assert service.process.wait(4) == 0
     drained, stopped = (

@@ -51,6 +51,10 @@ class Running:
         """Query the database as its owner."""
         return self.setup.background.run(_ask(self.setup.database_url, statement, *arguments))
 
+    def script(self, statements: str) -> None:
+        """Run statements without results as the owner of the database."""
+        self.setup.background.run(_run(self.setup.database_url, statements))
+
     def key(self, *scopes: str) -> dict[str, str]:
         """Return the header of a new key."""
         scopes = scopes or ("shop:read", "shop:write")
@@ -86,6 +90,14 @@ async def _ask(url: str, statement: str, *arguments: object) -> list[asyncpg.Rec
     try:
         found: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
         return found
+    finally:
+        await connection.close()
+
+
+async def _run(url: str, statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statements)
     finally:
         await connection.close()
 

@@ -2,12 +2,13 @@
 
 import gc
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
 import pytest
 
+from service.config import Settings
 from service.main import create_app
 from service.migrations import runner
 from tests import forked
@@ -25,6 +26,8 @@ YOUNG = 10_000
 time."""
 
 pytest.register_assert_rewrite("tests.authorization.cases")
+
+ClaimsOf = Callable[[str], Awaitable[dict[str, Any]]]
 
 
 class DatabaseFactory(Protocol):
@@ -117,6 +120,22 @@ def fresh_database(services: Client, worker: int, _numbers: Callable[[], int]) -
     yield create
     for name in made:
         services.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def settings_class() -> type[Settings]:
+    """The settings of the application in this process. Domains that have settings override this."""
+    return Settings
+
+
+@pytest.fixture(scope="session")
+def claims_of() -> ClaimsOf:
+    """Returns the claims of a tenant's credentials. Domains whose owners have others override this."""
+
+    async def claims(tenant: str) -> dict[str, Any]:
+        return {"tenant": tenant}
+
+    return claims
 
 
 @pytest.fixture

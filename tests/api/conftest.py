@@ -13,6 +13,7 @@ from service.database import Database
 from service.main import create_app
 from service.security.api_keys.commands import create_key
 from tests.asgi import lifespan
+from tests.conftest import ClaimsOf
 from tests.shop import SHOP
 
 Json = dict[str, Any]
@@ -29,8 +30,8 @@ def unique(prefix: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def settings(database_url: str, redis_url: str) -> Settings:
-    return Settings(
+def settings(database_url: str, redis_url: str, settings_class: type[Settings]) -> Settings:
+    return settings_class(
         app={"environment": "test"},
         database={"url": database_url, "acquire_timeout": 5},
         redis={"url": redis_url},
@@ -54,7 +55,7 @@ def database(app: FastAPI) -> Database:
 
 
 @pytest.fixture(scope="session")
-async def client_with(app: FastAPI, database: Database) -> AsyncIterator[MakeClient]:
+async def client_with(app: FastAPI, database: Database, claims_of: ClaimsOf) -> AsyncIterator[MakeClient]:
     """`await client_with("shop:read")` is a client whose key has these scopes; without any it has no key.
 
     It acts for a tenant, which is the same for all unless the test names another.
@@ -64,8 +65,9 @@ async def client_with(app: FastAPI, database: Database) -> AsyncIterator[MakeCli
     async def make(*scopes: str, tenant: str = "tests") -> AsyncClient:
         headers = {}
         if scopes:
+            claims = await claims_of(tenant)
             async with database.session() as session:
-                _, key = await create_key(session, name="test", scopes=scopes, claims={"tenant": tenant})
+                _, key = await create_key(session, name="test", scopes=scopes, claims=claims)
             headers["Authorization"] = f"Bearer {key}"
         transport = ASGITransport(app, raise_app_exceptions=False)
         clients.append(AsyncClient(transport=transport, base_url="http://slipway.test", headers=headers))

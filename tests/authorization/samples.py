@@ -41,7 +41,12 @@ class Samples:
         self._numbers = numbers
 
     async def body(self, resource: RestResource) -> Json:
-        """A body for POST with the required fields, and new values in texts. Creates the items that it refers to."""
+        """A body for POST with the required fields, and new values in texts. Creates the items that it refers to.
+
+        Empty for a resource whose items cannot be created.
+        """
+        if "create" in resource.without:
+            return {}
         schema = self._schema(resource)
         given = self._given.get(resource.path, {})
         body = {}

@@ -38,7 +38,8 @@ async def test_models_and_migrations_agree(db: Any, by_models: Any, kind: str) -
 
 
 async def test_every_resource_keeps_history(db: Any) -> None:
-    triggers = (await schema(db, {"triggers": TRIGGERS}))["triggers"]
+    found = (await schema(db, {"triggers": TRIGGERS}))["triggers"]
+    triggers = {name.replace('"', "") for name in found}
     tables = [t.name for t in Table.metadata.sorted_tables if set(Resource.model_fields) <= set(t.c.keys())]
     assert {str(resource.model.__tablename__) for resource in resources_of(TEAM)} <= set(tables)
     for table in tables:

@@ -21,14 +21,25 @@ M = TypeVar("M", bound=BaseModel)
 
 
 async def content_of(request: Request) -> bytes:
-    """Return the whole content. Starlette's `body()` takes longer: it uses an asynchronous generator."""
+    """Return the whole content; the request's own `body()`, `json()` and `stream()` return it afterwards, too.
+
+    Raises `RuntimeError` if the route has consumed the stream: the content will not arrive again.
+    """
     state = state_of(request.scope)
     if state.content is None:
-        state.content = await _received(request)
+        state.content = await _first_read(request)
+    request._body = state.content  # noqa: SLF001  # where Starlette keeps it; it would wait for more
     return state.content
 
 
+async def _first_read(request: Request) -> bytes:
+    if hasattr(request, "_body") or request._stream_consumed:  # noqa: SLF001  # no public way to ask
+        return await request.body()
+    return await _received(request)
+
+
 async def _received(request: Request) -> bytes:
+    """Starlette's `body()` takes longer: it uses an asynchronous generator."""
     chunks: list[bytes] = []
     while True:
         message = await request.receive()

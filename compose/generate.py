@@ -43,7 +43,7 @@ def _alloy_lines() -> str:
 
 def _rendered(template: str, *arguments: str) -> dict[str, Any]:
     """Return the one object of a template."""
-    command = [str(CHART / "render"), "--namespace", "compose", *arguments]
+    command = [str(CHART / "render"), "--namespace", "compose", "--set", "image.tag=compose", *arguments]
     done = subprocess.run(  # noqa: S603  # our own script
         [*command, "--show-only", f"templates/{template}.yaml"],
         capture_output=True,

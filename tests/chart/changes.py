@@ -74,7 +74,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "fullnameOverride": ("other", {}),
     "image.repository": ("other", {}),
     "image.tag": ("2.0.0", {}),
-    "image.digest": (DIGEST, {}),
+    "image.digest": (DIGEST, {"image": {"repository": "registry.example.com/slipway"}}),
     "image.pullPolicy": ("Always", {}),
     "replicaCount": (3, {}),
     "drain": (7, {}),

@@ -300,6 +300,11 @@ OTHERS: list[Row] = [
         "autoscaling.minReplicas (20) is more than autoscaling.maxReplicas (8): ",
         "Raise autoscaling.maxReplicas",
     ),
+    (
+        "image.tag=",
+        'image.repository is "slipway", which no registry has: ',
+        "Set image.repository to where you",
+    ),
     ("image.tag=latest", 'image.tag is "latest": ', "Name a version in image.tag"),
     (
         "ingress.tlsSecret=one,ingress.tls[0].secretName=two",

@@ -74,21 +74,32 @@ def test_backups_are_stored_listed_proved_and_pruned(backup: Backup, bucket: S3S
     assert {name.split("/")[1] for name in bucket.names()} == {second}
 
 
+def _storage_at(port: int) -> s3.S3Storage:
+    given = {
+        "s3_endpoint": f"http://{LOOPBACK}:{port}",
+        "s3_access_key_id": "AK",
+        "s3_secret_access_key": "x",
+    }
+    return s3.S3Storage(BackupSettings.model_validate({"storage": STORAGE, **given}))
+
+
 async def test_server_is_asked_to_check_every_upload() -> None:
     heads: list[dict[str, str]] = []
     async with recording(heads) as port:
-        given = {
-            "s3_endpoint": f"http://{LOOPBACK}:{port}",
-            "s3_access_key_id": "AK",
-            "s3_secret_access_key": "x",
-        }
-        storage = s3.S3Storage(BackupSettings.model_validate({"storage": STORAGE, **given}))
         with pytest.raises(StorageError, match=r"cannot be written: .*403 Forbidden"):
-            await storage.put("a/b", b"content")
+            await _storage_at(port).put("a/b", b"content")
     [head] = heads
     digest = hashlib.sha256(b"content")
     assert base64.b64decode(head["x-amz-checksum-sha256"]) == digest.digest()
     assert head["x-amz-content-sha256"] == digest.hexdigest()
+
+
+async def test_objects_are_deleted_without_the_bulk_request() -> None:
+    heads: list[dict[str, str]] = []
+    async with recording(heads) as port:
+        with pytest.raises(StorageError, match=r"cannot be changed: .*403 Forbidden"):
+            await _storage_at(port).delete(["a/b"])
+    assert [head["line"] for head in heads] == [f"DELETE /{BUCKET}/nightly/a/b HTTP/1.1"]
 
 
 def test_unusable_storage_is_named_without_secrets(backup: Backup, bucket: S3Server) -> None:

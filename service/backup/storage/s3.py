@@ -87,7 +87,7 @@ class S3Storage:
 
     async def delete(self, names: Iterable[str]) -> None:
         async with self._explained("changed"):
-            # One by one: a bulk deletion promises no order, and some storages do not have it.
+            # One by one: a bulk deletion promises no order.
             for name in names:
                 await in_thread(partial(self._store.delete, name))
 
@@ -105,7 +105,10 @@ class S3Storage:
 def _config(settings: BackupSettings) -> "S3Config":
     """Return the options of the store. Without a key, the library looks for one: in the standard variables AWS_…, as a
     web identity, at the instance's metadata service."""
-    config: S3Config = {"checksum_algorithm": "SHA256"}
+    config: S3Config = {
+        "checksum_algorithm": "SHA256",
+        "disable_bulk_delete": True,
+    }  # not every storage has it
     if settings.s3_endpoint:
         config["endpoint"] = settings.s3_endpoint
     if settings.s3_region:

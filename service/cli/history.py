@@ -40,7 +40,7 @@ def erase(
     Exit codes: 0 done, 1 no history or no privilege, 2 unknown resource or field, 4 database unreachable, 7 database
     not at the head.
     """
-    known = {one.path: one for one in resources_of(DOMAINS)}
+    known = {one.path: one for one in resources_of(DOMAINS) if not one.is_view}
     if resource not in known:
         names = ", ".join(known) or "none"
         raise CommandError(f"there is no resource {resource}; resources: {names}", Exit.USAGE)

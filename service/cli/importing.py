@@ -41,7 +41,7 @@ def import_(
     Exit codes: 0 all lines imported, 1 some rejected, 2 unknown resource, missing file or wrong format,
     4 database unreachable or too busy, 7 database not at the head.
     """
-    known = [one.path for one in resources_of(DOMAINS)]
+    known = [one.path for one in resources_of(DOMAINS) if not one.is_view]
     if resource not in known:
         names = ", ".join(known) or "none"
         raise CommandError(f"there is no resource {resource}; resources: {names}", Exit.USAGE)

@@ -15,6 +15,7 @@ from service.migrations.branches import BRANCHES, known
 from service.migrations.rendering import statements
 from service.models.base import SYSTEM_FIELDS
 from service.models.indexes import SEARCHED
+from service.models.view import is_view
 
 _TABLES = re.compile(
     r'^(?P<what>CREATE|DROP) TABLE (?:IF (?:NOT )?EXISTS )?(?P<table>\w+|"[^"]+")', re.MULTILINE
@@ -39,7 +40,7 @@ def operations(tables: Sequence[sa.Table]) -> Operations:
     Raises `ScriptsError` if the migrations contradict each other.
     """
     there = _created()
-    new = sa.schema.sort_tables([table for table in tables if table.name not in there])
+    new = sa.schema.sort_tables([table for table in tables if table.name not in there and not is_view(table)])
     if not new:
         return Operations()
     upgrade = "\n".join(f"{_INDENT}{line}" for table in new for line in _creating(table)).strip()

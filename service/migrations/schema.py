@@ -17,6 +17,7 @@ from service.models.feature_flag import FeatureFlag
 from service.models.idempotency_record import IdempotencyRecord
 from service.models.row_history import RowHistory
 from service.models.sql_identifiers import quoted
+from service.models.view import is_view
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +33,7 @@ FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS declared (kin
   LATERAL (SELECT to_regclass(declared.table)::oid AS oid) AS found
 WHERE CASE declared.kind
   WHEN 'table' THEN found.oid IS NULL
+  WHEN 'view' THEN found.oid IS NULL
   WHEN 'column' THEN found.oid IS NOT NULL AND NOT EXISTS (
     SELECT FROM pg_attribute a
     WHERE a.attrelid = found.oid AND a.attname = declared.name AND a.attnum > 0 AND NOT a.attisdropped)
@@ -124,15 +126,15 @@ def _judged(chassis: list[str] | None, domains: list[str] | None, *, recorded: b
 def _parts(table: sa.Table, *, tracked: bool) -> Iterator[tuple[str, str, str]]:
     """Yield (kind, table, name) of the objects that the engine needs to serve the table."""
     name = quoted(table.name)
-    yield "table", name, ""
+    yield "view" if is_view(table) else "table", name, ""
     yield from (("column", name, column.name) for column in table.columns)
-    if tracked:
+    if tracked and not is_view(table):
         yield "trigger", name, HISTORY
 
 
 def _described(kind: str, table: str, name: str) -> str:
-    if kind == "table":
-        return f"table {table} does not exist"
+    if kind in ("table", "view"):
+        return f"{kind} {table} does not exist"
     if kind == "column":
         return f"table {table} has no column {name}"
     return f"table {table} has no row history trigger; call track_history in its migration"

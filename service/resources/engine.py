@@ -34,7 +34,7 @@ from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.retries import retry_rolled_back
 from service.resources.schemas.items import Schemas
 from service.resources.statements.batches import BatchWriter, unique_fields
-from service.resources.statements.columns import not_deleted, representation
+from service.resources.statements.columns import not_deleted, representation, with_version
 from service.resources.statements.history_statements import HistoryStatements
 from service.resources.statements.locked_row import LockedRow
 from service.resources.statements.ownership import Owners, RowAccess, Rows
@@ -81,7 +81,6 @@ class Engine:
         self.hooks = HookRunner(resource, self.schemas)
         self.lister = Lister(resource, access, services.sizes, services.cursors, relations)
         self.tags = TagMaker(resource.shown_fields)
-        self.writer = Writer(resource, access)
         self.read_one = _read_one(resource, access)
         self.read_item = self._reader()
         self.actions = {action.name: action for action in resource.actions}
@@ -89,6 +88,11 @@ class Engine:
         self.unique_fields = unique_fields(resource)
         self.constraints = _constraints(resource)
         self.unique_keys = sum(bool(index.unique) for index in resource.table.indexes)
+
+    @cached_property
+    def writer(self) -> Writer:
+        """What changes items."""
+        return Writer(self.resource, self.access)
 
     @cached_property
     def history(self) -> HistoryStatements:
@@ -211,9 +215,8 @@ def _constraints(resource: RestResource) -> Mapping[str, tuple[str, ...]]:
 
 def _read_one(resource: RestResource, access: RowAccess) -> Statement:
     table = resource.table
-    names = dict.fromkeys(("version", *resource.shown_fields))
     row = (
-        sa.select(*(table.c[name] for name in names))
+        sa.select(*with_version(table, resource.shown_fields))
         .where(table.c.id == parameter("id", sa.Uuid()), not_deleted(table), *access.seen(table))
         .subquery("_rows")
     )

@@ -14,11 +14,12 @@ class EngineRegistry:
     """The engines of all resources, for callers who see all fields."""
 
     def __init__(self) -> None:
-        self._by_model: defaultdict[type[Resource], list[Engine]] = defaultdict(list)
+        self._by_model: defaultdict[type, list[Engine]] = defaultdict(list)
 
     def add(self, engine: "Engine") -> None:
-        """Note the engine of a resource."""
-        self._by_model[engine.resource.model].append(engine)
+        """Note the engine of a resource whose items can be changed."""
+        if not engine.resource.is_view:
+            self._by_model[engine.resource.model].append(engine)
 
     def of(self, model: type[Resource]) -> "Engine":
         """Return the engine of the only resource that serves the model. Raises `HookError`."""

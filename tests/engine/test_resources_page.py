@@ -22,7 +22,7 @@ from tests.shop.metadata import new_metadata
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = tuple(
     DOCS / f"{name}.md"
-    for name in ("declaration", "actions", "fields", "relations", "handwritten", "units-of-work")
+    for name in ("declaration", "actions", "fields", "relations", "handwritten", "units-of-work", "views")
 )
 SCOPES = ("orders:read", "orders:write")
 MARGIN = "orders:margin"
@@ -113,20 +113,23 @@ async def relations_work(api: Api, order: str) -> None:
 
 
 async def units_of_work_work(api: Api, order: str) -> None:
-    """An action adds a line to the order, and a route copies both."""
+    """An action adds a line to the order, and a route copies both. A view counts the lines."""
     given = await api.client.post(f"{API}/orders/{order}/add-gift")
     assert given.status_code == 200, given.text
     copy = (await api.client.post(f"{API}/orders/{order}/copy")).json()["id"]
     lines = (await api.client.get(f"{API}/orders/{copy}/order-lines", params={"sort": "created_at"})).json()
     assert [line["what"] for line in lines["items"]] == ["lamp", "gift"]
+    sizes = await api.client.get(f"{API}/order-sizes", params={"lines": "2", "expand": "order"})
+    found = {size["number"]: size["order"]["id"] for size in sizes.json()["items"]}
+    assert found["A-1-COPY"] == copy
 
 
 async def test_steps_of_the_page_create_a_resource(fresh_database: DatabaseFactory) -> None:
     page, url = code(), fresh_database()
-    await migrate(url, page["upgrade"], page["upgrade_lines"], apart=True)
+    await migrate(url, page["upgrade"], page["upgrade_lines"], page["upgrade_views"], apart=True)
     hooks = page["OrderHooks"]()
     orders = dataclasses.replace(page["orders"], hooks=hooks, extra=page["router"])
-    domain = dataclasses.replace(page["DOMAIN"], resources=[orders, page["order_lines"]])
+    domain = dataclasses.replace(page["DOMAIN"], resources=[orders, page["order_lines"], page["order_sizes"]])
     carriers = {"carriers": "post,drone", "clean_seconds": 1}
     async with running(url, scopes=(*SCOPES, MARGIN), domains=[domain], orders=carriers) as api:
         await domain_works(api, domain)

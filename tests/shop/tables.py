@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, inspect, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from service.migrations.operations import create_search_statistics, guard_reference, track_history
+from service.models.view import is_view
 from tests.shop.models import METADATA
 
 MIGRATED = text(
@@ -21,7 +22,7 @@ def create_shop(connection: Connection) -> None:
     """Create the tables of the shop, unless the database has them."""
     if inspect(connection).has_table("tests_shelf"):
         return
-    create_tables(connection, METADATA.sorted_tables)
+    create_tables(connection, [table for table in METADATA.sorted_tables if not is_view(table)])
     with Operations.context(MigrationContext.configure(connection)):
         for table in ("tests_shelf", "tests_article"):
             create_search_statistics(table, "name", "description")

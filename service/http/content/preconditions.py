@@ -89,6 +89,11 @@ class TagMaker:
         return max(self.versions(Tags(any=False, strong=tags.all, all=tags.all)), default=0)
 
 
+def tag_of(content: bytes) -> str:
+    """Return the strong tag of content without a version, in quotes: the same for the same bytes."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
 _CONDITIONS = frozenset({b"if-match", b"if-none-match"})
 
 

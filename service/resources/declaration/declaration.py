@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from pydantic_core import PydanticUndefined
 
 from service.models.base import SYSTEM_FIELDS, Resource
+from service.models.view import View
 from service.resources.columns.kind import ColumnError, Kind
 from service.resources.columns.model_fields import checked_kind, is_generated
 from service.resources.declaration.actions import Action
@@ -24,6 +25,8 @@ D = TypeVar("D", bound="Declaration")
 
 RESERVED = frozenset({"limit", "cursor", "sort", "count", "q", "as_of", "expand"})
 """Query parameters of lists and reads, which no filter can be called."""
+READING = frozenset({"list", "read", "export"})
+"""The operations of a resource on a view."""
 OPERATIONS = frozenset(
     {"list", "create", "read", "replace", "patch", "delete", "restore", "history", "bulk", "export"}
 )
@@ -33,10 +36,10 @@ BULK_KINDS = ("create", "patch", "delete")
 
 @dataclass(frozen=True, slots=True)
 class Scopes:
-    """The scopes required to read and to change items."""
+    """The scopes required to read and to change items. Resources on views need no `write`."""
 
     read: str
-    write: str
+    write: str = ""
 
 
 MOST_SECONDS = 1.0
@@ -57,7 +60,7 @@ class Cached:
 class Declaration:
     """The fields of `RestResource`, and what follows from them."""
 
-    model: type[Resource]
+    model: type[Resource] | type[View]
     path: str
     scopes: Scopes
     filterable: tuple[str, ...] = ()
@@ -126,7 +129,7 @@ class Declaration:
 
     @cached_property
     def table(self) -> sa.Table:
-        table: sa.Table = self.model.__table__  # type: ignore[attr-defined]
+        table: sa.Table = self.model.__dict__["__table__"]
         return table
 
     @cached_property
@@ -139,6 +142,11 @@ class Declaration:
             except ColumnError as error:
                 raise DeclarationError(f"{self.path}: {name} {error}") from None
         return found
+
+    @cached_property
+    def is_view(self) -> bool:
+        """Whether the resource serves a view, which is only read."""
+        return issubclass(self.model, View)
 
     @cached_property
     def own_fields(self) -> tuple[str, ...]:
@@ -179,8 +187,8 @@ class Declaration:
 
     @cached_property
     def generated_fields(self) -> tuple[str, ...]:
-        """Fields that only the database sets: computed columns and identities."""
-        return tuple(name for name in self._fields if is_generated(self.table.c[name]))
+        """Fields that only the database sets: computed columns and identities, and all fields of a view."""
+        return tuple(name for name in self._fields if self.is_view or is_generated(self.table.c[name]))
 
     @cached_property
     def _fields(self) -> tuple[str, ...]:
@@ -195,7 +203,7 @@ class Declaration:
     def shown_fields(self) -> tuple[str, ...]:
         """The fields of the representation: id, own fields, timestamps, principals and version."""
         system = ("created_at", "updated_at", "created_by", "updated_by", "version")
-        names = ("id", *self._fields, *system)
+        names = ("id", *self._fields, *(name for name in system if name in self.table.c))
         return tuple(name for name in names if name not in self.hidden)
 
     def parents(self, others: Iterable[D]) -> list[tuple[D, str]]:

@@ -46,9 +46,9 @@ def missing_indexes(resource: Declaration) -> list[MissingIndex]:
     """Return the indexes that lists of a resource lack.
 
     They are for the owner, each enum and each boolean with each sort, and for each foreign key with the default sort.
-    A filter over a relation is one by its foreign key.
+    A filter over a relation is one by its foreign key. A view has no indexes; those of its tables serve it.
     """
-    if "list" in resource.without:
+    if "list" in resource.without or resource.is_view:
         return []
     return [
         MissingIndex(resource, field, sort)

@@ -51,6 +51,11 @@ def check_table(resource: Declaration) -> None:
         )
 
 
+def check_scopes(resource: Declaration) -> None:
+    if not (resource.scopes.write or resource.is_view):
+        raise _error(resource, "scopes names none to change items; give it a write=")
+
+
 def check_words(resource: Declaration) -> None:
     if not PATH.match(resource.path):
         raise _error(resource, "the path may contain only lowercase letters, digits and single hyphens")
@@ -142,7 +147,7 @@ def _check_search(resource: Declaration) -> None:
             raise _error(
                 resource, f"{name} is nullable, so it cannot be searchable; give it a default instead"
             )
-    if resource.searchable and not _has_search_index(resource):
+    if resource.searchable and not resource.is_view and not _has_search_index(resource):
         columns = ", ".join(f'"{name}"' for name in (resource.table.name, *resource.searchable))
         raise _error(
             resource, f"to search, {resource.model.__name__} needs search_index({columns}) and its migration"
@@ -153,7 +158,9 @@ def _check_sort(resource: Declaration) -> None:
     for name in dict.fromkeys((*resource.sortable, *_default_sort(resource))):
         if name not in resource.sortable:
             raise _error(resource, f"default_sort names {name}, which must be sortable")
-        if not _has_sort_index(resource, name):
+        if not resource.kinds[name].sortable:
+            raise _error(resource, f"{name} has a type without an order, so it cannot be sortable")
+        if not resource.is_view and not _has_sort_index(resource, name):
             raise _error(
                 resource,
                 f"to sort by {name}, {resource.model.__name__} needs "
@@ -170,8 +177,6 @@ def _default_sort(resource: Declaration) -> tuple[str, ...]:
 
 def _has_sort_index(resource: Declaration, name: str) -> bool:
     """Whether an index has the column's own order: a B-tree with the default operator class."""
-    if not resource.kinds[name].sortable:
-        raise _error(resource, f"{name} has a type without an order, so it cannot be sortable")
     for index in resource.table.indexes:
         options = index.dialect_options["postgresql"]
         plain = options["using"] in (False, "", "btree") and name not in (options["ops"] or {})

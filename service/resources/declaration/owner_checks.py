@@ -19,7 +19,7 @@ def check_owner(resource: Declaration) -> None:
     owner = resource.owner
     if owner is None:
         return
-    if owner.field not in resource.own_fields:
+    if owner.field not in (resource.model.model_fields if resource.is_view else resource.own_fields):
         raise _error(resource, f"owner names {owner.field}, but {resource.model.__name__} has no such column")
     if owner.field in resource.immutable:
         raise _error(resource, f"{owner.field} is set by the service; leave it out of immutable")

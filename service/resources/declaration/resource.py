@@ -3,24 +3,27 @@
 from dataclasses import dataclass
 
 from service.resources.declaration.action_checks import check_actions
-from service.resources.declaration.declaration import Declaration
+from service.resources.declaration.declaration import OPERATIONS, READING, Declaration
 from service.resources.declaration.model_checks import (
     check_cache,
     check_columns,
     check_names,
     check_roles,
+    check_scopes,
     check_table,
     check_words,
 )
 from service.resources.declaration.owner_checks import check_owner
 from service.resources.declaration.relation_checks import check_relations
+from service.resources.declaration.view_checks import check_view
 from service.resources.declaration.visibility_checks import check_visible
 from service.resources.names import words
 
 
 @dataclass(frozen=True, eq=False)
 class RestResource(Declaration):
-    """One table as a REST resource under `/api/v1/<path>`. Raises `DeclarationError` if it contradicts its model.
+    """One table, or one view, as a REST resource under `/api/v1/<path>`. Raises `DeclarationError` if it contradicts
+    its model. A view has the operations `list`, `read` and `export`.
 
     `filterable` and `sortable` name the fields that lists can use; `default_sort` is the sort of lists whose client
     names none. `searchable` names the columns of the model's search index. `immutable` fields can be set only at
@@ -39,9 +42,13 @@ class RestResource(Declaration):
             object.__setattr__(self, "name", self.model.__name__)
         if not self.singular:
             object.__setattr__(self, "singular", words(self.name))
-        if self.owner is not None and self.owner.field in self.table.columns:
+        if self.is_view:
+            object.__setattr__(self, "without", frozenset({*self.without, *OPERATIONS - READING}))
+        elif self.owner is not None and self.owner.field in self.table.columns:
             object.__setattr__(self, "readonly", tuple(dict.fromkeys((*self.readonly, self.owner.field))))
         check_table(self)
+        check_scopes(self)
+        check_view(self)
         check_words(self)
         check_names(self)
         check_columns(self)

@@ -12,7 +12,7 @@ from service.resources.lists.filters import Filter
 from service.resources.lists.sorting import Keyset, SortKey
 from service.resources.relations.expansions import Expansion
 from service.resources.relations.related import related_item
-from service.resources.statements.columns import not_deleted, representation
+from service.resources.statements.columns import not_deleted, representation, with_version
 from service.resources.statements.fragment import Fragment, concatenate, every
 from service.resources.statements.ownership import RowAccess
 from service.resources.statements.statement import Statement, compile_fragment, parameter, statement_of
@@ -57,9 +57,8 @@ class ListStatements:
     def _select(self, expand: tuple[Expansion, ...]) -> sa.Select[Any]:
         """Return a page of any shape, with placeholders for conditions and order."""
         table = self._resource.table
-        names = dict.fromkeys(("id", "version", *self._resource.shown_fields))
         rows = (
-            sa.select(*(table.c[name] for name in names))
+            sa.select(*with_version(table, self._resource.shown_fields))
             .where(sa.literal_column(_WHERE, sa.Boolean()))
             .order_by(sa.literal_column(_ORDER))
             .limit(parameter("limit", sa.Integer()))

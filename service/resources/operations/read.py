@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from service.http import problems
-from service.http.content.preconditions import Tags, conditions_of
+from service.http.content.preconditions import Tags, conditions_of, tag_of
 from service.http.problems import FieldError, InvalidParameter
 from service.resources.columns.scalars import TIMESTAMP
 from service.resources.columns.text import timestamp
@@ -23,7 +23,7 @@ from service.resources.requests.parameters import Query, parse_query, refuse_oth
 async def _read(call: Call) -> Response:
     engine, request = call.engine, call.request
     given = parse_query(request.scope["query_string"], engine.expansions.parameters)
-    refuse_others(given.single, "as_of")
+    refuse_others(given.single, *(() if engine.resource.is_view else ("as_of",)))
     # RFC 9110, section 13.2.2, gives the order: If-Match first, then If-None-Match.
     matching, unless = conditions_of(request)
     item: Item | ExpandedItem | None
@@ -36,7 +36,9 @@ async def _read(call: Call) -> Response:
     if item is None:
         raise engine.missing()
     others = item.others if isinstance(item, ExpandedItem) else ""
-    return _respond(item, engine.tags.tag(item.version, others), matching, unless)
+    # The rows of a view have no versions.
+    tag = tag_of(item.body) if engine.resource.is_view else engine.tags.tag(item.version, others)
+    return _respond(item, tag, matching, unless)
 
 
 def _respond(item: Item | ExpandedItem, tag: str, matching: Tags | None, unless: Tags | None) -> Response:
@@ -73,6 +75,12 @@ def _responses(engine: Engine) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def _as_of_parameter(engine: Engine) -> list[dict[str, Any]]:
+    if engine.resource.is_view:
+        return []
+    return [query("as_of", {"type": "string", "format": "date-time"}, "The item as it was at this time.")]
+
+
 READ = Operation(
     name="read",
     method="GET",
@@ -84,7 +92,7 @@ READ = Operation(
     responses=_responses,
     problems=(problems.PreconditionFailed,),
     parameters=lambda engine: [
-        query("as_of", {"type": "string", "format": "date-time"}, "The item as it was at this time."),
+        *_as_of_parameter(engine),
         *expand_parameters(engine),
         tags_header("If-Match", required=False),
         tags_header("If-None-Match", required=False),

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from service.resources.declaration import RestResource
 from service.resources.relations.expansions import Expansion
 from service.resources.relations.related import related_item, related_version
-from service.resources.statements.columns import not_deleted, representation
+from service.resources.statements.columns import not_deleted, representation, with_version
 from service.resources.statements.ownership import RowAccess
 from service.resources.statements.statement import Statement, compile_statement, parameter
 
@@ -45,7 +45,7 @@ class ExpandedItems:
         NULL without one."""
         table, shown = self._resource.table, self._resource.shown_fields
         row = (
-            sa.select(*(table.c[name] for name in dict.fromkeys(("version", *shown))))
+            sa.select(*with_version(table, shown))
             .where(table.c.id == parameter("id", sa.Uuid()), not_deleted(table), *self._access.seen(table))
             .subquery("_rows")
         )

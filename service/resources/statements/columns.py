@@ -14,8 +14,15 @@ def member(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 
 
 def not_deleted(source: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Return the condition for rows that are not deleted."""
-    return source.c.deleted_at.is_(None)
+    """Return the condition for rows that are not deleted. Those of a view without the column are not."""
+    return source.c.deleted_at.is_(None) if "deleted_at" in source.c else sa.true()
+
+
+def with_version(source: sa.FromClause, names: Iterable[str]) -> list[sa.ColumnElement[Any]]:
+    """Return the named columns and the version, which is 0 for the rows of a view without the column."""
+    columns: list[sa.ColumnElement[Any]] = [source.c[name] for name in names if name != "version"]
+    version = source.c.version if "version" in source.c else sa.literal_column("0").label("version")
+    return [version, *columns]
 
 
 def null_row(table: sa.Table) -> sa.ColumnElement[Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -27,7 +27,7 @@ class LockedRow:
     """
 
     def __init__(self, resource: RestResource, access: RowAccess) -> None:
-        self._model = resource.model
+        self._model = cast("type[Resource]", resource.model)  # views are not locked
         self._table = resource.table.name
         rows = _select(resource, access)
         self._statement = compile_statement(rows)

@@ -78,7 +78,7 @@ def _run(folder: Path, port: int | None, admin_port: int | None) -> None:
 async def _serve(settings: Settings, welcome: str) -> None:
     """Serve until a signal arrives. Prints `welcome` once the service answers requests."""
     app = create_app(settings)
-    admin = create_admin_app(app.state.health, metrics=settings.monitoring.metrics)
+    admin = create_admin_app(app.state.health, settings, app.state.lifecycle)
     greeting = asyncio.create_task(_greet(app.state.lifecycle, welcome))
     try:
         await serve_both(app, admin, settings.server, app.state.lifecycle)

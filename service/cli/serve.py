@@ -41,5 +41,5 @@ def run_server(settings: Settings) -> None:
 
 def _applications(settings: Settings) -> Applications:
     app = create_app(settings)
-    admin = create_admin_app(app.state.health, metrics=settings.monitoring.metrics)
+    admin = create_admin_app(app.state.health, settings, app.state.lifecycle)
     return Applications(app, admin, app.state.lifecycle)

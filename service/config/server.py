@@ -40,8 +40,8 @@ class ServerSettings(Group):
     backlog: Annotated[int, Field(ge=1, le=65535)] = 2048
     """Maximum number of connections waiting to be accepted (`listen` backlog)."""
     max_concurrency: Annotated[int, Field(ge=1, le=65535)] = 256
-    """Maximum number of in-flight requests per process; more get 503 at once. With 8 database connections, an acquire
-    timeout of 0.25 s and statements of 8 ms, 256 is the most that can be served in time."""
+    """Maximum number of in-flight requests per process; more wait for 30 ms, then get 503. With 8 database connections,
+    an acquire timeout of 0.25 s and statements of 8 ms, 256 is the most that can be served in time."""
     max_connections: Annotated[int, Field(ge=16, le=65535)] = 2000
     """Maximum number of client connections per process and port; more get 503 and are closed."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 1_048_576

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -45,7 +46,7 @@ class FastPool:
         self._open: set[Connection] = set()  # free or in use
         self._free: list[Connection] = []
         self._opening = 0
-        self._queue = WaitQueue(settings.database.acquire_timeout)
+        self._queue: WaitQueue[Connection] = WaitQueue(settings.database.acquire_timeout)
         self._tasks: set[asyncio.Task[None]] = set()
         self._first_attempt = asyncio.Event()  # the first attempt to fill it is over
         self.warm = False  # whether the pool has been filled once
@@ -76,7 +77,7 @@ class FastPool:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._queue.refuse(self._closed)
+        self._queue.refuse(partial(DatabaseUnavailableError, self._closed))
         free, self._free = self._free, []
         for connection in self._open.difference(free):
             connection.terminate()
@@ -174,7 +175,7 @@ class FastPool:
             await self._open_one()
         except REFUSED as error:
             if not self._open and not self._opening:  # nobody can put one back
-                self._queue.refuse(_reason(error))
+                self._queue.refuse(partial(DatabaseUnavailableError, _reason(error)))
 
     async def _open_one(self) -> None:
         """Open a connection that `_opening` counts. Raises one of `REFUSED`."""

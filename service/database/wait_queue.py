@@ -1,21 +1,20 @@
-"""Requests that wait for a connection of the fast pool."""
+"""Requests that wait for something that others give back: a connection of the pool, a place among running requests."""
 
 import asyncio
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
 
-from service.database.connect import Connection
-from service.database.errors import DatabaseUnavailableError
-
+Given = TypeVar("Given")
 CHECK_SECONDS = 0.01  # between two checks for waits that have taken too long
 
 
-class _Waiter(NamedTuple):
-    future: "asyncio.Future[Connection]"
+class _Waiter(NamedTuple, Generic[Given]):
+    future: "asyncio.Future[Given]"
     last: int  # the check at which the wait ends
 
 
-class WaitQueue:
+class WaitQueue(Generic[Given]):
     """The longest wait comes first, and all last at most `seconds`. One timer serves all of them: in an overload,
     hundreds wait.
 
@@ -24,7 +23,7 @@ class WaitQueue:
 
     def __init__(self, seconds: float) -> None:
         self._checks = max(1, round(seconds / CHECK_SECONDS))
-        self._waiters: deque[_Waiter] = deque()
+        self._waiters: deque[_Waiter[Given]] = deque()
         self._check_number = 0
         self._checking = False
 
@@ -32,10 +31,14 @@ class WaitQueue:
         """How many wait."""
         return sum(not waiter.future.done() for waiter in self._waiters)
 
-    def join(self) -> "asyncio.Future[Connection]":
-        """Return what gets a connection, or a `TimeoutError`."""
+    def __bool__(self) -> bool:
+        """Whether any may wait."""
+        return bool(self._waiters)
+
+    def join(self) -> "asyncio.Future[Given]":
+        """Return what gets a result, or a `TimeoutError`."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Connection] = loop.create_future()
+        future: asyncio.Future[Given] = loop.create_future()
         # Not less than the time: the next check may come at once.
         self._waiters.append(_Waiter(future, self._check_number + self._checks + 1))
         if not self._checking:
@@ -43,21 +46,21 @@ class WaitQueue:
             loop.call_later(CHECK_SECONDS, self._check)
         return future
 
-    def serve(self, connection: Connection) -> bool:
-        """Give the connection to the longest wait. False if nobody waits."""
+    def serve(self, given: Given) -> bool:
+        """Give something to the longest wait. False if nobody waits."""
         while self._waiters:
             future = self._waiters.popleft().future
             if not future.done():
-                future.set_result(connection)
+                future.set_result(given)
                 return True
         return False
 
-    def refuse(self, reason: str) -> None:
-        """End all waits with a `DatabaseUnavailableError`."""
+    def refuse(self, error: Callable[[], Exception]) -> None:
+        """End all waits with an error."""
         while self._waiters:
             future = self._waiters.popleft().future
             if not future.done():
-                future.set_exception(DatabaseUnavailableError(reason))
+                future.set_exception(error())
 
     def _check(self) -> None:
         self._check_number += 1

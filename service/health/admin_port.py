@@ -1,8 +1,9 @@
 """The application of the admin port (probes, metrics, version), and `/health` on the public port."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
@@ -10,12 +11,22 @@ from starlette.routing import Route
 from starlette_exporter import handle_metrics
 
 from service import __version__
+from service.config import Settings
 from service.health.probes import Health
 from service.http.handwritten import any_query, responses_of
+from service.http.middleware.dispatch import Dispatch, Handler
+from service.http.middleware.dispatch import Route as Handled
+from service.http.middleware.edge import Edge
+from service.http.middleware.services import EdgeServices
 from service.http.problems import Unavailable
+from service.http.server.lifecycle import Lifecycle
 from service.migrations import branches
+from service.observability.exposition import Exposition
 
 READY, NOT_READY = 200, 503
+# Made once: probes ask every second.
+ALIVE = JSONResponse({"status": "alive"})
+STARTED, STARTING = JSONResponse({"status": "started"}), JSONResponse({"status": "starting"}, NOT_READY)
 
 TAG = {"name": "health", "description": "Whether the service can serve requests."}
 public = APIRouter(tags=[TAG["name"]], dependencies=[Depends(any_query)])
@@ -36,14 +47,32 @@ async def read_health(request: Request) -> PublicHealth:
     return PublicHealth()
 
 
-def create_admin_app(health: Health, *, metrics: bool) -> Starlette:
-    """Return the admin application: `/livez`, `/readyz`, `/startupz`, `/version`, and `/metrics` if `metrics`."""
+def create_admin_app(health: Health, settings: Settings, lifecycle: Lifecycle) -> Edge:
+    """Return the admin application: `/livez`, `/readyz`, `/startupz`, `/version`, and `/metrics` if it is on.
 
+    Its edge neither counts nor logs, since probes come every second, and finds their handlers by one look-up.
+    """
+    handlers = _handlers(health)
+    if settings.monitoring.metrics:
+        # The metrics of several workers are in files, which the library reads in a thread.
+        handlers["/metrics"] = _metrics() if settings.server.workers == 1 else handle_metrics
+    # Other paths and methods get the framework's responses.
+    others = Starlette(routes=[Route(path, handler) for path, handler in handlers.items()])
+    found = [
+        Handled("GET", path, handler) for path, handler in handlers.items() if handler is not handle_metrics
+    ]
+    services = EdgeServices(
+        lifecycle=lifecycle, max_body_bytes=settings.server.max_body_bytes, dispatch=Dispatch("", found)
+    )
+    return Edge(others, services)
+
+
+def _handlers(health: Health) -> dict[str, Any]:
     async def live(_: Request) -> Response:
-        return JSONResponse({"status": "alive"})
+        return ALIVE
 
     async def started(_: Request) -> Response:
-        return _answer(health.started, "started", "starting")
+        return STARTED if health.started else STARTING
 
     async def ready(_: Request) -> Response:
         checks = {name: check.as_json() for name, check in (await health.checks()).items()}
@@ -56,16 +85,13 @@ def create_admin_app(health: Health, *, metrics: bool) -> Starlette:
     async def version(_: Request) -> Response:
         return JSONResponse({"version": __version__, "migration_heads": heads})
 
-    routes = [
-        Route("/livez", live),
-        Route("/startupz", started),
-        Route("/readyz", ready),
-        Route("/version", version),
-    ]
-    if metrics:
-        routes.append(Route("/metrics", handle_metrics))
-    return Starlette(routes=routes)
+    return {"/livez": live, "/startupz": started, "/readyz": ready, "/version": version}
 
 
-def _answer(good: bool, yes: str, no: str) -> Response:  # noqa: FBT001
-    return JSONResponse({"status": yes if good else no}, READY if good else NOT_READY)
+def _metrics() -> Handler:
+    exposition = Exposition(REGISTRY)
+
+    async def metrics(_: Request) -> Response:
+        return Response(await exposition.write(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return metrics

@@ -1,12 +1,18 @@
 """Admission: how many requests a process works on at a time.
 
 Beyond a limit, more requests only wait for the same few database connections until all of them are late. A client that
-is turned away at once can try another replica. Waiting for a client, to send its body or to read its response, does not
+is turned away soon can try another replica. Waiting for a client, to send its body or to read its response, does not
 count, so slow clients cannot keep others out.
+
+A request waits for a moment before it is turned away. So a short burst is served, and clients that ask again at once
+do so less often: each refusal takes time from the requests that are served.
 """
+
+import asyncio
 
 from prometheus_client import Counter
 
+from service.database.wait_queue import WaitQueue
 from service.observability.instruments import adder
 
 turned_away = Counter(
@@ -18,28 +24,50 @@ turned_away = Counter(
 for _reason in ("running", "connections", "bodies", "answers", "bulks"):
     turned_away.labels(_reason)
 _count = adder(turned_away.labels("running"))
+WAIT_SECONDS = 0.03
 
 
 class Admission:
     """Counts the running requests of one process, at most `limit`."""
 
-    __slots__ = ("_limit", "running")
+    __slots__ = ("_limit", "_queue", "running")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._queue: WaitQueue[None] = WaitQueue(WAIT_SECONDS)
         self.running = 0
 
     def enter(self) -> bool:
         """Take a place. False if all are taken."""
         if self.running >= self._limit:
-            _count(1)
             return False
         self.running += 1
+        return True
+
+    async def wait(self) -> bool:
+        """Take the next free place. False if none becomes free in time."""
+        place = self._queue.join()
+        try:
+            await place
+        except TimeoutError:
+            _count(1)
+            return False
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self.leave()  # it came in the same turn of the loop
+            raise
         return True
 
     def leave(self) -> None:
         """Give a place back."""
         self.running -= 1
+        if self._queue:
+            # Later in this turn of the loop: a request whose body is here already takes its place again at once.
+            asyncio.get_running_loop().call_soon(self._admit_waiting)
+
+    def _admit_waiting(self) -> None:
+        while self.running < self._limit and self._queue.serve(None):
+            self.running += 1
 
 
 class NoAdmission:
@@ -48,6 +76,9 @@ class NoAdmission:
     __slots__ = ()
 
     def enter(self) -> bool:
+        return True
+
+    async def wait(self) -> bool:
         return True
 
     def leave(self) -> None:

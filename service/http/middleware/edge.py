@@ -72,7 +72,7 @@ class Edge:
             if (allowed := self._services.cors.preflight(exchange.scope)) is not None:
                 await exchange.send_empty(200, [*allowed, (b"content-length", b"0")])
                 return
-            if exchange.enter():
+            if exchange.enter() or await exchange.wait():
                 await self._call(exchange)
             else:
                 await exchange.send_problem(_OVERLOADED)

@@ -65,13 +65,13 @@ class Exchange:
         """Take a place among the running requests. False if all are taken."""
         if not self._entered:
             self._entered = self._services.admission.enter()
-            self.turned_away = not self._entered
         return self._entered
 
-    def enter_again(self) -> None:
-        """As `enter`, for a request that waited for its client. Raises `Overloaded`."""
-        if not self.enter():
-            raise problems.Overloaded
+    async def wait(self) -> bool:
+        """Wait for a place. False if none becomes free in time."""
+        self._entered = await self._services.admission.wait()
+        self.turned_away = not self._entered
+        return self._entered
 
     def leave(self) -> None:
         """Give the place back, if the request holds one."""
@@ -114,7 +114,7 @@ class Exchange:
             self._gone = True
         elif message["type"] == "http.request":
             if self.status == CLIENT_GONE:
-                self.enter_again()
+                await self._enter_again()
             self._has_body = not message.get("more_body", False)
             chunk = message.get("body", b"")
             self._received += len(chunk)
@@ -122,6 +122,11 @@ class Exchange:
             if self._check is not None:
                 await self._check.add(chunk, last=self._has_body)
         return message
+
+    async def _enter_again(self) -> None:
+        """Take a place again after waiting for the client. Raises `Overloaded`."""
+        if not (self.enter() or await self.wait()):
+            raise problems.Overloaded
 
     async def send(self, message: Message) -> None:
         if self._gone and self.status == CLIENT_GONE:
@@ -140,8 +145,8 @@ class Exchange:
     async def _identify(self) -> None:
         """Identify the caller for the access line, if a place is free."""
         with contextlib.suppress(Problem, DatabaseUnavailableError, asyncpg.PostgresError):
-            self.enter_again()
-            await self._services.callers.identify(self.scope)
+            if self.enter():
+                await self._services.callers.identify(self.scope)
 
     async def send_empty(self, status: int, headers: RawHeaders) -> None:
         """Respond without content."""

@@ -12,8 +12,6 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from service.config.server import ServerSettings
-from service.http.middleware.edge import Edge
-from service.http.middleware.services import EdgeServices
 from service.http.protocol.connection import limited
 from service.http.protocol.limits import Limits
 from service.http.server.descriptors import make_room
@@ -51,7 +49,7 @@ async def serve_on(
     """As `serve`, on a public and an admin socket that are already listening."""
     make_room(settings.max_connections)
     public_server = _server(applications.public, settings, lifespan=True)
-    admin_server = _server(_admin(applications, settings), settings, lifespan=False)
+    admin_server = _server(applications.admin, settings, lifespan=False)
     signals = StopSignals(stop_signals)
     admin_task = asyncio.create_task(admin_server.serve([sockets[1]]))
     public_task = asyncio.create_task(public_server.serve([sockets[0]]))
@@ -104,12 +102,6 @@ def _server(app: ASGIApp, settings: ServerSettings, *, lifespan: bool) -> _Serve
         backlog=settings.backlog,
     )
     return _Server(config)
-
-
-def _admin(applications: Applications, settings: ServerSettings) -> ASGIApp:
-    """The admin application behind an edge that neither counts nor logs: probes come every second."""
-    services = EdgeServices(lifecycle=applications.lifecycle, max_body_bytes=settings.max_body_bytes)
-    return Edge(applications.admin, services)
 
 
 async def _turns_of_the_loop() -> None:

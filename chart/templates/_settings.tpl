@@ -245,7 +245,7 @@ Called like slipway.env.
       {{- end }}
       {{- end }}
       {{- if and .Values.backup.existingSecret (has $component (list "backup" "restore")) }}
-      {{- range $field := list "key" "old_keys" "s3_access_key_id" "s3_secret_access_key" }}
+      {{- range $field := list "key" "old_keys" "s3_access_key_id" "s3_secret_access_key" "s3_proxy" }}
       - secret:
           name: {{ (first $call).Values.backup.existingSecret | quote }}
           optional: true

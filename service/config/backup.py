@@ -8,6 +8,7 @@ from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationInfo, 
 
 from service.config.decoding import words
 from service.config.group import Group
+from service.config.urls import checked_url
 
 KEY_BYTES = 32
 _FORM = "must be 32 bytes in base64, such as `openssl rand -base64 32` prints"
@@ -40,6 +41,9 @@ class BackupSettings(Group):
     """Secret of the access key."""
     s3_root_cert: FilePath | None = None
     """File with CA certificates that are trusted for S3, in addition to the system's."""
+    s3_proxy: SecretStr | None = None
+    """URL of an HTTP proxy through which S3 is reached: `http://proxy.example:3128`. It may hold a user and a
+    password."""
 
     keep_last: Annotated[int, Field(ge=1, le=10_000)] = 3
     """`slipway backup prune` keeps this many of the newest backups, regardless of age."""
@@ -51,6 +55,12 @@ class BackupSettings(Group):
     """It keeps the newest backup of each of this many weeks that have one."""
     keep_monthly: Annotated[int, Field(ge=0, le=10_000)] = 6
     """It keeps the newest backup of each of this many months that have one."""
+
+    @field_validator("s3_proxy")
+    @classmethod
+    def _is_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        checked_url(value, "http", "https")
+        return value
 
     @field_validator("key", "old_keys")
     @classmethod

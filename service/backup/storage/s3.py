@@ -127,6 +127,8 @@ def _client(settings: BackupSettings) -> "ClientConfig":
     }
     if settings.s3_root_cert is not None:
         options["root_certificate"] = settings.s3_root_cert.read_bytes()
+    if settings.s3_proxy is not None:
+        options["proxy_url"] = settings.s3_proxy.get_secret_value()
     return options
 
 

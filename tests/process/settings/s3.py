@@ -6,9 +6,11 @@ from urllib.parse import urlsplit
 
 from tests.backup.s3_server import recording
 from tests.process.served import Served, slipway
+from tests.process.settings.proxy import Proxy
 from tests.process.settings.table import Given, Running, Setup, process, setting
 from tests.tls.terminator import Authority
 
+USER, PASSWORD = "proxied", "password-for-tests"
 ACCESS_KEY, SECRET, REGION = "AKIAFORTESTS", "secret-for-tests", "eu-north-1"
 
 
@@ -25,7 +27,14 @@ def prepared(setup: Setup) -> Given:
     authority = Authority(folder)
     heads = setup.servers["heads"] = []
     port = setup.background.enter(recording(heads, context=authority.server("localhost")))
-    setup.servers |= {"root": authority.root, "endpoint": f"https://localhost:{port}"}
+    proxy = Proxy()
+    proxied = setup.background.enter(proxy.running())
+    setup.servers |= {
+        "root": authority.root,
+        "endpoint": f"https://localhost:{port}",
+        "proxy": proxy,
+        "proxy_url": f"http://{USER}:{PASSWORD}@127.0.0.1:{proxied}",
+    }
     return {"database__url": setup.database_url}
 
 
@@ -67,6 +76,14 @@ def that_server_is_asked(run: Running) -> None:
 @setting("backup__s3_root_cert", lambda setup: setup.servers["root"], process="s3")
 def its_certificate_is_trusted(run: Running) -> None:
     assert head(run)
+
+
+@setting("backup__s3_proxy", lambda setup: setup.servers["proxy_url"], process="s3")
+def storage_is_reached_through_the_proxy(run: Running) -> None:
+    proxy = run.setup.servers["proxy"]
+    assert proxy.targets == {run.setup.servers["endpoint"].partition("://")[2]}
+    assert proxy.credentials == {f"{USER}:{PASSWORD}"}
+    assert PASSWORD not in run.setup.servers["done"].stderr
 
 
 @setting("backup__s3_region", REGION, process="s3")

@@ -10,6 +10,7 @@ cannot ask the cluster, there are none. Called with (list . KEYS): those of the 
 {{- $secret := include "slipway.credentials" $root }}
 {{- $problems = append $problems (printf "Secret %s has no %s, while %s depends on it: new passwords would not match. Restore the Secret from a copy. Without one, docs/kubernetes.md says how to set new passwords (A lost Secret)." $secret (join ", " .) (join ", " $lost.users)) }}
 {{- end }}
+{{- $problems = concat $problems (include "slipway.problems.renamed" $root | fromYamlArray) }}
 {{- if and $root.Values.backup.enabled $root.Values.backup.restore }}
 {{- $problems = concat $problems (include "slipway.problems.restored" $root | fromYamlArray) }}
 {{- end }}
@@ -19,6 +20,23 @@ cannot ask the cluster, there are none. Called with (list . KEYS): those of the 
 {{- range $server := list "postgresql" "redis" }}
 {{- if (index $root.Values $server).enabled }}
 {{- $problems = concat $problems (include "slipway.problems.volume" (list $root $server) | fromYamlArray) }}
+{{- end }}
+{{- end }}
+{{- toYaml $problems }}
+{{- end }}
+
+{{/*
+A release whose long name an earlier version of the chart cut without adding a hash: under another name, the Deployment and
+the Service would be replaced, with nothing to serve in between.
+*/}}
+{{- define "slipway.problems.renamed" -}}
+{{- $problems := list }}
+{{- $name := include "slipway.fullname" . }}
+{{- $before := include "slipway.fullname.whole" . | trunc 40 | trimSuffix "-" }}
+{{- if ne $name $before }}
+{{- $there := lookup "apps/v1" "Deployment" .Release.Namespace $before }}
+{{- if eq (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $there) .Release.Name }}
+{{- $problems = append $problems (printf "the release's objects are called %s, as an earlier version of the chart shortened the name, and would now be called %s: the service would be gone until the new pods are ready, and its address would change. Set fullnameOverride=%s to keep the name." $before $name $before) }}
 {{- end }}
 {{- end }}
 {{- toYaml $problems }}

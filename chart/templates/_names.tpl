@@ -6,10 +6,14 @@
 
 {{/* Short enough for a label with the longest suffix (`-migrate-` and a hash). A name that is cut gets a hash, or others could be equal. */}}
 {{- define "slipway.fullname" -}}
+{{- $full := include "slipway.fullname.whole" . }}
+{{- gt (len $full) 40 | ternary (printf "%s-%s" (trunc 31 $full | trimSuffix "-") ($full | sha256sum | trunc 8)) $full }}
+{{- end }}
+
+{{- define "slipway.fullname.whole" -}}
 {{- $name := include "slipway.name" . }}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
-{{- $full = .Values.fullnameOverride | default $full }}
-{{- gt (len $full) 40 | ternary (printf "%s-%s" (trunc 31 $full | trimSuffix "-") ($full | sha256sum | trunc 8)) $full }}
+{{- .Values.fullnameOverride | default $full }}
 {{- end }}
 
 {{- define "slipway.serviceAccountName" -}}

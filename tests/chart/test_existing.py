@@ -219,6 +219,19 @@ def test_new_major_version_of_postgresql_is_refused(cluster: ApiServer) -> None:
     _rendered(cluster, "--set-string", "postgresql.image.tag=19")
 
 
+def test_name_that_an_earlier_chart_cut_is_kept_by_an_override(cluster: ApiServer) -> None:
+    long = "a-service-with-a-name-longer-than-forty-characters"
+    annotations = {"meta.helm.sh/release-name": "slipway"}
+    metadata = {"name": long[:39], "annotations": annotations}  # cut at a dash, which goes too
+    cluster.objects[:] = [{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {}}]
+    said = _refused(cluster, "--set", f"fullnameOverride={long}")
+    assert f"are called {long[:39]}, as an earlier version" in said
+    assert f"Set fullnameOverride={long[:39]} to keep the name." in said
+    _rendered(cluster, "--set", f"fullnameOverride={long[:39]}")
+    annotations["meta.helm.sh/release-name"] = "another"
+    _rendered(cluster, "--set", f"fullnameOverride={long}")
+
+
 def test_restore_job_that_would_change_is_refused(cluster: ApiServer) -> None:
     restore = ("--set", "backup.enabled=true,backup.existingClaim=backups,backup.restore=latest")
     cluster.objects.append(

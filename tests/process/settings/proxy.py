@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager, closing
 from tests.listener import listener
 from tests.tls.terminator import pipe
 
-
 _SENT = re.compile(r"^proxy-authorization: basic (\S+)", re.IGNORECASE | re.MULTILINE)
 
 

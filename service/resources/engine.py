@@ -80,7 +80,7 @@ class Engine:
         self.schemas = Schemas(resource, relations, bulk_operations=services.sizes.bulk_operations)
         self.hooks = HookRunner(resource, self.schemas)
         self.lister = Lister(resource, access, services.sizes, services.cursors, relations)
-        self.tags = TagMaker(resource.shown_fields)
+        self.tags = TagMaker((*resource.shown_fields, *resource.computed))
         self.read_one = _read_one(resource, access)
         self.read_item = self._reader()
         self.actions = {action.name: action for action in resource.actions}
@@ -216,8 +216,8 @@ def _constraints(resource: RestResource) -> Mapping[str, tuple[str, ...]]:
 def _read_one(resource: RestResource, access: RowAccess) -> Statement:
     table = resource.table
     row = (
-        sa.select(*with_version(table, resource.shown_fields))
+        sa.select(*with_version(table, resource.read_columns))
         .where(table.c.id == parameter("id", sa.Uuid()), not_deleted(table), *access.seen(table))
         .subquery("_rows")
     )
-    return compile_statement(representation(row, resource.shown_fields), reads=True)
+    return compile_statement(representation(row, resource), reads=True)

@@ -58,7 +58,8 @@ def without_fields(resource: RestResource, unseen: tuple[str, ...]) -> RestResou
         expand={
             name: of for name, of in resource.expand.items() if resource.foreign_key_of(name) not in unseen
         },
-        hidden=(*resource.hidden, *unseen),
+        computed={name: one for name, one in resource.computed.items() if name not in unseen},
+        hidden=(*resource.hidden, *(name for name in unseen if name not in resource.computed)),
         readonly=(*resource.readonly, *own),
         filterable=rest(resource.filterable),
         sortable=rest(resource.sortable),

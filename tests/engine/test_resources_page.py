@@ -136,7 +136,7 @@ async def test_steps_of_the_page_create_a_resource(fresh_database: DatabaseFacto
         hooks.told.clear()
         made = await api.make("orders", number="a-1", total="12.50", note="in a brass box", margin="3.00")
         item = made.json()
-        assert (item["number"], item["details"]) == ("A-1", {})
+        assert (item["number"], item["details"], item["net"]) == ("A-1", {}, "10.50")
         assert item["margin"] == "3.00"
         assert item.pop("lines") == []
         await margin_is_for_some(api, made.headers["location"])

@@ -89,9 +89,14 @@ class TagMaker:
         return max(self.versions(Tags(any=False, strong=tags.all, all=tags.all)), default=0)
 
 
+def digest(content: bytes) -> str:
+    """Return what content is known by in entity tags: the same for the same bytes."""
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
 def tag_of(content: bytes) -> str:
-    """Return the strong tag of content without a version, in quotes: the same for the same bytes."""
-    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    """Return the strong tag of content without a version, in quotes."""
+    return f'"{digest(content)}"'
 
 
 _CONDITIONS = frozenset({b"if-match", b"if-none-match"})

@@ -134,6 +134,16 @@ def output_type(info: FieldInfo, kind: Kind) -> Any:
     return inner | None if optional else inner
 
 
+def shown_type(kind: Kind) -> Any:
+    """Return the type of a kind in responses, of a value that no field describes."""
+    if kind.shown is not None:
+        return kind.shown
+    if kind.element is not None:
+        return types.GenericAlias(list, (shown_type(kind.element),))
+    annotation = kind.annotations[0] if kind.annotations else Any
+    return str if annotation is Enum else annotation
+
+
 def max_length(info: FieldInfo, annotation: Any = None) -> int | None:
     """Return the maximum length of a text field, or of an array's elements given their `annotation`; None if
     unbounded."""

@@ -1,6 +1,7 @@
 """What a developer writes to serve a table: a model, a path, scopes, and what each field can do."""
 
 from service.resources.declaration.actions import Action, Transition
+from service.resources.declaration.computed import Computed
 from service.resources.declaration.declaration import BULK_KINDS, MAX_SORT_FIELDS, RESERVED, Cached, Scopes
 from service.resources.declaration.error import DeclarationError
 from service.resources.declaration.hooks import Change, Hooks
@@ -14,6 +15,7 @@ __all__ = [
     "Action",
     "Cached",
     "Change",
+    "Computed",
     "DeclarationError",
     "Hooks",
     "Owner",

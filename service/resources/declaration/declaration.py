@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from fastapi import APIRouter
 from pydantic_core import PydanticUndefined
+from sqlalchemy.sql import visitors
 
 from service.models.base import SYSTEM_FIELDS, Resource
 from service.models.view import View
 from service.resources.columns.kind import ColumnError, Kind
 from service.resources.columns.model_fields import checked_kind, is_generated
 from service.resources.declaration.actions import Action
+from service.resources.declaration.computed import Computed
 from service.resources.declaration.error import DeclarationError
 from service.resources.declaration.hooks import Hooks
 from service.resources.declaration.owner import Owner
@@ -71,6 +73,7 @@ class Declaration:
     readonly: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     visible: Mapping[str, str] = field(default_factory=dict)
+    computed: Mapping[str, Computed] = field(default_factory=dict)
     expand: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     owner: Owner | None = None
     children: Mapping[str, str] = field(default_factory=dict)
@@ -205,6 +208,17 @@ class Declaration:
         system = ("created_at", "updated_at", "created_by", "updated_by", "version")
         names = ("id", *self._fields, *(name for name in system if name in self.table.c))
         return tuple(name for name in names if name not in self.hidden)
+
+    def columns_of(self, computed: Computed) -> frozenset[str]:
+        """Return the columns of the row that a computed member uses."""
+        parts = visitors.iterate(computed.sql(self.table.c))
+        return frozenset(p.name for p in parts if isinstance(p, sa.Column) and p.table is self.table)
+
+    @cached_property
+    def read_columns(self) -> tuple[str, ...]:
+        """The columns of the representation: the shown fields, and those that computed members use."""
+        used = [name for one in self.computed.values() for name in sorted(self.columns_of(one))]
+        return tuple(dict.fromkeys((*self.shown_fields, *used)))
 
     def parents(self, others: Iterable[D]) -> list[tuple[D, str]]:
         """Return the resources that filterable foreign keys of this one refer to, each with the field."""

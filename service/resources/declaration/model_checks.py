@@ -75,12 +75,7 @@ def check_names(resource: Declaration) -> None:
     for name in resource.model.model_fields:
         if name not in known:
             raise _error(resource, f"{name} is not the name of its column; give both the same name")
-    for role in ("filterable", "sortable", "searchable", "immutable", "readonly", "hidden", "visible"):
-        for name in resource.own_filters if role == "filterable" else getattr(resource, role):
-            if name not in known:
-                raise _error(
-                    resource, f"{role} names {name}, but {resource.model.__name__} has no such field"
-                )
+    _check_role_names(resource, known)
     if unknown := resource.without - OPERATIONS:
         raise _error(resource, f"without names {', '.join(sorted(unknown))}, but there is no such operation")
     if resource.without.issuperset(BULK_KINDS) and "bulk" not in resource.without:
@@ -89,6 +84,20 @@ def check_names(resource: Declaration) -> None:
         )
     if "id" in resource.hidden:
         raise _error(resource, "the id cannot be hidden, because clients find items by it")
+
+
+def _check_role_names(resource: Declaration, known: set[str]) -> None:
+    for role in ("filterable", "sortable", "searchable", "immutable", "readonly", "hidden", "visible"):
+        for name in resource.own_filters if role == "filterable" else getattr(resource, role):
+            if name in resource.computed and role != "visible":
+                raise _error(
+                    resource,
+                    f"{name} is computed when it is read, so it cannot be {role}; generate a column for it",
+                )
+            if name not in known and name not in resource.computed:
+                raise _error(
+                    resource, f"{role} names {name}, but {resource.model.__name__} has no such field"
+                )
 
 
 def check_columns(resource: Declaration) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from service.resources.declaration.action_checks import check_actions
+from service.resources.declaration.computed_checks import check_computed
 from service.resources.declaration.declaration import OPERATIONS, READING, Declaration
 from service.resources.declaration.model_checks import (
     check_cache,
@@ -28,13 +29,14 @@ class RestResource(Declaration):
     `filterable` and `sortable` name the fields that lists can use; `default_sort` is the sort of lists whose client
     names none. `searchable` names the columns of the model's search index. `immutable` fields can be set only at
     creation, `readonly` fields only by the service; `hidden` fields never leave the service, and `visible` fields exist
-    only for callers with the scope. With an `owner`, callers see and change only the items that are theirs. `expand`
-    names relations that an item can show, with the fields of the other item: `{"customer": ("id", "name")}` shows the
-    item that `customer_id` refers to. `children` are created with an item: `{"lines": "order-lines"}` lets POST take a
-    list of that resource's items. `actions` are changes with a route of their own. `without` leaves operations out;
-    `extra` adds routes under the resource's path. `cache=Cached()` answers repeated reads of an item from memory.
-    `name` is the prefix of the schemas' names: by default the model's name, so resources that share a model need their
-    own. `singular` is one item in sentences and operation ids, by default the words of `name`.
+    only for callers with the scope. `computed` members are SQL expressions. With an `owner`, callers see and change
+    only the items that are theirs. `expand` names relations that an item can show, with the fields of the other item:
+    `{"customer": ("id", "name")}` shows the item that `customer_id` refers to. `children` are created with an item:
+    `{"lines": "order-lines"}` lets POST take a list of that resource's items. `actions` are changes with a route of
+    their own. `without` leaves operations out; `extra` adds routes under the resource's path. `cache=Cached()` answers
+    repeated reads of an item from memory. `name` is the prefix of the schemas' names: by default the model's name, so
+    resources that share a model need their own. `singular` is one item in sentences and operation ids, by default the
+    words of `name`.
     """
 
     def __post_init__(self) -> None:
@@ -58,3 +60,4 @@ class RestResource(Declaration):
         check_actions(self)
         check_visible(self)
         check_relations(self)
+        check_computed(self)

@@ -120,7 +120,7 @@ class Importer:
         except ValueError as error:
             raise problems.ValidationFailed(errors=[FieldError(str(error), pointer="/id")]) from None
         # Exports contain these too; the database sets them itself.
-        skipped = {*SYSTEM_FIELDS, *self._engine.resource.generated_fields}
+        skipped = {*SYSTEM_FIELDS, *self._engine.resource.generated_fields, *self._engine.resource.computed}
         own = {name: value for name, value in item.items() if name not in skipped}
         try:
             model = self._engine.schemas.imported.model_validate_json(orjson.dumps(own))

@@ -58,14 +58,14 @@ class ListStatements:
         """Return a page of any shape, with placeholders for conditions and order."""
         table = self._resource.table
         rows = (
-            sa.select(*with_version(table, self._resource.shown_fields))
+            sa.select(*with_version(table, self._resource.read_columns))
             .where(sa.literal_column(_WHERE, sa.Boolean()))
             .order_by(sa.literal_column(_ORDER))
             .limit(parameter("limit", sa.Integer()))
             .subquery("_page")
         )
         more = [related_item(rows, expansion) for expansion in expand]
-        return representation(rows, self._resource.shown_fields, more)
+        return representation(rows, self._resource, more)
 
     def _of_all(self, what: sa.ColumnElement[Any]) -> list[Fragment]:
         rows = sa.select(what).select_from(self._resource.table)

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from service.http import problems
-from service.http.content.preconditions import Tags, conditions_of, tag_of
+from service.http.content.preconditions import Tags, conditions_of, digest, tag_of
 from service.http.problems import FieldError, InvalidParameter
 from service.resources.columns.scalars import TIMESTAMP
 from service.resources.columns.text import timestamp
@@ -36,8 +36,12 @@ async def _read(call: Call) -> Response:
     if item is None:
         raise engine.missing()
     others = item.others if isinstance(item, ExpandedItem) else ""
-    # The rows of a view have no versions.
-    tag = tag_of(item.body) if engine.resource.is_view else engine.tags.tag(item.version, others)
+    if engine.resource.is_view:  # its rows have no versions
+        tag = tag_of(item.body)
+    elif engine.resource.computed:  # they change without a new version
+        tag = engine.tags.tag(item.version, digest(item.body)[:8])
+    else:
+        tag = engine.tags.tag(item.version, others)
     return _respond(item, tag, matching, unless)
 
 

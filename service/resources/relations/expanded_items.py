@@ -43,9 +43,9 @@ class ExpandedItems:
     def _statement(self, expansions: tuple[Expansion, ...]) -> Statement:
         """Return the statement with the parameter id. Rows are (body, version), then the version of each other item,
         NULL without one."""
-        table, shown = self._resource.table, self._resource.shown_fields
+        table = self._resource.table
         row = (
-            sa.select(*with_version(table, shown))
+            sa.select(*with_version(table, self._resource.read_columns))
             .where(table.c.id == parameter("id", sa.Uuid()), not_deleted(table), *self._access.seen(table))
             .subquery("_rows")
         )
@@ -54,4 +54,4 @@ class ExpandedItems:
             for number, expansion in enumerate(expansions)
         ]
         more = [related_item(row, expansion) for expansion in expansions]
-        return compile_statement(representation(row, shown, more).add_columns(*versions), reads=True)
+        return compile_statement(representation(row, self._resource, more).add_columns(*versions), reads=True)

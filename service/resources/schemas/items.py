@@ -12,7 +12,8 @@ from pydantic_core import PydanticUndefined
 
 from service.http.content.schemas import Input, Output, Values, make_model
 from service.http.problems.messages import message_of
-from service.resources.columns.model_fields import input_type, output_type
+from service.resources.columns.column_types import kind_of
+from service.resources.columns.model_fields import input_type, output_type, shown_type
 from service.resources.declaration import DeclarationError, RestResource, Transition
 from service.resources.relations.relation import Relation
 from service.resources.schemas.bulk_bodies import BulkSchemas
@@ -79,8 +80,7 @@ class Schemas:
         self.read = make_model(
             f"{name}Read",
             Output,
-            {f: _readable(resource, f) for f in resource.shown_fields}
-            | {r.name: _expanded(name, r) for r in relations if r.shown},
+            _shown(resource, relations),
             f"{resource.a_singular[0].upper()}{resource.a_singular[1:]}.",
         )
         self.page = _page(resource, self.read)
@@ -198,6 +198,24 @@ def _readable(resource: RestResource, name: str) -> tuple[Any, Any]:
     shown: Any = Annotated[type_, Field(description=_description(resource, name), **_extra(info))]
     # Callers without its scope get an item without the member.
     return shown, Field(default=None, json_schema_extra=_drop_default) if name in resource.visible else ...
+
+
+def _shown(resource: RestResource, relations: Sequence[Relation]) -> dict[str, Any]:
+    """Return the members of an item, with those that only some responses have."""
+    return {
+        **{f: _readable(resource, f) for f in resource.shown_fields},
+        **{name: _computed(resource, name) for name in resource.computed},
+        **{r.name: _expanded(resource.name, r) for r in relations if r.shown},
+    }
+
+
+def _computed(resource: RestResource, name: str) -> tuple[Any, Any]:
+    computed = resource.computed[name]
+    kind = kind_of(computed.sql(resource.table.c).type)
+    type_ = shown_type(kind)
+    told = f"{computed.description} Absent with `as_of`.{resource.note_on(name)}"
+    default = Field(default=None, description=told, json_schema_extra=_drop_default)
+    return type_ | None if computed.nullable else type_, default
 
 
 def _expanded(name: str, relation: Relation) -> tuple[Any, Any]:

@@ -59,7 +59,7 @@ class BatchWriter:
         self._resource = resource
         self._access = access
         self._table = resource.table
-        names = dict.fromkeys(("id", "version", *resource.shown_fields))
+        names = dict.fromkeys(("id", "version", *resource.read_columns))
         self._returned = [self._table.c[name] for name in names]
         self.create = self._create(skip_taken=True)
         self.create_strictly = self._create(skip_taken=False)
@@ -88,9 +88,7 @@ class BatchWriter:
         if skip_taken:
             insertion = insertion.on_conflict_do_nothing()
         inserted = insertion.returning(*self._returned).cte("_changed")
-        return compile_statement(
-            representation(inserted, self._resource.shown_fields).add_columns(inserted.c.id)
-        )
+        return compile_statement(representation(inserted, self._resource).add_columns(inserted.c.id))
 
     def _record(self, source: sa.ColumnElement[Any]) -> Any:
         """Return a row of the table's type from JSON."""
@@ -183,13 +181,12 @@ class BatchWriter:
         return values
 
     def _all(self, changed: sa.CTE, current: sa.CTE, wanted: sa.CTE) -> Statement:
-        names = self._resource.shown_fields
-        done = representation(changed, names).add_columns(
+        done = representation(changed, self._resource).add_columns(
             changed.c.id, sa.true().label("done"), sa.true().label("allowed")
         )
         untouched = wanted.c.id.notin_(sa.select(changed.c.id))
         kept = (
-            representation(current, names)
+            representation(current, self._resource)
             .add_columns(current.c.id, sa.false(), wanted.c["_allowed"])
             .where(wanted.c.id == current.c.id, untouched)
         )

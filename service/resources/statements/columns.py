@@ -4,8 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.selectable import NamedFromClause
 
 from service.resources.columns.column_types import kind_of
+from service.resources.declaration import RestResource
+from service.resources.statements.computed_members import computed_members
 
 
 def member(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -54,8 +57,11 @@ def item_of(
 
 
 def representation(
-    source: sa.FromClause, names: Iterable[str], more: Iterable[sa.ColumnElement[Any]] = ()
+    source: NamedFromClause, resource: RestResource, more: Iterable[sa.ColumnElement[Any]] = ()
 ) -> sa.Select[tuple[str, int]]:
-    """Return a `SELECT` of (JSON text, version) for each row of `source`. The server makes the JSON."""
-    item, body = item_of(source, names, more)
+    """Return a `SELECT` of (JSON text, version) for each row of `source`, which has the resource's `read_columns`.
+
+    The server makes the JSON. `more` are members that no declaration of a column names.
+    """
+    item, body = item_of(source, resource.shown_fields, [*computed_members(resource, source), *more])
     return sa.select(body, source.c.version).select_from(source.join(item, sa.true()))

@@ -39,7 +39,7 @@ class Writer:
         self._resource = resource
         self._access = access
         self._table = resource.table
-        names = dict.fromkeys(("version", *resource.shown_fields))
+        names = dict.fromkeys(("version", *resource.read_columns))
         self._returned = [self._table.c[name] for name in names]
         self.restore = lru_cache(maxsize=64)(self._restore)
         self.patch = lru_cache(maxsize=512)(self._patch)
@@ -79,7 +79,7 @@ class Writer:
             .returning(*self._returned)
             .cte("_changed")
         )
-        item = representation(inserted, self._resource.shown_fields)
+        item = representation(inserted, self._resource)
         return compile_statement(_recorded(item) if keyed else item)
 
     def _allowed(self) -> sa.ColumnElement[bool]:
@@ -193,7 +193,6 @@ class Writer:
         refused: sa.ColumnElement[str],
         changes: sa.ColumnElement[bool],
     ) -> Statement:
-        names = self._resource.shown_fields
         true = sa.true()
         current = (
             sa.select(
@@ -205,11 +204,11 @@ class Writer:
             .where(chosen)
             .cte("_current")
         )
-        done = representation(changed, names).add_columns(
+        done = representation(changed, self._resource).add_columns(
             true.label("done"), true.label("allowed"), _NOTHING.label("refused"), true.label("changes")
         )
         kept = (
-            representation(current, names)
+            representation(current, self._resource)
             .add_columns(sa.false(), current.c["_allowed"], current.c["_refused"], current.c["_changes"])
             .where(~_any_of(changed))
         )

@@ -10,6 +10,7 @@ import asyncio
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import clock
@@ -104,7 +105,10 @@ class Edge:
         except HANDLED as error:
             response = await response_to(request, error)
         try:
-            await response(scope, receive, send)
+            if type(response).__call__ is Response.__call__ and response.background is None:
+                await exchange.respond(response.status_code, response.raw_headers, bytes(response.body))
+            else:
+                await response(scope, receive, send)
         except Problem as problem:
             if exchange.begun:
                 raise RuntimeError(

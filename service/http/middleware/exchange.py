@@ -135,12 +135,29 @@ class Exchange:
             self.status = message["status"]
             if self.status in _UNREAD and self.state.principal is None:
                 await self._identify()
-            self.leave()  # sending the response depends on the client, too
-            added = edge_headers(self.scope, self.state, self._services, message)
-            message["headers"] = [*message.get("headers", ()), *added]
+            self._complete(message)
         elif message["type"] == "http.response.body":
             self.size += len(message.get("body", b""))
         await self._send(message)
+
+    async def respond(self, status: int, headers: RawHeaders, content: bytes) -> None:
+        """Send a whole response: as two messages to `send`, in half the time."""
+        if self._gone and self.status == CLIENT_GONE:
+            return
+        self.status = status
+        if status in _UNREAD and self.state.principal is None:
+            await self._identify()
+        start: Message = {"type": "http.response.start", "status": status, "headers": headers}
+        self._complete(start)
+        self.size += len(content)
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": content})
+
+    def _complete(self, start: Message) -> None:
+        """Add to the start of a response what the edge adds."""
+        self.leave()  # sending the response depends on the client, too
+        added = edge_headers(self.scope, self.state, self._services, start)
+        start["headers"] = [*start.get("headers", ()), *added]
 
     async def _identify(self) -> None:
         """Identify the caller for the access line, if a place is free."""
@@ -150,8 +167,7 @@ class Exchange:
 
     async def send_empty(self, status: int, headers: RawHeaders) -> None:
         """Respond without content."""
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": b""})
+        await self.respond(status, headers, b"")
 
     @property
     def begun(self) -> bool:
@@ -168,8 +184,7 @@ class Exchange:
             (b"content-type", problems.MEDIA_TYPE.encode()),
             (b"content-length", b"%d" % len(body)),
         ]
-        await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+        await self.respond(problem.status, headers, body)
 
 
 class HeadExchange(Exchange):
@@ -190,3 +205,6 @@ class HeadExchange(Exchange):
         if message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await super().send(message)
+
+    async def respond(self, status: int, headers: RawHeaders, content: bytes) -> None:  # noqa: ARG002
+        await super().respond(status, headers, b"")

@@ -233,12 +233,13 @@ class Connection(HttpToolsProtocol):
         coded, length = request_head.CODING in noted, int(noted.get(request_head.LENGTH, 0))
         # To a client of HTTP/1.0 a 100 means nothing (RFC 9110, 10.1.1).
         self.expect_100_continue = request_head.EXPECT in noted and version == "1.1" and (coded or length > 0)
-        if (authority := request_head.authority(self.url)) is not None:
+        if self.url[:1] != b"/" and (authority := request_head.authority(self.url)) is not None:
             self.headers[:] = [(n, authority if n == request_head.HOST else v) for n, v in self.headers]
         self._begin(method, version)
         self._phase, self._fed, self._start = BODY, 0, b""
         self._room = self.limits.header_bytes  # for trailers
-        self._disarm()
+        if self._deadline is not None:
+            self._disarm()
         if self._lifetime.ends_with_request(self.loop.time()):
             self.cycle.keep_alive = False
         if coded or length:
@@ -249,7 +250,8 @@ class Connection(HttpToolsProtocol):
 
     def _begin(self, method: bytes, version: str) -> None:
         """Put what the head says into the scope, and start the request."""
-        target, scope = httptools.parse_url(self.url), cast("Any", self.scope)
+        scope: Any = self.scope
+        target = httptools.parse_url(self.url)
         path = target.path.decode("ascii")
         scope["method"], scope["http_version"] = method.decode("ascii"), version
         scope["path"], scope["raw_path"] = unquote(path) if "%" in path else path, target.path
@@ -279,7 +281,8 @@ class Connection(HttpToolsProtocol):
             return  # the body is yet to come
         self._phase = IDLE
         self._fed = 0
-        self._disarm()
+        if self._deadline is not None:
+            self._disarm()
         cycle = self.cycle
         if self._keeps:
             self._keeps = False

@@ -31,7 +31,12 @@ def find_problem(method: bytes, version: str, target: bytes, noted: Noted) -> Pr
         return problems.MethodNotAllowed(headers=ALLOW)
     if b"#" in target or (target == b"*") > (method == b"OPTIONS"):  # RFC 9112, 3.2
         return problems.MalformedRequest("The request target is malformed.")
-    return _host(version, noted.get(HOST)) or _coding(version, noted.get(CODING)) or _expect(version, noted)
+    problem = _host(version, noted.get(HOST))
+    if problem is None and CODING in noted:
+        problem = _coding(version, noted[CODING])
+    if problem is None and EXPECT in noted:
+        problem = _expect(version, noted[EXPECT])
+    return problem
 
 
 def authority(target: bytes) -> bytes | None:
@@ -58,16 +63,16 @@ def _host(version: str, host: bytes | None) -> Problem | None:
     return None if _HOST.fullmatch(host) else problems.MalformedRequest("The Host header is malformed.")
 
 
-def _coding(version: str, coding: bytes | None) -> Problem | None:
+def _coding(version: str, coding: bytes) -> Problem | None:
     """RFC 9112, 6.1: chunked is the only coding here, and HTTP/1.0 has none."""
-    if coding is None or (version == "1.1" and coding.lower() == b"chunked"):
+    if version == "1.1" and coding.lower() == b"chunked":
         return None
     return problems.MalformedRequest("The transfer coding is not supported.")
 
 
-def _expect(version: str, noted: Noted) -> Problem | None:
+def _expect(version: str, expectation: bytes) -> Problem | None:
     """RFC 9110, 10.1.1. HTTP/1.0 has no expectations."""
-    if version == "1.0" or noted.get(EXPECT, b"100-continue").lower() == b"100-continue":
+    if version == "1.0" or expectation.lower() == b"100-continue":
         return None
     return problems.ExpectationFailed()
 

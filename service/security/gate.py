@@ -89,8 +89,7 @@ class Gate:
         principal = _first(self._known, credential)
         if principal is not None:
             state.principal = principal  # for the access line, even if the rate limit is exceeded
-            if not self._limits.count_at_once(state, principal.id):
-                await self._limits.count(state, principal.id)
+            await self._limits.count(state, principal.id)
         else:
             principal = state.principal = await self._authenticate(request, state, credential, scopes)
         if request.scope["method"] not in SAFE_METHODS:

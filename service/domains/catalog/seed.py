@@ -11,7 +11,6 @@ from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service.domains.catalog.models import Category, Product
-from service.domains.catalog.sample.rows import categories, products
 from service.models.base import Resource
 from service.resources.domain import Example, Seed
 
@@ -39,6 +38,8 @@ async def load_sample(session: AsyncSession) -> Loaded:
     If a category already has the slug of a sample category, the sample's products go into it. Products of a deleted
     category are left out. The caller commits.
     """
+    from service.domains.catalog.sample.rows import categories, products  # noqa: PLC0415  # half a MB, for this alone
+
     some_categories, some_products = categories(), products()
     new_categories = await _add(session, Category, some_categories)
     alive = select(Category.slug, Category.id).where(col(Category.deleted_at).is_(None))

@@ -22,9 +22,6 @@ class Limits(Protocol):
     def jobs(self) -> Sequence[Job]:
         """What must run in the background while the limits are in use."""
 
-    def count_at_once(self, state: RequestState, caller: str) -> bool:
-        """Count a request. False if another process must be asked first: `count` does. Raises `TooManyRequests`."""
-
     async def count(self, state: RequestState, caller: str) -> None:
         """Count a request. Raises `TooManyRequests`."""
 
@@ -42,9 +39,6 @@ class NoLimits:
     """The limits of a service without rate limits: every request passes, and no field reports limits."""
 
     jobs: Sequence[Job] = ()
-
-    def count_at_once(self, state: RequestState, caller: str) -> bool:  # noqa: ARG002  # as `RequestLimits`
-        return True
 
     async def count(self, state: RequestState, caller: str) -> None:
         pass
@@ -76,14 +70,11 @@ class RequestLimits:
     def jobs(self) -> Sequence[Job]:
         return self._limiter.jobs
 
-    def count_at_once(self, state: RequestState, caller: str) -> bool:
-        decision = self._limiter.decide(self._default, caller)
-        if decision is not None:
-            self._apply(state, self._default, decision)
-        return decision is not None
-
     async def count(self, state: RequestState, caller: str) -> None:
-        self._apply(state, self._default, await self._limiter.take(self._default, caller))
+        decision = self._limiter.decide(self._default, caller)
+        if decision is None:
+            decision = await self._limiter.take(self._default, caller)
+        self._apply(state, self._default, decision)
 
     async def count_write(self, state: RequestState, caller: str) -> None:
         decision = self._limiter.decide(self._write, caller)

@@ -51,6 +51,7 @@ from service.resources.declaration.list_indexes import warn_of_missing_indexes
 from service.resources.domain import Domain, caches_of, flags_of, jobs_of, resources_of
 from service.resources.engine import Engine, Services, engines_of
 from service.resources.lists.cursor import CursorCodec
+from service.resources.purge_expired import ExpiredRows
 from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.routes import handlers_of, routers_of
 from service.resources.statements.ownership import Owners
@@ -120,7 +121,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     live = LiveGroups(settings, {"logging": (logs.follow, access.follow)})
     units = Units(database, services.engines)
     flags = FlagStore(database, (*flags_of(domains), *live_settings()), values_of(settings), live.follow)
-    jobs = _jobs(health, database, keys, tokens, (*limits.jobs, *flags.jobs, *feed.jobs))
+    jobs = _jobs(settings, database, health, keys, tokens, more=(*limits.jobs, *flags.jobs, *feed.jobs))
     team = [with_flags(job, flags) for job in jobs_of(domains, database, settings, units, taken=jobs)]
     periodic = Periodic(JobRunner(Leases(database)), jobs, team, draining=lambda: lifecycle.draining)
     # The probes close first: they run until then, and would reopen what is closed before them.
@@ -194,13 +195,15 @@ def _require_scopes(app: FastAPI, resources: Sequence[RestResource]) -> None:
 
 
 def _jobs(
-    health: Health,
+    settings: Settings,
     database: Database,
+    health: Health,
     keys: ApiKeyVerifier,
     tokens: "TokenVerifier | NoTokens",
+    *,
     more: Sequence[Job],
 ) -> list[Job]:
-    """The periodic work of each process."""
+    """The service's own periodic work."""
     return [
         Job("health", health.refresh, 2),
         Job("pools", database.report, 1),
@@ -208,6 +211,7 @@ def _jobs(
         Job("key-last-used", keys.last_use.write, WRITE_SECONDS, first=WRITE_SECONDS),
         Job("backups", BackupMetrics(database).report, BACKUP_SECONDS, first=5),
         Job("token-keys", tokens.renew, 30, first=5),
+        *ExpiredRows(database, settings).jobs,
         *more,
     ]
 

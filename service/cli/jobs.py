@@ -1,4 +1,4 @@
-"""`slipway jobs`: list the jobs of the domains, and run one now."""
+"""`slipway jobs`: list the periodic jobs, and run one now."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,9 +22,10 @@ from service.jobs.leases import Leases
 from service.migrations import runner
 from service.resources.domain import flags_of, jobs_of, resources_of
 from service.resources.engine import engines_of
+from service.resources.purge_expired import ExpiredRows
 from service.resources.units import Units
 
-app = typer.Typer(no_args_is_help=True, help="List the periodic jobs of the domains, and run one now.")
+app = typer.Typer(no_args_is_help=True, help="List the periodic jobs, and run one now.")
 
 _RUNS = "SELECT name, owner, began_at, ended_at, outcome, leased_until > now() AS running FROM job_run"
 
@@ -34,7 +35,10 @@ _RUNS = "SELECT name, owner, began_at, ended_at, outcome, leased_until > now() A
 def jobs_list(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of lines.")] = False,
 ) -> None:
-    """List the jobs: name, interval, where they run, and the last run of those that run once per cluster."""
+    """List the jobs of the domains, and the service's own that run once per cluster.
+
+    Each with its name, its interval, where it runs, and the last run of those that run once per cluster.
+    """
     found = run(_listed(load_settings()))
     if as_json:
         typer.echo(orjson.dumps(found))
@@ -97,7 +101,7 @@ async def _run(settings: Settings, name: str) -> None:
 
 @asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[tuple[Database, Sequence[Job]]]:
-    """Yield the database, and the jobs of all domains, which work with it."""
+    """Yield the database, and the jobs that work with it: those of all domains, and the service's for all replicas."""
     await runner.check(settings)
     database = Database(settings)
     await database.start()
@@ -108,6 +112,7 @@ async def _database(settings: Settings) -> AsyncIterator[tuple[Database, Sequenc
         services = command_services(settings, database, resources)
         engines_of(resources, services)
         units = Units(database, services.engines)
-        yield database, [with_flags(job, flags) for job in jobs_of(DOMAINS, database, settings, units)]
+        team = [with_flags(job, flags) for job in jobs_of(DOMAINS, database, settings, units)]
+        yield database, [*team, *ExpiredRows(database, settings).jobs]
     finally:
         await database.stop()

@@ -10,8 +10,7 @@ from service.database import Database
 from service.migrations import runner
 from service.resources.history.errors import HistoryPrivilegeError
 from service.resources.history.prune_history import prune_history
-from service.resources.requests.idempotency import IdempotencyStore
-from service.security.api_keys.commands import purge_keys
+from service.resources.purge_expired import ExpiredRows
 
 
 @exit_with_message
@@ -32,12 +31,10 @@ async def _purge(settings: Settings) -> None:
     await database.start()
     rules = settings.retention
     try:
-        count = await IdempotencyStore(database, settings.app.idempotency_hours).purge()
-        typer.echo(f"{count} expired idempotency records deleted")
+        expired = ExpiredRows(database, settings)
+        typer.echo(f"{await expired.purge_records()} expired idempotency records deleted")
         if rules.key_days:
-            async with database.session() as session:
-                count = await purge_keys(session, rules.key_days)
-            typer.echo(f"{count} revoked or expired API keys deleted")
+            typer.echo(f"{await expired.purge_keys()} revoked or expired API keys deleted")
         if rules.history_days or rules.history_versions:
             typer.echo(f"{await prune_history(database, rules)} versions of row history deleted")
     except HistoryPrivilegeError as error:

@@ -1,6 +1,5 @@
 """The order service of docs/resources.md, built by following the page."""
 
-import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +24,7 @@ class OrderService(Served):
             ROOT / "service", checkout / "service", ignore=shutil.ignore_patterns("catalog", "catalog_*")
         )
         page.write(checkout / "service" / "domains")
-        self.migration = Path(self.command(*shlex.split(page.migration())).strip())
+        self.command(*page.command("migration"))
         self.command("migrate")
         patient = {"acquire_timeout": 20, "lock_timeout": 15, "statement_timeout": 30}
         super().__init__(

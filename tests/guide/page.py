@@ -1,6 +1,7 @@
 """The code of docs/resources.md, as the files that a reader of the page has at its end."""
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from tests.shop.door import ROOT
 PAGE = ROOT / "docs" / "resources.md"
 DOMAIN = "orders"
 _BLOCK = re.compile(r"^```(python|diff)\n[ ]?# (\S+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_COMMAND = re.compile(r"^slipway (migration .*)$", re.MULTILINE)
 _IMPORT = re.compile(r"(?:from|import) ")
 
 
@@ -52,10 +52,10 @@ def files() -> dict[str, str]:
     return {name: str(file) for name, file in found.items()}
 
 
-def migration() -> str:
-    """Return the documented command that writes the migration."""
-    (command,) = _COMMAND.findall(PAGE.read_text("utf-8"))
-    return str(command)
+def command(name: str) -> list[str]:
+    """Return the arguments of the documented `slipway` command of this name."""
+    (found,) = re.findall(rf"^slipway ({name} .*)$", PAGE.read_text("utf-8"), re.MULTILINE)
+    return shlex.split(found)
 
 
 def write(domains: Path) -> None:

@@ -22,6 +22,8 @@ from tests.shop import SHOP
 from tests.shop.door import install
 from tests.shop.models import Shelf
 
+BEGAN = "SELECT began_at::text FROM job_run WHERE name = 'count'"
+
 
 class ShopSettings(Group):
     greeting: str = "hello"
@@ -57,8 +59,9 @@ async def deliver(database: Database) -> None:
 async def count(database: Database, seconds: float) -> None:
     if seconds < 0:
         raise ValueError("nothing to count")
+    (lease,) = await database.fetch(BEGAN)
     async with database.session() as session:
-        session.add(Shelf(slug=f"count-{uuid4()}", name="Counted"))  # type: ignore[call-arg]  # as above
+        session.add(Shelf(slug=f"count-{uuid4()}", name="Counted", description=lease["began_at"]))  # type: ignore[call-arg]  # as above
     await asyncio.sleep(seconds)
 
 

@@ -43,17 +43,26 @@ def test_image_listens_on_the_ports_of_the_chart() -> None:
 
 
 def test_image_serves_by_default() -> None:
+    given = dict(re.findall(r"(\w+)=(\S+)", " ".join(instruction("ENV"))))
+    assert given["PATH"] == "/opt/slipway/bin:$PATH"
     assert [json.loads(text) for text in instruction("ENTRYPOINT")] == [["slipway"]]
     assert [json.loads(text) for text in instruction("CMD")] == [["serve"]]
 
 
 def test_image_has_locked_packages_and_no_way_to_install_others() -> None:
-    """Each install is checked against the hashes of the lock files, and the last stage has no pip left."""
+    """Each install is checked against the hashes of the lock files, and the last stage has no installer left."""
     text = DOCKERFILE.replace("\\\n", " ")
     installs = re.findall(r"(?:pip install|uv build|bin/python install)[^&\n]*", text)
     assert [("--require-hashes" in found or "--no-index" in found) for found in installs] == [True] * 4
     assert "--only-binary :all:" in installs[1]
-    assert re.search(r"pip uninstall [^&\n]*--yes [^&\n]* pip *(&&|$)", LAST_STAGE, re.MULTILINE)
+    assert ["--no-deps" in found for found in installs] == [True, False, False, True]
+    for removal in (
+        r"pip uninstall [^&\n]*--yes [^&\n]* pip",
+        r'rm -r "[^"]*ensurepip\.__path__[^&\n]*',
+        r"dpkg --purge [^&\n]* apt >/dev/null",
+    ):
+        assert re.search(rf"&& (python -m )?{removal} *(&&|$)", LAST_STAGE, re.MULTILINE), removal
+    assert "&& rm -rf /var/lib/apt /var/cache/apt /etc/apt\n" in LAST_STAGE
 
 
 def test_image_does_not_compile_at_each_start() -> None:

@@ -5,7 +5,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.chart.rendering import PROFILES, objects, own, profile, whole
 from tests.chart.reviewing import unexplained
@@ -68,8 +67,7 @@ def test_findings_in_bundled_programs_have_a_reason(rule: str) -> None:
 
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_every_rule_finds_its_violation(rule: str) -> None:
-    bad = Manifests(list(yaml.safe_load_all(BAD.read_text("utf-8"))))
-    assert list(RULES[rule](bad))
+    assert list(RULES[rule](Manifests(objects(BAD.read_text("utf-8")))))
 
 
 @pytest.mark.parametrize("values", ["", *PROFILES])

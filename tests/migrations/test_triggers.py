@@ -76,6 +76,15 @@ async def test_plain_update_gets_a_version_and_the_role_as_actor(db: Any) -> Non
     assert (await db.fetch(HISTORY, row))[-1]["actor"] == role
 
 
+async def test_actor_of_a_plain_update_is_who_logged_in_even_under_another_role(db: Any) -> None:
+    row = await new_shelf(db)
+    async with db.transaction():
+        await db.execute("SET LOCAL ROLE pg_write_all_data")
+        await db.execute("UPDATE tests_shelf SET name = 'By hand'")
+    role = await db.fetchval("SELECT 'database:' || session_user")
+    assert (await db.fetch(HISTORY, row))[-1]["actor"] == role
+
+
 async def test_transaction_settings_set_actor_and_request(db: Any) -> None:
     row = await new_shelf(db)
     async with db.transaction():

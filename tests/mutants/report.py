@@ -13,6 +13,7 @@ PAGE = ROOT / "docs" / "mutants.md"
 HERE = Path(__file__).parent
 ACCEPTED = HERE / "accepted.toml"
 RESULTS = HERE / "results.json"
+BY_HAND = HERE / "by_hand.md"
 
 HEAD = """# Mutants
 
@@ -94,7 +95,7 @@ def page(kept: dict[str, Result], reasons: dict[str, str]) -> str:
         if result.survivors:
             parts.append(f"\n## {room}\n\n| place | was | became | why it stays |\n|---|---|---|---|\n")
             parts.extend(_row(one, reasons.get(one.key)) for one in result.survivors)
-    return HEAD + "".join(rows) + "".join(parts)
+    return HEAD + "".join(rows) + "".join(parts) + "\n" + BY_HAND.read_text("utf-8")
 
 
 def _row(one: Survivor, reason: str | None) -> str:

@@ -65,6 +65,11 @@ def lag(*buckets: tuple[str, int]) -> dict[str, str]:
     return histogram("slipway_event_loop_lag_seconds", 'pod="a"', *buckets)
 
 
+def of_other_pod(series: str) -> str:
+    """Return the series of a pod that read the database at another time."""
+    return series.replace('pod="a"', 'pod="b"')
+
+
 def space(free: int) -> dict[str, str]:
     """Return the metrics of a storage for backups that has 100 bytes."""
     return {
@@ -232,6 +237,15 @@ CASES: dict[str, list[Case]] = {
             fires=True,
         ),
         Case(
+            "in six days as one pod knows",
+            {
+                'slipway_api_key_expiry_timestamp_seconds{pod="a"}': f"{6 * 86400}x60",
+                'slipway_api_key_expiry_timestamp_seconds{pod="b"}': f"{8 * 86400}x60",
+            },
+            "20m",
+            fires=True,
+        ),
+        Case(
             "in eight days",
             {'slipway_api_key_expiry_timestamp_seconds{pod="a"}': f"{8 * 86400}x60"},
             "20m",
@@ -247,15 +261,28 @@ CASES: dict[str, list[Case]] = {
     "SlipwayBackupTooOld": [
         Case("two days ago", {BACKUP: f"-{2 * 86400}x60"}, "20m", fires=True),
         Case("made meanwhile", {BACKUP: f"-{2 * 86400}x30 60x30"}, "40m", fires=False),
+        Case(
+            "made as one pod knows",
+            {BACKUP: f"-{2 * 86400}x60", of_other_pod(BACKUP): "60x60"},
+            "20m",
+            fires=False,
+        ),
         Case("never", {BACKUP: " ".join(["NaN"] * 30)}, "20m", fires=False),
     ],
     "SlipwayBackupDrillFailed": [
         Case("failed", {DRILL: "0x60"}, "20m", fires=True),
+        Case("failed as one pod knows", {DRILL: "0x60", of_other_pod(DRILL): "1x60"}, "20m", fires=True),
         Case("good", {DRILL: "1x60"}, "20m", fires=False),
         Case("never", {DRILL: " ".join(["NaN"] * 30)}, "20m", fires=False),
     ],
     "SlipwayBackupStorageFilling": [
         Case("nearly full", space(5), "20m", fires=True),
+        Case(
+            "nearly full as one pod knows",
+            space(5) | {of_other_pod(name): values for name, values in space(50).items()},
+            "20m",
+            fires=True,
+        ),
         Case("half full", space(50), "20m", fires=False),
         Case("in S3", {name: " ".join(["NaN"] * 30) for name in space(1)}, "20m", fires=False),
     ],

@@ -43,6 +43,11 @@ def next_time(minutes: float, name: str = "slipway-purge") -> dict[str, str]:
     return {f'kube_cronjob_next_schedule_time{{cronjob="{name}"}}': f"{60 * minutes:g}x60"}
 
 
+def seen_by_new(series: dict[str, str]) -> dict[str, str]:
+    """Return the series as a second kube-state-metrics has them, while the old one is replaced."""
+    return {name.replace("{", '{instance="new", '): values for name, values in series.items()}
+
+
 def open_connections(number: int, service: str = f"{RELEASE}-postgresql-metrics") -> dict[str, str]:
     """Of a server that accepts 100, half of them idle."""
     about = f'namespace="{NAMESPACE}", service="{service}"'
@@ -81,6 +86,12 @@ CLUSTER_CASES: dict[str, list[Case]] = {
         Case("half an hour ago", next_time(5), "45m", fires=True),
         Case("a backup", next_time(5, "slipway-backup-create"), "45m", fires=True),
         Case("its Job starts late", next_time(5), "30m", fires=False),
+        Case(
+            "started since, as a new exporter knows",
+            next_time(5) | seen_by_new(next_time(50)),
+            "45m",
+            fires=False,
+        ),
         Case("soon", next_time(50), "45m", fires=False),
         Case("another program's", next_time(5, "shop-purge"), "45m", fires=False),
     ],

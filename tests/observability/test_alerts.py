@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -23,9 +24,15 @@ def _helm() -> None:
     helm_or_skip("helm")
 
 
+def _dumped(given: Any) -> str:
+    """Return YAML by the library in C, which takes a tenth of the time."""
+    text: str = yaml.dump(given, Dumper=yaml.CSafeDumper)
+    return text
+
+
 def _rules(folder: Path) -> Path:
     path = folder / "rules.yaml"
-    path.write_text(yaml.safe_dump(spec()), "utf-8")
+    path.write_text(_dumped(spec()), "utf-8")
     return path
 
 
@@ -43,7 +50,7 @@ def test_alert_fires_exactly_in_its_cases(alert: str, tmp_path: Path) -> None:
         "tests": [case.as_promtool(alert) for case in CASES[alert]],
     }
     path = tmp_path / "test.yaml"
-    path.write_text(yaml.safe_dump(tests), "utf-8")
+    path.write_text(_dumped(tests), "utf-8")
     done = run(program("promtool"), "test", "rules", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -72,13 +79,13 @@ def _failed(rule: Rule, folder: Path) -> str | None:
     alert = rule["alert"]
     recorded = [found for group in spec()["groups"] for found in group["rules"] if "record" in found]
     rules, test = folder / "rules.yaml", folder / "test.yaml"
-    rules.write_text(yaml.safe_dump({"groups": [{"name": alert, "rules": [*recorded, rule]}]}), "utf-8")
+    rules.write_text(_dumped({"groups": [{"name": alert, "rules": [*recorded, rule]}]}), "utf-8")
     cases = {
         "rule_files": [str(rules)],
         "evaluation_interval": EVALUATED.get(alert, "1m"),
         "tests": [case.as_promtool(alert) for case in EDGES[alert]],
     }
-    test.write_text(yaml.safe_dump(cases), "utf-8")
+    test.write_text(_dumped(cases), "utf-8")
     done = run(program("promtool"), "test", "rules", str(test))
     return None if done.returncode == 0 else done.stdout + done.stderr
 

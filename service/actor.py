@@ -5,9 +5,21 @@ It also carries the feature flags that it began with, so that one request sees o
 
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 NOBODY = "system"
+
+
+class SeenRows(NamedTuple):
+    """The rows that an actor sees, as PostgreSQL's row-level security is told: `told` is the JSON text of
+    `slipway.rows`. `key` differs between actors who see different rows, for caches."""
+
+    told: str
+    key: str
+
+
+EVERY_ROW = SeenRows('{"all":["*"]}', "*")
+"""The rows of all owners in all tables: for the service itself."""
 
 
 class Acting(Protocol):
@@ -25,6 +37,10 @@ class Acting(Protocol):
     def flags(self) -> object:
         """The states of feature flags, by name, as `service.features` made them; None if they have their defaults."""
 
+    @property
+    def rows(self) -> SeenRows | None:
+        """The rows that row-level security lets it see; None: those without an owner."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -33,14 +49,20 @@ class Actor:
     actor: str
     request_id: str | None = None
     flags: object = None
+    rows: SeenRows | None = None
 
 
 _current: ContextVar[Acting | None] = ContextVar("actor", default=None)
 
 
-def current() -> Acting | None:
-    """Return the current actor, or None if none is set."""
-    return _current.get()
+current = _current.get
+"""Return the current actor, or None if none is set."""
+
+
+def seen_rows() -> SeenRows | None:
+    """Return the rows that the current actor sees, as row-level security is told; None to tell it nothing."""
+    acting = _current.get()
+    return None if acting is None else acting.rows
 
 
 def name() -> str:

@@ -41,6 +41,7 @@ from service.jobs.job import Job
 from service.jobs.job_runner import JobRunner
 from service.jobs.leases import Leases
 from service.jobs.periodic import Periodic
+from service.migrations.policies import expected_policies
 from service.migrations.schema import Schema
 from service.observability import logs
 from service.observability.access_log import AccessLog
@@ -54,6 +55,7 @@ from service.resources.lists.cursor import CursorCodec
 from service.resources.purge_expired import ExpiredRows
 from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.routes import handlers_of, routers_of
+from service.resources.rows_of_callers import rows_told
 from service.resources.statements.ownership import Owners
 from service.resources.units import Units
 from service.security.access import check_ungated
@@ -62,8 +64,8 @@ from service.security.api_keys.api_key_verifier import ApiKeyVerifier
 from service.security.api_keys.expiry import REPORT_SECONDS, KeyExpiry
 from service.security.api_keys.last_use import WRITE_SECONDS
 from service.security.callers import Callers
-from service.security.gate import Gate
-from service.security.rate_limits.request_limits import limits_of
+from service.security.gate import Gate, Verifier
+from service.security.rate_limits.request_limits import Limits, limits_of
 from service.security.scopes import known_scopes, require_scopes
 from service.security.signing_keys import SigningKeys
 from service.security.tokens.no_tokens import NoTokens
@@ -104,17 +106,17 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     """The public application. It connects to nothing until its lifespan starts."""
     resources = resources_of(domains)
     warn_of_missing_indexes(resources)
-    lifecycle = Lifecycle()
+    lifecycle, owners = Lifecycle(), Owners(resources)
     redis = Redis(settings.redis) if settings.redis.enabled else NoRedis()
     feed = ChangeFeed(redis, settings.app.name)
     database = Database(settings, feed.tell)
     tokens = _tokens(settings)
     keys = ApiKeyVerifier(database, settings.security.key_cache_seconds)
     limits = limits_of(settings.rate_limit, redis)
-    gate = Gate([keys, tokens], limits=limits, anonymous=settings.security.anonymous)
-    schema = Schema(database, [resource.table for resource in resources])
+    gate = _gate(settings, [keys, tokens], limits, owners)
+    schema = _schema(settings, database, resources, owners)
     health = Health(database=database, schema=schema, optional=redis.checks, lifecycle=lifecycle)
-    services = _services(settings, database, feed, Owners(resources))
+    services = _services(settings, database, feed, owners)
     engines = engines_of(resources, services)
     caches = Caches(caches_of(domains), database, services.memory, feed)
     access = AccessLog(settings.logging)
@@ -140,6 +142,18 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     around = _edge_services(settings, lifecycle, gate, flags, dispatch, access=access)
     app.edge = Edge(super(Application, app).__call__, around)
     return app
+
+
+def _gate(settings: Settings, verifiers: Sequence[Verifier], limits: Limits, owners: Owners) -> Gate:
+    rows = None if settings.database.row_security == "disable" else rows_told(owners)
+    return Gate(verifiers, limits=limits, anonymous=settings.security.anonymous, rows_of=rows)
+
+
+def _schema(
+    settings: Settings, database: Database, resources: Sequence[RestResource], owners: Owners
+) -> Schema:
+    policies = expected_policies((one.column for one in owners.all), settings.database.row_security)
+    return Schema(database, [resource.table for resource in resources], policies)
 
 
 def _fastapi(settings: Settings, resources: Sequence[RestResource], lifespan: Lifespan) -> Application:

@@ -63,13 +63,15 @@ key: {{ $.Values.externalRedis.existingSecretKey | quote }}
 {{- end }}
 
 {{/*
-Whether a component logs in as the owner of the database: the migration; drill and restore, which create databases; and the
-purge if it deletes row history, which the role of the service may only read. All others log in as the service. Called with (list . "server").
+Whether a component logs in as the owner of the database: the migration; drill and restore, which create databases; the
+purge if it deletes row history, which the role of the service may only read; and the backup if row-level security hides rows
+from that role. All others log in as the service. Called with (list . "server").
 */}}
 {{- define "slipway.owner" -}}
 {{- $rules := get (first .).Values.config "retention" | default dict }}
 {{- $deletes := or (get $rules "history_days") (get $rules "history_versions") }}
-{{- if or (has (last .) (list "migration" "restore")) (and (eq (last .) "purge") $deletes) }}true{{ end }}
+{{- $hides := ne "disable" (dig "database" "row_security" "disable" (first .).Values.config) }}
+{{- if or (has (last .) (list "migration" "restore")) (and (eq (last .) "purge") $deletes) (and (eq (last .) "backup") $hides) }}true{{ end }}
 {{- end }}
 
 {{/*

@@ -29,6 +29,7 @@ SELECT count(*) AS rows, coalesce(sum(('x' || left(h, 16))::bit(64)::bigint), 0)
   coalesce(sum(('x' || right(h, 16))::bit(64)::bigint), 0)::text AS checksum
 FROM (SELECT md5((slipway_row.*)::text) AS h FROM ONLY {table} AS slipway_row) AS hashed
 """
+HIDDEN = "SELECT name FROM unnest($1::text[]) AS name WHERE row_security_active(name)"
 # Roles that privileges of objects in the database name. PUBLIC (0) is no role.
 ROLES = """
 WITH own AS (
@@ -119,6 +120,11 @@ async def _lock(connection: asyncpg.Connection, tables: Sequence[Name]) -> None:
             f"the role may not read everything ({error}): back up as the owner of the tables, or as a role with "
             "pg_read_all_data"
         ) from None
+    if hidden := await connection.fetch(HIDDEN, [_name(table) for table in tables]):
+        names = ", ".join(str(row[0]) for row in hidden)
+        raise BackupError(
+            f"row-level security hides rows of {names} from this role: back up as the owner of the tables"
+        )
 
 
 def _name(table: Name) -> str:

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from service.actor import Actor, acting_as
+from service.actor import EVERY_ROW, Actor, acting_as
 from service.cli.errors import CommandError, Exit
 from service.config import Settings
 from service.config.loading import SettingsError
@@ -53,7 +53,7 @@ def exit_with_message(command: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            with acting_as(Actor(f"cli:{command.__name__.strip('_')}")):
+            with acting_as(Actor(f"cli:{command.__name__.strip('_')}", rows=EVERY_ROW)):
                 return command(*args, **kwargs)
         except SettingsError as error:
             _say(*error.reasons)

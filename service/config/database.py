@@ -67,6 +67,10 @@ class DatabaseSettings(Group):
     """Set it if the server is PgBouncer in transaction mode. Each statement then runs in a transaction, nothing is
     prepared, and the timeouts above are not sent: set them on the role (`ALTER ROLE … SET statement_timeout`)."""
 
+    row_security: Literal["disable", "prepare", "require"] = "disable"
+    """Whether PostgreSQL's row-level security enforces the owners of items, too (docs/owners.md). `prepare`: tables may
+    lack their policies still. `require`: the service is not ready without them."""
+
     @field_validator("app_password")
     @classmethod
     def _is_ascii(cls, value: SecretStr) -> SecretStr:

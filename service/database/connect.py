@@ -8,12 +8,13 @@ from typing import Any
 import asyncpg
 from asyncpg import exceptions
 
-from service import clock
+from service import actor, clock
 from service.config import Settings
 from service.database import tls
 from service.database.actor_context import ActorContext, current_context, set_context_sql
 from service.database.errors import CONNECTION_ERRORS, CommandTimeoutError
 from service.database.row_changes import ANNOUNCEMENT, RowChanges
+from service.database.row_teller import TELL, RowTeller
 
 # How asyncpg ends a transaction or a savepoint. The actor is set before a savepoint: its rollback would undo it.
 _ENDS = ("COMMIT", "ROLLBACK", "RELEASE")
@@ -74,7 +75,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     and `free_since` are the pool's, `orm` holds what SQLAlchemy keeps of it between sessions.
     """
 
-    __slots__ = ("_context", "changes", "free_since", "generation", "on_error", "on_success", "orm")
+    __slots__ = ("_context", "changes", "free_since", "generation", "on_error", "on_success", "orm", "teller")
 
     executemany = _for_actor(asyncpg.Connection.executemany)
     fetch = _for_actor(asyncpg.Connection.fetch)
@@ -94,6 +95,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         self.generation = 0
         self.free_since = 0.0
         self.orm: list[Any] = []
+        self.teller: RowTeller | None = None
 
     def _process_log_message(self, fields: dict[str, str], last_query: str) -> None:
         """As in asyncpg, whose listeners would have to be removed before each release."""
@@ -105,6 +107,9 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     async def _fetch_prepared(self, query: str, *args: Any) -> Any:
         """As `fetch` in asyncpg, which makes eleven calls on its way to a statement that it has prepared."""
         self._check_open()
+        acting = actor.current()
+        if acting is not None and acting.rows is not None:
+            return await self._fetch_telling(acting.rows.told, query, *args)
         statement = self._stmt_cache.get((query, asyncpg.Record, False))
         if statement is not None:
             try:
@@ -118,6 +123,35 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
                 if self.is_in_transaction():
                     raise
         return await asyncpg.Connection.fetch(self, query, *args)
+
+    async def _fetch_telling(self, rows: str, query: str, *args: Any) -> Any:
+        """As `_fetch_prepared`, in a transaction that knows the rows that the caller sees: in one round trip, once the
+        statement is prepared."""
+        statement, teller = self._stmt_cache.get((query, asyncpg.Record, False)), self.teller
+        if statement is None or teller is None or self.is_in_transaction():
+            return await self._fetch_in_transaction(query, *args)
+        with self._stmt_exclusive_section:
+            try:
+                self._transport.write(teller.message(rows))
+                return await self._protocol.bind_execute(statement, args, "", 0, False, None)
+            except exceptions.InvalidCachedStatementError:
+                self._drop_global_statement_cache()
+            except Exception as error:
+                if (
+                    getattr(error, "severity_en", None) is None
+                ):  # not the server's: asyncpg refused the arguments
+                    self.terminate()  # nothing has ended what was told
+                raise
+        return await self._fetch_in_transaction(query, *args)
+
+    async def _fetch_in_transaction(self, query: str, *args: Any) -> Any:
+        if self.is_in_transaction():
+            await self.set_actor()
+            return await asyncpg.Connection.fetch(self, query, *args)
+        async with self.transaction():
+            if self.teller is None and self.statement_cache_size:
+                self.teller = RowTeller(await self.prepare(TELL))
+            return await asyncpg.Connection.fetch(self, query, *args)
 
     fetch_alone = _in_time(_fetch_prepared)
     """Run one statement that only reads, or that sets the actor itself."""
@@ -144,9 +178,13 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
 
     async def set_actor(self) -> None:
         """Set the actor of the transaction, if it was set or has changed since BEGIN."""
-        context = current_context()
-        if context is not None and context != self._context:
+        context, before = current_context(), self._context
+        if context is not None and context != before:
             self._context = context
+            if context.rows is None and before is not None and before.rows is not None:
+                context = context._replace(
+                    rows=""
+                )  # unlike its predecessor, it sees no row that has an owner
             await self._execute_alone(set_context_sql(context))
 
     async def roll_back(self) -> None:

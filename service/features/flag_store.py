@@ -135,7 +135,7 @@ def with_flags(job: Job, store: FlagStore) -> Job:
     async def work() -> None:
         acting = actor.current()
         name = job.name if acting is None else acting.actor
-        with acting_as(Actor(name, flags=store.current())):
+        with acting_as(Actor(name, flags=store.current(), rows=actor.seen_rows())):
             await job.work()
 
     return replace(job, work=work)

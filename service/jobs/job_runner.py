@@ -6,7 +6,7 @@ from enum import StrEnum
 import structlog
 
 from service import clock
-from service.actor import Actor, acting_as
+from service.actor import EVERY_ROW, Actor, acting_as
 from service.jobs.job import Job
 from service.jobs.job_metrics import runs, seconds, succeeded_at
 from service.jobs.leases import Leases
@@ -37,7 +37,7 @@ class JobRunner:
         Return the outcome, None if it did not run. Its errors are logged. Raises only `CancelledError`, and what the
         database raises when the lease is asked for.
         """
-        with acting_as(Actor(f"job:{job.name}")):
+        with acting_as(Actor(f"job:{job.name}", rows=EVERY_ROW)):
             if not job.once_per_cluster:
                 return await self._measured(job, deadline=None)
             if not await self._leases.take(job, early=early):

@@ -95,11 +95,17 @@ def guard_history() -> None:
     cannot attach the function to a table of its own. The search_path keeps a table in pg_temp from shadowing the
     history.
     """
+    _run_as_owner(HISTORY_FUNCTION)
+
+
+def _run_as_owner(function: str) -> None:
+    """Let a trigger function run with the privileges of its owner, and only from the triggers that have it."""
     op.execute(f"""
 DO $$ BEGIN
-  EXECUTE format('ALTER FUNCTION {HISTORY_FUNCTION} SECURITY DEFINER SET search_path = %I, pg_temp', current_schema());
+  EXECUTE format(
+    'ALTER FUNCTION %s SECURITY DEFINER SET search_path = %I, pg_temp', {literal(function)}, current_schema());
 END $$""")
-    op.execute(f"REVOKE EXECUTE ON FUNCTION {HISTORY_FUNCTION} FROM PUBLIC")
+    op.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
 
 
 def unguard_history() -> None:
@@ -125,7 +131,8 @@ def guard_reference(table: str, column: str, target: str) -> None:
     """Ensure that `column` of a row that is not deleted refers to a row of `target` that is not deleted either.
 
     A foreign key alone ignores soft deletes. Both sides raise a foreign key violation: referring to a deleted row, and
-    deleting a row that is referred to. Locks serialize the two: FOR KEY SHARE here waits for FOR UPDATE there.
+    deleting a row that is referred to. Locks serialize the two: FOR KEY SHARE here waits for FOR UPDATE there. Where
+    rows have owners, the second finds those of others too, with the privileges of the tables' owner.
     """
     alive, unused = _guards(table, column)
     key, here, there = quoted(column), quoted(table), quoted(target)
@@ -151,6 +158,7 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$""")
+    _run_as_owner(f"{unused}()")
     op.execute(
         f"CREATE TRIGGER {alive} BEFORE INSERT OR UPDATE OF {key}, deleted_at ON {here} FOR EACH ROW "
         f"WHEN (NEW.{key} IS NOT NULL AND NEW.deleted_at IS NULL) EXECUTE FUNCTION {alive}()"

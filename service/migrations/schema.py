@@ -1,6 +1,6 @@
 """Whether this version can serve a database: its encoding, its revisions, and the declared tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 import structlog
 
 from service.database import Database
-from service.migrations import branches, revisions
+from service.migrations import branches, policies, revisions
 from service.migrations.branches import BRANCHES, CHASSIS, DOMAINS
 from service.migrations.encoding import QUERY as ENCODING
 from service.migrations.encoding import refusal
@@ -25,8 +25,10 @@ _AT = "(SELECT array_agg(version_num::text) FROM {0.table}) AS {0.name}"
 STATE = f"SELECT {_AT.format(CHASSIS)}, {_AT.format(DOMAINS)}, true AS recorded, {ENCODING} AS encoding"
 # A database that was migrated before there were two branches has no version table of the domains.
 OLD_STATE = f"SELECT {_AT.format(CHASSIS)}, NULL AS domains, false AS recorded, {ENCODING} AS encoding"
-# One row for each missing object: tables, then columns, then triggers. `to_regclass` resolves names as the
-# engine's own statements do. Bits of tgtype (pg_trigger.h): 4 INSERT, 8 DELETE, 16 UPDATE.
+# One row for each missing object: tables, then columns, then triggers, then policies; and for each table whose policies
+# do not hold for this role (`bound`), hold although nobody expects them (`free`), or are passed by a view (`invoker`).
+# `to_regclass` resolves names as the engine's own statements do. Bits of tgtype (pg_trigger.h): 4 INSERT, 8 DELETE,
+# 16 UPDATE.
 MISSING = """
 SELECT declared.kind, declared.table, declared.name
 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS declared (kind, "table", name, position),
@@ -37,6 +39,15 @@ WHERE CASE declared.kind
   WHEN 'column' THEN found.oid IS NOT NULL AND NOT EXISTS (
     SELECT FROM pg_attribute a
     WHERE a.attrelid = found.oid AND a.attname = declared.name AND a.attnum > 0 AND NOT a.attisdropped)
+  WHEN 'policy' THEN found.oid IS NOT NULL AND NOT EXISTS (
+    SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+    WHERE p.polrelid = found.oid AND p.polname = declared.name AND NOT p.polpermissive AND c.relrowsecurity)
+  WHEN 'bound' THEN (
+    SELECT c.relrowsecurity AND NOT row_security_active(c.oid) FROM pg_class c WHERE c.oid = found.oid)
+  WHEN 'invoker' THEN found.oid IS NOT NULL AND NOT EXISTS (
+    SELECT FROM pg_class c, pg_options_to_table(c.reloptions) o
+    WHERE c.oid = found.oid AND o.option_name = 'security_invoker' AND o.option_value::boolean)
+  WHEN 'free' THEN found.oid IS NOT NULL AND row_security_active(found.oid)
   ELSE found.oid IS NOT NULL AND (
     SELECT coalesce(bit_or(t.tgtype), 0) & 28 <> 28
     FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
@@ -46,6 +57,13 @@ ORDER BY declared.position
 """
 HISTORY = "slipway_history"
 SHOWN = 3
+_REASONS = {
+    "table": "table {table} does not exist",
+    "view": "view {table} does not exist",
+    "column": "table {table} has no column {name}",
+    "trigger": "table {table} has no row history trigger; call track_history in its migration",
+    **policies.REASONS,
+}
 OWN = (ApiKey, FeatureFlag, IdempotencyRecord, RowHistory)
 
 
@@ -67,13 +85,14 @@ class Schema:
     The tables are compared at the start and after each failure, not at every probe. Raises `ScriptsError`.
     """
 
-    def __init__(self, database: Database, tables: Sequence[sa.Table]) -> None:
+    def __init__(
+        self, database: Database, tables: Sequence[sa.Table], more: Iterable[policies.Expected] = ()
+    ) -> None:
         branches.scripts()  # refuse contradictory migrations before serving
         self._database = database
         own = [table for model in OWN if isinstance(table := model.__dict__["__table__"], sa.Table)]
-        self._declared = list(
-            zip(*(row for t in (*own, *tables) for row in _parts(t, tracked=t in tables)), strict=True)
-        )
+        parts = (part for t in (*own, *tables) for part in _parts(t, tracked=t in tables))
+        self._declared = list(zip(*parts, *more, strict=True))
         self._complete = False
         self._said = ""
 
@@ -123,8 +142,8 @@ def _judged(chassis: list[str] | None, domains: list[str] | None, *, recorded: b
     return State(str(at))
 
 
-def _parts(table: sa.Table, *, tracked: bool) -> Iterator[tuple[str, str, str]]:
-    """Yield (kind, table, name) of the objects that the engine needs to serve the table."""
+def _parts(table: sa.Table, *, tracked: bool) -> Iterator[policies.Expected]:
+    """Yield the objects that the engine needs to serve the table."""
     name = quoted(table.name)
     yield "view" if is_view(table) else "table", name, ""
     yield from (("column", name, column.name) for column in table.columns)
@@ -133,8 +152,4 @@ def _parts(table: sa.Table, *, tracked: bool) -> Iterator[tuple[str, str, str]]:
 
 
 def _described(kind: str, table: str, name: str) -> str:
-    if kind in ("table", "view"):
-        return f"{kind} {table} does not exist"
-    if kind == "column":
-        return f"table {table} has no column {name}"
-    return f"table {table} has no row history trigger; call track_history in its migration"
+    return _REASONS[kind].format(table=table, name=name)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, LargeBinary, Text, func
+from sqlalchemy import DateTime, LargeBinary, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -25,4 +25,10 @@ class IdempotencyRecord(Table, table=True):
     body: str = Field(sa_type=Text)
     created_at: datetime = Field(
         sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()}
+    )
+    caller: str | None = Field(
+        default=None,
+        sa_type=Text,
+        sa_column_kwargs={"server_default": text("slipway_caller()")},
+        description="who may read it, for row-level security; null if that is off",
     )

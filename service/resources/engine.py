@@ -116,7 +116,7 @@ class Engine:
 
     async def _read_item(self, item_id: UUID, rows: Rows, *_: object) -> Item | None:
         found = await self.run(self.read_one, {"id": item_id, **rows.arguments})
-        return Item(found[0]["body"].encode(), found[0]["version"], rows.key) if found else None
+        return Item(found[0]["body"].encode(), found[0]["version"]) if found else None
 
     def run(
         self, statement: Statement, values: Mapping[str, Any]

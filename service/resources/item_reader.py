@@ -7,6 +7,7 @@ from uuid import UUID
 
 from starlette.requests import Request
 
+from service import actor
 from service.cache.loading_cache import LoadingCache
 from service.cache.memory import Memory
 from service.http.content.preconditions import TagMaker, Tags
@@ -15,7 +16,7 @@ from service.resources.statements.ownership import Rows
 
 
 class Item(NamedTuple):
-    """The representation of an item, its version, and `Rows.key` of the caller for whom it was read."""
+    """The representation of an item, its version, and if it is cached, `seen_by` of the caller for whom it was read."""
 
     body: bytes
     version: int
@@ -26,6 +27,13 @@ Load = Callable[[UUID, Rows], Awaitable[Item | None]]
 ReadItem = Callable[[UUID, Rows, Request, Tags | None, Tags | None], Awaitable[Item | None]]
 """Returns an item among the rows of a caller; None if the caller has no such item. The tags are those that the
 request's preconditions name."""
+
+
+def seen_by(rows: Rows) -> str:
+    """Return a text that differs between callers who see different rows: by the engine's condition, or by row-level
+    security."""
+    told = actor.seen_rows()
+    return rows.key if told is None else rows.key + told.key
 
 
 class CachedItems:
@@ -45,10 +53,10 @@ class CachedItems:
     async def read(self, item_id: UUID, rows: Rows, request: Request, *known: Tags | None) -> Item | None:
         """See `ReadItem`."""
         item = await self._read(item_id, rows, request, *known)
-        return item if item is None or item.seen_by == rows.key else await self._load(item_id, rows)
+        return item if item is None or item.seen_by == seen_by(rows) else await self._load(item_id, rows)
 
     async def _read(self, item_id: UUID, rows: Rows, request: Request, *known: Tags | None) -> Item | None:
-        load = partial(self._load, item_id, rows)
+        load = partial(self._load_seen, item_id, rows)
         reload = _asks_for_the_latest(request)
         item = await self._cache.get(item_id, load, reload=reload)
         if item is None or reload:
@@ -56,6 +64,10 @@ class CachedItems:
         if any(self._tags.newest(tags) > item.version for tags in known if tags is not None):
             return await self._cache.get(item_id, load, reload=True)
         return item
+
+    async def _load_seen(self, item_id: UUID, rows: Rows) -> Item | None:
+        item = await self._load(item_id, rows)
+        return None if item is None else item._replace(seen_by=seen_by(rows))
 
     def changed(self, rows: set[str] | None) -> None:
         """Forget changed items; all of them with None."""

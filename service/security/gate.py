@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 from fastapi import Request
 from starlette.types import Scope
 
+from service.actor import SeenRows
 from service.http.middleware.state import RequestState, state_of
 from service.http.problems import Forbidden, Unauthenticated
 from service.security.credentials import address_of, credential_of
@@ -18,6 +19,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1
 _ANONYMOUS_MAY: Mapping[str, tuple[str, ...]] = {"none": (), "read": ("read",), "write": ("read", "write")}
 
 Look = Callable[[str], Principal | None]
+RowsOf = Callable[[Principal], SeenRows]
+"""Returns the rows that row-level security lets a principal see."""
 
 
 class Verifier(Protocol):
@@ -41,13 +44,19 @@ class Gate:
     """
 
     def __init__(
-        self, verifiers: Sequence[Verifier], *, limits: Limits, anonymous: Literal["none", "read", "write"]
+        self,
+        verifiers: Sequence[Verifier],
+        *,
+        limits: Limits,
+        anonymous: Literal["none", "read", "write"],
+        rows_of: RowsOf | None = None,
     ) -> None:
         self._verifiers = verifiers
         self._known: Sequence[Look] = [verifier.known for verifier in verifiers]
         self._seen: Sequence[Look] = [verifier.seen for verifier in verifiers]
         self._limits = limits
         self._refusals = RefusalLog()
+        self._rows_of = rows_of
         self._anonymous_may = _ANONYMOUS_MAY[anonymous]
 
     async def admit(self, request: Request, scopes: Sequence[str]) -> Principal:
@@ -60,6 +69,8 @@ class Gate:
         if state.admitted is None:
             state.admitted = await self._admit(request, scopes)
             state.principal = state.admitted
+            if self._rows_of is not None:
+                state.rows = self._rows_of(state.admitted)
         elif state.admitted.id == ANONYMOUS:
             return self._without_credential(scopes)
         principal: Principal = state.admitted

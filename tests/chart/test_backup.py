@@ -43,6 +43,18 @@ def test_each_command_logs_in_as_the_role_that_it_needs() -> None:
     assert found == COMMANDS
 
 
+def test_backup_logs_in_as_the_owner_if_row_level_security_hides_rows() -> None:
+    text = own(*S3, "--set", "config.database.row_security=require")
+    found = {}
+    for one_ in objects(text):
+        if one_["kind"] in {"CronJob", "Deployment"}:
+            [container] = template(one_)["spec"]["containers"]
+            name = " ".join(container.get("args", ["serve"])[:2])
+            found[name] = environment(container)["SLIPWAY_DATABASE__USER"]
+    backups = {f"backup {command}": "slipway" for command in ("create", "prune", "drill")}
+    assert found == {"serve": "slipway_app", "purge": "slipway_app", **backups}
+
+
 def test_service_does_not_get_the_key_of_backups() -> None:
     pod = template(one(own(*S3), "Deployment"))["spec"]
     assert not [path for path in secrets(pod) if path.startswith("backup/")]

@@ -9,6 +9,7 @@ from sqlmodel import select
 from service.security.principals import Principal
 from tests.conftest import DatabaseFactory
 from tests.engine.api import BASE, running
+from tests.engine.secured import in_migration
 from tests.shop.metadata import new_metadata
 from tests.shop.tables import create_tables, in_database
 
@@ -23,6 +24,8 @@ async def test_code_of_the_page(fresh_database: DatabaseFactory) -> None:
     )
     invoices, model, url = page["invoices"], page["Invoice"], fresh_database(shop=False)
     await in_database(url, lambda connection: create_tables(connection, [model.__table__]))
+    for step in ("upgrade", "downgrade"):
+        await in_database(url, in_migration(page[step]))
     async with running(url, [invoices], ("invoices:read", "invoices:write")) as api:
         made = (await api.make("invoices", number="1")).json()
         assert (await api.client.get(f"{BASE}/invoices")).json()["items"] == [made]

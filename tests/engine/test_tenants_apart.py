@@ -122,7 +122,7 @@ async def _client(api: Api) -> AsyncClient:
     return AsyncClient(transport=transport, base_url="http://t", headers={"X-API-Key": key})
 
 
-async def _check(api: Api, history: Sequence[tuple[str, str, Item, str]]) -> None:
+async def check(api: Api, history: Sequence[tuple[str, str, Item, str]]) -> None:
     both = World({tenant: await _client(api) for tenant in TENANTS})
     for tenant, *request in history:
         await both.send(tenant, *request)  # type: ignore[arg-type]
@@ -137,11 +137,11 @@ async def _check(api: Api, history: Sequence[tuple[str, str, Item, str]]) -> Non
 @FEW
 @given(history=histories)
 async def test_tenant_gets_what_it_gets_alone(api: Api, history: Any) -> None:
-    await _check(api, history)
+    await check(api, history)
 
 
 @pytest.mark.long
 @MANY
 @given(history=histories)
 async def test_tenant_gets_what_it_gets_alone_at_length(api: Api, history: Any) -> None:
-    await _check(api, history)
+    await check(api, history)

@@ -20,7 +20,7 @@ from tests.listener import listener
 
 def without_jobs(patch: pytest.MonkeyPatch) -> None:
     """Keep background jobs, which run at arbitrary times, from adding to the statements that are counted."""
-    patch.setattr("service.main._jobs", lambda *_: [])
+    patch.setattr("service.main._jobs", lambda *_, **__: [])
     patch.setattr(FlagStore, "jobs", [])
 
 
@@ -36,6 +36,8 @@ class Wire:
     """Each Bind message: names, then formats and values of the arguments."""
     named: int = 0
     """How many statements were prepared under a name, to be used again."""
+    round_trips: int = 0
+    """How often a client has waited for the server: Query and Sync messages."""
 
     @contextmanager
     def counted(self) -> Iterator[list[str]]:
@@ -76,6 +78,7 @@ class _Frontend:
             self._started = True
 
     def _note(self, kind: bytes, body: bytes) -> None:
+        self._wire.round_trips += kind in (b"Q", b"S")
         if kind == b"Q":
             self._statements.append(body.rstrip(b"\0").decode())
         elif kind == b"P":

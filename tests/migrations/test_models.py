@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 from service.domains import DOMAINS as TEAM
 from service.migrations import runner
 from service.migrations.branches import BRANCHES, CHASSIS, DOMAINS, Branch, known
 from service.migrations.operations import SEARCH
+from service.migrations.row_security import FUNCTIONS
 from service.models.base import Resource
 from service.models.table import Table
 from service.models.view import is_view
@@ -22,11 +24,16 @@ from tests.migrations.conftest import downgrade, in_database, settings_for
 Connect = Callable[[str], Any]
 
 
+def _create_functions(connection: Connection) -> None:
+    for source in (SEARCH, *FUNCTIONS.values()):
+        connection.exec_driver_sql(source)
+
+
 @pytest.fixture
 async def by_models(fresh_database: DatabaseFactory, connect: Connect) -> Any:
     """A database created from the models alone."""
     url = fresh_database(migrated=False)
-    await in_database(url, lambda connection: connection.exec_driver_sql(SEARCH))
+    await in_database(url, _create_functions)
     tables = [table for table in Table.metadata.sorted_tables if not is_view(table)]
     await in_database(url, partial(Table.metadata.create_all, tables=tables))
     return await connect(url)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.actor import SeenRows
 from service.models.uuid7 import uuid7_hex
 
 KEY = "slipway"
@@ -29,6 +30,8 @@ class RequestState:
     """The principal, once it has passed authentication and rate limits."""
     flags: object = None
     """The states of feature flags when the request began."""
+    rows: SeenRows | None = None
+    """The rows that row-level security lets the principal see, once it is admitted; None if it is off."""
     template: str | None = None
     """The template of a generated route."""
     head: bool = False

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from service import actor
-from service.actor import Actor, acting_as
+from service.actor import EVERY_ROW, Actor, acting_as
 from service.http import problems
 from service.http.content import strict_json
 from service.http.content.validation import field_errors
@@ -71,7 +71,7 @@ class Importer:
         self._report = report
         self._progress = progress
         request_id = f"import-{uuid7().hex}"
-        self._actor = Actor(actor.name(), request_id)
+        self._actor = Actor(actor.name(), request_id, rows=EVERY_ROW)
         self._caller = Caller(Principal(self._actor.actor, frozenset()), request_id, is_service=True)
         self.tally = Tally()
         table = engine.resource.table

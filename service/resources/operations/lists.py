@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from service import actor
 from service.http import problems
 from service.resources.documentation import LINK, list_parameters
 from service.resources.engine import Engine
@@ -36,8 +37,9 @@ def _respond(call: Call, query: ListQuery, page: Page) -> Response:
 
 async def _total(engine: Engine, query: ListQuery) -> int:
     statements = engine.lister.statements
-    # The planner's statistics are about the rows of all owners.
-    if query.count == "exact" or query.shape.own:
+    # The planner's statistics are about the rows of all owners, also where row-level security hides them.
+    hidden = engine.resource.owner is not None and actor.seen_rows() is not None
+    if query.count == "exact" or query.shape.own or hidden:
         return int((await engine.run(statements.count(query.shape), query.arguments))[0][0])
     plan = (await engine.run(statements.estimate(query.shape), query.arguments))[0][0]
     return int(orjson.loads(plan)[0]["Plan"]["Plan Rows"])

@@ -4,7 +4,7 @@
 table's columns, so a statement of another resource can use it too; its arguments are in `Rows`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -185,6 +185,11 @@ class Owners:
         }
         for resource in every:
             self._check(resource)
+
+    @property
+    def all(self) -> Collection[Ownership]:
+        """The owners of all tables that have one."""
+        return self._by_table.values()
 
     def access(self, resource: RestResource) -> RowAccess:
         """Return the access to the rows of a resource."""

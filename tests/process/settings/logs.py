@@ -80,6 +80,13 @@ def every_statement_is_a_transaction(run: Running) -> None:
     assert any(statement.startswith("BEGIN") for statement in statements)
 
 
+@setting("database__row_security", "prepare", process="quiet")
+def database_knows_which_rows_a_caller_sees(run: Running) -> None:
+    with run.setup.servers["wire"].counted() as statements:
+        assert run.service.api.get("/api/v1/shelves", headers=run.key()).status_code == 200
+    assert any("slipway.rows" in statement for statement in statements)
+
+
 @setting("performance__freeze_gc", "false", process="quiet")
 def no_object_is_frozen(run: Running) -> None:
     assert "frozen" not in run.service.output

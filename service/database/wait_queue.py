@@ -31,8 +31,9 @@ class WaitQueue(Generic[Given]):
         """How many wait."""
         return sum(not waiter.future.done() for waiter in self._waiters)
 
-    def __bool__(self) -> bool:
-        """Whether any may wait."""
+    @property
+    def in_use(self) -> bool:
+        """Whether any may wait: False is certain. Takes less time than `len`."""
         return bool(self._waiters)
 
     def join(self) -> "asyncio.Future[Given]":

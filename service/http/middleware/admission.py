@@ -5,7 +5,7 @@ is turned away soon can try another replica. Waiting for a client, to send its b
 count, so slow clients cannot keep others out.
 
 A request waits for a moment before it is turned away. So a short burst is served, and clients that ask again at once
-do so less often: each refusal takes time from the requests that are served.
+do so less often: each refusal takes time from the requests that are served (docs/decisions/0049).
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class Admission:
     def leave(self) -> None:
         """Give a place back."""
         self.running -= 1
-        if self._queue:
+        if self._queue.in_use:
             # Later in this turn of the loop: a request whose body is here already takes its place again at once.
             asyncio.get_running_loop().call_soon(self._admit_waiting)
 

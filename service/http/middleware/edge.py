@@ -105,7 +105,8 @@ class Edge:
         except HANDLED as error:
             response = await response_to(request, error)
         try:
-            if type(response).__call__ is Response.__call__ and response.background is None:
+            is_whole = type(response).__call__ is Response.__call__ and response.background is None
+            if is_whole:
                 await exchange.respond(response.status_code, response.raw_headers, bytes(response.body))
             else:
                 await response(scope, receive, send)

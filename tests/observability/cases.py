@@ -22,6 +22,8 @@ BACKUP, DRILL = (
     'slipway_backup_last_success_timestamp_seconds{pod="a"}',
     'slipway_backup_drill_success{pod="a"}',
 )
+GIVEN_UP = 'slipway_database_acquire_timeouts_total{pod="a"}'
+KEY_EXPIRY = 'slipway_api_key_expiry_timestamp_seconds{pod="a"}'
 ISSUER = "https://id.example.com"
 FAILING = f"0+2x{2 * DAY}"
 NOT_FETCHED = "SlipwayTokenKeysNotFetched"
@@ -160,20 +162,17 @@ CASES: dict[str, list[Case]] = {
     "SlipwayDatabasePoolFull": [
         Case("all in use", pool(8), "16m", fires=True),
         Case("most in use", pool(7), "16m", fires=False),
-    ],
-    "SlipwayDatabaseWaitsGivenUp": [
         Case(
-            "one a second",
-            {'slipway_database_acquire_timeouts_total{pod="a"}': "0+60x60"},
-            "10m",
-            fires=True,
-        ),
-        Case(
-            "none",
-            {'slipway_database_acquire_timeouts_total{pod="a"}': "7x60"},
-            "10m",
+            "all in use for a minute of five",
+            pool(1) | {'slipway_database_connections{pod="a", state="used"}': "8 1 1 1 1 " * 12},
+            "16m",
             fires=False,
         ),
+    ],
+    "SlipwayDatabaseWaitsGivenUp": [
+        Case("one a second", {GIVEN_UP: "0+60x60"}, "10m", fires=True),
+        Case("in bursts", {GIVEN_UP: " ".join(f"{n // 3 * 180}" for n in range(60))}, "12m", fires=True),
+        Case("none", {GIVEN_UP: "7x60"}, "10m", fires=False),
     ],
     "SlipwayEventLoopLag": [
         Case("2 of 100 late", lag(("0.1", 98), ("0.25", 98), ("0.5", 100), ("+Inf", 100)), "20m", fires=True),
@@ -232,28 +231,28 @@ CASES: dict[str, list[Case]] = {
     "SlipwayApiKeyExpiring": [
         Case(
             "in six days",
-            {'slipway_api_key_expiry_timestamp_seconds{pod="a"}': f"{6 * 86400}x60"},
+            {KEY_EXPIRY: f"{6 * 86400}x60"},
             "20m",
             fires=True,
         ),
         Case(
             "in six days as one pod knows",
             {
-                'slipway_api_key_expiry_timestamp_seconds{pod="a"}': f"{6 * 86400}x60",
-                'slipway_api_key_expiry_timestamp_seconds{pod="b"}': f"{8 * 86400}x60",
+                KEY_EXPIRY: f"{6 * 86400}x60",
+                of_other_pod(KEY_EXPIRY): f"{8 * 86400}x60",
             },
             "20m",
             fires=True,
         ),
         Case(
             "in eight days",
-            {'slipway_api_key_expiry_timestamp_seconds{pod="a"}': f"{8 * 86400}x60"},
+            {KEY_EXPIRY: f"{8 * 86400}x60"},
             "20m",
             fires=False,
         ),
         Case(
             "never",
-            {'slipway_api_key_expiry_timestamp_seconds{pod="a"}': " ".join(["NaN"] * 30)},
+            {KEY_EXPIRY: " ".join(["NaN"] * 30)},
             "20m",
             fires=False,
         ),

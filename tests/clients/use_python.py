@@ -190,8 +190,11 @@ def restock(article: uuid.UUID) -> None:
 def parcels() -> None:
     """Items of an owner, whom the service names."""
     body = models.ParcelCreate(number=f"{MARK}-1")
-    made, tag = ok(create_parcel, body=body)
+    parts = [models.ParcelPartsCreate(number=f"{MARK}-3")]
+    made, tag = ok(create_parcel, body=models.ParcelCreateWithParts(number=body.number, parts=parts))
     assert (made.tenant, made.bundle_id) == ("tests", None)
+    assert [(part.number, part.bundle_id) for part in made.parts] == [(f"{MARK}-3", made.id)]
+    ok(delete_parcel, made.parts[0].id, if_match="*")
     _, newer = ok(patch_parcel, made.id, body=models.ParcelPatch(weight=2), if_match=tag)
     _, newest = ok(replace_parcel, made.id, body=body, if_match=newer)
     ok(delete_parcel, made.id, if_match=newest)

@@ -236,6 +236,16 @@ def _of_resource(path: str, singular: str, plural: str, own: str) -> Iterator[tu
     yield f"export_{plural}", [Heavy("all", "GET", f"{path}/export", (200,), 8)]
 
 
+def _of_children(path: str, member: str) -> list[Heavy]:
+    """Creations of an item with children: as many as allowed be, all wrong, and as many as the body holds."""
+    wrong = _array(*[json.dumps({f"x{number}": number for number in range(500)})] * 100)
+    bodies = {f"wrong {member}": wrong, f"too many {member}": _array(*["{}"] * (LESS // 4))}
+    return [
+        Heavy(kind, "POST", path, (400, 422), 2, JSON, _within(member, content))
+        for kind, content in {**bodies, **BODIES}.items()
+    ]
+
+
 def _of_flags(flag: str) -> Iterator[tuple[str, list[Heavy]]]:
     rules = [{"value": None, "principals": [f"key:{n}" for n in range(500)]} for _ in range(MOST_RULES)]
     bodies = {**BODIES, "most rules": json.dumps({"rules": rules})}
@@ -269,6 +279,7 @@ HEAVIEST: dict[str, list[Heavy]] = dict(
         _bulks("bulk_change_articles", ARTICLES, PRODUCT_BULKS),
         _bulks("bulk_change_shelves", SHELVES, BULKS),
         _bulks("bulk_change_parcels", PARCELS, BULKS),
+        ("create_parcel", _of_children(PARCELS, "parts")),
         ("send_parcel", [Heavy("many tags", "POST", f"{PARCELS}/{PARCEL}/send", (412,), 4, STALE)]),
         ("summarise_shelf", [Heavy("own", "GET", f"{SHELVES}/{SHELF}/summary", (200,), 5)]),
         (

@@ -52,6 +52,7 @@ parcels = RestResource(
     scopes=SCOPES,
     owner=Owner("tenant", claim="tenant", all_scope="parcels:all"),
     expand={"bundle": ("id", "number")},
+    children={"parts": "parcels"},
     filterable=("number", "weight", "tenant", "bundle_id", "bundle.number", "created_at"),
     sortable=("created_at", "weight"),
     searchable=("note",),

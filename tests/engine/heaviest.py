@@ -237,7 +237,7 @@ def _of_resource(path: str, singular: str, plural: str, own: str) -> Iterator[tu
 
 
 def _of_children(path: str, member: str) -> list[Heavy]:
-    """Creations of an item with children: as many as allowed be, all wrong, and as many as the body holds."""
+    """Creations of an item with children: as many as allowed, all wrong, and as many as the body holds."""
     wrong = _array(*[json.dumps({f"x{number}": number for number in range(500)})] * 100)
     bodies = {f"wrong {member}": wrong, f"too many {member}": _array(*["{}"] * (LESS // 4))}
     return [

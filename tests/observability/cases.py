@@ -22,7 +22,7 @@ BACKUP, DRILL = (
     'slipway_backup_last_success_timestamp_seconds{pod="a"}',
     'slipway_backup_drill_success{pod="a"}',
 )
-GIVEN_UP = 'slipway_database_acquire_timeouts_total{pod="a"}'
+WAITS_GIVEN_UP = 'slipway_database_acquire_timeouts_total{pod="a"}'
 KEY_EXPIRY = 'slipway_api_key_expiry_timestamp_seconds{pod="a"}'
 ISSUER = "https://id.example.com"
 FAILING = f"0+2x{2 * DAY}"
@@ -170,9 +170,11 @@ CASES: dict[str, list[Case]] = {
         ),
     ],
     "SlipwayDatabaseWaitsGivenUp": [
-        Case("one a second", {GIVEN_UP: "0+60x60"}, "10m", fires=True),
-        Case("in bursts", {GIVEN_UP: " ".join(f"{n // 3 * 180}" for n in range(60))}, "12m", fires=True),
-        Case("none", {GIVEN_UP: "7x60"}, "10m", fires=False),
+        Case("one a second", {WAITS_GIVEN_UP: "0+60x60"}, "10m", fires=True),
+        Case(
+            "in bursts", {WAITS_GIVEN_UP: " ".join(f"{n // 3 * 180}" for n in range(60))}, "12m", fires=True
+        ),
+        Case("none", {WAITS_GIVEN_UP: "7x60"}, "10m", fires=False),
     ],
     "SlipwayEventLoopLag": [
         Case("2 of 100 late", lag(("0.1", 98), ("0.25", 98), ("0.5", 100), ("+Inf", 100)), "20m", fires=True),

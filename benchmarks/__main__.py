@@ -1,6 +1,7 @@
 """`python -m benchmarks`: measures programs in scenarios, and writes a report and a plot."""
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -26,6 +27,8 @@ FIGURES = "figures"  # the scenario that measures the service alone, with the mi
 def main() -> None:
     given = _arguments()
     require_wrk()
+    # So that the programs are stopped, which have sessions of their own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
         folder = Path(name)
         folder.chmod(0o711)  # PostgreSQL runs as another user

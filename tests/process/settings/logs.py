@@ -75,9 +75,13 @@ def rate_limits_are_off(run: Running) -> None:
 
 @setting("database__pgbouncer", "true", process="quiet")
 def every_statement_is_a_transaction(run: Running) -> None:
-    with run.setup.servers["wire"].counted() as statements:
+    """And none is prepared for others, which may run on another connection of the pooler."""
+    wire = run.setup.servers["wire"]
+    before = wire.named
+    with wire.counted() as statements:
         assert run.service.api.get("/api/v1/shelves", headers=run.key()).status_code == 200
     assert any(statement.startswith("BEGIN") for statement in statements)
+    assert wire.named == before
 
 
 @setting("database__row_security", "prepare", process="quiet")

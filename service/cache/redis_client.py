@@ -134,8 +134,13 @@ class Redis:
         return None if reply is None else list(reply)
 
     async def publish(self, channel: str, message: bytes) -> None:
-        """Send a message to the subscribers of a channel, unless Redis is unavailable."""
-        await self._call("PUBLISH", channel, message)
+        """Send a message to the subscribers of a channel, unless Redis is unavailable. Returns after it was sent.
+
+        Redis writes the reply to the publisher before it writes the message to the subscribers. It reads the next
+        command after both, so the reply to that one tells that the message is on its way.
+        """
+        if await self._call("PUBLISH", channel, message) is not None:
+            await self._call("PING")
 
     async def ping(self) -> bool:
         """Whether Redis answers now; False at once while the breaker is open. May wait for a connection."""

@@ -167,7 +167,8 @@ async def _two_at_once(database: Database, server: asyncpg.Connection) -> None:
 async def test_session_reports_a_new_connection_that_is_closed(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = Database(settings_for(database_url))
+    # It waits for another connection for as long.
+    database = Database(settings_for(database_url, database={"acquire_timeout": 3}))
 
     async def connect_and_end(settings: Settings) -> asyncpg.Connection:
         made, other = await connect(settings), await connect(settings)
@@ -197,7 +198,7 @@ async def test_session_reports_a_new_connection_that_hangs(
             return made
 
         url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
-        database = Database(settings_for(url, database={"statement_timeout": 0.5}))
+        database = Database(settings_for(url, database={"acquire_timeout": 3, "statement_timeout": 0.5}))
         try:
             with monkeypatch.context() as patch:
                 patch.setattr("service.database.connector.connect", connect_and_silence)

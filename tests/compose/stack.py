@@ -95,7 +95,7 @@ class Stack:
             "SLIPWAY_HTTP_PORT": str(self.port),
             "SLIPWAY_HTTPS_PORT": str(self.tls_port),
             "SLIPWAY_PROMETHEUS_PORT": str(self.prometheus_port),
-            "SLIPWAY_EDGE_SUBNET": f"172.30.{58 + self.port % 190}.0/28",
+            "SLIPWAY_EDGE_SUBNET": f"10.213.{58 + self.port % 190}.0/28",
         }
         done = subprocess.run(
             command, cwd=self.folder, env={**os.environ, **own, **variables},

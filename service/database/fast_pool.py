@@ -20,8 +20,8 @@ from service.config import Settings
 from service.database.connect import Connection
 from service.database.connector import Connector
 from service.database.errors import CONNECTION_ERRORS, DatabaseUnavailableError, describe
-from service.database.wait_queue import WaitQueue
 from service.observability import database_metrics as metrics
+from service.wait_queue import WaitQueue
 
 log = structlog.get_logger(__name__)
 

@@ -12,8 +12,8 @@ import asyncio
 
 from prometheus_client import Counter
 
-from service.database.wait_queue import WaitQueue
 from service.observability.instruments import adder
+from service.wait_queue import WaitQueue
 
 turned_away = Counter(
     "slipway_requests_turned_away",

@@ -14,7 +14,7 @@ from service.resources.declaration.unit_of_work import R, UnitOfWork
 from service.security.principals import Principal
 
 ReadRow = Callable[[asyncpg.Connection, UUID], Awaitable[Resource | None]]
-"""Returns the item with an id, locked; None if there is none."""
+"""Returns an item and locks it; None if it does not exist."""
 
 
 @dataclass(slots=True)

@@ -38,7 +38,7 @@ class UnitOfWork(Protocol):
         """Yield an ORM session in the transaction. What it writes is undone if its block raises."""
 
     async def get(self, model: type[R], item_id: UUID) -> R | None:
-        """Return an item, locked until the end of the transaction; None if there is none.
+        """Return an item and lock it until the end of the transaction. None if it does not exist.
 
         It is an instance of its model that belongs to no session: changing it changes nothing.
         """

@@ -1,4 +1,4 @@
-"""The code of docs/resources.md, as the files that a reader of the page has at its end."""
+"""The code of docs/resources.md and more-tasks.md, as the files that a reader of both has at the end."""
 
 import re
 import shlex
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.shop.door import ROOT
 
-PAGE = ROOT / "docs" / "resources.md"
+PAGES = (ROOT / "docs" / "resources.md", ROOT / "docs" / "more-tasks.md")
 DOMAIN = "orders"
 _BLOCK = re.compile(r"^```(python|diff)\n[ ]?# (\S+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _IMPORT = re.compile(r"(?:from|import) ")
@@ -43,10 +43,14 @@ class File:
         return "\n".join(self.imports) + f"\n{self.code}"
 
 
+def _text() -> str:
+    return "".join(page.read_text("utf-8") for page in PAGES)
+
+
 def files() -> dict[str, str]:
     """Return the files by their path in the domain's folder."""
     found: dict[str, File] = {}
-    for kind, name, block in _BLOCK.findall(PAGE.read_text("utf-8")):
+    for kind, name, block in _BLOCK.findall(_text()):
         file = found.setdefault(name, File())
         (file.add if kind == "python" else file.change)(block)
     return {name: str(file) for name, file in found.items()}
@@ -54,7 +58,7 @@ def files() -> dict[str, str]:
 
 def command(name: str) -> list[str]:
     """Return the arguments of the documented `slipway` command of this name."""
-    (found,) = re.findall(rf"^slipway ({name} .*)$", PAGE.read_text("utf-8"), re.MULTILINE)
+    (found,) = re.findall(rf"^slipway ({name} .*)$", _text(), re.MULTILINE)
     return shlex.split(found)
 
 

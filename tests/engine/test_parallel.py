@@ -125,18 +125,19 @@ async def test_deleted_shelf_never_has_articles(api: Api) -> None:
 
 
 async def test_bulk_changes_of_the_same_items_never_deadlock(api: Api, shelf: str) -> None:
-    ids, statuses = await ids_of(api, shelf, 30), Counter[int]()
+    *ids, kept = await ids_of(api, shelf, 31)  # ids are locked in their order: the kept one last
+    statuses = Counter[int]()
 
     async def churn(number: int) -> None:
         for turn in range(12):
             patched, deleted = (ids[::2], ids[1::2]) if (number + turn) % 2 else (ids[1::2], ids[::2])
             operations: list[Json] = [
                 {"op": "patch", "id": i, "if_match": "*", "changes": {"name": f"{number}-{turn}"}}
-                for i in patched
+                for i in [kept, *patched]
             ]
             operations += [{"op": "delete", "id": item_id, "if_match": "*"} for item_id in deleted]
             if number % 2:  # the database refuses it, and all patches are made one by one
-                operations[turn]["changes"]["shelf_id"] = str(uuid4())
+                operations[0]["changes"]["shelf_id"] = str(uuid4())
             response = await api.client.post(
                 f"{ARTICLES}/bulk", json={"mode": "partial", "operations": operations}
             )
@@ -147,7 +148,7 @@ async def test_bulk_changes_of_the_same_items_never_deadlock(api: Api, shelf: st
     before = await deadlocks(api)
     await asyncio.gather(*(churn(number) for number in range(6)))
     assert await deadlocks(api) == before
-    assert statuses.keys() == {200, 204, 404, 422}
+    assert {200, 204, 422} <= statuses.keys() <= {200, 204, 404, 422}
 
 
 async def deadlocks(api: Api) -> int:

@@ -38,7 +38,8 @@ def environment(**settings: object) -> dict[str, str]:
 
     A name in capitals is a variable as it stands.
     """
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
+    ours = ("SLIPWAY_", "PYTEST_ADDOPTS")  # of this run
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     given = {
         name if name.isupper() else f"SLIPWAY_{name.upper()}": str(value) for name, value in settings.items()
     }

@@ -12,7 +12,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.server_thread import in_server_thread
 from tests.faults.system import KINDS, Kind, System
 from tests.faults.test_probes import until_ready_is
-from tests.faults.test_redis import metric, until
+from tests.faults.test_redis import LOST, metric, until
 
 TRIALS = 3  # of a Redis that refuses
 WRONG = "wr0ng-passw0rd"
@@ -44,7 +44,7 @@ async def test_service_waits_for_postgresql_and_redis(
     pauses = [line["retry_in"] for line in replica.served.lines(event="database unreachable")]
     assert kind or pauses == sorted(pauses), "they grow"
     assert 2 * processes <= len(pauses) <= 20 * processes
-    assert len(replica.served.lines(event="redis unreachable, each process counts for itself")) == processes
+    assert len(replica.served.lines(event=LOST)) == processes
     password = urlsplit(system.database_url).password
     assert password
     assert password not in replica.served.output
@@ -99,7 +99,7 @@ async def test_redis_login_failure_is_one_log_line_without_the_secret(system: Sy
 
         await until(tried, "Redis is not tried again", seconds=30)
     served = system.replicas[0].served
-    [line] = served.lines(event="redis unreachable, each process counts for itself")
+    [line] = served.lines(event=LOST)
     assert line["reason"] == "connecting failed: AuthenticationError"
     assert WRONG not in served.output
     assert WRONG not in (await in_server_thread(served.admin.get, "/readyz")).text

@@ -169,8 +169,9 @@ class Served:
         return self._log.read_text("utf-8")
 
     def lines(self, **wanted: object) -> list[Json]:
-        """Return the log lines with all these members."""
-        found = [json.loads(line) for line in self.output.splitlines()]
+        """Return the log lines with all these members. A line that is still being written does not count."""
+        whole = self.output.rpartition("\n")[0]
+        found = [json.loads(line) for line in whole.splitlines()]
         return [line for line in found if wanted.items() <= line.items()]
 
     def probe(self, path: str) -> int:

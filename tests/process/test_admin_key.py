@@ -3,12 +3,14 @@
 import asyncio
 import secrets
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest
 from typer.testing import Result
 
+from service import clock
 from service.cli.errors import Exit
 from service.security.api_keys import key_format
 from service.security.api_keys.admin_key import parse
@@ -58,7 +60,9 @@ def test_admin_key_is_created_once_and_stays_revoked(
         command("keys", "revoke", key.prefix, database__url=database_url)
     asyncio.run(backdate(database_url, first.prefix))
     assert command("purge", database__url=database_url, retention__key_days=7).exit_code == 0
-    assert "it was revoked; put a new key into the setting" in migrate(first).stderr
+    said = migrate(first).stderr
+    assert "it was revoked; put a new key into the setting" in said
+    assert "an earlier admin key" not in said, "the other one was revoked too"
     assert status(shared, first.text) == 401
     assert first.secret not in shared.output
 
@@ -68,6 +72,10 @@ def test_key_that_exists_otherwise_is_used_or_refused(command: Command, database
     done = command("migrate", database__url=database_url, security__admin_key=existing)
     assert done.exit_code == 0
     assert "it was created before, without the scope admin" in done.stderr
+    ended = clock.now() - timedelta(seconds=1)
+    expired = asyncio.run(new_key(database_url, "admin", expires_at=ended))
+    done = command("migrate", database__url=database_url, security__admin_key=expired)
+    assert "it has expired; put a new key into the setting" in done.stderr
     prefix = existing.split("_")[1]
     other = f"slw_{prefix}_{secrets.token_urlsafe(32)}"
     done = command("migrate", database__url=database_url, security__admin_key=other)

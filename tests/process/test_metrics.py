@@ -12,7 +12,7 @@ from service.database import Database
 from service.security.api_keys.commands import revoke_key
 from service.security.api_keys.expiry import KeyExpiry
 from tests.conftest import DatabaseFactory
-from tests.process.conftest import Serve, new_key
+from tests.process.conftest import Serve, age_keys, new_key
 from tests.process.served import Served, eventually
 
 LIST = "/api/v1/articles?limit=1"
@@ -115,6 +115,8 @@ async def test_next_key_expiry_ignores_inactive_and_short_lived_keys(
         return REGISTRY.get_sample_value(EXPIRY) or 0
 
     try:
+        await new_key(url, "shop:read", expires_at=clock.now() - timedelta(days=1))
+        await age_keys(url)
         assert math.isnan(await value())
         for days in (1, 14):
             await new_key(url, "shop:read", expires_at=clock.now() + timedelta(days=days))

@@ -45,6 +45,7 @@ def test_admin_key_is_created_once_and_stays_revoked(
         assert key.secret not in done.output
         return done
 
+    asyncio.run(new_key(database_url, "admin"))  # it is no earlier key of the settings
     assert status(shared, first.text) == 401
     assert "created the admin key" in migrate(first).stderr
     assert eventually(lambda: status(shared, first.text) == 200, seconds=10)

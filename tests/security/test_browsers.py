@@ -54,6 +54,37 @@ async def test_allowed_origin_may_call(open_to_shop: AsyncClient) -> None:
     assert "access-control-allow-credentials" not in simple.headers
 
 
+async def test_preflight_names_every_method_and_header_of_the_api(open_to_shop: AsyncClient) -> None:
+    """One that is missing would break the pages that use it, and no other test."""
+    methods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
+    fields = {
+        *(
+            "accept",
+            "accept-language",
+            "authorization",
+            "content-language",
+            "content-type",
+            "idempotency-key",
+        ),
+        *("if-match", "if-none-match", "traceparent", "tracestate", "x-api-key", "x-request-id"),
+    }
+    for method in methods:
+        asked = _preflight(ORIGIN, method, ", ".join(sorted(fields)))
+        headers = (await open_to_shop.options(URL, headers=asked)).headers
+        assert set(headers["access-control-allow-methods"].split(", ")) == methods
+        assert set(headers["access-control-allow-headers"].lower().split(", ")) == fields
+        assert headers["access-control-max-age"] == "600"
+        assert headers["vary"] == ("Access-Control-Request-Method, Access-Control-Request-Headers, Origin")
+
+
+async def test_page_can_read_every_header_of_responses(open_to_shop: AsyncClient) -> None:
+    response = await open_to_shop.get(URL, headers={"Origin": ORIGIN})
+    assert set(response.headers["access-control-expose-headers"].lower().split(", ")) == {
+        *("accept", "allow", "etag", "idempotency-replayed", "link", "location", "ratelimit"),
+        *("ratelimit-policy", "retry-after", "www-authenticate", "x-request-id"),
+    }
+
+
 async def test_page_can_read_errors_and_rate_limits(settings: Settings) -> None:
     changed = settings.model_dump()
     changed["security"] |= {"cors_origins": [ORIGIN], "anonymous": "read"}
@@ -93,10 +124,12 @@ async def test_every_response_has_the_security_headers(client_with: MakeClient) 
     client = await client_with("shop:read")
     for url in (URL, "/nothing", "/docs", "/openapi.json", "/health"):
         headers = (await client.get(url)).headers
+        assert headers["cache-control"] == "no-cache"
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "no-referrer"
         assert "default-src 'none'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
 
 
 async def test_https_responses_set_hsts(open_to_shop: AsyncClient) -> None:

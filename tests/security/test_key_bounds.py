@@ -12,7 +12,7 @@ from service import clock
 from service.database import Database
 from service.models.api_key import ApiKey
 from service.security.api_keys import key_format
-from service.security.api_keys.admin_key import FEWEST_CHARACTERS, NAME, AdminKeyError, parse
+from service.security.api_keys.admin_key import NAME, AdminKeyError, parse
 from service.security.api_keys.commands import create_key, purge_keys
 from tests.api.conftest import MakeClient
 from tests.api.test_items import problem
@@ -44,7 +44,7 @@ async def test_route_accepts_the_largest_value_and_refuses_one_more(boss: AsyncC
     problem(await boss.post(KEYS, json=KEY | of_size(most + 1)), 422, "validation_failed")
 
 
-@pytest.mark.parametrize("what", MOST.keys() - OF_THE_ROUTE)
+@pytest.mark.parametrize("what", [what for what in MOST if what not in OF_THE_ROUTE])
 async def test_command_accepts_the_largest_value_and_refuses_one_more(database: Database, what: str) -> None:
     most, of_size = MOST[what]
     async with database.session() as session:
@@ -84,8 +84,16 @@ async def test_purge_deletes_keys_that_ended_long_enough_ago(database: Database)
     async with database.session() as session:
         made = {what: key_format.generate().prefix for what in keys}
         for what, (name, expires, revoked) in keys.items():
-            given = {"name": name, "prefix": made[what], "secret_hash": b"", "scopes": [], "claims": {}}
-            session.add(ApiKey(**given, expires_at=days(expires), revoked_at=days(revoked)))
+            key = ApiKey(
+                name=name,
+                prefix=made[what],
+                secret_hash=b"",
+                scopes=[],
+                created_at=clock.now(),
+                expires_at=days(expires),
+                revoked_at=days(revoked),
+            )
+            session.add(key)
         await session.flush()
         assert await purge_keys(session, 7) == 4
         left = set((await session.exec(select(ApiKey.prefix))).all())
@@ -94,7 +102,7 @@ async def test_purge_deletes_keys_that_ended_long_enough_ago(database: Database)
 
 
 def test_admin_key_needs_different_characters() -> None:
-    few, enough = ("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:number] for number in (FEWEST_CHARACTERS - 1, 16))
+    few, enough = ("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:number] for number in (15, 16))
     text = f"slw_{'a' * 12}_{{}}"
     assert parse(text.format(enough.ljust(43, "A")))
     with pytest.raises(AdminKeyError):

@@ -16,7 +16,7 @@ from tests.faults.measurements import Measurements
 from tests.faults.proxy import Endpoint, Proxy
 from tests.faults.server_thread import in_server_thread
 from tests.faults.system import KINDS, Kind, System
-from tests.process.served import Served
+from tests.process.served import Served, eventually
 
 pytestmark = pytest.mark.fault
 
@@ -229,6 +229,7 @@ async def test_corrupted_redis_data_fails_no_request(system: System) -> None:
         await client.config_set("maxmemory-policy", "noeviction")
         await wait_for_breaker(system, 0)
     assert_no_request_failed(system)
-    refused = system.replicas[0].served.lines(event="redis refuses commands")
+    lines = system.replicas[0].served.lines
+    refused = await in_server_thread(eventually, lambda: lines(event="redis refuses commands"))
     assert 1 <= len(refused) <= 1 + (time.monotonic() - began) // 60, "one line a minute"
     await system.judge()

@@ -88,10 +88,10 @@ async def test_job_runs_once_for_all_processes(start: Start, url: str) -> None:
 async def test_job_of_a_lost_process_runs_elsewhere_after_its_deadline(
     start: Start, url: str, tmp_path: Path
 ) -> None:
-    settings = {"shop__count_every": "0.2", "shop__count_takes": "60", "shop__count_deadline": "3"}
+    # Long enough for two commands on a busy machine.
+    settings = {"shop__count_every": "0.2", "shop__count_takes": "60", "shop__count_deadline": "4"}
     lost = start(**settings)
-    assert eventually(lambda: listed(tmp_path, url)["running"])
-    first = listed(tmp_path, url)
+    first = eventually(lambda: found if (found := listed(tmp_path, url))["running"] else {})
     refused = shop(tmp_path, "jobs", "run", "count", database__url=url)
     assert (refused.returncode, refused.stderr) == (
         1, "slipway: count is running in another process; `slipway jobs list` shows where\n",
@@ -100,9 +100,9 @@ async def test_job_of_a_lost_process_runs_elsewhere_after_its_deadline(
     other = start(**settings)
     assert eventually(lambda: ended(other, "timeout") >= 1)
     assert listed(tmp_path, url)["owner"] != first["owner"]
-    assert min(pauses(await counted(url))) > 2.9  # the process has a clock of its own
+    assert min(pauses(await counted(url))) > 3.9  # the process has a clock of its own
     assert other.lines(event="job took too long", job="count", level="error")
-    assert (other.metric('slipway_job_run_seconds_total{name="count"}') or 0) > 2.9
+    assert (other.metric('slipway_job_run_seconds_total{name="count"}') or 0) > 3.9
     assert other.metric(LAST_SUCCESS) is None
 
 

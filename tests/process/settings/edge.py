@@ -1,5 +1,6 @@
 """Limits on the size and duration of requests."""
 
+import select
 import socket
 import time
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from tests.protocol.wire import Response, closes, wire
 
 SHOP = "https://shop.example"
 LIST = "/api/v1/shelves"
+TRIES = 3
 
 
 @process("edge")
@@ -114,27 +116,31 @@ def excess_requests_are_refused(run: Running) -> None:
         clients = [stack.enter_context(wire(run.service.port)) for _ in range(3)]
         for client in clients:
             client.send(get(b"X: 1", path=LIST))
-        ready = [found for client in clients if (found := _now(client.socket))]
-        assert [found.split()[1] for found in ready] == [b"503"]
+        refused, *others = answered([client.socket for client in clients], seconds=15)
+        assert (refused.recv(64).split()[1], others) == (b"503", [])
+        assert (
+            answered([client.socket for client in clients if client.socket is not refused], seconds=0.7) == []
+        )
 
 
-def _now(connection: socket.socket) -> bytes:
-    connection.settimeout(0.7)
-    try:
-        return connection.recv(64)
-    except TimeoutError:
-        return b""
+def answered(connections: list[socket.socket], *, seconds: float) -> list[socket.socket]:
+    """Return the connections with a response, as soon as there is one."""
+    return select.select(connections, [], [], seconds)[0]
 
 
 @setting("server__max_connections", 16, process="edge")
 def excess_connections_are_refused(run: Running) -> None:
+    # On a busy machine, the first connections may reach their deadline before the last one is open.
+    assert any(code_of_the_17th(run) == "overloaded" for _ in range(TRIES))
+
+
+def code_of_the_17th(run: Running) -> str:
+    """Return the code of the response that a connection gets although it asks nothing, while 16 others are open."""
     with ExitStack() as stack:
         for _ in range(16):
             stack.enter_context(wire(run.service.port)).send(b"GET")
-        time.sleep(0.1)
         late = stack.enter_context(wire(run.service.port)).response()
-        assert late is not None
-        assert late.problem["code"] == "overloaded"
+        return str(late.problem["code"]) if late is not None else ""
 
 
 @setting("server__trusted_proxies", "127.0.0.2", process="edge")

@@ -50,18 +50,17 @@ def lost(setup: Setup) -> Given:
     }
 
 
-def shortest(run: Running, name: str) -> float:
-    """Return the seconds of the shortest attempt to connect."""
+def gives_up_within(run: Running, name: str, seconds: float) -> bool:
+    """Whether an attempt to connect ends so soon; on a busy machine, a later one may."""
     server: Silent = run.setup.servers[name]
-    assert eventually(lambda: server.seconds)
-    return min(server.seconds)
+    return bool(eventually(lambda: server.seconds and min(server.seconds) < seconds))
 
 
 @setting("database__connect_timeout", 0.3, process="lost")
 def silent_database_times_out(run: Running) -> None:
-    assert shortest(run, "database") < 0.8  # a probe gives up after a second
+    assert gives_up_within(run, "database", 0.8)  # a probe gives up after a second
 
 
 @setting("redis__connect_timeout", 0.3, process="lost")
 def silent_redis_times_out(run: Running) -> None:
-    assert shortest(run, "redis") < 1.5
+    assert gives_up_within(run, "redis", 1.5)

@@ -10,6 +10,7 @@ import structlog
 from service import clock
 from service.cache.memory import Entry, Memory
 from service.cache.single_flight import SingleFlight
+from service.observability.instruments import adder
 from service.observability.metrics import cache_invalidations, cache_requests
 
 K = TypeVar("K", bound=Hashable)
@@ -40,7 +41,7 @@ class LoadingCache(Generic[K, V]):
         self._generation = 0
         self._flights: SingleFlight[K, V | None] = SingleFlight()
         self._hit, self._miss, self._shared, self._old = (
-            cache_requests.labels(name, result) for result in ("hit", "miss", "shared", "stale")
+            adder(cache_requests.labels(name, result)) for result in ("hit", "miss", "shared", "stale")
         )
         self._invalidations = cache_invalidations.labels(name)
 
@@ -53,14 +54,14 @@ class LoadingCache(Generic[K, V]):
         if entry is not None and entry.generation == self._generation:
             value: V = entry.value
             if now < entry.fresh_until:
-                self._hit.inc()
+                self._hit(1)
                 return value
             if now < entry.good_until:
-                self._old.inc()
+                self._old(1)
                 self._flights.start(key, partial(self._renewed, key, load))
                 return value
         shared = self._flights.running(key) is not None
-        (self._shared if shared else self._miss).inc()
+        (self._shared if shared else self._miss)(1)
         found = await self._flights.do(key, partial(self._loaded, key, load))
         # Absent when the load began, which was before this call: it may exist by now.
         return await load() if found is None and shared else found

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 from asyncpg import exceptions
+from asyncpg.protocol import NO_TIMEOUT
 
 from service import actor, clock
 from service.config import Settings
@@ -15,6 +16,7 @@ from service.database.actor_context import ActorContext, current_context, set_co
 from service.database.errors import CONNECTION_ERRORS, CommandTimeoutError
 from service.database.row_changes import ANNOUNCEMENT, RowChanges
 from service.database.row_teller import TELL, RowTeller
+from service.lazy_timer import LazyTimer
 
 # How asyncpg ends a transaction or a savepoint. The actor is set before a savepoint: its rollback would undo it.
 _ENDS = ("COMMIT", "ROLLBACK", "RELEASE")
@@ -75,7 +77,18 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     and `free_since` are the pool's, `orm` holds what SQLAlchemy keeps of it between sessions.
     """
 
-    __slots__ = ("_context", "changes", "free_since", "generation", "on_error", "on_success", "orm", "teller")
+    __slots__ = (
+        "_context",
+        "_patience",
+        "_silent",
+        "changes",
+        "free_since",
+        "generation",
+        "on_error",
+        "on_success",
+        "orm",
+        "teller",
+    )
 
     executemany = _for_actor(asyncpg.Connection.executemany)
     fetch = _for_actor(asyncpg.Connection.fetch)
@@ -89,6 +102,8 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._context: ActorContext | None = None
+        self._patience = LazyTimer(self._loop, self._config.command_timeout, self._lose_patience)
+        self._silent = False  # the server no longer answers
         self.changes = RowChanges()
         self.on_success: OnStatement = _nothing
         self.on_error: OnStatement = _nothing
@@ -104,29 +119,58 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         else:
             super()._process_log_message(fields, last_query)
 
-    async def _fetch_prepared(self, query: str, *args: Any) -> Any:
-        """As `fetch` in asyncpg, which makes eleven calls on its way to a statement that it has prepared."""
+    async def fetch_alone(self, query: str, *args: Any) -> Any:
+        """Run one statement that only reads, or that sets the actor itself.
+
+        As `fetch` in asyncpg, which makes eleven calls on its way to a prepared statement, and sets a timer.
+        """
+        acting, protocol = actor.current(), self._protocol
+        statement = self._stmt_cache.get((query, asyncpg.Record, False))
+        if statement is None or protocol is None or (acting is not None and acting.rows is not None):
+            return await self._fetch_otherwise(query, *args)
+        began = clock.monotonic()
+        self._patience.begin()
+        try:
+            rows = await protocol.bind_execute(statement, args, "", 0, False, NO_TIMEOUT)
+        except BaseException as error:
+            self._patience.end()
+            self.on_error(clock.monotonic() - began)
+            if self._silent:
+                raise CommandTimeoutError from error
+            if await self._can_repeat(error):
+                return await self._fetch_otherwise(query, *args)
+            raise
+        self._patience.end()
+        self.on_success(clock.monotonic() - began)
+        return rows
+
+    def _lose_patience(self) -> None:
+        """A statement went unanswered for longer than `command_timeout`."""
+        self._silent = True
+        self.terminate()
+
+    async def _can_repeat(self, error: BaseException) -> bool:
+        """Drop what is outdated if the error says so. Returns whether the statement can then run."""
+        if isinstance(error, exceptions.OutdatedSchemaCacheError):
+            await self.reload_schema_state()
+        elif isinstance(error, exceptions.InvalidCachedStatementError):  # a migration has changed its types
+            self._drop_global_statement_cache()
+            return not self.is_in_transaction()
+        return False
+
+    async def _fetch_unprepared(self, query: str, *args: Any) -> Any:
+        """As `fetch_alone`, for what it leaves out."""
         self._check_open()
         acting = actor.current()
         if acting is not None and acting.rows is not None:
             return await self._fetch_telling(acting.rows.told, query, *args)
-        statement = self._stmt_cache.get((query, asyncpg.Record, False))
-        if statement is not None:
-            try:
-                with self._stmt_exclusive_section:
-                    return await self._protocol.bind_execute(statement, args, "", 0, False, None)
-            except exceptions.OutdatedSchemaCacheError:
-                await self.reload_schema_state()
-                raise
-            except exceptions.InvalidCachedStatementError:  # a migration has changed its types
-                self._drop_global_statement_cache()
-                if self.is_in_transaction():
-                    raise
         return await asyncpg.Connection.fetch(self, query, *args)
 
+    _fetch_otherwise = _in_time(_fetch_unprepared)
+
     async def _fetch_telling(self, rows: str, query: str, *args: Any) -> Any:
-        """As `_fetch_prepared`, in a transaction that knows the rows that the caller sees: in one round trip, once the
-        statement is prepared."""
+        """Run the statement in a transaction that knows the rows that the caller sees: in one round trip, once it is
+        prepared."""
         statement, teller = self._stmt_cache.get((query, asyncpg.Record, False)), self.teller
         if statement is None or teller is None or self.is_in_transaction():
             return await self._fetch_in_transaction(query, *args)
@@ -152,9 +196,6 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
             if self.teller is None and self.statement_cache_size:
                 self.teller = RowTeller(await self.prepare(TELL))
             return await asyncpg.Connection.fetch(self, query, *args)
-
-    fetch_alone = _in_time(_fetch_prepared)
-    """Run one statement that only reads, or that sets the actor itself."""
 
     @property
     def statement_cache_size(self) -> int:

@@ -98,7 +98,8 @@ class FastPool:
         """Return a free connection, if there is one."""
         while self._free:
             connection = self._free.pop()
-            if self._is_good(connection):
+            # As `_is_good`, for one call less.
+            if connection.generation == self._connector.generation and not connection.is_closed():
                 return connection
             self._discard(connection)
         return None
@@ -106,10 +107,10 @@ class FastPool:
     def put(self, connection: Connection) -> None:
         """Take back a connection without a statement or a transaction: for the request that has waited longest, or as a
         free one."""
-        if self._closed is not None or not self._is_good(connection):
+        good = connection.generation == self._connector.generation and not connection.is_closed()
+        if self._closed is not None or not good:
             self._discard(connection)
-            return
-        if not self._queue.serve(connection):
+        elif not self._queue.serve(connection):
             connection.free_since = clock.monotonic()
             self._free.append(connection)
 

@@ -11,6 +11,7 @@ from service import actor
 from service.cache.loading_cache import LoadingCache
 from service.cache.memory import Memory
 from service.http.content.preconditions import TagMaker, Tags
+from service.http.middleware.state import field_values
 from service.resources.declaration import Cached
 from service.resources.statements.ownership import Rows
 
@@ -61,8 +62,9 @@ class CachedItems:
         item = await self._cache.get(item_id, load, reload=reload)
         if item is None or reload:
             return item
-        if any(self._tags.newest(tags) > item.version for tags in known if tags is not None):
-            return await self._cache.get(item_id, load, reload=True)
+        for tags in known:
+            if tags is not None and self._tags.newest(tags) > item.version:
+                return await self._cache.get(item_id, load, reload=True)
         return item
 
     async def _load_seen(self, item_id: UUID, rows: Rows) -> Item | None:
@@ -80,5 +82,5 @@ class CachedItems:
 
 def _asks_for_the_latest(request: Request) -> bool:
     """Whether the request refuses stored answers (RFC 9111, sections 5.2.1.1 and 5.2.1.4)."""
-    asked = request.headers.get("cache-control", "")
+    asked = ",".join(field_values(request.scope, b"cache-control"))
     return "no-cache" in asked or "no-store" in asked or "max-age=0" in asked

@@ -67,7 +67,7 @@ class Gate:
         """
         state = state_of(request.scope)
         if state.admitted is None:
-            state.admitted = await self._admit(request, scopes)
+            state.admitted = await self._admit(request, state, scopes)
             state.principal = state.admitted
             if self._rows_of is not None:
                 state.rows = self._rows_of(state.admitted)
@@ -83,8 +83,9 @@ class Gate:
 
         Raises the errors of `admit`. A request without a credential stays anonymous, at no cost.
         """
-        if credential_of(state_of(scope).fields) is not None:
-            await self._admit(Request(scope), ())
+        state = state_of(scope)
+        if credential_of(state.fields) is not None:
+            await self._admit(Request(scope), state, ())
 
     def known(self, scope: Scope) -> Principal | None:
         """Return the cached principal of a recently verified credential, at no cost."""
@@ -94,8 +95,7 @@ class Gate:
         """Whether anonymous callers have all of these scopes; False for an empty list."""
         return bool(scopes) and all(scope.rpartition(":")[2] in self._anonymous_may for scope in scopes)
 
-    async def _admit(self, request: Request, scopes: Sequence[str]) -> Principal:
-        state = state_of(request.scope)
+    async def _admit(self, request: Request, state: RequestState, scopes: Sequence[str]) -> Principal:
         credential = credential_of(state.fields)
         principal = _first(self._known, credential)
         if principal is not None:

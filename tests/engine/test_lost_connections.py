@@ -290,6 +290,26 @@ async def _meet_silence(database: Database, way: Proxy) -> None:
         await connection.execute("SELECT 1", timeout=0.2)
 
 
+async def test_silent_server_is_lost_also_during_a_prepared_statement(database_url: str) -> None:
+    """One timer serves all statements of a connection."""
+    to = make_url(database_url)
+    async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
+        url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
+        database = Database(settings_for(url, database={"statement_timeout": 1, "pool_min": 0}))
+        await database.start()
+        try:
+            for _ in range(3):
+                assert await database.fetch("SELECT 7", names_actor=True)
+            way.swallow()
+            with pytest.raises(DatabaseUnavailableError, match="no response in time"):
+                await database.fetch("SELECT 7", names_actor=True)
+            assert database.pool.size == 0
+            way.heal()
+            assert await database.fetch("SELECT 7", names_actor=True)
+        finally:
+            await database.stop()
+
+
 async def test_session_never_gets_a_dead_pooled_connection(
     database: Database, server: asyncpg.Connection
 ) -> None:

@@ -1,4 +1,4 @@
-"""The media type of a request's content (RFC 9110, section 8.3), and the types an operation accepts."""
+"""The media type of content (RFC 9110, section 8.3), and the types an operation accepts."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -9,6 +9,9 @@ from starlette.requests import Request
 
 from service.http.middleware.state import field_values
 from service.http.problems import UnsupportedMediaType
+
+JSON_CONTENT = (b"content-type", b"application/json")
+"""The field of a response with JSON."""
 
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _TYPE = re.compile(rf"({_NAME}/{_NAME})")

@@ -53,11 +53,11 @@ class Cors:
         return [_VARY, (b"access-control-allow-origin", origin), _EXPOSED]
 
     def preflight(self, scope: Scope) -> RawHeaders | None:
-        """Return the additional headers that allow a preflight; None for any other request.
+        """Return the additional headers that allow a preflight; None for any other `OPTIONS`.
 
         Raises `MalformedRequest` for an origin, method or header that is not allowed.
         """
-        if scope["method"] != "OPTIONS" or not (_values(scope, _ORIGIN) and _values(scope, _WANTED_METHOD)):
+        if not (_values(scope, _ORIGIN) and _values(scope, _WANTED_METHOD)):
             return None
         names = b",".join(_values(scope, _WANTED_HEADERS)).split(b",")
         wanted = {name for field in names if (name := field.strip().lower())}

@@ -8,7 +8,6 @@ Hand-written routes, and methods that no generated route has, take the framework
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -44,7 +43,7 @@ class Dispatch:
             found[route.method, route.template] = route
 
     def find(self, scope: Scope) -> Route | None:
-        """Return the route of a request, and put its path parameters into the scope; None for the framework's."""
+        """Return the route of a request, and put the text of its id into the scope; None for the framework's."""
         method, path = scope["method"], own_path(scope)
         fixed = self._fixed.get((method, path))
         if fixed is not None:
@@ -56,7 +55,7 @@ class Dispatch:
         route = self._of_items.get((method, f"{path[:id_at]}{ID}{path[end:]}"))
         if route is None or _UUID.fullmatch(path, id_at, end) is None:
             return None
-        scope["path_params"] = {"id": UUID(path[id_at:end])}
+        scope["path_params"] = {"id": path[id_at:end]}
         return route
 
 

@@ -70,7 +70,10 @@ class Edge:
             if exchange.scope.get("raw_path") == b"*":
                 await exchange.send_empty(204, _ALLOW)
                 return
-            if (allowed := self._services.cors.preflight(exchange.scope)) is not None:
+            if (
+                exchange.scope["method"] == "OPTIONS"
+                and (allowed := self._services.cors.preflight(exchange.scope)) is not None
+            ):
                 await exchange.send_empty(200, [*allowed, (b"content-length", b"0")])
                 return
             if exchange.enter() or await exchange.wait():

@@ -21,7 +21,6 @@ from service.http.problems import Problem
 from service.http.protocol import request_head
 from service.http.protocol.closing import ClosingTransport
 from service.http.protocol.cycle import Cycle
-from service.http.protocol.idle_timer import IdleTimer
 from service.http.protocol.lifetime import Lifetime
 from service.http.protocol.limits import (
     DISCARDED,
@@ -36,6 +35,7 @@ from service.http.protocol.limits import (
 from service.http.protocol.request_head import SINGLE
 from service.http.protocol.slow_readers import ReaderWatch
 from service.http.protocol.unchunked import unchunked
+from service.lazy_timer import LazyTimer
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class Connection(HttpToolsProtocol):
         self._discards = False  # input is discarded: the connection is about to close
         self._objection: Problem | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._idle = IdleTimer(self.loop, self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._idle = LazyTimer(self.loop, self.timeout_keep_alive, self.timeout_keep_alive_handler)
         self._reader: ReaderWatch
         self._fed = 0  # bytes of the current head, or since the last byte of content
         self._room = 0  # bytes left for the header
@@ -123,7 +123,7 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(self._reason(error), data)
         else:
-            if self._phase != IDLE or (self._waits() and not self._idle.idle):
+            if self._phase != IDLE or (self._waits() and not self._idle.running):
                 self._incomplete(len(data))
 
     def _waits(self) -> bool:

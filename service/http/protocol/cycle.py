@@ -10,12 +10,17 @@ from typing import Any, Self
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from service.http.content.media_types import JSON_CONTENT
+from service.http.middleware.response_headers import SECURITY_HEADERS
+
 _SEPARATE = 65_536  # bytes of content that cost more to copy than to send apart from the head
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 _NO_CONTENT = frozenset({204, 304})
 # Not allowed in a field's value (RFC 9110, 5.5). CR and LF end each line, so they are counted.
 _CONTROLS = bytes({*range(0x20), 0x7F} - {0x09})
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1
+# Fields that almost every response has, by the identity of these constants: ASGI also allows lists, which have no hash.
+_LINES = {id(field): b"%b: %b\r\n" % field for field in (*SECURITY_HEADERS, JSON_CONTENT)}
 _MOST_NAMES = 1000
 _names: set[bytes] = set()  # valid ones, in lower case
 
@@ -63,7 +68,11 @@ class Cycle(RequestResponseCycle):
         self.response_started = True
         self.waiting_for_100_continue = False
         lines, says_close = [STATUS_LINE[status]], False
-        for name, value in (*self.default_headers, *headers):
+        for field in (*self.default_headers, *headers):
+            if (line := _LINES.get(id(field))) is not None:
+                lines.append(line)
+                continue
+            name, value = field
             lower = name.lower()
             if lower not in _names:
                 _check_name(lower)

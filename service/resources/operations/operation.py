@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 from uuid import UUID
 
 import asyncpg
+from asyncpg.pgproto import pgproto
 from fastapi import Request, Response
 
 from service.http.middleware.state import state_of
@@ -43,8 +44,14 @@ class Call:
     @property
     def item_id(self) -> UUID:
         """The id in the path."""
-        item_id: UUID = self.request.scope["path_params"]["id"]
-        return item_id
+        return UUID(self.request.scope["path_params"]["id"])
+
+    @property
+    def row_id(self) -> UUID:
+        """As `item_id`, for statements and caches: made, hashed and sent in a seventh of the time, but orjson does not
+        write it."""
+        row_id: UUID = pgproto.UUID(self.request.scope["path_params"]["id"])
+        return row_id
 
 
 class RouteArguments(TypedDict):

@@ -32,7 +32,7 @@ async def _read(call: Call) -> Response:
     elif names := given.lists.get(EXPAND):
         item = await _expanded(call, names)
     else:
-        item = await engine.read_item(call.item_id, call.rows, request, matching, unless)
+        item = await engine.read_item(call.row_id, call.rows, request, matching, unless)
     if item is None:
         raise engine.missing()
     others = item.others if isinstance(item, ExpandedItem) else ""

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-_CONTENT_TYPE = (b"content-type", b"application/json")
+from service.http.content.media_types import JSON_CONTENT
 
 
 class _JsonResponse(Response):
@@ -13,7 +13,7 @@ class _JsonResponse(Response):
         self.raw_headers = [
             *[(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
             (b"content-length", b"%d" % len(body)),
-            _CONTENT_TYPE,
+            JSON_CONTENT,
         ]
 
 

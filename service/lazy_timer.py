@@ -1,15 +1,16 @@
-"""Closes connections that clients keep open without sending a request (keep-alive).
+"""Bounds what happens thousands of times a second and hardly ever takes too long: idle connections of clients,
+statements of PostgreSQL.
 
-One timer serves all requests of a connection: to set one after each response, and to cancel it, costs more than to read
-the header.
+To set a timer each time, and to cancel it, costs more than to read the header of a request. So one timer serves many
+times in a row.
 """
 
 import asyncio
 from collections.abc import Callable
 
 
-class IdleTimer:
-    """Calls `expired` once the connection has been idle for `seconds`."""
+class LazyTimer:
+    """Calls `expired` once `seconds` have passed since `begin` without an `end`."""
 
     __slots__ = ("_expired", "_loop", "_seconds", "_since", "_timer")
 
@@ -21,22 +22,22 @@ class IdleTimer:
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def idle(self) -> bool:
-        """Whether the connection is idle."""
+    def running(self) -> bool:
+        """Whether it has begun and not ended."""
         return self._since is not None
 
     def begin(self) -> None:
-        """The connection is idle from now on."""
+        """The time runs from now on."""
         self._since = self._loop.time()
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._check)
 
     def end(self) -> None:
-        """The client has sent something."""
+        """What was bounded is over."""
         self._since = None
 
     def stop(self) -> None:
-        """The connection is gone."""
+        """It will not begin again."""
         self._since = None
         if self._timer is not None:
             self._timer.cancel()

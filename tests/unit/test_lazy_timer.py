@@ -1,4 +1,4 @@
-"""When an idle connection is closed."""
+"""When a time that begins and ends often expires: that of an idle connection, that of a statement."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from service.http.protocol.idle_timer import IdleTimer
+from service.lazy_timer import LazyTimer
 
 SECONDS = 10
 
@@ -57,12 +57,12 @@ def expired() -> list[float]:
 
 
 @pytest.fixture
-def timer(clock: Clock, expired: list[float]) -> IdleTimer:
+def timer(clock: Clock, expired: list[float]) -> LazyTimer:
     loop: Any = clock
-    return IdleTimer(cast("asyncio.AbstractEventLoop", loop), SECONDS, lambda: expired.append(clock.now))
+    return LazyTimer(cast("asyncio.AbstractEventLoop", loop), SECONDS, lambda: expired.append(clock.now))
 
 
-def test_idle_connection_expires_exactly_once(clock: Clock, timer: IdleTimer, expired: list[float]) -> None:
+def test_idle_connection_expires_exactly_once(clock: Clock, timer: LazyTimer, expired: list[float]) -> None:
     timer.begin()
     clock.advance(5 * SECONDS)
     assert expired == [SECONDS]
@@ -70,7 +70,7 @@ def test_idle_connection_expires_exactly_once(clock: Clock, timer: IdleTimer, ex
 
 @pytest.mark.parametrize("used_at", [1, 5, 9])
 def test_each_request_starts_the_time_again(
-    clock: Clock, timer: IdleTimer, expired: list[float], used_at: float
+    clock: Clock, timer: LazyTimer, expired: list[float], used_at: float
 ) -> None:
     timer.begin()
     clock.advance(used_at)
@@ -81,11 +81,11 @@ def test_each_request_starts_the_time_again(
     assert expired == [used_at + 2 + SECONDS]
 
 
-def test_running_request_does_not_expire(clock: Clock, timer: IdleTimer, expired: list[float]) -> None:
+def test_running_request_does_not_expire(clock: Clock, timer: LazyTimer, expired: list[float]) -> None:
     timer.begin()
     clock.advance(1)
     timer.end()
-    assert not timer.idle
+    assert not timer.running
     clock.advance(5 * SECONDS)
     assert expired == []
     timer.begin()
@@ -93,7 +93,7 @@ def test_running_request_does_not_expire(clock: Clock, timer: IdleTimer, expired
     assert expired == [1 + 6 * SECONDS]
 
 
-def test_thousand_requests_share_a_timer(clock: Clock, timer: IdleTimer, expired: list[float]) -> None:
+def test_thousand_requests_share_a_timer(clock: Clock, timer: LazyTimer, expired: list[float]) -> None:
     for _ in range(1000):
         timer.begin()
         clock.advance(0.001)
@@ -102,7 +102,7 @@ def test_thousand_requests_share_a_timer(clock: Clock, timer: IdleTimer, expired
     assert expired == []
 
 
-def test_lost_connection_does_not_expire(clock: Clock, timer: IdleTimer, expired: list[float]) -> None:
+def test_lost_connection_does_not_expire(clock: Clock, timer: LazyTimer, expired: list[float]) -> None:
     timer.begin()
     timer.stop()
     clock.advance(5 * SECONDS)

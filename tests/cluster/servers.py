@@ -28,6 +28,7 @@ SETTINGS: dict[str, dict[str, object]] = {
         "architecture": "standalone",
         "auth": {"existingSecret": "servers", "existingSecretPasswordKey": "password"},
         "image": {"tag": SERVER_IMAGES["redis"], "pullPolicy": "IfNotPresent"},
+        "readinessProbe": {"initialDelaySeconds": 1, "periodSeconds": 2},
         "persistence.enabled": False,
     },
 }

@@ -1,15 +1,21 @@
-"""`slipway migration`: write the file of a new migration of a domain."""
+"""`slipway migration`: write the next migrations of a domain."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
+import sqlalchemy as sa
 import typer
 
+from service.cli.command_settings import SETTINGS
 from service.cli.errors import CommandError, Exit
 from service.cli.runtime import exit_with_message
+from service.config import Environment
+from service.config.loading import load
 from service.domains import DOMAINS
 from service.migrations import new_revision
-from service.resources.domain import tables_of
+from service.migrations.errors import RequiredColumnError
+from service.migrations.model_changes import plan
+from service.resources.domain import Domain, tables_of
 
 PLAIN = re.compile(r'[^"\\\n]+')
 
@@ -19,10 +25,13 @@ def migration(
     domain: Annotated[str, typer.Argument(help="Name of the domain, as in `DOMAINS`.")],
     message: Annotated[str, typer.Argument(help="What it does, in a sentence: the first line of the file.")],
 ) -> None:
-    """Write the file of a new migration into `service/domains/migrations/`, after the newest one. It needs no database.
+    """Write the next migrations of a domain into `service/domains/migrations/`, and print their paths. It needs no
+    database.
 
-    It creates the domain's tables that no migration creates yet, with their indexes and row history. For any other
-    change, fill in its `upgrade` and `downgrade`.
+    They create the tables, columns, constraints and indexes that the domain's models have and no migration creates,
+    without blocking a service that runs; and unless SLIPWAY_DATABASE__ROW_SECURITY is `disable`, row-level security for
+    owners. Other differences are printed, for you to write. If there is nothing to create, the file does nothing:
+    fill in its `upgrade` and `downgrade`.
     """
     if not PLAIN.fullmatch(message):
         raise CommandError("MESSAGE is one line without quotation marks and backslashes", Exit.USAGE)
@@ -30,4 +39,21 @@ def migration(
     if domain not in known:
         listed = ", ".join(known) or "none"
         raise CommandError(f"service/domains has no domain {domain}; it has {listed}", Exit.USAGE)
-    typer.echo(new_revision.write(domain, message, tables_of(known[domain])))
+    try:
+        needed = plan(tables_of(known[domain]), _secured(known[domain]))
+    except RequiredColumnError as error:
+        raise CommandError(str(error), Exit.MIGRATION) from None
+    for path in new_revision.write(domain, message, needed.revisions):
+        typer.echo(path)
+    for difference in needed.by_hand:
+        typer.echo(f"slipway: write by hand: {difference}", err=True)
+
+
+def _secured(domain: Domain) -> list[sa.Column[Any]]:
+    """Return the owners' columns that row-level security needs, by the setting."""
+    settings = load(
+        SETTINGS, app={"environment": Environment.TEST}
+    )  # without a connection, no password is needed
+    if settings.database.row_security == "disable":
+        return []
+    return [one.table.c[one.owner.field] for one in domain.resources if one.owner is not None]

@@ -35,3 +35,7 @@ class SeveralHeadsError(Exception):
 
 class EncodingError(Exception):
     """The database does not store text as UTF-8."""
+
+
+class RequiredColumnError(Exception):
+    """Models have new columns that are required, for which existing rows have no value."""

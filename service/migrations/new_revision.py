@@ -1,4 +1,4 @@
-"""Writes the file of a new migration, from script.py.mako."""
+"""Writes the files of new migrations, from script.py.mako."""
 
 import re
 from collections.abc import Sequence
@@ -7,30 +7,37 @@ from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 
-import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import Script
 
 from service.migrations.branches import DOMAINS, known
-from service.migrations.new_tables import operations
+from service.migrations.revision_body import Body
 from service.migrations.runner import configuration
 
 
-def write(domain: str, message: str, tables: Sequence[sa.Table] = ()) -> Path:
-    """Write the next migration of a domain, which follows the newest of the branch, and return its path.
+def write(domain: str, message: str, bodies: Sequence[Body] = ()) -> list[Path]:
+    """Write the next migrations of a domain, which follow the newest of the branch, and return their paths.
 
-    It creates those of the tables that no migration creates; without any, it is empty. Its id is the domain's name and
-    the next number: `orders_0002`. Raises `ScriptsError` if the migrations contradict each other.
+    Without bodies, it is one that does nothing. Ids are the domain's name and the next number: `orders_0002`. Raises
+    `ScriptsError` if the migrations contradict each other.
     """
     numbers = [int(match[1]) for one in known(DOMAINS) if (match := re.fullmatch(rf"{domain}_(\d+)", one))]
-    revision = f"{domain}_{max(numbers, default=0) + 1:04d}"
+    number = max(numbers, default=0)
+    message = message.rstrip(".")
+    return [
+        _write(f"{domain}_{number + place:04d}", f"{message}: {body.title}" if place > 1 else message, body)
+        for place, body in enumerate(bodies or [Body()], start=1)
+    ]
+
+
+def _write(revision: str, message: str, body: Body) -> Path:
     config = configuration(DOMAINS)
-    config.attributes["operations"] = operations(tables)
+    config.attributes["code"] = body.code
     if find_spec("ruff"):
         _format_with_ruff(config)
     with redirect_stdout(StringIO()):  # Alembic reports its progress
-        made = command.revision(config, message.rstrip("."), rev_id=revision)
+        made = command.revision(config, message, rev_id=revision)
     assert isinstance(made, Script)
     return Path(made.path)
 

@@ -2,10 +2,10 @@
 
 Revises: ${down_revision or ""}
 """
-
+${config.attributes["code"]["allowed"]}
 import sqlalchemy as sa
 from alembic import op
-${config.attributes["operations"].imports}
+${config.attributes["code"]["imports"]}
 revision = ${repr(up_revision).replace("'", '"')}
 down_revision = ${repr(down_revision).replace("'", '"')}
 branch_labels = None
@@ -13,8 +13,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    ${config.attributes["operations"].upgrade}
+    ${config.attributes["code"]["upgrade"]}
 
 
 def downgrade() -> None:
-    ${config.attributes["operations"].downgrade}
+    ${config.attributes["code"]["downgrade"]}

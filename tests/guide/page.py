@@ -10,6 +10,7 @@ from tests.shop.door import ROOT
 PAGES = (ROOT / "docs" / "resources.md", ROOT / "docs" / "more-tasks.md")
 DOMAIN = "orders"
 _BLOCK = re.compile(r"^```(python|diff)\n[ ]?# (\S+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LATER = re.compile(r"^```diff\n # models\.py, later\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _IMPORT = re.compile(r"(?:from|import) ")
 
 
@@ -56,9 +57,17 @@ def files() -> dict[str, str]:
     return {name: str(file) for name, file in found.items()}
 
 
+def add_field_later(models: Path) -> None:
+    """Change the models as the page does at its end."""
+    (diff,) = _LATER.findall(_text())
+    file = File(code=models.read_text("utf-8"))
+    file.change(diff)
+    models.write_text(str(file), "utf-8")
+
+
 def command(name: str) -> list[str]:
-    """Return the arguments of the documented `slipway` command of this name."""
-    (found,) = re.findall(rf"^slipway ({name} .*)$", _text(), re.MULTILINE)
+    """Return the arguments of the documented `slipway` command that begins like this."""
+    (found,) = re.findall(rf"^slipway ({name}.*)$", _text(), re.MULTILINE)
     return shlex.split(found)
 
 

@@ -36,14 +36,14 @@ def test_domain_of_the_guide_passes_the_gates(service: OrderService) -> None:
     """The migrations and the models agree, and the authorization matrix covers its resources and routes."""
     assert service.stop() == 0
     for name in ("tests", "docs", "chart", "benchmarks"):
-        shutil.copytree(ROOT / name, service.checkout / name, ignore=shutil.ignore_patterns("catalog"))
+        shutil.copytree(ROOT / name, service.checkout.folder / name, ignore=shutil.ignore_patterns("catalog"))
     for file in ("pyproject.toml", "README.md", "Makefile"):
-        shutil.copy2(ROOT / file, service.checkout)
+        shutil.copy2(ROOT / file, service.checkout.folder)
     for gate, command in GATES.items():
         done = subprocess.run(
             [BIN / command[0], *command[1:]],
-            cwd=service.checkout,
-            env=command_environment(PYTHONPATH=service.checkout, PYTHONWARNINGS="default"),
+            cwd=service.checkout.folder,
+            env=command_environment(PYTHONPATH=service.checkout.folder, PYTHONWARNINGS="default"),
             capture_output=True,
             text=True,
             timeout=SECONDS,

@@ -1,7 +1,10 @@
 """The order service that docs/resources.md builds does what the page says, in a started process."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -9,7 +12,8 @@ from httpx2 import Response
 
 from tests.engine.api import problem
 from tests.guide import page
-from tests.guide.conftest import OrderService
+from tests.guide.conftest import Checkout, OrderService
+from tests.migrations.roles import Roles, execute
 from tests.process.conftest import new_key
 from tests.process.served import eventually
 
@@ -59,7 +63,7 @@ class Shop:
 
 async def opened(service: OrderService) -> Shop:
     async def key(*scopes: str, **claims: str) -> Headers:
-        return {"Authorization": f"Bearer {await new_key(service.url, *scopes, claims=claims)}"}
+        return {"Authorization": f"Bearer {await new_key(service.checkout.url, *scopes, claims=claims)}"}
 
     shop = Shop(service, await key(*STAFF), [], [], await key("products:read", "products:write"))
     for name in ("Ada", "Bob"):
@@ -67,7 +71,7 @@ async def opened(service: OrderService) -> Shop:
     ada, bob = (customer["id"] for customer in shop.customers)
     documented = (word.replace("0197…", ada) for word in page.command("keys create"))
     shop.keys += (
-        {"Authorization": f"Bearer {service.command(*documented).strip()}"},
+        {"Authorization": f"Bearer {service.checkout.command(*documented).strip()}"},
         await key("orders:read", "orders:write", "products:read", customer=bob),
     )
     return shop
@@ -78,9 +82,9 @@ def name_of(who: Headers) -> str:
     return f"key:{who['Authorization'].removeprefix('Bearer ').split('_')[1]}"
 
 
-async def test_order_service_of_the_guide(service: OrderService) -> None:
+async def test_order_service_of_the_guide(service: OrderService, roles: Roles, tmp_path: Path) -> None:
     shop = await opened(service)
-    connection = await asyncpg.connect(service.url)
+    connection = await asyncpg.connect(service.checkout.url)
     try:
         await placing(shop, connection)
         await paying_and_shipping(shop, connection)
@@ -93,6 +97,54 @@ async def test_order_service_of_the_guide(service: OrderService) -> None:
     every_operation_needs_its_scope(shop)
     assert service.lines(level="error") == service.lines(event="lists get slower as the table grows") == []
     assert service.stop() == 0
+    second = OrderService(changed(service.checkout, tmp_path / "second", roles), **secured(roles))
+    try:
+        second.ready()
+        await with_row_security(replace(shop, service=second), roles)
+        assert second.stop() == 0
+    finally:
+        second.close()
+
+
+def changed(before: Checkout, folder: Path, roles: Roles) -> Checkout:
+    """Build the next version: orders have another field, and PostgreSQL keeps customers apart."""
+    shutil.copytree(before.folder / "service", folder / "service")
+    after = Checkout(folder, before.url)
+    page.add_field_later(after.domain / "models.py")
+    documented = page.command('migration orders "Orders may')
+    files = after.command(*documented, database__row_security="prepare").splitlines()
+    assert [Path(file).name for file in files] == [
+        "orders_0002_orders_may_be_gifts.py",
+        "orders_0003_orders_may_be_gifts_order_line.py",
+    ]
+    after.command("migrate", database__app_role=roles.app)
+    return after
+
+
+async def with_row_security(shop: Shop, roles: Roles) -> None:
+    """Hooks, actions, the job and a hand-written route work as before, on the rows that they should see."""
+    ada, bob = shop.keys
+    assert {order["gift"] for order in shop.get("orders", ada)["items"]} == {False}
+    mug = shop.make("products", sku="mug", price="3.00", stock=3)
+    own, late = (shop.order(mug, who=1).json() for _ in range(2))
+    assert (own["total"], shop.stock(mug)) == ("3.00", 1)
+    problem(shop.call("POST", f"orders/{own['id']}/cancel", ada), 404, "not_found")
+    assert shop.call("POST", f"orders/{own['id']}/cancel", bob).json()["status"] == "cancelled"
+    assert [shop.get("spending", who)["total"] for who in shop.keys] == ["9.00", "0"]
+    await execute(roles.admin_url, AGE.replace("$1::uuid[]", f"ARRAY['{late['id']}'::uuid]"))
+    run = partial(shop.service.checkout.run, **secured(roles))
+    assert eventually(lambda: run("jobs", "run", "cancel-unpaid-orders").returncode == 0)
+    assert (shop.get(f"orders/{late['id']}", bob)["status"], shop.stock(mug)) == ("cancelled", 3)
+    connection = await asyncpg.connect(roles.app_url)
+    try:
+        assert await connection.fetchval('SELECT count(*) FROM "order"') == 0
+    finally:
+        await connection.close()
+
+
+def secured(roles: Roles) -> dict[str, object]:
+    """The settings of a service that logs in as its own role, with row-level security."""
+    return {"database__url": roles.app_url, "database__row_security": "require"}
 
 
 async def placing(shop: Shop, connection: asyncpg.Connection) -> None:
@@ -145,7 +197,9 @@ async def cancelling(shop: Shop, connection: asyncpg.Connection) -> None:
     assert shop.stock(vase) == 7
     await connection.execute(AGE, [late, paid])
     # The service runs the job, too, and one of the two waits for its next turn.
-    assert eventually(lambda: shop.service.run("jobs", "run", "cancel-unpaid-orders").returncode == 0)
+    assert eventually(
+        lambda: shop.service.checkout.run("jobs", "run", "cancel-unpaid-orders").returncode == 0
+    )
     found = [shop.get(f"orders/{order}", shop.staff)["status"] for order in (late, fresh, paid)]
     assert found == ["cancelled", "new", "paid"]
     assert shop.stock(vase) == 8

@@ -1,0 +1,167 @@
+"""Writes the revisions that bring an existing table to its model, as far as the running version does not notice.
+
+What it would notice, or what rewrites the table, is named for the reader to do by hand.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.operations import ops
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from service.migrations import ddl
+from service.migrations.defaults import constant_default
+from service.migrations.new_tables import guards, securing, sorted_indexes
+from service.migrations.policies import owner_policy
+from service.migrations.revision_body import Body, alter, call, rendered
+from service.models.indexes import SEARCHED
+from service.models.sql_identifiers import quoted
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_ENUM = re.compile(r"check(\w+)in('[^']+'(?:,'[^']+')*)")
+_CHECKED = re.compile(r"(?:CHECK|FOREIGN KEY)\b", re.IGNORECASE)
+
+
+@dataclass
+class Changes:
+    """What takes a table to its model.
+
+    `first` adds what takes a moment. `then` does what reads the whole table, without blocking writes, and may be
+    repeated. `by_hand` has a sentence for each difference that is left to the reader. `required` names columns that
+    cannot be added, since rows that exist would have no value.
+    """
+
+    first: Body
+    then: Body
+    by_hand: list[str] = field(default_factory=list)
+    required: list[str] = field(default_factory=list)
+
+
+def changes(table: sa.Table, there: ddl.Table, owners: Iterable[sa.Column[Any]]) -> Changes:
+    """Return what takes the table that is `there` to its model, with row-level security by the columns `owners`."""
+    found = Changes(Body(table.name), Body(f"constraints and indexes of {table.name}"))
+    wanted = _declared(table)
+    _columns(table, there, found)
+    _differences(table.name, there, wanted, found)
+    _constraints(table.name, there, wanted, found)
+    _indexes(table, there, wanted, found)
+    for owner in owners:
+        if owner.table is table and owner_policy(owner.name) not in there.policies:
+            found.first.add(*securing(owner))
+    return found
+
+
+def _declared(table: sa.Table) -> ddl.Table:
+    """Return what the model says, read from the SQL that would create its table."""
+    steps: list[sa.schema.ExecutableDDLElement] = [CreateTable(table), *map(CreateIndex, table.indexes)]
+    return ddl.read(str(step.compile(dialect=_DIALECT)) for step in steps)[table.name]
+
+
+def _columns(table: sa.Table, there: ddl.Table, found: Changes) -> None:
+    new = [column for column in table.columns if column.name not in there.columns]
+    for column in new:
+        name = f"{table.name}.{column.name}"
+        default: str | sa.FetchedValue | None = column.server_default
+        if column.computed is not None:
+            found.by_hand.append(f"{name} is generated: adding it rewrites the table under a lock")
+            continue
+        if default is None and not column.nullable:
+            default = constant_default(column)
+            if default is None:
+                found.required.append(name)
+        added = sa.Column(column.name, _plain(column.type), server_default=default, nullable=column.nullable)
+        found.first.add(
+            rendered([ops.AddColumnOp(table.name, added)]), [call("op.drop_column", table.name, column.name)]
+        )
+    for guard in guards(table):
+        if guard[1] not in there.columns:
+            found.first.add([call("guard_reference", *guard)], [call("unguard_reference", *guard)])
+
+
+def _plain(type_: Any) -> Any:
+    """Return the type of a column without its check, which is added without reading the table."""
+    return sa.String(type_.length) if isinstance(type_, sa.Enum) and not type_.native_enum else type_
+
+
+def _differences(name: str, there: ddl.Table, wanted: ddl.Table, found: Changes) -> None:
+    """Name the columns that differ from the model, or that it does not have."""
+    for column, before in there.columns.items():
+        what, after = f"{name}.{column}", wanted.columns.get(column)
+        if after is None:
+            unset = "; give it a default now, since this version inserts rows without it"
+            must = unset if before.required and not before.default else ""
+            found.by_hand.append(f"{what} is not in the model{must}; drop it in a later release")
+        elif (after.type, after.required) != (before.type, before.required):
+            found.by_hand.append(f"{what} is {before}, and {after} in the model")
+
+
+def _constraints(name: str, there: ddl.Table, wanted: ddl.Table, found: Changes) -> None:
+    for constraint, definition in _new(there.constraints, wanted.constraints):
+        if not _CHECKED.match(definition):
+            found.by_hand.append(f"constraint {constraint} of {name} is missing; build its index first")
+            continue
+        found.first.add(
+            [alter(name, f"ADD CONSTRAINT {quoted(constraint)} {definition} NOT VALID")],
+            [alter(name, f"DROP CONSTRAINT {quoted(constraint)}")],
+        )
+        found.then.add([alter(name, f"VALIDATE CONSTRAINT {quoted(constraint)}")])
+    for constraint, before in there.constraints.items():
+        after = wanted.constraints.get(constraint, "")
+        if _values(before) < _values(after):
+            _widen(name, constraint, before, after, found)
+        else:
+            _name_difference(f"constraint {constraint} of {name}", before, after, found)
+
+
+def _widen(name: str, constraint: str, before: str, after: str, found: Changes) -> None:
+    """Replace the check of an enum's values by one that accepts more."""
+    drop = alter(name, f"DROP CONSTRAINT {quoted(constraint)}")
+    restore = alter(name, f"ADD CONSTRAINT {quoted(constraint)} {before}")
+    found.first.add(
+        [drop, alter(name, f"ADD CONSTRAINT {quoted(constraint)} {after} NOT VALID")], [drop, restore]
+    )
+    found.first.allowed["ban-drop-constraint"] = "the new check accepts every value that the old one does"
+    found.then.add([alter(name, f"VALIDATE CONSTRAINT {quoted(constraint)}")])
+
+
+def _values(check: str) -> set[str]:
+    """Return the column and the values of an enum's check; empty for any other constraint."""
+    match = _ENUM.fullmatch(_compared(check))
+    return {match[1], *match[2].split(",")} if match else set()
+
+
+def _indexes(table: sa.Table, there: ddl.Table, wanted: ddl.Table, found: Changes) -> None:
+    for index in sorted_indexes(table):
+        name = str(index.name)
+        if name in there.indexes:
+            continue
+        (code,) = rendered([ops.CreateIndexOp.from_index(index)])
+        found.then.add(
+            [code.replace("op.create_index(", "create_index_concurrently(", 1)],
+            [call("op.drop_index", name, table.name)],
+        )
+        if columns := index.info.get(SEARCHED):
+            found.first.add(
+                [call("create_search_statistics", table.name, *columns)], [call("forget_search", table.name)]
+            )
+    for name, before in there.indexes.items():
+        _name_difference(f"index {name} of {table.name}", before, wanted.indexes.get(name, ""), found)
+
+
+def _name_difference(what: str, before: str, after: str, found: Changes) -> None:
+    if not after:
+        found.by_hand.append(f"{what} is not in the model; drop it in a later release")
+    elif _compared(before) != _compared(after):
+        found.by_hand.append(f"{what} differs from the model")
+
+
+def _new(there: dict[str, str], wanted: dict[str, str]) -> Iterator[tuple[str, str]]:
+    return ((name, definition) for name, definition in wanted.items() if name not in there)
+
+
+def _compared(definition: str) -> str:
+    return re.sub(r" NOT VALID$|[\s()]", "", definition).casefold()

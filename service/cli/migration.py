@@ -13,7 +13,6 @@ from service.config import Environment
 from service.config.loading import load
 from service.domains import DOMAINS
 from service.migrations import new_revision
-from service.migrations.errors import RequiredColumnError
 from service.migrations.model_changes import plan
 from service.resources.domain import Domain, tables_of
 
@@ -39,10 +38,7 @@ def migration(
     if domain not in known:
         listed = ", ".join(known) or "none"
         raise CommandError(f"service/domains has no domain {domain}; it has {listed}", Exit.USAGE)
-    try:
-        needed = plan(tables_of(known[domain]), _secured(known[domain]))
-    except RequiredColumnError as error:
-        raise CommandError(str(error), Exit.MIGRATION) from None
+    needed = plan(tables_of(known[domain]), _secured(known[domain]))
     for path in new_revision.write(domain, message, needed.revisions):
         typer.echo(path)
     for difference in needed.by_hand:
@@ -51,9 +47,8 @@ def migration(
 
 def _secured(domain: Domain) -> list[sa.Column[Any]]:
     """Return the owners' columns that row-level security needs, by the setting."""
-    settings = load(
-        SETTINGS, app={"environment": Environment.TEST}
-    )  # without a connection, no password is needed
+    # Without a connection, no password is needed.
+    settings = load(SETTINGS, app={"environment": Environment.TEST})
     if settings.database.row_security == "disable":
         return []
     return [one.table.c[one.owner.field] for one in domain.resources if one.owner is not None]

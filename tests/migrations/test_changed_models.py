@@ -119,6 +119,7 @@ def test_required_column_without_a_default_is_refused(
 ) -> None:
     """Rows that exist would have no value. Nothing is written."""
     table = sa.Table("api_key", sa.MetaData(), sa.Column("owner", sa.Text, nullable=False))
+    monkeypatch.setattr("service.cli.migration.DOMAINS", (Domain("shop"),))
     monkeypatch.setattr("service.cli.migration.tables_of", lambda _: [table])
     before = [*package.rglob("*.py")]
     done = command("migration", "shop", "Owners")

@@ -15,7 +15,8 @@ PK, CK = {"pk_order": "PRIMARY KEY (id)"}, {"ck_order_note": "CHECK (note <> 'x 
 UQ = {"uq_order_note": "UNIQUE (note, id) WHERE deleted_at IS NULL"}
 ALTERED = {
     "": Table({"id": ID, "note": NOTE}, PK | CK, UQ),
-    'ALTER TABLE "order" ADD COLUMN a int4, ADD IF NOT EXISTS b numeric(3, 1) NOT NULL, ADD CONSTRAINT k CHECK (a > 1);': Table(
+    'ALTER TABLE "order" ADD COLUMN a int4, ADD IF NOT EXISTS b numeric(3, 1) NOT NULL, '
+    "ADD CONSTRAINT k CHECK (a > 1);": Table(
         {"id": ID, "note": NOTE, "a": Column("INTEGER"), "b": Column("NUMERIC(3,1)", required=True)},
         PK | CK | {"k": "CHECK (a > 1)"},
         UQ,
@@ -23,7 +24,8 @@ ALTERED = {
     'ALTER TABLE ONLY public."order" ALTER COLUMN note SET DATA TYPE text USING note::text, ALTER note DROP NOT NULL, '
     "ALTER note DROP DEFAULT;": Table({"id": ID, "note": Column("TEXT")}, PK | CK, UQ),
     'ALTER TABLE "order" DROP COLUMN IF EXISTS note;': Table({"id": ID}, PK),
-    'ALTER TABLE "order" RENAME COLUMN note TO remark; ALTER TABLE "order" RENAME CONSTRAINT ck_order_note TO k;': Table(
+    'ALTER TABLE "order" RENAME COLUMN note TO remark;'
+    'ALTER TABLE "order" RENAME CONSTRAINT ck_order_note TO k;': Table(
         {"id": ID, "remark": NOTE},
         PK | {"k": "CHECK (remark <> 'x -- y')"},
         {"uq_order_note": "UNIQUE (remark, id) WHERE deleted_at IS NULL"},
@@ -34,10 +36,12 @@ ALTERED = {
     "ALTER INDEX uq_order_note RENAME TO other;": Table(
         {"id": ID, "note": NOTE}, PK | CK, {"other": UQ["uq_order_note"]}
     ),
-    'CREATE POLICY p ON "order" AS RESTRICTIVE USING (true); CREATE POLICY q ON "order"; DROP POLICY q ON "order";': Table(
+    'CREATE POLICY p ON "order" AS RESTRICTIVE USING (true);'
+    'CREATE POLICY q ON "order"; DROP POLICY q ON "order";': Table(
         {"id": ID, "note": NOTE}, PK | CK, UQ, {"p"}
     ),
-    'CREATE TABLE IF NOT EXISTS "order" (x int); -- DROP TABLE "order";\nDO $$ BEGIN DROP TABLE "order"; END $$;': Table(
+    'CREATE TABLE IF NOT EXISTS "order" (x int); -- DROP TABLE "order";\n'
+    'DO $$ BEGIN DROP TABLE "order"; END $$;': Table(
         {"id": ID, "note": NOTE}, PK | CK, UQ
     ),
 }  # fmt: skip

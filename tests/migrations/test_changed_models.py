@@ -1,5 +1,6 @@
 """`slipway migration` writes revisions that bring existing tables to their changed models."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,6 +35,7 @@ SELECT '018f0000-0000-7000-8000-000000000002', 'a', 'a', 1, 'new', 'red', 'x', i
 """
 
 
+Write = Callable[[ModuleType, str], tuple[list[str], str]]
 LEFT = {
     "columns": {"changing_parcel.colour", "changing_parcel.label"},
     "indexes": {"ix_changing_parcel_colour"},
@@ -65,23 +67,25 @@ async def agrees(migrated: Any, modelled: Any) -> None:
         assert items.items() ^ wanted[kind].items() == set(), kind
 
 
-async def test_changed_models_become_revisions(
-    command: Command,
-    package: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    fresh_database: DatabaseFactory,
-    connect: Connect,
-) -> None:
-    """They pass the lint, keep the rows of the table, can be undone, and leave nothing but what the output names."""
-    url, before = fresh_database(), head(DOMAINS) or "base"
+@pytest.fixture
+def write(command: Command, package: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Writes the migrations of models, with row-level security. Returns the files' texts, and what is left."""
 
-    def write(models: ModuleType, message: str) -> tuple[list[str], str]:
+    def run(models: ModuleType, message: str) -> tuple[list[str], str]:
         monkeypatch.setattr("service.cli.migration.DOMAINS", (Domain("parcels", models.RESOURCES),))
         done = command("migration", "parcels", message, database__row_security="prepare")
         assert done.exit_code == 0, done.output
         branches.scripts.cache_clear()
         return [Path(file).read_text("utf-8") for file in done.stdout.splitlines()], done.stderr
 
+    return run
+
+
+async def test_changed_models_become_revisions(
+    write: Write, fresh_database: DatabaseFactory, connect: Connect
+) -> None:
+    """They pass the lint, keep the rows of the table, can be undone, and leave nothing but what the output names."""
+    url, before = fresh_database(), head(DOMAINS) or "base"
     write(parcels_before, "Parcels")
     await runner.upgrade(settings_for(url))
     connection = await connect(url)

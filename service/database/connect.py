@@ -203,6 +203,11 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         return int(self._config.statement_cache_size)
 
     @property
+    def has_transaction(self) -> bool:
+        """Whether a transaction is open; False if the connection is closed."""
+        return self._protocol is not None and self._protocol.is_in_transaction()
+
+    @property
     def begins(self) -> bool:
         """Whether an asyncpg transaction is about to send its BEGIN."""
         return self._top_xact is not None and not self.is_in_transaction()

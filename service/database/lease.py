@@ -66,7 +66,7 @@ class Lease:
         finally:
             # An error from PostgreSQL ends its statement; any other may have cancelled one that still runs.
             ended = error is None or isinstance(error, asyncpg.PostgresError)
-            if ended and not (connection.is_closed() or connection.is_in_transaction()):
+            if ended and not connection.has_transaction:
                 self._pool.put(connection)
             else:
                 self._pool.clean_up(connection)

@@ -5,19 +5,15 @@ from uuid import UUID
 
 from service import clock
 
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}  # its upper bits are 10
+
 
 def uuid7() -> UUID:
     """Return a new id: 48 bits of Unix time in milliseconds, and 74 random bits."""
-    return UUID(int=_number())
+    return UUID(int=int(uuid7_hex(), 16))
 
 
 def uuid7_hex() -> str:
     """Return a new id as 32 hexadecimal digits, in half the time."""
-    return f"{_number():032x}"
-
-
-def _number() -> int:
-    random = int.from_bytes(os.urandom(10), "big")
-    value = (clock.unix_ms() & 0xFFFF_FFFF_FFFF) << 80 | random
-    value = value & ~(0xF << 76) | 0x7 << 76  # version
-    return value & ~(0x3 << 62) | 0x2 << 62  # variant
+    random = os.urandom(10).hex()
+    return f"{clock.unix_ms():012x}7{random[1:4]}{_VARIANT[random[4]]}{random[5:]}"

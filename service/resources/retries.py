@@ -27,5 +27,10 @@ async def retry_rolled_back(attempt: Callable[P, Awaitable[T]], *args: P.args, *
         except Busy as busy:
             if not isinstance(busy.__cause__, UNDONE):
                 raise
-            await asyncio.sleep(_PAUSE * number * random.random())  # noqa: S311  # jitter, no secret
+            await pause_after(number)
     return await attempt(*args, **kwargs)
+
+
+async def pause_after(attempt: int) -> None:
+    """Let other transactions go on before the next attempt. Attempts count from 1."""
+    await asyncio.sleep(_PAUSE * attempt * random.random())  # noqa: S311  # jitter, no secret

@@ -13,7 +13,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1: safe to repeat
 
 def refuse_key(request: Request) -> None:
     """Raise `KeyNotSupported` for a request with a key that would change something."""
-    if _FIELD in state_of(request.scope).fields and request.method not in _SAFE:
+    if request.scope["method"] not in _SAFE and _FIELD in state_of(request.scope).fields:
         message = (
             "Omit the key: the response is not stored. Where If-Match is supported, it makes retries safe."
         )

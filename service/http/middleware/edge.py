@@ -13,8 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service import clock
-from service.actor import acting_as
+from service import actor, clock
 from service.http import problems
 from service.http.middleware.body_budget import forget
 from service.http.middleware.exchange import Exchange, HeadExchange
@@ -55,10 +54,11 @@ class Edge:
         state.head = scope["method"] == "HEAD"
         exchange = (HeadExchange if state.head else Exchange)(scope, receive, send, state, services)
         services.metrics.began(scope["method"])
+        acting = actor.begin(state)
         try:
-            with acting_as(state):
-                await self._answer(exchange)
+            await self._answer(exchange)
         finally:
+            actor.end(acting)
             if (refusal := scope.get(REFUSAL)) is not None:
                 refusal.__traceback__ = None  # its frames hold the scope and the received body
             forget(scope)
@@ -92,7 +92,8 @@ class Edge:
             )
             await exchange.send_problem(problems.InternalError())
         finally:
-            exchange.leave()
+            if exchange.entered:
+                exchange.leave()
 
     async def _call(self, exchange: Exchange) -> None:
         """Call the generated route of the request, or else the framework."""

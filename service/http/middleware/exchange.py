@@ -28,7 +28,6 @@ class Exchange:
     __slots__ = (
         "_check",
         "_connection_scope",
-        "_entered",
         "_gone",
         "_has_body",
         "_receive",
@@ -36,6 +35,7 @@ class Exchange:
         "_send",
         "_services",
         "began",
+        "entered",
         "scope",
         "size",
         "state",
@@ -56,27 +56,27 @@ class Exchange:
         self._received = 0
         self._check: BodyCheck | None = None
         self._services = services
-        self._entered = False
+        self.entered = False
         self.turned_away = False
         self._gone = False  # the client disconnected before the body was complete
         self._has_body = False  # the body is complete
 
     def enter(self) -> bool:
         """Take a place among the running requests. False if all are taken."""
-        if not self._entered:
-            self._entered = self._services.admission.enter()
-        return self._entered
+        if not self.entered:
+            self.entered = self._services.admission.enter()
+        return self.entered
 
     async def wait(self) -> bool:
         """Wait for a place. False if none becomes free in time."""
-        self._entered = await self._services.admission.wait()
-        self.turned_away = not self._entered
-        return self._entered
+        self.entered = await self._services.admission.wait()
+        self.turned_away = not self.entered
+        return self.entered
 
     def leave(self) -> None:
         """Give the place back, if the request holds one."""
-        if self._entered:
-            self._entered = False
+        if self.entered:
+            self.entered = False
             self._services.admission.leave()
 
     def refuse(self) -> None:

@@ -73,12 +73,11 @@ class Cycle(RequestResponseCycle):
                 lines.append(line)
                 continue
             name, value = field
-            lower = name.lower()
-            if lower not in _names:
-                _check_name(lower)
-            if lower in _FRAMING:
-                says_close = self._frame(lower, value) or says_close
-            lines.append(b"%b: %b\r\n" % (lower, value))
+            if name not in _names:
+                name = _checked(name.lower())
+            if name in _FRAMING:
+                says_close = self._frame(name, value) or says_close
+            lines.append(b"%b: %b\r\n" % (name, value))
         if not (self.keep_alive or says_close):
             lines.append(b"connection: close\r\n")
         if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in _NO_CONTENT:
@@ -129,8 +128,9 @@ class Cycle(RequestResponseCycle):
         self.on_response()
 
 
-def _check_name(name: bytes) -> None:
+def _checked(name: bytes) -> bytes:
     if not _NAME.fullmatch(name):
         raise RuntimeError("A header field of the response has a malformed name.")
     if len(_names) < _MOST_NAMES:
         _names.add(name)
+    return name

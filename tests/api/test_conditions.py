@@ -56,6 +56,21 @@ async def test_put_with_if_none_match_creates_once(
     problem(await client.put(url, json=body, headers={"If-None-Match": "*"}), 409, "conflict")
 
 
+async def test_put_with_both_preconditions_creates_nothing(
+    client: AsyncClient, article: Json, new_article: Callable[..., Json]
+) -> None:
+    """`If-Match` wants an item, and `If-None-Match: *` wants none."""
+    headers = {"If-Match": "*", "If-None-Match": "*"}
+    for url in (f"{ARTICLES}/{uuid4()}", f"{ARTICLES}/{article['id']}"):
+        before = (await client.get(url)).content
+        refused = await client.put(url, json=new_article(sku=article["sku"]), headers=headers)
+        problem(refused, 412, "precondition_failed")
+        if url.endswith(article["id"]):
+            assert (await client.get(url)).content == before
+        else:
+            problem(await client.get(url), 404, "not_found")
+
+
 async def test_put_of_another_items_sku_is_a_duplicate(
     client: AsyncClient, article: Json, new_article: Callable[..., Json]
 ) -> None:
@@ -80,11 +95,20 @@ async def test_matching_if_match_allows_the_change(client: AsyncClient, article:
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("form", ["W/{tag}", '"other"', '""', '"1"', '"1-00000000"'])
+async def test_tags_of_repeated_fields_count_together(client: AsyncClient, article: Json) -> None:
+    url = f"{ARTICLES}/{article['id']}"
+    tag = (await client.get(url)).headers["etag"]
+    headers = [("If-Match", '"other"'), ("If-Match", tag)]
+    assert (await client.patch(url, json={"stock": 7}, headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "form", ["W/{tag}", '"other"', '""', '"1"', '"1-00000000"', '"2147483648-{digest}"', '"01-{digest}"']
+)
 async def test_stale_if_match_is_refused(client: AsyncClient, article: Json, form: str) -> None:
     url = f"{ARTICLES}/{article['id']}"
     tag = (await client.get(url)).headers["etag"]
-    headers = {"If-Match": form.format(tag=tag)}
+    headers = {"If-Match": form.format(tag=tag, digest=tag.strip('"').partition("-")[2])}
     problem(await client.get(url, headers=headers), 412, "precondition_failed")
     problem(await client.patch(url, json={"stock": 7}, headers=headers), 412, "precondition_failed")
     problem(await client.delete(url, headers=headers), 412, "precondition_failed")
@@ -99,6 +123,7 @@ WEAK, RENAMED, CHANGED = "weak entity tag", "name of a compression", "has change
     [
         ('W/"{tag}"', WEAK), ('"0-x", W/"{tag}"', WEAK), ('"0-x"', CHANGED), ('"{tag}-gzip"', RENAMED),
         ('"{tag};br"', RENAMED), ('W/"{tag}-gzip"', WEAK), ('"{tag}--gzip", "0-x"', RENAMED),
+        ('"{tag}:zstd"', RENAMED), ('"{tag}-deflate"', RENAMED),
     ],
 )  # fmt: skip
 async def test_error_explains_an_etag_altered_by_a_proxy(
@@ -194,7 +219,7 @@ async def test_options_lists_the_methods(client: AsyncClient, article: Json) -> 
     [
         ("application/json", 200), ("*/*", 200), ("application/*", 200), ("text/html, */*;q=0.1", 200),
         ("application/json;q=0.5, text/html", 200), ("text/html", 406), ("application/json;q=0, */*", 406),
-        ("application/xml", 406), ("", 200),
+        ("application/xml", 406), ("", 200), ("application/json;q=high", 200),
     ],
 )  # fmt: skip
 async def test_accept_is_honoured(client: AsyncClient, accept: str, status: int) -> None:

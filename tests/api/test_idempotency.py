@@ -38,6 +38,21 @@ async def test_repeated_request_gets_the_same_response(
     assert len(history) == 2
 
 
+@pytest.mark.parametrize("start", ["k", "k" * 219, r"a\b"])
+async def test_form_of_a_key_makes_no_difference(
+    client: AsyncClient, new_article: Callable[..., Json], start: str
+) -> None:
+    """Bare or quoted, with escapes and blanks around it; up to 255 characters."""
+    key, body = f"{start}{uuid4()}", new_article()
+    quoted = key.replace("\\", "\\\\").join('""')
+    first = await client.post(ARTICLES, json=body, headers={"Idempotency-Key": key})
+    assert first.status_code == 201, first.text
+    for form in (quoted, f"  {quoted} "):
+        again = await client.post(ARTICLES, json=body, headers={"Idempotency-Key": form})
+        assert again.headers["idempotency-replayed"] == "true"
+        assert _same(again, first)
+
+
 async def test_key_with_a_different_body_is_refused(
     client: AsyncClient, new_article: Callable[..., Json]
 ) -> None:

@@ -127,6 +127,18 @@ async def test_other_media_types_are_refused(client: AsyncClient, kind: str) -> 
     assert response.headers["accept"] == "application/json"
 
 
+async def test_repeated_media_type_and_content_coding_are_refused(client: AsyncClient) -> None:
+    kind, text = "application/json", b'{"slug": "coded", "name": "Coded"}'
+    for more, status in (
+        ([("content-type", kind)], 415),
+        ([("content-encoding", "gzip")], 415),
+        ([("content-encoding", "Identity")], 201),
+    ):
+        headers = [("content-type", kind), *more]
+        response = await client.post("/api/v1/shelves", content=text, headers=headers)
+        assert response.status_code == status, response.text
+
+
 async def test_large_body_is_refused(client: AsyncClient) -> None:
     headers = {"content-type": "application/json"}
     response = await client.post(ARTICLES, content=b" " * 1_100_000, headers=headers)

@@ -6,7 +6,7 @@ from tests.observability.rules import HOST, NAMESPACE, TLS_SECRET, Case
 DAY = 24 * 60
 SLOWLY = "SlipwayErrorBudgetBurnsSlowly"
 # Interval of rule evaluation, where every minute would take too long.
-EVALUATED = {SLOWLY: "10m"}
+EVALUATED = {SLOWLY: "10m", "SlipwayErrorBudgetBurnsFast": "2m"}
 OK, FAILED = (
     'http_requests_total{pod="a", status_code="200"}',
     'http_requests_total{pod="a", status_code="503"}',
@@ -25,7 +25,7 @@ BACKUP, DRILL = (
 WAITS_GIVEN_UP = 'slipway_database_acquire_timeouts_total{pod="a"}'
 KEY_EXPIRY = 'slipway_api_key_expiry_timestamp_seconds{pod="a"}'
 ISSUER = "https://id.example.com"
-FAILING = f"0+2x{2 * DAY}"
+FAILING = "0+2x60"
 NOT_FETCHED = "SlipwayTokenKeysNotFetched"
 CERT_MANAGER, NGINX, TRAEFIK = (
     "certmanager_certificate_expiration_timestamp_seconds",
@@ -103,7 +103,9 @@ def versions(*values: str) -> dict[str, str]:
 ISSUED = (CERT_MANAGER, f'namespace="{NAMESPACE}", name="{TLS_SECRET}"')
 DATABASE = dependency("database", "1x3 0x60")
 EXPIRING = "SlipwayTokenKeysExpiring"
-OLD = keys(f"0x{DAY}", f"1x1100 0x{DAY}", f"0x1100 0+2x{DAY}")
+# The oldest keys that are fresh enough when a test begins, in 1970; fetches fail from the 20th minute.
+OLDEST = "-64800"
+OLD = keys(f"{OLDEST}x60", "1x20 0x60", "0x20 0+2x60")
 CASES: dict[str, list[Case]] = {
     "SlipwayDown": [
         Case("no pod answers", {'up{pod="a"}': "1x3 0x60", 'up{pod="b"}': "0x60"}, "7m", fires=True),
@@ -307,11 +309,11 @@ CASES: dict[str, list[Case]] = {
         ),
     ],
     EXPIRING: [
-        Case("old, and no new ones", OLD, "1125m", fires=True, besides=(NOT_FETCHED,)),
+        Case("old, and no new ones", OLD, "45m", fires=True, besides=(NOT_FETCHED,)),
         Case(
             "of one pod, while another has fetched",
-            {**OLD, **keys(f"0x1090 65400x{DAY}", f"1x{DAY}", f"0x{DAY}", "b")},
-            "1125m",
+            {**OLD, **keys(f"{OLDEST}x10 600x60", "1x60", "0x60", "b")},
+            "45m",
             fires=True,
             besides=(NOT_FETCHED,),
         ),
@@ -325,17 +327,17 @@ CASES: dict[str, list[Case]] = {
         # With a jwks_cooldown of an hour.
         Case("none, and the next attempt is far off", fetches("0x60", "1x60"), "14m", fires=True),
         Case("none at the first attempt", fetches("0x1 1x60", "0 1x60"), "20m", fires=False),
-        Case("old, and just fetched", keys(f"0x1090 65400x{DAY}", f"0x1090 1x{DAY}"), "1091m", fires=False),
+        Case("old, and just fetched", keys(f"{OLDEST}x10 600x60", "0x10 1x60"), "11m", fires=False),
         Case(
             "old, and back after one attempt",
-            keys(f"0x1101 66060x{DAY}", f"1x1100 0 1x{DAY}", f"0x1100 1x{DAY}"),
-            "1115m",
+            keys(f"{OLDEST}x21 1260x60", "1x20 0 1x60", "0x20 1x60"),
+            "35m",
             fires=False,
         ),
         Case(
             "fetched an hour ago",
-            keys(f"0x1040 62400x{DAY}", f"1x1100 0x{DAY}", f"0x1100 0+2x{DAY}"),
-            "1125m",
+            keys("-2400x60", "1x20 0x60", "0x20 0+2x60"),
+            "45m",
             fires=False,
             besides=(NOT_FETCHED,),
         ),

@@ -2,7 +2,7 @@
 
 from tests.observability.rules import NAMESPACE, RELEASE, Case
 
-DAY = 24 * 60
+PURGE = "slipway-purge-29400197"
 POD = 'pod="slipway-7c9f8d6b5-abcde"'
 RESTARTS = f'kube_pod_container_status_restarts_total{{{POD}, container="server"}}'
 KILLED = f'kube_pod_container_status_last_terminated_reason{{{POD}, container="server", reason="%s"}}'
@@ -24,10 +24,11 @@ def volume(available: int, claim: str = CLAIM) -> dict[str, str]:
     }
 
 
-def job(name: str, failed: str) -> dict[str, str]:
+def job(name: str, failed: str, *, created: int = 0) -> dict[str, str]:
+    """Of a Job that was created so many seconds after the start of the test."""
     return {
         f'kube_job_failed{{job_name="{name}", condition="true"}}': failed,
-        f'kube_job_created{{job_name="{name}"}}': f"0x{2 * DAY}",
+        f'kube_job_created{{job_name="{name}"}}': f"{created}x60",
     }
 
 
@@ -77,10 +78,10 @@ CLUSTER_CASES: dict[str, list[Case]] = {
     ],
     "SlipwayJobFailed": [
         Case("the migration", job("slipway-migrate-0a1b2c3d4e", "1x60"), "10m", fires=True),
-        Case("the purge", job("slipway-purge-29400197", "0x3 1x60"), "12m", fires=True),
-        Case("not this one", job("slipway-purge-29400197", "0x60"), "10m", fires=False),
+        Case("the purge", job(PURGE, "0x3 1x60"), "12m", fires=True),
+        Case("not this one", job(PURGE, "0x60"), "10m", fires=False),
         Case("another program's", job("shop-purge-29400197", "1x60"), "10m", fires=False),
-        Case("the day before", job("slipway-purge-29400197", f"1x{2 * DAY}"), "25h", fires=False),
+        Case("the day before", job(PURGE, "1x60", created=-86400), "20m", fires=False),
     ],
     "SlipwayCronJobLate": [
         Case("half an hour ago", next_time(5), "45m", fires=True),

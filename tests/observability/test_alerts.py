@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from tests.chart.rendering import CHART, helm_or_skip, render, run
-from tests.observability.cases import CASES, EVALUATED
+from tests.observability.cases import EVALUATED
 from tests.observability.edges import EDGES, variants
 from tests.observability.programs import program
 from tests.observability.rules import NAMESPACE, RELEASE, RUNBOOKS, TLS_SECRET, Rule, alerts, spec
+from tests.observability.several import EVERY_CASE
 from tests.observability.thresholds import THRESHOLDS, threshold
 
 FILES = sorted(path.stem for path in (CHART / "alerts").glob("*.yaml"))
@@ -43,11 +44,11 @@ def test_prometheus_accepts_the_rules(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("alert", FILES)
 def test_alert_fires_exactly_in_its_cases(alert: str, tmp_path: Path) -> None:
-    assert {case.fires for case in CASES[alert]} == {True, False}
+    assert {case.fires for case in EVERY_CASE[alert]} == {True, False}
     tests = {
         "rule_files": [str(_rules(tmp_path))],
         "evaluation_interval": EVALUATED.get(alert, "1m"),
-        "tests": [case.as_promtool(alert) for case in CASES[alert]],
+        "tests": [case.as_promtool(alert) for case in EVERY_CASE[alert]],
     }
     path = tmp_path / "test.yaml"
     path.write_text(_dumped(tests), "utf-8")
@@ -91,7 +92,7 @@ def _failed(rule: Rule, folder: Path) -> str | None:
 
 
 def test_file_is_named_after_its_alert() -> None:
-    assert sorted(alerts()) == FILES == sorted(CASES)
+    assert sorted(alerts()) == FILES == sorted(EVERY_CASE)
 
 
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:

@@ -62,6 +62,7 @@ def _unveiled(
         (INGRESS, "[2001:db8:bb::2]", 1, "2001:db8:bb::2"),
         (INGRESS, '"[2001:db8:bb::2]:4711"', 1, "2001:db8:bb::2"),
         (INGRESS, f"::ffff:{CLIENT}", 1, CLIENT),
+        (INGRESS, f"{CLIENT}:{'9' * 64}", 1, INGRESS),  # no address with a port is that long
         (INGRESS, f" \t{CLIENT}\t ", 1, CLIENT),
         (INGRESS, "1" * 5000, 1, INGRESS),
         (INGRESS, "203.0.113.007", 1, INGRESS),  # octal to some parsers, so not a valid address

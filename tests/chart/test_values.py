@@ -97,16 +97,17 @@ def _objections() -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("path", TYPED)
-def test_value_of_the_wrong_type_is_refused(path: str) -> None:
-    pointer = "/".join(name.replace("/", "~1") for name in _names(path))
-    assert f"- at '/{pointer}': " in _objections()
+def test_values_of_the_wrong_type_are_refused() -> None:
+    told = _objections()
+    pointers = {path: "/".join(name.replace("/", "~1") for name in _names(path)) for path in TYPED}
+    assert [path for path, pointer in pointers.items() if f"- at '/{pointer}': " not in told] == []
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_unknown_value_is_refused(group: str) -> None:
-    pointer = "".join(f"/{name}" for name in group.split(".") if name)
-    assert f"- at '{pointer}': additional properties 'unknownThing' not allowed" in _objections()
+def test_unknown_values_are_refused() -> None:
+    told = _objections()
+    pointers = {group: "".join(f"/{name}" for name in group.split(".") if name) for group in GROUPS}
+    refusal = "- at '{}': additional properties 'unknownThing' not allowed"
+    assert [group for group, pointer in pointers.items() if refusal.format(pointer) not in told] == []
 
 
 NULLS = ["podLabels", "podAnnotations", "nodeSelector", "tolerations", "ingress.hosts"]

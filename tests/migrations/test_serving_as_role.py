@@ -20,6 +20,16 @@ Json = dict[str, Any]
 SHELVES, ARTICLES = "/api/v1/shelves", "/api/v1/articles"
 pytestmark = pytest.mark.usefixtures("shop_migrates")
 MERGE = {"Content-Type": "application/merge-patch+json", "If-Match": "*"}
+COMMANDS = (
+    "keys create --name x --scope shop:read",
+    "keys list",
+    "seed",
+    "import shelves lines",
+    "purge",
+    "migrate --check",
+    "migrate --sql",
+    "migrate",
+)
 
 
 @pytest.fixture
@@ -103,26 +113,14 @@ async def test_service_waits_for_its_grants(roles: Roles, redis_url: str, tmp_pa
         await in_server_thread(service.close)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("keys", "create", "--name", "x", "--scope", "shop:read"),
-        ("keys", "list"),
-        ("seed",),
-        ("import", "shelves", "lines"),
-        ("purge",),
-        ("migrate", "--check"),
-        ("migrate", "--sql"),
-        ("migrate",),
-    ],
-    ids=" ".join,
-)
 async def test_commands_work_as_the_app_role(
-    granted: Roles, command: Command, tmp_path: Path, arguments: tuple[str, ...]
+    granted: Roles, command: Command, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     (tmp_path / "lines").write_text(json.dumps({"slug": "imported", "name": "Imported"}) + "\n")
-    done = await in_server_thread(command, *arguments, database__url=granted.app_url)
-    assert done.exit_code == 0, done.output
+    for arguments in COMMANDS:
+        with subtests.test(command=arguments):
+            done = await in_server_thread(command, *arguments.split(), database__url=granted.app_url)
+            assert done.exit_code == 0, done.output
 
 
 async def test_app_role_cannot_migrate(granted: Roles, command: Command) -> None:

@@ -22,7 +22,7 @@ URL = "/api/v1/articles"
 NAMES = ["api.example", "*.Shop.example", "[2001:db8::1]", "192.0.2.1"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def named(settings: Settings) -> AsyncIterator[AsyncClient]:
     """A client of an application that accepts only `NAMES`."""
     changed = settings.model_dump()

@@ -8,6 +8,8 @@ times in a row.
 import asyncio
 from collections.abc import Callable
 
+from service.deadline import Deadline
+
 
 class LazyTimer:
     """Calls `expired` once `seconds` have passed since `begin` without an `end`."""
@@ -19,7 +21,7 @@ class LazyTimer:
         self._seconds = seconds
         self._expired = expired
         self._since: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Deadline | None = None
 
     @property
     def running(self) -> bool:
@@ -30,7 +32,7 @@ class LazyTimer:
         """The time runs from now on."""
         self._since = self._loop.time()
         if self._timer is None:
-            self._timer = self._loop.call_later(self._seconds, self._check)
+            self._timer = Deadline(self._loop, self._seconds, self._check)
 
     def end(self) -> None:
         """What was bounded is over."""
@@ -49,6 +51,6 @@ class LazyTimer:
             return  # `begin` starts the timer again
         left = self._since + self._seconds - self._loop.time()
         if left > 0:
-            self._timer = self._loop.call_later(left, self._check)
+            self._timer = Deadline(self._loop, left, self._check)
         else:
             self._expired()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -17,7 +18,7 @@ class Clock:
     def __init__(self) -> None:
         self.now = 0.0
         self.set_timers = 0
-        self._timers: list[tuple[float, Callable[[], None], Clock.Handle]] = []
+        self._timers: list[tuple[float, Callable[[], object], Clock.Handle]] = []
 
     class Handle:
         cancelled = False
@@ -28,10 +29,16 @@ class Clock:
     def time(self) -> float:
         return self.now
 
-    def call_later(self, delay: float, then: Callable[[], None]) -> Handle:
+    def call_later(self, delay: float, then: Callable[..., object], *arguments: object) -> Handle:
         self.set_timers += 1
+        return self._call(delay, then, *arguments)
+
+    def call_soon(self, then: Callable[..., object], *arguments: object) -> Handle:
+        return self._call(0, then, *arguments)
+
+    def _call(self, delay: float, then: Callable[..., object], *arguments: object) -> Handle:
         handle = self.Handle()
-        self._timers.append((self.now + delay, then, handle))
+        self._timers.append((self.now + delay, partial(then, *arguments), handle))
         return handle
 
     def advance(self, seconds: float) -> None:

@@ -13,6 +13,7 @@ import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service.deadline import Deadline
 from service.http import problems
 from service.http.middleware.admission import turned_away
 from service.http.middleware.body_budget import BodyBudget, forget
@@ -54,7 +55,7 @@ class Connection(HttpToolsProtocol):
         self._phase = IDLE
         self._discards = False  # input is discarded: the connection is about to close
         self._objection: Problem | None = None
-        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline: Deadline | None = None
         self._idle = LazyTimer(self.loop, self.timeout_keep_alive, self.timeout_keep_alive_handler)
         self._reader: ReaderWatch
         self._fed = 0  # bytes of the current head, or since the last byte of content
@@ -345,7 +346,7 @@ class Connection(HttpToolsProtocol):
         before it could know still gets its response, which closes the connection."""
         self._keeps = False
         if self._waits():
-            self.loop.call_later(LAST_REQUEST_SECONDS, self._close_if_nothing_came)
+            Deadline(self.loop, LAST_REQUEST_SECONDS, self._close_if_nothing_came)
         else:
             super().shutdown()
 
@@ -357,7 +358,7 @@ class Connection(HttpToolsProtocol):
 
     def _arm(self, seconds: float, then: Any) -> None:
         self._disarm()
-        self._deadline = self.loop.call_later(seconds, then)
+        self._deadline = Deadline(self.loop, seconds, then)
 
     def _disarm(self) -> None:
         if self._deadline is not None:

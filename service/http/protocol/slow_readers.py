@@ -1,7 +1,9 @@
 """Disconnects clients that do not read their responses."""
 
 import asyncio
+from functools import partial
 
+from service.deadline import Deadline
 from service.http.middleware.admission import turned_away
 from service.http.protocol.closing import ClosingTransport
 from service.http.protocol.limits import DISCARDED, Unread
@@ -21,7 +23,7 @@ class ReaderWatch:
         self._unread = unread
         self._seconds = seconds
         self._counted = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Deadline | None = None
 
     def start(self) -> None:
         """The write buffer is full. Aborts at once if the process already holds too many bytes of responses."""
@@ -41,7 +43,7 @@ class ReaderWatch:
             self._timer = None
 
     def _watch(self, left: int) -> None:
-        self._timer = self._loop.call_later(self._seconds, self._check, left)
+        self._timer = Deadline(self._loop, self._seconds, partial(self._check, left))
 
     def _check(self, before: int) -> None:
         left = self._transport.get_write_buffer_size()

@@ -98,12 +98,53 @@ async def test_transaction_settings_set_actor_and_request(db: Any) -> None:
     assert kept[1]["actor"].startswith("database:")
 
 
-async def test_erased_row_is_kept_in_history(db: Any) -> None:
+async def test_erased_row_is_kept_in_history_with_who_erased_it(db: Any) -> None:
+    role = await db.fetchval("SELECT 'database:' || session_user")
+    erased = []
+    for number, setting in enumerate((None, "ROLE pg_write_all_data", "slipway.principal = 'key:abc'")):
+        row = await new_shelf(db, f"slug-{number}")
+        async with db.transaction():
+            if setting:
+                await db.execute(f"SET LOCAL {setting}")
+            await db.execute("SET LOCAL slipway.request_id = 'req-1'")
+            await db.execute("DELETE FROM tests_shelf")
+        erased.append((await db.fetch(HISTORY, row))[-1])
+    assert {(entry["version"], entry["action"], entry["request_id"]) for entry in erased} == {
+        (2, "erase", "req-1")
+    }
+    assert [entry["actor"] for entry in erased] == [role, role, "key:abc"]
+    assert {json.loads(entry["row"])["name"] for entry in erased} == {"Lamps"}
+
+
+async def test_time_of_a_change_is_its_own_and_not_that_of_its_transaction(db: Any) -> None:
+    """Two changes of one transaction have different times, so `as_of` tells them apart."""
     row = await new_shelf(db)
-    await db.execute("DELETE FROM tests_shelf WHERE id = $1", row)
-    last = (await db.fetch(HISTORY, row))[-1]
-    assert (last["version"], last["action"]) == (2, "erase")
-    assert json.loads(last["row"])["name"] == "Lamps"
+    times = "SELECT at FROM row_history WHERE row_id = $1 ORDER BY version"
+    async with db.transaction():
+        began = await db.fetchval("SELECT now()")
+        for name in ("One", "Two"):
+            await db.execute("UPDATE tests_shelf SET name = $1", name)
+        updated_at = await db.fetchval("SELECT updated_at FROM tests_shelf")
+        await db.execute("DELETE FROM tests_shelf")
+    _, one, two, erased = [entry["at"] for entry in await db.fetch(times, row)]
+    assert began < one < two < erased
+    assert two == updated_at
+
+
+async def test_changes_are_announced_to_the_service_alone(db: Any) -> None:
+    """A person who works with psql reads no messages that are meant for the service."""
+    told: list[str] = []
+    db.add_log_listener(lambda _, message: told.append(f"{message.message} {message.detail}"))
+    row = await new_shelf(db)
+    await db.execute("UPDATE tests_shelf SET name = 'x'")
+    assert told == []
+    async with db.transaction():
+        await db.execute("SET LOCAL slipway.principal = 'key:abc'")
+        await db.execute("UPDATE tests_shelf SET name = 'y'")
+        await db.execute("DELETE FROM tests_shelf")
+    await db.execute("SELECT")  # messages are delivered in turns of the loop
+    await asyncio.sleep(0)
+    assert told == [f"slipway_changed {row}"] * 2
 
 
 async def test_bulk_update_records_each_row(db: Any) -> None:
@@ -173,6 +214,19 @@ async def test_reference_waits_for_concurrent_delete(
         with pytest.raises(asyncpg.ForeignKeyViolationError) as caught:
             await second
         assert caught.value.constraint_name == "fk_tests_article_shelf_id"
+
+
+async def test_only_a_row_that_is_not_deleted_needs_a_parent(db: Any) -> None:
+    alive, gone = await new_shelf(db, "alive"), await new_shelf(db, "gone")
+    article = await new_article(db, alive)
+    await db.execute(DELETE, gone)
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="refers to no tests_shelf"):
+        await db.execute("UPDATE tests_article SET shelf_id = $1", gone)
+    await db.execute("UPDATE tests_article SET deleted_at = now()")
+    await db.execute(DELETE, alive)
+    for change in ("shelf_id = $1", "deleted_at = deleted_at + interval '1 day', shelf_id = $1"):
+        await db.execute(f"UPDATE tests_article SET {change}", gone)
+    assert await db.fetchval("SELECT shelf_id FROM tests_article WHERE id = $1", article) == gone
 
 
 async def test_row_cannot_be_restored_under_a_deleted_parent(db: Any) -> None:

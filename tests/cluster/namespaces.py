@@ -45,4 +45,6 @@ def _remove(cluster: Cluster) -> None:
     for release in run(HELM, *of_it, "list", "--short", seconds=30).split():
         run(HELM, *of_it, "uninstall", release, "--no-hooks", "--ignore-not-found", seconds=60)
     gone = ("--ignore-not-found", "--wait", "--timeout=150s")
+    # Pods first: a namespace that still has some is looked at again only after half of their grace period.
+    run("kubectl", *of_it, "delete", "pods,persistentvolumeclaims", "--all", *gone, seconds=170)
     run("kubectl", "delete", "namespace", cluster.namespace, *gone, seconds=170)

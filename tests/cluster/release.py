@@ -105,6 +105,20 @@ class Release:
         """Run a command of the service in a running pod, and return its output."""
         return self.cluster.exec(f"deploy/{NAME}", "slipway", *arguments, container="server").strip()
 
+    def run_now(self, cron_job: str) -> str:
+        """Run a CronJob of the release by hand, and return its log. Raises `AssertionError` if it fails."""
+        job = f"{NAME}-{cron_job}-1"
+        self.cluster.kubectl("create", "job", job, f"--from=cronjob/{NAME}-{cron_job}")
+        wait_until(f"{job} has ended", lambda: self._conditions(job) & {"Complete", "Failed"}, seconds=80)
+        log = self.cluster.kubectl("logs", f"job/{job}")
+        assert "Complete" in self._conditions(job), log
+        return log
+
+    def _conditions(self, job: str) -> set[str]:
+        """Return the types of conditions that hold for a Job."""
+        status = self.cluster.get("Job", job, api_version="batch/v1")["status"]
+        return {one["type"] for one in status.get("conditions", []) if one["status"] == "True"}
+
     @cached_property
     def document(self) -> Any:
         """The OpenAPI document of the service."""

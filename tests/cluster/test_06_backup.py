@@ -39,20 +39,6 @@ def enabled(release: Release, cluster: Cluster) -> Iterator[None]:
     cluster.delete("PersistentVolumeClaim", CLAIM)
 
 
-def _run(cluster: Cluster, command: str) -> str:
-    """Run a CronJob of backups by hand, and return its log."""
-    job = f"{NAME}-backup-{command}-1"
-    cluster.kubectl("create", "job", job, f"--from=cronjob/{NAME}-backup-{command}")
-    wait_until(f"{job} has ended", lambda: _ended(cluster, job), seconds=80)
-    assert cluster.get("Job", job, api_version="batch/v1")["status"].get("succeeded"), job
-    return cluster.kubectl("logs", f"job/{job}")
-
-
-def _ended(cluster: Cluster, job: str) -> bool:
-    conditions = cluster.get("Job", job, api_version="batch/v1")["status"].get("conditions", [])
-    return any(one["type"] in {"Complete", "Failed"} for one in conditions)
-
-
 def _rows(api: httpx2.Client, release: Release) -> dict[str, Any]:
     lists: dict[str, Any] = {one.path: api.get(f"/{one.path}").json()["items"] for one in RESOURCES}
     return {**lists, "history": release.sql("SELECT count(*) FROM row_history")}
@@ -62,8 +48,8 @@ def test_lost_volume_is_restored_from_a_backup_that_a_drill_has_proved(
     release: Release, cluster: Cluster, api: httpx2.Client
 ) -> None:
     before = _rows(api, release)
-    backup = re.findall(NAME_OF_BACKUP, _run(cluster, "create"))[-1]
-    assert f"backup {backup} restores and serves" in _run(cluster, "drill")
+    backup = re.findall(NAME_OF_BACKUP, release.run_now("backup-create"))[-1]
+    assert f"backup {backup} restores and serves" in release.run_now("backup-drill")
     assert release.sql(RUNS) == "create true, drill true"
 
     cluster.delete("StatefulSet", f"{NAME}-postgresql")

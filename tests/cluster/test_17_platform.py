@@ -1,79 +1,69 @@
 """What a platform does with the chart: another chart installs it, with containers and objects of its own and the first
-API key from a Secret; passwords change; a key of the Secret gets lost; the cluster refuses fixed users and groups.
+API key from a Secret; backups go to its object storage; passwords change; a key of the Secret gets lost; the cluster
+refuses fixed users and groups.
 """
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
-import yaml
 from kubernetes.client import ApiException
 
 from service.security.api_keys import key_format
 from tests.chart.rendering import WORKLOADS, objects, template
-from tests.cluster.cluster import ROOT, Cluster, Object, run, wait_until
+from tests.cluster import parent
+from tests.cluster.bucket import POLICY, Bucket, bucket
+from tests.cluster.cluster import Cluster, Object, wait_until
 from tests.cluster.loading import load
 from tests.cluster.namespaces import additional_namespace
-from tests.cluster.release import BUNDLED, HELM, NAME, SERVER, SERVER_IMAGES, Release
-from tests.cluster.servers import secret
+from tests.cluster.release import NAME, SERVER, Release
+from tests.cluster.test_06_backup import NAME_OF_BACKUP
 
 KEY = key_format.generate()
 FIXED = ("runAsUser", "runAsGroup", "fsGroup")
 REFUSED = "the cluster assigns users and groups"
 
 
-def _values(image: str) -> dict[str, Any]:
-    """Return the values that the other chart gives this one."""
-    repository, _, tag = image.rpartition(":")
-    values: dict[str, Any] = yaml.safe_load((ROOT / BUNDLED).read_text("utf-8"))
-    for server, number in SERVER_IMAGES.items():
-        values[server]["image"]["tag"] = number
-    sidecar = {
-        "name": "sidecar",
-        "image": image,
-        "command": ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"],
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    added = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-added"}}
-    return values | {
-        "enabled": True,
-        "fullnameOverride": NAME,
-        "drain": 1,  # no rollout here: only the end of the test waits for it
-        "image": {"repository": repository, "tag": tag},
-        "security": {"adminKey": {"existingSecret": "mine"}},
-        "extraContainers": [sidecar],
-        "extraObjects": [{**added, "data": {"told": "by {{ .Release.Name }}"}}],
-        "extraVolumes": [{"name": "added", "configMap": {"name": f"{NAME}-added"}}],
-        "extraVolumeMounts": [{"name": "added", "mountPath": "/etc/added"}],
-    }
-
-
-def _parent(folder: Path, image: str) -> Path:
-    """Write a chart that depends on this one, as `shop` and only if `shop.enabled`."""
-    (folder / "charts").mkdir()
-    run(HELM, "package", str(ROOT / "chart"), "--destination", str(folder / "charts"), seconds=60)
-    version = yaml.safe_load((ROOT / "chart" / "Chart.yaml").read_text("utf-8"))["version"]
-    needed = {"name": "slipway", "version": version, "alias": "shop", "condition": "shop.enabled"}
-    chart = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [needed]}
-    (folder / "Chart.yaml").write_text(json.dumps(chart), "utf-8")
-    (folder / "values.yaml").write_text(json.dumps({"shop": _values(image)}), "utf-8")
-    return folder
+@pytest.fixture(scope="module")
+def namespace(cluster: Cluster) -> Iterator[Cluster]:
+    with additional_namespace(cluster, "market") as found:
+        found.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "mine"},
+                "stringData": {
+                    "admin-key": KEY.text,
+                    "key": base64.b64encode(secrets.token_bytes(32)).decode(),
+                    "s3_access_key_id": "AK",
+                    "s3_secret_access_key": "for-tests",
+                },
+            }
+        )
+        yield found
 
 
 @pytest.fixture(scope="module")
-def market(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
-    """The release of the other chart."""
-    parent = _parent(tmp_path_factory.mktemp("parent"), cluster.image)
-    with additional_namespace(cluster, "market") as namespace:
-        namespace.create(secret("mine", "admin-key", KEY.text))
-        found = Release(namespace, values=str(parent / "values.yaml"), chart=str(parent))
-        found.install()
+def stored(namespace: Cluster) -> Iterator[Bucket]:
+    with bucket(namespace) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def market(namespace: Cluster, stored: Bucket, tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """The release of the other chart, with backups in the bucket."""
+    values = parent.values(namespace.image)
+    values["config"] = {"backup": {"s3_endpoint": f"http://{stored.address}"}}
+    values["backup"] = {"enabled": True, "storage": "s3://backups/nightly", "existingSecret": "mine"}
+    values["networkPolicy"] = {"backup": POLICY}
+    folder = parent.write(tmp_path_factory.mktemp("parent"), values)
+    found = Release(namespace, values=str(folder / "values.yaml"), chart=str(folder))
+    found.install()
+    return found
 
 
 def test_parent_chart_brings_containers_objects_and_the_first_key(market: Release) -> None:
@@ -88,6 +78,12 @@ def test_parent_chart_brings_containers_objects_and_the_first_key(market: Releas
     assert all(status["ready"] for pod in market.pods() for status in pod["status"]["containerStatuses"]), (
         "with the added container"
     )
+
+
+def test_backup_goes_to_the_bucket(market: Release, stored: Bucket) -> None:
+    """The NetworkPolicies let only jobs of backups connect to it; test_02_network shows that they are enforced."""
+    name = re.findall(NAME_OF_BACKUP, market.run_now("backup-create"))[-1]
+    assert f"PUT /backups/nightly/{name}/manifest.json" in stored.requests()
 
 
 def _patch(release: Release, *operations: dict[str, str]) -> None:
@@ -109,6 +105,9 @@ def test_lost_key_of_the_secret_is_refused_by_name(market: Release) -> None:
 
 def _read_by_pods(release: Release) -> list[dict[str, str]]:
     """Return the passwords in the files of each pod, by the Secret's keys."""
+    # A changed pod makes the kubelet look at the Secret now, not only after a minute or two.
+    changed = f"slipway.test/looked-at={secrets.token_hex(4)}"
+    release.cluster.kubectl("annotate", "pods", "--overwrite", "--selector", SERVER, changed)
     files = {"database-app-password": "database/password", "redis-password": "redis/password"}
     return [
         {
@@ -125,8 +124,6 @@ def test_rotated_passwords_reach_the_servers_without_a_failed_request(market: Re
     new = {name: secrets.token_hex(24) for name in ("database-app-password", "redis-password")}
     encoded = {name: base64.b64encode(text.encode()).decode() for name, text in new.items()}
     _patch(market, *({"op": "replace", "path": f"/data/{n}", "value": v} for n, v in encoded.items()))
-    # A changed pod makes the kubelet read the Secret immediately.
-    market.cluster.kubectl("annotate", "pods", "--selector", SERVER, "slipway.test/rotated=true")
     wait_until(
         "pods have the new passwords", lambda: _read_by_pods(market) == [new] * 2, seconds=180, pause=2
     )

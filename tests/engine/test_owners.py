@@ -323,6 +323,10 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
         "owner names renter, but Parcel has no such",
     ),
     (
+        lambda: replace(parcels, owner=Owner("id", claim="x")),
+        "parcels: owner names id, which every resource has; name a field of Parcel",
+    ),
+    (
         lambda: replace(parcels, immutable=("tenant",)),
         "tenant is set by the service; leave it out of immutable",
     ),

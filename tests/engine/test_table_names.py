@@ -25,7 +25,7 @@ from service.migrations.operations import (
 from service.migrations.runner import upgrade
 from service.models.base import Resource
 from service.models.indexes import search_index, sort_index, unique_index
-from service.models.table import Table
+from service.models.table import Table, TableNameError
 from service.resources.declaration import DeclarationError, RestResource
 from service.resources.engine import Engine, Services
 from service.resources.imports.importer import Importer
@@ -224,3 +224,22 @@ def test_invalid_table_names_are_refused_at_startup(table: dict[str, Any], told:
     odd.__table__ = resource.table.to_metadata(new_metadata(), **{"name": "plain", **table})
     with pytest.raises(DeclarationError, match=told):
         RestResource(model=odd, path="odd", scopes=SCOPES)
+
+
+def test_two_models_of_one_table_are_named() -> None:
+    def declare(module: str) -> None:
+        of_module = {
+            "__module__": module,
+            "__tablename__": "twin",
+            "metadata": metadata,
+            "__annotations__": {},
+        }
+        type(Resource)("Twin", (Resource,), of_module, table=True)
+
+    metadata = new_metadata()
+    declare("service.domains.catalog.models")
+    with pytest.raises(TableNameError) as raised:
+        declare("service.domains.orders.models")
+    assert str(raised.value).startswith(
+        "service.domains.orders.models.Twin has the table twin, as service.domains.catalog.models.Twin has; give one"
+    )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
-from service.models.base import PRINCIPAL_LENGTH
+from service.models.base import PRINCIPAL_LENGTH, SYSTEM_FIELDS
 from service.resources.columns import scalars
 from service.resources.declaration.declaration import Declaration
 from service.resources.declaration.error import DeclarationError
@@ -19,7 +19,16 @@ def check_owner(resource: Declaration) -> None:
     owner = resource.owner
     if owner is None:
         return
-    if owner.field not in (resource.model.model_fields if resource.is_view else resource.own_fields):
+    if not resource.is_view and owner.field in SYSTEM_FIELDS:
+        raise _error(
+            resource,
+            f"owner names {owner.field}, which every resource has; name a field of {resource.model.__name__}",
+        )
+    if not resource.is_view and owner.field in resource.generated_fields:
+        raise _error(
+            resource, f"owner names {owner.field}, which the database generates; the service writes owners"
+        )
+    if owner.field not in resource.model.model_fields:
         raise _error(resource, f"owner names {owner.field}, but {resource.model.__name__} has no such column")
     if owner.field in resource.immutable:
         raise _error(resource, f"{owner.field} is set by the service; leave it out of immutable")

@@ -14,9 +14,9 @@ class TableNameError(Exception):
 class _TableMetaclass(SQLModelMetaclass):
     """Refuses a second model of a table, before SQLAlchemy does without naming the first."""
 
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **more: Any) -> None:
+    def __init__(self, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **more: Any) -> None:
         if more.get("table"):
-            _refuse_twin(cls)
+            _refuse_twin(self)
         super().__init__(name, bases, namespace, **more)
 
 

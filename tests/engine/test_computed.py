@@ -13,7 +13,7 @@ from service.resources.declaration import Cached, Computed, DeclarationError
 from service.resources.imports.importer import Importer
 from service.security.api_keys.commands import create_key
 from tests.engine.api import ARTICLES, SHELVES, Api, Json, engine_of, problem, running, unique
-from tests.shop.models import Article
+from tests.shop.models import Article, Parcel
 from tests.shop.resources import articles, parcels, shelves
 
 ANY = {"If-Match": "*"}
@@ -26,6 +26,12 @@ def pieces(row: Any) -> Any:
         other.shelf_id == row.id, other.deleted_at.is_(None)
     )
     return of_shelf.scalar_subquery()
+
+
+def weight_of_parts(row: Any) -> Any:
+    other: Any = Parcel
+    weight = sa.func.coalesce(sa.func.sum(other.weight), 0)
+    return sa.select(sa.cast(weight, sa.BigInteger)).where(other.bundle_id == row.id).scalar_subquery()
 
 
 VALUE = Computed(lambda row: sa.cast(row.price * row.stock * 2, sa.Numeric(14, 2)), "Twice what it is worth.")
@@ -50,7 +56,7 @@ RESOURCES = (
         expand={},
         computed={"value": VALUE, "labels": Computed(lambda row: row.tags, "Its tags.")},
     ),
-    parcels,
+    replace(parcels, cache=None, computed={"heavy": Computed(weight_of_parts, "Weight of its parts.")}),
 )
 
 
@@ -100,6 +106,13 @@ async def test_every_representation_has_the_computed_members(api: Api) -> None:
     assert [result["item"]["value"] for result in results] == ["9.00", "20.00"]
     assert (await client.delete(url, headers=ANY)).status_code == 204
     assert (await client.post(f"{url}/restore")).json()["value"] == "20.00"
+
+
+async def test_member_that_depends_on_children_counts_those_of_the_same_request(api: Api) -> None:
+    parts = [{"number": unique("P"), "weight": weight} for weight in (2, 3)]
+    made = await api.make("parcels", number=unique("P"), parts=parts)
+    assert made.json()["heavy"] == 5
+    assert (await api.client.get(made.headers["location"])).json()["heavy"] == 5
 
 
 async def test_export_can_be_imported(api: Api) -> None:

@@ -19,19 +19,7 @@ def check_owner(resource: Declaration) -> None:
     owner = resource.owner
     if owner is None:
         return
-    if not resource.is_view and owner.field in SYSTEM_FIELDS:
-        raise _error(
-            resource,
-            f"owner names {owner.field}, which every resource has; name a field of {resource.model.__name__}",
-        )
-    if not resource.is_view and owner.field in resource.generated_fields:
-        raise _error(
-            resource, f"owner names {owner.field}, which the database generates; the service writes owners"
-        )
-    if owner.field not in resource.model.model_fields:
-        raise _error(resource, f"owner names {owner.field}, but {resource.model.__name__} has no such column")
-    if owner.field in resource.immutable:
-        raise _error(resource, f"{owner.field} is set by the service; leave it out of immutable")
+    _check_field(resource, owner.field)
     column, kind = resource.table.c[owner.field], resource.kinds[owner.field]
     if column.nullable:
         raise _error(resource, f"{owner.field} is nullable, but every item needs an owner")
@@ -53,6 +41,21 @@ def check_owner(resource: Declaration) -> None:
             resource,
             f"{name} would tell a caller which values other owners use; put {owner.field} first among its columns",
         )
+
+
+def _check_field(resource: Declaration, field: str) -> None:
+    """Refuse a field that the service cannot set, or that clients could."""
+    model = resource.model.__name__
+    if field not in resource.model.model_fields:
+        raise _error(resource, f"owner names {field}, but {model} has no such column")
+    if field in resource.immutable:
+        raise _error(resource, f"{field} is set by the service; leave it out of immutable")
+    if resource.is_view:
+        return
+    if field in SYSTEM_FIELDS:
+        raise _error(resource, f"owner names {field}, which every resource has; name a field of {model}")
+    if field in resource.generated_fields:
+        raise _error(resource, f"owner names {field}, which the database generates; the service sets owners")
 
 
 def _revealing(table: sa.Table, field: str) -> Iterator[str]:

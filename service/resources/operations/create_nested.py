@@ -101,8 +101,10 @@ async def _in_transaction(creation: _Creation) -> tuple[Response, EngineUnit]:
             bodies = await _create_children(creation, unit, child, own, items)
             parts.append(f',"{child.member}":[{",".join(bodies)}]')
         await unit.finish(engine, change)  # last, so that its hooks see its children
-        if engine.hooks.exist or any(own.hooks.exist for _, own, _ in creation.children):
-            # They may have changed the item.
+        hooked = engine.hooks.exist or any(own.hooks.exist for _, own, _ in creation.children)
+        if (
+            hooked or engine.resource.computed
+        ):  # hooks may have changed the item, and members may depend on its children
             (row,) = await engine.run_on(
                 connection, engine.read_one, {"id": creation.id, **call.rows.arguments}
             )

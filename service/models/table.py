@@ -1,6 +1,6 @@
 """The base class of all tables: shared metadata and names of constraints."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import MetaData
 from sqlmodel import SQLModel
@@ -32,7 +32,13 @@ def _refuse_twin(model: Any) -> None:
     )
 
 
-class Table(SQLModel, metaclass=_TableMetaclass):
+if TYPE_CHECKING:  # they know the arguments of models from the metaclass of SQLModel itself
+    _Metaclass = SQLModelMetaclass
+else:
+    _Metaclass = _TableMetaclass
+
+
+class Table(SQLModel, metaclass=_Metaclass):
     """Base of every table. Do not change the naming convention: database errors map constraint names to fields.
 
     Raises `TableNameError`.

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from types import new_class
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -228,13 +229,8 @@ def test_invalid_table_names_are_refused_at_startup(table: dict[str, Any], told:
 
 def test_two_models_of_one_table_are_named() -> None:
     def declare(module: str) -> None:
-        of_module = {
-            "__module__": module,
-            "__tablename__": "twin",
-            "metadata": metadata,
-            "__annotations__": {},
-        }
-        type(Resource)("Twin", (Resource,), of_module, table=True)
+        body = {"__module__": module, "__tablename__": "twin", "metadata": metadata}
+        new_class("Twin", (Resource,), {"table": True}, lambda namespace: namespace.update(body))
 
     metadata = new_metadata()
     declare("service.domains.catalog.models")

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from service.security.api_keys import last_use
+from service.security.api_keys.commands import create_key
 from service.security.api_keys.last_use import LastUse
 from tests.conftest import DatabaseFactory
 from tests.engine.api import ARTICLES, Api, running
@@ -105,6 +106,22 @@ async def test_replicas_write_last_use_once_a_minute_in_total(url: str, observer
         third.note(prefix)
         await third.write()
         assert await observer.fetchval("SELECT last_used_at FROM api_key") > written
+
+
+async def test_locked_key_does_not_hold_up_the_others(url: str, observer: asyncpg.Connection) -> None:
+    """Another replica writes its last use; that one is as good."""
+    async with running(url, database={"url": url, **LONG_LIMITS}) as api:
+        async with api.database.session() as session:
+            other, _ = await create_key(session, name="other", scopes=["shop:read"])
+        notes = LastUse(api.database)
+        prefixes = [row["prefix"] for row in await observer.fetch("SELECT prefix FROM api_key")]
+        for prefix in prefixes:
+            notes.note(prefix)
+        async with observer.transaction():
+            await observer.execute("SELECT FROM api_key WHERE prefix = $1 FOR UPDATE", other.prefix)
+            async with asyncio.timeout(LONG_LIMITS["lock_timeout"]):
+                await notes.write()
+            assert await observer.fetchval(USED) == len(prefixes) - 1
 
 
 async def test_pending_last_uses_are_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

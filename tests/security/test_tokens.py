@@ -6,14 +6,17 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from service import clock
 from service.config import SecuritySettings
+from service.config.issuer import IssuerSettings
 from service.http.problems import Unavailable
 from service.security.refusals import Reason, RefusedError
 from service.security.tokens import jwks
+from service.security.tokens.jwks_source import FetchError, JwksSource
 from service.security.tokens.token_verifier import TokenVerifier
 from tests.security.attacks import ATTACKS, reason_of
 from tests.security.issuer import (
@@ -229,6 +232,16 @@ async def test_discovery_of_another_issuer_is_refused(issuer: Issuer) -> None:
         with pytest.raises(Unavailable):
             await verifier.verify(issuer.token())
         await verifier.close()
+
+
+async def test_keys_on_loopback_are_for_an_issuer_on_loopback() -> None:
+    """Otherwise an issuer elsewhere could make the service call its own machine."""
+    elsewhere = IssuerSettings(issuer="https://id.example.com", audience=AUDIENCE)
+    document = {"issuer": elsewhere.issuer, "jwks_uri": "http://127.0.0.1:1/jwks"}
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, json=document))
+    async with httpx2.AsyncClient(transport=transport) as client:
+        with pytest.raises(FetchError, match="no https jwks_uri"):
+            await JwksSource(elsewhere, client).fetch()
 
 
 async def test_subjects_of_several_issuers_are_distinct(issuer: Issuer) -> None:

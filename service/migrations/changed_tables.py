@@ -4,7 +4,7 @@ What it would notice, or what rewrites the table, is named for the reader to do 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from service.migrations.new_tables import guards, securing, sorted_indexes
 from service.migrations.policies import owner_policy
 from service.migrations.revision_body import Body, alter, call, rendered
 from service.models.indexes import SEARCHED
-from service.models.sql_identifiers import quoted
+from service.models.sql_identifiers import quoted, shortened
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _ENUM = re.compile(r"check(\w+)in('[^']+'(?:,'[^']+')*)")
@@ -30,20 +30,25 @@ _CHECKED = re.compile(r"(?:CHECK|FOREIGN KEY)\b", re.IGNORECASE)
 class Changes:
     """What takes a table to its model.
 
-    `first` adds what takes a moment. `then` does what reads the whole table, without blocking writes, and may be
-    repeated. `by_hand` has a sentence for each difference that is left to the reader. `required` names columns that
-    cannot be added, since rows that exist would have no value.
+    `first` adds what takes a moment. `then` does what reads the whole table without blocking writes, and may be
+    repeated. `last` makes columns required, by checks that `first` adds. `by_hand` has a sentence for each difference
+    that is left to the reader. `required` names columns that cannot be added, for want of a value for rows that exist.
     """
 
     first: Body
     then: Body
+    last: Body
     by_hand: list[str] = field(default_factory=list)
     required: list[str] = field(default_factory=list)
 
 
 def changes(table: sa.Table, there: ddl.Table, owners: Iterable[sa.Column[Any]]) -> Changes:
     """Return what takes the table that is `there` to its model, with row-level security by the columns `owners`."""
-    found = Changes(Body(table.name), Body(f"constraints and indexes of {table.name}"))
+    found = Changes(
+        first=Body(table.name),
+        then=Body(f"constraints and indexes of {table.name}"),
+        last=Body(f"required columns of {table.name}"),
+    )
     wanted = _declared(table)
     _columns(table, there, found)
     _differences(table.name, there, wanted, found)
@@ -62,8 +67,9 @@ def _declared(table: sa.Table) -> ddl.Table:
 
 
 def _columns(table: sa.Table, there: ddl.Table, found: Changes) -> None:
-    new = [column for column in table.columns if column.name not in there.columns]
-    for column in new:
+    for column in table.columns:
+        if column.name in there.columns:
+            continue
         name = f"{table.name}.{column.name}"
         default: str | sa.FetchedValue | None = column.server_default
         if column.computed is not None:
@@ -88,19 +94,40 @@ def _plain(type_: Any) -> Any:
 
 
 def _differences(name: str, there: ddl.Table, wanted: ddl.Table, found: Changes) -> None:
-    """Name the columns that differ from the model, or that it does not have."""
+    """Make columns required, and name those that differ otherwise, or that the model does not have."""
     for column, before in there.columns.items():
         what, after = f"{name}.{column}", wanted.columns.get(column)
         if after is None:
             unset = "; give it a default now, since this version inserts rows without it"
             must = unset if before.required and not before.default else ""
             found.by_hand.append(f"{what} is not in the model{must}; drop it in a later release")
-        elif (after.type, after.required) != (before.type, before.required):
+        elif after.type != before.type or before.required > after.required:
             found.by_hand.append(f"{what} is {before}, and {after} in the model")
+        elif after.required > before.required:
+            _require(name, column, found)
+
+
+def _require(name: str, column: str, found: Changes) -> None:
+    """Make a column required without reading the table under a lock: PostgreSQL trusts a valid check."""
+    check = quoted(shortened(f"ck_{name}_{column}_required"))
+    add = alter(name, f"ADD CONSTRAINT {check} CHECK ({quoted(column)} IS NOT NULL) NOT VALID")
+    drop = alter(name, f"DROP CONSTRAINT {check}")
+    found.first.add([add], [drop])
+    found.last.add(
+        [
+            alter(name, f"VALIDATE CONSTRAINT {check}"),
+            alter(name, f"ALTER COLUMN {quoted(column)} SET NOT NULL"),
+            drop,
+        ],
+        [add, alter(name, f"ALTER COLUMN {quoted(column)} DROP NOT NULL")],
+    )
+    found.last.allowed["ban-drop-constraint"] = "the column itself is NOT NULL now"
 
 
 def _constraints(name: str, there: ddl.Table, wanted: ddl.Table, found: Changes) -> None:
-    for constraint, definition in _new(there.constraints, wanted.constraints):
+    for constraint, definition in wanted.constraints.items():
+        if constraint in there.constraints:
+            continue
         if not _CHECKED.match(definition):
             found.by_hand.append(f"constraint {constraint} of {name} is missing; build its index first")
             continue
@@ -157,10 +184,6 @@ def _name_difference(what: str, before: str, after: str, found: Changes) -> None
         found.by_hand.append(f"{what} is not in the model; drop it in a later release")
     elif _compared(before) != _compared(after):
         found.by_hand.append(f"{what} differs from the model")
-
-
-def _new(there: dict[str, str], wanted: dict[str, str]) -> Iterator[tuple[str, str]]:
-    return ((name, definition) for name, definition in wanted.items() if name not in there)
 
 
 def _compared(definition: str) -> str:

@@ -44,7 +44,7 @@ def plan(tables: Sequence[sa.Table], owners: Sequence[sa.Column[Any]] = ()) -> P
     for table in sa.schema.sort_tables([table for table in mine if table.name in there]):
         found = changes(table, there[table.name], owners)
         made.revisions += [found.first] if found.first.upgrade else []
-        later += [found.then] if found.then.upgrade else []
+        later += [body for body in (found.then, found.last) if body.upgrade]
         made.by_hand += found.by_hand
         required += found.required
     if required:

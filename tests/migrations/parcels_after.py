@@ -58,6 +58,7 @@ class Parcel(Resource, table=True):
     weight: int
     status: Status = Field(default=Status.NEW, sa_type=text_enum(Status))
     label: str = Field(max_length=30)
+    remark: str = Field(max_length=20)
     depot_id: UUID = Field(foreign_key="changing_depot.id")
     tenant: str = Field(max_length=60, sa_column_kwargs={"server_default": ""})
     number: UUID | None = None

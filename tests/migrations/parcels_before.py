@@ -46,6 +46,7 @@ class Parcel(Resource, table=True):
     status: Status = Field(default=Status.NEW, sa_type=text_enum(Status))
     colour: str = Field(max_length=20)
     label: str | None = Field(default=None, max_length=20)
+    remark: str | None = Field(default=None, max_length=20)
     depot_id: UUID = Field(foreign_key="changing_depot.id")
 
 

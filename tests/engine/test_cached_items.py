@@ -156,11 +156,11 @@ async def test_sql_from_elsewhere_is_seen_after_the_lifetime(cache: Cache, datab
         await connection.execute("UPDATE tests_shelf SET name = 'Elsewhere' WHERE id = $1", UUID(url[-36:]))
     finally:
         await connection.close()
-    changed = time.monotonic()
+    began = changed = time.monotonic()
     while (await cache.read(url))[0].json()["version"] == before["version"]:
-        assert time.monotonic() < changed + 10
+        assert began < changed + LIFETIME, "a read that began after the lifetime got the old item"
         await asyncio.sleep(0.02)
-    assert time.monotonic() - changed < LIFETIME + 0.5  # for a busy machine
+        began = time.monotonic()
 
 
 async def test_client_that_knows_a_newer_version_gets_it(cache: Cache, database_url: str) -> None:

@@ -32,9 +32,10 @@ def test_key_is_created_listed_used_and_revoked(shared: Served, command: Command
     assert eventually(lambda: re.search(line, keys("list"), re.MULTILINE), seconds=10), keys("list")
     assert secret not in keys("list")
     keys("revoke", prefix)
-    revoked_at = time.monotonic()
-    assert eventually(lambda: send(shared, key).status_code == 401, seconds=5)
-    assert time.monotonic() - revoked_at < 2  # its cache time is 0.3 s
+    began = revoked_at = time.monotonic()
+    while send(shared, key).status_code != 401:
+        assert began < revoked_at + 2, "its cache time is 0.3 s"
+        began = time.monotonic()
     assert f"{prefix}\trevoked" in keys("list")
     assert secret not in shared.output
 

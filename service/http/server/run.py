@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import select
 import signal
 import socket
 from collections.abc import Generator, Sequence
@@ -74,8 +75,8 @@ class _Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept the connections that wait in the backlog before stopping: closing the listener would reset them."""
-        await _turns_of_the_loop()
+        """Accept the connections in the accept queue before stopping: closing the listener would reset them."""
+        await self._accept_queued()
         for server in self.servers:
             server.close()
         await _turns_of_the_loop()  # the last accepted sockets become connections
@@ -84,6 +85,18 @@ class _Server(uvicorn.Server):
         for connection in [*self.server_state.connections]:
             connection.transport.abort()
         await _turns_of_the_loop()
+
+    async def _accept_queued(self) -> None:
+        """Return when the accept queues are empty. The event loop accepts one connection a turn (libuv 1.45), and more
+        may arrive all the time, so there are as many turns as a queue has places."""
+        queues = select.poll()
+        for server in self.servers:
+            for listener in server.sockets:
+                queues.register(listener.fileno(), select.POLLIN)
+        for _ in range(self.config.backlog):
+            await asyncio.sleep(0)
+            if not queues.poll(0):
+                return
 
 
 def _server(app: ASGIApp, settings: ServerSettings, *, lifespan: bool) -> _Server:

@@ -21,7 +21,7 @@ FORKS = sys.platform == "linux"
 """Whether this system has what the fork server needs: pidfds, and a signal at the parent's death."""
 START_SECONDS = 60
 # What a program reads when it runs, and not when it is imported.
-READ_LATE = ("SLIPWAY_", "PYTEST_", "COVERAGE_", "TMPDIR", "PORT", "ADMIN_PORT")
+READ_LATE = ("SLIPWAY_", "PYTEST_", "COVERAGE_", "PYTHONWARNINGS", "TMPDIR", "PORT", "ADMIN_PORT")
 
 
 class ForkedProcess:
@@ -167,4 +167,4 @@ def _server(module: str, environment: frozenset[tuple[str, str]]) -> Forks:
 def fork_server(module: str, environment: Mapping[str, str]) -> Forks:
     """Return the fork server of a program: one for each environment that can make a difference to imports."""
     early = frozenset(item for item in environment.items() if not item[0].startswith(READ_LATE))
-    return _server(module, early)
+    return _server(module, early | {("PYTHONWARNINGS", "error")})

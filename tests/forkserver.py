@@ -8,7 +8,7 @@ FOLDER/socket. A client sends a line of JSON, the parameters of `become`, and re
 of the process its exit code as `subprocess` has it. When standard input ends, this process and all that it started end.
 
 Like a program that was executed, a fork has its own session, environment, working directory, streams and random
-numbers, and ends as an interpreter does. It shares what an interpreter reads at its start: PYTHONWARNINGS, for example.
+numbers, PYTHONWARNINGS, and ends as an interpreter does. It shares what else an interpreter reads at its start.
 """
 
 import contextlib
@@ -22,13 +22,16 @@ import signal
 import socket
 import sys
 import tempfile
+import warnings
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from service.cli import main as run_program
 from service.cli.command_line import application
 
 PR_SET_PDEATHSIG = 1
+LIBRARY: Any = warnings  # with what typeshed leaves out
 
 
 class ForkServer:
@@ -101,6 +104,7 @@ def become(
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None
+    replace_warnings(environment.get("PYTHONWARNINGS", ""))
     for path, flags, stream in (
         (os.devnull, os.O_RDONLY, 0),
         (output, os.O_WRONLY, 1),
@@ -112,6 +116,24 @@ def become(
     sys.argv[:] = [program[-1], *arguments]
     # For a program that executes itself again.
     sys.orig_argv[:] = [sys.executable, *program[program[0] == sys.executable :], *arguments]
+
+
+def replace_warnings(options: str) -> None:
+    """Put the filters of these options, as in PYTHONWARNINGS, in the place of those of this interpreter's own."""
+    given = [option for option in options.split(",") if option]
+    filters, own = [*warnings.filters], filters_of(sys.warnoptions)
+    rest = [found for found in filters if found not in own]
+    place = next((index for index, found in enumerate(filters) if found in own), 0)
+    sys.warnoptions[:] = given
+    warnings.resetwarnings()
+    LIBRARY.filters[:] = [*rest[:place], *filters_of(given), *rest[place:]]
+
+
+def filters_of(options: list[str]) -> list[Any]:
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        LIBRARY._processoptions(options)
+        return [*warnings.filters]
 
 
 def record() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.conftest import new_key
-from tests.process.served import COMMAND_SECONDS, SLIPWAY, Served, command_environment
+from tests.process.served import SLIPWAY, Served, command_environment, run_command
 from tests.readme.markdown import PROMISE, ROOT, Command, commands, make_targets, section
 from tests.sample import SAMPLE
 
@@ -28,9 +28,8 @@ class Sample(Served):
 @pytest.fixture
 def service(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Served]:
     """The service on a database with the sample data, as with `make run`."""
-    seed = [SLIPWAY, "seed"]
-    environment = command_environment(database__url=database_url)
-    subprocess.run(seed, cwd=tmp_path, env=environment, check=True, timeout=COMMAND_SECONDS)
+    seeded = run_command((SLIPWAY,), ["seed"], tmp_path, command_environment(database__url=database_url))
+    assert seeded.returncode == 0, seeded.stderr
     service = Sample(tmp_path / "service", database__url=database_url, redis__url=redis_url)
     yield service.ready()
     service.close()

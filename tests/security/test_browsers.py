@@ -22,7 +22,7 @@ ORIGIN = "https://shop.example"
 URL = "/api/v1/articles"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def open_to_shop(settings: Settings) -> AsyncIterator[AsyncClient]:
     """A client of an application that pages of one origin may call."""
     changed = settings.model_dump()

@@ -367,6 +367,7 @@ def test_resource_below_one_with_an_owner_needs_one() -> None:
 CLAIMED: list[tuple[Kind, object, object]] = [
     (scalars.TEXT, "acme", "acme"),
     (scalars.TEXT, 42, "42"),
+    (scalars.TEXT, "x" * 60, "x" * 60),
     (scalars.INTEGER, "42", 42),
     (scalars.INTEGER, 42, 42),
     (scalars.UUID_, MISSING, UUID(MISSING)),

@@ -374,7 +374,7 @@ CASES: dict[str, list[Case]] = {
             fires=fires,
             foreign=True,
         )
-        for old, new, fires in ((1, 80, False), (1, 6, True))
+        for old, new, fires in ((1, 80, False), (3, 6, True))
     ]
     + [
         Case(

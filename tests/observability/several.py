@@ -24,7 +24,16 @@ from tests.observability.cases import (
     requests,
     space,
 )
-from tests.observability.cluster_cases import KILLED, PURGE, RESTARTS, gate, job, next_time, seen_by_new
+from tests.observability.cluster_cases import (
+    KILLED,
+    PURGE,
+    RESTARTS,
+    gate,
+    job,
+    next_time,
+    scaled,
+    seen_by_new,
+)
 from tests.observability.rules import HOST, Case
 
 WEEK_AND_TEN_MINUTES = 7 * 86400 + 600
@@ -77,6 +86,15 @@ SEVERAL: dict[str, list[Case]] = {
                 ("their other names", f'cn="x", sans="{HOST},b.example.com"'),
             )
         ],
+    ],
+    "SlipwayAutoscalerAtMaximum": [
+        Case(f"{name}, as two exporters know", scaled(*old) | seen_by_new(scaled(*new)), "20m", fires=fires)
+        for name, old, new, fires in (
+            ("one below", ("9x60",), ("9x60",), False),
+            ("at the maximum", ("10x60",), ("10x60",), True),
+            ("now at the maximum", ("9x60",), ("10x60",), True),
+            ("over the previous maximum", ("9x60", 8), ("9x60", 10), False),
+        )
     ],
     "SlipwayBackupStorageFilling": [
         Case("a fifth is free, as two pods know", both_pods(space(20)), "20m", fires=False)

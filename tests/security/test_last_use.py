@@ -124,6 +124,19 @@ async def test_locked_key_does_not_hold_up_the_others(url: str, observer: asyncp
             assert await observer.fetchval(USED) == len(prefixes) - 1
 
 
+async def test_use_during_a_write_is_kept_for_the_next_write(url: str, observer: asyncpg.Connection) -> None:
+    async with running(url) as api:
+        notes = LastUse(api.database)
+        prefix = await observer.fetchval("SELECT prefix FROM api_key")
+        notes.note(prefix)
+        writing = asyncio.create_task(notes.write())
+        await asyncio.sleep(0)  # it has begun, and waits for the server
+        notes._noted.clear()  # as a minute later
+        notes.note(prefix)
+        await writing
+        assert list(notes._unwritten) == [prefix]
+
+
 async def test_pending_last_uses_are_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(last_use, "_MOST", 3)
     async with running(url) as api:

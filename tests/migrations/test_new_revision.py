@@ -58,7 +58,8 @@ async def test_new_tables_of_the_domain_are_created(
     connection = await connect(url)
     without = await schema(connection, EVERYTHING)
     for message in ("Tables", "Nothing"):
-        assert command("migration", "orders", message).exit_code == 0
+        done = command("migration", "orders", message)
+        assert (done.exit_code, done.stderr) == (0, "")
         branches.scripts.cache_clear()
     (nothing,) = (package / "domains" / "migrations").glob("*_nothing.py")
     assert "def upgrade() -> None:\n    pass\n" in nothing.read_text("utf-8")

@@ -58,11 +58,7 @@ class Schema(dict[str, Table]):
     def run(self, sql: str) -> None:
         """Apply the statements, in order."""
         for statement in _split(_HIDDEN.sub(lambda found: " " if found[1] else found[0], sql), ";"):
-            words = _spaced(statement)
-            for pattern, apply in _STATEMENTS:
-                if match := pattern.match(words):
-                    apply(self, *(group and _bare(group) for group in match.groups()))
-                    break
+            _apply(_STATEMENTS, self, _spaced(statement))
 
     def index_owner(self, index: str) -> Table | None:
         """Return the table that has the index."""
@@ -75,6 +71,14 @@ def read(statements: Iterable[str]) -> Schema:
     for sql in statements:
         schema.run(sql)
     return schema
+
+
+def _apply(rows: "_Rows", target: Schema | Table, text: str) -> None:
+    """Call the function of the first row whose pattern the text begins with. Others change nothing that matters."""
+    for pattern, change in rows:
+        if match := pattern.match(text):
+            change(target, *(group and _bare(group) for group in match.groups()))
+            return
 
 
 def _create_table(schema: Schema, name: str, body: str) -> None:
@@ -96,10 +100,7 @@ def _alter_table(schema: Schema, name: str, actions: str) -> None:
         schema[_bare(renamed[1])] = schema.pop(name)
         return
     for action in _split(actions, ","):
-        for pattern, apply in _ACTIONS:
-            if match := pattern.match(action):
-                apply(table, *(group and _bare(group) for group in match.groups()))
-                break
+        _apply(_ACTIONS, table, action)
 
 
 def _add(table: Table, definition: str) -> None:
@@ -112,6 +113,7 @@ def _add(table: Table, definition: str) -> None:
 
 
 def _column(definition: str) -> Column:
+    definition = re.sub(r"'(?:[^']|'')*'", "''", definition)
     kind = _AFTER_TYPE.sub("", definition).strip().upper()
     for pattern, spelling in _SYNONYMS:
         kind = re.sub(pattern, spelling, kind)
@@ -213,10 +215,11 @@ def _split(text: str, separator: str) -> Iterator[str]:
         yield part.strip()
 
 
-def _compiled(
-    *rows: tuple[str, Callable[..., None]],
-) -> tuple[tuple[re.Pattern[str], Callable[..., None]], ...]:
-    return tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), apply) for pattern, apply in rows)
+_Rows = tuple[tuple[re.Pattern[str], Callable[..., None]], ...]
+
+
+def _compiled(*rows: tuple[str, Callable[..., None]]) -> _Rows:
+    return tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), change) for pattern, change in rows)
 
 
 _IF = "(?:IF (?:NOT )?EXISTS )?"

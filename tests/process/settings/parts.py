@@ -54,7 +54,7 @@ def parts(setup: Setup) -> Given:
             keys=["*"],
             channels=["*"],
         )
-    return {"redis__timeout": 2}
+    return {"redis__timeout": 5, "redis__connect_timeout": 10}  # for a busy machine
 
 
 def add_role(setup: Setup) -> str:

@@ -71,7 +71,7 @@ async def test_run_at_the_head_takes_no_lock(fresh_database: DatabaseFactory, co
     await holder.execute(f"SELECT pg_advisory_lock({LOCK})")
     began = time.monotonic()
     assert not (await upgrade(settings_for(url), wait=30)).changed
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15  # it would wait for 30 s; a busy machine takes seconds to look
 
 
 async def test_wait_for_another_migration_is_bounded(

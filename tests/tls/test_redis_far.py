@@ -102,6 +102,6 @@ async def test_unresponsive_redis_delays_no_request(lines: list[EventDict]) -> N
         await asyncio.wait_for(starting, 5)
         began = time.perf_counter()
         assert [await redis.script("return {}", "silent") for _ in range(100)] == [None] * 100
-        assert time.perf_counter() - began < 0.3
+        assert time.perf_counter() - began < 2  # each would wait for 0.05 s or longer
         assert [line["reason"].rpartition(" ")[2] for line in lines] == ["(SLIPWAY_REDIS__CONNECT_TIMEOUT)"]
         await redis.close()

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 FORKS = sys.platform == "linux"
 """Whether this system has what the fork server needs: pidfds, and a signal at the parent's death."""
-START_SECONDS = 60
+START_SECONDS = 90  # as for the first answer of a process: tests.process.served
 # What a program reads when it runs, and not when it is imported.
 READ_LATE = ("SLIPWAY_", "PYTEST_", "COVERAGE_", "PYTHONWARNINGS", "TMPDIR", "PORT", "ADMIN_PORT")
 

@@ -67,7 +67,7 @@ async def join(system: System, name: str, folder: Path, **settings: object) -> R
         "database__url": system.database_url,
         "redis__url": system.redis.url,
         "rate_limit__enabled": "false",
-        "server__drain_delay": "1",
+        "server__drain_delay": "2",
         **PATIENT,
     }
     replica = Replica(folder / name, **given, **settings)

@@ -95,7 +95,7 @@ async def test_purge_deletes_keys_that_ended_long_enough_ago(database: Database)
             )
             session.add(key)
         await session.flush()
-        assert await purge_keys(session, 7) == 4
+        assert await purge_keys(session, 7) >= 4  # those of other tests, too
         left = set((await session.exec(select(ApiKey.prefix))).all())
         await session.rollback()
     assert [what for what, prefix in made.items() if prefix not in left] == [*keys][:4]

@@ -11,7 +11,7 @@ from sqlmodel import func, select
 
 from service.config import Settings
 from service.database import ConnectionLostError, Database, DatabaseUnavailableError
-from service.database.connect import connect
+from service.database.connect import Connection, connect
 from service.dev.free_ports import LOOPBACK
 from service.resources.declaration import Change, Hooks
 from service.security.api_keys.commands import create_key
@@ -315,11 +315,11 @@ async def test_session_never_gets_a_dead_pooled_connection(
 ) -> None:
     async with database.session() as session:
         await create_key(session, name="first", scopes=["admin"])
-        used = (await (await session.connection()).get_raw_connection()).driver_connection
-    assert used is not None
+    async with database.connection() as one, database.connection() as other:
+        pooled = [one, other]
     await server.execute(END_OTHERS)
     async with asyncio.timeout(10):
-        while not used.is_closed():  # noqa: ASYNC110  # until this end knows
+        while not all(map(Connection.is_closed, pooled)):  # noqa: ASYNC110  # until this end knows of each
             await asyncio.sleep(0.01)
     async with database.session() as session:
         await create_key(session, name="second", scopes=["admin"])

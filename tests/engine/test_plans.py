@@ -1,7 +1,7 @@
 """Query plans of lists over many articles: no sequential scan, and no sort of the table.
 
-A sort of the table is a Sort (not an Incremental Sort, which only sorts rows that are equal so far) with more than
-FEW rows by the planner's estimate. SLIPWAY_TEST_PLAN_ROWS is the number of articles (default 20 000).
+A sort of the table is a Sort (not an Incremental Sort, which only sorts rows that are equal so far) of more than FEW
+rows. SLIPWAY_TEST_PLAN_ROWS is the number of articles (default 20 000).
 """
 
 import itertools
@@ -66,8 +66,11 @@ class Library:
         """Return problems in the plans of a list: of the first page, and from the middle in both directions."""
         found = []
         for way in ("first", "next", "prev"):
-            plan = await self.explain(given, way)
-            found += [f"{way} page of {dict(given)}: {fault}" for fault in _faults(plan)]
+            if not any(_faults(await self.explain(given, way), "Plan Rows")):
+                continue
+            # The estimate for a prefix is as good as the sample of ANALYZE: it may be a hundredth of the table.
+            plan = await self.explain(given, way, ", ANALYZE")
+            found += [f"{way} page of {dict(given)}: {fault}" for fault in _faults(plan, "Actual Rows")]
         return found
 
     async def explain(self, given: Mapping[str, str], way: str, how: str = "", **arguments: object) -> Json:
@@ -92,12 +95,12 @@ def _nodes(plan: Json) -> Iterator[Json]:
         yield from _nodes(child)
 
 
-def _faults(plan: Json) -> Iterator[str]:
+def _faults(plan: Json, rows: str) -> Iterator[str]:
     for node in _nodes(plan["Plan"]):
         if node["Node Type"] == "Seq Scan":
             yield f"sequential scan of {node['Relation Name']}"
-        if node["Node Type"] == "Sort" and node["Plans"][0]["Plan Rows"] > FEW:
-            yield f"sort of {node['Plans'][0]['Plan Rows']} rows"
+        if node["Node Type"] == "Sort" and node["Plans"][0][rows] > FEW:
+            yield f"sort of {node['Plans'][0][rows]} rows"
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,21 @@
 """One run: the servers, the play, and the data in Prometheus, and in Loki if installed, afterwards."""
 
 import asyncio
+import copy
 import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from service.cli.errors import Exit
 from service.dev.redis_server import RedisServer
+from tests.backup.test_verify import flip
 from tests.observability import rules
 from tests.observability.cast import Cast
 from tests.observability.edge import edge
@@ -28,6 +32,7 @@ from tests.shop.door import PROGRAM
 PODS = [f"{rules.RELEASE}-7c9f8d6b5-{tail}" for tail in ("x2k9p", "q7dvh", "m4zts")]
 KEYS_MAX_AGE = 16  # seconds, used in rules only: three quarters of them pass within the run
 JOB_SECONDS = 240.0
+FIRING = "SlipwayBackupDrillFailed"
 # Small, so that a little load reaches every limit.
 SETTINGS = {
     "app__environment": "test",  # accepts an issuer over http
@@ -122,9 +127,16 @@ def _scraped(pods: list[Served], folder: Path) -> Iterator[Prometheus]:
             targets.append(Target(service, pod.admin_port, {**labels, "service": service}))
         ages = {"jwks_max_age": KEYS_MAX_AGE, "jwks_refresh": SETTINGS["security__jwks_refresh"]}
         given = ",".join(f"config.security.{name}={seconds}" for name, seconds in ages.items())
-        aged = rules.spec("--set", given)
-        with prometheus(folder / "prometheus", targets, aged) as api:
+        with prometheus(folder / "prometheus", targets, _impatient(rules.spec("--set", given))) as api:
             yield api
+
+
+def _impatient(spec: rules.Rule) -> rules.Rule:
+    """Return the rules with an alert that fires within the run. The others stay pending."""
+    spec = copy.deepcopy(spec)
+    found = [rule for group in spec["groups"] for rule in group["rules"] if rule.get("alert") == FIRING]
+    found[0]["for"] = "10s"
+    return spec
 
 
 def _made(folder: Path) -> Path:
@@ -133,12 +145,17 @@ def _made(folder: Path) -> Path:
 
 
 async def _back_up(home: Path, url: str) -> None:
-    """Run the commands of the chart's CronJobs, of which the pods report."""
-    for command in ("create", "drill"):
-        done = await asyncio.to_thread(
-            slipway, home, "backup", command, database__url=url, backup__storage=home / "storage"
-        )
-        assert done.returncode == 0, done.stderr
+    """Run the commands of the chart's CronJobs, of which the pods report. The last drill fails on a damaged backup."""
+
+    async def run(command: str) -> int:
+        storage = home / "storage"
+        run = partial(slipway, home, "backup", command, database__url=url, backup__storage=storage)
+        return (await asyncio.to_thread(run)).returncode
+
+    assert (await run("create"), await run("drill")) == (0, 0)
+    part = max((home / "storage").rglob("part-*"))
+    part.write_bytes(flip(part.read_bytes(), 0.5))
+    assert await run("drill") == Exit.REFUSED_BACKUP
 
 
 async def _migrate(home: Path, url: str) -> None:

@@ -29,7 +29,13 @@ def test_broken():
 """
 
 
-def run_again(home: Path, *, number: int, works: bool) -> tuple[int, list[str], str]:
+PYTEST = (sys.executable, "-m", "pytest", "-q")
+NOTHING_IN_THE_SECOND_RUN = """case "$PYTEST_ADDOPTS" in *--last-failed*) exit 0;; esac; exec "$@" """
+
+
+def run_again(
+    home: Path, *, number: int, works: bool, by: tuple[str, ...] = ()
+) -> tuple[int, list[str], str]:
     """Return the exit code, the tests that are reported as flaky, and how often the passing test ran."""
     (home / "test_it.py").write_text(TESTS.format(number=number, works=works))
     variables = {
@@ -37,7 +43,7 @@ def run_again(home: Path, *, number: int, works: bool) -> tuple[int, list[str], 
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "FLAKY_TESTS": str(home / "flaky"),
     }
-    command = [sys.executable, str(AGAIN), sys.executable, "-m", "pytest", "-q", f"--rootdir={home}"]
+    command = [sys.executable, str(AGAIN), *by, *PYTEST, f"--rootdir={home}"]
     done = subprocess.run(command, cwd=home, env=variables, check=False, timeout=60, capture_output=True)
     flaky = home / "flaky"
     return (
@@ -62,3 +68,8 @@ def test_failed_tests_pass_if_they_pass_alone(
     tmp_path: Path, number: int, *, works: bool, code: int, flaky: list[str]
 ) -> None:
     assert run_again(tmp_path, number=number, works=works) == (code, flaky, "x")
+
+
+def test_failed_test_that_does_not_run_again_has_failed(tmp_path: Path) -> None:
+    by = ("sh", "-c", NOTHING_IN_THE_SECOND_RUN, "sh")
+    assert run_again(tmp_path, number=1, works=True, by=by) == (1, [], "x")

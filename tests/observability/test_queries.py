@@ -27,7 +27,9 @@ def _numbers(series: list[dict[str, Any]]) -> list[float]:
 def test_prometheus_returns_numbers(ask: Ask, seen: Evidence) -> None:
     numbers = _numbers(seen.prometheus.over_time(filled(ask.expr), seen.began, seen.ended))
     assert len(numbers) > 3
-    assert any(numbers) or ask.id == FAILED, "nothing but zeros: a query that selects nothing would say the same"
+    assert any(numbers) or ask.id == FAILED, (
+        "nothing but zeros: a query that selects nothing would say the same"
+    )
 
 
 @pytest.mark.parametrize("ask", [a for a in ASKS if a.source == "loki"], ids=lambda a: a.id)

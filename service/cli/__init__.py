@@ -5,6 +5,7 @@ Exit codes: 0 success, 1 failure, 2 usage, 3 settings, 4 database unreachable, 5
 """
 
 import gc
+import os
 import signal
 import sys
 from importlib import import_module
@@ -46,21 +47,32 @@ def imported(module: str, attribute: str) -> Any:
         gc.enable()
 
 
-def _end(number: int, _: object) -> None:
-    raise SystemExit(128 + number)
-
-
 def main() -> None:
     """Entry point of the `slipway` command."""
     # Process 1 of a container gets only the signals that it handles.
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _exit)
     try:
         if sys.argv[1:] == ["serve"]:  # without Typer, which a server would keep in its memory
             imported(*COMMANDS["serve"])()
         else:
             command_line = import_module("service.cli.command_line")
-            command_line.application(sys.argv[1:])()
+            command = command_line.application(sys.argv[1:])
+            signal.signal(signal.SIGTERM, _unwind)
+            command()
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None
     finally:
         gc.freeze()  # the interpreter collects garbage when it ends: 0.4 s over what was imported
+
+
+def _exit(number: int, _: object) -> None:
+    """End a process that has nothing to clean up yet, until the server or the command handles signals.
+
+    An exception would be lost where Python ignores exceptions: in the callback that ends each import's lock, in
+    destructors. The process would then start to serve, and Kubernetes does not send SIGTERM a second time.
+    """
+    os._exit(128 + number)
+
+
+def _unwind(number: int, _: object) -> None:
+    raise SystemExit(128 + number)

@@ -12,8 +12,23 @@ import pytest
 
 from tests.process.conftest import Serve
 from tests.process.served import Served, eventually
+from tests.shop.door import ROOT
 
 LIST = "/api/v1/articles?limit=1"
+# The import system itself runs such a callback after each import. Python ignores exceptions in it.
+SIGTERM_IN_A_CALLBACK = """
+import signal, sys, weakref
+
+def at_import(event, arguments):
+    if event == "import" and arguments[0] == "service.main":
+        lock = Lock()
+        reference = weakref.ref(lock, lambda _: signal.raise_signal(signal.SIGTERM))
+        del lock
+
+class Lock: pass
+
+sys.addaudithook(at_import)
+"""
 
 
 async def _locked(database_url: str) -> asyncpg.Connection:
@@ -120,4 +135,13 @@ def test_sigterm_ends_a_process_during_imports(serve: Serve) -> None:
 
     assert eventually(handles)
     assert service.stop(seconds=5) == 128 + signal.SIGTERM
+    assert service.output == ""
+
+
+def test_sigterm_within_an_import_is_not_lost(serve: Serve, tmp_path: Path) -> None:
+    patched = tmp_path / "patched"
+    patched.mkdir()
+    (patched / "sitecustomize.py").write_text(SIGTERM_IN_A_CALLBACK)
+    service = serve(executed=True, PYTHONPATH=f"{patched}:{ROOT}")
+    assert service.process.wait(15) == 128 + signal.SIGTERM
     assert service.output == ""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 now = partial(datetime.now, UTC)
-"""Return the current time in UTC."""
+"""The current time in UTC."""
 
 
 def unix_ms() -> int:
@@ -14,4 +14,4 @@ def unix_ms() -> int:
 
 
 monotonic = time.perf_counter  # not wrapped: a request asks six times
-"""Return seconds of a clock that never goes back, for durations and timeouts."""
+"""Seconds of a clock that never goes back, for durations and timeouts."""

@@ -14,7 +14,7 @@ _TEXT = re.compile(r"'((?:[^']|'')*)'(?:::.*)?")
 def constant_default(column: sa.Column[Any]) -> str | None:
     """Return the model's default in PostgreSQL's notation for text, which it reads for any type.
 
-    None if there is none, or if a function makes another for each row.
+    None for a column without a default, and for one whose values a function makes.
     """
     default = column.default
     if not isinstance(default, sa.ColumnDefault):

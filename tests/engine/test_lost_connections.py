@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -186,28 +187,36 @@ async def test_session_reports_a_new_connection_that_is_closed(
         await database.stop()
 
 
+@asynccontextmanager
+async def _behind_proxy(url: str, **settings: float) -> AsyncIterator[tuple[Database, Proxy]]:
+    """A database that is reached through a proxy, without connections."""
+    to = make_url(url)
+    async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
+        url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
+        database = Database(settings_for(url, database={"pool_min": 0, **settings}))
+        await database.start()
+        try:
+            yield database, way
+        finally:
+            await database.stop()
+
+
 async def test_session_reports_a_new_connection_that_hangs(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    to = make_url(database_url)
-    async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
+    async with _behind_proxy(database_url, acquire_timeout=3, statement_timeout=0.5) as (database, way):
 
         async def connect_and_silence(settings: Settings) -> asyncpg.Connection:
             made = await connect(settings)
             way.swallow()
             return made
 
-        url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
-        database = Database(settings_for(url, database={"acquire_timeout": 3, "statement_timeout": 0.5}))
-        try:
-            with monkeypatch.context() as patch:
-                patch.setattr("service.database.connector.connect", connect_and_silence)
-                with pytest.raises(DatabaseUnavailableError):
-                    await _select(database)
-            way.heal()
-            await _select(database)
-        finally:
-            await database.stop()
+        with monkeypatch.context() as patch:
+            patch.setattr("service.database.connector.connect", connect_and_silence)
+            with pytest.raises(DatabaseUnavailableError):
+                await _select(database)
+        way.heal()
+        await _select(database)
 
 
 async def _select(database: Database) -> None:
@@ -265,23 +274,16 @@ async def test_driver_refusal_is_not_a_lost_connection(
 
 async def test_failure_to_close_a_connection_keeps_the_result(database_url: str) -> None:
     """Another connection shows that the network is silent, so all are discarded."""
-    to = make_url(database_url)
-    async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
-        url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
-        database = Database(settings_for(url, database={"acquire_timeout": 5, "pool_min": 0}))
-        await database.start()
-        try:
-            async with database.connection() as connection:
-                assert await connection.fetchval("SELECT 7") == 7
-                with pytest.raises(DatabaseUnavailableError):
-                    await _meet_silence(database, way)
-                began = time.monotonic()
-            assert time.monotonic() - began < 1
-            way.heal()
-            assert database.pool.size == 0
-            assert await database.fetch("SELECT 7")
-        finally:
-            await database.stop()
+    async with _behind_proxy(database_url, acquire_timeout=5) as (database, way):
+        async with database.connection() as connection:
+            assert await connection.fetchval("SELECT 7") == 7
+            with pytest.raises(DatabaseUnavailableError):
+                await _meet_silence(database, way)
+            began = time.monotonic()
+        assert time.monotonic() - began < 1
+        way.heal()
+        assert database.pool.size == 0
+        assert await database.fetch("SELECT 7")
 
 
 async def _meet_silence(database: Database, way: Proxy) -> None:
@@ -292,22 +294,15 @@ async def _meet_silence(database: Database, way: Proxy) -> None:
 
 async def test_silent_server_is_lost_also_during_a_prepared_statement(database_url: str) -> None:
     """One timer serves all statements of a connection."""
-    to = make_url(database_url)
-    async with Proxy(Endpoint(str(to.host), to.port or 0)) as way:
-        url = to.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
-        database = Database(settings_for(url, database={"statement_timeout": 1, "pool_min": 0}))
-        await database.start()
-        try:
-            for _ in range(3):
-                assert await database.fetch("SELECT 7", names_actor=True)
-            way.swallow()
-            with pytest.raises(DatabaseUnavailableError, match="no response in time"):
-                await database.fetch("SELECT 7", names_actor=True)
-            assert database.pool.size == 0
-            way.heal()
+    async with _behind_proxy(database_url, statement_timeout=1) as (database, way):
+        for _ in range(3):
             assert await database.fetch("SELECT 7", names_actor=True)
-        finally:
-            await database.stop()
+        way.swallow()
+        with pytest.raises(DatabaseUnavailableError, match="no response in time"):
+            await database.fetch("SELECT 7", names_actor=True)
+        assert database.pool.size == 0
+        way.heal()
+        assert await database.fetch("SELECT 7", names_actor=True)
 
 
 async def test_session_never_gets_a_dead_pooled_connection(

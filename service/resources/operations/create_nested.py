@@ -102,9 +102,8 @@ async def _in_transaction(creation: _Creation) -> tuple[Response, EngineUnit]:
             parts.append(f',"{child.member}":[{",".join(bodies)}]')
         await unit.finish(engine, change)  # last, so that its hooks see its children
         hooked = engine.hooks.exist or any(own.hooks.exist for _, own, _ in creation.children)
-        if (
-            hooked or engine.resource.computed
-        ):  # hooks may have changed the item, and members may depend on its children
+        # Hooks may have changed the item, and computed members may depend on its children.
+        if hooked or engine.resource.computed:
             (row,) = await engine.run_on(
                 connection, engine.read_one, {"id": creation.id, **call.rows.arguments}
             )

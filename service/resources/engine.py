@@ -34,6 +34,7 @@ from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.retries import ATTEMPTS, pause_after
 from service.resources.schemas.items import Schemas
 from service.resources.statements.batches import BatchWriter, unique_fields
+from service.resources.statements.changed_items import read_changed
 from service.resources.statements.columns import not_deleted, representation, with_version
 from service.resources.statements.history_statements import HistoryStatements
 from service.resources.statements.locked_row import LockedRow
@@ -82,6 +83,7 @@ class Engine:
         self.lister = Lister(resource, access, services.sizes, services.cursors, relations)
         self.tags = TagMaker((*resource.shown_fields, *resource.computed))
         self.read_one = _read_one(resource, access)
+        self.read_changed = read_changed(resource) if resource.has_subqueries else None
         self.read_item = self._reader()
         self.actions = {action.name: action for action in resource.actions}
         self.locked_row = LockedRow(resource, access)
@@ -146,6 +148,17 @@ class Engine:
         except asyncpg.PostgresError as error:
             raise self.problem(error) from error
         return rows
+
+    async def final_rows(
+        self, connection: asyncpg.Connection, ids: Sequence[UUID]
+    ) -> Mapping[UUID, asyncpg.Record]:
+        """Return the items (body, version) as their transaction leaves them, by id; none if no member has a subquery.
+
+        A subquery in the statement of a change finds the tables as they were before it.
+        """
+        if self.read_changed is None or not ids:
+            return {}
+        return {row["id"]: row for row in await self.run_on(connection, self.read_changed, {"ids": ids})}
 
     def problem(self, error: asyncpg.PostgresError) -> Exception:
         """Return the problem for an error from PostgreSQL, or the error itself if it is a bug of the service."""

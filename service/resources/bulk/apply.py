@@ -1,6 +1,7 @@
 """Applies the operations of a bulk request in one transaction; errors do not increase the number of statements."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -125,6 +126,18 @@ class BulkRun:
                 entry for entry in entries if isinstance(done := outcomes[entry.index], Done) and done.changed
             )
             await self._unit.finish(self._engine, *map(self._change, made))
+
+    async def final(self, outcomes: Mapping[int, Outcome]) -> dict[int, Outcome]:
+        """Return the outcomes with the items as all entries and hooks leave them, if members have subqueries."""
+        shown = {i: o for i, o in outcomes.items() if isinstance(o, Done) and o.body is not None}
+        rows = await self._engine.final_rows(self._unit.connection, [done.id for done in shown.values()])
+        tag = self._engine.tags.tag
+        found = {
+            index: replace(done, etag=tag(row["version"]), body=row["body"])
+            for index, done in shown.items()
+            if (row := rows.get(done.id)) is not None
+        }
+        return {**outcomes, **found}
 
     def _change(self, entry: Entry) -> Change:
         """Return the entry as hooks see it."""

@@ -11,6 +11,7 @@ from service.resources.columns.kind import ColumnError
 from service.resources.statements.statement import DIALECT
 
 _PARAMETER = re.compile(r"\$\d")
+_SUBQUERY = re.compile(r"\bselect\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +40,7 @@ class Computed:
             raise ColumnError("has $ and a digit in a text, which looks like a parameter")
         written: sa.ColumnElement[Any] = sa.literal_column(f"({text})", expression.type)
         return written
+
+    def has_subquery(self, row: Any) -> bool:
+        """Whether the value depends on rows of tables, not only on the columns of its own row."""
+        return _SUBQUERY.search(str(self.written(row))) is not None

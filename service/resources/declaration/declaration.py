@@ -215,6 +215,11 @@ class Declaration:
         return frozenset(p.name for p in parts if isinstance(p, sa.Column) and p.table is self.table)
 
     @cached_property
+    def has_subqueries(self) -> bool:
+        """Whether a computed member has a subquery."""
+        return any(one.has_subquery(self.table.c) for one in self.computed.values())
+
+    @cached_property
     def read_columns(self) -> tuple[str, ...]:
         """The columns of the representation: the shown fields, and those that computed members use."""
         used = [name for one in self.computed.values() for name in sorted(self.columns_of(one))]

@@ -42,6 +42,7 @@ async def _in_transaction(
         unit = call.unit_on(connection)
         row, change = await ActionRun(engine, unit, call.rows).run(action, call.item_id, guard, body)
         await unit.finish(engine, change)
+        row = (await engine.final_rows(connection, [call.item_id])).get(call.item_id, row)
         headers, content = {"ETag": engine.tags.tag(row["version"])}, row["body"].encode()
         if keyed is not None:
             await engine.services.records.store(connection, keyed, 200, headers, content)

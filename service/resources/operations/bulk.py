@@ -52,6 +52,7 @@ async def _bulk(call: Call) -> Response:
             if atomic:
                 refuse_any(results, kinds)
             await run.finish(own, results)
+            results = await run.final(results)
             content = await results_body(request.url.path, request_id, results, kinds)
             if keyed is not None:
                 await records.store(connection, keyed, 200, {}, content)

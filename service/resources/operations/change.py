@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -16,50 +16,72 @@ from service.resources.statements.statement import Statement
 from service.resources.statements.writing import arguments_of
 from service.resources.units.engine_unit import EngineUnit
 
-T = TypeVar("T")
-
 Arguments = dict[str, Any]
-Work = Callable[[Run, Arguments], Awaitable[T]]
-"""Runs the statement of a change, given its arguments as driver values: fields, id, principal and request id."""
+Work = Callable[[Run, Arguments], Awaitable[asyncpg.Record]]
+"""Runs the statement of a change, given its arguments as driver values: fields, id, principal and request id. Returns
+the row (body, version) of the item."""
+Store = Callable[[asyncpg.Connection, asyncpg.Record], Awaitable[None]]
+"""Stores the response that the row of the item becomes."""
 
 
 async def apply_change(
-    call: Call, operation: str, item_id: UUID, values: Mapping[str, Any], work: Work[T]
-) -> T:
-    """Return the result of `work`, which runs one statement.
+    call: Call,
+    operation: str,
+    item_id: UUID,
+    values: Mapping[str, Any],
+    work: Work,
+    *,
+    store: Store | None = None,
+) -> asyncpg.Record:
+    """Return the row of `work`, which runs one statement.
 
     If hooks run in the transaction, `work` runs between them, and all of it is retried if PostgreSQL rolls it back;
     otherwise the statement is its own transaction. Hooks after the change run only if a change was made.
+
+    If computed members have subqueries, a second statement in the transaction reads the row, which `store` then gets.
+    Without them, `work` stores the response.
     """
     engine, hooks = call.engine, call.engine.hooks
-    if not hooks.exist:
+    reads_again = engine.read_changed is not None and operation != "delete"
+    if not hooks.exist and not reads_again:
         return await work(engine.run, _arguments(call, item_id, values))
-    if hooks.need_transaction(operation):
-        result, unit = await retry_rolled_back(_in_transaction, call, operation, item_id, values, work)
+    if reads_again or hooks.need_transaction(operation):
+        attempt = partial(_in_transaction, call, operation, item_id, values, work, store=store)
+        row, unit = await retry_rolled_back(attempt)
     else:
         recorder = _Recorder(engine.run)
-        result = await work(recorder.run, _arguments(call, item_id, values))
+        row = await work(recorder.run, _arguments(call, item_id, values))
         unit = call.unit_on(NO_CONNECTION)
         if recorder.changed:
             await unit.finish(engine, unit.change(engine, operation, item_id, dict(values), call.rows))
     await unit.after_commit()
-    return result
+    return row
 
 
 async def _in_transaction(
-    call: Call, operation: str, item_id: UUID, values: Mapping[str, Any], work: Work[T]
-) -> tuple[T, EngineUnit]:
-    """Return the result, and the unit of work, whose hooks after the commit are left to run."""
+    call: Call,
+    operation: str,
+    item_id: UUID,
+    values: Mapping[str, Any],
+    work: Work,
+    *,
+    store: Store | None,
+) -> tuple[asyncpg.Record, EngineUnit]:
+    """Return the row, and the unit of work, whose hooks after the commit are left to run."""
     engine = call.engine
     async with engine.transaction() as connection:
         unit = call.unit_on(connection)
         change = unit.change(engine, operation, item_id, dict(values), call.rows)
         await engine.hooks.before(change)
         recorder = _Recorder(partial(engine.run_on, connection))
-        result = await work(recorder.run, _arguments(call, item_id, change.values))
+        row = await work(recorder.run, _arguments(call, item_id, change.values))
         if recorder.changed:
             await unit.finish(engine, change)
-    return result, unit
+        if operation != "delete" and engine.read_changed is not None:
+            row = (await engine.final_rows(connection, [item_id])).get(item_id, row)
+            if store is not None:
+                await store(connection, row)
+    return row, unit
 
 
 class _Recorder:

@@ -1,5 +1,6 @@
 """`POST /orders`: creates an item; with an Idempotency-Key only once, however often the request is repeated."""
 
+import asyncpg
 from starlette.responses import Response
 
 from service.http.content.body import content_of
@@ -25,15 +26,22 @@ async def _create(call: Call) -> Response:
         "Location": f"{request.scope['path'].rstrip('/')}/{item_id}",
         "ETag": engine.tags.tag(FIRST_VERSION),
     }
+    # A response that needs another statement is stored after it.
+    stores_at_once = keyed is not None and engine.read_changed is None
     extra = record_parameters(keyed, 201, headers) if keyed else {}
-    statement = engine.writer.create_once if keyed else engine.writer.create
+    statement = engine.writer.create_once if stores_at_once else engine.writer.create
 
-    async def work(run: Run, arguments: Arguments) -> Response:
-        rows = await run(statement, {**arguments, **extra})
-        return json_response(201, headers, rows[0]["body"].encode())
+    async def work(run: Run, arguments: Arguments) -> asyncpg.Record:
+        return (await run(statement, {**arguments, **extra}))[0]
+
+    async def store(connection: asyncpg.Connection, row: asyncpg.Record) -> None:
+        headers["ETag"] = engine.tags.tag(row["version"])
+        if keyed is not None:
+            await engine.services.records.store(connection, keyed, 201, headers, row["body"].encode())
 
     async def insert() -> Response:
-        return await apply_change(call, "create", item_id, values, work)
+        row = await apply_change(call, "create", item_id, values, work, store=store)
+        return json_response(201, headers, row["body"].encode())
 
     return await insert() if keyed is None else await run_once(engine.services.records, keyed, insert)
 

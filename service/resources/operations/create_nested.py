@@ -96,14 +96,19 @@ async def _in_transaction(creation: _Creation) -> tuple[Response, EngineUnit]:
     async with engine.transaction() as connection:
         unit = call.unit_on(connection)
         row, change = await _create_item(creation, unit)
-        parts = []
-        for child, own, items in creation.children:
-            bodies = await _create_children(creation, unit, child, own, items)
-            parts.append(f',"{child.member}":[{",".join(bodies)}]')
+        made = {
+            child: await _create_children(creation, unit, child, own, items)
+            for child, own, items in creation.children
+            if items
+        }
         await unit.finish(engine, change)  # last, so that its hooks see its children
+        shown = [
+            (child, await _bodies(*made[child]) if items else "") for child, _, items in creation.children
+        ]
+        parts = [f',"{child.member}":[{bodies}]' for child, bodies in shown]
         hooked = engine.hooks.exist or any(own.hooks.exist for _, own, _ in creation.children)
-        # Hooks may have changed the item, and computed members may depend on its children.
-        if hooked or engine.resource.computed:
+        # Hooks may have changed the item, and members may depend on its children.
+        if hooked or engine.resource.has_subqueries:
             (row,) = await engine.run_on(
                 connection, engine.read_one, {"id": creation.id, **call.rows.arguments}
             )
@@ -131,10 +136,8 @@ async def _create_children(
     child: Children,
     own: Engine,
     items: Sequence[BaseModel],
-) -> list[str]:
-    """Return the representations, in order. Raises the problem of the first that failed, with all errors."""
-    if not items:
-        return []
+) -> tuple[BulkRun, dict[int, Outcome]]:
+    """Return their outcomes. Raises the problem of the first that failed, with all errors."""
     rows = own.access.of(creation.call.principal)
     ids = sorted(uuid7() for _ in items)  # so that they sort in the order of the request
     entries = [
@@ -145,8 +148,13 @@ async def _create_children(
     outcomes = await run.apply(entries)
     _refuse_any(child.member, outcomes)
     await run.finish(entries, outcomes)
-    done = [outcome for _, outcome in sorted(outcomes.items()) if isinstance(outcome, Done)]
-    return [one.body or "" for one in done]
+    return run, outcomes
+
+
+async def _bodies(run: BulkRun, outcomes: Mapping[int, Outcome]) -> str:
+    """Return the representations of the children, in the order of the request, separated by commas."""
+    final = sorted((await run.final(outcomes)).items())
+    return ",".join(outcome.body or "" for _, outcome in final if isinstance(outcome, Done))
 
 
 def _refuse_any(member: str, outcomes: Mapping[int, Outcome]) -> None:

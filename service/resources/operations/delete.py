@@ -1,5 +1,6 @@
 """`DELETE /orders/{id}`: a soft delete. The row and its history stay."""
 
+import asyncpg
 from starlette.responses import Response
 
 from service.http import problems
@@ -15,8 +16,8 @@ async def _delete(call: Call) -> Response:
     engine = call.engine
     guard = guard_of(call.request, engine.tags, required=True)
 
-    async def work(run: Run, arguments: Arguments) -> None:
-        accepted_row(engine, await run_guarded(run, engine.writer.delete, arguments, guard), guard)
+    async def work(run: Run, arguments: Arguments) -> asyncpg.Record:
+        return accepted_row(engine, await run_guarded(run, engine.writer.delete, arguments, guard), guard)
 
     await apply_change(call, "delete", call.item_id, {}, work)
     return Response(status_code=204)

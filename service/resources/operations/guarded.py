@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import asyncpg
 from starlette.responses import Response
 
 from service.http.content.preconditions import Guard
@@ -25,14 +26,14 @@ async def update_item(
     """Run the statement for the fields that are set, and return the item. Raises `absent()` if no row matches."""
     engine = call.engine
 
-    async def work(run: Run, arguments: Arguments) -> Response:
+    async def work(run: Run, arguments: Arguments) -> asyncpg.Record:
         # The fields of the client, as changed by hooks.
         fields = tuple(name for name in engine.resource.own_fields if own_field(name) in arguments)
         rows = await run_guarded(run, statement(fields), arguments, guard)
         # Checked in the transaction, so that a refused change also undoes what hooks have written.
         if not rows:
             raise absent()
-        row = accepted_row(engine, rows, guard)
-        return json_response(200, {"ETag": engine.tags.tag(row["version"])}, row["body"].encode())
+        return accepted_row(engine, rows, guard)
 
-    return await apply_change(call, "update", call.item_id, values, work)
+    row = await apply_change(call, "update", call.item_id, values, work)
+    return json_response(200, {"ETag": engine.tags.tag(row["version"])}, row["body"].encode())

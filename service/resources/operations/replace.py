@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import asyncpg
 from starlette.responses import Response
 
 from service.http import problems
@@ -10,7 +11,6 @@ from service.resources.documentation import created_response, item_response, tag
 from service.resources.engine import Engine, new_values, values_of
 from service.resources.guarded_rows import Run
 from service.resources.operations.change import Arguments, apply_change
-from service.resources.operations.create import FIRST_VERSION
 from service.resources.operations.guarded import update_item
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.bodies import read_new
@@ -48,19 +48,19 @@ async def _refuse_to_create(call: Call) -> Response:
 async def _create(call: Call, values: dict[str, Any]) -> Response:
     engine, request, item_id = call.engine, call.request, call.item_id
 
-    async def work(run: Run, arguments: Arguments) -> Response:
-        rows = await run(engine.writer.create, arguments)
-        headers = {"Location": request.scope["path"], "ETag": engine.tags.tag(FIRST_VERSION)}
-        return json_response(201, headers, rows[0]["body"].encode())
+    async def work(run: Run, arguments: Arguments) -> asyncpg.Record:
+        return (await run(engine.writer.create, arguments))[0]
 
     try:
-        return await apply_change(call, "create", item_id, values, work)
+        row = await apply_change(call, "create", item_id, values, work)
     except problems.Duplicate as error:
         if [e.pointer for e in error.errors] != ["/id"]:
             raise
         if await engine.run(engine.read_one, {"id": item_id}):
             raise problems.PreconditionFailed("An item with this id already exists.") from error
         raise problems.Conflict("An item with this id was deleted; restore it instead.") from error
+    headers = {"Location": request.scope["path"], "ETag": engine.tags.tag(row["version"])}
+    return json_response(201, headers, row["body"].encode())
 
 
 def _responses(engine: Engine) -> dict[int | str, dict[str, Any]]:

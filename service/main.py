@@ -54,7 +54,7 @@ from service.resources.engine import Engine, Services, engines_of
 from service.resources.lists.cursor import CursorCodec
 from service.resources.purge_expired import ExpiredRows
 from service.resources.requests.idempotency import IdempotencyStore
-from service.resources.routes import handlers_of, routers_of
+from service.resources.routes import document_operations, handlers_of
 from service.resources.rows_of_callers import rows_told
 from service.resources.statements.ownership import Owners
 from service.resources.units import Units
@@ -175,8 +175,7 @@ def _fastapi(settings: Settings, resources: Sequence[RestResource], lifespan: Li
 
 
 def _route(app: FastAPI, domains: Sequence[Domain], engines: Sequence[Engine]) -> None:
-    for router in routers_of(engines):
-        app.include_router(router, prefix=API)
+    document_operations(app, engines, prefix=API)
     app.include_router(api_keys.router, prefix=API)
     app.include_router(features.router, prefix=API)
     app.include_router(admin_port.public)

@@ -5,20 +5,20 @@ OpenAPI; `handlers_of` has the operations, behind the gate that the routes name.
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import FastAPI, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import JSONResponse
 
 from service.http.content.negotiation import require_acceptable
 from service.http.handwritten.refuse_idempotency_key import refuse_key
 from service.http.middleware.dispatch import Handler, Route
-from service.http.problems import NotFound
 from service.resources.columns.text import UUID_PATTERN
+from service.resources.documented_route import DocumentedRoute
 from service.resources.engine import Engine
 from service.resources.operations import ALL
 from service.resources.operations.action import operation_of
@@ -49,18 +49,14 @@ class _ItemId(Convertor[UUID]):
 register_url_convertor("item", _ItemId())
 
 
-def routers_of(engines: Sequence[Engine]) -> list[APIRouter]:
-    """Return a router for each resource that documents its operations, with its extra routes."""
-    routers = []
+def document_operations(app: FastAPI, engines: Sequence[Engine], *, prefix: str) -> None:
+    """Add the routes of all operations to the application, and the extra routes of each resource before them."""
     for engine in engines:
         resource = engine.resource
-        router = APIRouter(tags=[resource.path])
         if resource.extra is not None:
-            router.include_router(resource.extra, prefix=f"/{resource.path}")
+            app.include_router(resource.extra, prefix=f"{prefix}/{resource.path}", tags=[resource.path])
         for operation in _operations(engine, engines):
-            _add(router, engine, operation)
-        routers.append(router)
-    return routers
+            app.router.routes.append(_documented(engine, operation, prefix))
 
 
 def handlers_of(engines: Sequence[Engine], gate: Gate, *, prefix: str) -> list[Route]:
@@ -95,19 +91,26 @@ def _scope_of(engine: Engine, operation: Operation) -> str:
     return scopes.write if operation.writes else scopes.read
 
 
-def _add(router: APIRouter, engine: Engine, operation: Operation) -> None:
+def _documented(engine: Engine, operation: Operation, prefix: str) -> DocumentedRoute:
     resource = engine.resource
-    name = operation.id_in(resource)
-    router.add_api_route(
-        operation.path_of(resource).replace("{id}", "{id:item}"),
-        _endpoint(_scope_of(engine, operation), operation.body(engine) if operation.body else None),
-        methods=[operation.method],
-        name=name,
-        operation_id=name,
-        route_class_override=_Documented,
-        response_class=_answering(operation.produces[0]),
-        **operation.route_arguments(engine),
+    return DocumentedRoute(
+        operation.method,
+        prefix + operation.path_of(resource).replace("{id}", "{id:item}"),
+        operation_id=operation.id_in(resource),
+        scope=_scope_of(engine, operation),
+        describe=partial(_description, engine, operation),
     )
+
+
+def _description(engine: Engine, operation: Operation) -> dict[str, Any]:
+    return {
+        "endpoint": _endpoint(
+            _scope_of(engine, operation), operation.body(engine) if operation.body else None
+        ),
+        "tags": [engine.resource.path],
+        "response_class": _answering(operation.produces[0]),
+        **operation.route_arguments(engine),
+    }
 
 
 def _answering(media_type: str) -> type[Response]:
@@ -131,20 +134,6 @@ def _endpoint(scope: str, body: type[Any] | None) -> Callable[..., Any]:
         parameters.append(inspect.Parameter("item", keyword, annotation=body))
     endpoint.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return endpoint
-
-
-class _Documented(APIRoute):
-    """Documents an operation, and answers nothing: the edge has called the handler for every path that fits."""
-
-    checks_requests = True  # in the operations
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        return _nowhere
-
-
-async def _nowhere(_: Request) -> Response:
-    """The framework's routes also fit a path with a line break at its end, which names nothing."""
-    raise NotFound
 
 
 def _handler(engine: Engine, operation: Operation, gate: Gate, find: EngineOf | None) -> Handler:

@@ -1,11 +1,12 @@
 """The scopes of routes. Deny by default: an application with a route that requires no scope does not start."""
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import RouteContext, iter_route_contexts
 
 from service.security.access import current_principal
 from service.security.principals import ADMIN
@@ -23,10 +24,8 @@ def require_scopes(app: FastAPI, prefix: str) -> None:
     """
     for context in iter_route_contexts(app.routes):
         path = getattr(context, "path_format", None) or getattr(context, "path", None) or ""
-        dependant: Dependant | None = getattr(context, "dependant", None)
-        enforced = set() if dependant is None else scopes_of(dependant)
-        unenforced = set() if dependant is None else set(_named(dependant)) - enforced
-        if unenforced:
+        enforced, named = _scopes_on(context)
+        if unenforced := named - enforced:
             raise ScopelessRouteError(
                 f"{_route(context, path)} names {', '.join(sorted(unenforced))}, but nothing checks it: "
                 "make the dependency that names it depend on current_principal"
@@ -47,10 +46,17 @@ def known_scopes(app: FastAPI) -> set[str]:
     """Every scope that some route of the application requires, and `admin`."""
     found = {ADMIN}
     for context in iter_route_contexts(app.routes):
-        dependant: Dependant | None = getattr(context, "dependant", None)
-        if dependant is not None:
-            found |= scopes_of(dependant)
+        found |= _scopes_on(context)[0]
     return found
+
+
+def _scopes_on(context: RouteContext) -> tuple[AbstractSet[str], AbstractSet[str]]:
+    """The scopes that a route enforces, and those that it names. A generated route has `gate_scopes`: the gate at the
+    edge requires them."""
+    if (of_gate := getattr(context, "gate_scopes", None)) is not None:
+        return of_gate, of_gate
+    dependant: Dependant | None = getattr(context, "dependant", None)
+    return (set(), set()) if dependant is None else (scopes_of(dependant), set(_named(dependant)))
 
 
 def _required(dependant: Dependant, above: frozenset[str]) -> Iterator[str]:

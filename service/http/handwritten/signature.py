@@ -39,8 +39,9 @@ class Rules:
 def rules_of(scope: Any) -> Rules | None:
     """Return the rules of the matched route; None if the route is generated or not FastAPI's."""
     route = route_of(scope)
-    dependant = getattr(route, "dependant", None)
-    if dependant is None or getattr(scope["route"], "checks_requests", False):
+    if getattr(scope.get("route"), "checks_requests", False):
+        return None
+    if (dependant := getattr(route, "dependant", None)) is None:
         return None
     kept = vars(route)  # cached on the route, which is not hashable
     if _KEPT not in kept:

@@ -15,7 +15,7 @@ SELECT gen_random_uuid(), at, at, 'test', 'test',
        CASE WHEN n % 3 = 0 THEN 'a brass lamp' ELSE 'a chair' END || ' rare' || n % 20000,
        (n * 7919::bigint % 100000) / 100.0, n * 31 % 1000,
        CASE WHEN n <= 10 THEN 'discontinued' WHEN n % 5 < 3 THEN 'active' ELSE 'draft' END,
-       ARRAY['tag' || n % 2000, 'common'], '{}',
+       ARRAY['tag' || n % 2000, 'common'], jsonb_build_object('padding', repeat('x', $3::int)),
        ($2::uuid[])[1 + n % cardinality($2::uuid[])]
 FROM (SELECT n, timestamptz '2026-01-01' + n * interval '1 second' AS at FROM generate_series(1, $1::int) n) rows
 RETURNING id
@@ -32,14 +32,17 @@ async def insert_articles(database: Database, count: int, *shelves: str) -> list
     """Insert rows across the shelves with triggers off, so without history, and return their ids."""
     async with database.transaction() as connection:
         await _without_triggers(connection)
-        rows = await connection.fetch(_INSERT, count, list(shelves))
+        rows = await connection.fetch(_INSERT, count, list(shelves), 0)
     async with database.connection() as connection:
         await connection.execute("ANALYZE tests_article")
     return [str(row["id"]) for row in rows]
 
 
-async def load_articles(database: Database, count: int, *, shelves: int) -> None:
-    """Insert articles in new shelves as fast as possible: indexes are created after the rows."""
+async def load_articles(database: Database, count: int, *, shelves: int, padding: int = 0) -> None:
+    """Insert articles in new shelves as fast as possible: indexes are created after the rows.
+
+    Their attributes, which no index reads, are `padding` characters long.
+    """
     async with database.transaction() as connection:
         await _without_triggers(connection)
         await connection.execute("SET LOCAL maintenance_work_mem = '256MB'")
@@ -50,7 +53,8 @@ async def load_articles(database: Database, count: int, *, shelves: int) -> None
         for name, _ in indexes:
             await connection.execute(f"DROP INDEX {name}")
         made = await connection.fetch(_SHELVES, shelves)
-        await connection.execute(_INSERT.replace("RETURNING id", ""), count, [row["id"] for row in made])
+        insert, ids = _INSERT.replace("RETURNING id", ""), [row["id"] for row in made]
+        await connection.execute(insert, count, ids, padding)
         for _, definition in indexes:
             await connection.execute(definition)
     async with database.connection() as connection:

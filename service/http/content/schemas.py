@@ -57,5 +57,12 @@ class Output(BaseModel):
 def make_model(
     name: str, base: type[BaseModel], fields: dict[str, Any], doc: str | None = None
 ) -> type[BaseModel]:
-    """A model made at run time; `fields` are (type, default) by name."""
-    return cast("type[BaseModel]", create_model(name, __base__=base, __doc__=doc, **fields))
+    """A model made at run time; `fields` are (type, default) by name.
+
+    Pydantic builds its validator when it is first used. Most of these models only describe the API.
+    """
+    waiting = {"defer_build": True}
+    made: Any = create_model(name, __base__=base, __doc__=doc, __cls_kwargs__=waiting, **fields)
+    model = cast("type[BaseModel]", made)
+    del model.model_config["defer_build"]  # which FastAPI's type adapters would take over
+    return model

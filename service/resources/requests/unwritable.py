@@ -27,8 +27,8 @@ def report_unwritable(
         reasons.pop(name, None)
     by_pointer = {pointer((*at, name)): reason for name, reason in reasons.items()}
     return [
-        replace(error, message=by_pointer.get(error.pointer or "", error.message))
-        if error.message == UNKNOWN_FIELD
+        replace(error, message=by_pointer[error.pointer])
+        if error.message == UNKNOWN_FIELD and error.pointer in by_pointer
         else error
         for error in errors
     ]

@@ -74,7 +74,7 @@ class BulkSchemas:
         operation: Any = models[0] if models else BaseModel
         if len(models) > 1:
             operation = Annotated[Union[models], Field(discriminator="op")]  # noqa: UP007  # made at run time
-        self.operation: TypeAdapter[Any] = TypeAdapter(operation)
+        self._operation = operation
         operations = (list[operation], Field(min_length=1, max_length=most))
         self.request = make_model(f"{name}Bulk", Input, {"mode": _MODE, "operations": operations})
         result: Any = make_model(f"{name}Result", Output, _result(read))
@@ -83,6 +83,10 @@ class BulkSchemas:
     def members(self, kind: Any) -> Mapping[str, Schema]:
         """Return the schemas of the members that only this kind of operation has."""
         return self._members.get(kind, {}) if isinstance(kind, str) else {}
+
+    @cached_property
+    def operation(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self._operation)
 
     @cached_property
     def large_operation(self) -> SchemaValidator:

@@ -103,6 +103,7 @@ def _documented(engine: Engine, operation: Operation, prefix: str) -> Documented
 
 
 def _description(engine: Engine, operation: Operation) -> dict[str, Any]:
+    engine.schemas.build()
     return {
         "endpoint": _endpoint(
             _scope_of(engine, operation), operation.body(engine) if operation.body else None

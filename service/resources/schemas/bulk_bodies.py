@@ -40,7 +40,8 @@ class Envelope(Input):
 
 
 class BulkSchemas:
-    """`request` and `results` are the documented bodies; `operation` validates one operation of a request.
+    """`request` and `results` are the documented bodies; `operation` validates one operation of a request, which is of
+    one of the schemas `operations`.
 
     Operations that the resource leaves out are not available in bulk; its actions are.
     """
@@ -70,10 +71,10 @@ class BulkSchemas:
             kind: {member: type_ for member, (type_, _) in of_kind.items() if member not in target}
             for kind, of_kind in fields.items()
         }
-        models = tuple(_operation(name, kind, of_kind) for kind, of_kind in fields.items())
-        operation: Any = models[0] if models else BaseModel
-        if len(models) > 1:
-            operation = Annotated[Union[models], Field(discriminator="op")]  # noqa: UP007  # made at run time
+        self.operations = tuple(_operation(name, kind, of_kind) for kind, of_kind in fields.items())
+        operation: Any = self.operations[0] if self.operations else BaseModel
+        if len(self.operations) > 1:
+            operation = Annotated[Union[self.operations], Field(discriminator="op")]  # noqa: UP007  # made at run time
         self._operation = operation
         operations = (list[operation], Field(min_length=1, max_length=most))
         self.request = make_model(f"{name}Bulk", Input, {"mode": _MODE, "operations": operations})

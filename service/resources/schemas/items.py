@@ -99,6 +99,11 @@ class Schemas:
         """Return the models that operations use; all others are nested in them."""
         return self.create, self.patch, self.page, self.history, self.bulk.request, self.bulk.results
 
+    def build(self) -> None:
+        """Build all that the document describes, parts first: Pydantic would build a part in each model that has it."""
+        for model in (self.create, self.patch, self.read, *self.bulk.operations, *self.roots):
+            model.model_rebuild()
+
 
 def _imported(resource: RestResource) -> type[BaseModel]:
     fields = {f: writable(resource, f) for f in resource.input_fields}

@@ -53,12 +53,16 @@ class Operation:
     statuses: tuple[int, ...]
 
     def statuses_for(self, held: frozenset[str]) -> tuple[int, ...]:
-        """The statuses for callers with these scopes: another owner's item is like none, unless they see all."""
+        """The statuses for callers with these scopes: another owner's item is like none, unless they see all.
+
+        Callers whose items are those of their principal have some only if they may create them.
+        """
         owner = self.resource.owner
         if owner is None or len(self.statuses) == 1 or allowed(held, frozenset({owner.all_scope})):
             return self.statuses
         own, _, none = self.statuses
-        return own, none, none
+        has_own = owner.claim is not None or allowed(held, frozenset({self.resource.scopes.write}))
+        return own if has_own else none, none, none
 
     @property
     def collection(self) -> str:

@@ -15,7 +15,7 @@ from tests.sample import SAMPLE
 README = (ROOT / "README.md").read_text("utf-8")
 TOUR = commands(section(README, "A tour"))
 # Commands of the catalogue, and those that use what these have found.
-OF_SAMPLE = re.compile(r"\$API/|\$ITEM|\$\(create|^create|^(BODY|MERGE)=")
+OF_SAMPLE = re.compile(r"\$API/|\$ITEM|\$\(create|^create|^(BODY|MERGE|NOTE)=")
 TOUR_SECONDS = 60
 
 

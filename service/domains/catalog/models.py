@@ -1,5 +1,6 @@
-"""The tables of the catalogue: categories and products."""
+"""The tables of the catalogue: categories, products and deliveries."""
 
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
@@ -85,6 +86,13 @@ class Product(Resource, table=True):
         description="Unit price, in the currency of the catalogue.",
         schema_extra={"examples": ["49.90"]},
     )
+    cost: Decimal = Field(
+        default=Decimal(0),
+        ge=0,
+        max_digits=12,
+        decimal_places=2,
+        description="What the shop pays for a unit.",
+    )
     stock: int = Field(default=0, ge=0, description="Number of units in stock.")
     status: ProductStatus = Field(
         default=ProductStatus.DRAFT,
@@ -105,3 +113,48 @@ class Product(Resource, table=True):
         schema_extra={"examples": [{"colour": "brass", "watt": 7}]},
     )
     category_id: UUID = Field(foreign_key="category.id", description="Category that the product belongs to.")
+
+
+class DeliveryStatus(StrEnum):
+    ANNOUNCED = "announced"
+    OVERDUE = "overdue"
+    RECEIVED = "received"
+
+
+class Delivery(Resource, table=True):
+    """Products that a supplier sends to the shop."""
+
+    __table_args__ = (
+        unique_index("delivery", "supplier", "number"),
+        *(sort_index("delivery", *owner, "created_at") for owner in ((), ("supplier",))),
+        *(sort_index("delivery", *owner, "status", "created_at") for owner in ((), ("supplier",))),
+    )
+
+    supplier: str = Field(max_length=512, description="Principal of the supplier.")
+    number: str = Field(
+        min_length=1,
+        max_length=40,
+        description="Number of the delivery note, unique for each supplier.",
+        schema_extra={"examples": ["DN-2041"]},
+    )
+    expected: date = Field(description="Day on which it should arrive.")
+    status: DeliveryStatus = Field(
+        default=DeliveryStatus.ANNOUNCED,
+        sa_type=text_enum(DeliveryStatus),
+        description="Whether it has arrived, and if not, whether it is late.",
+    )
+
+
+class DeliveryLine(Resource, table=True):
+    """Units of one product in a delivery."""
+
+    __tablename__ = "delivery_line"
+    __table_args__ = (
+        *(sort_index("delivery_line", *owner, "created_at") for owner in ((), ("supplier",))),
+        *(sort_index("delivery_line", key, "created_at") for key in ("delivery_id", "product_id")),
+    )
+
+    supplier: str = Field(max_length=512, description="Principal of the supplier.")
+    delivery_id: UUID = Field(foreign_key="delivery.id", description="Delivery that the line belongs to.")
+    product_id: UUID = Field(foreign_key="product.id", description="Product that is delivered.")
+    units: int = Field(ge=1, le=1_000_000, description="Number of units.", schema_extra={"examples": [12]})

@@ -1,10 +1,21 @@
 """The REST resources of the catalogue."""
 
-from service.domains.catalog.models import Category, Product
-from service.domains.catalog.rules import CategoryRules, OutOfStock, Sale, sell
-from service.resources.declaration import Action, Cached, RestResource, Scopes
+from service.domains.catalog.models import Category, Delivery, DeliveryLine, DeliveryStatus, Product
+from service.domains.catalog.rules import CategoryRules, OutOfStock, Sale, receive, sell, units_of
+from service.resources.declaration import (
+    Action,
+    Cached,
+    Computed,
+    Owner,
+    RestResource,
+    Scopes,
+    Transition,
+)
 
 CATALOG = Scopes(read="catalog:read", write="catalog:write")
+DELIVERIES = Scopes(read="deliveries:read", write="deliveries:write")
+SUPPLIER = Owner("supplier", all_scope="deliveries:receive")
+CHANGES = frozenset({"replace", "patch", "delete", "restore", "bulk"})
 
 categories = RestResource(
     model=Category,
@@ -38,8 +49,42 @@ products = RestResource(
     sortable=("created_at", "name", "price"),
     searchable=("name", "description"),
     immutable=("sku",),
+    visible={"cost": "catalog:costs"},
     expand={"category": ("id", "slug", "name")},
     actions=(Action("sell", sell, body=Sale, problems=(OutOfStock,)),),
 )
 
-RESOURCES = (categories, products)
+deliveries = RestResource(
+    model=Delivery,
+    path="deliveries",
+    singular="delivery",
+    scopes=DELIVERIES,
+    owner=SUPPLIER,
+    filterable=("status",),
+    readonly=("status",),
+    computed={"units": Computed(units_of, "Number of units of all products.")},
+    children={"lines": "delivery-lines"},
+    actions=(
+        Transition(
+            "receive",
+            field="status",
+            source=(DeliveryStatus.ANNOUNCED, DeliveryStatus.OVERDUE),
+            target=DeliveryStatus.RECEIVED,
+            run=receive,
+            scope=SUPPLIER.all_scope,
+        ),
+    ),
+    without=CHANGES,
+)
+
+delivery_lines = RestResource(
+    model=DeliveryLine,
+    path="delivery-lines",
+    singular="delivery line",
+    scopes=DELIVERIES,
+    owner=SUPPLIER,
+    filterable=("delivery_id",),
+    without=CHANGES | {"create"},
+)
+
+RESOURCES = (categories, products, deliveries, delivery_lines)

@@ -1,8 +1,12 @@
 """The rules of the catalogue that a field's bounds cannot express."""
 
-from pydantic import Field
+from typing import Any
 
-from service.domains.catalog.models import Product
+import sqlalchemy as sa
+from pydantic import Field
+from sqlmodel import col, select
+
+from service.domains.catalog.models import Delivery, DeliveryLine, Product
 from service.http.handwritten import Input
 from service.http.problems import Conflict, FieldError, ValidationFailed
 from service.resources.declaration import Change, Hooks
@@ -37,6 +41,24 @@ async def sell(change: Change, product: Product, sale: Sale) -> None:
     if sale.units > product.stock:
         raise OutOfStock(f"There are {product.stock} in stock.")
     change.values["stock"] = product.stock - sale.units
+
+
+async def receive(change: Change, delivery: Delivery) -> None:
+    """Adds the delivered units to the stock."""
+    async with change.session() as session:
+        lines = (
+            await session.exec(select(DeliveryLine).where(DeliveryLine.delivery_id == delivery.id))
+        ).all()
+    for line in sorted(lines, key=lambda line: line.product_id):  # two deliveries lock products in one order
+        product = await change.get(Product, line.product_id)
+        if product is not None:
+            await change.update(Product, product.id, {"stock": product.stock + line.units})
+
+
+def units_of(delivery: Any) -> sa.ColumnElement[int]:
+    """Sum up the units of a delivery's lines."""
+    units = sa.select(sa.func.coalesce(sa.func.sum(DeliveryLine.units), 0))
+    return units.where(col(DeliveryLine.delivery_id) == delivery.id).scalar_subquery()
 
 
 def _check_slug(change: Change) -> None:

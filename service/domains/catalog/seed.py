@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from service import clock
 from service.domains.catalog.models import Category, Product
 from service.models.base import Resource
 from service.resources.domain import Example, Seed
@@ -72,14 +73,24 @@ async def _load(session: AsyncSession) -> str:
 
 async def _examples(session: AsyncSession) -> Sequence[Example]:
     """Example requests: list the newest products; create a product in the first category, or a category if none
-    exists."""
-    first = select(Category.id).where(col(Category.deleted_at).is_(None)).order_by(col(Category.id))
-    category = (await session.exec(first.limit(1))).first()
-    listed = Example("products?status=active&sort=-created_at&limit=3")
+    exists; announce a delivery of the first product."""
+    category, product = await _first(session, Category), await _first(session, Product)
+    requests = [Example("products?status=active&sort=-created_at&limit=3")]
     if category is None:
-        return listed, Example("categories", """{"slug": "try-'$RANDOM'", "name": "A first category"}""")
-    rest = f'"name": "Paper lantern", "price": "24.90", "category_id": "{category}"'
-    return listed, Example("products", f"""{{"sku": "TRY-'$RANDOM'", {rest}}}""")
+        requests.append(Example("categories", """{"slug": "try-'$RANDOM'", "name": "A first category"}"""))
+    else:
+        rest = f'"name": "Paper lantern", "price": "24.90", "category_id": "{category}"'
+        requests.append(Example("products", f"""{{"sku": "TRY-'$RANDOM'", {rest}}}"""))
+    if product is not None:
+        rest = f'"expected": "{clock.now():%Y-%m-%d}", "lines": [{{"product_id": "{product}", "units": 12}}]'
+        requests.append(Example("deliveries", f"""{{"number": "TRY-'$RANDOM'", {rest}}}"""))
+    return requests
+
+
+async def _first(session: AsyncSession, table: type[Resource]) -> UUID | None:
+    """Return the id of the oldest row that is not deleted."""
+    rows = select(table.id).where(col(table.deleted_at).is_(None)).order_by(col(table.id))
+    return (await session.exec(rows.limit(1))).first()
 
 
 SEED = Seed(load=_load, is_empty=is_empty, examples=_examples)

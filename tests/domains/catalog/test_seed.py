@@ -54,7 +54,8 @@ def test_api_accepts_every_sample_value() -> None:
         assert re.fullmatch(r"[A-Z0-9][A-Z0-9-]{0,39}", product["sku"])
         assert isinstance(product["price"], Decimal)
         assert product["price"] > 0
-        assert product["price"].as_tuple().exponent == -2
+        assert product["price"].as_tuple().exponent == product["cost"].as_tuple().exponent == -2
+        assert 0 < product["cost"] < product["price"]
         assert product["stock"] >= 0
         assert product["status"] in set(ProductStatus)
         assert product["tags"]
@@ -151,7 +152,7 @@ def test_command_prints_what_it_added(fresh_database: DatabaseFactory, tmp_path:
     assert second.stdout == f"sample catalogue: nothing to add: all {expected} exist\n"
 
 
-async def test_examples_create_a_category_if_there_is_none(database: Database) -> None:
+async def test_examples_fit_what_is_there(database: Database) -> None:
     async with database.session() as session:
         assert [one.path.partition("?")[0] for one in await SEED.examples(session)] == [
             "products",
@@ -159,6 +160,7 @@ async def test_examples_create_a_category_if_there_is_none(database: Database) -
         ]
     await load(database)
     async with database.session() as session:
-        listed, created = await SEED.examples(session)
-    assert (listed.body, created.path) == ("", "products")
+        listed, created, announced = await SEED.examples(session)
+    assert (listed.body, created.path, announced.path) == ("", "products", "deliveries")
     assert str(min(category["id"] for category in categories())) in created.body
+    assert str(min(product["id"] for product in products())) in announced.body

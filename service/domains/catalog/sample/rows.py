@@ -14,6 +14,7 @@ FIRST_DAY = datetime(2025, 1, 6, 8, tzinfo=UTC)
 BETWEEN = timedelta(minutes=97)  # from one new product to the next
 ACTIVE, DRAFT = 0.86, 0.94  # cumulative shares of the statuses
 SOLD_OUT = 0.07
+COST = Decimal("0.55")  # of the price
 MARKUP = 0.18  # from one finish to the next more expensive one
 ENDINGS = (Decimal("0.00"), Decimal("0.50"), Decimal("0.90"), Decimal("0.95"))
 SERIES = (
@@ -47,7 +48,7 @@ def categories() -> list[dict[str, Any]]:
 def products() -> list[dict[str, Any]]:
     """Return the products, oldest first.
 
-    Keys: id, created_at, sku, name, description, price, stock, status, tags, attributes, and `category`, the
+    Keys: id, created_at, sku, name, description, price, cost, stock, status, tags, attributes, and `category`, the
     slug of the category.
     """
     kinds = [list(_kinds(goods)) for goods in RANGES]
@@ -79,7 +80,7 @@ def _product(goods: Range, number: int, thing: str, finish: int, created_at: dat
     chance = random.Random(sku)  # noqa: S311 no secret; random() alone is the same in every version of Python
     series = SERIES[(list(goods.things).index(thing) * 5 + len(goods.slug)) % len(SERIES)]
     look = goods.finishes[finish]
-    return {
+    product: dict[str, Any] = {
         "id": stable_id(f"product/{sku}", created_at),
         "created_at": created_at,
         "sku": sku,
@@ -92,6 +93,7 @@ def _product(goods: Range, number: int, thing: str, finish: int, created_at: dat
         "attributes": {"finish": look, **{name: _pick(chance, goods.facts[name]) for name in goods.facts}},
         "category": goods.slug,
     }
+    return {**product, "cost": round(product["price"] * COST, 2)}
 
 
 def _pick(chance: random.Random, choices: Sequence[Any]) -> Any:

@@ -62,9 +62,9 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "backup.existingClaim": ("mine", {"backup": {"enabled": True, "existingClaim": "other"}}),
     "backup.existingSecret": ("mine", BACKUPS),
     "backup.clientImage": ("postgres:17", BACKUPS),
-    "backup.schedules.create": ("1 1 * * *", BACKUPS),
-    "backup.schedules.prune": ("1 1 * * *", BACKUPS),
-    "backup.schedules.drill": ("1 1 * * *", BACKUPS),
+    "backup.schedules.create": ("1 1 * * 1", BACKUPS),
+    "backup.schedules.prune": ("1 1 * * 2", BACKUPS),
+    "backup.schedules.drill": ("1 1 * * 3", BACKUPS),
     "backup.timeZone": ("Europe/Berlin", BACKUPS),
     "backup.deadline": (77, BACKUPS),
     "backup.restore": ("latest", BACKUPS),
@@ -77,8 +77,8 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "image.digest": (DIGEST, {"image": {"repository": "registry.example.com/slipway"}}),
     "image.pullPolicy": ("Always", {}),
     "replicaCount": (3, {}),
-    "drain": (7, {}),
-    "shutdownTimeout": (7, {}),
+    "drain": (17, {}),
+    "shutdownTimeout": (19, {}),
     "listen": ("::", {}),
     "publicPath": ("/shop", {}),
     "config.app.environment": ("development", {}),
@@ -122,7 +122,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "externalRedis.user": ("shop", {**CACHE, "externalRedis": {"host": "cache", "existingSecret": "x"}}),
     "externalDatabase.migration.host": ("direct", EXTERNAL),
-    "externalDatabase.migration.port": (6432, DIRECT),
+    "externalDatabase.migration.port": (6433, DIRECT),
     "externalDatabase.tls.mode": ("verify-full", EXTERNAL),
     "externalDatabase.tls.caConfigMap": ("mine", VERIFIED),
     "externalDatabase.tls.caSecret": ("mine", VERIFIED),
@@ -136,20 +136,20 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "databaseRole.existingSecretKey": ("other", {"databaseRole": {"existingSecret": "mine"}}),
     "migration.enabled": (False, {"databaseRole": {"name": ""}}),
     "migration.hook": (True, {**EXTERNAL, "security": {"existingSecret": "mine"}}),
-    "migration.wait": (100, {}),
+    "migration.wait": (101, {}),
     "migration.deadline": (700, {}),
-    "migration.ttl": (100, {}),
+    "migration.ttl": (103, {}),
     "resources.requests.cpu": ("7m", {}),
-    "resources.requests.memory": ("7Mi", {}),
-    "resources.requests.ephemeral-storage": ("7Mi", {}),
+    "resources.requests.memory": ("71Mi", {}),
+    "resources.requests.ephemeral-storage": ("72Mi", {}),
     "resources.limits.cpu": ("7", {}),
-    "resources.limits.memory": ("7Gi", {}),
-    "resources.limits.ephemeral-storage": ("7Gi", {}),
-    "tmpSize": ("7Mi", {}),
+    "resources.limits.memory": ("71Gi", {}),
+    "resources.limits.ephemeral-storage": ("72Gi", {}),
+    "tmpSize": ("73Mi", {}),
     **{
-        f"probes.{probe}.{field}": (7, {})
-        for probe in ("startup", "liveness", "readiness")
-        for field in ("periodSeconds", "timeoutSeconds", "failureThreshold")
+        f"probes.{probe}.{field}": (tens + ones, {})
+        for tens, probe in ((410, "startup"), (420, "liveness"), (430, "readiness"))
+        for ones, field in enumerate(("periodSeconds", "timeoutSeconds", "failureThreshold"))
     },
     "service.port": (81, {}),
     "service.nodePort": (30080, {"service": {"type": "NodePort"}}),
@@ -160,13 +160,15 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "ingress.tlsSecret": ("cert", INGRESS),
     "ingress.annotations": ({"a": "b"}, INGRESS),
     **{
-        f"ingress.nginx.annotations.nginx.ingress.kubernetes.io/{name}": ("7", INGRESS)
-        for name in (
-            "proxy-body-size",
-            "proxy-request-buffering",
-            "proxy-read-timeout",
-            "proxy-send-timeout",
-            "proxy-next-upstream",
+        f"ingress.nginx.annotations.nginx.ingress.kubernetes.io/{name}": (f"7{number}", INGRESS)
+        for number, name in enumerate(
+            (
+                "proxy-body-size",
+                "proxy-request-buffering",
+                "proxy-read-timeout",
+                "proxy-send-timeout",
+                "proxy-next-upstream",
+            )
         )
     },
     "autoscaling.enabled": (True, {}),
@@ -179,7 +181,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "cronJobs": ({"mine": {"schedule": "@daily", "job": "mine"}}, {}),
     "purge.enabled": (False, {}),
     "purge.schedule": ("@daily", {}),
-    "purge.deadline": (7, {}),
+    "purge.deadline": (107, {}),
     "httpRoute.enabled": (True, {"httpRoute": {"hosts": ["a.example.com"], "parentRefs": PARENTS}}),
     "httpRoute.hosts": (["b.example.com"], ROUTE),
     "httpRoute.annotations": ({"a": "b"}, ROUTE),
@@ -245,6 +247,31 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "serviceAccount.name": ("other", {}),
     "topologyKeys": (["rack"], {}),
 }
+
+NOT_AS_GIVEN = {
+    "autoscaling.maxReplicas",
+    "autoscaling.minReplicas",
+    "config.app.environment",
+    "config.logging.format",
+    "externalDatabase.tls.mode",
+    "fullnameOverride",
+    "image.digest",
+    "image.pullPolicy",
+    "listen",
+    "nameOverride",
+    "networkPolicy.backup.port",
+    "networkPolicy.tools.from",
+    "prometheusRule.certificateDays",
+    "prometheusRule.latency",
+    "prometheusRule.objective",
+    "prometheusRule.runbookUrl",
+    "publicPath",
+    "replicaCount",
+    "service.externalTrafficPolicy",
+    "service.nodePort",
+}
+"""Values that arrive as a part of something, that are somewhere in every rendering, that change other values, or that
+need a bundled server."""
 
 TEXTS: dict[str, Any] = {
     "name": "007",

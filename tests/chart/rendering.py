@@ -4,6 +4,7 @@ import functools
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,20 @@ def one(text: str, kind: str, name: str = "") -> Object:
     found = [o for o in objects(text) if o["kind"] == kind and name in {"", o["metadata"]["name"]}]
     assert len(found) == 1, f"{len(found)} {kind}s"
     return found[0]
+
+
+def scalars(found: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the path and the value of each scalar of an object. Fails if a key is no text."""
+    members = (
+        found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else None
+    )
+    if members is None:
+        yield path, found
+        return
+    for name, member in members:
+        assert isinstance(name, str | int), path
+        assert isinstance(name, str) or isinstance(found, list), f"{path}: the key {name!r} is no text"
+        yield from scalars(member, f"{path}/{name}")
 
 
 def template(workload: Object) -> Object:

@@ -2,13 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.chart.changes import CHANGES, EXTERNAL, KINDS, NAMES, TEXTS, is_text
-from tests.chart.rendering import objects, own, render
+from tests.chart.rendering import objects, own, render, scalars
 from tests.chart.test_values import ARRIVING
 
 NUMBERS = re.compile(
@@ -28,22 +27,9 @@ BUNDLED = (
 GIVEN = {path: TEXTS[KINDS[path]] for path in {*CHANGES, *ARRIVING} if is_text(path)}
 
 
-def _leaves(found: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    members = (
-        found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else None
-    )
-    if members is None:
-        yield path, found
-        return
-    for name, member in members:
-        assert isinstance(name, str | int), path
-        assert isinstance(name, str) or isinstance(found, list), f"{path}: the key {name!r} is no text"
-        yield from _leaves(member, f"{path}/{name}")
-
-
 def _look(text: str, given: str) -> None:
     """Every string is a string, and the given ones are among them, unchanged."""
-    leaves = [(f"{found['kind']}{path}", value) for found in objects(text) for path, value in _leaves(found)]
+    leaves = [(f"{found['kind']}{path}", value) for found in objects(text) for path, value in scalars(found)]
     wrong = [
         (path, value)
         for path, value in leaves

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chart.reference import dependencies
-from tests.chart.changes import CHANGES, ELSEWHERE, ONLY_REFUSES, WHOLE, is_text
-from tests.chart.rendering import CHART, VALUES, own, profile, render
+from tests.chart.changes import CHANGES, ELSEWHERE, NOT_AS_GIVEN, ONLY_REFUSES, WHOLE, is_text
+from tests.chart.rendering import CHART, VALUES, objects, own, profile, render, scalars
 from tests.chart.test_unusual_values import ARRIVES
 
 BUNDLED = "\n# The bundled PostgreSQL "
@@ -52,7 +52,53 @@ def test_table_covers_every_value() -> None:
     assert not set(CHANGES) & (ARRIVING | ELSEWHERE)
 
 
-@pytest.mark.parametrize("path", sorted(path for path in CHANGES if not is_text(path)))
+ROLE = json.dumps("friend")
+"""What PEERS select by."""
+AS_GIVEN = [
+    path
+    for path, (value, _) in CHANGES.items()
+    if not is_text(path) and path not in NOT_AS_GIVEN
+    # A boolean or an empty list arrives in many places.
+    if ROLE in json.dumps(value) or (isinstance(value, str | int) and not isinstance(value, bool))
+]
+
+
+def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return both as one: groups of values that both have are merged too."""
+    both = {
+        name: _merged(one[name], other[name])
+        for name in one.keys() & other.keys()
+        if _groups(one, other, name)
+    }
+    return {**one, **other, **both}
+
+
+def _groups(one: dict[str, Any], other: dict[str, Any], name: str) -> bool:
+    return isinstance(one[name], dict) and isinstance(other[name], dict)
+
+
+def _scalars(*arguments: str) -> set[str]:
+    return {str(value) for found in objects(own(*arguments)) for _, value in scalars(found)}
+
+
+def test_values_arrive_as_given() -> None:
+    """In one rendering: each is different, and has all that it needs."""
+    context = functools.reduce(_merged, (CHANGES[path][1] for path in AS_GIVEN))
+    base = [part for name, found in context.items() for part in ("--set-json", f"{name}={json.dumps(found)}")]
+    given: list[str] = []
+    words: dict[str, str] = {}
+    for path in AS_GIVEN:
+        text = json.dumps(CHANGES[path][0]).replace(ROLE, json.dumps(path))
+        given += _set(path, json.loads(text))
+        words[path] = path if path in text else str(CHANGES[path][0])
+    assert len({*words.values()}) == len(words)
+    before, after = _scalars(*base), _scalars(*base, *given)
+    assert [path for path, word in words.items() if word in before or word not in after] == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted(path for path in CHANGES if not is_text(path) and path not in AS_GIVEN)
+)
 def test_every_value_changes_the_manifests(path: str) -> None:
     value, context = CHANGES[path]
     base = [part for name, found in context.items() for part in ("--set-json", f"{name}={json.dumps(found)}")]

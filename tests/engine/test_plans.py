@@ -118,7 +118,7 @@ async def library(services: Client, worker: int) -> AsyncIterator[Library]:
         one = read(lister, {"sku": f"ROW-{ROWS // 2:08}"})
         statement = lister.statements.page(one.shape)
         (row,) = await database.fetch(statement.sql, statement.arguments(one.arguments))
-        yield Library(database, lister, codec, json.loads(row["body"]))
+        yield Library(database, lister, codec, json.loads(row["items"]))
     finally:
         await database.stop()
         services.drop_database(name)

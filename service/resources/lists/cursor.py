@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from service.http.problems import FieldError, InvalidCursor
 KEY_SECONDS = 1.0  # between two reads of the keys
 _TAG = 12  # bytes of the signature
 _MOST_KEYS = 4
+_KEPT = 256  # digests of lists: clients ask for the same lists again and again
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,21 @@ def _derived(secret_key: str) -> bytes:
 
 
 def _tag(key: bytes, payload: bytes, bound_to: str) -> bytes:
-    message = hashlib.sha256(bound_to.encode()).digest() + payload
-    return hmac.digest(key, message, "sha256")[:_TAG]
+    signature = _started(key).copy()
+    signature.update(_digest(bound_to) + payload)
+    return signature.digest()[:_TAG]
+
+
+@lru_cache(_MOST_KEYS)
+def _started(key: bytes) -> hmac.HMAC:
+    """Return a signature of nothing yet. OpenSSL takes longer to find its functions and to prepare a key than to sign a
+    cursor."""
+    return hmac.new(key, digestmod="sha256")
+
+
+@lru_cache(_KEPT)
+def _digest(bound_to: str) -> bytes:
+    return hashlib.sha256(bound_to.encode()).digest()
 
 
 def _invalid() -> InvalidCursor:

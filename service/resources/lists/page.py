@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import asyncpg
 import orjson
 
 from service.resources.columns import json_text
@@ -20,25 +21,23 @@ class Page:
 
 
 class PageBuilder:
-    """Builds pages from the rows of their statements."""
+    """Builds pages from the row that the statement of a page returns."""
 
     def __init__(self, cursors: CursorCodec) -> None:
         self._cursors = cursors
 
-    def build(self, query: ListQuery, bodies: list[str], total: int | None) -> Page:
-        """Return the page with these items, as JSON text. One more than the limit means that there is a next page."""
-        more = len(bodies) > query.limit
-        bodies = bodies[: query.limit]
-        if query.backward:
-            bodies.reverse()
-        last = bodies[-1] if bodies and (more or query.backward) else None
-        first = bodies[0] if bodies and query.shape.cursor and (more or not query.backward) else None
+    def build(self, query: ListQuery, row: asyncpg.Record, total: int | None) -> Page:
+        """Return the page in the row of its statement. One row more than the limit means that the list goes on."""
+        items, found, nearest, furthest = row
+        onward = furthest if found > query.limit else None
+        back = nearest if query.shape.cursor else None
+        last, first = (back, onward) if query.shape.backward else (onward, back)
         next_cursor = self._cursor(query, last, backward=False)
-        members = [b'{"items":[', ",".join(bodies).encode(), b'],"next_cursor":', orjson.dumps(next_cursor)]
+        members = [b'{"items":[', items or b"", b'],"next_cursor":', orjson.dumps(next_cursor)]
         if total is not None:
             members += [b',"total":', orjson.dumps(total)]
         previous_cursor = self._cursor(query, first, backward=True)
-        return Page(b"".join([*members, b"}"]), next_cursor, previous_cursor, empty=not bodies)
+        return Page(b"".join([*members, b"}"]), next_cursor, previous_cursor, empty=not found)
 
     def _cursor(self, query: ListQuery, body: str | None, *, backward: bool) -> str | None:
         if body is None:

@@ -38,7 +38,6 @@ class ListQuery:
     arguments: Mapping[str, Any]
     limit: int
     count: str | None
-    backward: bool
     bound_to: str
     link: str
 
@@ -117,10 +116,10 @@ class ListParser:
         if cursor is not None:
             nulls = frozenset(k.field for k, v in zip(keys, cursor.values, strict=True) if v is None)
             arguments |= self._bounds(keys, cursor)
-        own = not seen.every
-        shape = Shape(tuple(sorted(values)), keys, search is not None, cursor is not None, nulls, expand, own)
+        own, searched, paged = not seen.every, search is not None, cursor is not None
+        shape = Shape(tuple(sorted(values)), keys, searched, paged, nulls, expand, own, backward)
         link = urlencode([pair for pair in given.pairs() if pair[0] != CURSOR])
-        return ListQuery(shape, {**arguments, "limit": limit + 1}, limit, count, backward, bound_to, link)
+        return ListQuery(shape, {**arguments, "limit": limit + 1}, limit, count, bound_to, link)
 
     def parse_all(self, given: Query, seen: Rows, expand: tuple[Expansion, ...] = ()) -> ListQuery:
         """Return the request for all items at once. Raises `InvalidParameter`, also for parameters of pages."""

@@ -67,7 +67,7 @@ async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[by
 
 async def _lines(engine: Engine, query: ListQuery, slots: asyncio.Semaphore) -> AsyncGenerator[bytes]:
     """Yield the items in batches, from a server-side cursor on a dedicated connection."""
-    statement = engine.lister.statements.page(query.shape)
+    statement = engine.lister.statements.rows(query.shape)
     stall = f"{engine.services.sizes.export_stall * 1000:.0f}"
     deadline = clock.monotonic() + engine.services.sizes.export_timeout
     async with slots:

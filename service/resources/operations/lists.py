@@ -28,7 +28,7 @@ async def _page(engine: Engine, query: ListQuery) -> Page:
     lister = engine.lister
     total = await _total(engine, query) if query.count else None
     rows = await engine.run(lister.statements.page(query.shape), query.arguments)
-    return lister.pages.build(query, [row["body"] for row in rows], total)
+    return lister.pages.build(query, rows[0], total)
 
 
 def _respond(call: Call, query: ListQuery, page: Page) -> Response:

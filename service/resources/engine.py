@@ -37,6 +37,7 @@ from service.resources.statements.batches import BatchWriter, unique_fields
 from service.resources.statements.changed_items import read_changed
 from service.resources.statements.columns import not_deleted, representation, with_version
 from service.resources.statements.history_statements import HistoryStatements
+from service.resources.statements.item_arguments import ItemArguments
 from service.resources.statements.locked_row import LockedRow
 from service.resources.statements.ownership import Owners, RowAccess, Rows
 from service.resources.statements.statement import Statement, compile_statement, parameter
@@ -82,6 +83,7 @@ class Engine:
         self.hooks = HookRunner(resource, self.schemas)
         self.lister = Lister(resource, access, services.sizes, services.cursors, relations)
         self.tags = TagMaker((*resource.shown_fields, *resource.computed))
+        self.arguments = ItemArguments(resource)
         self.read_one = _read_one(resource, access)
         self.read_changed = read_changed(resource) if resource.has_subqueries else None
         self.read_item = self._reader()

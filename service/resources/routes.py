@@ -5,7 +5,7 @@ OpenAPI; `handlers_of` has the operations, behind the gate that the routes name.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -147,7 +147,9 @@ def _handler(engine: Engine, operation: Operation, gate: Gate, find: EngineOf | 
         if not operation.takes_key:
             refuse_key(request)
         known = operation.query
-        query = {} if known is None else refuse_others(query_of(request), *known)
+        query: Mapping[str, str] = {}
+        if known is not None and request.scope["query_string"]:
+            query = refuse_others(query_of(request), *known)
         seen = engine if find is None else find(principal)
         return await operation.handle(Call(seen, request, principal, rows, query))
 

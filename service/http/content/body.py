@@ -27,15 +27,11 @@ async def content_of(request: Request) -> bytes:
     """
     state = state_of(request.scope)
     if state.content is None:
-        state.content = await _first_read(request)
+        # Starlette keeps its own copy, and has no public way to ask.
+        begun = hasattr(request, "_body") or request._stream_consumed  # noqa: SLF001
+        state.content = await (request.body() if begun else _received(request))
     request._body = state.content  # noqa: SLF001  # where Starlette keeps it; it would wait for more
     return state.content
-
-
-async def _first_read(request: Request) -> bytes:
-    if hasattr(request, "_body") or request._stream_consumed:  # noqa: SLF001  # no public way to ask
-        return await request.body()
-    return await _received(request)
 
 
 async def _received(request: Request) -> bytes:

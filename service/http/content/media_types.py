@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from starlette.requests import Request
 
-from service.http.middleware.state import field_values
+from service.http.middleware.state import field_values, state_of
 from service.http.problems import UnsupportedMediaType
 
 JSON_CONTENT = (b"content-type", b"application/json")
@@ -63,6 +63,6 @@ def require_media_type(request: Request, allowed: Collection[str]) -> None:
         raise UnsupportedMediaType(
             f"Send {' or '.join(allowed)} in UTF-8.", headers={"Accept": ", ".join(allowed)}
         )
-    codings = field_values(request.scope, b"content-encoding")
-    if codings and any(coding.lower() != "identity" for coding in codings):
+    codings = state_of(request.scope).fields.get(b"content-encoding", ())
+    if codings and any(coding.lower() != b"identity" for coding in codings):
         raise UnsupportedMediaType("Send the body without content coding.")

@@ -99,14 +99,13 @@ def tag_of(content: bytes) -> str:
     return f'"{digest(content)}"'
 
 
-_CONDITIONS = frozenset({b"if-match", b"if-none-match"})
-
-
 def conditions_of(request: Request) -> tuple[Tags | None, Tags | None]:
     """Return the tags in `If-Match` and in `If-None-Match`. Raises `MalformedRequest`."""
-    if _CONDITIONS.isdisjoint(state_of(request.scope).fields):
-        return None, None
-    return tags_of(request, "If-Match"), tags_of(request, "If-None-Match")
+    fields = state_of(request.scope).fields
+    return (
+        tags_of(request, "If-Match") if b"if-match" in fields else None,
+        tags_of(request, "If-None-Match") if b"if-none-match" in fields else None,
+    )
 
 
 def tags_of(request: Request, header: str) -> Tags | None:

@@ -55,7 +55,11 @@ def state_of(scope: MutableMapping[str, Any]) -> RequestState:
 def field_values(scope: MutableMapping[str, Any], name: bytes) -> list[str]:
     """Return the values of a header field of the request, whose name is in lower case."""
     values = scope[KEY].fields.get(name)
-    return [] if values is None else [value.decode("latin-1") for value in values]
+    if values is None:
+        return []
+    if len(values) == 1:  # in nearly all requests
+        return [values[0].decode("latin-1")]
+    return [value.decode("latin-1") for value in values]
 
 
 def fields_of(headers: Iterable[tuple[bytes, bytes]]) -> Fields:

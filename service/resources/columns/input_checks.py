@@ -1,5 +1,6 @@
 """Pydantic checks on input in addition to the field's own rules: the grammar and range of the column."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +12,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from service.resources.columns.text import in_real
 
 Json = Mapping[str, Any]
+_PLAIN = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?")
 
 MOST_DIGITS = 1000
 """Digits before the point, and after it, of a NUMERIC without precision. PostgreSQL allows more, but an index entry
@@ -78,12 +80,12 @@ class DecimalRule:
         if value is None:
             return value
         if isinstance(value, str):
-            sign, digits = value[:1] == "-", value.removeprefix("-")
-            whole, point, places = digits.partition(".")
-            if not _is_digits(whole) or (point and not _is_digits(places)):
+            match = _PLAIN.fullmatch(value)
+            if match is None:
                 raise refusal('must be a number, as text such as "12.50"')
+            whole, places = match.groups("")
             self._count(len(whole) if whole != "0" else 0, len(places))
-            return f"{'-' if sign else ''}{digits}"
+            return value
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             raise refusal('must be a number, as text such as "12.50"')
         _, figures, exponent = Decimal(str(value)).as_tuple()
@@ -96,10 +98,6 @@ class DecimalRule:
             raise refusal(f"must have at most {self.whole} digits before the decimal point")
         if places > self.places:
             raise refusal(f"must have at most {self.places} decimal places")
-
-
-def _is_digits(text: str) -> bool:
-    return text.isascii() and text.isdigit()
 
 
 def _exact(value: Any) -> Any:

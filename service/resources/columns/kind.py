@@ -1,6 +1,6 @@
 """A column type, as all parts of the engine use it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -57,6 +57,11 @@ class Kind:
         if value is None or self.native:
             return value
         return self.text(value)
+
+    @property
+    def taken_as_is(self) -> Collection[type]:
+        """The types whose values `wire` returns unchanged."""
+        return self.annotations if self.native else ()
 
     def wire_list(self, values: list[Any]) -> list[Any]:
         """Convert the values of an `in` filter to the driver's value for `bound_list`."""

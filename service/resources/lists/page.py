@@ -32,16 +32,14 @@ class PageBuilder:
         onward = furthest if found > query.limit else None
         back = nearest if query.shape.cursor else None
         last, first = (back, onward) if query.shape.backward else (onward, back)
-        next_cursor = self._cursor(query, last, backward=False)
+        next_cursor = None if last is None else self._cursor(query, last, backward=False)
         members = [b'{"items":[', items or b"", b'],"next_cursor":', orjson.dumps(next_cursor)]
         if total is not None:
             members += [b',"total":', orjson.dumps(total)]
-        previous_cursor = self._cursor(query, first, backward=True)
+        previous_cursor = None if first is None else self._cursor(query, first, backward=True)
         return Page(b"".join([*members, b"}"]), next_cursor, previous_cursor, empty=not found)
 
-    def _cursor(self, query: ListQuery, body: str | None, *, backward: bool) -> str | None:
-        if body is None:
-            return None
+    def _cursor(self, query: ListQuery, body: str, *, backward: bool) -> str:
         item = json_text.read(body)
         values = tuple(item[key.field] for key in query.shape.keys)
         return self._cursors.write(Cursor(values, backward), bound_to=query.bound_to)

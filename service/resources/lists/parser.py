@@ -67,11 +67,11 @@ class ListParser:
         """Return the parameters in a query string as text. Raises `InvalidParameter`."""
         return self._kept_splits(raw) if len(raw) <= LONGEST_KEPT else self._split(raw)
 
-    def read(self, raw: bytes, seen: Rows, expand: tuple[Expansion, ...]) -> ListQuery:
-        """Return the request in a query string. Parameters and errors as of `parse`."""
+    def read(self, raw: bytes, given: Query, seen: Rows, expand: tuple[Expansion, ...]) -> ListQuery:
+        """Return the request in a query string, which `split` has split. Parameters and errors as of `parse`."""
         # Accepted cursors change with the keys.
-        if len(raw) > LONGEST_KEPT or CURSOR in self.split(raw).single:
-            return self._read(raw, expand, seen)
+        if len(raw) > LONGEST_KEPT or CURSOR in given.single:
+            return self.parse(given, seen, expand)
         query = self._kept(raw, expand)  # for all callers
         if not seen.arguments:
             return query
@@ -85,8 +85,8 @@ class ListParser:
     def _split(self, raw: bytes) -> Query:
         return parse_query(raw, self._lists)
 
-    def _read(self, raw: bytes, expand: tuple[Expansion, ...], seen: Rows = EVERY_ROW) -> ListQuery:
-        return self.parse(self.split(raw), seen, expand)
+    def _read(self, raw: bytes, expand: tuple[Expansion, ...]) -> ListQuery:
+        return self.parse(self.split(raw), EVERY_ROW, expand)
 
     def parse(self, given: Query, seen: Rows, expand: tuple[Expansion, ...] = (), **more: str) -> ListQuery:
         """Return the request for one page of the rows that the caller sees, whose items `expand`.

@@ -13,7 +13,6 @@ from service.resources.hooks.hook_runner import NO_CONNECTION
 from service.resources.operations.operation import Call
 from service.resources.retries import retry_rolled_back
 from service.resources.statements.statement import Statement
-from service.resources.statements.writing import arguments_of
 from service.resources.units.engine_unit import EngineUnit
 
 Arguments = dict[str, Any]
@@ -99,6 +98,6 @@ class _Recorder:
 
 def _arguments(call: Call, item_id: UUID, values: Mapping[str, Any]) -> Arguments:
     request_id = state_of(call.request.scope).request_id
-    resource = call.engine.resource
-    own = arguments_of(resource, item_id, values, principal=call.principal, request_id=request_id)
-    return {**own, **call.rows.arguments}
+    return call.engine.arguments.of(
+        item_id, values, call.rows, principal=call.principal.id, request_id=request_id
+    )

@@ -32,7 +32,7 @@ async def _create(call: Call) -> Response:
     statement = engine.writer.create_once if stores_at_once else engine.writer.create
 
     async def work(run: Run, arguments: Arguments) -> asyncpg.Record:
-        return (await run(statement, {**arguments, **extra}))[0]
+        return (await run(statement, arguments | extra))[0]
 
     async def store(connection: asyncpg.Connection, row: asyncpg.Record) -> None:
         headers["ETag"] = engine.tags.tag(row["version"])

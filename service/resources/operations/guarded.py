@@ -12,7 +12,7 @@ from service.resources.guarded_rows import Run, accepted_row, run_guarded
 from service.resources.operations.change import Arguments, apply_change
 from service.resources.operations.operation import Call
 from service.resources.requests.json_response import json_response
-from service.resources.statements.statement import Statement, own_field
+from service.resources.statements.statement import Statement
 
 
 async def update_item(
@@ -28,7 +28,7 @@ async def update_item(
 
     async def work(run: Run, arguments: Arguments) -> asyncpg.Record:
         # The fields of the client, as changed by hooks.
-        fields = tuple(name for name in engine.resource.own_fields if own_field(name) in arguments)
+        fields = engine.arguments.fields_in(arguments)
         rows = await run_guarded(run, statement(fields), arguments, guard)
         # Checked in the transaction, so that a refused change also undoes what hooks have written.
         if not rows:

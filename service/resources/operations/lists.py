@@ -19,8 +19,8 @@ from service.resources.requests.json_response import json_response
 
 async def _list(call: Call) -> Response:
     engine, raw = call.engine, call.request.scope["query_string"]
-    expand = engine.lister.expansions(engine.lister.parser.split(raw), call.principal)
-    query = engine.lister.parser.read(raw, call.rows, expand)
+    given = engine.lister.parser.split(raw)
+    query = engine.lister.parser.read(raw, given, call.rows, engine.lister.expansions(given, call.principal))
     return _respond(call, query, await _page(engine, query))
 
 

@@ -16,8 +16,7 @@ async def _patch(call: Call) -> Response:
     engine = call.engine
     guard = guard_of(call.request, engine.tags, required=True)
     changes = await read_patch(call.request, engine.resource, engine.schemas)
-    given = changes.model_fields_set
-    fields = tuple([name for name in engine.resource.input_fields if name in given])
+    fields = tuple(filter(changes.model_fields_set.__contains__, engine.resource.input_fields))
     if not fields:
         return await _unchanged(call, guard)
     values = values_of(changes, fields)

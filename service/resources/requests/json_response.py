@@ -10,11 +10,9 @@ class _JsonResponse(Response):
 
     def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.status_code, self.body, self.background = status, body, None
-        self.raw_headers = [
-            *[(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
-            (b"content-length", b"%d" % len(body)),
-            JSON_CONTENT,
-        ]
+        raw = self.raw_headers = [(b"content-length", b"%d" % len(body)), JSON_CONTENT]
+        for name, value in headers.items():
+            raw.append((name.lower().encode("latin-1"), value.encode("latin-1")))
 
 
 def json_response(status: int, headers: dict[str, str], body: bytes) -> Response:

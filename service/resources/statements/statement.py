@@ -65,8 +65,9 @@ class Statement:
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """Return the arguments in order. Raises `KeyError` for a parameter without a value."""
-        constants = self.constants
-        return [values[name] if name in values else constants[name] for name in self.parameters]
+        if self.constants:
+            values = {**values, **self.constants}
+        return [*map(values.__getitem__, self.parameters)]
 
 
 def statement_of(

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -21,7 +20,6 @@ from service.resources.statements.statement import (
     parameter,
     request_context,
 )
-from service.security.principals import Principal
 
 _NOW = sa.func.clock_timestamp()
 _NOTHING: sa.ColumnElement[str] = sa.literal_column("''", sa.Text())
@@ -213,20 +211,6 @@ class Writer:
             .where(~_any_of(changed))
         )
         return compile_statement(sa.union_all(done, kept))
-
-
-def arguments_of(
-    resource: RestResource,
-    item_id: UUID,
-    values: Mapping[str, Any],
-    *,
-    principal: Principal,
-    request_id: str,
-) -> dict[str, Any]:
-    """Return the arguments of a statement that writes these values, which are Python values, to one item."""
-    kinds = resource.kinds
-    wire = {own_field(name): kinds[name].wire(value) for name, value in values.items()}
-    return {**wire, "id": item_id, "principal": principal.id, "request_id": request_id}
 
 
 def _any_differs(table: sa.Table, values: dict[str, sa.ColumnElement[object]]) -> sa.ColumnElement[bool]:

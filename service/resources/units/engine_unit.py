@@ -22,7 +22,6 @@ from service.resources.guarded_rows import accepted_row, run_guarded
 from service.resources.hooks.hook_runner import NO_CONNECTION, HookRunner
 from service.resources.hooks.values import HookError
 from service.resources.statements.ownership import Rows
-from service.resources.statements.writing import arguments_of
 from service.resources.units.named_problems import naming
 from service.security.principals import Principal
 
@@ -138,14 +137,9 @@ class EngineUnit:
 
     def arguments(self, engine: Engine, change: Change, rows: Rows) -> dict[str, Any]:
         """Return the arguments of the statement that makes a change."""
-        own = arguments_of(
-            engine.resource,
-            change.id,
-            change.values,
-            principal=self.principal,
-            request_id=self.caller.request_id,
+        return engine.arguments.of(
+            change.id, change.values, rows, principal=self.principal.id, request_id=self.caller.request_id
         )
-        return {**own, **rows.arguments}
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -46,7 +46,7 @@ def keyed_request(
         raise MalformedRequest(errors=[FieldError(message, header=HEADER)])
     quoted, bare = match.groups()
     key = bare if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-    parts = [request.method.encode(), own_path(request.scope).encode(), body]
+    parts = [request.scope["method"].encode(), own_path(request.scope).encode(), body]
     if unseen:
         parts.append(",".join(unseen).encode())
     digest = hashlib.sha256(b"\0".join(parts)).digest()

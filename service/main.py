@@ -110,9 +110,8 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     redis = Redis(settings.redis) if settings.redis.enabled else NoRedis()
     feed = ChangeFeed(redis, settings.app.name)
     database = Database(settings, feed.tell)
-    tokens = _tokens(settings)
+    tokens, limits = _tokens(settings), limits_of(settings.rate_limit, redis)
     keys = ApiKeyVerifier(database, settings.security.key_cache_seconds)
-    limits = limits_of(settings.rate_limit, redis)
     gate = _gate(settings, [keys, tokens], limits, owners)
     schema = _schema(settings, database, resources, owners)
     health = Health(database=database, schema=schema, optional=redis.checks, lifecycle=lifecycle)
@@ -123,7 +122,8 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     live = LiveGroups(settings, {"logging": (logs.follow, access.follow)})
     units = Units(database, services.engines)
     flags = FlagStore(database, (*flags_of(domains), *live_settings()), values_of(settings), live.follow)
-    jobs = _jobs(settings, database, health, keys, tokens, more=(*limits.jobs, *flags.jobs, *feed.jobs))
+    more = (*redis.jobs, *limits.jobs, *flags.jobs, *feed.jobs)
+    jobs = _jobs(settings, database, health, keys, tokens, more=more)
     team = [with_flags(job, flags) for job in jobs_of(domains, database, settings, units, taken=jobs)]
     periodic = Periodic(JobRunner(Leases(database)), jobs, team, draining=lambda: lifecycle.draining)
     # The probes close first: they run until then, and would reopen what is closed before them.

@@ -32,7 +32,8 @@ class ConnectError(Exception):
 class Connections:
     """At most `most` connections, each opened within `seconds`.
 
-    `failed` is called with the error when no connection is open and none could be opened.
+    `failed` is called with the error when no connection is open and none could be opened. `outdated` tells whether an
+    open connection leads to the wrong server, so that it is closed instead of used.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Connections:
         most: int,
         seconds: float,
         failed: Callable[[ConnectError], None],
+        outdated: Callable[[AbstractConnection], bool],
     ) -> None:
         self._make = make
         self._most = most
         self._seconds = seconds
         self._failed = failed
+        self._outdated = outdated
         self._idle: deque[AbstractConnection] = deque()
         self._used: set[AbstractConnection] = set()
         self._first: SingleFlight[str, None] = SingleFlight()
@@ -69,7 +72,7 @@ class Connections:
             raise
         finally:
             # `drop` may have been called meanwhile: the connection then leads to the wrong server.
-            kept = answered and connection in self._used
+            kept = answered and connection in self._used and not self._outdated(connection)
             self._used.discard(connection)
             if kept:
                 self._hand_over(connection)
@@ -103,7 +106,7 @@ class Connections:
         while self._idle:
             connection = self._idle.popleft()  # the longest idle one, so that every connection is used
             self._used.add(connection)
-            if await _usable(connection):
+            if not self._outdated(connection) and await _usable(connection):
                 return connection
             self._used.discard(connection)
             await _abandon(connection)

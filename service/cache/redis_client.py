@@ -13,6 +13,7 @@ from prometheus_client import Gauge, Histogram
 from redis import asyncio as aioredis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -20,7 +21,9 @@ from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseE
 
 from service import clock
 from service.cache.connections import ConnectError, Connections, NotConnectedError, failures
+from service.cache.sentinel import FOLLOW_SECONDS, Primary, describe
 from service.config import RedisSettings
+from service.jobs.job import Job
 
 log = structlog.get_logger(__name__)
 
@@ -80,25 +83,19 @@ class Redis:
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
-        tls: dict[str, Any] = {"ssl_ca_certs": str(settings.root_cert)} if settings.root_cert else {}
         login = _Login(settings) if settings.url is None and settings.current_password() else None
-        # The timeouts cover a whole command, and connecting as a whole.
-        factory = aioredis.ConnectionPool.from_url(
-            settings.location,
-            credential_provider=login,
-            socket_timeout=None,
-            socket_connect_timeout=None,
-            **tls,
-            retry=Retry(NoBackoff(), 0),
+        self._primary = Primary(settings, login) if settings.sentinels else None
+        self.new_connection: Callable[[], AbstractConnection] = (
+            self._primary.make_connection if self._primary else _server(settings, login)
         )
-        self.new_connection: Callable[[], AbstractConnection] = factory.make_connection
         """Return a connection for one purpose, which its caller opens and closes."""
         self.connect_timeout = settings.connect_timeout
         self._connections = Connections(
-            factory.make_connection,
+            self.new_connection,
             most=CONNECTIONS,
             seconds=settings.connect_timeout,
             failed=self._break,
+            outdated=self.outdated,
         )
         self._up: bool | None = None
         self._trial: asyncio.Task[None] | None = None  # while the breaker is open
@@ -109,6 +106,15 @@ class Redis:
     def checks(self) -> Mapping[str, Callable[[], Awaitable[bool]]]:
         """What health checks call, by the name of the dependency."""
         return {"redis": self.ping}
+
+    @property
+    def jobs(self) -> Sequence[Job]:
+        """The job that follows the primary; none without sentinels."""
+        return (Job("redis-primary", self._primary.follow, FOLLOW_SECONDS),) if self._primary else ()
+
+    def outdated(self, connection: AbstractConnection) -> bool:
+        """Whether a connection leads to a server that is no longer the primary, as far as the sentinels say."""
+        return self._primary is not None and self._primary.outdated(connection)
 
     async def start(self) -> None:
         """Open the first connection before it is needed, and check that Redis answers.
@@ -160,6 +166,8 @@ class Redis:
             self._trial.cancel()
             await asyncio.gather(self._trial, return_exceptions=True)
         await self._connections.close()
+        if self._primary is not None:
+            await self._primary.close()
 
     async def _call(self, *command: str | bytes, instead: str | None = None) -> Any | None:
         """Return the reply to a command, or None without one. `instead` is the script, in case Redis lacks its
@@ -285,12 +293,29 @@ class NoRedis:
     """For a service without Redis: there is nothing to connect to, and nothing to check."""
 
     checks: Mapping[str, Callable[[], Awaitable[bool]]] = {}
+    jobs: Sequence[Job] = ()
 
     async def start(self) -> None:
         pass
 
     async def close(self) -> None:
         pass
+
+
+def _server(settings: RedisSettings, login: CredentialProvider | None) -> Callable[[], AbstractConnection]:
+    """Return the function that makes connections to the one server that the settings name."""
+    tls: dict[str, Any] = {"ssl_ca_certs": str(settings.root_cert)} if settings.root_cert else {}
+    # The timeouts cover a whole command, and connecting as a whole.
+    factory = aioredis.ConnectionPool.from_url(
+        settings.location,
+        credential_provider=login,
+        socket_timeout=None,
+        socket_connect_timeout=None,
+        **tls,
+        retry=Retry(NoBackoff(), 0),
+    )
+    make: Callable[[], AbstractConnection] = factory.make_connection
+    return make
 
 
 def _reason(error: Exception, settings: RedisSettings) -> str:
@@ -300,6 +325,8 @@ def _reason(error: Exception, settings: RedisSettings) -> str:
             return (
                 f"connecting took longer than {settings.connect_timeout:g} s (SLIPWAY_REDIS__CONNECT_TIMEOUT)"
             )
+        if isinstance(error.__cause__, MasterNotFoundError):
+            return describe(error.__cause__, settings)
         return f"connecting failed: {type(error.__cause__).__name__}"
     if isinstance(error, TimeoutError):
         return f"a command took longer than {settings.timeout:g} s (SLIPWAY_REDIS__TIMEOUT)"

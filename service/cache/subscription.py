@@ -26,14 +26,16 @@ _PING = b"*1\r\n$4\r\nPING\r\n"
 async def listen(
     redis: Redis, channel: str, *, joined: Callable[[], None], received: Callable[[bytes], None]
 ) -> None:
-    """Call `received` with each message until the connection is lost; `joined` when it has been subscribed."""
+    """Call `received` with each message until the connection is lost, or Redis has another primary; `joined` when it
+    has been subscribed."""
     connection = redis.new_connection()
     try:
         async with asyncio.timeout(redis.connect_timeout):
             await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
         writer = connection._writer  # noqa: SLF001  # it has no public name
         assert writer is not None
-        await _listen(writer.transport, channel.encode(), _Listener(joined, received))
+        listener = _Listener(joined, received)
+        await _listen(writer.transport, channel.encode(), listener, lambda: redis.outdated(connection))
     except (RedisError, OSError, TimeoutError):
         pass  # the connections for commands log an outage
     finally:
@@ -41,12 +43,14 @@ async def listen(
             await connection.disconnect(nowait=True)
 
 
-async def _listen(transport: asyncio.WriteTransport, channel: bytes, listener: "_Listener") -> None:
+async def _listen(
+    transport: asyncio.WriteTransport, channel: bytes, listener: "_Listener", outdated: Callable[[], bool]
+) -> None:
     transport.set_protocol(listener)
     try:
         transport.write(b"*2\r\n$9\r\nSUBSCRIBE\r\n$%d\r\n%b\r\n" % (len(channel), channel))
         while not (await asyncio.wait({listener.lost}, timeout=PING_SECONDS))[0]:
-            if clock.monotonic() - listener.heard > SILENCE_SECONDS:
+            if outdated() or clock.monotonic() - listener.heard > SILENCE_SECONDS:
                 return
             transport.write(_PING)
     finally:

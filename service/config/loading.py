@@ -51,7 +51,7 @@ def _tried(kind: type[Settings], arguments: dict[str, Any]) -> tuple[Settings, s
     """Return (settings, unknown variables, reasons), with defaults in place of wrong values, to find all errors."""
     unknown: set[str] = set()
     reasons: dict[str, None] = {}  # ordered, without duplicates
-    tried = kind
+    tried, corrected = kind, False
     while True:
         try:
             return tried(**arguments), unknown, [*reasons]
@@ -59,8 +59,10 @@ def _tried(kind: type[Settings], arguments: dict[str, Any]) -> tuple[Settings, s
             reasons.update(dict.fromkeys(error.reasons))
         except ValidationError as error:
             wrong = error.errors(include_input=False)
-            unknown |= {variable(*map(str, one["loc"])) for one in wrong if is_unknown(one)}
-            reasons.update(dict.fromkeys(lines(error, kind)))
+            if not corrected:  # later errors are about the defaults in place of wrong values
+                unknown |= {variable(*map(str, one["loc"])) for one in wrong if is_unknown(one)}
+                reasons.update(dict.fromkeys(lines(error, kind)))
+            corrected = True
             arguments = _without(kind, wrong, arguments)
         tried = _tolerant(kind)
 
@@ -68,14 +70,17 @@ def _tried(kind: type[Settings], arguments: dict[str, Any]) -> tuple[Settings, s
 def _without(
     kind: type[Settings], wrong: Sequence[ErrorDetails], arguments: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the arguments plus defaults that override wrong values of other sources."""
+    """Return the arguments plus defaults that override wrong values of other sources. Where the default of a field
+    contradicts other fields of its group, all of them get their defaults."""
     sound: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in arguments.items()}
     for group, *path in (map(str, one["loc"]) for one in wrong):
         default = kind.model_fields[group].default
         if not path:
             sound.pop(group, None)
-        elif path[0] in type(default).model_fields:
-            sound.setdefault(group, {})[path[0]] = getattr(default, path[0])
+        elif path[0] in (fields := type(default).model_fields):
+            again = path[0] in arguments.get(group, {}) and sound[group][path[0]] == getattr(default, path[0])
+            names = fields if again else (path[0],)
+            sound.setdefault(group, {}).update({name: getattr(default, name) for name in names})
         else:
             sound.get(group, {}).pop(path[0], None)
     return sound

@@ -38,3 +38,14 @@ def check_redis_database(parts: SplitResult) -> None:
     number = parts.path.strip("/")
     if parts.scheme != "unix" and number and not (number.isascii() and number.isdigit()):
         raise ValueError("path must be the number of a database, such as /0")
+
+
+def host_and_port(text: str, *, default: int) -> tuple[str, int]:
+    """Return the host and port of `host`, `host:port` or `[IPv6 address]:port`. Raises `ValueError`."""
+    parts = urlsplit(f"//{text}")
+    if parts.netloc != text or "@" in text or not parts.hostname or any(map(str.isspace, text)):
+        raise ValueError("is not host or host:port")
+    port = default if parts.port is None else parts.port
+    if not port:
+        raise ValueError("port is not a number")
+    return parts.hostname, port

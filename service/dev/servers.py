@@ -75,7 +75,7 @@ def embedded_servers(
             running.callback(postgres.stop)
             postgres.start()
             arguments["database"] = {"url": postgres.url}
-        if given.redis.enabled and not {"url", "host"} & given.redis.model_fields_set:
+        if given.redis.enabled and not {"url", "host", "sentinels"} & given.redis.model_fields_set:
             report("starting Redis")
             redis = RedisServer(folder / "redis")
             running.callback(redis.stop)

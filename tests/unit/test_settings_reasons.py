@@ -97,6 +97,49 @@ def test_invalid_url_is_reported_once(env: Env, name: str, url: str, reason: str
     assert reasons() == [f"SLIPWAY_{name}__URL: {reason}"]
 
 
+BOTH = "set both or neither"
+CLUSTER = {"REDIS__SENTINELS": "a:26379,b", "REDIS__SENTINEL_MASTER": "shop"}
+NO_ADDRESS = "REDIS__SENTINELS: entry 2 is not a host, or host:port such as sentinel-0:26379"
+NOT_USED = "is not used unless SLIPWAY_REDIS__SENTINELS is set"
+ALONE = f"REDIS__SENTINEL_MASTER: goes with SLIPWAY_REDIS__SENTINELS: {BOTH}"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"REDIS__SENTINELS": "a"}, ALONE),
+        ({"REDIS__SENTINEL_MASTER": "shop"}, ALONE),
+        *(
+            ({**CLUSTER, "REDIS__SENTINELS": f"a,{wrong}"}, NO_ADDRESS)
+            for wrong in ("b:x", "b:0", "b:70000", "redis://b", "u:p@b", ":1", "b/0", "b c", "[::1")
+        ),
+        (
+            {**CLUSTER, "REDIS__URL": "redis://cache"},
+            "REDIS__SENTINELS: name the primary, as does SLIPWAY_REDIS__URL: set one of them",
+        ),
+        ({"REDIS__SENTINEL_TLS": "true"}, f"REDIS__SENTINEL_TLS: {NOT_USED}"),
+        ({"REDIS__SENTINEL_PASSWORD": "x"}, f"REDIS__SENTINEL_PASSWORD: {NOT_USED}"),
+        (
+            {**CLUSTER, "REDIS__SENTINEL_USER": "x"},
+            "REDIS__SENTINEL_USER: cannot log in without SLIPWAY_REDIS__SENTINEL_PASSWORD",
+        ),
+        (
+            {**CLUSTER, "REDIS__SENTINEL_ROOT_CERT": __file__},
+            "REDIS__SENTINEL_ROOT_CERT: verifies nothing unless SLIPWAY_REDIS__SENTINEL_TLS is true",
+        ),
+        (
+            {"BACKUP__S3_ACCESS_KEY_ID": "x"},
+            f"BACKUP__S3_SECRET_ACCESS_KEY: goes with SLIPWAY_BACKUP__S3_ACCESS_KEY_ID: {BOTH}",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_reported_once(
+    env: Env, given: dict[str, str], reason: str
+) -> None:
+    env(**SAFE, **{f"SLIPWAY_{name}": value for name, value in given.items()})
+    assert reasons() == [f"SLIPWAY_{reason}"]
+
+
 @pytest.mark.parametrize("value", ["hunter2", "[hunter2", '["hunter2"]', '{"hunter2": 1}'])
 def test_no_error_repeats_a_value(env: Env, value: str) -> None:
     env(**dict.fromkeys(NAMES, value))
@@ -113,14 +156,17 @@ def test_no_error_repeats_a_value(env: Env, value: str) -> None:
         ("server__trusted_proxies", "10.0.0.0/8 ,192.0.2.7", ("10.0.0.0/8", "192.0.2.7")),
         ("server__trusted_proxies", "[]", ()),
         ("monitoring__duration_buckets", "[0.1, 1]", (0.1, 1)),
+        ("redis__sentinels", "A, b:1,[::1],[::1]:3", ("a:26379", "b:1", "[::1]:26379", "[::1]:3")),
+        ("redis__sentinels", '["a", "b:1"]', ("a:26379", "b:1")),
     ],
 )  # fmt: skip
 def test_lists_are_comma_separated_or_json(env: Env, name: str, text: str, value: object) -> None:
     group, field = name.split("__")
-    env(SLIPWAY_APP__ENVIRONMENT="test", **{f"SLIPWAY_{name}".upper(): text})
+    needed = {"SLIPWAY_REDIS__SENTINEL_MASTER": "shop"} if field == "sentinels" else {}
+    env(SLIPWAY_APP__ENVIRONMENT="test", **needed, **{f"SLIPWAY_{name}".upper(): text})
     assert getattr(getattr(load(), group), field) == value
     shown = dict(effective(load()))[f"SLIPWAY_{name}".upper()]
-    env(**{f"SLIPWAY_{name}".upper(): shown})
+    env(**needed, **{f"SLIPWAY_{name}".upper(): shown})
     assert getattr(getattr(load(), group), field) == value
 
 

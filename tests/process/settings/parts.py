@@ -107,16 +107,17 @@ setting("database__ssl_cert", _client(".crt"), process="parts")(_served)
 setting("database__ssl_key", _client(".key"), process="parts")(_served)
 
 
-def _redis_replies(run: Running) -> None:
+def redis_replies(run: Running) -> None:
+    """Redis answers the health check of the service."""
     assert run.service.admin.get("/readyz").json()["checks"]["redis"]["ok"]
 
 
-setting("redis__host", HOST, process="parts")(_redis_replies)
-setting("redis__port", lambda setup: setup.servers["redis_port"], process="parts")(_redis_replies)
-setting("redis__password", REDIS_PASSWORD, process="parts")(_redis_replies)
-setting("redis__user", REDIS_USER, process="parts")(_redis_replies)
-setting("redis__tls", "true", process="parts")(_redis_replies)
-setting("redis__root_cert", lambda setup: setup.servers["root"], process="parts")(_redis_replies)
+setting("redis__host", HOST, process="parts")(redis_replies)
+setting("redis__port", lambda setup: setup.servers["redis_port"], process="parts")(redis_replies)
+setting("redis__password", REDIS_PASSWORD, process="parts")(redis_replies)
+setting("redis__user", REDIS_USER, process="parts")(redis_replies)
+setting("redis__tls", "true", process="parts")(redis_replies)
+setting("redis__root_cert", lambda setup: setup.servers["root"], process="parts")(redis_replies)
 
 
 @setting("redis__database", REDIS_DATABASE, process="parts")

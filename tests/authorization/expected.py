@@ -118,14 +118,12 @@ def principals(scopes: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]
 
 def seeing_all(domains: Sequence[Domain]) -> dict[str, frozenset[str]]:
     """Callers who may do everything with a resource that has owners, and see the items of all."""
-    owned = (resource for resource in resources_of(domains) if resource.owner is not None)
-    return {
-        f"{resource.path} of all": frozenset(
-            {resource.scopes.read, resource.scopes.write, resource.owner.all_scope}
-        )
-        for resource in owned
+    held = {
+        frozenset({resource.scopes.read, resource.scopes.write, resource.owner.all_scope}): resource.path
+        for resource in resources_of(domains)
         if resource.owner is not None
     }
+    return {f"{path} of all": scopes for scopes, path in held.items()}
 
 
 def allowed(held: frozenset[str], needed: frozenset[str]) -> bool:

@@ -1,6 +1,7 @@
 """The indexes behind lists and lookups of resources. They leave out soft-deleted rows, except `plain_index`."""
 
-from sqlalchemy import Index, text
+from sqlalchemy import Column, Index, UnaryExpression, text
+from sqlalchemy.schema import ColumnCollectionConstraint
 
 from service.models.sql_identifiers import quoted, shortened
 
@@ -10,6 +11,24 @@ SEARCH_TEXT = "slipway_search_text"
 """The SQL function that normalises text for searching; a migration creates it."""
 SEARCHED = "searched"
 """The key in `Index.info` of the columns that a search index covers."""
+
+
+def columns_in(index: Index | ColumnCollectionConstraint) -> tuple[str, ...]:
+    """Return the names of the table's columns in an index or constraint, also of those in expressions.
+
+    SQLAlchemy does not know the columns of SQL text; a `literal_column` is not the table's.
+    """
+    return tuple(column.name for column in index.columns if column.table is not None)
+
+
+def columns_of(index: Index) -> tuple[str, ...]:
+    """Return the names of an index' columns if it is on whole columns of every row that is not deleted. Otherwise none:
+    it has another order, and values that are unique in it need not be unique in the table.
+    """
+    where = index.dialect_options["postgresql"]["where"]
+    columns = [part.element if isinstance(part, UnaryExpression) else part for part in index.expressions]
+    whole = all(isinstance(column, Column) for column in columns)
+    return columns_in(index) if whole and (where is None or str(where) == str(NOT_DELETED)) else ()
 
 
 def unique_index(table: str, *columns: str) -> Index:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +34,7 @@ from service.resources.relations.relation import Relation, relations_of
 from service.resources.requests.idempotency import IdempotencyStore
 from service.resources.retries import ATTEMPTS, pause_after
 from service.resources.schemas.items import Schemas
-from service.resources.statements.batches import BatchWriter, unique_fields
+from service.resources.statements.batches import BatchWriter, sole_key, unique_keys
 from service.resources.statements.changed_items import read_changed
 from service.resources.statements.columns import not_deleted, representation, with_version
 from service.resources.statements.history_statements import HistoryStatements
@@ -89,9 +90,9 @@ class Engine:
         self.read_item = self._reader()
         self.actions = {action.name: action for action in resource.actions}
         self.locked_row = LockedRow(resource, access)
-        self.unique_fields = unique_fields(resource)
+        self.unique_fields = tuple(dict.fromkeys(chain(*unique_keys(resource))))
+        self.sole_key = sole_key(resource)
         self.constraints = _constraints(resource)
-        self.unique_keys = sum(bool(index.unique) for index in resource.table.indexes)
 
     @cached_property
     def writer(self) -> Writer:

@@ -1,11 +1,13 @@
 """Bulk requests that the database refuses: the errors name the operations, and their cost is bounded."""
 
+import random
 from collections.abc import AsyncIterator, Callable
+from string import ascii_letters
 from typing import Any, NamedTuple, cast
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import CheckConstraint, String, Table
+from sqlalchemy import CheckConstraint, Index, String, Table, literal_column
 from sqlmodel import Field
 
 from service.models.indexes import sort_index, unique_index
@@ -26,16 +28,23 @@ WRONG: dict[str, tuple[str, Json]] = {
     "/must": ("validation_failed", {"must": None}),
     "/word": ("validation_failed", {"word": "longer than its column"}),
 }
+UNNAMED: dict[str, Json] = {
+    "an index of no column": {"text": "".join(random.Random(1).choices(ascii_letters, k=9000))},
+    "a calculation": {"share": 0},
+}
 
 
 class Slot(ShopTable, table=True):
-    """Constraints that only the database checks: two unique keys, a rule on two fields, a narrow column."""
+    """What only the database checks: two unique keys, a rule on two fields, a narrow column, the size of an index's
+    entries, a calculation."""
 
     __table_args__ = (
         unique_index("slot", "a"),
         unique_index("slot", "b"),
         sort_index("slot", "created_at"),
+        Index("ix_slot_text", literal_column("lower(text)")),
         CheckConstraint("low <= high", name="order"),
+        CheckConstraint("100 / share > 0", name="share"),
     )
 
     a: str = Field(max_length=40)
@@ -43,6 +52,8 @@ class Slot(ShopTable, table=True):
     low: int = Field(default=0)
     high: int = Field(default=10)
     word: str = Field(default="", max_length=40, sa_type=String(5))
+    text: str = Field(default="", max_length=10_000)
+    share: int = Field(default=1)
     must: int | None = Field(default=0, nullable=False)
     group_id: UUID | None = Field(default=None, foreign_key="group.id")
 
@@ -114,6 +125,19 @@ async def test_invalid_member_is_reported(desk: Desk, pointers: str) -> None:
         assert {error["pointer"] for error in refused["errors"]} == {
             p.replace("/1", "/0", 1) for p in expected
         }
+
+
+@pytest.mark.parametrize("name", UNNAMED)
+async def test_refusal_without_a_column_concerns_its_operation_alone(desk: Desk, name: str) -> None:
+    good, bad = await desk.slots(2)
+    for operations, done in (
+        ([create(), create(**UNNAMED[name])], [201, 422]),
+        ([patch_of(good, low=1), patch_of(bad, **UNNAMED[name]), patch_of(str(uuid4()))], [200, 422, 404]),
+    ):
+        body, _ = await desk.send(operations)
+        assert [result["status"] for result in body["results"]] == done
+        (error,) = body["results"][1]["problem"]["errors"]
+        assert error["pointer"] == "/operations/1"
 
 
 async def test_deletion_of_a_referenced_item_is_reported(desk: Desk) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 from service.http import problems
 from service.http.problems import FieldError, Problem, pointer
+from service.models.indexes import columns_in
 
 STALE = asyncpg.InvalidCachedStatementError
 """A column changed its type under a prepared statement. asyncpg has dropped it; a retry prepares it again."""
@@ -22,14 +23,13 @@ def columns_of_constraints(table: sa.Table) -> Mapping[str, tuple[str, ...]]:
     """Return the columns of each unique index, foreign key and check of a table, by name."""
     found: dict[str, tuple[str, ...]] = {}
     for index in table.indexes:
-        # An index on an expression has no columns.
-        found[str(index.name)] = tuple(column.name for column in index.columns)
+        found[str(index.name)] = columns_in(index)
     for constraint in table.constraints:
         if isinstance(constraint, sa.CheckConstraint):
             words = set(re.findall(r"\w+", str(constraint.sqltext)))
             found[_name(constraint)] = tuple(c.name for c in table.columns if c.name in words)
         elif isinstance(constraint, sa.schema.ColumnCollectionConstraint):
-            found[_name(constraint)] = tuple(column.name for column in constraint.columns)
+            found[_name(constraint)] = columns_in(constraint)
     return found
 
 

@@ -160,11 +160,13 @@ class BulkRun:
         except _REFUSED:
             return await self._one_by_one(strict, entries, also_locked)
         found = {row["id"]: row for row in rows}
-        taken = [entry for entry in entries if entry.kind == "create" and entry.id not in found]
-        outcomes = {entry.index: self._outcome(entry, found.get(entry.id)) for entry in entries}
-        if taken and self._engine.unique_keys > 1:  # only an error tells which of them is taken
-            outcomes |= await self._one_by_one(strict, taken, [])
-        return outcomes
+        skipped = [entry for entry in entries if entry.kind == "create" and entry.id not in found]
+        if skipped and self._engine.sole_key is None:  # only an error tells in which constraint they conflict
+            outcomes = await self._one_by_one(strict, skipped, [])
+            entries = [entry for entry in entries if entry.id in found]
+        else:
+            outcomes = {}
+        return outcomes | {entry.index: self._outcome(entry, found.get(entry.id)) for entry in entries}
 
     async def _one_by_one(
         self, statement: Statement, entries: Sequence[Entry], also_locked: Sequence[UUID]
@@ -223,8 +225,8 @@ class BulkRun:
         if entry.kind == "create":
             if row is None:
                 errors = [
-                    FieldError("is already used by another item", pointer=pointer((n,)))
-                    for n in engine.unique_fields
+                    FieldError("is already used by another item", pointer=pointer((name,)))
+                    for name in engine.sole_key or ()
                 ]
                 return problems.Duplicate(errors=errors)
             return Done(201, entry.id, engine.tags.tag(row["version"]), row["body"])

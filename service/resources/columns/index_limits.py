@@ -6,6 +6,7 @@ from typing import Any, get_args
 import sqlalchemy as sa
 from pydantic.fields import FieldInfo
 
+from service.models.indexes import columns_in
 from service.resources.columns.kind import ColumnError, Kind
 from service.resources.columns.model_fields import max_length, without_none
 
@@ -48,12 +49,13 @@ def check_search(searchable: tuple[str, ...], table: sa.Table, fields: Mapping[s
 
 
 def _indexes(table: sa.Table) -> Iterator[tuple[str, list[sa.Column[Any]], bool]]:
-    """Yield the name and columns of each B-tree and each GIN index on arrays, except indexes on expressions."""
+    """Yield the name and columns of each B-tree and each GIN index on arrays, as far as SQLAlchemy knows them."""
     for index in table.indexes:
         using = index.dialect_options["postgresql"]["using"] or "btree"
-        arrays = using == "gin" and all(isinstance(column.type, sa.ARRAY) for column in index.columns)
+        columns = [table.c[name] for name in columns_in(index)]
+        arrays = using == "gin" and all(isinstance(column.type, sa.ARRAY) for column in columns)
         if using == "btree" or arrays:
-            yield str(index.name), list(index.columns), arrays
+            yield str(index.name), columns, arrays
     for constraint in table.constraints:
         if isinstance(constraint, sa.UniqueConstraint):
             yield (

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from service.models.base import PRINCIPAL_LENGTH, SYSTEM_FIELDS
+from service.models.indexes import columns_in
 from service.resources.columns import scalars
 from service.resources.declaration.declaration import Declaration
 from service.resources.declaration.error import DeclarationError
@@ -61,7 +62,7 @@ def _check_field(resource: Declaration, field: str) -> None:
 def _revealing(table: sa.Table, field: str) -> Iterator[str]:
     """Yield the names of unique keys without the owner, except that of the id, which the service generates."""
     for index in table.indexes:
-        if index.unique and field not in {column.name for column in index.columns}:
+        if index.unique and field not in columns_in(index):
             yield str(index.name)
     for constraint in table.constraints:
         if (

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint, insert
 
+from service.models.indexes import columns_in
 from service.models.sql_identifiers import quoted
 from service.resources.declaration import RestResource
 from service.resources.statements.columns import not_deleted, null_row, representation
@@ -37,11 +38,19 @@ def text_for_each(statement: Statement) -> str:
     return statement.fragment.sql({name: number for number, name in enumerate(EACH.parameters)})
 
 
-def unique_fields(resource: RestResource) -> tuple[str, ...]:
-    """Return the columns of the unique indexes, in which two new rows can conflict; without the owner's."""
-    unique = (index.columns for index in resource.table.indexes if index.unique)
-    names = dict.fromkeys(column.name for columns in unique for column in columns)
-    return tuple(name for name in names if resource.owner is None or name != resource.owner.field)
+def unique_keys(resource: RestResource) -> list[tuple[str, ...]]:
+    """Return the columns of each unique index and unique constraint; without the owner's."""
+    table, owner = resource.table, resource.owner
+    keys = [columns_in(index) for index in table.indexes if index.unique]
+    keys += [columns_in(c) for c in table.constraints if isinstance(c, sa.UniqueConstraint)]
+    return [tuple(name for name in key if owner is None or name != owner.field) for key in keys]
+
+
+def sole_key(resource: RestResource) -> tuple[str, ...] | None:
+    """Return the columns of the only constraint in which two new rows can conflict; None if it is not the only one."""
+    keys = unique_keys(resource)
+    excludes = any(isinstance(constraint, ExcludeConstraint) for constraint in resource.table.constraints)
+    return keys[0] if len(keys) == 1 and not excludes else None
 
 
 class BatchWriter:

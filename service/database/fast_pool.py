@@ -98,7 +98,6 @@ class FastPool:
         """Return a free connection, if there is one."""
         while self._free:
             connection = self._free.pop()
-            # As `_is_good`, for one call less.
             if connection.generation == self._connector.generation and not connection.is_closed():
                 return connection
             self._discard(connection)
@@ -140,6 +139,8 @@ class FastPool:
             raise
 
     def _is_good(self, connection: Connection) -> bool:
+        """Whether it is neither closed nor expired. `take` and `put` repeat the condition: every statement passes both,
+        and the calls would be two of the few that `tests/api/test_cost.py` allows to a request."""
         return connection.generation == self._connector.generation and not connection.is_closed()
 
     def _discard(self, connection: Connection) -> None:

@@ -1,9 +1,8 @@
 """`slipway migration`: write the next migrations of a domain."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
-import sqlalchemy as sa
 import typer
 
 from service.cli.command_settings import SETTINGS
@@ -14,6 +13,7 @@ from service.config.loading import load
 from service.domains import DOMAINS
 from service.migrations import new_revision
 from service.migrations.model_changes import plan
+from service.migrations.policies import Owning
 from service.resources.domain import Domain, tables_of
 
 PLAIN = re.compile(r'[^"\\\n]+')
@@ -45,10 +45,14 @@ def migration(
         typer.echo(f"slipway: write by hand: {difference}", err=True)
 
 
-def _secured(domain: Domain) -> list[sa.Column[Any]]:
+def _secured(domain: Domain) -> list[Owning]:
     """Return the owners' columns that row-level security needs, by the setting."""
     # Without a connection, no password is needed.
     settings = load(SETTINGS, app={"environment": Environment.TEST})
     if settings.database.row_security == "disable":
         return []
-    return [one.table.c[one.owner.field] for one in domain.resources if one.owner is not None]
+    return [
+        Owning(one.table.c[one.owner.field], one.owner_parent)
+        for one in domain.resources
+        if one.owner is not None
+    ]

@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from service.migrations import ddl
 from service.migrations.defaults import constant_default
 from service.migrations.new_tables import guards, securing, sorted_indexes
-from service.migrations.policies import owner_policy
+from service.migrations.policies import Owning, owner_policy
 from service.migrations.revision_body import Body, alter, call, rendered
 from service.models.indexes import SEARCHED
 from service.models.sql_identifiers import quoted, shortened
@@ -42,7 +42,7 @@ class Changes:
     required: list[str] = field(default_factory=list)
 
 
-def changes(table: sa.Table, there: ddl.Table, owners: Iterable[sa.Column[Any]]) -> Changes:
+def changes(table: sa.Table, there: ddl.Table, owners: Iterable[Owning]) -> Changes:
     """Return what takes the table that is `there` to its model, with row-level security by the columns `owners`."""
     found = Changes(
         first=Body(table.name),
@@ -55,7 +55,7 @@ def changes(table: sa.Table, there: ddl.Table, owners: Iterable[sa.Column[Any]])
     _constraints(table.name, there, wanted, found)
     _indexes(table, there, wanted, found)
     for owner in owners:
-        if owner.table is table and owner_policy(owner.name) not in there.policies:
+        if owner.column.table is table and owner_policy(owner.column.name) not in there.policies:
             found.first.add(*securing(owner))
     return found
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,6 +10,7 @@ from service.migrations.branches import BRANCHES, known
 from service.migrations.changed_tables import changes
 from service.migrations.errors import RequiredColumnError
 from service.migrations.new_tables import creation
+from service.migrations.policies import Owning
 from service.migrations.rendering import statements
 from service.migrations.revision_body import Body
 from service.models.view import is_view
@@ -30,7 +30,7 @@ class Plan:
     by_hand: list[str] = field(default_factory=list)
 
 
-def plan(tables: Sequence[sa.Table], owners: Sequence[sa.Column[Any]] = ()) -> Plan:
+def plan(tables: Sequence[sa.Table], owners: Sequence[Owning] = ()) -> Plan:
     """Return what the tables lack after all migrations, including row-level security by the columns `owners`.
 
     Each revision changes one table. Indexes, and checks of existing rows, are in revisions of their own. Raises

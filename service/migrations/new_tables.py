@@ -1,17 +1,17 @@
 """Writes the revision that creates tables, from their models."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
 
+from service.migrations.policies import Owning
 from service.migrations.revision_body import Body, call, rendered
 from service.models.base import SYSTEM_FIELDS
 from service.models.indexes import SEARCHED
 
 
-def creation(tables: Sequence[sa.Table], owners: Iterable[sa.Column[Any]]) -> Body:
+def creation(tables: Sequence[sa.Table], owners: Iterable[Owning]) -> Body:
     """Return the revision that creates the tables, with their indexes, guarded references and row history, and
     row-level security by the columns `owners`."""
     body = Body()
@@ -24,7 +24,7 @@ def creation(tables: Sequence[sa.Table], owners: Iterable[sa.Column[Any]]) -> Bo
         if _is_resource(table):
             body.add([call("track_history", table.name)])
         for owner in owners:
-            if owner.table is table:
+            if owner.column.table is table:
                 body.add(*securing(owner))
     return body
 
@@ -49,14 +49,16 @@ def guards(table: sa.Table) -> Iterator[tuple[str, str, str]]:
                 yield table.name, column.name, key.column.table.name
 
 
-def securing(owner: sa.Column[Any]) -> tuple[list[str], list[str]]:
+def securing(owner: Owning) -> tuple[list[str], list[str]]:
     """Return what secures the rows of a table by the column of their owner, and what undoes that."""
-    more = {}
-    if isinstance(owner.type, sa.Uuid):
+    more, column = {}, owner.column
+    if owner.through is not None:
+        more = {"through": owner.through}
+    elif isinstance(column.type, sa.Uuid):
         more = {"type_": "uuid"}
-    elif isinstance(owner.type, sa.Integer):
+    elif isinstance(column.type, sa.Integer):
         more = {"type_": "bigint"}
-    names = owner.table.name, owner.name
+    names = column.table.name, column.name
     return [call("secure_rows", *names, **more)], [call("unsecure_rows", *names)]
 
 

@@ -4,7 +4,7 @@ Without Alembic, which serving does not need.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -18,6 +18,14 @@ EVERY_ROW = "slipway_every_row"
 """The policy that shows every row, for others to restrict."""
 CALLER = "slipway_caller"
 """The policy that hides the stored responses of other callers."""
+
+
+class Owning(NamedTuple):
+    """The column that says whose a row is; if that is its parent's owner, the foreign key, and the parent's table."""
+
+    column: sa.Column[Any]
+    through: str | None = None
+
 
 Expected = tuple[str, str, str]
 """What a database must have: its kind, its table's quoted name, its own name."""

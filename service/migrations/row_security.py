@@ -42,16 +42,25 @@ def remove_row_functions() -> None:
         op.execute(f"DROP FUNCTION {signature}")
 
 
-def secure_rows(table: str, owner: str, *, type_: str = "text") -> None:
+def secure_rows(table: str, owner: str, *, type_: str = "text", through: str | None = None) -> None:
     """Let roles that do not own `table` see and change only rows whose column `owner` is the caller's, with their
     history, and replay only the caller's own stored responses.
 
-    `type_` is the column's type if it is no text: `uuid` or `bigint`. Other policies of the table cannot show more.
+    `type_` is the column's type if it is no text: `uuid` or `bigint`. If the owner is that of a parent, `owner` is the
+    foreign key and `through` the parent's table, which has policies of its own. Other policies of the table cannot show
+    more.
     """
     name, column = literal(table), quoted(owner)
     # In subqueries, which PostgreSQL evaluates once for a statement and not for each row.
     every, own = f"(SELECT slipway_sees_every_row({name}))", f"(SELECT slipway_owner({name}))"
-    mine = f"{every} OR {column} = {own if type_ == 'text' else f'{own}::{type_}'}"
+    past = f'"row" ->> {literal(owner)}'
+    if through is None:
+        mine, was_mine = f"{column} = {own if type_ == 'text' else f'{own}::{type_}'}", f"{past} = {own}"
+    else:
+        parents = f"EXISTS (SELECT FROM {quoted(through)} AS _owner WHERE _owner.id = "
+        mine = f"{parents}{quoted(table)}.{column})"
+        # Other tables may have a member of this name that is no UUID.
+        was_mine = f"{parents}(CASE WHEN table_name = {name} THEN ({past})::uuid END))"
     for secured in (HISTORY, RECORDS):
         _enable(secured)
     op.execute(f"""
@@ -64,11 +73,11 @@ END $$""")
     op.execute(f"""
 CREATE POLICY {quoted(history_policy(table, owner))} ON {HISTORY} AS RESTRICTIVE USING (
   table_name <> {name} OR {every}
-  OR "row" ->> {literal(owner)} = {own} AND EXISTS (SELECT FROM {quoted(table)} AS _now WHERE _now.id = row_id)
+  OR {was_mine} AND EXISTS (SELECT FROM {quoted(table)} AS _now WHERE _now.id = row_id)
 )""")
     _enable(table)
     op.execute(
-        f"CREATE POLICY {quoted(owner_policy(owner))} ON {quoted(table)} AS RESTRICTIVE USING ({mine})"
+        f"CREATE POLICY {quoted(owner_policy(owner))} ON {quoted(table)} AS RESTRICTIVE USING ({every} OR {mine})"
     )
 
 

@@ -209,10 +209,10 @@ def new_values(
         }
     else:
         values = values_of(item, resource.input_fields)
-    if resource.owner is not None and resource.owner.field not in item.model_fields_set:
+    if (owner := resource.owner_field) is not None and owner not in item.model_fields_set:
         if rows.owner is None:
             raise engine.access.ownerless()
-        values[resource.owner.field] = rows.owner
+        values[owner] = rows.owner
     for name in resource.readonly:
         if name in values:
             continue
@@ -225,9 +225,7 @@ def new_values(
 def _constraints(resource: RestResource) -> Mapping[str, tuple[str, ...]]:
     """Return the columns of each constraint, for errors: without the owner's, which no client sets."""
     found = columns_of_constraints(resource.table)
-    if resource.owner is None:
-        return found
-    field = resource.owner.field
+    field = resource.owner_field
     return {name: tuple(c for c in columns if c != field) for name, columns in found.items()}
 
 

@@ -131,7 +131,7 @@ async def test_clients_cannot_set_server_fields(
         item, _ = await samples_of.create(boss, resource)
         url = f"/api/v1/{resource.path}/{item}"
         before = (await boss.get(url)).json()
-        owner = {resource.owner.field} if resource.owner is not None else set()
+        owner = {resource.owner_field} if resource.owner_field is not None else set()
         for field in sorted(SYSTEM_FIELDS | owner):
             value = before.get(field) or "2026-01-01T00:00:00Z"
             whole = {**await samples_of.body(resource), field: value}

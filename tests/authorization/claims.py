@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
 from service.database import Database
-from service.resources.declaration import RestResource
+from service.resources.declaration import Owner, RestResource
 from service.resources.domain import Domain, resources_of
 from service.security.api_keys.commands import create_key
 from tests.authorization.samples import Json, Samples
@@ -40,7 +40,7 @@ class OwnerClaims:
     async def _make(self, tenant: str) -> Json:
         claims: Json = {}
         for resource in self._resources:
-            if resource.owner is not None and resource.owner.claim is not None:
+            if isinstance(resource.owner, Owner) and resource.owner.claim is not None:
                 *parents, name = resource.owner.claim.split(".")
                 members = claims
                 for parent in parents:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service.resources.declaration import RestResource
+from service.resources.declaration import OwnedThrough, RestResource
 from service.resources.domain import Domain, resources_of
 
 BASE = "/api/v1"
@@ -61,7 +61,8 @@ class Operation:
         if owner is None or len(self.statuses) == 1 or allowed(held, frozenset({owner.all_scope})):
             return self.statuses
         own, _, none = self.statuses
-        has_own = owner.claim is not None or allowed(held, frozenset({self.resource.scopes.write}))
+        root = owner.root if isinstance(owner, OwnedThrough) else owner
+        has_own = root.claim is not None or allowed(held, frozenset({self.resource.scopes.write}))
         return own if has_own else none, none, none
 
     @property

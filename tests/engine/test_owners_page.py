@@ -22,12 +22,14 @@ async def test_code_of_the_page(fresh_database: DatabaseFactory) -> None:
     exec(
         compile(text.replace("table=True):", "table=True):\n    metadata = METADATA"), "<docs>", "exec"), page
     )
-    invoices, model, url = page["invoices"], page["Invoice"], fresh_database(shop=False)
-    await in_database(url, lambda connection: create_tables(connection, [model.__table__]))
+    invoices, lines, model = page["invoices"], page["invoice_lines"], page["Invoice"]
+    url = fresh_database(shop=False)
+    await in_database(url, lambda connection: create_tables(connection, [invoices.table, lines.table]))
     for step in ("upgrade", "downgrade"):
         await in_database(url, in_migration(page[step]))
-    async with running(url, [invoices], ("invoices:read", "invoices:write")) as api:
+    async with running(url, [invoices, lines], ("invoices:read", "invoices:write")) as api:
         made = (await api.make("invoices", number="1")).json()
+        await api.make("invoice-lines", invoice_id=made["id"], number=1)
         assert (await api.client.get(f"{BASE}/invoices")).json()["items"] == [made]
         async with api.database.session() as session:
             session.add(model(tenant="other", number="1"))

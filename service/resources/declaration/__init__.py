@@ -5,7 +5,7 @@ from service.resources.declaration.computed import Computed
 from service.resources.declaration.declaration import BULK_KINDS, MAX_SORT_FIELDS, RESERVED, Cached, Scopes
 from service.resources.declaration.error import DeclarationError
 from service.resources.declaration.hooks import Change, Hooks
-from service.resources.declaration.owner import Owner
+from service.resources.declaration.owner import OwnedThrough, Owner
 from service.resources.declaration.resource import RestResource
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Computed",
     "DeclarationError",
     "Hooks",
+    "OwnedThrough",
     "Owner",
     "RestResource",
     "Scopes",

@@ -19,7 +19,7 @@ from service.resources.declaration.actions import Action
 from service.resources.declaration.computed import Computed
 from service.resources.declaration.error import DeclarationError
 from service.resources.declaration.hooks import Hooks
-from service.resources.declaration.owner import Owner
+from service.resources.declaration.owner import OwnedThrough, Owner
 from service.resources.names import operation_id, with_article
 from service.security.principals import Principal
 
@@ -75,7 +75,7 @@ class Declaration:
     visible: Mapping[str, str] = field(default_factory=dict)
     computed: Mapping[str, Computed] = field(default_factory=dict)
     expand: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    owner: Owner | None = None
+    owner: Owner | OwnedThrough | None = None
     children: Mapping[str, str] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
     actions: tuple[Action, ...] = ()
@@ -166,9 +166,23 @@ class Declaration:
         owner = self.owner
         if owner is None or owner.sees_all(principal):
             return sa.true()
+        if isinstance(owner, OwnedThrough):
+            parent = owner.parent
+            own = sa.select(parent.table.c.id).where(parent.owned_by(principal))
+            return self.table.c[owner.field].in_(own)
         column = self.table.c[owner.field]
         value = owner.value_of(principal, self.kinds[owner.field], getattr(column.type, "length", None))
         return sa.false() if value is None else column == value
+
+    @property
+    def owner_field(self) -> str | None:
+        """The field in which the service writes the owner of a new item, if it has a column."""
+        return self.owner.field if isinstance(self.owner, Owner) else None
+
+    @property
+    def owner_parent(self) -> str | None:
+        """The table of the parent through which items have their owner, if they do."""
+        return self.owner.parent.table.name if isinstance(self.owner, OwnedThrough) else None
 
     @property
     def creates_by_id(self) -> bool:

@@ -81,8 +81,11 @@ def _filters(resource: Declaration) -> Iterable[str]:
 
 def _sorts_needing_index(resource: Declaration, field: str) -> Iterator[str]:
     column = resource.table.c[field]
-    owns = resource.owner is not None and field == resource.owner.field
-    if owns or isinstance(column.type, sa.Boolean) or "enum" in resource.kinds[field].schema:
+    if (
+        field == resource.owner_field
+        or isinstance(column.type, sa.Boolean)
+        or "enum" in resource.kinds[field].schema
+    ):
         yield from resource.sortable
     elif column.foreign_keys:
         yield resource.default_sort.split(",")[0].removeprefix("-")

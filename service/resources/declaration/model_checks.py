@@ -128,8 +128,10 @@ def _check_readonly(resource: Declaration) -> None:
     for name in resource.readonly:
         if name not in resource.own_fields:
             raise _error(resource, f"{name} is set by the service anyway; leave it out of readonly")
-        set_by_engine = resource.owner is not None and name == resource.owner.field
-        if not (set_by_engine or created_by_hooks) and resource.default_of(name, {}) is PydanticUndefined:
+        if (
+            not (name == resource.owner_field or created_by_hooks)
+            and resource.default_of(name, {}) is PydanticUndefined
+        ):
             raise _error(
                 resource,
                 f"{name} is readonly and has no default, so no item can be created; give it one, or set it in "

@@ -1,10 +1,13 @@
 """Owners: whose an item is, and who sees it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service.resources.columns.kind import Kind
 from service.security.principals import ADMIN, ANONYMOUS, Principal
+
+if TYPE_CHECKING:
+    from service.resources.declaration.declaration import Declaration
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +48,33 @@ class Owner:
             return kind.wire(kind.parse(text))
         except ValueError:
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedThrough:
+    """Callers see and change only the items whose `parent` is theirs: an order's lines belong to the order's owner.
+
+    `field` is the foreign key to the parent, a resource with an owner of its own, or with one through its parent.
+    """
+
+    field: str
+    parent: "Declaration"
+
+    @property
+    def root(self) -> Owner:
+        """The owner that has a column."""
+        owner = self.parent.owner
+        assert owner is not None  # see `check_owner`
+        return owner if isinstance(owner, Owner) else owner.root
+
+    @property
+    def all_scope(self) -> str:
+        return self.root.all_scope
+
+    @property
+    def needed(self) -> str:
+        return self.root.needed
+
+    def sees_all(self, principal: Principal) -> bool:
+        """Whether the principal sees the items of all owners."""
+        return self.root.sees_all(principal)

@@ -10,6 +10,7 @@ from service.models.indexes import columns_in
 from service.resources.columns import scalars
 from service.resources.declaration.declaration import Declaration
 from service.resources.declaration.error import DeclarationError
+from service.resources.declaration.owner import OwnedThrough
 from service.security.scope_names import SCOPE
 
 _KINDS = (scalars.TEXT, scalars.UUID_, scalars.SMALLINT, scalars.INTEGER, scalars.BIGINT)
@@ -19,6 +20,11 @@ def check_owner(resource: Declaration) -> None:
     """Refuse an owner whose column cannot hold it, that clients could write, or that unique values would reveal."""
     owner = resource.owner
     if owner is None:
+        return
+    if isinstance(owner, OwnedThrough):
+        for reason in _reasons_against(resource, owner):
+            raise _error(resource, f"its owner {reason}")
+        _check_unique(resource, owner.field)
         return
     _check_field(resource, owner.field)
     column, kind = resource.table.c[owner.field], resource.kinds[owner.field]
@@ -37,10 +43,32 @@ def check_owner(resource: Declaration) -> None:
         raise _error(resource, f"owner names the claim {owner.claim!r}, which no credential can have")
     if not SCOPE.fullmatch(owner.all_scope):
         raise _error(resource, f"{owner.all_scope!r} is not a valid scope; all_scope looks like orders:all")
-    for name in _revealing(resource.table, owner.field):
+    _check_unique(resource, owner.field)
+
+
+def _reasons_against(resource: Declaration, owner: OwnedThrough) -> Iterator[str]:
+    """Yield why items cannot belong to the owners of their parents."""
+    parent, model = owner.parent, resource.model.__name__
+    column = resource.table.c.get(owner.field)
+    if resource.is_view or parent.is_view:
+        yield "goes through another item, but views have no foreign keys; show the owner's column in the view"
+    elif column is None or not any(key.column is parent.table.c.id for key in column.foreign_keys):
+        yield f"goes through {owner.field}, but {model} has no such foreign key to the id of {parent.table.name}"
+    elif column.nullable:
+        yield f"goes through {owner.field}, which is nullable, but every item needs an owner"
+    elif parent.owner is None:
+        yield f"is that of {parent.path}, which has none"
+    elif parent.table is resource.table:
+        yield f"goes through {owner.field} to another item of {resource.path}; give {model} a column for its owner"
+    elif resource.cache is not None:
+        yield "may change without a change of the item; leave out cache"
+
+
+def _check_unique(resource: Declaration, field: str) -> None:
+    for name in _revealing(resource.table, field):
         raise _error(
             resource,
-            f"{name} would tell a caller which values other owners use; put {owner.field} first among its columns",
+            f"{name} would tell a caller which values other owners use; put {field} first among its columns",
         )
 
 

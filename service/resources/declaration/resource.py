@@ -46,8 +46,8 @@ class RestResource(Declaration):
             object.__setattr__(self, "singular", words(self.name))
         if self.is_view:
             object.__setattr__(self, "without", frozenset({*self.without, *OPERATIONS - READING}))
-        elif self.owner is not None and self.owner.field in self.table.columns:
-            object.__setattr__(self, "readonly", tuple(dict.fromkeys((*self.readonly, self.owner.field))))
+        elif (field := self.owner_field) is not None and field in self.table.columns:
+            object.__setattr__(self, "readonly", tuple(dict.fromkeys((*self.readonly, field))))
         check_table(self)
         check_scopes(self)
         check_view(self)

@@ -60,7 +60,7 @@ class ListStatements:
         self._conditions: dict[str, Fragment] = {}
         self._not_deleted = compile_fragment(not_deleted(resource.table))
         own = access.own
-        self._is_own = [] if own is None else [compile_fragment(own.owns(own.column))]
+        self._is_own = [] if own is None else [compile_fragment(own.owns_listed())]
         self._parts = lru_cache(SHAPES)(self._compiled)
         self._counted = self._of_all(sa.func.count())
         self._planned = self._of_all(sa.literal_column("1"))

@@ -108,8 +108,8 @@ class Schemas:
 def _imported(resource: RestResource) -> type[BaseModel]:
     fields = {f: writable(resource, f) for f in resource.input_fields}
     fields |= {f: _optional(resource, f) for f in resource.own_fields if f in resource.readonly}
-    if resource.owner is not None:
-        fields[resource.owner.field] = writable(resource, resource.owner.field)
+    if resource.owner_field is not None:
+        fields[resource.owner_field] = writable(resource, resource.owner_field)
     return make_model(f"{resource.name}Import", Input, fields)
 
 

@@ -40,10 +40,10 @@ def text_for_each(statement: Statement) -> str:
 
 def unique_keys(resource: RestResource) -> list[tuple[str, ...]]:
     """Return the columns of each unique index and unique constraint; without the owner's."""
-    table, owner = resource.table, resource.owner
+    table = resource.table
     keys = [columns_in(index) for index in table.indexes if index.unique]
     keys += [columns_in(c) for c in table.constraints if isinstance(c, sa.UniqueConstraint)]
-    return [tuple(name for name in key if owner is None or name != owner.field) for key in keys]
+    return [tuple(name for name in key if name != resource.owner_field) for key in keys]
 
 
 def sole_key(resource: RestResource) -> tuple[str, ...] | None:

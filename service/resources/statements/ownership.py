@@ -13,7 +13,9 @@ import orjson
 import sqlalchemy as sa
 
 from service.http.problems import Forbidden, Unauthenticated
-from service.resources.declaration import DeclarationError, Owner, RestResource
+from service.resources.declaration import DeclarationError, OwnedThrough, Owner, RestResource
+from service.resources.declaration.declaration import Declaration
+from service.resources.statements.columns import not_deleted
 from service.resources.statements.statement import parameter
 from service.security.principals import ANONYMOUS, Principal
 
@@ -68,15 +70,15 @@ def given_in(document: sa.ColumnElement[Any]) -> Given:
 
 
 class Ownership:
-    """The owner of the rows of one table."""
+    """The owner of the rows of one table, which has a column for it."""
 
-    def __init__(self, resource: RestResource, owner: Owner) -> None:
+    def __init__(self, resource: Declaration, owner: Owner | OwnedThrough) -> None:
         self.table = resource.table
         self.owner = owner
         self.column: sa.Column[Any] = resource.table.c[owner.field]
         self._kind = resource.kinds[owner.field]
-        self._length: int | None = getattr(self.column.type, "length", None)
-        self._every, self._own = f"every_{self.table.name}", f"owner_{self.table.name}"
+        self.root, self.level = self.table.name, 0  # the table that has the column, and the relations to it
+        self._every, self._own = f"every_{self.root}", f"owner_{self.root}"
 
     def condition(self, source: sa.FromClause, given: Given = parameter) -> sa.ColumnElement[bool]:
         """Return whether the caller sees a row of `source`, which has the columns of the table."""
@@ -87,8 +89,12 @@ class Ownership:
         return parameter(self._every, sa.Boolean())
 
     def owns(self, column: sa.ColumnElement[Any], given: Given = parameter) -> sa.ColumnElement[bool]:
-        """Return whether the caller owns the row with this value; an index on the column can answer it."""
+        """Return whether the caller owns the row with this value of the column."""
         return column == given(self._own, self._kind.sql)
+
+    def owns_listed(self) -> sa.ColumnElement[bool]:
+        """Return the same for rows of the table in a list; an index on the column can answer it."""
+        return self.owns(self.column)
 
     def image_is_own(self, image: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """Return whether the caller sees a row image of history. An image without the owner's column is nobody's."""
@@ -99,7 +105,9 @@ class Ownership:
 
     def value_of(self, principal: Principal) -> Any:
         """Return the principal's own value of the owner's field; None if it has none."""
-        return self.owner.value_of(principal, self._kind, self._length)
+        assert isinstance(self.owner, Owner)
+        length: int | None = getattr(self.column.type, "length", None)
+        return self.owner.value_of(principal, self._kind, length)
 
     def arguments(self, principal: Principal) -> dict[str, Any]:
         """Return the arguments of the condition: whether the principal sees every row, then its own value."""
@@ -110,10 +118,50 @@ class Ownership:
         return {self._every: True, self._own: None}
 
 
+class OwnershipThroughParent(Ownership):
+    """The owner of the rows of one table, which is that of the rows that a foreign key refers to.
+
+    The arguments are those of the table that has the owner's column. An image of history belongs to whom its parent
+    belongs now.
+    """
+
+    def __init__(self, resource: Declaration, owner: OwnedThrough) -> None:
+        super().__init__(resource, owner)
+        self.parent = parent = ownership_of(owner.parent)
+        self.root, self.level = parent.root, parent.level + 1
+        self._every, self._own = f"every_{self.root}", f"owner_{self.root}"
+
+    def owns(self, column: sa.ColumnElement[Any], given: Given = parameter) -> sa.ColumnElement[bool]:
+        row = self.parent.table.alias(f"_owner_{self.level}")
+        found: sa.Select[Any] = sa.select(sa.literal_column("1")).where(
+            row.c.id == column, self.parent.owns(row.c[self.parent.owner.field], given)
+        )
+        return sa.exists(found)
+
+    def owns_listed(self) -> sa.ColumnElement[bool]:
+        parent = self.parent
+        # References are guarded: no item that a list shows has a deleted parent. The owner's index leaves these out.
+        ids = sa.select(parent.table.c.id).where(not_deleted(parent.table), parent.owns_listed())
+        # An array, found first: by a join, PostgreSQL may walk the rows of all owners in the order of the sort.
+        return self.column == sa.any_(sa.func.array(ids.scalar_subquery(), type_=sa.ARRAY(sa.Uuid())))
+
+    def value_of(self, principal: Principal) -> Any:
+        return self.parent.value_of(principal)
+
+
+def ownership_of(resource: Declaration) -> Ownership:
+    """Return the owner of the rows of a resource that has one."""
+    owner = resource.owner
+    if isinstance(owner, OwnedThrough):
+        return OwnershipThroughParent(resource, owner)
+    assert owner is not None
+    return Ownership(resource, owner)
+
+
 def seen_rows(resource: RestResource, source: sa.FromClause) -> list[sa.ColumnElement[bool]]:
     """Return the condition for the rows of any resource that the caller sees, for statements of resources that refer
     to it: their `Rows` have its arguments."""
-    return [] if resource.owner is None else [Ownership(resource, resource.owner).condition(source)]
+    return [] if resource.owner is None else [ownership_of(resource).condition(source)]
 
 
 class RowAccess:
@@ -179,9 +227,7 @@ class Owners:
     def __init__(self, resources: Iterable[RestResource] = ()) -> None:
         every = tuple(resources)
         self._by_table = {
-            resource.table.name: Ownership(resource, resource.owner)
-            for resource in every
-            if resource.owner is not None
+            resource.table.name: ownership_of(resource) for resource in every if resource.owner is not None
         }
         for resource in every:
             self._check(resource)
@@ -193,7 +239,7 @@ class Owners:
 
     def access(self, resource: RestResource) -> RowAccess:
         """Return the access to the rows of a resource."""
-        own = None if resource.owner is None else Ownership(resource, resource.owner)
+        own = None if resource.owner is None else ownership_of(resource)
         return RowAccess(resource, own, self._targets(resource))
 
     def _targets(self, resource: RestResource) -> dict[str, Ownership]:
@@ -210,6 +256,13 @@ class Owners:
                 f"{resource.path}: another resource on the table {resource.table.name} has another owner; give both "
                 "the same, and see everything by its all_scope"
             )
+        if isinstance(here, OwnershipThroughParent):
+            parent = self._by_table.get(here.parent.table.name)
+            if parent is None or parent.owner != here.parent.owner:
+                raise DeclarationError(
+                    f"{resource.path}: its owner is that of {here.parent.table.name}, but no resource on that table "
+                    "has this owner; name the resource that a domain lists"
+                )
         for key in resource.table.foreign_keys:
             if key.column.table.name not in self._by_table:
                 continue

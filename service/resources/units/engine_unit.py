@@ -187,9 +187,9 @@ def _name(engine: Engine, change: Change) -> str:
 
 def _with_owner(engine: Engine, values: Mapping[str, Any], rows: Rows) -> dict[str, Any]:
     """Return the values of a new item with its owner: the caller, unless they name another one."""
-    owner = engine.resource.owner
-    if owner is None or owner.field in values:
+    field = engine.resource.owner_field
+    if field is None or field in values:
         return dict(values)
     if rows.owner is None:
         raise engine.access.ownerless()
-    return {**values, owner.field: rows.owner}
+    return {**values, field: rows.owner}

@@ -1,0 +1,356 @@
+"""Owners through a parent: by the engine's condition alone, and by row-level security alone.
+
+With neither, the same requests show rows of another tenant, so each test can fail.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.migrations.new_tables import creation
+from service.migrations.policies import Owning
+from service.resources.declaration import Cached, DeclarationError, OwnedThrough
+from service.resources.declaration.list_indexes import missing_indexes
+from service.resources.statements.ownership import Owners, Ownership, Rows
+from service.security.api_keys.commands import create_key
+from service.security.principals import Principal
+from tests.engine.api import BASE, PARCELS, SCOPES, Api, Json, problem, running, unique
+from tests.engine.labels import RESOURCES, Label, create_labels, labels, marks, owned_parcels
+from tests.engine.secured import secured
+from tests.engine.test_owners import ANY, MISSING, shown
+from tests.engine.test_row_security import _every_row
+from tests.engine.test_tenants_apart import CHANGING, FEW, UUID_TEXT
+from tests.migrations.roles import execute
+from tests.services import Client
+
+LABELS, MARKS = f"{BASE}/labels", f"{BASE}/marks"
+
+
+class World(NamedTuple):
+    """An application, the lock that keeps tenants apart in it, and the superuser's URL of its database."""
+
+    lock: str
+    api: Api
+    url: str
+    stack: AsyncExitStack
+
+    async def tenant(self, name: str = "") -> AsyncClient:
+        """A client of a new tenant, or of the one with this name."""
+        async with self.api.database.session() as session:
+            claims = {"tenant": name or f"tenant-{uuid4()}"}
+            _, key = await create_key(session, name="through", scopes=SCOPES, claims=claims)
+        transport = ASGITransport(self.api.app, raise_app_exceptions=False)
+        client = AsyncClient(transport=transport, base_url="http://t", headers={"X-API-Key": key})
+        return await self.stack.enter_async_context(client)
+
+
+@pytest.fixture(scope="module")
+async def urls(services: Client, worker: int) -> AsyncIterator[tuple[str, str]]:
+    """The URLs of a database with row-level security, for its superuser, for whom it does not hold, and the service."""
+    name = f"through_{worker}"
+    url = services.create_database(name, migrated=True)
+    await create_labels(url, secure=True)
+    async with secured(url) as app_url:
+        yield url, app_url
+    services.drop_database(name)
+
+
+@pytest.fixture(scope="module", params=["engine", "security", "nothing"])
+async def world(urls: tuple[str, str], request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    lock, (url, app_url) = request.param, urls
+    with pytest.MonkeyPatch.context() as mutant:
+        if lock != "engine":
+            mutant.setattr(Ownership, "arguments", _every_row)
+            mutant.setattr(Rows, "key", "")
+        settings = {"url": app_url, "row_security": "require"} if lock == "security" else {"url": url}
+        async with (
+            AsyncExitStack() as stack,
+            running(settings["url"], RESOURCES, (*SCOPES, "parcels:all"), database=settings) as api,
+        ):
+            yield World(lock, api, url, stack)
+
+
+async def _made(client: AsyncClient, path: str, **item: object) -> str:
+    made = await client.post(f"{BASE}/{path}", json=item)
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
+
+
+class Family(NamedTuple):
+    """A parcel, its label, and the mark on that."""
+
+    parcel: str
+    label: str
+    mark: str
+
+
+async def family(client: AsyncClient) -> Family:
+    body = {"number": unique("P"), "labels": [{"number": "L", "text": "brass"}]}
+    parcel = await client.post(PARCELS, json=body)
+    assert parcel.status_code == 201, parcel.text
+    label = parcel.json()["labels"][0]["id"]
+    return Family(parcel.json()["id"], label, await _made(client, "marks", label_id=label))
+
+
+def _bulk(*operations: Json) -> Json:
+    return {"mode": "partial", "operations": list(operations)}
+
+
+def _patch(item: str) -> Json:
+    return {"op": "patch", "id": item, "if_match": "*", "changes": {"text": "mine"}}
+
+
+def _about(parcel: str, label: str, mark: str) -> list[tuple[str, str, Json | None, Json]]:
+    """Requests about items: (method, URL, body, more headers)."""
+    item = {"number": "C", "parcel_id": parcel}
+    return [
+        ("GET", f"{LABELS}/{label}", None, {}),
+        ("GET", f"{MARKS}/{mark}", None, {}),
+        ("GET", f"{LABELS}/{label}?as_of=2999-01-01T00:00:00Z", None, {}),
+        ("GET", f"{LABELS}/{label}?expand=parcel", None, {}),
+        ("GET", f"{LABELS}/{label}/history", None, {}),
+        ("GET", f"{MARKS}/{mark}/history", None, {}),
+        ("GET", f"{PARCELS}/{parcel}/labels", None, {}),
+        ("GET", f"{LABELS}/{label}/marks?count=exact", None, {}),
+        ("GET", f"{LABELS}?parcel_id={parcel}&count=exact", None, {}),
+        ("GET", f"{LABELS}?id__in={label}&count=estimated", None, {}),
+        ("GET", f"{MARKS}?id__in={mark}&expand=label", None, {}),
+        ("GET", f"{LABELS}/export?id__in={label}", None, {}),
+        ("PATCH", f"{LABELS}/{label}", {"text": "mine"}, ANY),
+        ("PATCH", f"{LABELS}/{label}", {}, ANY),
+        ("PATCH", f"{MARKS}/{mark}", {"name": "mine"}, ANY),
+        ("POST", f"{LABELS}/{label}/glue", None, {}),
+        ("POST", f"{LABELS}/{label}/restore", None, {}),
+        ("POST", LABELS, item, {}),
+        ("POST", LABELS, item, {"Idempotency-Key": unique("through")}),
+        ("POST", LABELS, {**item, "marks": [{"name": "C"}]}, {}),
+        ("POST", MARKS, {"label_id": label}, {}),
+        ("PUT", f"{LABELS}/{label}", item, {"If-None-Match": "*"}),
+        ("POST", f"{LABELS}/bulk", _bulk(_patch(label)), {}),
+        ("POST", f"{LABELS}/bulk", _bulk({"op": "glue", "id": label, "if_match": "*"}), {}),
+        ("POST", f"{LABELS}/bulk", _bulk({"op": "create", "item": item}), {}),
+        ("POST", f"{LABELS}/bulk", _bulk({"op": "delete", "id": label, "if_match": "*"}), {}),
+        ("DELETE", f"{MARKS}/{mark}", None, ANY),
+        ("DELETE", f"{LABELS}/{label}", None, ANY),
+    ]
+
+
+def _plain(text: str, *ids: str) -> str:
+    for item in ids:
+        text = text.replace(item, "ID")
+    return re.sub(r'"Idempotency[^"]*"|through-\d+', "", text)
+
+
+async def _answers(client: AsyncClient, number: int, items: Family) -> Json:
+    method, url, body, headers = _about(*items)[number]
+    more: dict[str, Any] = {} if body is None else {"json": body}
+    response = await client.request(method, url, headers=headers, **more)
+    seen = shown(response, items.label)
+    assert seen["status"] < 500, response.text
+    return {"status": seen["status"], "shown": _plain(str(seen), *items)}
+
+
+@pytest.mark.parametrize("number", range(len(_about("", "", ""))))
+async def test_item_of_another_owner_is_like_one_that_does_not_exist(world: World, number: int) -> None:
+    one, other = await world.tenant(), await world.tenant()
+    items = await family(one)
+    urls = [
+        f"{LABELS}/{items.label}",
+        f"{MARKS}/{items.mark}",
+        f"{PARCELS}/{items.parcel}/labels?count=exact",
+    ]
+    before = [(await one.get(url)).text for url in urls]
+    theirs = await _answers(other, number, items)
+    missing = await _answers(other, number, Family(MISSING, MISSING, MISSING))
+    assert (theirs == missing) is (world.lock != "nothing"), (theirs, missing)
+    if world.lock != "nothing":
+        assert [(await one.get(url)).text for url in urls] == before
+
+
+async def test_lists_show_own_items(world: World) -> None:
+    one, other = await world.tenant(), await world.tenant()
+    mine, theirs = await family(one), await family(other)
+    queries = (
+        "count=exact",
+        "count=estimated",
+        "q=brass&count=exact",
+        "sort=created_at&count=exact",
+        "number=L&count=exact",
+    )
+    for query in queries:
+        page = (await other.get(f"{LABELS}?limit=200&{query}")).json()
+        ids = {item["id"] for item in page["items"]}
+        assert theirs.label in ids
+        if world.lock != "nothing":
+            assert (ids, page["total"]) == ({theirs.label}, 1), query
+        else:
+            assert mine.label in ids, query
+    exported = (await other.get(f"{MARKS}/export")).text
+    assert (mine.mark in exported) is (world.lock == "nothing")
+    assert theirs.mark in exported
+
+
+async def test_item_moves_between_own_parents_only(world: World) -> None:
+    one, other = await world.tenant(), await world.tenant()
+    mine, theirs = await family(one), await family(other)
+    url, own = f"{LABELS}/{theirs.label}", await _made(other, "parcels", number="OWN")
+    moved = [
+        await other.patch(url, json={"parcel_id": parcel, "number": "moved"}, headers=ANY)
+        for parcel in (mine.parcel, own)
+    ]
+    refused = [{"message": "refers to an item that does not exist", "pointer": "/parcel_id"}]
+    if world.lock == "nothing":
+        assert [response.status_code for response in moved] == [200, 200]
+    else:
+        assert problem(moved[0], 422, "validation_failed")["errors"] == refused
+        assert moved[1].json()["parcel_id"] == own
+
+
+async def test_parent_that_changes_hands_takes_all_along(world: World) -> None:
+    """Its items, their history and their past are then the new owner's, and nothing to the old one."""
+    if world.lock == "nothing":
+        pytest.skip("everybody sees everything")
+    one, other = await world.tenant("giver"), await world.tenant("taker")
+    items = await family(one)
+    urls = (
+        f"{LABELS}/{items.label}",
+        f"{MARKS}/{items.mark}",
+        f"{LABELS}/{items.label}/history",
+        f"{MARKS}/{items.mark}?as_of=2999-01-01T00:00:00Z",
+    )
+    assert [(await one.get(url)).status_code for url in urls] == [200] * 4
+    assert [(await other.get(url)).status_code for url in urls] == [404] * 4
+    await execute(world.url, f"UPDATE tests_parcel SET tenant = 'taker' WHERE id = '{items.parcel}'")
+    assert [(await one.get(url)).status_code for url in urls] == [404] * 4
+    assert [(await other.get(url)).status_code for url in urls] == [200] * 4
+    boss = world.api.client
+    assert [(await boss.get(url)).status_code for url in urls] == [200] * 4
+
+
+async def test_key_and_cursor_belong_to_the_owner(world: World) -> None:
+    if world.lock != "engine":
+        pytest.skip("the mutant binds nothing to rows")
+    one, other = await world.tenant(), await world.tenant()
+    for client in (one, one, other):
+        await family(client)
+    cursor = (await one.get(f"{LABELS}?limit=1")).json()["next_cursor"]
+    assert (await one.get(f"{LABELS}?limit=1&cursor={cursor}")).status_code == 200
+    problem(await other.get(f"{LABELS}?limit=1&cursor={cursor}"), 400, "invalid_cursor")
+    stranger = await world.stack.enter_async_context(await _without_claim(world))
+    refused = problem(await stranger.get(LABELS), 403, "forbidden")
+    assert refused["detail"] == "Each label has an owner: the credential needs the claim tenant."
+
+
+async def _without_claim(world: World) -> AsyncClient:
+    async with world.api.database.session() as session:
+        _, key = await create_key(session, name="stranger", scopes=SCOPES)
+    transport = ASGITransport(world.api.app, raise_app_exceptions=False)
+    return AsyncClient(transport=transport, base_url="http://t", headers={"X-API-Key": key})
+
+
+KINDS = [*range(len(_about("", "", ""))), "family", "list", "marks"]
+STEPS = st.lists(
+    st.tuples(st.integers(0, 1), st.sampled_from(KINDS), st.booleans(), st.integers(0, 2)),
+    min_size=4,
+    max_size=14,
+)
+
+
+async def _seen(world: World, steps: Any, who: tuple[int, ...]) -> dict[int, list[str]]:
+    """What each tenant sees of its steps, ids by number: the tenant's own, and all others alike."""
+    clients = {tenant: await world.tenant() for tenant in who}
+    made: dict[int, list[Family]] = {0: [], 1: []}
+    seen: dict[int, list[str]] = {tenant: [] for tenant in who}
+    for tenant, kind, own, index in steps:
+        if tenant not in who:
+            continue
+        client, families = clients[tenant], made[tenant if own else 1 - tenant]
+        items = families[index] if index < len(families) else Family(*(str(uuid4()) for _ in range(3)))
+        if kind == "family":
+            made[tenant].append(await family(client))
+            continue
+        paths = {
+            "list": f"{LABELS}?count=estimated&sort=created_at",
+            "marks": f"{MARKS}/export?sort=created_at",
+        }
+        method, url, body, headers = ("GET", paths[kind], None, {}) if kind in paths else _about(*items)[kind]
+        more: dict[str, Any] = {} if body is None else {"json": body}
+        response = await client.request(method, url, headers=headers, **more)
+        seen[tenant].append(f"{kind} {response.status_code} {_named(response.text, made[tenant])}")
+    return seen
+
+
+def _named(text: str, own: list[Family]) -> str:
+    """The text with a name in place of each id: the tenant's own by number, all others alike."""
+    names = {part: f"#{number}" for number, one in enumerate(own) for part in one}
+    return _plain(UUID_TEXT.sub(lambda found: names.get(found[0], "?"), CHANGING.sub("", text)))
+
+
+@FEW
+@given(steps=STEPS)
+async def test_tenant_gets_what_it_gets_alone(world: World, steps: Any) -> None:
+    if world.lock != "engine":
+        return
+    both = await _seen(world, steps, (0, 1))
+    for tenant in (0, 1):
+        assert both[tenant] == (await _seen(world, steps, (tenant,)))[tenant]
+
+
+REFUSED = [
+    (lambda: replace(labels, owner=OwnedThrough("nothing", owned_parcels)), "has no such foreign key"),
+    (lambda: replace(labels, owner=OwnedThrough("number", owned_parcels)), "has no such foreign key"),
+    (lambda: replace(labels, owner=OwnedThrough("parcel_id", marks)), "has no such foreign key"),
+    (
+        lambda: replace(owned_parcels, owner=OwnedThrough("bundle_id", owned_parcels), children={}),
+        "goes through bundle_id, which is nullable",
+    ),
+    (lambda: replace(labels, cache=Cached()), "may change without a change of the item; leave out cache"),
+    (
+        lambda: replace(
+            labels, owner=OwnedThrough("parcel_id", replace(owned_parcels, owner=None, readonly=("status",)))
+        ),
+        "is that of parcels, which has none",
+    ),
+    (lambda: Owners((labels, marks)), "no resource on that table has this owner"),
+    (lambda: Owners((owned_parcels, replace(labels, owner=None))), "so labels needs an owner too"),
+]
+
+
+@pytest.mark.parametrize(("declare", "said"), REFUSED)
+def test_declaration_that_would_show_items_to_others_is_refused(declare: Any, said: str) -> None:
+    with pytest.raises(DeclarationError) as raised:
+        declare()
+    assert said in str(raised.value)
+
+
+def test_hand_written_query_sees_own_rows() -> None:
+    mine, boss = Principal("key:x", frozenset(), {"tenant": "acme"}), Principal("key:y", frozenset({"admin"}))
+    assert "tests_parcel.tenant = " in str(marks.owned_by(mine))
+    assert str(marks.owned_by(boss)) == "true"
+    assert "false" in str(marks.owned_by(Principal("key:z", frozenset())))
+
+
+def test_lists_need_an_index_that_begins_with_the_reference() -> None:
+    assert missing_indexes(labels) == []
+    bare = Label.__table__.indexes  # type: ignore[attr-defined]
+    kept = [index for index in bare if [c.name for c in index.columns][:2] != ["parcel_id", "created_at"]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Label.__table__, "indexes", set(kept))  # type: ignore[attr-defined]
+        assert [(one.field, one.sort) for one in missing_indexes(labels)] == [("parcel_id", "created_at")]
+
+
+def test_migration_secures_rows_through_the_parent() -> None:
+    table: Any = Label.__table__  # type: ignore[attr-defined]
+    body = creation([table], [Owning(table.c.parcel_id, labels.owner_parent)])
+    assert "secure_rows('tests_label', 'parcel_id', through='tests_parcel')" in "".join(body.upgrade).replace(
+        '"', "'"
+    )
+    assert "unsecure_rows('tests_label', 'parcel_id')" in "".join(body.downgrade).replace('"', "'")

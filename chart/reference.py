@@ -39,6 +39,7 @@ def _list(items: Schema) -> Schema:
 
 NAME = {"type": "string", "maxLength": 253, "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"}
 TEXT = {"type": "string", "minLength": 1}
+ADDRESS = {"type": "string", "pattern": "^([^][:/@, ]+|\\[[0-9a-fA-F:.]+\\])(:[0-9]{1,5})?$"}
 # A duration of the Gateway API (GEP-2257).
 PERIOD: Schema = {"type": "string", "pattern": "^([0-9]{1,5}(h|m|s|ms)){1,4}$"}
 STRINGS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -149,6 +150,7 @@ TYPES: dict[str, Schema] = {
     "names": _list(NAME),
     "text": TEXT,
     "texts": _list(TEXT),
+    "addresses": _list(ADDRESS),
     "positive integer": POSITIVE,
     "port": POSITIVE | {"maximum": 65535},
     "ports": _list(POSITIVE | {"maximum": 65535}),

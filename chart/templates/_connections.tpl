@@ -33,3 +33,28 @@ defaults are those of the service.
 {{- end }}
 {{- toYaml $problems }}
 {{- end }}
+
+{{/* What cannot be with Redis Sentinel, as a list of one sentence each. */}}
+{{- define "slipway.problems.sentinel" -}}
+{{- $redis := .Values.externalRedis }}
+{{- $problems := list }}
+{{- with $redis.sentinel }}
+{{- if .hosts }}
+{{- if $.Values.redis.enabled }}
+{{- $problems = append $problems "externalRedis.sentinel.hosts is set while redis.enabled is true: the service uses one Redis. Set redis.enabled=false to use the external one, or leave externalRedis.sentinel.hosts empty." }}
+{{- end }}
+{{- if $redis.host }}
+{{- $problems = append $problems "externalRedis.host and externalRedis.sentinel.hosts are both set: the sentinels name the primary. Leave externalRedis.host empty." }}
+{{- end }}
+{{- if not .master }}
+{{- $problems = append $problems "externalRedis.sentinel.hosts is set and externalRedis.sentinel.master is empty: sentinels monitor primaries by name. Set the name, such as mymaster." }}
+{{- end }}
+{{- if and .user (not .existingSecret) }}
+{{- $problems = append $problems "externalRedis.sentinel.user is set and externalRedis.sentinel.existingSecret is empty: the user could not log in without a password. Name the Secret with it." }}
+{{- end }}
+{{- else if or .master .user .existingSecret .tls.enabled }}
+{{- $problems = append $problems "externalRedis.sentinel has settings while externalRedis.sentinel.hosts is empty: they would not be used. Name the sentinels in it." }}
+{{- end }}
+{{- end }}
+{{- toYaml $problems }}
+{{- end }}

@@ -108,6 +108,9 @@
 {{- else -}}
 - ports:
     - port: {{ get (index . 2 | fromYaml) "port" }}
+    {{- range get (index . 2 | fromYaml) "ports" | default list }}
+    - port: {{ . }}
+    {{- end }}
   {{- with (index . 3).to }}
   to:
     {{- toYaml . | nindent 4 }}

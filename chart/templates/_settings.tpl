@@ -40,7 +40,10 @@ direct: {host: {{ . | quote }}, port: {{ $.Values.externalDatabase.migration.por
 {{- end }}
 {{- end }}
 
-{{/* Address and Secret of Redis. Without a host, there is no Redis; without a Secret, no password. */}}
+{{/*
+Address and Secret of Redis. Without a host or sentinels, there is no Redis; without a Secret, no password. `sentinels` has
+the addresses with their ports, `ports` those ports.
+*/}}
 {{- define "slipway.redis" -}}
 {{- if .Values.redis.enabled }}
 host: {{ include "slipway.bundled.host" (list . "redis") | quote }}
@@ -49,10 +52,23 @@ port: {{ dig "service" "port" 6379 .Values.redis }}
 secret: {{ tpl .Values.redis.auth.existingSecret . | quote }}
 key: {{ .Values.redis.auth.existingSecretPasswordKey | quote }}
 {{- end }}
-{{- else if .Values.externalRedis.host }}
+{{- else if or .Values.externalRedis.host .Values.externalRedis.sentinel.hosts }}
 {{- with .Values.externalRedis }}
 host: {{ .host | quote }}
 port: {{ .port }}
+{{- with .sentinel }}
+{{- $sentinels := list }}
+{{- $ports := list }}
+{{- range .hosts }}
+{{- $address := regexMatch "^([^:]*|\\[.*\\])$" . | ternary (printf "%s:%d" . (int $.Values.externalRedis.sentinel.port)) . }}
+{{- $sentinels = append $sentinels $address }}
+{{- $ports = append $ports (regexFind "[0-9]+$" $address | int) }}
+{{- end }}
+{{- if $sentinels }}
+sentinels: {{ toJson $sentinels }}
+ports: {{ $ports | uniq | toJson }}
+{{- end }}
+{{- end }}
 user: {{ .user | quote }}
 {{- with .existingSecret }}
 secret: {{ . | quote }}
@@ -118,15 +134,28 @@ DATABASE__SSL_KEY: /run/authorities/database-client.key
 BACKUP__STORAGE: {{ .Values.backup.storage | default "/backups" | quote }}
 BACKUP__CLIENT_FOLDER: /clients
 {{- end }}
-REDIS__ENABLED: {{ not (empty $redis.host) }}
+REDIS__ENABLED: {{ not (empty $redis) }}
 {{- with $redis.host }}
 REDIS__HOST: {{ . | quote }}
 REDIS__PORT: {{ $redis.port }}
 {{- end }}
+{{- if $redis.sentinels }}
+{{- with .Values.externalRedis.sentinel }}
+REDIS__SENTINELS: {{ join "," $redis.sentinels | quote }}
+REDIS__SENTINEL_MASTER: {{ .master | quote }}
+REDIS__SENTINEL_TLS: {{ .tls.enabled }}
+{{- with .user }}
+REDIS__SENTINEL_USER: {{ . | quote }}
+{{- end }}
+{{- if include "slipway.authorities" .tls }}
+REDIS__SENTINEL_ROOT_CERT: /run/authorities/sentinels.crt
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with $redis.user }}
 REDIS__USER: {{ . | quote }}
 {{- end }}
-{{- if and $redis.host (not .Values.redis.enabled) }}
+{{- if and $redis (not .Values.redis.enabled) }}
 REDIS__TLS: {{ .Values.externalRedis.tls.enabled }}
 {{- if include "slipway.authorities" .Values.externalRedis.tls }}
 REDIS__ROOT_CERT: /run/authorities/redis.crt
@@ -138,7 +167,7 @@ REDIS__ROOT_CERT: /run/authorities/redis.crt
 {{/* The settings that `config` and extraEnv cannot have, as a list of GROUP__FIELD. */}}
 {{- define "slipway.settings.reserved" -}}
 {{- $own := merge (include "slipway.settings.own" (list . "server") | fromYaml) (include "slipway.settings.own" (list . "restore") | fromYaml) }}
-{{- concat (keys $own) (list "DATABASE__URL" "DATABASE__PASSWORD" "DATABASE__APP_ROLE" "DATABASE__APP_PASSWORD" "REDIS__URL" "REDIS__HOST" "REDIS__PORT" "REDIS__PASSWORD" "SECURITY__ADMIN_KEY" "SECURITY__SECRET_KEY" "SECURITY__PREVIOUS_SECRET_KEY") | sortAlpha | toYaml }}
+{{- concat (keys $own) (list "DATABASE__URL" "DATABASE__PASSWORD" "DATABASE__APP_ROLE" "DATABASE__APP_PASSWORD" "REDIS__URL" "REDIS__HOST" "REDIS__PORT" "REDIS__PASSWORD" "REDIS__SENTINELS" "REDIS__SENTINEL_MASTER" "REDIS__SENTINEL_TLS" "REDIS__SENTINEL_ROOT_CERT" "REDIS__SENTINEL_PASSWORD" "REDIS__SENTINEL_USER" "SECURITY__ADMIN_KEY" "SECURITY__SECRET_KEY" "SECURITY__PREVIOUS_SECRET_KEY") | sortAlpha | toYaml }}
 {{- end }}
 
 {{/* The Secret with the client certificate of the role that a component logs in as. Called like slipway.owner. */}}
@@ -263,6 +292,13 @@ Called like slipway.env.
             - key: {{ $redis.key | quote }}
               path: redis/password
       {{- end }}
+      {{- if and $redis.sentinels .Values.externalRedis.sentinel.existingSecret (has $component (list "server" "cron")) }}
+      - secret:
+          name: {{ .Values.externalRedis.sentinel.existingSecret | quote }}
+          items:
+            - key: {{ .Values.externalRedis.sentinel.existingSecretKey | quote }}
+              path: redis/sentinel_password
+      {{- end }}
 {{- include "slipway.authorities.volume" $call }}
 {{- end }}
 {{- end }}
@@ -272,7 +308,10 @@ Called like slipway.env.
 {{- with first . }}
 {{- $named := dict }}
 {{- if not .Values.postgresql.enabled }}{{ $_ := set $named "database" .Values.externalDatabase.tls }}{{ end }}
-{{- if and (not .Values.redis.enabled) (has $component (list "server" "cron")) }}{{ $_ := set $named "redis" .Values.externalRedis.tls }}{{ end }}
+{{- if and (not .Values.redis.enabled) (has $component (list "server" "cron")) }}
+{{- $_ := set $named "redis" .Values.externalRedis.tls }}
+{{- $_ := set $named "sentinels" .Values.externalRedis.sentinel.tls }}
+{{- end }}
 {{- $sources := list }}
 {{- range $server, $tls := $named }}
 {{- with include "slipway.authorities" $tls | fromYaml }}

@@ -25,6 +25,15 @@ CACHE_AUTHORITY = {
     "redis": {"enabled": False},
     "externalRedis": {"host": "cache", "tls": {"enabled": True, "caSecret": "mine"}},
 }
+SENTINEL: dict[str, Any] = {"hosts": ["a"], "master": "shop"}
+SENTINEL_TLS = {**SENTINEL, "tls": {"enabled": True}}
+SENTINEL_AUTHORITY = {**SENTINEL, "tls": {"enabled": True, "caSecret": "mine"}}
+
+
+def _watched(sentinel: dict[str, Any]) -> dict[str, Any]:
+    return {"redis": {"enabled": False}, "externalRedis": {"sentinel": sentinel}}
+
+
 INGRESS = {"ingress": {"enabled": True, "hosts": ["a.example.com"]}}
 PEERS = [{"podSelector": {"matchLabels": {"role": "friend"}}}]
 PARENTS = [{"name": "gateway"}]
@@ -131,6 +140,16 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "externalRedis.tls.caConfigMap": ("mine", TLS_CACHE),
     "externalRedis.tls.caSecret": ("mine", TLS_CACHE),
     "externalRedis.tls.caKey": ("mine", CACHE_AUTHORITY),
+    "externalRedis.sentinel.hosts": (["b:26380"], _watched(SENTINEL)),
+    "externalRedis.sentinel.port": (26380, _watched(SENTINEL)),
+    "externalRedis.sentinel.master": ("other", _watched(SENTINEL)),
+    "externalRedis.sentinel.user": ("other", _watched({**SENTINEL, "existingSecret": "mine"})),
+    "externalRedis.sentinel.existingSecret": ("mine", _watched(SENTINEL)),
+    "externalRedis.sentinel.existingSecretKey": ("other", _watched({**SENTINEL, "existingSecret": "mine"})),
+    "externalRedis.sentinel.tls.enabled": (True, _watched(SENTINEL)),
+    "externalRedis.sentinel.tls.caConfigMap": ("mine", _watched(SENTINEL_TLS)),
+    "externalRedis.sentinel.tls.caSecret": ("mine", _watched(SENTINEL_TLS)),
+    "externalRedis.sentinel.tls.caKey": ("mine", _watched(SENTINEL_AUTHORITY)),
     "databaseRole.name": ("other", {}),
     "databaseRole.existingSecret": ("other", {}),
     "databaseRole.existingSecretKey": ("other", {"databaseRole": {"existingSecret": "mine"}}),
@@ -269,6 +288,8 @@ NOT_AS_GIVEN = {
     "replicaCount",
     "service.externalTrafficPolicy",
     "service.nodePort",
+    # They replace externalRedis.host, which others need.
+    *(path for path in CHANGES if path.startswith("externalRedis.sentinel.")),
 }
 """Values that arrive as a part of something, that are somewhere in every rendering, that change other values, or that
 need a bundled server."""

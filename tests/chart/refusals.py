@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 Row = tuple[str, str, str]
 
+WATCHED = "redis.enabled=false,externalRedis.sentinel.hosts={a},externalRedis.sentinel.master=shop"
 EXTERNAL = "postgresql.enabled=false,externalDatabase.host=db,externalDatabase.existingSecret=db"
 
 # Each decides whether the mistakes of other rows are any, or leads to other reasons together with them.
@@ -242,7 +243,37 @@ OTHERS: list[Row] = [
     ("alloy.enabled=true", "alloy.enabled is true while loki.enabled is false: ", "Set loki.enabled=true"),
     ("postgresql.auth.existingSecret=", "postgresql.auth.existingSecret is empty: ", "Leave the default"),
     (
-        "externalRedis.host=cache",
+        f"{WATCHED},redis.enabled=true",
+        "externalRedis.sentinel.hosts is set while redis.enabled is true: ",
+        "Set redis.enabled=false",
+    ),
+    (
+        f"{WATCHED},externalRedis.host=cache",
+        "externalRedis.host and externalRedis.sentinel.hosts are both set: ",
+        "Leave externalRedis.host empty",
+    ),
+    (
+        f"{WATCHED},externalRedis.sentinel.master=",
+        "externalRedis.sentinel.hosts is set and externalRedis.sentinel.master is empty: ",
+        "Set the name",
+    ),
+    (
+        f"{WATCHED},externalRedis.sentinel.user=a",
+        "externalRedis.sentinel.user is set and externalRedis.sentinel.existingSecret is empty: ",
+        "Name the Secret",
+    ),
+    (
+        f"{WATCHED},externalRedis.sentinel.tls.caSecret=a",
+        "externalRedis.sentinel.tls names certificates while externalRedis.sentinel.tls.enabled is false: ",
+        "Set externalRedis.sentinel.tls.enabled=true",
+    ),
+    (
+        "externalRedis.sentinel.master=shop",
+        "externalRedis.sentinel has settings while externalRedis.sentinel.hosts is empty: ",
+        "Name the sentinels",
+    ),
+    (
+        "redis.enabled=true,externalRedis.host=cache",
         'externalRedis.host is "cache" while redis.enabled is true: ',
         "Set redis.enabled=false",
     ),

@@ -56,6 +56,33 @@ def test_database_may_be_given_by_a_url() -> None:
         assert _files(_pod(text, kind), "secrets")["database/url"] == ("db", "uri")
 
 
+def test_sentinels_name_the_primary() -> None:
+    login = "externalRedis.sentinel.user=asking,externalRedis.sentinel.existingSecret=s,externalRedis.existingSecret=x"
+    hosts = "externalRedis.sentinel.hosts={a,b:26380,[::1]},externalRedis.sentinel.master=shop"
+    tls = "externalRedis.sentinel.tls.enabled=true,externalRedis.sentinel.tls.caSecret=mine"
+    text = own("--set", f"redis.enabled=false,{hosts},{login},{tls}")
+    pod = _pod(text, "Deployment")
+    (*_, server) = pod["containers"]
+    found = {k: v for k, v in environment(server).items() if k.startswith("SLIPWAY_REDIS__")}
+    assert found == {
+        "SLIPWAY_REDIS__ENABLED": "true",
+        "SLIPWAY_REDIS__SENTINELS": "a:26379,b:26380,[::1]:26379",
+        "SLIPWAY_REDIS__SENTINEL_MASTER": "shop",
+        "SLIPWAY_REDIS__SENTINEL_TLS": "true",
+        "SLIPWAY_REDIS__SENTINEL_ROOT_CERT": "/run/authorities/sentinels.crt",
+        "SLIPWAY_REDIS__SENTINEL_USER": "asking",
+        "SLIPWAY_REDIS__TLS": "false",
+    }
+    files = _files(pod, "secrets")
+    assert (files["redis/password"], files["redis/sentinel_password"]) == (
+        ("x", "password"),
+        ("s", "password"),
+    )
+    assert _files(pod, "authorities") == {"sentinels.crt": ("mine", "ca.crt")}
+    policy = one(text, "NetworkPolicy", "slipway-server")["spec"]
+    assert [one["port"] for one in policy["egress"][2]["ports"]] == [6379, 26379, 26380]
+
+
 def test_redis_has_a_user() -> None:
     base = (
         "redis.enabled=false,externalRedis.host=cache,externalRedis.user=shop,externalRedis.existingSecret=x"

@@ -59,14 +59,21 @@ class Cluster:
         response: Object = found.to_dict()
         return response
 
-    def create(self, manifest: Object, *, dry_run: bool = False) -> None:
-        """Create an object. Raises `ApiException` if the cluster refuses it."""
-        self._resource(manifest["apiVersion"], manifest["kind"]).create(
+    def version_of(self, kind: str) -> str:
+        """Return the API version of a kind, such as `apps/v1`; empty if the cluster does not serve it."""
+        found = sorted(self._dynamic.resources.search(kind=kind), key=lambda each: not each.preferred)
+        return str(found[0].group_version) if found else ""
+
+    def create(self, manifest: Object, *, dry_run: bool = False) -> Object:
+        """Create an object, and return it as the cluster has it. Raises `ApiException` if the cluster refuses it."""
+        created = self._resource(manifest["apiVersion"], manifest["kind"]).create(
             body=manifest,
             namespace=self.namespace,
             _request_timeout=REQUEST_SECONDS,
             **({"dry_run": "All"} if dry_run else {}),
         )
+        response: Object = created.to_dict()
+        return response
 
     def delete(self, kind: str, name: str) -> None:
         """Delete an object immediately. Does nothing if it does not exist."""

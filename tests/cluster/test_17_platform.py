@@ -1,6 +1,6 @@
 """What a platform does with the chart: another chart installs it, with containers and objects of its own and the first
-API key from a Secret; backups go to its object storage; passwords change; a key of the Secret gets lost; the cluster
-refuses fixed users and groups.
+API key from a Secret; the cluster assigns users and groups and refuses others; backups go to its object storage;
+passwords change; a key of the Secret gets lost.
 """
 
 import base64
@@ -8,24 +8,22 @@ import json
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import httpx2
 import pytest
-from kubernetes.client import ApiException
 
 from service.security.api_keys import key_format
 from tests.chart.rendering import WORKLOADS, objects, template
-from tests.cluster import parent
+from tests.cluster import parent, platform
 from tests.cluster.bucket import POLICY, Bucket, bucket
 from tests.cluster.cluster import Cluster, Object, wait_until
 from tests.cluster.loading import load
 from tests.cluster.namespaces import additional_namespace
-from tests.cluster.release import NAME, SERVER, Release
+from tests.cluster.release import NAME, SERVER, SERVER_IMAGES, Release, values_of
 from tests.cluster.test_06_backup import NAME_OF_BACKUP
 
 KEY = key_format.generate()
-FIXED = ("runAsUser", "runAsGroup", "fsGroup")
-REFUSED = "the cluster assigns users and groups"
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +46,27 @@ def namespace(cluster: Cluster) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def stored(namespace: Cluster) -> Iterator[Bucket]:
+def number(namespace: Cluster) -> Iterator[int | None]:
+    """The number that the platform gives pods as their user; None if this cluster cannot assign one."""
+    with platform.assigning(namespace) if platform.serves_policies(namespace) else nullcontext() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def stored(namespace: Cluster, number: int | None) -> Iterator[Bucket]:
     with bucket(namespace) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def market(namespace: Cluster, stored: Bucket, tmp_path_factory: pytest.TempPathFactory) -> Release:
-    """The release of the other chart, with backups in the bucket."""
+def market(
+    namespace: Cluster, number: int | None, stored: Bucket, tmp_path_factory: pytest.TempPathFactory
+) -> Release:
+    """The release of the other chart, with backups in the bucket. The platform assigns users and groups if it can."""
     values = parent.values(namespace.image)
+    if number is not None:
+        for chart in (values, *(values[server] for server in SERVER_IMAGES)):
+            chart["targetPlatform"] = "openshift"
     values["config"] = {"backup": {"s3_endpoint": f"http://{stored.address}"}}
     values["backup"] = {"enabled": True, "storage": "s3://backups/nightly", "existingSecret": "mine"}
     values["networkPolicy"] = {"backup": POLICY}
@@ -136,35 +146,6 @@ def test_rotated_passwords_reach_the_servers_without_a_failed_request(market: Re
     assert market.cluster.exec(f"{NAME}-redis-0", *ping, container="redis").strip() == "PONG"
 
 
-@pytest.fixture
-def refusing(market: Release) -> Iterator[Cluster]:
-    """The namespace, in which pods may not choose their user or group, as by OpenShift's default."""
-    namespace = market.cluster.namespace
-    name = f"{namespace}-no-fixed-ids"
-    rules = [
-        *(f"!has(object.spec.securityContext) || !has(object.spec.securityContext.{id_})" for id_ in FIXED),
-        "object.spec.containers.all(c, !has(c.securityContext) || !has(c.securityContext.runAsUser))",
-    ]
-    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-    only = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
-    specs: dict[str, Object] = {
-        "ValidatingAdmissionPolicy": {
-            "matchConstraints": {"resourceRules": [pods], "namespaceSelector": only},
-            "validations": [{"expression": rule, "message": REFUSED} for rule in rules],
-        },
-        "ValidatingAdmissionPolicyBinding": {"policyName": name, "validationActions": ["Deny"]},
-    }
-    try:
-        for kind, spec in specs.items():
-            market.cluster.delete(kind, name)  # a killed run leaves it behind
-            api = "admissionregistration.k8s.io/v1"
-            market.cluster.create({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec})
-        yield market.cluster
-    finally:
-        for kind in specs:
-            market.cluster.delete(kind, name)
-
-
 def _pods(manifests: str) -> list[Object]:
     """Return a pod of each workload, whose volumes are empty in place of claims of its own."""
     pods = []
@@ -181,24 +162,34 @@ def _pods(manifests: str) -> list[Object]:
     return pods
 
 
-def _reason(cluster: Cluster, pod: Object) -> str:
-    """Return why the cluster refuses a pod; empty if it does not."""
-    try:
-        cluster.create(pod, dry_run=True)
-    except ApiException as error:
-        return str(error.body)
-    return ""
-
-
-def test_pods_of_openshift_choose_no_user_or_group(market: Release, refusing: Cluster) -> None:
-    """Nothing here assigns ids, so pods are only tried."""
-
+def test_only_pods_without_ids_are_accepted(market: Release, number: int | None) -> None:
+    """Every workload of the release, also those that do not run here."""
+    if number is None:
+        pytest.skip(platform.NOT_SERVED)
+    ordinary = dict.fromkeys(("targetPlatform", *(f"{each}.targetPlatform" for each in SERVER_IMAGES)), "")
     fixed, assigned = (
-        _pods(market.manifests(*arguments)) for arguments in ((), ("--api-versions", "route.openshift.io/v1"))
+        _pods(market.manifests(*values_of({f"shop.{path}": value for path, value in given.items()})))
+        for given in (ordinary, {})
     )
-    wait_until(
-        "the policy refuses every pod",
-        lambda: all(REFUSED in _reason(refusing, pod) for pod in fixed),
-        seconds=30,
-    )
-    assert [_reason(refusing, pod) for pod in assigned] == [""] * len(fixed)
+    assert all(platform.REFUSED in platform.refused(market.cluster, pod) for pod in fixed)
+    assert [platform.refused(market.cluster, pod) for pod in assigned] == [""] * len(fixed)
+
+
+def test_release_works_with_the_ids_that_the_platform_assigns(market: Release, number: int | None) -> None:
+    if number is None:
+        pytest.skip(platform.NOT_SERVED)
+    (job,) = market.migrations()
+    assert job["status"]["succeeded"] == 1
+    targets = {f"deploy/{NAME}": "server", f"{NAME}-postgresql-0": "postgresql", f"{NAME}-redis-0": "redis"}
+    ids = {
+        container: market.cluster.exec(target, "sh", "-c", "id -u; id -g", container=container).split()
+        for target, container in targets.items()
+    }
+    assert ids == {container: [str(number), "0"] for container in targets.values()}
+    with market.cluster.forward(f"service/{NAME}", 80) as url:
+        api = httpx2.Client(base_url=f"{url}/api/v1", headers={"x-api-key": KEY.text}, timeout=10)
+        with api:
+            made = api.post("/keys", json={"name": "assigned", "scopes": ["admin"]})
+            assert made.status_code == 201, made.text
+            read = api.get("/keys").json()["items"]
+    assert [key["name"] for key in read if key["prefix"] == made.json()["prefix"]] == ["assigned"]

@@ -5,9 +5,12 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 from prometheus_client import Counter
 from redis.asyncio.connection import AbstractConnection
+from redis.credentials import CredentialProvider
 from redis.exceptions import RedisError
 
 from service.cache.single_flight import SingleFlight
@@ -27,6 +30,23 @@ class NotConnectedError(Exception):
 
 class ConnectError(Exception):
     """A connection could not be opened. `__cause__` says why; without a cause, connecting timed out."""
+
+
+class Login(CredentialProvider):
+    """Reads the password for each new connection. Redis 6 and later have users; an empty one is `default`."""
+
+    def __init__(self, user: str, password: Callable[[], str]) -> None:
+        self._user = user
+        self._password = password
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        password = self._password()
+        return (self._user, password) if self._user else (password,)
+
+
+def authorities(file: Path | None) -> dict[str, Any]:
+    """Return redis-py's argument for a file with CA certificates; none for those of the system."""
+    return {} if file is None else {"ssl_ca_certs": str(file)}
 
 
 class Connections:

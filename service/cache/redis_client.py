@@ -20,7 +20,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from service import clock
-from service.cache.connections import ConnectError, Connections, NotConnectedError, failures
+from service.cache.connections import (
+    ConnectError,
+    Connections,
+    Login,
+    NotConnectedError,
+    authorities,
+    failures,
+)
 from service.cache.sentinel import FOLLOW_SECONDS, Primary, describe
 from service.config import RedisSettings
 from service.jobs.job import Job
@@ -61,17 +68,6 @@ _seconds = Histogram(
 )
 
 
-class _Login(CredentialProvider):
-    """Reads the password for each new connection. Redis 6 and later have users."""
-
-    def __init__(self, settings: RedisSettings) -> None:
-        self._settings = settings
-
-    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
-        password, user = self._settings.current_password(), self._settings.user
-        return (user, password) if user else (password,)
-
-
 class Redis:
     """A client with a circuit breaker.
 
@@ -83,7 +79,8 @@ class Redis:
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
-        login = _Login(settings) if settings.url is None and settings.current_password() else None
+        protected = settings.url is None and settings.current_password()
+        login = Login(settings.user, settings.current_password) if protected else None
         self._primary = Primary(settings, login) if settings.sentinels else None
         self.new_connection: Callable[[], AbstractConnection] = (
             self._primary.make_connection if self._primary else _server(settings, login)
@@ -304,14 +301,13 @@ class NoRedis:
 
 def _server(settings: RedisSettings, login: CredentialProvider | None) -> Callable[[], AbstractConnection]:
     """Return the function that makes connections to the one server that the settings name."""
-    tls: dict[str, Any] = {"ssl_ca_certs": str(settings.root_cert)} if settings.root_cert else {}
     # The timeouts cover a whole command, and connecting as a whole.
     factory = aioredis.ConnectionPool.from_url(
         settings.location,
         credential_provider=login,
         socket_timeout=None,
         socket_connect_timeout=None,
-        **tls,
+        **authorities(settings.root_cert),
         retry=Retry(NoBackoff(), 0),
     )
     make: Callable[[], AbstractConnection] = factory.make_connection

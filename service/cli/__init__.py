@@ -66,7 +66,8 @@ def main() -> None:
 
 
 def _exit(number: int, _: object) -> None:
-    """End a process that has nothing to clean up yet, until the server or the command handles signals.
+    """End a process that serves nothing yet, until the server or the command handles signals. Lines that its log has
+    not written yet are lost.
 
     An exception would be lost where Python ignores exceptions: in the callback that ends each import's lock, in
     destructors. The process would then start to serve, and Kubernetes does not send SIGTERM a second time.

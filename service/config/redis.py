@@ -42,7 +42,7 @@ class RedisSettings(Group):
     sentinel_password: SecretStr = Field(default=SecretStr(""), json_schema_extra=REREAD)
     """Password of the sentinels themselves. A secret file is re-read for every new connection."""
     sentinel_user: str = ""
-    """User of the sentinels' access control lists, who may run `SENTINEL MASTERS`. Empty: the user `default`."""
+    """User of the sentinels' access control lists, who may run `HELLO` and `SENTINEL MASTERS`. Empty: `default`."""
     connect_timeout: Annotated[float, Field(gt=0, le=60)] = 2.0
     """Seconds after which an attempt to connect fails: asking the sentinels, TCP, TLS and login. No request
     waits for it: until Redis is connected, each process applies rate limits on its own."""
@@ -75,7 +75,7 @@ class RedisSettings(Group):
     @classmethod
     def _are_addresses(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if value and info.data.get("url") is not None:
-            raise ValueError("name the primary, as does SLIPWAY_REDIS__URL: set one of them")
+            raise ValueError("cannot be combined with SLIPWAY_REDIS__URL: set one of them")
         found = []
         for number, text in enumerate(value, 1):
             try:

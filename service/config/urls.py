@@ -46,6 +46,6 @@ def host_and_port(text: str, *, default: int) -> tuple[str, int]:
     if parts.netloc != text or "@" in text or not parts.hostname or any(map(str.isspace, text)):
         raise ValueError("is not host or host:port")
     port = default if parts.port is None else parts.port
-    if not port:
-        raise ValueError("port is not a number")
+    if port == 0:
+        raise ValueError("is not host or host:port")
     return parts.hostname, port

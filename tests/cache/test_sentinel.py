@@ -1,5 +1,6 @@
 """The client asks a Sentinel for the primary, and takes nothing else for one."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -59,6 +60,51 @@ async def test_demoted_primary_is_not_used(server: RedisServer, sentinel: Sentin
     async with Client.from_url(server.url) as operator:
         await operator.replicaof("127.0.0.1", sentinel.port)  # of which it is never in sync
     assert await reasons(client(server, sentinel)) == ["connecting failed: ReadOnlyError"]
+
+
+async def test_no_sentinel_is_forgotten_by_many_who_ask_at_once(
+    server: RedisServer, sentinel: Sentinel, tmp_path: Path
+) -> None:
+    """The first one is down when ten connections ask, and the only one left later."""
+    other = Sentinel(tmp_path / "other", port_of(server), password_of(server), down=HOUR)
+    both = tuple(f"127.0.0.1:{one.port}" for one in (other, sentinel))
+    redis = client(server, sentinel, sentinels=both)
+    made = [redis.new_connection() for _ in range(10)]
+    await asyncio.gather(*(connection.connect() for connection in made))  # type: ignore[no-untyped-call]
+    await asyncio.gather(*(connection.disconnect() for connection in made))
+    other.start()
+    sentinel.stop()
+    await made[0].connect()  # type: ignore[no-untyped-call]
+    await made[0].disconnect()
+    await redis.close()
+    other.stop()
+
+
+async def test_log_says_when_failovers_are_not_followed(server: RedisServer, sentinel: Sentinel) -> None:
+    redis = client(server, sentinel)
+    (job,) = redis.jobs
+    assert await redis.ping()
+    sentinel.stop()
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            await job.work()
+        sentinel.start()
+        await job.work()
+    assert await redis.ping()  # by the connection from before
+    await redis.close()
+    assert [line["event"] for line in lines] == [
+        "redis failovers are not followed",
+        "redis failovers are followed again",
+    ]
+    assert lines[0]["reason"].endswith(": ConnectionError")
+
+
+async def test_user_without_the_command_is_trusted(server: RedisServer, sentinel: Sentinel) -> None:
+    async with Client.from_url(server.url) as operator:
+        await operator.acl_setuser("app", enabled=True, passwords=["+secret"], commands=["+ping"])
+    redis = client(server, sentinel, user="app", password="secret")
+    assert await redis.ping()
+    await redis.close()
 
 
 async def test_log_says_why_no_primary_is_found(server: RedisServer, sentinel: Sentinel) -> None:

@@ -288,8 +288,7 @@ NOT_AS_GIVEN = {
     "replicaCount",
     "service.externalTrafficPolicy",
     "service.nodePort",
-    # They replace externalRedis.host, which others need.
-    *(path for path in CHANGES if path.startswith("externalRedis.sentinel.")),
+    "externalRedis.sentinel.port",
 }
 """Values that arrive as a part of something, that are somewhere in every rendering, that change other values, or that
 need a bundled server."""

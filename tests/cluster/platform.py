@@ -51,7 +51,9 @@ def assigning(cluster: Cluster) -> Iterator[int]:
         for kind, (spec, actions) in policies.items():
             _create(cluster, kind, spec, actions)
         wait_until("ids are assigned", lambda: _assigned(cluster) == (number, number), seconds=30)
-        wait_until("other ids are refused", lambda: REFUSED in refused(cluster, _choosy()), seconds=30)
+        wait_until(
+            "other ids are refused", lambda: REFUSED in refused(cluster, _pod_with_own_user()), seconds=30
+        )
         yield number
     finally:
         for kind in policies:
@@ -108,7 +110,7 @@ def _validations(number: int) -> Object:
     return {"validations": [{"expression": rule, "message": REFUSED} for rule in rules]}
 
 
-def _choosy() -> Object:
+def _pod_with_own_user() -> Object:
     pod = plain_pod("tried", "tried")
     pod["spec"]["securityContext"]["runAsUser"] = 1000
     return pod

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +36,7 @@ async def urls(fresh_database: DatabaseFactory) -> AsyncIterator[tuple[str, str]
         ),
     )
     for table in ("thing", "other"):
-        await in_database(url, in_migration(lambda table=table: secure_rows(table, "owner")))
+        await in_database(url, in_migration(partial(secure_rows, table, "owner")))
     async with role_of_the_service(url) as app_url:
         yield url, app_url
 
@@ -62,7 +63,9 @@ async def test_history_is_that_of_the_rows_that_a_caller_has_now(
     assert await past() == {*things, free}
 
 
-async def test_rows_are_written_for_nobody_else(urls: tuple[str, str], connect: Callable[[str], Any]) -> None:
+async def test_rows_of_another_owner_cannot_be_written(
+    urls: tuple[str, str], connect: Callable[[str], Any]
+) -> None:
     connection = await connect(urls[1])
     await _as_caller(connection, own={"thing": "a"})
     for statement in (

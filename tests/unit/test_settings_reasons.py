@@ -115,7 +115,7 @@ ALONE = f"REDIS__SENTINEL_MASTER: goes with SLIPWAY_REDIS__SENTINELS: {BOTH}"
         ),
         (
             {**CLUSTER, "REDIS__URL": "redis://cache"},
-            "REDIS__SENTINELS: name the primary, as does SLIPWAY_REDIS__URL: set one of them",
+            "REDIS__SENTINELS: cannot be combined with SLIPWAY_REDIS__URL: set one of them",
         ),
         ({"REDIS__SENTINEL_TLS": "true"}, f"REDIS__SENTINEL_TLS: {NOT_USED}"),
         ({"REDIS__SENTINEL_PASSWORD": "x"}, f"REDIS__SENTINEL_PASSWORD: {NOT_USED}"),

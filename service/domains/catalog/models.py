@@ -150,11 +150,10 @@ class DeliveryLine(Resource, table=True):
 
     __tablename__ = "delivery_line"
     __table_args__ = (
-        *(sort_index("delivery_line", *owner, "created_at") for owner in ((), ("supplier",))),
+        sort_index("delivery_line", "created_at"),
         *(sort_index("delivery_line", key, "created_at") for key in ("delivery_id", "product_id")),
     )
 
-    supplier: str = Field(max_length=512, description="Principal of the supplier.")
     delivery_id: UUID = Field(foreign_key="delivery.id", description="Delivery that the line belongs to.")
     product_id: UUID = Field(foreign_key="product.id", description="Product that is delivered.")
     units: int = Field(ge=1, le=1_000_000, description="Number of units.", schema_extra={"examples": [12]})

@@ -6,6 +6,7 @@ from service.resources.declaration import (
     Action,
     Cached,
     Computed,
+    OwnedThrough,
     Owner,
     RestResource,
     Scopes,
@@ -82,7 +83,7 @@ delivery_lines = RestResource(
     path="delivery-lines",
     singular="delivery line",
     scopes=DELIVERIES,
-    owner=SUPPLIER,
+    owner=OwnedThrough("delivery_id", deliveries),
     filterable=("delivery_id",),
     without=CHANGES | {"create"},
 )

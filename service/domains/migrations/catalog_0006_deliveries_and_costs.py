@@ -83,7 +83,6 @@ def upgrade() -> None:
         sa.Column("updated_by", sa.String(512), nullable=False),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("supplier", sa.String(512), nullable=False),
         sa.Column("delivery_id", sa.Uuid(), nullable=False),
         sa.Column("product_id", sa.Uuid(), nullable=False),
         sa.Column("units", sa.Integer(), nullable=False),
@@ -107,12 +106,6 @@ def upgrade() -> None:
         "ix_delivery_line_product_id_created_at",
         "delivery_line",
         ["product_id", "created_at", "id"],
-        postgresql_where=sa.text("deleted_at IS NULL"),
-    )
-    op.create_index(
-        "ix_delivery_line_supplier_created_at",
-        "delivery_line",
-        ["supplier", "created_at", "id"],
         postgresql_where=sa.text("deleted_at IS NULL"),
     )
     guard_reference("delivery_line", "delivery_id", "delivery")

@@ -37,18 +37,19 @@ class OutOfStock(Conflict):
 
 
 async def sell(change: Change, product: Product, sale: Sale) -> None:
-    """Takes sold units from the stock. Requests for one product take turns, so the stock is never negative."""
+    """Take sold units from the stock. Requests for one product take turns, so the stock is never negative."""
     if sale.units > product.stock:
         raise OutOfStock(f"There are {product.stock} in stock.")
     change.values["stock"] = product.stock - sale.units
 
 
 async def receive(change: Change, delivery: Delivery) -> None:
-    """Adds the delivered units to the stock."""
+    """Add the delivered units to the stock."""
+    found = select(DeliveryLine).where(
+        DeliveryLine.delivery_id == delivery.id, col(DeliveryLine.deleted_at).is_(None)
+    )
     async with change.session() as session:
-        lines = (
-            await session.exec(select(DeliveryLine).where(DeliveryLine.delivery_id == delivery.id))
-        ).all()
+        lines = (await session.exec(found)).all()
     for line in sorted(lines, key=lambda line: line.product_id):  # two deliveries lock products in one order
         product = await change.get(Product, line.product_id)
         if product is not None:
@@ -58,7 +59,9 @@ async def receive(change: Change, delivery: Delivery) -> None:
 def units_of(delivery: Any) -> sa.ColumnElement[int]:
     """Sum up the units of a delivery's lines."""
     units = sa.select(sa.func.coalesce(sa.func.sum(DeliveryLine.units), 0))
-    return units.where(col(DeliveryLine.delivery_id) == delivery.id).scalar_subquery()
+    return units.where(
+        col(DeliveryLine.delivery_id) == delivery.id, col(DeliveryLine.deleted_at).is_(None)
+    ).scalar_subquery()
 
 
 def _check_slug(change: Change) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
-from service.domains.catalog.jobs import jobs
+from service.domains.catalog.jobs import jobs, mark_overdue
+from service.domains.catalog.models import DeliveryLine
 from tests.api.conftest import Json, MakeClient, unique
 from tests.api.test_items import problem
 
@@ -60,6 +62,18 @@ async def test_units_of_a_delivery_are_added_once(
     assert [(one["actor"], one["request_id"]) for one in changes[:2]] == [received] * 2
 
 
+async def test_units_of_a_deleted_line_are_not_delivered(
+    app: FastAPI, client: AsyncClient, supplier: AsyncClient, shop: AsyncClient, product: str
+) -> None:
+    delivery = await announce(supplier, product, 2, 5)
+    lines = (await supplier.get(f"{delivery}/delivery-lines")).json()["items"]
+    line = next(UUID(line["id"]) for line in lines if line["units"] == 5)
+    await app.state.units.run(lambda unit: unit.delete(DeliveryLine, line))
+    assert (await supplier.get(delivery)).json()["units"] == 2
+    assert (await shop.post(f"{delivery}/receive")).status_code == 200
+    assert (await client.get(product)).json()["stock"] == 5
+
+
 async def test_suppliers_see_their_own_deliveries_and_receive_none(
     client_with: MakeClient, supplier: AsyncClient, shop: AsyncClient, product: str
 ) -> None:
@@ -70,6 +84,8 @@ async def test_suppliers_see_their_own_deliveries_and_receive_none(
         assert [(await who.get(url)).status_code for url in (delivery, lines)] == [200 if seen else 404] * 2
         listed = (await who.get(DELIVERIES, params={"id__in": delivery.rpartition("/")[2]})).json()["items"]
         assert len(listed) == seen
+        own = {"delivery_id": delivery.rpartition("/")[2]}
+        assert len((await who.get("/api/v1/delivery-lines", params=own)).json()["items"]) == seen
     problem(await supplier.post(f"{delivery}/receive"), 403, "forbidden")
 
 
@@ -93,3 +109,15 @@ async def test_late_deliveries_become_overdue_and_can_be_received(
     found = [(await shop.get(url)).json()["status"] for url in (late, early, received)]
     assert found == ["overdue", "announced", "received"]
     assert (await shop.post(f"{late}/receive")).json()["status"] == "received"
+
+
+async def test_run_of_the_job_marks_a_bounded_number_of_deliveries(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch, supplier: AsyncClient, product: str
+) -> None:
+    (job,) = jobs(app.state.database, app.state.settings, app.state.units)
+    await job.work()  # what other tests left
+    late = [await announce(supplier, product, 1, expected="2026-01-31") for _ in range(3)]
+    monkeypatch.setitem(mark_overdue.__globals__, "MOST_AT_ONCE", 2)
+    for marked in (["overdue", "overdue", "announced"], ["overdue"] * 3):
+        await job.work()
+        assert [(await supplier.get(url)).json()["status"] for url in late] == marked

@@ -35,9 +35,13 @@ class DocumentedRoute(APIRoute):
         describe: Describe | None = vars(self).pop("_describe", None)
         if describe is None:
             raise AttributeError(name)
-        super().__init__(
-            self.path, methods=self.methods, name=self.name, operation_id=self.operation_id, **describe()
-        )
+        try:
+            super().__init__(
+                self.path, methods=self.methods, name=self.name, operation_id=self.operation_id, **describe()
+            )
+        except Exception:
+            self._describe = describe  # the next read fails with the cause, too, not for lack of the attribute
+            raise
         return getattr(self, name)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -1,5 +1,9 @@
 """What FastAPI makes of generated routes waits for the document."""
 
+from typing import Any
+
+import pytest
+
 from service.main import create_app
 from service.resources.documented_route import DocumentedRoute
 from tests.engine.api import settings_for
@@ -14,3 +18,13 @@ def test_fastapi_analyses_generated_routes_for_the_document_alone() -> None:
     waiting = [route for route in fresh.routes if isinstance(route, DocumentedRoute)]
     assert [route.name for route in waiting if "dependant" in vars(route)] == []
     assert [route.name for route in routes if "dependant" not in vars(route)] == []
+
+
+def test_each_read_of_a_route_that_cannot_be_described_says_why() -> None:
+    def describe() -> dict[str, Any]:
+        raise ValueError("no such schema")
+
+    route = DocumentedRoute("GET", "/lamps", operation_id="list_lamps", scope="lamps:read", describe=describe)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no such schema"):
+            route.dependant  # noqa: B018  # reading it is what matters

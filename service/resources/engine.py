@@ -86,7 +86,7 @@ class Engine:
         self.tags = TagMaker((*resource.shown_fields, *resource.computed))
         self.arguments = ItemArguments(resource)
         self.read_one = _read_one(resource, access)
-        self.read_changed = read_changed(resource) if resource.has_subqueries else None
+        self.reads_changed = resource.has_subqueries
         self.read_item = self._reader()
         self.actions = {action.name: action for action in resource.actions}
         self.locked_row = LockedRow(resource, access)
@@ -108,6 +108,10 @@ class Engine:
     def batches(self) -> BatchWriter:
         """What writes many items, built when it is first needed."""
         return BatchWriter(self.resource, self.access)
+
+    @cached_property
+    def _read_changed(self) -> Statement:
+        return read_changed(self.resource)
 
     def _reader(self) -> ReadItem:
         """Return what reads an item: the statement, or a cache in front of it if the resource declares one."""
@@ -153,15 +157,16 @@ class Engine:
         return rows
 
     async def final_rows(
-        self, connection: asyncpg.Connection, ids: Sequence[UUID]
+        self, connection: asyncpg.Connection, ids: Sequence[UUID], *, hooked: bool = False
     ) -> Mapping[UUID, asyncpg.Record]:
-        """Return the items (body, version) as their transaction leaves them, by id; none if no member has a subquery.
+        """Return the items (body, version) as their transaction leaves them, by id, even those that it has deleted or
+        given to another owner; none if no member has a subquery, unless hooks may have changed them (`hooked`).
 
         A subquery in the statement of a change finds the tables as they were before it.
         """
-        if self.read_changed is None or not ids:
+        if not ids or not (hooked or self.reads_changed):
             return {}
-        return {row["id"]: row for row in await self.run_on(connection, self.read_changed, {"ids": ids})}
+        return {row["id"]: row for row in await self.run_on(connection, self._read_changed, {"ids": ids})}
 
     def problem(self, error: asyncpg.PostgresError) -> Exception:
         """Return the problem for an error from PostgreSQL, or the error itself if it is a bug of the service."""

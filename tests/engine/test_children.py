@@ -240,14 +240,39 @@ def test_children_of_items_that_are_not_created_are_refused() -> None:
         groups(children={"gadgets": "gadgets"}, without=frozenset({"create"}))
 
 
+async def key_of_acme(api: Api) -> dict[str, str]:
+    async with api.database.session() as session:
+        _, key = await create_key(session, name="acme", scopes=(READ, WRITE), claims={"tenant": "acme"})
+    return {"Authorization": f"Bearer {key}"}
+
+
 async def test_children_belong_to_the_caller_too(database_url: str) -> None:
     """Parcels have an owner, and a parcel can be packed into another one."""
     resource = replace(parcels, children={"parts": "parcels"})
     async with running(database_url, (resource,), (READ, WRITE)) as api:
-        async with api.database.session() as session:
-            _, key = await create_key(session, name="acme", scopes=(READ, WRITE), claims={"tenant": "acme"})
+        acme = await key_of_acme(api)
         body = {"number": unique("P"), "parts": [{"number": unique("P")}, {"number": unique("P")}]}
-        made = await api.client.post(PARCELS, json=body, headers={"Authorization": f"Bearer {key}"})
+        made = await api.client.post(PARCELS, json=body, headers=acme)
         assert made.status_code == 201, made.text
         shown = [(part["tenant"], part["bundle_id"]) for part in made.json()["parts"]]
         assert shown == [("acme", made.json()["id"])] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "tenant"), [("deleted_at = now()", "acme"), ("tenant = 'other'", "other")], ids=str
+)
+async def test_item_that_a_hook_takes_from_the_caller_is_created(
+    database_url: str, change: str, tenant: str
+) -> None:
+    class Taking(Hooks):
+        async def before_commit(self, created: Change) -> None:
+            sql = f"UPDATE tests_parcel SET {change}, version = version + 1 WHERE id = $1"
+            await created.connection.execute(sql, created.id)
+
+    resource = replace(parcels, hooks=Taking(), cache=None)
+    async with running(database_url, (resource,), (READ, WRITE)) as api:
+        acme = await key_of_acme(api)
+        made = await api.client.post(PARCELS, json={"number": unique("P")}, headers=acme)
+        assert made.status_code == 201, made.text
+        assert (made.json()["tenant"], made.json()["version"], made.json()["parts"]) == (tenant, 2, [])
+        problem(await api.client.get(made.headers["location"], headers=acme), 404, "not_found")

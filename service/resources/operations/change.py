@@ -41,7 +41,7 @@ async def apply_change(
     Without them, `work` stores the response.
     """
     engine, hooks = call.engine, call.engine.hooks
-    reads_again = engine.read_changed is not None and operation != "delete"
+    reads_again = engine.reads_changed and operation != "delete"
     if not hooks.exist and not reads_again:
         return await work(engine.run, _arguments(call, item_id, values))
     if reads_again or hooks.need_transaction(operation):
@@ -76,7 +76,7 @@ async def _in_transaction(
         row = await work(recorder.run, _arguments(call, item_id, change.values))
         if recorder.changed:
             await unit.finish(engine, change)
-        if operation != "delete" and engine.read_changed is not None:
+        if operation != "delete" and engine.reads_changed:
             row = (await engine.final_rows(connection, [item_id])).get(item_id, row)
             if store is not None:
                 await store(connection, row)

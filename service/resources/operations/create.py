@@ -27,7 +27,7 @@ async def _create(call: Call) -> Response:
         "ETag": engine.tags.tag(FIRST_VERSION),
     }
     # A response that needs another statement is stored after it.
-    stores_at_once = keyed is not None and engine.read_changed is None
+    stores_at_once = keyed is not None and not engine.reads_changed
     extra = record_parameters(keyed, 201, headers) if keyed else {}
     statement = engine.writer.create_once if stores_at_once else engine.writer.create
 

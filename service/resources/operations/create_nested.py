@@ -108,10 +108,7 @@ async def _in_transaction(creation: _Creation) -> tuple[Response, EngineUnit]:
         parts = [f',"{child.member}":[{bodies}]' for child, bodies in shown]
         hooked = engine.hooks.exist or any(own.hooks.exist for _, own, _ in creation.children)
         # Hooks may have changed the item, and members may depend on its children.
-        if hooked or engine.resource.has_subqueries:
-            (row,) = await engine.run_on(
-                connection, engine.read_one, {"id": creation.id, **call.rows.arguments}
-            )
+        row = (await engine.final_rows(connection, [creation.id], hooked=hooked)).get(creation.id, row)
         body = f"{row['body'][:-1]}{''.join(parts)}}}".encode()
         location = f"{call.request.scope['path'].rstrip('/')}/{creation.id}"
         headers = {"Location": location, "ETag": engine.tags.tag(row["version"])}

@@ -1,5 +1,7 @@
 """`POST /orders`: creates an item; with an Idempotency-Key only once, however often the request is repeated."""
 
+from functools import partial
+
 import asyncpg
 from starlette.responses import Response
 
@@ -11,7 +13,7 @@ from service.resources.guarded_rows import Run
 from service.resources.operations.change import Arguments, apply_change
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.bodies import read_new
-from service.resources.requests.idempotency import keyed_request, record_parameters, run_once
+from service.resources.requests.idempotency import KeyedRequest, keyed_request, record_parameters, run_once
 from service.resources.requests.json_response import json_response
 
 FIRST_VERSION = 1
@@ -22,26 +24,27 @@ async def _create(call: Call) -> Response:
     values = new_values(engine, await read_new(request, engine.resource, engine.schemas), call.rows)
     keyed = keyed_request(request, call.principal, await content_of(request), call.rows, engine.unseen)
     item_id = uuid7()
-    headers = {
-        "Location": f"{request.scope['path'].rstrip('/')}/{item_id}",
-        "ETag": engine.tags.tag(FIRST_VERSION),
-    }
+    location = f"{request.scope['path'].rstrip('/')}/{item_id}"
+
+    def headers_of(version: int) -> dict[str, str]:
+        return {"Location": location, "ETag": engine.tags.tag(version)}
+
     # A response that needs another statement is stored after it.
     stores_at_once = keyed is not None and not engine.reads_changed
-    extra = record_parameters(keyed, 201, headers) if keyed else {}
+    extra = record_parameters(keyed, 201, headers_of(FIRST_VERSION)) if keyed else {}
     statement = engine.writer.create_once if stores_at_once else engine.writer.create
 
     async def work(run: Run, arguments: Arguments) -> asyncpg.Record:
         return (await run(statement, arguments | extra))[0]
 
-    async def store(connection: asyncpg.Connection, row: asyncpg.Record) -> None:
-        headers["ETag"] = engine.tags.tag(row["version"])
-        if keyed is not None:
-            await engine.services.records.store(connection, keyed, 201, headers, row["body"].encode())
+    async def store(keyed: KeyedRequest, connection: asyncpg.Connection, row: asyncpg.Record) -> None:
+        headers = headers_of(row["version"])
+        await engine.services.records.store(connection, keyed, 201, headers, row["body"].encode())
 
     async def insert() -> Response:
-        row = await apply_change(call, "create", item_id, values, work, store=store)
-        return json_response(201, headers, row["body"].encode())
+        stored = None if keyed is None else partial(store, keyed)
+        row = await apply_change(call, "create", item_id, values, work, store=stored)
+        return json_response(201, headers_of(row["version"]), row["body"].encode())
 
     return await insert() if keyed is None else await run_once(engine.services.records, keyed, insert)
 

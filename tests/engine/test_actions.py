@@ -71,6 +71,10 @@ async def recode(change: Change, gadget: Gadget) -> None:
     change.values["code"] = f"{gadget.code}-2"
 
 
+async def withdraw(change: Change, _: Gadget) -> None:
+    await change.connection.execute("UPDATE gadget SET deleted_at = now() WHERE id = $1", change.id)
+
+
 SEEN: list[Gadget] = []
 
 
@@ -102,6 +106,7 @@ ACTIONS = (
     Action("rename_group", rename_group, scope="shop:write"),
     Action("spoil", spoil, problems=(TooHeavy,)),
     Action("stumble", stumble),
+    Action("withdraw", withdraw),
     Action("look", look, scope="shop:read"),
     Action("seal", look, scope="shop:seal"),
     Transition("pack", field="rank", source=(None, 1), target=2, needs_tag=True),
@@ -200,6 +205,17 @@ async def test_action_may_change_other_rows_and_not_its_own(api: Api) -> None:
         ("update", ["select"]),
         ("create", ["order", "select"]),
     ]
+
+
+async def test_action_that_deletes_its_item_returns_it(api: Api) -> None:
+    alone, in_bulk = [(await api.make("gadgets", code=unique("g"))).json() for _ in range(2)]
+    returned = await act(api, alone, "withdraw")
+    assert (returned.status_code, returned.json()["code"]) == (200, alone["code"])
+    operations = [{"op": "withdraw", "id": in_bulk["id"], "if_match": "*"}]
+    done = await api.client.post(f"{GADGETS}/bulk", json={"mode": "atomic", "operations": operations})
+    assert done.json()["results"][0]["item"]["code"] == in_bulk["code"]
+    for item in (alone, in_bulk):
+        problem(await api.client.get(f"{GADGETS}/{item['id']}"), 404, "not_found")
 
 
 async def test_bulk_runs_actions_after_patches_and_before_deletions(api: Api) -> None:

@@ -26,7 +26,7 @@ class NoRoom(Conflict):
 
 
 async def restock(change: Change, article: Article, delivery: Restock) -> None:
-    """Adds the delivered pieces to the stock."""
+    """Add the delivered pieces to the stock."""
     if article.status is ArticleStatus.DISCONTINUED:
         raise WrongState("The article is discontinued.")
     stock = article.stock + delivery.pieces

@@ -51,7 +51,8 @@ class ActionRun:
         run = partial(engine.run_on, self._unit.connection)
         fields = tuple(name for name in engine.resource.own_fields if name in change.values)
         if not fields:
-            return (await run(engine.read_one, {"id": change.id, **self._rows.arguments}))[0]
+            # The action may have deleted the item, or given it to another owner.
+            return (await engine.final_rows(self._unit.connection, [change.id], hooked=True))[change.id]
         arguments = self._unit.arguments(engine, change, self._rows)
         (row,) = await run(engine.writer.replace(fields), {**arguments, **ANY_VERSION.parameters()})
         if row["refused"]:

@@ -109,6 +109,15 @@ def test_script_stops_at_a_database_at_another_revision(
     assert dump(url) == before
 
 
+def test_script_stops_before_it_grants_to_a_role_that_does_not_exist(
+    command: Command, fresh_database: DatabaseFactory
+) -> None:
+    role = "nobody's"
+    script = command(*EMPTY, database__app_role=role).stdout
+    done = psql(fresh_database(migrated=False), script)
+    assert (done.returncode, f"there is no role {role}" in done.stderr) == (3, True)
+
+
 def test_script_stops_at_the_first_error(
     command: Command, fresh_database: DatabaseFactory, write: Write
 ) -> None:

@@ -13,12 +13,13 @@ from service.migrations import runner
 from service.migrations.branches import CHASSIS, known
 from service.migrations.operations import guard_reference
 from tests.conftest import DatabaseFactory
-from tests.migrations.conftest import in_database, settings_for
+from tests.migrations.conftest import downgrade, in_database, settings_for
 from tests.migrations.roles import execute
 
 LAST_WITH_OLD_TEXTS = "0006"
+BEFORE_OWNERS = "0018"  # whose policies the guards must pass
 FUNCTIONS = """
-SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid) FROM pg_proc p
+SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid) || coalesce(p.proacl::text, '') FROM pg_proc p
 WHERE p.pronamespace = current_schema()::regnamespace ORDER BY 1
 """
 # As `guard_reference` created them then.
@@ -38,7 +39,8 @@ BEGIN
     RAISE EXCEPTION 'a {table} refers to this {target}' {violation};
   END IF;
   RETURN NEW;
-END $$
+END $$;
+GRANT EXECUTE ON FUNCTION {name}_unused() TO PUBLIC
 """
 
 
@@ -82,3 +84,5 @@ async def test_upgraded_database_has_the_functions_of_a_new_one(
     assert len(set(before.items()) - set(await old.fetch(FUNCTIONS))) > 6
     await runner.upgrade(settings_for(databases[1]), to=known(CHASSIS)[-1])
     assert dict(await old.fetch(FUNCTIONS)) == before
+    await downgrade(databases[1], CHASSIS, BEFORE_OWNERS)
+    assert not any("SECURITY DEFINER" in text for name, text in await old.fetch(FUNCTIONS) if "line" in name)

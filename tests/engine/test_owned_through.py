@@ -6,7 +6,6 @@ With neither, the same requests show rows of another tenant, so each test can fa
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -16,15 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import col, select
 
-from service.migrations.new_tables import creation
-from service.migrations.policies import Owning
-from service.resources.declaration import Cached, DeclarationError, OwnedThrough
-from service.resources.declaration.list_indexes import missing_indexes
-from service.resources.statements.ownership import Owners, Ownership, Rows
+from service.resources.statements.ownership import Ownership, Rows
 from service.security.api_keys.commands import create_key
 from service.security.principals import Principal
 from tests.engine.api import BASE, PARCELS, SCOPES, Api, Json, problem, running, unique
-from tests.engine.labels import RESOURCES, Label, Mark, create_labels, labels, marks, owned_parcels
+from tests.engine.labels import RESOURCES, Mark, create_labels, marks
 from tests.engine.secured import secured
 from tests.engine.test_owners import ANY, MISSING, shown
 from tests.engine.test_row_security import _every_row
@@ -346,33 +341,6 @@ async def test_tenant_gets_what_it_gets_alone(world: World, steps: Any) -> None:
         assert both[tenant] == (await _seen(world, steps, (tenant,)))[tenant]
 
 
-REFUSED = [
-    (lambda: replace(labels, owner=OwnedThrough("nothing", owned_parcels)), "has no such foreign key"),
-    (lambda: replace(labels, owner=OwnedThrough("number", owned_parcels)), "has no such foreign key"),
-    (lambda: replace(labels, owner=OwnedThrough("parcel_id", marks)), "has no such foreign key"),
-    (
-        lambda: replace(owned_parcels, owner=OwnedThrough("bundle_id", owned_parcels), children={}),
-        "goes through bundle_id, which is nullable",
-    ),
-    (lambda: replace(labels, cache=Cached()), "may change without a change of the item; leave out cache"),
-    (
-        lambda: replace(
-            labels, owner=OwnedThrough("parcel_id", replace(owned_parcels, owner=None, readonly=("status",)))
-        ),
-        "is that of parcels, which has none",
-    ),
-    (lambda: Owners((labels, marks)), "no resource on that table has this owner"),
-    (lambda: Owners((owned_parcels, replace(labels, owner=None))), "so labels needs an owner too"),
-]
-
-
-@pytest.mark.parametrize(("declare", "said"), REFUSED)
-def test_declaration_that_would_show_items_to_others_is_refused(declare: Any, said: str) -> None:
-    with pytest.raises(DeclarationError) as raised:
-        declare()
-    assert said in str(raised.value)
-
-
 @BY_ENGINE
 async def test_hand_written_query_sees_own_rows(world: World) -> None:
     items = {name: await family(await world.tenant(name)) for name in ("writer", "reader")}
@@ -384,21 +352,3 @@ async def test_hand_written_query_sees_own_rows(world: World) -> None:
             query = select(Mark.id).where(col(Mark.id).in_(ids), marks.owned_by(principal))
             found.append(set(await session.exec(query)))
     assert found == [{ids[1]}, set(), {*ids}, {*ids}]
-
-
-def test_lists_need_an_index_that_begins_with_the_reference() -> None:
-    assert missing_indexes(labels) == []
-    bare = Label.__table__.indexes  # type: ignore[attr-defined]
-    kept = [index for index in bare if [c.name for c in index.columns][:2] != ["parcel_id", "created_at"]]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Label.__table__, "indexes", set(kept))  # type: ignore[attr-defined]
-        assert [(one.field, one.sort) for one in missing_indexes(labels)] == [("parcel_id", "created_at")]
-
-
-def test_migration_secures_rows_through_the_parent() -> None:
-    table: Any = Label.__table__  # type: ignore[attr-defined]
-    body = creation([table], [Owning(table.c.parcel_id, labels.owner_parent)])
-    assert "secure_rows('tests_label', 'parcel_id', through='tests_parcel')" in "".join(body.upgrade).replace(
-        '"', "'"
-    )
-    assert "unsecure_rows('tests_label', 'parcel_id')" in "".join(body.downgrade).replace('"', "'")

@@ -22,7 +22,7 @@ def check_owner(resource: Declaration) -> None:
     if owner is None:
         return
     if isinstance(owner, OwnedThrough):
-        for reason in _reasons_against(resource, owner):
+        if reason := _reason_against(resource, owner):
             raise _error(resource, f"its owner {reason}")
         _check_unique(resource, owner.field)
         return
@@ -46,22 +46,27 @@ def check_owner(resource: Declaration) -> None:
     _check_unique(resource, owner.field)
 
 
-def _reasons_against(resource: Declaration, owner: OwnedThrough) -> Iterator[str]:
-    """Yield why items cannot belong to the owners of their parents."""
+def _reason_against(resource: Declaration, owner: OwnedThrough) -> str | None:
+    """Return why items cannot belong to the owners of their parents."""
     parent, model = owner.parent, resource.model.__name__
-    column = resource.table.c.get(owner.field)
+    column, reason = resource.table.c.get(owner.field), None
     if resource.is_view or parent.is_view:
-        yield "goes through another item, but views have no foreign keys; show the owner's column in the view"
+        reason = (
+            "goes through another item, but views have no foreign keys; show the owner's column in the view"
+        )
     elif column is None or not any(key.column is parent.table.c.id for key in column.foreign_keys):
-        yield f"goes through {owner.field}, but {model} has no such foreign key to the id of {parent.table.name}"
+        reason = f"goes through {owner.field}, but {model} has no such foreign key to the id of {parent.table.name}"
     elif column.nullable:
-        yield f"goes through {owner.field}, which is nullable, but every item needs an owner"
+        reason = f"goes through {owner.field}, which is nullable, but every item needs an owner"
+    elif owner.field in resource.generated_fields:
+        reason = f"goes through {owner.field}, which the database generates; callers choose the parent"
     elif parent.owner is None:
-        yield f"is that of {parent.path}, which has none"
+        reason = f"is that of {parent.path}, which has none"
     elif parent.table is resource.table:
-        yield f"goes through {owner.field} to another item of {resource.path}; give {model} a column for its owner"
+        reason = f"goes through {owner.field} to another item of {resource.path}; give {model} a column for its owner"
     elif resource.cache is not None:
-        yield "may change without a change of the item; leave out cache"
+        reason = "may change without a change of the item; leave out cache"
+    return reason
 
 
 def _check_unique(resource: Declaration, field: str) -> None:

@@ -1,0 +1,83 @@
+"""Declarations of owners through a parent: a sound key, an index for lists, policies in a migration."""
+
+from dataclasses import replace
+from typing import Any, ClassVar
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Computed, ForeignKey, MetaData
+from sqlmodel import Field
+
+from service.migrations.new_tables import creation
+from service.migrations.policies import Owning
+from service.models.base import Resource
+from service.resources.declaration import Cached, DeclarationError, OwnedThrough, RestResource
+from service.resources.declaration.list_indexes import missing_indexes
+from service.resources.statements.ownership import Owners
+from tests.engine.labels import Label, labels, marks, owned_parcels
+from tests.shop.metadata import new_metadata
+from tests.shop.models import Parcel
+from tests.shop.resources import SCOPES
+
+
+class Seal(Resource, table=True):
+    """Something whose parcel the database chooses."""
+
+    metadata: ClassVar[MetaData] = new_metadata()
+    __tablename__ = "tests_seal"
+
+    parcel_id: UUID = Field(
+        sa_column_args=[ForeignKey(Parcel.__table__.c.id), Computed("id", persisted=True)],  # type: ignore[attr-defined]
+        description="Parcel that it is on.",
+    )
+
+
+REFUSED = [
+    (lambda: replace(labels, owner=OwnedThrough("nothing", owned_parcels)), "has no such foreign key"),
+    (lambda: replace(labels, owner=OwnedThrough("number", owned_parcels)), "has no such foreign key"),
+    (lambda: replace(labels, owner=OwnedThrough("parcel_id", marks)), "has no such foreign key"),
+    (
+        lambda: replace(owned_parcels, owner=OwnedThrough("bundle_id", owned_parcels), children={}),
+        "goes through bundle_id, which is nullable",
+    ),
+    (
+        lambda: RestResource(
+            model=Seal, path="seals", scopes=SCOPES, owner=OwnedThrough("parcel_id", owned_parcels)
+        ),
+        "its owner goes through parcel_id, which the database generates",
+    ),
+    (lambda: replace(labels, cache=Cached()), "may change without a change of the item; leave out cache"),
+    (
+        lambda: replace(
+            labels, owner=OwnedThrough("parcel_id", replace(owned_parcels, owner=None, readonly=("status",)))
+        ),
+        "is that of parcels, which has none",
+    ),
+    (lambda: Owners((labels, marks)), "no resource on that table has this owner"),
+    (lambda: Owners((owned_parcels, replace(labels, owner=None))), "so labels needs an owner too"),
+]
+
+
+@pytest.mark.parametrize(("declare", "said"), REFUSED)
+def test_declaration_that_would_show_items_to_others_is_refused(declare: Any, said: str) -> None:
+    with pytest.raises(DeclarationError) as raised:
+        declare()
+    assert said in str(raised.value)
+
+
+def test_lists_need_an_index_that_begins_with_the_reference() -> None:
+    assert missing_indexes(labels) == []
+    bare = Label.__table__.indexes  # type: ignore[attr-defined]
+    kept = [index for index in bare if [c.name for c in index.columns][:2] != ["parcel_id", "created_at"]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Label.__table__, "indexes", set(kept))  # type: ignore[attr-defined]
+        assert [(one.field, one.sort) for one in missing_indexes(labels)] == [("parcel_id", "created_at")]
+
+
+def test_migration_secures_rows_through_the_parent() -> None:
+    table: Any = Label.__table__  # type: ignore[attr-defined]
+    body = creation([table], [Owning(table.c.parcel_id, labels.owner_parent)])
+    assert "secure_rows('tests_label', 'parcel_id', through='tests_parcel')" in "".join(body.upgrade).replace(
+        '"', "'"
+    )
+    assert "unsecure_rows('tests_label', 'parcel_id')" in "".join(body.downgrade).replace('"', "'")

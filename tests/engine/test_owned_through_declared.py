@@ -13,6 +13,9 @@ from service.migrations.policies import Owning
 from service.models.base import Resource
 from service.resources.declaration import Cached, DeclarationError, OwnedThrough, RestResource
 from service.resources.declaration.list_indexes import missing_indexes
+from service.resources.lists.filters import filters_of
+from service.resources.lists.sorting import SortKey
+from service.resources.lists.sql import ListStatements, Shape
 from service.resources.statements.ownership import Owners
 from tests.engine.labels import Label, labels, marks, owned_parcels
 from tests.shop.metadata import new_metadata
@@ -72,6 +75,15 @@ def test_lists_need_an_index_that_begins_with_the_reference() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Label.__table__, "indexes", set(kept))  # type: ignore[attr-defined]
         assert [(one.field, one.sort) for one in missing_indexes(labels)] == [("parcel_id", "created_at")]
+
+
+def test_list_below_a_parent_looks_up_that_one_only() -> None:
+    """Other lists compare the reference with all parents of the caller."""
+    engine = ListStatements(marks, Owners((owned_parcels, labels, marks)).access(marks), filters_of(marks))
+    keys = (SortKey("created_at", descending=False), SortKey("id", descending=False))
+    for filters, array in (((), True), (("label_id__in",), True), (("label_id",), False)):
+        sql = engine.page(Shape(filters, keys, search=False, cursor=False, own=True)).sql
+        assert ("array(" in sql.lower(), "exists" in sql.lower()) == (array, not array), sql
 
 
 def test_migration_secures_rows_through_the_parent() -> None:

@@ -59,8 +59,9 @@ class ListStatements:
         self._keyset = Keyset(resource.table)
         self._conditions: dict[str, Fragment] = {}
         self._not_deleted = compile_fragment(not_deleted(resource.table))
-        own = access.own
+        self._own = own = access.own
         self._is_own = [] if own is None else [compile_fragment(own.owns_listed())]
+        self._is_own_below = [] if own is None else [compile_fragment(own.owns(own.column))]
         self._parts = lru_cache(SHAPES)(self._compiled)
         self._counted = self._of_all(sa.func.count())
         self._planned = self._of_all(sa.literal_column("1"))
@@ -90,8 +91,17 @@ class ListStatements:
 
     def _where(self, shape: Shape) -> list[Fragment]:
         found = [self._not_deleted, *(self._condition(name) for name in shape.filters)]
-        found += self._is_own if shape.own else []
+        if shape.own:
+            found += self._is_own_below if self._of_one_parent(shape) else self._is_own
         return [*found, self._condition("")] if shape.search else found
+
+    def _of_one_parent(self, shape: Shape) -> bool:
+        """Whether a filter names the parent whose owner decides, so that one look-up takes the place of all parents."""
+        given = [self._filters[name] for name in shape.filters]
+        own = self._own
+        return own is not None and any(
+            one.operator == "eq" and one.compares(own.owner.field) for one in given
+        )
 
     def _condition(self, name: str) -> Fragment:
         """Return the condition of a filter by name; without a name, of the search."""

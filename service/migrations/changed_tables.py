@@ -43,7 +43,7 @@ class Changes:
 
 
 def changes(table: sa.Table, there: ddl.Table, owners: Iterable[Owning]) -> Changes:
-    """Return what takes the table that is `there` to its model, with row-level security by the columns `owners`."""
+    """Return what takes the table that is `there` to its model, with row-level security by the columns of `owners`."""
     found = Changes(
         first=Body(table.name),
         then=Body(f"constraints and indexes of {table.name}"),

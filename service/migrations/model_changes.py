@@ -31,7 +31,7 @@ class Plan:
 
 
 def plan(tables: Sequence[sa.Table], owners: Sequence[Owning] = ()) -> Plan:
-    """Return what the tables lack after all migrations, including row-level security by the columns `owners`.
+    """Return what the tables lack after all migrations, including row-level security by the columns of `owners`.
 
     Each revision changes one table. Indexes, and checks of existing rows, are in revisions of their own. Raises
     `ScriptsError` if the migrations contradict each other, and `RequiredColumnError`.

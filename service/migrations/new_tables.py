@@ -13,7 +13,7 @@ from service.models.indexes import SEARCHED
 
 def creation(tables: Sequence[sa.Table], owners: Iterable[Owning]) -> Body:
     """Return the revision that creates the tables, with their indexes, guarded references and row history, and
-    row-level security by the columns `owners`."""
+    row-level security by the columns of `owners`."""
     body = Body()
     for table in sa.schema.sort_tables(tables):
         body.add(rendered([ops.CreateTableOp.from_table(table)]), [call("op.drop_table", table.name)])

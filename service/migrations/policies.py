@@ -51,9 +51,9 @@ def history_policy(table: str, owner: str) -> str:
 def expected_policies(owners: Iterable[sa.Column[Any]], mode: str) -> Iterator[Expected]:
     """Yield what the database must have for a value of `SLIPWAY_DATABASE__ROW_SECURITY`.
 
-    `owners` are the columns of the owners. With `require`, their tables, row history and stored responses have policies
-    that hold for the service's role, and views read with its rights. With `disable`, no policy holds: the service would
-    find nothing.
+    `owners` are the columns that decide whose a row is: owners, or references to parents. With `require`, their tables,
+    row history and stored responses have policies that hold for the service's role, and views read with its rights.
+    With `disable`, no policy holds: the service would find nothing.
     """
     declared = [*owners]
     found = [(column.table.name, column.name) for column in declared if not is_view(column.table)]

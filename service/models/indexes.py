@@ -22,8 +22,8 @@ def columns_in(index: Index | ColumnCollectionConstraint) -> tuple[str, ...]:
 
 
 def columns_of(index: Index) -> tuple[str, ...]:
-    """Return the names of an index' columns if it is on whole columns of every row that is not deleted. Otherwise none:
-    it has another order, and values that are unique in it need not be unique in the table.
+    """Return the names of an index's columns if it is on whole columns of every row that is not deleted. Otherwise
+    none: it has another order, and values that are unique in it need not be unique in the table.
     """
     where = index.dialect_options["postgresql"]["where"]
     columns = [part.element if isinstance(part, UnaryExpression) else part for part in index.expressions]

@@ -46,7 +46,8 @@ class MissingIndex:
 def missing_indexes(resource: Declaration) -> list[MissingIndex]:
     """Return the indexes that lists of a resource lack.
 
-    They are for the owner, each enum and each boolean with each sort, and for each foreign key with the default sort.
+    They are for the owner's column, each enum and each boolean with each sort, and for each foreign key with the
+    default sort, also for the one through which items have their owner.
     A filter over a relation is one by its foreign key. A view has no indexes; those of its tables serve it.
     """
     if "list" in resource.without or resource.is_view:

@@ -121,8 +121,8 @@ class Ownership:
 class OwnershipThroughParent(Ownership):
     """The owner of the rows of one table, which is that of the rows that a foreign key refers to.
 
-    The arguments are those of the table that has the owner's column. An image of history belongs to whom its parent
-    belongs now.
+    The arguments are those of the table that has the owner's column. A history row belongs to the parent's current
+    owner.
     """
 
     def __init__(self, resource: Declaration, owner: OwnedThrough) -> None:

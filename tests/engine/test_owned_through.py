@@ -234,7 +234,7 @@ async def test_parent_that_changes_hands_takes_all_along(world: World) -> None:
 
 
 @LOCKED
-async def test_past_of_an_item_that_moved_belongs_to_the_owner_of_its_parent_then(world: World) -> None:
+async def test_item_that_moves_to_another_owner_leaves_its_past_behind(world: World) -> None:
     """Who gets an item does not see its past, and who had it sees nothing any more."""
     one, other, boss = await world.tenant(), await world.tenant(), world.api.client
     mine, theirs = await family(one), await family(other)

@@ -4,7 +4,7 @@ What it would notice, or what rewrites the table, is named for the reader to do 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,10 +54,25 @@ def changes(table: sa.Table, there: ddl.Table, owners: Iterable[Owning]) -> Chan
     _differences(table.name, there, wanted, found)
     _constraints(table.name, there, wanted, found)
     _indexes(table, there, wanted, found)
-    for owner in owners:
-        if owner.column.table is table and owner_policy(owner.column.name) not in there.policies:
-            found.first.add(*securing(owner))
+    _row_security(table, there, [*owners], found)
     return found
+
+
+def _row_security(table: sa.Table, there: ddl.Table, owners: Sequence[Owning], found: Changes) -> None:
+    """Secure rows by the columns of the owners, and name those by which they are no longer to be secured.
+
+    Without owners, the setting may be `disable`, which says nothing of the models.
+    """
+    declared = {owner.column.name: owner for owner in owners if owner.column.table is table}
+    for name, owner in declared.items():
+        if owner_policy(name) not in there.policies:
+            found.first.add(*securing(owner))
+    for column in there.columns if owners else ():
+        if column not in declared and owner_policy(column) in there.policies:
+            found.by_hand.append(
+                f"row-level security of {table.name} by {column} is not in the models; remove it by "
+                f"{call('unsecure_rows', table.name, column)}, before any secure_rows of this table"
+            )
 
 
 def _declared(table: sa.Table) -> ddl.Table:

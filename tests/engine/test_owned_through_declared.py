@@ -77,7 +77,7 @@ def test_lists_need_an_index_that_begins_with_the_reference() -> None:
         assert [(one.field, one.sort) for one in missing_indexes(labels)] == [("parcel_id", "created_at")]
 
 
-def test_list_below_a_parent_looks_up_that_one_only() -> None:
+def test_list_below_a_parent_looks_up_no_other_parents() -> None:
     """Other lists compare the reference with all parents of the caller."""
     engine = ListStatements(marks, Owners((owned_parcels, labels, marks)).access(marks), filters_of(marks))
     keys = (SortKey("created_at", descending=False), SortKey("id", descending=False))

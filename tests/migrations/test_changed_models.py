@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from service.migrations import branches, rendering, runner
+from service.migrations import branches, ddl, rendering, runner
 from service.migrations.branches import DOMAINS, head, known
+from service.migrations.changed_tables import changes
+from service.migrations.policies import Owning
 from service.resources.domain import Domain
 from tests.conftest import DatabaseFactory
 from tests.migrations import lint, parcels_after, parcels_before
@@ -132,3 +134,18 @@ def test_required_column_without_a_default_is_refused(
     assert done.stderr.startswith(
         "slipway: api_key.owner: a required column needs a default, for rows that exist"
     )
+
+
+def test_row_security_that_the_models_no_longer_declare_is_named() -> None:
+    columns = (sa.Column("tenant", sa.Text), sa.Column("order_id", sa.Uuid))
+    table = sa.Table("line", sa.MetaData(), *columns)
+    created = "CREATE TABLE line (tenant text, order_id uuid); CREATE POLICY slipway_owner_tenant ON line"
+    there = ddl.read([created])["line"]
+    through = changes(table, there, [Owning(table.c.order_id, "order")])
+    assert "".join(through.first.upgrade).startswith("secure_rows(")
+    (said,) = through.by_hand
+    assert (
+        "of line by tenant is not in the models; remove it by unsecure_rows('line', 'tenant'), before" in said
+    )
+    for owners in ([Owning(table.c.tenant)], []):
+        assert changes(table, there, owners).by_hand == []

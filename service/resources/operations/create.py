@@ -29,9 +29,10 @@ async def _create(call: Call) -> Response:
     def headers_of(version: int) -> dict[str, str]:
         return {"Location": location, "ETag": engine.tags.tag(version)}
 
+    first = headers_of(FIRST_VERSION)
     # A response that needs another statement is stored after it.
     stores_at_once = keyed is not None and not engine.reads_changed
-    extra = record_parameters(keyed, 201, headers_of(FIRST_VERSION)) if keyed else {}
+    extra = record_parameters(keyed, 201, first) if keyed else {}
     statement = engine.writer.create_once if stores_at_once else engine.writer.create
 
     async def work(run: Run, arguments: Arguments) -> asyncpg.Record:
@@ -44,7 +45,9 @@ async def _create(call: Call) -> Response:
     async def insert() -> Response:
         stored = None if keyed is None else partial(store, keyed)
         row = await apply_change(call, "create", item_id, values, work, store=stored)
-        return json_response(201, headers_of(row["version"]), row["body"].encode())
+        version = row["version"]  # hooks may have changed the item
+        headers = first if version == FIRST_VERSION else headers_of(version)
+        return json_response(201, headers, row["body"].encode())
 
     return await insert() if keyed is None else await run_once(engine.services.records, keyed, insert)
 

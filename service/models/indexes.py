@@ -1,11 +1,14 @@
 """The indexes behind lists and lookups of resources. They leave out soft-deleted rows, except `plain_index`."""
 
-from sqlalchemy import Column, Index, UnaryExpression, text
+import re
+
+from sqlalchemy import ClauseElement, Column, Index, UnaryExpression, text
 from sqlalchemy.schema import ColumnCollectionConstraint
 
 from service.models.sql_identifiers import quoted, shortened
 
 NOT_DELETED = text("deleted_at IS NULL")
+_QUALIFIED = re.compile(r'[()]|(?:"[^"]+"|\w+)\.')
 SEARCH_CONFIG = "simple"
 SEARCH_TEXT = "slipway_search_text"
 """The SQL function that normalises text for searching; a migration creates it."""
@@ -21,14 +24,19 @@ def columns_in(index: Index | ColumnCollectionConstraint) -> tuple[str, ...]:
     return tuple(column.name for column in index.columns if column.table is not None)
 
 
-def columns_of(index: Index) -> tuple[str, ...]:
+def whole_columns(index: Index) -> tuple[str, ...]:
     """Return the names of an index's columns if it is on whole columns of every row that is not deleted. Otherwise
     none: it has another order, and values that are unique in it need not be unique in the table.
     """
     where = index.dialect_options["postgresql"]["where"]
     columns = [part.element if isinstance(part, UnaryExpression) else part for part in index.expressions]
     whole = all(isinstance(column, Column) for column in columns)
-    return columns_in(index) if whole and (where is None or str(where) == str(NOT_DELETED)) else ()
+    return columns_in(index) if whole and (where is None or _is_not_deleted(where)) else ()
+
+
+def _is_not_deleted(where: ClauseElement) -> bool:
+    """Whether the condition is NOT_DELETED, as text or built from the column."""
+    return _QUALIFIED.sub("", str(where)).casefold() == str(NOT_DELETED).casefold()
 
 
 def unique_index(table: str, *columns: str) -> Index:

@@ -40,9 +40,8 @@ class DocumentedRoute(APIRoute):
                 self.path, methods=self.methods, name=self.name, operation_id=self.operation_id, **describe()
             )
         except Exception:
-            self._describe = (
-                describe  # the next read fails with the cause, too, not for lack of the attribute
-            )
+            # The next read fails with the cause, too, not for lack of the attribute.
+            self._describe = describe
             raise
         return getattr(self, name)
 

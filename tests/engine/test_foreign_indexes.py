@@ -40,6 +40,7 @@ class Room(ShopTable, table=True):
 
 
 Index("uq_room_title", func.lower(col(Room.title)), unique=True)
+Index("ix_room_opens", col(Room.opens).desc(), postgresql_where=col(Room.deleted_at).is_(None))
 
 
 class Lesson(ShopTable, table=True):
@@ -131,3 +132,7 @@ async def test_only_key_is_reported_in_bulk(api: Api, taken: Json) -> None:
 def test_index_of_some_rows_or_an_expression_sorts_nothing(field: str) -> None:
     with pytest.raises(DeclarationError, match=f'sort_index\\("room", "{field}"\\)'):
         RestResource(model=Room, path="rooms", scopes=SCOPES, sortable=("created_at", field))
+
+
+def test_index_with_a_condition_built_from_the_column_sorts() -> None:
+    RestResource(model=Room, path="rooms", scopes=SCOPES, sortable=("created_at", "opens"))

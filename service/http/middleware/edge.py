@@ -92,7 +92,7 @@ class Edge:
             )
             await exchange.send_problem(problems.InternalError())
         finally:
-            if exchange.entered:  # most requests have left with their response: a call less
+            if exchange.entered:  # most have left with their response; saves a call
                 exchange.leave()
 
     async def _call(self, exchange: Exchange) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 import structlog
 
-from service.models.indexes import columns_of
+from service.models.indexes import whole_columns
 from service.models.sql_identifiers import quoted, shortened
 from service.resources.declaration.declaration import Declaration
 
@@ -96,6 +96,6 @@ def _has_index(table: sa.Table, field: str, sort: str) -> bool:
     for index in table.indexes:
         options = index.dialect_options["postgresql"]
         plain = options["using"] in (False, "", "btree") and not options["ops"]
-        if plain and columns_of(index)[:2] == (field, sort):
+        if plain and whole_columns(index)[:2] == (field, sort):
             return True
     return False

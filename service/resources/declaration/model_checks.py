@@ -4,7 +4,7 @@ import re
 
 from pydantic_core import PydanticUndefined
 
-from service.models.indexes import columns_of, search_vector
+from service.models.indexes import search_vector, whole_columns
 from service.models.sql_identifiers import LONGEST
 from service.resources.columns.index_limits import check_indexes, check_search
 from service.resources.columns.kind import ColumnError
@@ -191,7 +191,7 @@ def _has_sort_index(resource: Declaration, name: str) -> bool:
     for index in resource.table.indexes:
         options = index.dialect_options["postgresql"]
         plain = options["using"] in (False, "", "btree") and name not in (options["ops"] or {})
-        if plain and columns_of(index)[:1] == (name,):
+        if plain and whole_columns(index)[:1] == (name,):
             return True
     return False
 

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.http.problems import FieldError, InvalidParameter
-from service.models.indexes import columns_of
+from service.models.indexes import whole_columns
 from service.resources.columns.kind import Kind
 from service.resources.columns.scalars import TEXT
 from service.resources.columns.text import boolean
@@ -135,7 +135,7 @@ def _operators(column: sa.Column[Any], kind: Kind) -> list[str]:
 def _has_index(column: sa.Column[Any], operator_class: str | None, *, using: str | None = None) -> bool:
     for index in column.table.indexes:
         options = index.dialect_options["postgresql"]
-        if columns_of(index) == (column.name,) and (not using or options["using"] == using):
+        if whole_columns(index) == (column.name,) and (not using or options["using"] == using):
             found = (options["ops"] or {}).get(column.name)
             if found == operator_class:
                 return True
@@ -145,7 +145,7 @@ def _has_index(column: sa.Column[Any], operator_class: str | None, *, using: str
 def _is_unique(column: sa.Column[Any]) -> bool:
     """Whether an index lets at most one item that is not deleted have a value."""
     indexes = column.table.indexes
-    return any(index.unique and columns_of(index) == (column.name,) for index in indexes)
+    return any(index.unique and whole_columns(index) == (column.name,) for index in indexes)
 
 
 def filters_of(resource: RestResource, relations: Sequence[Relation] = ()) -> dict[str, Filter]:

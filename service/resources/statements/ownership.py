@@ -77,7 +77,8 @@ class Ownership:
         self.owner = owner
         self.column: sa.Column[Any] = resource.table.c[owner.field]
         self._kind = resource.kinds[owner.field]
-        self.root, self.level = self.table.name, 0  # the table that has the column, and the relations to it
+        self.root = self.table.name  # the table that has the column
+        self.depth = 0  # how many foreign keys lead there
         self._every, self._own = f"every_{self.root}", f"owner_{self.root}"
 
     def condition(self, source: sa.FromClause, given: Given = parameter) -> sa.ColumnElement[bool]:
@@ -128,11 +129,11 @@ class OwnershipThroughParent(Ownership):
     def __init__(self, resource: Declaration, owner: OwnedThrough) -> None:
         super().__init__(resource, owner)
         self.parent = parent = ownership_of(owner.parent)
-        self.root, self.level = parent.root, parent.level + 1
+        self.root, self.depth = parent.root, parent.depth + 1
         self._every, self._own = f"every_{self.root}", f"owner_{self.root}"
 
     def owns(self, column: sa.ColumnElement[Any], given: Given = parameter) -> sa.ColumnElement[bool]:
-        row = self.parent.table.alias(f"_owner_{self.level}")
+        row = self.parent.table.alias(f"_owner_{self.depth}")
         found: sa.Select[Any] = sa.select(sa.literal_column("1")).where(
             row.c.id == column, self.parent.owns(row.c[self.parent.owner.field], given)
         )

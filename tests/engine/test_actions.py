@@ -75,6 +75,11 @@ async def withdraw(change: Change, _: Gadget) -> None:
     await change.connection.execute("UPDATE gadget SET deleted_at = now() WHERE id = $1", change.id)
 
 
+async def withdraw_and_weigh(change: Change, gadget: Gadget) -> None:
+    await withdraw(change, gadget)
+    change.values["weight"] = 0
+
+
 SEEN: list[Gadget] = []
 
 
@@ -107,6 +112,7 @@ ACTIONS = (
     Action("spoil", spoil, problems=(TooHeavy,)),
     Action("stumble", stumble),
     Action("withdraw", withdraw),
+    Action("withdraw_and_weigh", withdraw_and_weigh),
     Action("look", look, scope="shop:read"),
     Action("seal", look, scope="shop:seal"),
     Transition("pack", field="rank", source=(None, 1), target=2, needs_tag=True),
@@ -216,6 +222,17 @@ async def test_action_that_deletes_its_item_returns_it(api: Api) -> None:
     assert done.json()["results"][0]["item"]["code"] == in_bulk["code"]
     for item in (alone, in_bulk):
         problem(await api.client.get(f"{GADGETS}/{item['id']}"), 404, "not_found")
+
+
+async def test_action_that_sets_fields_of_its_deleted_item_is_reported_as_a_bug(api: Api) -> None:
+    made = await api.make("gadgets", code=unique("g"))
+    with structlog.testing.capture_logs([structlog.processors.format_exc_info]) as lines:
+        problem(await act(api, made.json(), "withdraw-and-weigh"), 500, "internal_error")
+    reasons = [line["exception"].splitlines()[-1] for line in lines if line["log_level"] == "error"]
+    assert [reason.partition("HookError: ")[2] for reason in reasons] == [
+        "gadgets.withdraw_and_weigh sets weight of an item that it deletes or gives away"
+    ]
+    assert (await api.client.get(f"{GADGETS}/{made.json()['id']}")).json() == made.json()
 
 
 async def test_bulk_runs_actions_after_patches_and_before_deletions(api: Api) -> None:

@@ -54,9 +54,10 @@ class ActionRun:
             # The action may have deleted the item, or given it to another owner.
             return (await engine.final_rows(self._unit.connection, [change.id], hooked=True))[change.id]
         arguments = self._unit.arguments(engine, change, self._rows)
-        (row,) = await run(engine.writer.replace(fields), {**arguments, **ANY_VERSION.parameters()})
-        if row["refused"]:
-            raise HookError(
-                f"{engine.resource.path}.{change.action} changes {row['refused']}, which is immutable"
-            )
-        return row
+        rows = await run(engine.writer.replace(fields), {**arguments, **ANY_VERSION.parameters()})
+        name = f"{engine.resource.path}.{change.action}"
+        if not rows:
+            raise HookError(f"{name} sets {', '.join(fields)} of an item that it deletes or gives away")
+        if rows[0]["refused"]:
+            raise HookError(f"{name} changes {rows[0]['refused']}, which is immutable")
+        return rows[0]

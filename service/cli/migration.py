@@ -45,12 +45,12 @@ def migration(
         typer.echo(f"slipway: write by hand: {difference}", err=True)
 
 
-def _secured(domain: Domain) -> list[Owning]:
-    """Return the owners' columns that row-level security needs, by the setting."""
+def _secured(domain: Domain) -> list[Owning] | None:
+    """Return the owners' columns that row-level security needs; None if the setting is `disable`."""
     # Without a connection, no password is needed.
     settings = load(SETTINGS, app={"environment": Environment.TEST})
     if settings.database.row_security == "disable":
-        return []
+        return None
     return [
         Owning(one.table.c[one.owner.field], one.owner_parent)
         for one in domain.resources

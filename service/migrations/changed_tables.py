@@ -4,7 +4,7 @@ What it would notice, or what rewrites the table, is named for the reader to do 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,8 +42,9 @@ class Changes:
     required: list[str] = field(default_factory=list)
 
 
-def changes(table: sa.Table, there: ddl.Table, owners: Iterable[Owning]) -> Changes:
-    """Return what takes the table that is `there` to its model, with row-level security by the columns of `owners`."""
+def changes(table: sa.Table, there: ddl.Table, owners: Sequence[Owning] | None) -> Changes:
+    """Return what takes the table that is `there` to its model, with row-level security by the columns of `owners`;
+    None leaves row-level security as it is."""
     found = Changes(
         first=Body(table.name),
         then=Body(f"constraints and indexes of {table.name}"),
@@ -54,24 +55,22 @@ def changes(table: sa.Table, there: ddl.Table, owners: Iterable[Owning]) -> Chan
     _differences(table.name, there, wanted, found)
     _constraints(table.name, there, wanted, found)
     _indexes(table, there, wanted, found)
-    _row_security(table, there, [*owners], found)
+    if owners is not None:
+        _row_security(table, there, owners, found)
     return found
 
 
 def _row_security(table: sa.Table, there: ddl.Table, owners: Sequence[Owning], found: Changes) -> None:
-    """Secure rows by the columns of the owners, and name those by which they are no longer to be secured.
-
-    Without owners, the setting may be `disable`, which says nothing of the models.
-    """
+    """Secure rows by the columns of the owners, and name those by which they are no longer to be secured."""
     declared = {owner.column.name: owner for owner in owners if owner.column.table is table}
     for name, owner in declared.items():
         if owner_policy(name) not in there.policies:
             found.first.add(*securing(owner))
-    for column in there.columns if owners else ():
+    for column in there.columns:
         if column not in declared and owner_policy(column) in there.policies:
             found.by_hand.append(
                 f"row-level security of {table.name} by {column} is not in the models; remove it by "
-                f"{call('unsecure_rows', table.name, column)}, before any secure_rows of this table"
+                f"{call('unsecure_rows', table.name, column)}"
             )
 
 

@@ -30,8 +30,9 @@ class Plan:
     by_hand: list[str] = field(default_factory=list)
 
 
-def plan(tables: Sequence[sa.Table], owners: Sequence[Owning] = ()) -> Plan:
-    """Return what the tables lack after all migrations, including row-level security by the columns of `owners`.
+def plan(tables: Sequence[sa.Table], owners: Sequence[Owning] | None = None) -> Plan:
+    """Return what the tables lack after all migrations, including row-level security by the columns of `owners`;
+    None leaves row-level security as it is.
 
     Each revision changes one table. Indexes, and checks of existing rows, are in revisions of their own. Raises
     `ScriptsError` if the migrations contradict each other, and `RequiredColumnError`.
@@ -40,7 +41,7 @@ def plan(tables: Sequence[sa.Table], owners: Sequence[Owning] = ()) -> Plan:
     mine = [table for table in tables if not is_view(table)]
     made, later, required = Plan(), [], []
     if new := [table for table in mine if table.name not in there]:
-        made.revisions.append(creation(new, owners))
+        made.revisions.append(creation(new, owners or ()))
     for table in sa.schema.sort_tables([table for table in mine if table.name in there]):
         found = changes(table, there[table.name], owners)
         made.revisions += [found.first] if found.first.upgrade else []

@@ -82,23 +82,12 @@ CREATE POLICY {quoted(history_policy(table, owner))} ON {HISTORY} AS RESTRICTIVE
 
 
 def unsecure_rows(table: str, owner: str) -> None:
-    """Undo `secure_rows`. With the last such table, history and stored responses are no longer secured either."""
+    """Undo `secure_rows`. A table that is secured by another column as well stays so. With the last secured table,
+    history and stored responses are no longer secured either."""
     op.execute(f"DROP POLICY {quoted(owner_policy(owner))} ON {quoted(table)}")
     op.execute(f"DROP POLICY {quoted(history_policy(table, owner))} ON {HISTORY}")
-    _disable(table)
-    op.execute(f"""
-DO $$ BEGIN
-  IF NOT EXISTS (
-    SELECT FROM pg_policies
-    WHERE schemaname = current_schema() AND tablename = '{HISTORY}' AND permissive = 'RESTRICTIVE'
-  ) THEN
-    DROP POLICY {EVERY_ROW} ON {HISTORY};
-    ALTER TABLE {HISTORY} DISABLE ROW LEVEL SECURITY;
-    DROP POLICY {EVERY_ROW} ON {RECORDS};
-    DROP POLICY {CALLER} ON {RECORDS};
-    ALTER TABLE {RECORDS} DISABLE ROW LEVEL SECURITY;
-  END IF;
-END $$""")
+    _disable_unless_restricted(table, table)
+    _disable_unless_restricted(HISTORY, HISTORY, RECORDS)
 
 
 def _enable(table: str) -> None:
@@ -115,6 +104,20 @@ DO $$ BEGIN
 END $$""")
 
 
-def _disable(table: str) -> None:
-    op.execute(f"DROP POLICY {EVERY_ROW} ON {quoted(table)}")
-    op.execute(f"ALTER TABLE {quoted(table)} DISABLE ROW LEVEL SECURITY")
+def _disable_unless_restricted(table: str, *tables: str) -> None:
+    """Disable row-level security of the tables, unless a policy restricts the rows of `table`."""
+    disable = "\n".join(
+        f"    DROP POLICY {EVERY_ROW} ON {quoted(one)};\n"
+        f"    DROP POLICY IF EXISTS {CALLER} ON {quoted(one)};\n"
+        f"    ALTER TABLE {quoted(one)} DISABLE ROW LEVEL SECURITY;"
+        for one in tables
+    )
+    op.execute(f"""
+DO $$ BEGIN
+  IF NOT EXISTS (
+    SELECT FROM pg_policies
+    WHERE schemaname = current_schema() AND tablename = {literal(table)} AND permissive = 'RESTRICTIVE'
+  ) THEN
+{disable}
+  END IF;
+END $$""")

@@ -63,6 +63,21 @@ async def test_history_is_that_of_the_rows_that_a_caller_has_now(
     assert await past() == {*things, free}
 
 
+async def test_table_with_another_owner_stays_secured(
+    urls: tuple[str, str], connect: Callable[[str], Any]
+) -> None:
+    """As when a release secures rows by a new column, and the next one removes the old."""
+    connection = await connect(urls[1])
+    await execute(urls[0], "ALTER TABLE thing ADD team text", "UPDATE thing SET team = owner")
+    await in_database(urls[0], in_migration(lambda: secure_rows("thing", "team")))
+    await in_database(urls[0], in_migration(lambda: unsecure_rows("thing", "owner")))
+    await _as_caller(connection, own={"thing": "a"})
+    assert await connection.fetchval("SELECT array_agg(team) FROM thing") == ["a"]
+    await in_database(urls[0], in_migration(lambda: unsecure_rows("thing", "team")))
+    assert await connection.fetchval("SELECT array_agg(team) FROM thing") == ["a", "b"]
+    assert await connection.fetchval("SELECT count(*) FROM row_history") == 3, "the other table is secured"
+
+
 async def test_rows_of_another_owner_cannot_be_written(
     urls: tuple[str, str], connect: Callable[[str], Any]
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import chain
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ import asyncpg
 import orjson
 import pytest
 import sqlalchemy as sa
+import structlog
 from httpx2 import Response
 
 from service.config import Settings
@@ -20,7 +22,8 @@ from service.resources.imports.importer import Importer
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
 from tests.conftest import DatabaseFactory
-from tests.engine.api import SHELVES, Api, Json, problem, running, settings_for, unique
+from tests.engine.api import SHELVES, Api, Json, problem, running, unique
+from tests.engine.pools import pool_of
 from tests.shop.models import Shelf
 from tests.shop.resources import RESOURCES
 
@@ -28,22 +31,29 @@ MOST = 3
 CALLERS = 48
 
 
-@pytest.fixture
-async def crowded(database_url: str) -> AsyncIterator[Database]:
-    """A database whose role has a lower connection limit than the pools."""
+@asynccontextmanager
+async def _role_with_limit(database_url: str) -> AsyncIterator[str]:
+    """Yield the URL of a database whose role has a lower connection limit than the pools."""
     admin = await asyncpg.connect(database_url)
     role = f"crowded_{urlsplit(database_url).path[1:]}"
     await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x' CONNECTION LIMIT {MOST}")
     url = sa.make_url(database_url).set(username=role, password="x").render_as_string(hide_password=False)
-    limits = {"pool_min": 1, "pool_max": 8, "acquire_timeout": 1.0}
-    database = Database(settings_for(url, database=limits))
-    await database.start()
     try:
-        yield database
+        yield url
     finally:
-        await database.stop()
         await admin.execute(f"DROP ROLE {role}")
         await admin.close()
+
+
+@pytest.fixture
+async def crowded(database_url: str) -> AsyncIterator[Database]:
+    """A database whose role has a lower connection limit than the pools."""
+    async with (
+        _role_with_limit(database_url) as url,
+        pool_of(url, pool_min=1, pool_max=8, acquire_timeout=1.0) as database,
+    ):
+        await database.start()
+        yield database
 
 
 async def test_requests_share_the_available_connections(crowded: Database) -> None:
@@ -51,6 +61,14 @@ async def test_requests_share_the_available_connections(crowded: Database) -> No
     assert outcomes == [True] * CALLERS
     assert crowded.pool.size <= MOST
     assert await crowded.probe("SELECT 1")
+
+
+async def test_full_server_is_logged_as_one_that_is_up(database_url: str) -> None:
+    async with _role_with_limit(database_url) as url, pool_of(url, pool_min=MOST + 1) as database:
+        with structlog.testing.capture_logs() as lines:
+            await database.start()
+        assert {line["event"] for line in lines} == {"database takes no more connections"}
+        assert "too many connections" in lines[0]["reason"]
 
 
 async def test_sessions_share_the_available_connections(crowded: Database) -> None:

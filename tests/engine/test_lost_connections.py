@@ -93,6 +93,16 @@ async def test_write_is_not_retried_after_a_lost_connection(
     assert (await database.fetch("SELECT last_value FROM counter"))[0][0] in (1, 2)
 
 
+async def test_statement_on_a_connection_that_was_closed_is_a_lost_connection(database: Database) -> None:
+    async def use() -> None:
+        async with database.connection() as connection:
+            connection.terminate()
+            await connection.fetch("SELECT 1")
+
+    with pytest.raises(ConnectionLostError):
+        await use()
+
+
 async def test_errors_in_a_session_block_are_not_database_errors(database: Database) -> None:
     before = await _server_pids(database)
     for foreign in (OSError("no such file"), TimeoutError(), ConnectionResetError("by another server")):

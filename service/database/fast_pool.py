@@ -98,7 +98,7 @@ class FastPool:
         """Return a free connection, if there is one."""
         while self._free:
             connection = self._free.pop()
-            if connection.generation == self._connector.generation and not connection.is_closed():
+            if not connection.is_closed():  # `expire` has dropped the expired ones
                 return connection
             self._discard(connection)
         return None
@@ -107,7 +107,7 @@ class FastPool:
         """Take back a connection without a statement or a transaction: for the request that has waited longest, or as a
         free one."""
         good = connection.generation == self._connector.generation and not connection.is_closed()
-        if self._closed is not None or not good:
+        if not good:
             self._discard(connection)
         elif not self._queue.serve(connection):
             connection.free_since = clock.monotonic()
@@ -139,8 +139,8 @@ class FastPool:
             raise
 
     def _is_good(self, connection: Connection) -> bool:
-        """Whether it is neither closed nor expired. `take` and `put` repeat the condition: every statement passes both,
-        and the calls would be two of the few that `tests/api/test_cost.py` allows to a request."""
+        """Whether it is neither closed nor expired. `put` repeats the condition: every statement passes it, and a call
+        would be one of the few that `tests/api/test_cost.py` allows to a request."""
         return connection.generation == self._connector.generation and not connection.is_closed()
 
     def _discard(self, connection: Connection) -> None:

@@ -114,9 +114,23 @@ async def test_stale_value_is_given_while_one_load_renews_it(source: Source, now
     await asyncio.sleep(0.01)
     assert await values.get("key", source.load) == "second"
     assert source.loads == 2
-    now.append(108)  # too old even for stale
+    now.append(107.85)  # at the end of what is stale, five seconds after nine tenths of the lifetime
     source.value = "third"
-    assert await values.get("key", source.load) == "third"
+    assert await values.get("key", source.load) == "second"
+    now.append(114)  # too old even for stale
+    source.value = "fourth"
+    assert await values.get("key", source.load) == "fourth"
+
+
+async def test_renewed_value_takes_the_room_of_the_one_before(source: Source, now: list[float]) -> None:
+    memory = Memory(100_000)
+    values = cache("renewed", memory=memory, stale=5)
+    for later in range(3):
+        now.append(100 + 2 * later)
+        await values.get("key", source.load)
+        await asyncio.sleep(0.01)
+    assert source.loads == 3
+    assert memory.used == OVERHEAD + len("first")
 
 
 async def test_each_look_up_counts_by_its_result(source: Source, now: list[float]) -> None:
@@ -168,6 +182,16 @@ async def test_memory_drops_what_was_used_least_recently(source: Source) -> None
     await values.get("b", source.load)
     assert source.loads == 6, "a value larger than the memory must not empty it"
     assert memory.used <= memory.size
+
+
+async def test_close_ends_the_loads(source: Source) -> None:
+    values = cache("closed")
+    with source.held():
+        loading = asyncio.create_task(values.get("key", source.load))
+        await asyncio.sleep(0)
+        await values.close()
+        with pytest.raises(asyncio.CancelledError):
+            await loading
 
 
 async def test_failed_load_is_not_kept(source: Source) -> None:

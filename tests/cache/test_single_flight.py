@@ -66,6 +66,24 @@ async def test_callers_do_not_join_a_stale_flight(monkeypatch: pytest.MonkeyPatc
     assert [await early, await late] == [1, 2]
 
 
+async def test_end_of_a_stale_flight_leaves_the_younger_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    flights: SingleFlight[str, int] = SingleFlight(join_within=1.0)
+    stale, younger = Work(), Work()
+    first = asyncio.create_task(flights.do("key", stale))
+    await asyncio.sleep(0)
+    later = clock.monotonic() + 1.5
+    monkeypatch.setattr(clock, "monotonic", lambda: later)
+    second = asyncio.create_task(flights.do("key", younger))
+    await asyncio.sleep(0)
+    stale.end.set()
+    await first
+    third = asyncio.create_task(flights.do("key", younger))
+    await asyncio.sleep(0)
+    younger.end.set()
+    assert [await second, await third] == [1, 1]
+    assert younger.begun == 1
+
+
 async def test_close_cancels_running_flights() -> None:
     flights: SingleFlight[str, int] = SingleFlight()
     caller = asyncio.create_task(flights.do("key", Work()))

@@ -166,10 +166,17 @@ async def test_session_and_import_report_a_full_server(full: Api) -> None:
     with pytest.raises(OutOfResourcesError):
         async with full.database.session() as session:
             session.add(Shelf(**_shelf("53100")))
+    with pytest.raises(OutOfResourcesError):
+        await _export(full.database)
     engine = Engine(next(known for known in RESOURCES if known.path == "shelves"), _services(full))
     lines = io.BytesIO(orjson.dumps(_shelf("53100")))
     with pytest.raises(OutOfResourcesError):
         await Importer(engine).run(lines)
+
+
+async def _export(database: Database) -> None:
+    async with database.dedicated() as connection:
+        await connection.execute("DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$")
 
 
 def _services(api: Api) -> Services:

@@ -103,7 +103,18 @@ async def test_statements_are_measured_by_outcome(database_url: str) -> None:
             assert await counted("SELECT 1 / 0", names_actor=names_actor) == (0, 1)
 
 
-async def test_connection_lost_while_in_use_is_replaced_for_the_request_that_waits(database_url: str) -> None:
+async def test_time_limit_of_a_statement_ends_with_it(database_url: str) -> None:
+    """Or else a connection that is idle after an error would be closed."""
+    async with pool_of(database_url, pool_max=1) as database:
+        for sql in ("SELECT 7", "SELECT 1 / 0"):
+            for _ in range(2):  # the first time it is prepared
+                with contextlib.suppress(asyncpg.DivisionByZeroError):
+                    await database.fetch(sql, names_actor=True)
+            (connection,) = await opened(database, 1)
+            assert not connection._patience.running
+
+
+async def test_connection_lost_in_use_is_replaced_for_a_waiting_request(database_url: str) -> None:
     async with pool_of(database_url, pool_max=1) as database:
         async with database.connection() as connection:
             waiting = await _waiting(database)
@@ -171,7 +182,7 @@ async def test_connection_given_to_a_caller_that_leaves_goes_to_the_next(databas
             assert await opened(database, 1) == [connection]
 
 
-async def test_connection_that_hangs_after_a_cancelled_statement_is_given_up(database_url: str) -> None:
+async def test_connection_that_hangs_after_a_cancelled_statement_is_closed(database_url: str) -> None:
     """Within the acquire timeout, long before the statement would be."""
     limits = {"pool_max": 1, "acquire_timeout": 0.3, "statement_timeout": 60}
     async with proxied(database_url) as (url, way), pool_of(url, pool_min=1, **limits) as database:

@@ -29,7 +29,7 @@ async def test_probes_share_a_connection(database_url: str) -> None:
         assert await asyncio.gather(*(_pid(database) for _ in range(3))) == [first] * 3
 
 
-async def test_probe_given_up_leaves_neither_a_connection_nor_its_statement(
+async def test_cancelled_probe_leaves_neither_a_connection_nor_its_statement(
     fresh_database: DatabaseFactory,
 ) -> None:
     async with pool_of(fresh_database()) as database, database.dedicated() as observer:

@@ -23,7 +23,7 @@ class Others:
         self.told: list[RowChanges] = []
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def tell(self, changes: RowChanges) -> asyncio.Future[None]:
+    def announce(self, changes: RowChanges) -> asyncio.Future[None]:
         self.told.append(changes)
         return self.done
 
@@ -35,7 +35,9 @@ async def others() -> Others:
 
 @pytest.fixture
 async def database(database_url: str, others: Others) -> AsyncIterator[Database]:
-    made = Database(settings_for(database_url, database={"url": database_url, "pool_max": 1}), others.tell)
+    made = Database(
+        settings_for(database_url, database={"url": database_url, "pool_max": 1}), others.announce
+    )
     yield made
     others.done.cancel()
     await made.stop()
@@ -46,7 +48,7 @@ async def _create(database: Database) -> str:
         return str((await database.fetch(SHELF, [unique("told")]))[0][0])
 
 
-async def test_block_ends_when_others_have_been_told_and_its_connection_serves_before(
+async def test_block_ends_after_the_announcement_and_its_connection_is_free_before(
     database: Database, others: Others
 ) -> None:
     creating = asyncio.create_task(_create(database))
@@ -59,9 +61,7 @@ async def test_block_ends_when_others_have_been_told_and_its_connection_serves_b
     assert others.told == [{"tests_shelf": {await creating}}]
 
 
-async def test_others_are_told_once_of_a_change_that_an_error_followed(
-    database: Database, others: Others
-) -> None:
+async def test_change_that_an_error_followed_is_announced_once(database: Database, others: Others) -> None:
     """It may be committed."""
     others.done.set_result(None)
     made: list[str] = []
@@ -77,7 +77,7 @@ async def test_others_are_told_once_of_a_change_that_an_error_followed(
     assert others.told == [{"tests_shelf": {made[0]}}]
 
 
-async def test_others_are_told_if_the_caller_leaves(database: Database, others: Others) -> None:
+async def test_announcement_goes_on_when_the_caller_leaves(database: Database, others: Others) -> None:
     creating = asyncio.create_task(_create(database))
     async with asyncio.timeout(20):
         while not others.told:  # noqa: ASYNC110  # a list tells nobody

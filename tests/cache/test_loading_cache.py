@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 
 from service import clock
@@ -122,6 +123,29 @@ async def test_stale_value_is_given_while_one_load_renews_it(source: Source, now
     assert await values.get("key", source.load) == "fourth"
 
 
+async def test_value_that_cannot_be_renewed_stays_stale_and_is_logged(
+    source: Source, now: list[float]
+) -> None:
+    values = cache("kept", stale=5)
+    await values.get("key", source.load)
+
+    async def fail() -> str:
+        raise LookupError("a secret")
+
+    now.append(102)
+    with structlog.testing.capture_logs() as lines:
+        assert [await values.get("key", fail) for _ in range(2)] == ["first"] * 2
+        await asyncio.sleep(0.01)
+    assert lines == [
+        {
+            "event": "a cached value cannot be renewed",
+            "cache": "kept",
+            "reason": "LookupError",
+            "log_level": "warning",
+        }
+    ]
+
+
 async def test_renewed_value_takes_the_room_of_the_one_before(source: Source, now: list[float]) -> None:
     memory = Memory(100_000)
     values = cache("renewed", memory=memory, stale=5)
@@ -150,6 +174,9 @@ async def test_each_look_up_counts_by_its_result(source: Source, now: list[float
     now.append(102)
     await values.get("key", source.load)
     assert counts() == {"hit": 1, "miss": 1, "shared": 2, "stale": 1}
+    values.drop("key")
+    values.clear()
+    assert REGISTRY.get_sample_value("slipway_cache_invalidations_total", {"cache": "counted"}) == 2
 
 
 async def test_lifetimes_are_shortened_by_different_parts(source: Source, now: list[float]) -> None:

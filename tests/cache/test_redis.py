@@ -17,6 +17,7 @@ from service.config import RedisSettings
 from service.dev import redis_server as local
 from service.dev.free_ports import LOOPBACK
 from tests.faults.proxy import Endpoint, Proxy
+from tests.listener import listener
 from tests.ports import placed
 
 ANSWER = "return {ARGV[1]}"
@@ -65,10 +66,42 @@ def value(name: str) -> float:
     return REGISTRY.get_sample_value(name) or 0.0
 
 
+async def test_attempt_to_connect_that_takes_too_long_is_closed() -> None:
+    left = asyncio.Event()
+
+    async def be_silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        while await reader.read(1024):
+            pass
+        left.set()
+
+    async with listener(be_silent) as port:
+        redis = Redis(
+            RedisSettings.model_validate(
+                {"url": f"redis://:x@{LOOPBACK}:{port}/0", "retry_after": 60, "connect_timeout": 0.1}
+            )
+        )
+        await redis.start()
+        async with asyncio.timeout(10):
+            await left.wait()
+        await redis.close()
+
+
+async def test_close_ends_an_attempt_to_connect(redis: Redis, proxy: Proxy) -> None:
+    """Of a second connection, while the first is in use."""
+    redis._connections._seconds = 60
+    async with redis._connections.one():
+        proxy.swallow()
+        assert await ask(redis) is None
+        async with asyncio.timeout(10):
+            await redis.close()
+
+
 async def test_concurrent_commands_share_few_connections(redis: Redis, proxy: Proxy) -> None:
     redis._settings = redis._settings.model_copy(update={"timeout": 10})
+    before = value("slipway_redis_command_seconds_count")
     answers = await asyncio.gather(*(ask(redis, str(number)) for number in range(300)))
     assert answers == [[str(number).encode()] for number in range(300)]
+    assert value("slipway_redis_command_seconds_count") - before >= 300
     assert proxy.connections <= cache.CONNECTIONS
 
 

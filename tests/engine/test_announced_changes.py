@@ -73,6 +73,7 @@ async def test_change_that_an_error_followed_is_announced_once(database: Databas
 
     with pytest.raises(LookupError), acting_as(Actor("test")):
         await fail()
+    assert len(others.told) == 1
     await database.fetch("SELECT 1")
     assert others.told == [{"tests_shelf": {made[0]}}]
 

@@ -4,6 +4,7 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
@@ -44,12 +45,26 @@ async def owner(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def test_connections_to_other_hosts_are_closed(
-    fresh_database: DatabaseFactory, owner: asyncpg.Connection
+    fresh_database: DatabaseFactory, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = fresh_database()
+    """Also if both are open in the same turn of the event loop."""
+    url, open_one = fresh_database(), asyncpg.connect
+    ready: list[asyncio.Event] = []
+
+    async def open_together(**options: Any) -> asyncpg.Connection:
+        connection = await open_one(**options)
+        ready.append(asyncio.Event())
+        if len(ready) < 2:
+            await ready[0].wait()
+        ready[0].set()
+        return connection
+
     async with _both(url):
-        for _ in range(3):
-            connection = await connect(_settings(url))
+        for together in (True, False):
+            with monkeypatch.context() as patch:
+                if together:
+                    patch.setattr(asyncpg, "connect", open_together)
+                connection = await connect(_settings(url))
             assert await connection.fetchval("SELECT 7") == 7
             async with asyncio.timeout(20):
                 while await owner.fetchval(SESSIONS, make_url(url).database) != 1:  # noqa: ASYNC110  # it tells nobody

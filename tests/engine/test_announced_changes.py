@@ -48,7 +48,7 @@ async def _create(database: Database) -> str:
         return str((await database.fetch(SHELF, [unique("told")]))[0][0])
 
 
-async def test_block_ends_after_the_announcement_and_its_connection_is_free_before(
+async def test_block_ends_after_its_announcement_but_frees_its_connection(
     database: Database, others: Others
 ) -> None:
     creating = asyncio.create_task(_create(database))
@@ -78,7 +78,9 @@ async def test_change_that_an_error_followed_is_announced_once(database: Databas
     assert others.told == [{"tests_shelf": {made[0]}}]
 
 
-async def test_announcement_goes_on_when_the_caller_leaves(database: Database, others: Others) -> None:
+async def test_announcement_survives_the_cancellation_of_its_caller(
+    database: Database, others: Others
+) -> None:
     creating = asyncio.create_task(_create(database))
     async with asyncio.timeout(20):
         while not others.told:  # noqa: ASYNC110  # a list tells nobody

@@ -4,7 +4,7 @@ import gc
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import pytest
 
@@ -32,9 +32,16 @@ ClaimsOf = Callable[[str], Awaitable[dict[str, Any]]]
 
 class DatabaseFactory(Protocol):
     """Creates a database for one test and returns its URL: at the head of the migrations, with the tables of the shop,
-    unless told otherwise."""
+    unless told otherwise. `roles` asks for one whose owner is no superuser (`owned`), or in which the role of the
+    service has its privileges, too (`granted`)."""
 
-    def __call__(self, *, migrated: bool = True, shop: bool = True) -> str: ...
+    def __call__(
+        self,
+        *,
+        migrated: bool = True,
+        shop: bool = True,
+        roles: Literal["owned", "granted"] | None = None,
+    ) -> str: ...
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -119,8 +126,12 @@ def fresh_database(services: Client, worker: int, _numbers: Callable[[], int]) -
     """Creates databases for one test; they are dropped afterwards, open connections included."""
     made: list[str] = []
 
-    def create(*, migrated: bool = True, shop: bool = True) -> str:
+    def create(
+        *, migrated: bool = True, shop: bool = True, roles: Literal["owned", "granted"] | None = None
+    ) -> str:
         made.append(f"extra_{worker}_{_numbers()}")
+        if roles:
+            return services.create_database_with(roles, made[-1])
         return services.create_database(made[-1], migrated=migrated, shop=shop)
 
     yield create

@@ -29,7 +29,7 @@ from service.dev.redis_server import RedisServer
 from service.migrations.runner import upgrade
 from tests.forked import ForkServer
 from tests.ports import placed
-from tests.services import Schema, ServicesError
+from tests.services import PASSWORD, Schema, ServicesError, as_role
 from tests.shop.tables import create_shop, in_database
 
 EMBEDDED_REDIS_DATABASES = 64
@@ -49,16 +49,22 @@ class Servers:
         self._redis: tuple[str, int] | None = None
         self._templates: dict[Schema, str] = {}
         self._databases: set[str] = set()
+        self._roles: list[str] = []
         self._fork_servers: dict[tuple[str, frozenset[tuple[str, str]]], ForkServer] = {}
 
     def answer(self, request: dict[str, Any]) -> str:
         """Handle the request of a client."""
         match request["do"]:
             case "create":
-                return self._create(request["name"], template=self.template(request["schema"]))
+                schema = request["schema"]
+                return self._create(
+                    request["name"], template=self.template(schema), owner=self._owner_of(schema)
+                )
             case "drop":
                 self._drop(self._prefix + request["name"])
                 return ""
+            case "role":
+                return self._role(request["name"])
             case "redis":
                 url, count = self.redis()
                 return urlunsplit(urlsplit(url)._replace(path=f"/{request['number'] % count}"))
@@ -85,12 +91,17 @@ class Servers:
         if schema == "empty":
             return None
         if schema not in self._templates:
-            name = f"template_{schema}"
-            url = self._create(name, template=self.template("head") if schema == "shop" else None)
-            if schema == "shop":
-                asyncio.run(in_database(url, create_shop))
-            else:
+            name, owner = f"template_{schema}", self._owner_of(schema)
+            base: dict[Schema, Schema] = {"shop": "head", "granted": "owned"}
+            url = self._create(name, template=self.template(base.get(schema, "empty")), owner=owner)
+            if owner:
+                url = as_role(url, owner)
+            if schema in {"head", "owned"}:
                 migrate(url)
+            if schema in {"shop", "owned"}:
+                asyncio.run(in_database(url, create_shop))
+            if schema == "granted":
+                migrate(url, app_role=self._role("app"))
             self._templates[schema] = self._prefix + name
         return self._templates[schema]
 
@@ -101,6 +112,8 @@ class Servers:
                 server.stop()
             for name in [*self._databases]:
                 self._drop(name)
+            for role in self._roles:
+                self.postgres()[1].run(f'DROP ROLE "{role}"')
         finally:
             self._started.close()
 
@@ -110,10 +123,23 @@ class Servers:
             self._fork_servers[key] = ForkServer(module, environment)
         return str(self._fork_servers[key].folder)
 
-    def _create(self, name: str, *, template: str | None) -> str:
+    def _owner_of(self, schema: Schema) -> str | None:
+        return self._role("owner") if schema in {"owned", "granted"} else None
+
+    def _role(self, name: str) -> str:
+        """Return a role of this run; the first call creates it."""
+        role = f"{self._prefix}{name}"
+        if role not in self._roles:
+            self.postgres()[1].run(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{PASSWORD}'")
+            self._roles.append(role)
+        return role
+
+    def _create(self, name: str, *, template: str | None, owner: str | None) -> str:
         server, administrator = self.postgres()
         database = self._prefix + name.replace("-", "_")
         administrator.create(database, template or "template1")
+        if owner:
+            administrator.run(f'ALTER DATABASE "{database}" OWNER TO "{owner}"')
         self._databases.add(database)
         return urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
 
@@ -137,19 +163,21 @@ class Administrator(AbstractContextManager["Administrator"]):
         """Create a database, unless it exists. Its files are copied, which costs half of what it takes to log their
         pages, and two checkpoints, which cost nothing to a server that does not wait for a disk."""
         with contextlib.suppress(asyncpg.DuplicateDatabaseError):
-            self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+            self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
 
     def drop(self, name: str) -> None:
         """Drop a database and end its connections."""
-        self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
-    def _run(self, statement: str) -> None:
+    def run(self, statement: str) -> None:
+        """Run one statement."""
         self._runner.run(self._connection.execute(statement))
 
 
-def migrate(url: str) -> None:
-    """Bring a database to the head of the migrations."""
-    settings = Settings.model_validate({"app": {"environment": "test"}, "database": {"url": url}})
+def migrate(url: str, *, app_role: str = "") -> None:
+    """Bring a database to the head of the migrations, and give the role of the service its privileges."""
+    database = {"url": url, "app_role": app_role}
+    settings = Settings.model_validate({"app": {"environment": "test"}, "database": database})
     asyncio.run(upgrade(settings))
 
 

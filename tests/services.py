@@ -17,10 +17,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
 
-Schema = Literal["empty", "head", "shop"]
+Schema = Literal["empty", "head", "shop", "owned", "granted"]
+"""Of a new database: nothing; the head of the migrations; the tables of the shop, too; the same, migrated by an owner
+who is no superuser; the same, with the privileges of a role of the service."""
 
 ROOT = Path(__file__).parent.parent
+PASSWORD = "of-a-role-for-tests"
 ADDRESS = "slipway_services"  # the name under which workers are told where the servers' process listens
 ANSWER_SECONDS = 90
 STOP_SECONDS = 60
@@ -29,6 +33,12 @@ MEMORY_BYTES = 8 * 2**30
 
 class ServicesError(Exception):
     """A request to the servers' process failed. The message says why."""
+
+
+def as_role(url: str, role: str) -> str:
+    """Return the URL of a database for another role of the tests."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{role}:{PASSWORD}@{parts.netloc.rpartition('@')[2]}"))
 
 
 def _memory() -> Path | None:
@@ -81,8 +91,16 @@ class Client:
     def create_database(self, name: str, *, migrated: bool, shop: bool = True) -> str:
         """Create a database and return its URL: empty, or at the head of the migrations, with or without the tables of
         the shop."""
-        schema: Schema = ("shop" if shop else "head") if migrated else "empty"
+        return self.create_database_with(("shop" if shop else "head") if migrated else "empty", name)
+
+    def create_database_with(self, schema: Schema, name: str) -> str:
+        """Create a database with this schema and return its URL, for the superuser."""
         return str(self._ask(do="create", name=name, schema=schema))
+
+    def role(self, name: Literal["owner", "app"]) -> str:
+        """Return the role that owns the databases with the schemas `owned` and `granted`, or that of their service.
+        They are no superusers; all workers share them, so a test leaves them as they are."""
+        return str(self._ask(do="role", name=name))
 
     def drop_database(self, name: str) -> None:
         """Drop a database and end its connections."""

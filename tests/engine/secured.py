@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from service.migrations import runner
 from service.migrations.row_security import secure_rows
 from tests.engine.api import settings_for
-from tests.migrations.roles import PASSWORD, as_role, execute
+from tests.migrations.roles import execute
+from tests.services import PASSWORD, as_role
 from tests.shop.tables import in_database
 
 

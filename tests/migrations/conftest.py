@@ -15,12 +15,12 @@ from service.database import Database
 from service.migrations import runner
 from service.migrations.branches import Branch
 from tests.conftest import DatabaseFactory
-from tests.migrations.roles import fresh, roles
+from tests.migrations.roles import fresh, granted, new_role, owned, roles
 from tests.migrations.writing import package, write
 from tests.process.conftest import command
 
 Migrate = Callable[..., Any]
-__all__ = ["command", "fresh", "package", "roles", "write"]
+__all__ = ["command", "fresh", "granted", "new_role", "owned", "package", "roles", "write"]
 
 
 def settings_for(url: str, **database: object) -> Settings:
@@ -31,7 +31,6 @@ def settings_for(url: str, **database: object) -> Settings:
 async def in_database(url: str, work: Callable[[Connection], object]) -> None:
     """Run synchronous code on a SQLAlchemy connection, and commit."""
     database = Database(settings_for(url))
-    await database.start()
     try:
         async with database.session() as session:
             await (await session.connection()).run_sync(work)

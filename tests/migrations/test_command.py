@@ -10,11 +10,9 @@ import pytest
 from sqlalchemy import make_url
 
 from service.dev.binaries import postgres_binaries
-from service.migrations import runner
 from service.migrations.branches import CHASSIS, DOMAINS, head, known
 from service.migrations.revisions import Position, heads
 from tests.conftest import DatabaseFactory
-from tests.migrations.conftest import settings_for
 from tests.migrations.roles import Roles
 from tests.migrations.test_privileges import due, held
 from tests.migrations.writing import Write
@@ -66,9 +64,9 @@ def test_script_and_command_produce_the_same_database(
 def test_script_supports_concurrent_index_builds(
     command: Command, fresh_database: DatabaseFactory, write: Write
 ) -> None:
-    url = fresh_database(migrated=False)
+    url = fresh_database()
     write("indexed", code='create_index_concurrently("ix_api_key_x", "api_key", ["name", "prefix"])')
-    script = command(*EMPTY).stdout
+    script = command("migrate", "--sql", database__url=url).stdout
     assert "CREATE INDEX CONCURRENTLY ix_api_key_x ON api_key (name, prefix)" in script
     assert psql(url, script).returncode == 0
     by_command = fresh_database()
@@ -79,7 +77,7 @@ def test_script_supports_concurrent_index_builds(
 def test_script_starts_at_the_revision_of_the_database(
     command: Command, fresh_database: DatabaseFactory, write: Write
 ) -> None:
-    url = fresh_database(migrated=False)
+    url = fresh_database()
     for name in ("one", "two"):
         write(name, f"CREATE TABLE {name} (id int)", branch=DOMAINS)
     command("migrate", "--to", "one", database__url=url)
@@ -142,16 +140,15 @@ async def test_script_grants_privileges_to_the_app_role(roles: Roles, command: C
     assert done.returncode == 3
 
 
-async def test_script_at_the_head_adds_missing_grants(roles: Roles, command: Command, connect: Any) -> None:
-    await runner.upgrade(settings_for(roles.owner_url))
-    where = {"database__url": roles.owner_url, "database__app_role": roles.app}
+async def test_script_at_the_head_adds_missing_grants(owned: Roles, command: Command, connect: Any) -> None:
+    where = {"database__url": owned.owner_url, "database__app_role": owned.app}
     script = await asyncio.to_thread(command, "migrate", "--sql", **where)
     assert script.exit_code == 0, script.output
     assert "Running upgrade" not in script.stdout
     for _ in range(2):
-        done = psql(roles.owner_url, script.stdout)
+        done = psql(owned.owner_url, script.stdout)
         assert (done.returncode, done.stderr) == (0, "")
-        assert await held(connect, roles) == await due(connect, roles)
+        assert await held(connect, owned) == await due(connect, owned)
 
 
 def test_script_waits_for_the_database(command: Command, fresh_database: DatabaseFactory) -> None:

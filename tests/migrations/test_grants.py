@@ -30,53 +30,51 @@ async def privileges(connection: asyncpg.Connection, roles: Roles, relation: str
     return {row["p"] for row in await connection.fetch(held, roles.app, relation, names)}
 
 
-async def test_role_gets_in_and_uses_every_kind_of_table(roles: Roles, connect: Connect) -> None:
+async def test_role_gets_in_and_uses_every_kind_of_table(owned: Roles, connect: Connect) -> None:
     """Objects that are older than the role's default privileges, in a database where nobody may do anything."""
-    await upgrade(settings_for(roles.owner_url))
     await execute(
-        roles.owner_url,
+        owned.owner_url,
         "DO $$ BEGIN EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', current_database()); END $$",
         "CREATE TABLE part (id int) PARTITION BY LIST (id)",
         "CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1)",
         "CREATE SEQUENCE number",
-        f"GRANT TRIGGER, REFERENCES ON row_history TO {roles.app}",
+        f"GRANT TRIGGER, REFERENCES ON row_history TO {owned.app}",
     )
-    await execute(roles.admin_url, "REVOKE USAGE ON SCHEMA public FROM PUBLIC")
-    await migrate(roles)
-    service = await connect(roles.app_url)
+    await execute(owned.admin_url, "REVOKE USAGE ON SCHEMA public FROM PUBLIC")
+    await migrate(owned)
+    service = await connect(owned.app_url)
     assert await service.execute("INSERT INTO part VALUES (nextval('number'))") == "INSERT 0 1"
-    assert await privileges(service, roles, "number") == {"SELECT", "USAGE"}
-    assert await privileges(service, roles, "row_history") == {"SELECT"}
+    assert await privileges(service, owned, "number") == {"SELECT", "USAGE"}
+    assert await privileges(service, owned, "row_history") == {"SELECT"}
 
 
-async def test_tables_of_others_and_of_extensions_are_left_alone(roles: Roles, connect: Connect) -> None:
-    await upgrade(settings_for(roles.owner_url))
-    await execute(roles.owner_url, "CREATE TABLE of_extension (id int)")
+async def test_tables_of_others_and_of_extensions_are_left_alone(owned: Roles, connect: Connect) -> None:
+    await execute(owned.owner_url, "CREATE TABLE of_extension (id int)")
     await execute(
-        roles.admin_url,
+        owned.admin_url,
         "CREATE TABLE of_administrator (id int)",
         "ALTER EXTENSION plpgsql ADD TABLE of_extension",
     )
-    await migrate(roles)
-    administrator = await connect(roles.admin_url)
+    await migrate(owned)
+    administrator = await connect(owned.admin_url)
     for table in ("of_administrator", "of_extension"):
-        assert await privileges(administrator, roles, table) == set()
+        assert await privileges(administrator, owned, table) == set()
     await administrator.execute("ALTER EXTENSION plpgsql DROP TABLE of_extension")
 
 
-async def test_default_privileges_of_others_do_not_count(roles: Roles, connect: Connect) -> None:
+async def test_default_privileges_of_others_do_not_count(owned: Roles, connect: Connect) -> None:
     defaults = "ALTER DEFAULT PRIVILEGES IN SCHEMA {} GRANT SELECT ON TABLES TO {}"
-    await execute(roles.admin_url, defaults.format("public", roles.app))
+    await execute(owned.admin_url, defaults.format("public", owned.app))
     await execute(
-        roles.owner_url,
+        owned.owner_url,
         "CREATE SCHEMA elsewhere",
-        defaults.format("elsewhere", roles.app),
+        defaults.format("elsewhere", owned.app),
         defaults.format("public", "pg_monitor"),
     )
-    await migrate(roles)
-    await execute(roles.owner_url, "CREATE TABLE later (id int)")
-    service = await connect(roles.app_url)
-    assert await privileges(service, roles, "later") == {"SELECT", "INSERT", "UPDATE", "DELETE"}
+    await migrate(owned)
+    await execute(owned.owner_url, "CREATE TABLE later (id int)")
+    service = await connect(owned.app_url)
+    assert await privileges(service, owned, "later") == {"SELECT", "INSERT", "UPDATE", "DELETE"}
 
 
 OWNERS = {
@@ -103,12 +101,11 @@ async def test_role_that_can_become_an_owner_is_refused(roles: Roles, connect: C
         await migrate(roles)
 
 
-async def test_privilege_that_another_role_granted_is_named(roles: Roles) -> None:
+async def test_privilege_that_another_role_granted_is_named(granted: Roles) -> None:
     """Only who granted it can revoke it."""
-    await migrate(roles)
-    await execute(roles.owner_url, "GRANT TRUNCATE ON row_history TO pg_monitor WITH GRANT OPTION")
-    await execute(roles.admin_url, "SET ROLE pg_monitor", f"GRANT TRUNCATE ON row_history TO {roles.app}")
+    await execute(granted.owner_url, "GRANT TRUNCATE ON row_history TO pg_monitor WITH GRANT OPTION")
+    await execute(granted.admin_url, "SET ROLE pg_monitor", f"GRANT TRUNCATE ON row_history TO {granted.app}")
     with capture_logs() as logs:
-        await migrate(roles)
+        await migrate(granted)
     (told,) = (line["pending"] for line in logs if line["log_level"] == "warning")
-    assert told == [f"REVOKE TRUNCATE ON TABLE public.row_history FROM {roles.app}"]
+    assert told == [f"REVOKE TRUNCATE ON TABLE public.row_history FROM {granted.app}"]

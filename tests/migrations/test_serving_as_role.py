@@ -33,13 +33,6 @@ COMMANDS = (
 
 
 @pytest.fixture
-async def granted(roles: Roles) -> Roles:
-    """The roles, and the database at the head."""
-    await upgrade(settings_for(roles.owner_url, app_role=roles.app))
-    return roles
-
-
-@pytest.fixture
 async def service(granted: Roles, redis_url: str, tmp_path: Path) -> AsyncIterator[Served]:
     made = await in_server_thread(
         Served, tmp_path / "service", database__url=granted.app_url, redis__url=redis_url
@@ -95,10 +88,9 @@ def _walk(service: Served, headers: dict[str, str]) -> None:
     assert service.lines(level="error") == []
 
 
-async def test_service_waits_for_its_grants(roles: Roles, redis_url: str, tmp_path: Path) -> None:
-    await upgrade(settings_for(roles.owner_url))
+async def test_service_waits_for_its_grants(owned: Roles, redis_url: str, tmp_path: Path) -> None:
     service = await in_server_thread(
-        Served, tmp_path / "early", database__url=roles.app_url, redis__url=redis_url
+        Served, tmp_path / "early", database__url=owned.app_url, redis__url=redis_url
     )
     try:
         await in_server_thread(service.listening)
@@ -107,7 +99,7 @@ async def test_service_waits_for_its_grants(roles: Roles, redis_url: str, tmp_pa
         assert (
             response.json()["checks"]["database"]["detail"] == "permission denied for table alembic_version"
         )
-        await upgrade(settings_for(roles.owner_url, app_role=roles.app))
+        await upgrade(settings_for(owned.owner_url, app_role=owned.app))
         await in_server_thread(service.ready)
     finally:
         await in_server_thread(service.close)

@@ -12,7 +12,7 @@ from service.config import Settings
 from service.main import create_app
 from service.migrations import runner
 from tests import forked
-from tests.isolation import forget_settings, log_plainly, read_authorities_once
+from tests.isolation import assume_asyncio, forget_settings, log_plainly, read_authorities_once
 from tests.services import ADDRESS, Client, ServersProcess
 from tests.shop import SHOP
 from tests.shop.tables import migrating_with_shop
@@ -21,7 +21,7 @@ from tests.summary import pytest_terminal_summary
 __all__ = ["pytest_terminal_summary"]
 
 SERVERS = pytest.StashKey[ServersProcess]()
-YOUNG = 10_000
+YOUNG = 50_000
 """Objects that are made before the garbage collector looks for cycles. Its default, 700, costs tests a tenth of their
 time."""
 
@@ -48,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
     forget_settings()
     read_authorities_once()
+    assume_asyncio()
     log_plainly()
     if not hasattr(config, "workerinput"):
         config.stash[SERVERS] = ServersProcess()

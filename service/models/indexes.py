@@ -36,6 +36,8 @@ def whole_columns(index: Index) -> tuple[str, ...]:
 
 def _is_not_deleted(where: ClauseElement) -> bool:
     """Whether the condition is NOT_DELETED, as text or built from the column."""
+    if where is NOT_DELETED:  # of nearly every index; as text it takes 0.1 ms, for each filter of each index
+        return True
     return _QUALIFIED.sub("", str(where)).casefold() == str(NOT_DELETED).casefold()
 
 

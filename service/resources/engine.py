@@ -85,7 +85,6 @@ class Engine:
         self.lister = Lister(resource, access, services.sizes, services.cursors, relations)
         self.tags = TagMaker((*resource.shown_fields, *resource.computed))
         self.arguments = ItemArguments(resource)
-        self.read_one = _read_one(resource, access)
         self.reads_changed = resource.has_subqueries
         self.read_item = self._reader()
         self.actions = {action.name: action for action in resource.actions}
@@ -93,6 +92,11 @@ class Engine:
         self.unique_fields = tuple(dict.fromkeys(chain(*unique_keys(resource))))
         self.sole_key = sole_key(resource)
         self.constraints = _constraints(resource)
+
+    @cached_property
+    def read_one(self) -> Statement:
+        """The statement that reads an item, as (body, version)."""
+        return _read_one(self.resource, self.access)
 
     @cached_property
     def writer(self) -> Writer:

@@ -192,9 +192,8 @@ def test_largest_body_blocks_the_loop_no_longer_than_a_c_parser(kind: str) -> No
     """Measured in CPU time, against the standard library's parser on a megabyte of numbers in the same run."""
     body = WORST[kind]
     unit = min(_cost(lambda: json.loads(WORST["numbers"])) for _ in range(3))
-    with collector_paused(len(body)):
-        longest = min(_longest_step(strict_json.read(body)) for _ in range(3))
-    assert longest < 2 * unit
+    with collector_paused(len(body)):  # one run without noise is enough
+        assert any(_longest_step(strict_json.read(body)) < 2 * unit for _ in range(3))
 
 
 def _longest_step(work: Coroutine[Any, Any, Any]) -> float:

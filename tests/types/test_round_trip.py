@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -88,7 +89,9 @@ async def test_bulk_export_and_import_keep_every_value(api: Api, body: Json, oth
 _OTHERS = {"id", "serial", "created_at", "updated_at", "created_by", "updated_by", "version"}
 
 
+@cache
 def _engine(api: Api) -> Engine:
+    """What imports: one for all examples, since a new one compiles all its statements."""
     services = Services(
         database=api.database,
         records=IdempotencyStore(api.database, 1),

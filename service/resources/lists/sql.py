@@ -1,7 +1,7 @@
 """The SQL of lists: each shape is assembled from parts compiled once."""
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -63,11 +63,17 @@ class ListStatements:
         self._is_own = [] if own is None else [compile_fragment(own.owns_listed())]
         self._is_own_below = [] if own is None else [compile_fragment(own.owns(own.column))]
         self._parts = lru_cache(SHAPES)(self._compiled)
-        self._counted = self._of_all(sa.func.count())
-        self._planned = self._of_all(sa.literal_column("1"))
         self.page = lru_cache(SHAPES)(self._page)
         self.count = lru_cache(SHAPES)(self._count)
         self.estimate = lru_cache(SHAPES)(self._estimate)
+
+    @cached_property
+    def _counted(self) -> list[Fragment]:
+        return self._of_all(sa.func.count())
+
+    @cached_property
+    def _planned(self) -> list[Fragment]:
+        return self._of_all(sa.literal_column("1"))
 
     def _compiled(self, expand: tuple[Expansion, ...]) -> list[Fragment]:
         return compile_fragment(self._select(expand)).split(_WHERE, _ORDER)

@@ -4,6 +4,7 @@ Table classes are never request or response schemas: validating one costs twenty
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
@@ -58,6 +59,7 @@ class Schemas:
         self, resource: RestResource, relations: Sequence[Relation] = (), *, bulk_operations: int
     ) -> None:
         name = resource.name
+        self._resource, self._bulk_operations = resource, bulk_operations
         self.create = make_model(
             f"{name}Create",
             Input,
@@ -84,12 +86,18 @@ class Schemas:
             f"{resource.a_singular[0].upper()}{resource.a_singular[1:]}.",
         )
         self.page = _page(resource, self.read)
-        self.bulk = BulkSchemas(
-            name,
+
+    @cached_property
+    def bulk(self) -> BulkSchemas:
+        """The models of bulk requests, made when they are first needed: commands, and callers who do not see every
+        field, seldom do."""
+        resource = self._resource
+        return BulkSchemas(
+            resource.name,
             create=self.create,
             patch=self.patch,
             read=self.read,
-            most=bulk_operations,
+            most=self._bulk_operations,
             without=resource.without,
             actions=resource.actions,
         )

@@ -1,6 +1,8 @@
 """The code follows the rules in tests/unit/rules."""
 
+import re
 import subprocess
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -14,19 +16,6 @@ RULES = (*CODE_RULES, *TEXT_RULES)
 LOCKS = {"requirements.txt": (), "requirements-dev.txt": ("dev",)}
 
 
-@pytest.fixture(scope="module")
-def code() -> list[Source]:
-    return python_sources()
-
-
-@pytest.fixture(scope="module")
-def files() -> list[Source]:
-    try:
-        return tracked()
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("this is no git checkout, so there are no tracked files to judge")
-
-
 def _samples(kind: str) -> list[Any]:
     return [
         pytest.param(rule, sample, id=f"{rule.name}-{number}")
@@ -35,20 +24,63 @@ def _samples(kind: str) -> list[Any]:
     ]
 
 
-def keep(rule: Rule, sources: list[Source]) -> None:
-    """Fail with one line for each violation."""
-    if breaches := [breach for source in sources for breach in rule.breaches(source)]:
+def keep(rules: Iterable[Rule], sources: Iterable[Source]) -> None:
+    """Fail with one line for each violation. Each file is read, and parsed, once for all rules."""
+    if breaches := [breach for source in sources for rule in rules for breach in rule.breaches(source)]:
         pytest.fail("\n".join(breaches), pytrace=False)
 
 
-@pytest.mark.parametrize("rule", CODE_RULES, ids=lambda rule: rule.name)
-def test_code_follows_the_rule(rule: Rule, code: list[Source]) -> None:
-    keep(rule, code)
+def test_code_follows_the_rules() -> None:
+    keep(CODE_RULES, python_sources("service", "tests"))
 
 
-@pytest.mark.parametrize("rule", TEXT_RULES, ids=lambda rule: rule.name)
-def test_tracked_files_follow_the_rule(rule: Rule, files: list[Source]) -> None:
-    keep(rule, files)
+def files() -> Iterator[Source]:
+    try:
+        yield from tracked()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this is no git checkout, so there are no tracked files to judge")
+
+
+def test_tracked_files_follow_the_rules() -> None:
+    keep(TEXT_RULES, files())
+
+
+@pytest.mark.parametrize("rules", [CODE_RULES, TEXT_RULES], ids=["code", "texts"])
+def test_every_breach_is_reported_with_the_name_of_its_rule(rules: tuple[Rule, ...]) -> None:
+    bad = [sample for rule in rules for sample in rule.bad]
+    with pytest.raises(pytest.fail.Exception) as raised:
+        keep(rules, bad)
+    breaches = str(raised.value).splitlines()
+    assert {breach.split(": ")[1] for breach in breaches} == {rule.name for rule in rules}
+    assert {breach.split(":")[0] for breach in breaches} == {sample.path for sample in bad}
+
+
+def spellings(words: str) -> Iterator[str]:
+    """Yield what an expression of letters, spaces and choices matches; it may look ahead and behind."""
+    words = re.sub(r"\(\?<?[=!](?:[^()]|\([^()]*\))*\)", "", words)
+    if not (choice := re.search(r"\(\?:([^()]*)\)|(\w)\?", words)):
+        yield words
+        return
+    for chosen in (choice[2], "") if choice[2] else choice[1].split("|"):
+        yield from spellings(words.replace(choice[0], chosen, 1))
+
+
+def test_plain_words_rule_catches_every_spelling() -> None:
+    assert [*spellings(r"(?<!a\x20)goes? (?:or|nor)(?=\x20(?:b|c)\b)")] == [
+        "goes or",
+        "goes nor",
+        "goe or",
+        "goe nor",
+    ]
+    rule = next(rule for rule in words.RULES if rule.name == "plain-words")
+    for expression, instead in words.INSTEAD.items():
+        for spelling in spellings(expression):
+            broken = spelling.upper().replace(" ", " \n  # ")
+            text = f"{spelling}, {spelling} by\n# {broken}, {broken} by"
+            lines = {
+                line for line, told in rule.check(Source("service/x.py", text)) if told.endswith(instead)
+            }
+            assert {1, 2} <= lines, text
 
 
 @pytest.mark.parametrize(("rule", "sample"), _samples("bad"))
@@ -72,8 +104,8 @@ def test_every_layer_exists_once() -> None:
     assert parts - {"__pycache__", "py"} <= set(layers.ROW)
 
 
-def test_every_file_name_of_the_service_is_used_once(code: list[Source]) -> None:
-    assert list(file_names.doubles(source.path for source in code)) == []
+def test_every_file_name_of_the_service_is_used_once() -> None:
+    assert list(file_names.doubles(source.path for source in python_sources("service"))) == []
 
 
 def test_file_name_rule_catches_doubles_and_knows_the_conventions() -> None:

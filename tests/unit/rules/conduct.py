@@ -16,21 +16,24 @@ TELLING = {
 
 
 def _commit(source: Source) -> Iterator[Finding]:
-    for node in ast.walk(source.tree):
-        called = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if called and node.func.attr == "commit":  # type: ignore[attr-defined]
-            yield node.lineno, "leave the commit to Database.transaction() or Database.session()"  # type: ignore[attr-defined]
-        elif isinstance(node, ast.Constant) and str(node.value).strip(" ;").upper() == "COMMIT":
-            yield node.lineno, "leave the commit to Database.transaction() or Database.session()"
+    advice = "leave the commit to Database.transaction() or Database.session()"
+    for node in source.nodes(ast.Call):
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "commit":
+            yield node.lineno, advice
+    for constant in source.nodes(ast.Constant):
+        if str(constant.value).strip(" ;").upper() == "COMMIT":
+            yield constant.lineno, advice
 
 
 def _names(source: Source, wanted: str) -> Iterator[int]:
     """Yield the lines that import the name or use it as an attribute."""
+    if wanted not in source.text:
+        return  # there is no need to parse it
     for line, module in imports(source):
         if module.rpartition(".")[2] == wanted:
             yield line
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Attribute) and node.attr == wanted:
+    for node in source.nodes(ast.Attribute):
+        if node.attr == wanted:
             yield node.lineno
 
 
@@ -48,19 +51,17 @@ def _environment(source: Source) -> Iterator[Finding]:
 def _bound(source: Source) -> dict[str, str]:
     """Return the full name of each imported name: `{"dt": "datetime"}` after `import datetime as dt`."""
     found = {}
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            package = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
-            for alias in node.names:
-                found[alias.asname or alias.name] = package + alias.name
+    imported = [("", node.names) for node in source.nodes(ast.Import)]
+    imported += [(f"{node.module}.", node.names) for node in source.nodes(ast.ImportFrom)]
+    for package, names in imported:
+        for alias in names:
+            found[alias.asname or alias.name] = package + alias.name
     return found
 
 
 def _clock(source: Source) -> Iterator[Finding]:
     bound = _bound(source)
-    for node in ast.walk(source.tree):
-        if not isinstance(node, ast.Attribute | ast.Name):
-            continue
+    for node in (*source.nodes(ast.Attribute), *source.nodes(ast.Name)):
         head, dot, rest = dotted(node).partition(".")
         name = bound.get(head, "") + dot + rest
         if name in TELLING or (name.startswith("time.") and name not in PATIENT):
@@ -87,8 +88,8 @@ def _asks_the_type(function: ast.AsyncFunctionDef) -> bool:
 
 
 def _scope_type(source: Source) -> Iterator[Finding]:
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.AsyncFunctionDef) and node.name == "__call__":
+    for node in source.nodes(ast.AsyncFunctionDef):
+        if node.name == "__call__":
             names = [argument.arg for argument in node.args.args]
             if names == ["self", "scope", "receive", "send"] and not _asks_the_type(node):
                 yield node.lineno, 'look at scope["type"] first: a layer meets the lifespan too'

@@ -30,12 +30,11 @@ WEB = {"fastapi", "starlette", "starlette_exporter", "uvicorn", "gunicorn", "htt
 
 def imports(source: Source) -> Iterator[tuple[int, str]]:
     """Yield (line, module) of every import; `from a import b` counts as `a.b`."""
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = "." * node.level + (node.module or "")
-            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+    for node in source.nodes(ast.Import):
+        yield from ((node.lineno, alias.name) for alias in node.names)
+    for found in source.nodes(ast.ImportFrom):
+        module = "." * found.level + (found.module or "")
+        yield from ((found.lineno, f"{module}.{alias.name}") for alias in found.names)
 
 
 def _part(module: str) -> str:

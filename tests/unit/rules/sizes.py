@@ -15,14 +15,19 @@ def _file(source: Source) -> Iterator[Finding]:
 
 
 def _functions(source: Source) -> Iterator[Finding]:
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            length = (node.end_lineno or node.lineno) - node.lineno + 1
-            if length > FUNCTION_LINES:
-                yield (
-                    node.lineno,
-                    f"{node.name} has {length} lines; take parts out, {FUNCTION_LINES} is the most",
-                )
+    if len(source.lines) <= FUNCTION_LINES:
+        return  # there is no need to parse it
+    functions: list[ast.FunctionDef | ast.AsyncFunctionDef] = [
+        *source.nodes(ast.FunctionDef),
+        *source.nodes(ast.AsyncFunctionDef),
+    ]
+    for node in functions:
+        length = (node.end_lineno or node.lineno) - node.lineno + 1
+        if length > FUNCTION_LINES:
+            yield (
+                node.lineno,
+                f"{node.name} has {length} lines; take parts out, {FUNCTION_LINES} is the most",
+            )
 
 
 def _is_written_once(path: str) -> bool:

@@ -10,14 +10,13 @@ _WORK_LEFT = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 _MACHINE = re.compile(r"(?<![\w.$~}-])/(?:root|work|farm|Users/\w+|home/\w+)/")
 _INDEX = re.compile(
     r"\b(?:py" + r"pi\.org|pythonhosted\.org|registry\.npm" + r"js\.org|proxy\.golang\.org)\b"
-    r"|--(?:extra-)?index-url[ =]\S|--find-links[ =]\S|_INDEX_URL\s*[:=]"
+    r"|--(?:extra-)?index-url[ =]\S|--find-links[ =]\S|_INDEX_URL[ \t]*[:=]"
 )
 
 
 def _each_line(pattern: re.Pattern[str], reason: str, source: Source) -> Iterator[Finding]:
-    for number, line in enumerate(source.lines, 1):
-        if pattern.search(line):
-            yield number, reason
+    for match in pattern.finditer(source.text):
+        yield source.text.count("\n", 0, match.start()) + 1, reason
 
 
 def _everywhere(path: str) -> bool:

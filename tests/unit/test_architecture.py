@@ -80,7 +80,7 @@ def test_plain_words_rule_catches_every_spelling() -> None:
             lines = {
                 line for line, told in rule.check(Source("service/x.py", text)) if told.endswith(instead)
             }
-            assert {1, 2} <= lines, text
+            assert min(lines) == 1 < max(lines), text
 
 
 @pytest.mark.parametrize(("rule", "sample"), _samples("bad"))

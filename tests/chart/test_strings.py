@@ -8,7 +8,7 @@ import pytest
 
 from tests.chart.changes import CHANGES, EXTERNAL, KINDS, NAMES, TEXTS, is_text
 from tests.chart.rendering import objects, own, render, scalars
-from tests.chart.test_values import ARRIVING
+from tests.chart.test_values import ARRIVING, leaves, merged
 
 NUMBERS = re.compile(
     r"(?i)port|replica(s|Count)|seconds|threshold|limit|weight|maxSkew|maxSurge|maxUnavailable|runAs(User|Group)|fsGroup|"
@@ -27,46 +27,74 @@ BUNDLED = (
 GIVEN = {path: TEXTS[KINDS[path]] for path in {*CHANGES, *ARRIVING} if is_text(path)}
 
 
-def _look(text: str, given: str) -> None:
+def _look(text: str, *given: str) -> None:
     """Every string is a string, and the given ones are among them, unchanged."""
-    leaves = [(f"{found['kind']}{path}", value) for found in objects(text) for path, value in scalars(found)]
+    found = [(f"{each['kind']}{path}", value) for each in objects(text) for path, value in scalars(each)]
     wrong = [
         (path, value)
-        for path, value in leaves
+        for path, value in found
         if not isinstance(value, str)
         and not NUMBERS.search(path.rpartition("/")[2])
         # List items are named by index.
         and not (path.rpartition("/")[2].isdigit() and NUMBERS.search(path.split("/")[-2]))
     ]
     assert wrong == []
-    assert any(given in value for path, value in leaves if isinstance(value, str))
+    texts = [value for _, value in found if isinstance(value, str)]
+    assert [word for word in given if not any(word in value for value in texts)] == []
 
 
-def _together() -> dict[str, list[str]]:
-    """Return groups of paths that one rendering can test, by the settings that they need; none hides another."""
-    found: dict[str, list[str]] = {}
+# Of two values that exclude each other, each has a rendering of its own.
+APART = (
+    ("backup.storage", "backup.existingClaim"),
+    ("externalDatabase.host", "externalDatabase.urlKey"),
+    ("externalRedis.host", "externalRedis.sentinel.hosts"),
+    *(
+        (f"{server}.tls.caConfigMap", f"{server}.tls.caSecret")
+        for server in ("externalDatabase", "externalRedis", "externalRedis.sentinel")
+    ),
+)
+DEFAULTS = {"postgresql": {"enabled": True}, "redis": {"enabled": True}}
+
+
+class Rendering:
+    """Values that one rendering can test. Each has a word of its own, so none can hide another unnoticed."""
+
+    def __init__(self) -> None:
+        self.context: dict[str, Any] = {}
+        self.paths: list[str] = []
+
+    def takes(self, path: str, context: dict[str, Any]) -> bool:
+        """Add a value with what it needs, unless it needs or is something else than those that are here."""
+        needed, here = dict(leaves(context)), dict(leaves(self.context))
+        names = {path, *needed, *self.paths, *here}
+        if any(needed[name] != here[name] for name in needed.keys() & here.keys()) or any(
+            names.issuperset(pair) for pair in APART
+        ):
+            return False
+        self.context = merged(self.context, context)
+        self.paths.append(path)
+        return True
+
+
+def _renderings() -> list[Rendering]:
+    found: list[Rendering] = []
     for path in [*sorted(GIVEN), *BUNDLED]:
-        context = CHANGES[path][1] if path in CHANGES else {}
-        apart = path if path.endswith("caConfigMap") else ""  # instead of a Secret
-        found.setdefault(f"{apart}{json.dumps(context, sort_keys=True)}", []).append(path)
+        context = (CHANGES[path][1] if path in CHANGES else {}) or DEFAULTS
+        if not any(rendering.takes(path, context) for rendering in found):
+            found.append(Rendering())
+            assert found[-1].takes(path, context), path
     return found
 
 
-TOGETHER = _together()
-
-
-@pytest.mark.parametrize("paths", TOGETHER.values(), ids=lambda paths: paths[0])
-def test_numeric_strings_stay_strings(paths: list[str]) -> None:
-    context = CHANGES[paths[0]][1] if paths[0] in CHANGES else {}
-    given = dict(context)
+@pytest.mark.parametrize("rendering", _renderings(), ids=lambda rendering: rendering.paths[0])
+def test_numeric_strings_stay_strings(rendering: Rendering) -> None:
+    given = dict(rendering.context)
     words = {}
-    for number, path in enumerate(paths):
+    for number, path in enumerate(rendering.paths):
         words[path] = f"00{number + 100}"  # all different, so that none can be mistaken for another
         given[path] = json.loads(json.dumps(GIVEN.get(path, "007")).replace("007", words[path]))
     base = [part for name, value in given.items() for part in ("--set-json", f"{name}={json.dumps(value)}")]
-    text = own(*base)
-    for word in words.values():
-        _look(text, word)
+    _look(own(*base), *words.values())
 
 
 @pytest.mark.parametrize("path", NAMES)

@@ -15,15 +15,15 @@ from tests.chart.test_unusual_values import ARRIVES
 BUNDLED = "\n# The bundled PostgreSQL "
 
 
-def _leaves(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         if isinstance(value, dict) and value and path + name not in WHOLE:
-            yield from _leaves(value, f"{path}{name}.")
+            yield from leaves(value, f"{path}{name}.")
         else:
             yield path + name, value
 
 
-LEAVES = dict(_leaves({name: value for name, value in VALUES.items() if name not in dependencies()}))
+LEAVES = dict(leaves({name: value for name, value in VALUES.items() if name not in dependencies()}))
 ARRIVING = {path for path in LEAVES if any(f"{value}.".startswith(f"{path}.") for value, _ in ARRIVES)}
 
 
@@ -63,10 +63,10 @@ AS_GIVEN = [
 ]
 
 
-def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """Return both as one: groups of values that both have are merged too."""
     both = {
-        name: _merged(one[name], other[name])
+        name: merged(one[name], other[name])
         for name in one.keys() & other.keys()
         if _groups(one, other, name)
     }
@@ -83,7 +83,7 @@ def _scalars(*arguments: str) -> set[str]:
 
 def test_values_arrive_as_given() -> None:
     """In one rendering: each is different, and has all that it needs."""
-    context = functools.reduce(_merged, (CHANGES[path][1] for path in AS_GIVEN))
+    context = functools.reduce(merged, (CHANGES[path][1] for path in AS_GIVEN))
     base = [part for name, found in context.items() for part in ("--set-json", f"{name}={json.dumps(found)}")]
     given: list[str] = []
     words: dict[str, str] = {}

@@ -8,9 +8,12 @@ FOLDER/socket. A client sends a line of JSON, the parameters of `become`, and re
 of the process its exit code as `subprocess` has it. When standard input ends, this process and all that it started end.
 
 Like a program that was executed, a fork has its own session, environment, working directory, streams and random
-numbers, PYTHONWARNINGS, and ends as an interpreter does. It shares what else an interpreter reads at its start.
+numbers and PYTHONWARNINGS. At its end, it waits for threads and runs what is registered, as an interpreter does, but
+does not take its modules apart: that would copy all that the imports have made. It shares what else an interpreter
+reads at its start.
 """
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -22,16 +25,19 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import warnings
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from service.cli import main as run_program
 from service.cli.command_line import application
 
 PR_SET_PDEATHSIG = 1
-LIBRARY: Any = warnings  # with what typeshed leaves out
+# With what typeshed leaves out.
+LIBRARY: Any = warnings
+THREADS: Any = threading
 
 
 class ForkServer:
@@ -144,6 +150,26 @@ def record() -> None:
         coverage.process_startup()
 
 
+def run_to_the_end() -> NoReturn:
+    """Run the program, and end this process with its exit code."""
+    code: object = 0
+    try:
+        run_program()
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:  # noqa: BLE001  # as an interpreter does
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    if code is not None and not isinstance(code, int):
+        sys.stderr.write(f"{code}\n")
+        code = 1
+    THREADS._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit((code or 0) & 0xFF)
+
+
 def main() -> None:
     folder, module = sys.argv[1:]
     import_module(module)
@@ -160,7 +186,7 @@ def main() -> None:
         become(parent, **json.loads(lines.readline()))
         send(client, os.getpid())
     record()
-    run_program()
+    run_to_the_end()
 
 
 if __name__ == "__main__":

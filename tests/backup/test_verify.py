@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,19 +11,40 @@ from hypothesis import strategies as st
 
 from service.backup import create_backup as creating
 from service.backup import manifest
-from tests.backup.conftest import KEY, OTHER_KEY, Backup
+from tests.backup.conftest import KEY, OTHER_KEY, ROWS, Backup, sql
+from tests.services import Client
 
 PARTS_OF = 8192  # bytes, so that a small database has several parts
 
 
+@pytest.fixture(scope="module")
+def filled(services: Client, worker: int) -> Iterator[str]:
+    """As in conftest.py, but for all tests here: they change backups, not the database."""
+    name = f"verified_{worker}"
+    url = services.create_database(name, migrated=True)
+    sql(url, ROWS.format(count=50))
+    yield url
+    services.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A storage with one sealed backup, once a test has made it."""
+    return tmp_path_factory.mktemp("original") / "backups"
+
+
 @pytest.fixture
-def made(backup: Backup, storage: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def made(backup: Backup, storage: Path, original: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a sealed backup of several parts."""
-    monkeypatch.setattr(creating, "PART_BYTES", PARTS_OF)
-    done = backup("create")
-    assert done.exit_code == 0, done.output
+    if original.exists():
+        shutil.copytree(original, storage)
+    else:
+        monkeypatch.setattr(creating, "PART_BYTES", PARTS_OF)
+        done = backup("create")
+        assert done.exit_code == 0, done.output
+        shutil.copytree(storage, original)
     assert backup("verify").exit_code == 0
-    folder = storage / done.stdout.strip()
+    (folder,) = storage.iterdir()
     assert len([*folder.iterdir()]) > 4
     return folder
 

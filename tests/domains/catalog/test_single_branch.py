@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from service.migrations import runner
@@ -19,6 +20,7 @@ from tests.migrations.catalog import EVERYTHING, schema
 from tests.migrations.conftest import connect, settings_for
 from tests.migrations.test_command import dump, psql
 from tests.process.conftest import Command, command
+from tests.services import Client
 
 __all__ = ["command", "connect"]
 SCRIPT = (Path(__file__).parent / "single_branch.sql").read_text("utf-8")
@@ -55,17 +57,26 @@ def old(fresh_database: DatabaseFactory) -> Old:
     return make
 
 
+@pytest.fixture(scope="module")
+async def new(services: Client, worker: int) -> dict[str, dict[str, str]]:
+    """The schema of a database that was made by this version."""
+    name = f"single_branch_{worker}"
+    connection = await asyncpg.connect(services.create_database(name, migrated=True, shop=False))
+    found = await schema(connection, EVERYTHING)
+    await connection.close()
+    services.drop_database(name)
+    return found
+
+
 @pytest.mark.parametrize("revision", OLD)
 async def test_database_at_any_old_revision_migrates_with_its_data(
-    old: Old, fresh_database: DatabaseFactory, connect: Connect, revision: str
+    old: Old, new: dict[str, dict[str, str]], connect: Connect, revision: str
 ) -> None:
     url = await asyncio.to_thread(old, revision)
     done = await runner.upgrade(settings_for(url))
     assert done.after == heads()
     connection = await connect(url)
-    assert await schema(connection, EVERYTHING) == await schema(
-        await connect(fresh_database(shop=False)), EVERYTHING
-    )
+    assert await schema(connection, EVERYTHING) == new
     assert tuple(await connection.fetchrow(REVISIONS)) == (heads().chassis, heads().domains)
     assert await connection.fetchval("SELECT sku FROM product JOIN category c ON c.id = category_id") == "L-1"
     assert await connection.fetchval("SELECT count(*) FROM row_history") == 2

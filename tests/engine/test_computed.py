@@ -181,6 +181,12 @@ async def test_computed_member_is_visible_to_its_scope_alone(api: Api) -> None:
         ("value", Computed(lambda row: row.nothing, ""), {}, "value cannot be computed: nothing"),
         ("value", Computed(lambda _: sa.func.now(), ""), {}, "with sa.cast"),
         ("value", Computed(lambda row: row.name + " $1", ""), {}, "has \\$ and a digit"),
+        (
+            "value",
+            Computed(lambda row: row.name == sa.literal(object(), sa.Text()), ""),
+            {},
+            "cannot be written as SQL",
+        ),
         ("value", VALUE, {"cache": Cached()}, "nothing tells when computed members change"),
         (
             "value",

@@ -37,6 +37,8 @@ class Shelf(Resource, table=True):
     label: str = Field(max_length=40)
     words: list[Annotated[str, StringConstraints(max_length=40)]] = Field(sa_type=ARRAY(Text))
     label__in: str = Field(max_length=40)
+    count: int = 0
+    note: str | None = Field(default=None, max_length=40)
 
 
 def shelves(**changes: Any) -> RestResource:
@@ -61,6 +63,8 @@ def shelves(**changes: Any) -> RestResource:
         (lambda: RestResource(model=Gadget, path="My Gadgets", scopes=SCOPES), "lowercase letters"),
         (lambda: shelves(sortable=("created_at", "label")), 'sort_index("shelf", "label")'),
         (lambda: shelves(sortable=("created_at", "words")), "words has a type without an order"),
+        (lambda: shelves(filterable=("count",)), "count is a parameter of every list, so it cannot be filterable"),
+        (lambda: shelves(searchable=("note",)), "note is nullable, so it cannot be searchable"),
     ],
 )  # fmt: skip
 def test_contradictory_declaration_is_refused(declare: Any, told: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 from httpx2 import AsyncClient
@@ -266,3 +267,17 @@ class Sticker(ShopTable, table=True):
 def test_relation_by_another_column_than_the_id_is_refused() -> None:
     with pytest.raises(DeclarationError, match="group_id refers to another column than an id"):
         RestResource(model=Sticker, path="stickers", scopes=articles.scopes, expand={"group": ()})
+
+
+class Badge(ShopTable, table=True):
+    """Has the name of its group as well."""
+
+    __table_args__ = (sort_index("badge", "created_at"),)
+
+    group: str
+    group_id: UUID = Field(foreign_key="group.id")
+
+
+def test_relation_with_the_name_of_a_field_is_refused() -> None:
+    with pytest.raises(DeclarationError, match="expand would show group, which is a field of Badge already"):
+        RestResource(model=Badge, path="badges", scopes=articles.scopes, expand={"group": ()})

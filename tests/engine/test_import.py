@@ -228,6 +228,21 @@ def test_byte_order_mark_and_gzip_are_read(stocked: Run, tmp_path: Path) -> None
     assert "gzip data is damaged" in _refused(stocked, packed)
 
 
+def test_gzip_that_is_damaged_behind_a_valid_batch_is_reported(stocked: Run, tmp_path: Path) -> None:
+    packed = tmp_path / "packed"
+    lines = write(tmp_path / "plain", *(article() for _ in range(3000))).read_bytes()
+    packed.write_bytes(gzip.compress(lines)[:-20])
+    done = stocked("import", "articles", packed)
+    assert done.exit_code == 2
+    assert "the gzip data is damaged" in done.stderr.splitlines()[-1]
+
+
+def test_line_that_repeats_an_id_is_known_already(stocked: Run, tmp_path: Path) -> None:
+    first = article()
+    done = stocked("import", "articles", write(tmp_path / "in", first, article(), article(id=first["id"])))
+    assert (done.exit_code, done.stdout) == (0, "2 added, 1 already present, 0 invalid\n"), done.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
@@ -239,6 +254,8 @@ def test_byte_order_mark_and_gzip_are_read(stocked: Run, tmp_path: Path) -> None
         (b'[{"sku": "A"}]', "a JSON array"),
         (b'{\n  "sku": "A"\n}\n', "JSON over several lines"),
         (b"sku,name\nA,Lamp\n", "CSV"),
+        (b"sku;name\nA;Lamp\n", "CSV"),
+        (b'<?xml version="1.0"?>\n<articles/>\n', "XML or HTML"),
     ],
 )
 def test_wrong_file_format_is_reported_in_one_line(

@@ -1,17 +1,19 @@
 """Declarations of owners through a parent: a sound key, an index for lists, policies in a migration."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Computed, ForeignKey, MetaData
+from sqlalchemy import Computed, ForeignKey, MetaData, UniqueConstraint
 from sqlmodel import Field
 
 from service.migrations.new_tables import creation
 from service.migrations.policies import Owning
 from service.models.base import Resource
-from service.resources.declaration import Cached, DeclarationError, OwnedThrough, RestResource
+from service.models.indexes import sort_index
+from service.resources.declaration import Cached, DeclarationError, OwnedThrough, Owner, RestResource
 from service.resources.declaration.list_indexes import missing_indexes
 from service.resources.lists.filters import filters_of
 from service.resources.lists.sorting import SortKey
@@ -21,6 +23,37 @@ from tests.engine.labels import Label, labels, marks, owned_parcels
 from tests.shop.metadata import new_metadata
 from tests.shop.models import Parcel
 from tests.shop.resources import SCOPES
+
+
+class Crate(Resource, table=True):
+    """Something inside another one, and the database knows its number."""
+
+    metadata: ClassVar[MetaData] = new_metadata()
+    __tablename__ = "tests_crate"
+    __table_args__ = (sort_index("tests_crate", "created_at"),)
+
+    crate_id: UUID = Field(foreign_key="tests_crate.id")
+    tenant: str = Field(max_length=60)
+    number: int = Field(sa_column_args=[Computed("1", persisted=True)])
+    parcel_number: str = Field(sa_column_args=[ForeignKey(Parcel.__table__.c.number)])  # type: ignore[attr-defined]
+
+
+class Tin(Resource, table=True):
+    """Something whose code no other one has, of any owner."""
+
+    metadata: ClassVar[MetaData] = new_metadata()
+    __tablename__ = "tests_tin"
+    __table_args__ = (sort_index("tests_tin", "created_at"), UniqueConstraint("code"))
+
+    tenant: str = Field(max_length=60)
+    code: str = Field(max_length=60)
+
+
+TENANT = Owner("tenant", claim="tenant")
+
+
+def crates(**more: Any) -> RestResource:
+    return RestResource(model=Crate, path="crates", scopes=SCOPES, **more)
 
 
 class Seal(Resource, table=True):
@@ -35,7 +68,17 @@ class Seal(Resource, table=True):
     )
 
 
-REFUSED = [
+REFUSED: list[tuple[Callable[[], object], str]] = [
+    (lambda: crates(owner=Owner("number", claim="x")), "owner names number, which the database generates"),
+    (
+        lambda: RestResource(model=Tin, path="tins", scopes=SCOPES, owner=TENANT),
+        "uq_tests_tin_code would tell",
+    ),
+    (
+        lambda: crates(owner=OwnedThrough("crate_id", crates(owner=TENANT))),
+        "to another item of crates; give Crate",
+    ),
+    (lambda: Owners((owned_parcels, crates(owner=TENANT))), "have owners by number; refer to their id"),
     (lambda: replace(labels, owner=OwnedThrough("nothing", owned_parcels)), "has no such foreign key"),
     (lambda: replace(labels, owner=OwnedThrough("number", owned_parcels)), "has no such foreign key"),
     (lambda: replace(labels, owner=OwnedThrough("parcel_id", marks)), "has no such foreign key"),

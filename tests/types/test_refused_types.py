@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NewType
 from uuid import UUID
 
 import pytest
@@ -42,6 +42,9 @@ class Size(StrEnum):
 
 class Level(Enum):
     LOW = 1
+
+
+Code = NewType("Code", str)
 
 
 def declare(annotation: Any, column: Any = None, *indexes: sa.Index, **more: Any) -> RestResource:
@@ -82,6 +85,7 @@ def _refused() -> Iterator[tuple[Any, Any, str]]:
     yield time, sa.Time(timezone=True), "is TIME WITH TIME ZONE"
     yield time, pg.TIME(precision=3), "which rounds values"
     yield timedelta, pg.INTERVAL(fields="YEAR TO MONTH"), "is an INTERVAL of some fields only"
+    yield timedelta, sa.Interval(second_precision=3), "is an INTERVAL that rounds seconds"
     yield Decimal, sa.Numeric(10), "is NUMERIC(10), which rounds to whole numbers; name decimal_places"
     yield Decimal, sa.Numeric(2, 4), "name a scale from 0 to the precision"
     yield float, sa.Numeric(10, 2, asdecimal=False), "is NUMERIC read as float"
@@ -97,6 +101,9 @@ def _refused() -> Iterator[tuple[Any, Any, str]]:
     yield int, sa.Boolean, "is int in the model and BOOLEAN in the table"
     yield list[str], sa.ARRAY(sa.Integer), "in the model and INTEGER[] in the table"
     yield str, text_enum(Size), "is str in the model and enum in the table"
+    yield Literal["s", "m"], text_enum(Size), "in the model and enum in the table; make them agree"
+    yield Literal["s", 1], sa.Text, "in the model and TEXT in the table"
+    yield Code, sa.Integer, "in the model and INTEGER in the table"
 
 
 @pytest.mark.parametrize(("annotation", "column", "told"), [*_refused()])
@@ -105,6 +112,14 @@ def test_unsupported_type_is_refused(annotation: Any, column: Any, told: str) ->
         declare(annotation, column)
     assert str(raised.value).startswith("zz-refused: value ")
     assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "column"),
+    [(Literal["s", "l"], text_enum(Size)), (Literal["a", "b"], sa.Text), (Code, sa.Text)],
+)
+def test_type_of_texts_fits_a_column_that_holds_them(annotation: Any, column: Any) -> None:
+    assert declare(annotation, column).kinds["value"]
 
 
 def test_virtual_generated_column_is_refused() -> None:

@@ -46,7 +46,7 @@ coverage: $(STAMP) ## Measure branch coverage of `make test`, for .local/coverag
 	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/pytest -n auto --dist worksteal --timeout 300 \
 		-p tests.mutants.recording -m "not long and not fault and not observability" $(ARGS)
 	@$(BIN)/coverage combine -q --append
-	@$(BIN)/coverage report --show-missing --skip-covered > $(COVERAGE_FOLDER)/report.txt; tail -n 1 $(COVERAGE_FOLDER)/report.txt
+	@$(BIN)/coverage report --include='service/*' --show-missing --skip-covered > $(COVERAGE_FOLDER)/report.txt; tail -n 1 $(COVERAGE_FOLDER)/report.txt
 
 mutants: $(STAMP) ## Change a room of service/ line by line, and see whether its tests notice (ROOM=, NUMBER=, SEED=)
 	@$(BIN)/python -m tests.mutants $(ROOM) --number $(or $(NUMBER),20) --seed $(or $(SEED),1) $(ARGS)

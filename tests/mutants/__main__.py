@@ -31,8 +31,11 @@ def tried(run: Runner, mutations: list[Mutation]) -> Iterator[Verdict]:
 
 
 def judged(run: Runner, verdicts: list[Verdict]) -> Iterator[Verdict]:
-    """Yield the verdicts, once the failed tests have run without a mutation: one that still fails kills nothing."""
-    killers = sorted({verdict.by for verdict in verdicts if verdict.by})
+    """Yield the verdicts, once the failed tests have run without a mutation: one that still fails kills nothing.
+
+    A file that could not be collected has no test to run; all of them were collected without a mutation.
+    """
+    killers = sorted({verdict.by for verdict in verdicts if "::" in verdict.by})
     failing = set(killers) - run.holds(killers)
     for test in sorted(failing):
         say(f"fails without a mutation too: {test}")

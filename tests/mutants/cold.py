@@ -3,9 +3,10 @@
 import contextlib
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib import import_module
 
+from tests.mutants.limits import TestLimits
 from tests.mutants.mutations import ROOT
 from tests.mutants.sandbox import PYTEST_OPTIONS, Sandbox, fork, wait
 from tests.mutants.workers import GivenServers
@@ -26,9 +27,12 @@ def import_libraries() -> None:
             import_module(name)
 
 
-def run_cold(sandbox: Sandbox, tests: Sequence[str], seconds: float, *, servers: GivenServers | None) -> int:
+def run_cold(
+    sandbox: Sandbox, tests: Mapping[str, float], seconds: float, *, servers: GivenServers | None
+) -> int:
     """Return pytest's exit code for these tests, up to the first that fails, or TIMED_OUT.
 
+    tests: each with the seconds that it may take.
     servers: None migrates databases of its own, for changes of migrations.
     """
 
@@ -36,6 +40,7 @@ def run_cold(sandbox: Sandbox, tests: Sequence[str], seconds: float, *, servers:
         sandbox.enter()
         import pytest  # noqa: PLC0415  # it is imported by now
 
-        return int(pytest.main([*PYTEST_OPTIONS, *tests], plugins=[servers] if servers else []))
+        plugins = [TestLimits(tests), *([servers] if servers else [])]
+        return int(pytest.main([*PYTEST_OPTIONS, *tests], plugins=plugins))
 
     return wait(fork(become_pytest), seconds)

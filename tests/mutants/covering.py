@@ -57,8 +57,8 @@ class Recording:
     def _breadth(self) -> dict[str, int]:
         """Return how many files each test runs lines of: the fewer, the more it is about them."""
         files: dict[str, int] = defaultdict(int)
-        for path in self._data.measured_files():
-            by_line = self._tests_by_line(str(Path(path).relative_to(ROOT)))
+        for path in map(Path, self._data.measured_files()):
+            by_line = self._tests_by_line(str(path.relative_to(ROOT))) if path.is_relative_to(ROOT) else {}
             for test in {test for tests in by_line.values() for test in tests}:
                 files[test] += 1
         return files

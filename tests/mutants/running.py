@@ -1,6 +1,7 @@
 """Runs the tests that cover a mutation, against it."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -20,7 +21,12 @@ from tests.mutants.workers import GivenServers
 from tests.services import Client, ServersProcess
 
 START_SECONDS = 60
+TEST_SECONDS = (
+    30  # for a test that is known to take no time: fixtures of the session are made for the first one
+)
 PATIENCE = 5  # a busy machine is that much slower than the recording
+TIME = re.compile("time|second|slow|deadline", re.IGNORECASE)
+"""What the reason of a failure says that a busy machine may be the cause of."""
 SCHEMA = ("service/migrations/", "service/models/")  # what the databases of the tests are made of
 
 
@@ -59,10 +65,11 @@ class TestRuns:
         self.tests = self._warm.tests
 
     def run(
-        self, tests: Sequence[str], seconds: float, mutation: Mutation | None, *, cold: bool = False
+        self, tests: Mapping[str, float], seconds: float, mutation: Mutation | None, *, cold: bool = False
     ) -> int:
         """Return pytest's exit code for these tests, up to the first that fails, or TIMED_OUT.
 
+        tests: each with the seconds that it may take.
         cold: the change is one of code that runs at import.
         """
         self._redis.flushall()  # or else a run finds the counts of the one before
@@ -107,37 +114,51 @@ class Runner:
 
     def holds(self, tests: list[str]) -> set[str]:
         """Return those of the tests that pass without a mutation."""
-        return {
-            test
-            for test in tests
-            if test in self._runs.tests
-            and self._runs.run([test], START_SECONDS + self._patience([test]), None) == 0
-        }
+        return {test for test in tests if test in self._runs.tests and self._run([test], None) == 0}
 
     def _within_budget(self, tests: list[str]) -> list[str]:
         left, some = self._budget, list[str]()
         for test in tests:
-            left -= self._recording.cost(test)
-            if some and left < 0:
-                break
-            some.append(test)
+            cost = self._recording.cost(test)
+            if not some or cost <= left:  # a slow one leaves out no quick one behind it
+                left -= cost
+                some.append(test)
         return some
 
     def _outcome(self, mutation: Mutation, tests: list[str]) -> tuple[str, str, str]:
-        lines = mutation.lines((self.root / mutation.path).read_text("utf-8"))
-        cold = self._recording.at_import(mutation.path, lines) or mutation.path.startswith(SCHEMA)
-        match code := self._runs.run(tests, START_SECONDS + self._patience(tests), mutation, cold=cold):
-            case 0:
-                return "survived", "", ""
-            # A test failed, could not be collected or looked for, or what it left open made pytest fail at its end.
-            case 1 | 2 | 4 | sandbox.CRASHED:
-                return "killed", *self._sandbox.first_failure()
-            case sandbox.TIMED_OUT:
-                return "timed out", "", ""
-        raise RuntimeError(f"pytest exited with {code}: {self._sandbox.output.read_text('utf-8')}")
+        while tests:
+            match code := self._run(tests, mutation):
+                case 0:
+                    break
+                # A test failed, could not be collected or looked for, or what it left open made pytest fail at its end.
+                case 1 | 2 | 4 | sandbox.CRASHED:
+                    by, reason = self._sandbox.first_failure()
+                    if by not in tests or not self._is_chance(by, reason, mutation):
+                        return "killed", by, reason
+                    tests = tests[tests.index(by) + 1 :]
+                case sandbox.TIMED_OUT:
+                    slow = self._run(tests, None) == sandbox.TIMED_OUT
+                    return "doubtful" if slow else "timed out", "", ""
+                case _:
+                    raise RuntimeError(
+                        f"pytest exited with {code}: {self._sandbox.output.read_text('utf-8')}"
+                    )
+        return "survived", "", ""
 
-    def _patience(self, tests: list[str]) -> float:
-        return PATIENCE * sum(self._recording.cost(test) for test in tests)
+    def _is_chance(self, test: str, reason: str, mutation: Mutation) -> bool:
+        """Whether a test that failed by its time passes when it runs alone, with the mutation."""
+        return bool(TIME.search(reason)) and self._run([test], mutation) == 0
+
+    def _run(self, tests: list[str], mutation: Mutation | None) -> int:
+        allowed = {test: TEST_SECONDS + PATIENCE * self._recording.cost(test) for test in tests}
+        seconds = START_SECONDS + PATIENCE * sum(self._recording.cost(test) for test in tests)
+        return self._runs.run(
+            allowed, seconds, mutation, cold=mutation is not None and self._is_cold(mutation)
+        )
+
+    def _is_cold(self, mutation: Mutation) -> bool:
+        lines = mutation.lines((self.root / mutation.path).read_text("utf-8"))
+        return mutation.path.startswith(SCHEMA) or self._recording.at_import(mutation.path, lines)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import contextlib
 import gc
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants.limits import TestLimits
 from tests.mutants.patching import Functions, NotInFunctionError
 from tests.mutants.sandbox import PYTEST_OPTIONS, Sandbox, fork, wait
 from tests.mutants.workers import GivenServers
@@ -21,9 +22,9 @@ COLLECTION_SECONDS = 300
 
 @dataclass(frozen=True)
 class Request:
-    """The tests of a run, and the change: a file with its text before and after."""
+    """The tests of a run with the seconds of each, and the change: a file with its text before and after."""
 
-    tests: Sequence[str]
+    tests: Mapping[str, float]
     seconds: float
     number: int
     change: tuple[Path, str, str] | None
@@ -80,6 +81,9 @@ class _Forks:
             if not pid:
                 self._prepare(request, functions)
                 session.items[:] = [items[test] for test in request.tests]
+                limits = TestLimits(request.tests)
+                session.config.pluginmanager.register(limits)
+                limits.pytest_collection_modifyitems(session.items)
                 break
             self._connection.send(wait(pid, request.seconds))
         return (yield)

@@ -132,3 +132,16 @@ async def test_invalid_value_from_a_hook_names_the_field(api: Api, hooks: Meddle
         status, body = await write(api, kind, item)
         assert (status, body["errors"][0]["pointer"]) == (422, pointer)
     assert problem(await api.client.post(GADGETS, json={"code": "b"}), 422, "validation_failed")
+
+
+async def test_values_that_are_no_longer_a_dictionary_are_named_in_the_log(shop: Shop) -> None:
+    class Careless(Hooks):
+        async def before_create(self, change: Change) -> None:
+            change.values = [*change.values.items()]  # type: ignore[assignment]
+
+    api = await shop(groups(), gadgets(hooks=Careless()))
+    with capture_logs(processors=[format_exc_info]) as logs:
+        problem(await api.client.post(GADGETS, json={"code": "a"}), 500, "internal_error")
+    (line,) = [line for line in logs if line["log_level"] == "error"]
+    told = "HookError: Careless.before_create must leave change.values a dictionary, not list"
+    assert line["exception"].endswith(told)

@@ -165,7 +165,9 @@ async def test_known_keys_work_during_an_issuer_outage(
     assert "/elsewhere" not in issuer.fetches
 
 
-@pytest.mark.parametrize("trouble", ["down", "empty", "huge", "redirect", "no JSON", "weak", "secret"])
+@pytest.mark.parametrize(
+    "trouble", ["down", "empty", "huge", "redirect", "no JSON", "list", "no list", "weak", "secret"]
+)
 async def test_token_without_any_known_key_is_unavailable(issuer: Issuer, trouble: str) -> None:
     _make(issuer, trouble)
     verifier = TokenVerifier(settings_for(issuer))
@@ -184,6 +186,8 @@ def _make(issuer: Issuer, trouble: str) -> None:
         "empty": b'{"keys":[]}',
         "huge": b'{"keys":[' + b" " * 300_000 + b"]}",
         "no JSON": b"<html>",
+        "list": b'[{"keys":[]}]',
+        "no list": json.dumps({"keys": public_jwk("RS256", PRIVATE["RS256"])}).encode(),
         "weak": json.dumps({"keys": [public_jwk("RS256", weak)]}).encode(),
         "secret": json.dumps({"keys": [secret]}).encode(),
     }

@@ -1,4 +1,4 @@
-"""Manifests that have a checksum of their own and are malformed all the same, and a folder that cannot be written."""
+"""Manifests that have a checksum of their own and are malformed anyway, and a folder that cannot be written."""
 
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ async def test_malformed_manifest_is_refused(storage: Folder, changes: dict[str,
 
 
 @pytest.mark.parametrize("sealed", [7, "=", "ü"])
-async def test_sealed_body_that_is_no_base64_is_damaged(storage: Folder, sealed: Any) -> None:
+async def test_sealed_body_without_base64_is_damaged(storage: Folder, sealed: Any) -> None:
     keys = KeyRing((b"k" * 32,), seals=True)
     seal = keys.new_seal("")
     assert seal is not None

@@ -134,7 +134,7 @@ async def test_invalid_value_from_a_hook_names_the_field(api: Api, hooks: Meddle
     assert problem(await api.client.post(GADGETS, json={"code": "b"}), 422, "validation_failed")
 
 
-async def test_values_that_are_no_longer_a_dictionary_are_named_in_the_log(shop: Shop) -> None:
+async def test_values_that_a_hook_replaces_by_a_list_are_named_in_the_log(shop: Shop) -> None:
     class Careless(Hooks):
         async def before_create(self, change: Change) -> None:
             change.values = [*change.values.items()]  # type: ignore[assignment]

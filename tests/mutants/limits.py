@@ -8,7 +8,7 @@ WIDTH = 1000
 
 
 class TestLimits:
-    """The seconds of each test: one that a mutation makes wait for ever fails, by its name, after them."""
+    """The seconds of each test: one that a mutation makes wait forever fails, by its name, after them."""
 
     __test__ = False
 

@@ -57,6 +57,17 @@ async def test_keys_are_refreshed_in_time_and_trusted_to_their_maximum_age(
     await verifier.close()
 
 
+async def test_close_ends_a_running_fetch(issuer: Issuer) -> None:
+    issuer.delay = 10
+    verifier = TokenVerifier(settings_for(issuer))
+    [(_, keys)] = verifier._issuers.values()
+    keys.renew()
+    fetch = keys._fetches.running("keys")
+    assert fetch is not None
+    await verifier.close()
+    assert fetch.cancelled()
+
+
 async def test_verified_token_is_cached_for_five_minutes(
     issuer: Issuer, verifier: TokenVerifier, moving_clock: Clock
 ) -> None:

@@ -79,7 +79,9 @@ class Sandbox:
     def first_failure(self) -> tuple[str, str]:
         """Return the test that failed in the last run, and why; empty if none did."""
         for line in self.output.read_text("utf-8", "replace").splitlines():
-            if line.startswith(("FAILED ", "ERROR ")):
+            if line.startswith(
+                ("FAILED tests/", "ERROR tests/")
+            ):  # captured lines of a log begin with a level
                 test, _, reason = line.split(" ", 1)[1].partition(" - ")
                 return test, reason
         return "", ""

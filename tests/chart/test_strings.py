@@ -8,7 +8,8 @@ import pytest
 
 from tests.chart.changes import CHANGES, EXTERNAL, KINDS, NAMES, TEXTS, is_text
 from tests.chart.rendering import objects, own, render, scalars
-from tests.chart.test_values import ARRIVING, leaves, merged
+from tests.chart.test_values import ARRIVING
+from tests.chart.together import Group, assigned, grouped
 
 NUMBERS = re.compile(
     r"(?i)port|replica(s|Count)|seconds|threshold|limit|weight|maxSkew|maxSurge|maxUnavailable|runAs(User|Group)|fsGroup|"
@@ -43,58 +44,18 @@ def _look(text: str, *given: str) -> None:
     assert [word for word in given if not any(word in value for value in texts)] == []
 
 
-# Of two values that exclude each other, each has a rendering of its own.
-APART = (
-    ("backup.storage", "backup.existingClaim"),
-    ("externalDatabase.host", "externalDatabase.urlKey"),
-    ("externalRedis.host", "externalRedis.sentinel.hosts"),
-    *(
-        (f"{server}.tls.caConfigMap", f"{server}.tls.caSecret")
-        for server in ("externalDatabase", "externalRedis", "externalRedis.sentinel")
-    ),
-)
-DEFAULTS = {"postgresql": {"enabled": True}, "redis": {"enabled": True}}
+CONTEXTS = [(path, CHANGES[path][1] if path in CHANGES else {}) for path in (*sorted(GIVEN), *BUNDLED)]
 
 
-class Rendering:
-    """Values that one rendering can test. Each has a word of its own, so none can hide another unnoticed."""
-
-    def __init__(self) -> None:
-        self.context: dict[str, Any] = {}
-        self.paths: list[str] = []
-
-    def takes(self, path: str, context: dict[str, Any]) -> bool:
-        """Add a value with what it needs, unless it needs or is something else than those that are here."""
-        needed, here = dict(leaves(context)), dict(leaves(self.context))
-        names = {path, *needed, *self.paths, *here}
-        if any(needed[name] != here[name] for name in needed.keys() & here.keys()) or any(
-            names.issuperset(pair) for pair in APART
-        ):
-            return False
-        self.context = merged(self.context, context)
-        self.paths.append(path)
-        return True
-
-
-def _renderings() -> list[Rendering]:
-    found: list[Rendering] = []
-    for path in [*sorted(GIVEN), *BUNDLED]:
-        context = (CHANGES[path][1] if path in CHANGES else {}) or DEFAULTS
-        if not any(rendering.takes(path, context) for rendering in found):
-            found.append(Rendering())
-            assert found[-1].takes(path, context), path
-    return found
-
-
-@pytest.mark.parametrize("rendering", _renderings(), ids=lambda rendering: rendering.paths[0])
-def test_numeric_strings_stay_strings(rendering: Rendering) -> None:
-    given = dict(rendering.context)
+@pytest.mark.parametrize("group", grouped(CONTEXTS), ids=lambda group: group.paths[0])
+def test_numeric_strings_stay_strings(group: Group) -> None:
+    """Each value has a word of its own, so none can hide another unnoticed."""
+    given = dict(group.context)
     words = {}
-    for number, path in enumerate(rendering.paths):
-        words[path] = f"00{number + 100}"  # all different, so that none can be mistaken for another
+    for number, path in enumerate(group.paths):
+        words[path] = f"00{number + 100}"
         given[path] = json.loads(json.dumps(GIVEN.get(path, "007")).replace("007", words[path]))
-    base = [part for name, value in given.items() for part in ("--set-json", f"{name}={json.dumps(value)}")]
-    _look(own(*base), *words.values())
+    _look(own(*assigned(given)), *words.values())
 
 
 @pytest.mark.parametrize("path", NAMES)

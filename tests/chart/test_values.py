@@ -8,19 +8,12 @@ from typing import Any
 import pytest
 
 from chart.reference import dependencies
-from tests.chart.changes import CHANGES, ELSEWHERE, NOT_AS_GIVEN, ONLY_REFUSES, WHOLE, is_text
+from tests.chart.changes import CHANGES, ELSEWHERE, NOT_AS_GIVEN, ONLY_REFUSES, is_text
 from tests.chart.rendering import CHART, VALUES, objects, own, profile, render, scalars
 from tests.chart.test_unusual_values import ARRIVES
+from tests.chart.together import Group, assigned, grouped, halves, leaves, merged, renderings_by_feature
 
 BUNDLED = "\n# The bundled PostgreSQL "
-
-
-def leaves(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict) and value and path + name not in WHOLE:
-            yield from leaves(value, f"{path}{name}.")
-        else:
-            yield path + name, value
 
 
 LEAVES = dict(leaves({name: value for name, value in VALUES.items() if name not in dependencies()}))
@@ -63,20 +56,6 @@ AS_GIVEN = [
 ]
 
 
-def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Return both as one: groups of values that both have are merged too."""
-    both = {
-        name: merged(one[name], other[name])
-        for name in one.keys() & other.keys()
-        if _groups(one, other, name)
-    }
-    return {**one, **other, **both}
-
-
-def _groups(one: dict[str, Any], other: dict[str, Any], name: str) -> bool:
-    return isinstance(one[name], dict) and isinstance(other[name], dict)
-
-
 def _scalars(*arguments: str) -> set[str]:
     return {str(value) for found in objects(own(*arguments)) for _, value in scalars(found)}
 
@@ -84,7 +63,7 @@ def _scalars(*arguments: str) -> set[str]:
 def test_values_arrive_as_given() -> None:
     """In one rendering: each is different, and has all that it needs."""
     context = functools.reduce(merged, (CHANGES[path][1] for path in AS_GIVEN))
-    base = [part for name, found in context.items() for part in ("--set-json", f"{name}={json.dumps(found)}")]
+    base = assigned(context)
     given: list[str] = []
     words: dict[str, str] = {}
     for path in AS_GIVEN:
@@ -96,12 +75,43 @@ def test_values_arrive_as_given() -> None:
     assert [path for path, word in words.items() if word in before or word not in after] == []
 
 
-@pytest.mark.parametrize(
-    "path", sorted(path for path in CHANGES if not is_text(path) and path not in AS_GIVEN)
+# Each changes names that others are found by, or hides what others change.
+ALONE = (
+    "externalRedis.sentinel.tls.enabled",
+    "fullnameOverride",
+    "nameOverride",
+    "networkPolicy.enabled",
 )
-def test_every_value_changes_the_manifests(path: str) -> None:
+SWITCHED = [path for path in sorted({*CHANGES} - {*AS_GIVEN, *ALONE}) if not is_text(path)]
+
+
+@pytest.mark.parametrize(
+    "group",
+    grouped(((path, CHANGES[path][1]) for path in SWITCHED), switched=True),
+    ids=lambda group: group.paths[0],
+)
+def test_every_value_changes_the_manifests(group: Group) -> None:
+    """Each is set in its own half of a few renderings; something is in exactly those, or exactly in the others."""
+    count, own_halves = halves(len(group.paths))
+    half_of = dict(zip(group.paths, own_halves, strict=True))
+    found = renderings_by_feature(
+        (*assigned(group.context), *_set_in(number, half_of)) for number in range(count)
+    )
+    everywhere = frozenset(range(count))
+    without = [path for path, half in half_of.items() if found.isdisjoint({half, everywhere - half})]
+    assert without == [], "these change nothing by themselves"
+
+
+def _set_in(number: int, half_of: dict[str, frozenset[int]]) -> Iterator[str]:
+    for path, half in half_of.items():
+        if number in half:
+            yield from _set(path, CHANGES[path][0])
+
+
+@pytest.mark.parametrize("path", ALONE)
+def test_value_changes_the_manifests_alone(path: str) -> None:
     value, context = CHANGES[path]
-    base = [part for name, found in context.items() for part in ("--set-json", f"{name}={json.dumps(found)}")]
+    base = assigned(context)
     assert _render(*base, *_set(path, value)) != _render(*base)
 
 

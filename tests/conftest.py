@@ -3,19 +3,12 @@
 import gc
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
 from typing import Any, Literal, Protocol
 
 import pytest
 
-from service.config import Settings
-from service.main import create_app
-from service.migrations import runner
 from tests import forked
-from tests.isolation import assume_asyncio, forget_settings, log_plainly, read_authorities_once
 from tests.services import ADDRESS, Client, ServersProcess
-from tests.shop import SHOP
-from tests.shop.tables import migrating_with_shop
 from tests.summary import pytest_terminal_summary
 
 __all__ = ["pytest_terminal_summary"]
@@ -46,13 +39,17 @@ class DatabaseFactory(Protocol):
 
 def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
-    forget_settings()
-    read_authorities_once()
-    assume_asyncio()
-    log_plainly()
     if not hasattr(config, "workerinput"):
         config.stash[SERVERS] = ServersProcess()
+    if _runs_tests(config):
+        config.pluginmanager.import_plugin("tests.in_process")
     forked.start_by(_client(config).fork_server)
+
+
+def _runs_tests(config: pytest.Config) -> bool:
+    """Whether this process runs tests, or lists them, and is not the one that gives them to workers."""
+    gives = config.getoption("dist", "no") != "no" and not config.getoption("collectonly")
+    return hasattr(config, "workerinput") or not gives
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -141,12 +138,6 @@ def fresh_database(services: Client, worker: int, _numbers: Callable[[], int]) -
 
 
 @pytest.fixture(scope="session")
-def settings_class() -> type[Settings]:
-    """The settings of the application in this process. Domains that have settings override this."""
-    return Settings
-
-
-@pytest.fixture(scope="session")
 def claims_of() -> ClaimsOf:
     """Returns the claims of a tenant's credentials. Domains whose owners have others override this."""
 
@@ -154,17 +145,3 @@ def claims_of() -> ClaimsOf:
         return {"tenant": tenant}
 
     return claims
-
-
-@pytest.fixture
-def shop_migrates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Migrations that run in this process create the tables of the shop too."""
-    monkeypatch.setattr(runner, "_run", migrating_with_shop(runner._run))
-
-
-@pytest.fixture
-def shop_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands that run in this process have the shop among their domains."""
-    for module in ("features", "history", "importing", "seed"):
-        monkeypatch.setattr(f"service.cli.{module}.DOMAINS", (SHOP,))
-    monkeypatch.setattr("service.cli.keys.create_app", partial(create_app, domains=(SHOP,)))

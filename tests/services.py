@@ -56,7 +56,9 @@ class ServersProcess:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="slipway-tests-", dir=_memory()))
         self.address = str(self.folder / "socket")
-        environment = {n: v for n, v in os.environ.items() if not n.startswith("SLIPWAY_") or "_TEST_" in n}
+        environment = {
+            n: v for n, v in os.environ.items() if not n.upper().startswith("SLIPWAY_") or "_TEST_" in n
+        }
         # The servers' process cleans up, so testcontainers' reaper image is not needed.
         environment.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
         with (self.folder / "log").open("wb") as log:

@@ -122,7 +122,7 @@ async def test_random_key_ids_cause_one_fetch_per_cooldown(
     monkeypatch.setattr(clock, "monotonic", lambda: now)  # a busy machine may need longer than a cooldown
     token = signed("RS256", {"alg": "RS256", "kid": "x"}, {"iss": issuer.url})
     body = token.split(".")[1]
-    for number in range(10_000):
+    for number in range(1_000):
         kid = segment({"alg": "RS256", "kid": f"kid-{number}"})
         await refused(verifier, f"{kid}.{body}.AAAA", Reason.KEY_ID)
     assert issuer.fetches["/jwks"] == 1

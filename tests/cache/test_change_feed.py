@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis as Client
 
+from service.cache import subscription
 from service.cache.change_feed import ChangeFeed
 from service.cache.redis_client import NoRedis, Redis
 from service.config import RedisSettings
 from service.database.row_changes import MOST_ROWS, RowChanges
+from service.dev.free_ports import LOOPBACK
+from tests.faults.proxy import Endpoint, Proxy
 
 Heard = list[set[str] | None]
 
@@ -91,13 +96,33 @@ async def test_message_may_arrive_in_pieces(processes: list[Process]) -> None:
     await until_heard(processes[1], [None, rows])
 
 
+async def test_silent_redis_is_noticed_and_a_quiet_one_is_not(
+    redis_url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "PING_SECONDS", 0.05)
+    monkeypatch.setattr(subscription, "SILENCE_SECONDS", 0.5)
+    url = urlsplit(redis_url)
+    async with Proxy(Endpoint(LOOPBACK, url.port or 0)) as way:
+        there = urlunsplit(url._replace(netloc=f":{url.password}@{LOOPBACK}:{way.port}"))
+        process = Process(there, request.node.name)
+        await until_heard(process, [None])
+        await asyncio.sleep(0.8)
+        assert not process.listening.done()
+        way.swallow()
+        await asyncio.wait_for(process.listening, 20)
+        await process.close()
+
+
 async def test_process_that_lost_its_connection_forgets_everything(
-    processes: list[Process], redis_url: str
+    processes: list[Process], redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = processes[0]
+    monkeypatch.setattr(subscription, "SILENCE_SECONDS", 3600)
+    assert REGISTRY.get_sample_value("slipway_cache_feed_up") == 1
     async with Client.from_url(redis_url) as client:
         await client.client_kill_filter(_type="pubsub")
     await asyncio.wait_for(here.listening, 20)  # the job runs again
+    assert REGISTRY.get_sample_value("slipway_cache_feed_up") == 0
     here.listening = here.listen()
     await until_heard(here, [None, None])
 

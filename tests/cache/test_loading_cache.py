@@ -221,6 +221,24 @@ async def test_close_ends_the_loads(source: Source) -> None:
             await loading
 
 
+async def test_memory_has_room_again_for_what_was_dropped(source: Source) -> None:
+    memory = Memory(OVERHEAD + 5)  # one value fits exactly
+    values = cache("room", memory=memory)
+    for _ in range(3):
+        await values.get("key", source.load)
+        assert memory.used == memory.size
+        values.drop("key")
+        assert memory.used == 0
+    assert source.loads == 3
+
+
+async def test_caches_of_one_memory_keep_values_apart(source: Source) -> None:
+    memory = Memory(100_000)
+    await cache("apart", memory=memory).get("key", source.load)
+    source.value = "other"
+    assert await cache("apart-too", memory=memory).get("key", source.load) == "other"
+
+
 async def test_failed_load_is_not_kept(source: Source) -> None:
     values = cache("failed")
 

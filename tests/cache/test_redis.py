@@ -151,7 +151,13 @@ async def test_blocked_event_loop_does_not_open_the_breaker(redis: Redis) -> Non
 
 
 async def test_error_reply_leaves_the_breaker_closed(redis: Redis) -> None:
-    assert await redis.script("return redis.error_reply('OOM not now')", "cache-test") is None
+    """Each one counts; one line a minute is logged."""
+    before = value("slipway_redis_failures_total")
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            assert await redis.script("return redis.error_reply('OOM not now')", "cache-test") is None
+    assert [line["event"] for line in lines] == ["redis refuses commands"]
+    assert value("slipway_redis_failures_total") == before + 2
     assert value("slipway_redis_breaker_open") == 0
     assert await ask(redis) == [b"x"]
 
@@ -160,6 +166,31 @@ async def test_connections_to_a_demoted_primary_are_closed(redis: Redis) -> None
     assert await redis.script("return redis.error_reply('READONLY a replica')", "cache-test") is None
     assert value("slipway_redis_breaker_open") == 1
     assert await eventually(redis)
+
+
+async def test_connection_that_cannot_be_added_leaves_the_breaker_closed(redis: Redis, proxy: Proxy) -> None:
+    async with redis._connections.one():
+        proxy.refuse()
+        asking = asyncio.create_task(ask(redis))
+        async with asyncio.timeout(10):
+            while not redis._connections._opening:  # noqa: ASYNC110  # it tells nobody
+                await asyncio.sleep(0)
+            while redis._connections._opening:  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0.001)
+    assert await asking == [b"x"]
+    assert value("slipway_redis_breaker_open") == 0
+
+
+async def test_each_outage_is_logged(redis: Redis, proxy: Proxy) -> None:
+    for _ in range(2):
+        with structlog.testing.capture_logs() as lines:
+            proxy.swallow()
+            assert await ask(redis) is None
+            proxy.heal()
+            assert await eventually(redis)
+        events = [line["event"] for line in lines]
+        assert events[0] == "redis unreachable, each process counts for itself"
+        assert events[-1] == "redis is back"
 
 
 async def test_probing_continues_after_an_unexpected_error(

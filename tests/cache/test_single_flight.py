@@ -84,6 +84,16 @@ async def test_end_of_a_stale_flight_leaves_the_younger_one(monkeypatch: pytest.
     assert younger.begun == 1
 
 
+async def test_flight_that_has_ended_is_forgotten() -> None:
+    flights: SingleFlight[str, int] = SingleFlight()
+    work = Work()
+    work.end.set()
+    await flights.start("key", work)
+    await asyncio.sleep(0)
+    assert flights.running("key") is None
+    assert not flights._running
+
+
 async def test_close_cancels_running_flights() -> None:
     flights: SingleFlight[str, int] = SingleFlight()
     caller = asyncio.create_task(flights.do("key", Work()))

@@ -42,6 +42,18 @@ async def test_cancelled_probe_leaves_neither_a_connection_nor_its_statement(
                 await asyncio.sleep(0.01)
 
 
+async def test_connection_on_which_a_probe_hung_is_not_used_again(database_url: str) -> None:
+    async with proxied(database_url) as (url, way), pool_of(url) as database:
+        await database.probe("SELECT 1")
+        way.swallow()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await database.probe("SELECT 1")
+        way.heal()
+        async with asyncio.timeout(10):
+            assert await database.probe("SELECT 1")
+
+
 async def test_probe_gets_a_new_connection_for_one_that_is_closed(database_url: str) -> None:
     async with pool_of(database_url) as database, database.dedicated() as observer:
         probing = database._probe

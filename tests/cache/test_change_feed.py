@@ -137,9 +137,10 @@ def test_large_change_is_one_of_the_whole_table() -> None:
 
 
 async def test_without_redis_only_the_own_watchers_hear_of_a_change() -> None:
-    feed, heard = ChangeFeed(NoRedis(), "alone"), Heard()
+    feed, heard, heard_too = ChangeFeed(NoRedis(), "alone"), Heard(), Heard()
     feed.watch("lamp", heard.append)
+    feed.watch("lamp", heard_too.append)
     telling = feed.tell(RowChanges(lamp={"a"}))
     assert telling is not None
     await telling
-    assert (heard, feed.jobs) == ([{"a"}], ())
+    assert (heard, heard_too, feed.jobs) == ([{"a"}], [{"a"}], ())

@@ -181,6 +181,18 @@ async def test_connection_that_cannot_be_added_leaves_the_breaker_closed(redis: 
     assert value("slipway_redis_breaker_open") == 0
 
 
+async def test_connection_closed_after_an_error_makes_room_for_another(redis: Redis) -> None:
+    async def fail() -> None:
+        async with redis._connections.one():
+            raise LookupError
+
+    for _ in range(cache.CONNECTIONS + 1):
+        assert await eventually(redis)
+        with pytest.raises(LookupError):
+            await fail()
+    assert await eventually(redis)
+
+
 async def test_each_outage_is_logged(redis: Redis, proxy: Proxy) -> None:
     for _ in range(2):
         with structlog.testing.capture_logs() as lines:

@@ -87,6 +87,23 @@ async def test_load_that_began_before_a_change_is_neither_kept_nor_shared(source
     assert source.loads == 2
 
 
+@pytest.mark.parametrize("way", ["drop", "clear"])
+async def test_load_that_a_change_overtook_is_not_kept(source: Source, way: str) -> None:
+    """Also if nobody asks meanwhile."""
+    values = cache(f"overtaken-{way}")
+    with source.held():
+        before = asyncio.create_task(values.get("key", source.load))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        source.value = "second"
+        if way == "drop":
+            values.drop("key")
+        else:
+            values.clear()
+    assert await before == "first"
+    assert await values.get("key", source.load) == "second"
+
+
 async def test_absent_value_is_not_kept_and_not_shared(source: Source) -> None:
     values = cache("absent")
     source.value = None

@@ -80,7 +80,9 @@ async def test_attempt_to_connect_that_takes_too_long_is_closed() -> None:
                 {"url": f"redis://:x@{LOOPBACK}:{port}/0", "retry_after": 60, "connect_timeout": 0.1}
             )
         )
+        before = value("slipway_redis_failures_total")
         await redis.start()
+        assert value("slipway_redis_failures_total") == before + 1
         async with asyncio.timeout(10):
             await left.wait()
         await redis.close()
@@ -190,6 +192,24 @@ async def test_connection_closed_after_an_error_makes_room_for_another(redis: Re
         assert await eventually(redis)
         with pytest.raises(LookupError):
             await fail()
+    assert await eventually(redis)
+
+
+async def test_connection_passes_over_callers_that_have_left(redis: Redis) -> None:
+    redis._settings = redis._settings.model_copy(update={"timeout": 10})
+    redis._connections._most = 1
+    async with redis._connections.one():
+        first, second, third = (asyncio.create_task(ask(redis)) for _ in range(3))
+        await asyncio.sleep(0)
+        first.cancel()
+    second.cancel()  # in the turn of the event loop in which it got the connection
+    assert await third == [b"x"]
+
+
+async def test_connection_dropped_while_in_use_is_closed_afterwards(redis: Redis) -> None:
+    async with redis._connections.one() as connection:
+        await redis._connections.drop()
+    assert not connection.is_connected
     assert await eventually(redis)
 
 

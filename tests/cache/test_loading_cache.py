@@ -89,7 +89,7 @@ async def test_load_that_began_before_a_change_is_neither_kept_nor_shared(source
 
 @pytest.mark.parametrize("way", ["drop", "clear"])
 async def test_load_that_a_change_overtook_is_not_kept(source: Source, way: str) -> None:
-    """Also if nobody asks meanwhile."""
+    """Also without a later caller, whose load would replace it."""
     values = cache(f"overtaken-{way}")
     with source.held():
         before = asyncio.create_task(values.get("key", source.load))

@@ -4,6 +4,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import httpx2
 
 from benchmarks.backends import Backends
 from benchmarks.load import Load, Measurement
+from benchmarks.machine import keep_off
 from benchmarks.programs import SERVICE
 from benchmarks.running import Running, running
 
@@ -42,6 +44,7 @@ class Probing(threading.Thread):
         self.answers: list[tuple[float, httpx2.Response]] = []
 
     def run(self) -> None:
+        keep_off()
         with httpx2.Client(headers=self._headers, timeout=10) as client:
             while not self._over.wait(self._pause):
                 began = time.perf_counter()
@@ -71,6 +74,11 @@ def probes(service: Running, load: Load, alone: Measurement, seconds: int) -> It
 
 
 def _cpu_of_liveness(service: Running, count: int = 2000) -> float:
+    with ThreadPoolExecutor(1, initializer=keep_off) as thread:
+        return thread.submit(_cpu_of_a_probe, service, count).result()
+
+
+def _cpu_of_a_probe(service: Running, count: int) -> float:
     with httpx2.Client() as client:
         client.get(f"{service.admin_url}/livez")
         before = service.cpu_seconds()

@@ -26,6 +26,11 @@ def processors() -> tuple[str, str]:
     return str(first), ",".join(map(str, others)) or str(first)
 
 
+def keep_off() -> None:
+    """Keep the calling thread, a client, off the processor of the program under measurement."""
+    os.sched_setaffinity(0, {int(number) for number in processors()[1].split(",")})
+
+
 def on(processor: str, command: Sequence[str]) -> list[str]:
     """Return the command that runs a command on these processors."""
     return ["taskset", "--cpu-list", processor, *command] if shutil.which("taskset") else [*command]

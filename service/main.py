@@ -30,6 +30,7 @@ from service.http.middleware.admission import Admission
 from service.http.middleware.cors import Cors, NoCors
 from service.http.middleware.dispatch import Dispatch
 from service.http.middleware.edge import Edge
+from service.http.middleware.entrance import Entrance
 from service.http.middleware.forwarded import TrustedProxies
 from service.http.middleware.services import EdgeServices
 from service.http.middleware.trusted_hosts import AnyHost, TrustedHosts
@@ -140,7 +141,7 @@ def create_app(settings: Settings, domains: Sequence[Domain] = DOMAINS) -> FastA
     _require_scopes(app, resources)
     dispatch = Dispatch(API, handlers_of(engines, gate, prefix=API))
     around = _edge_services(settings, lifecycle, gate, flags, dispatch, access=access)
-    app.edge = Edge(super(Application, app).__call__, around)
+    app.edge, app.state.entrance = Edge(super(Application, app).__call__, around), Entrance(around)
     return app
 
 

@@ -25,6 +25,7 @@ from service.dev.servers import check_ports, development_arguments, embedded_ser
 from service.domains import DOMAINS
 from service.health.admin_port import create_admin_app
 from service.http.server.lifecycle import Lifecycle
+from service.http.server.run import Applications
 from service.http.server.run import serve as serve_both
 from service.main import create_app
 from service.observability import logs
@@ -79,9 +80,10 @@ async def _serve(settings: Settings, welcome: str) -> None:
     """Serve until a signal arrives. Prints `welcome` once the service answers requests."""
     app = create_app(settings)
     admin = create_admin_app(app.state.health, settings, app.state.lifecycle)
-    greeting = asyncio.create_task(_greet(app.state.lifecycle, welcome))
+    lifecycle, entrance = app.state.lifecycle, app.state.entrance
+    greeting = asyncio.create_task(_greet(lifecycle, welcome))
     try:
-        await serve_both(app, admin, settings.server, app.state.lifecycle)
+        await serve_both(Applications(app, admin, lifecycle, entrance), settings.server)
     finally:
         greeting.cancel()
 

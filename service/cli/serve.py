@@ -35,11 +35,10 @@ def run_server(settings: Settings) -> None:
 
         workers.run(lambda: _applications(settings), settings.server)
         return
-    made = _applications(settings)
-    uvloop.run(serve_both(made.public, made.admin, settings.server, made.lifecycle))
+    uvloop.run(serve_both(_applications(settings), settings.server))
 
 
 def _applications(settings: Settings) -> Applications:
     app = create_app(settings)
     admin = create_admin_app(app.state.health, settings, app.state.lifecycle)
-    return Applications(app, admin, app.state.lifecycle)
+    return Applications(app, admin, app.state.lifecycle, app.state.entrance)

@@ -4,7 +4,9 @@ Beyond a limit, more requests only wait for the same few database connections un
 is turned away soon can try another replica. Waiting for a client, to send its body or to read its response, does not
 count, so slow clients cannot keep others out.
 
-A request waits for a moment before it is turned away. So a short burst is served, and clients that ask again at once
+A request gets its place before a task runs for it (`entrance`), and asks again after it has waited for its body.
+
+It waits for a moment before it is turned away. So a short burst is served, and clients that ask again at once
 do so less often: each refusal takes time from the requests that are served (docs/decisions/0049).
 """
 
@@ -23,7 +25,7 @@ turned_away = Counter(
 )
 for _reason in ("running", "connections", "bodies", "answers", "bulks"):
     turned_away.labels(_reason)
-_count = adder(turned_away.labels("running"))
+count_refusal = adder(turned_away.labels("running"))
 WAIT_SECONDS = 0.03
 
 
@@ -44,13 +46,17 @@ class Admission:
         self.running += 1
         return True
 
+    def queue(self) -> "asyncio.Future[None]":
+        """Wait for a place without a task. Returns what ends with the next free one, or with a `TimeoutError`."""
+        return self._queue.join()
+
     async def wait(self) -> bool:
         """Take the next free place. False if none becomes free in time."""
         place = self._queue.join()
         try:
             await place
         except TimeoutError:
-            _count(1)
+            count_refusal(1)
             return False
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.exception() is None:
@@ -77,6 +83,11 @@ class NoAdmission:
 
     def enter(self) -> bool:
         return True
+
+    def queue(self) -> "asyncio.Future[None]":
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        place.set_result(None)
+        return place
 
     async def wait(self) -> bool:
         return True

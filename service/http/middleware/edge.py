@@ -13,22 +13,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service import actor, clock
+from service import actor
 from service.http import problems
 from service.http.middleware.body_budget import forget
-from service.http.middleware.exchange import Exchange, HeadExchange
-from service.http.middleware.public_path import place_under
+from service.http.middleware.exchange import OVERLOADED, Exchange, open_exchange
 from service.http.middleware.services import EdgeServices
-from service.http.middleware.state import KEY, REFUSAL, new_state, template_of
+from service.http.middleware.state import REFUSAL, template_of
 from service.http.problems import Problem
 from service.http.problems.handlers import HANDLED, response_to
 from service.http.protocol.request_head import ALLOW
-from service.observability.access_log import AccessLine
 
 log = structlog.get_logger(__name__)
 
-OK, UNAUTHENTICATED = 200, 401
-_OVERLOADED = problems.Overloaded()  # not raised: in an overload, most requests get it
 # Of `OPTIONS *`, which asks about the server and not about any resource (RFC 9110, 9.3.7).
 _ALLOW = [(name.lower().encode(), value.encode()) for name, value in ALLOW.items()]
 
@@ -45,16 +41,10 @@ class Edge:
             await self._app(scope, receive, send)
             return
         services = self._services
-        state = scope[KEY] = new_state(scope["headers"])
-        services.proxies.unveil(scope, state.fields)
-        if public_path := services.public_path or scope.get("root_path", ""):
-            place_under(scope, public_path)
-        state.flags = services.flags()
-        # HEAD is GET without the content (RFC 9110, 9.3.2), so routes need not know of it.
-        state.head = scope["method"] == "HEAD"
-        exchange = (HeadExchange if state.head else Exchange)(scope, receive, send, state, services)
+        exchange = open_exchange(scope, receive, send, services)
+        exchange.state.flags = services.flags()
         services.metrics.began(scope["method"])
-        acting = actor.begin(state)
+        acting = actor.begin(exchange.state)
         try:
             await self._answer(exchange)
         finally:
@@ -62,11 +52,13 @@ class Edge:
             if (refusal := scope.get(REFUSAL)) is not None:
                 refusal.__traceback__ = None  # its frames hold the scope and the received body
             forget(scope)
-            self._report(exchange, scope["method"])
+            exchange.report(scope["method"])
 
     async def _answer(self, exchange: Exchange) -> None:
         try:
-            exchange.refuse()
+            if (problem := exchange.refusal()) is not None:
+                await exchange.send_problem(problem)
+                return
             if exchange.scope.get("raw_path") == b"*":
                 await exchange.send_empty(204, _ALLOW)
                 return
@@ -76,12 +68,12 @@ class Edge:
             ):
                 await exchange.send_empty(200, [*allowed, (b"content-length", b"0")])
                 return
-            if exchange.enter() or await exchange.wait():
+            if exchange.entered or exchange.enter() or await exchange.wait():
                 await self._call(exchange)
             else:
-                await exchange.send_problem(_OVERLOADED)
-        except Problem as problem:
-            await exchange.send_problem(problem)
+                await exchange.send_problem(OVERLOADED)
+        except Problem as raised:
+            await exchange.send_problem(raised)
         except ClientDisconnect:
             pass  # the client is gone
         except asyncio.CancelledError:  # the shutdown timeout is over
@@ -120,27 +112,3 @@ class Edge:
                     "the response broke off"
                 ) from problem  # it cannot be sent: the edge logs it
             raise
-
-    def _report(self, exchange: Exchange, method: str) -> None:
-        scope, state, access = exchange.scope, exchange.state, self._services.access
-        seconds = clock.monotonic() - exchange.began
-        template = state.template or template_of(scope)
-        self._services.metrics.ended(method, template, exchange.status, seconds)
-        if exchange.turned_away and not access.lists_refusal():
-            return
-        principal = state.principal
-        if principal is None and exchange.status not in {OK, UNAUTHENTICATED}:
-            principal = self._services.callers.known(scope)
-        access.write(
-            AccessLine(
-                method,
-                template,
-                exchange.status,
-                seconds,
-                exchange.size,
-                None if principal is None else principal.id,
-                state.request_id,
-                state.trace_id,
-                state.span_id,
-            )
-        )

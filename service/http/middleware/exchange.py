@@ -10,14 +10,17 @@ from service.database import DatabaseUnavailableError
 from service.http import problems
 from service.http.handwritten.arriving_body import BodyCheck
 from service.http.middleware.cors import RawHeaders
-from service.http.middleware.public_path import own_path
+from service.http.middleware.public_path import own_path, place_under
 from service.http.middleware.response_headers import edge_headers
 from service.http.middleware.services import EdgeServices
-from service.http.middleware.state import REFUSAL, RequestState
+from service.http.middleware.state import ARRIVED, KEY, REFUSAL, RequestState, new_state, template_of
 from service.http.problems import Problem
+from service.observability.access_log import AccessLine
 
 HEALTH = "/health"  # asked by load balancers that know the pod by its address only
 CLIENT_GONE = 499  # nginx's code for a client that disconnected before the response
+OK, UNAUTHENTICATED = 200, 401
+OVERLOADED = problems.Overloaded()  # not raised: in an overload, most requests get it
 _UNREAD = frozenset({400, 408, 413, 415, 422})  # to identify the caller of a request refused before its route
 
 
@@ -50,13 +53,14 @@ class Exchange:
         self.state = state
         self.status = CLIENT_GONE
         self.size = 0
-        self.began = clock.monotonic()
+        arrived = scope.get(ARRIVED)
+        self.entered = arrived is not None  # the connection has taken a place
+        self.began = clock.monotonic() if arrived is None else arrived
         self._receive = receive
         self._send = send
         self._received = 0
         self._check: BodyCheck | None = None
         self._services = services
-        self.entered = False
         self.turned_away = False
         self._gone = False  # the client disconnected before the body was complete
         self._has_body = False  # the body is complete
@@ -79,24 +83,24 @@ class Exchange:
             self.entered = False
             self._services.admission.leave()
 
-    def refuse(self) -> None:
-        """Raise the problem for which the connection, the host name or the length rules out this request."""
-        if REFUSAL in self._connection_scope:
-            raise self._connection_scope[REFUSAL]
+    def refusal(self) -> Problem | None:
+        """Return the problem for which the connection, the host name or the length rules out this request."""
+        refused: Problem | None = self._connection_scope.get(REFUSAL)
+        if refused is not None:
+            return refused
         fields = self.state.fields
         for value in fields.get(b"content-length", ()):
-            self._check_size(int(value))
+            if int(value) > self._services.max_body_bytes:
+                return self._too_large()
         if (
             not self._services.hosts.include(fields.get(b"host", [b""])[-1])
             and own_path(self.scope) != HEALTH
         ):
-            raise problems.UnknownHost
+            return problems.UnknownHost()
+        return None
 
-    def _check_size(self, size: int) -> None:
-        """Raise `BodyTooLarge` for a body that is too large, or says that it will be."""
-        most = self._services.max_body_bytes
-        if size > most:
-            raise problems.BodyTooLarge(f"The limit is {most} bytes.")
+    def _too_large(self) -> Problem:
+        return problems.BodyTooLarge(f"The limit is {self._services.max_body_bytes} bytes.")
 
     async def receive(self) -> Message:
         if self._has_body:
@@ -118,7 +122,8 @@ class Exchange:
             self._has_body = not message.get("more_body", False)
             chunk = message.get("body", b"")
             self._received += len(chunk)
-            self._check_size(self._received)
+            if self._received > self._services.max_body_bytes:
+                raise self._too_large()
             if self._check is not None:
                 await self._check.add(chunk, last=self._has_body)
         return message
@@ -176,15 +181,48 @@ class Exchange:
 
     async def send_problem(self, problem: Problem) -> None:
         """Respond with a problem, unless a response has begun: the server then closes the connection."""
-        if self.begun:
+        if not self.begun:
+            await self.respond(problem.status, *self._content_of(problem))
+
+    def turn_away(self) -> tuple[int, RawHeaders, bytes]:
+        """Return the response to a request without a task, for which no place became free: status, headers, content."""
+        problem = self.refusal() or OVERLOADED
+        self.turned_away = problem is OVERLOADED
+        self.status = problem.status
+        headers, content = self._content_of(problem)
+        start: Message = {"headers": headers}
+        self._complete(start)
+        self.size = 0 if self.state.head else len(content)
+        return self.status, start["headers"], content
+
+    def _content_of(self, problem: Problem) -> tuple[RawHeaders, bytes]:
+        content = problem.as_bytes(instance=self.scope["path"], request_id=self.state.request_id)
+        return [*problem.fields, (b"content-length", b"%d" % len(content))], content
+
+    def report(self, method: str) -> None:
+        """Count the request, and write its access line."""
+        scope, state, access = self.scope, self.state, self._services.access
+        seconds = clock.monotonic() - self.began
+        template = state.template or template_of(scope)
+        self._services.metrics.ended(method, template, self.status, seconds)
+        if self.turned_away and not access.lists_refusal():
             return
-        body = problem.as_bytes(instance=self.scope["path"], request_id=self.state.request_id)
-        headers = [
-            *[(name.lower().encode(), value.encode()) for name, value in problem.all_headers.items()],
-            (b"content-type", problems.MEDIA_TYPE.encode()),
-            (b"content-length", b"%d" % len(body)),
-        ]
-        await self.respond(problem.status, headers, body)
+        principal = state.principal
+        if principal is None and self.status not in {OK, UNAUTHENTICATED}:
+            principal = self._services.callers.known(scope)
+        access.write(
+            AccessLine(
+                method,
+                template,
+                self.status,
+                seconds,
+                self.size,
+                None if principal is None else principal.id,
+                state.request_id,
+                state.trace_id,
+                state.span_id,
+            )
+        )
 
 
 class HeadExchange(Exchange):
@@ -208,3 +246,14 @@ class HeadExchange(Exchange):
 
     async def respond(self, status: int, headers: RawHeaders, content: bytes) -> None:  # noqa: ARG002
         await super().respond(status, headers, b"")
+
+
+def open_exchange(scope: Scope, receive: Receive, send: Send, services: EdgeServices) -> Exchange:
+    """Return the exchange of a request, with the client's address and path and the request's id and trace."""
+    state = scope[KEY] = new_state(scope["headers"])
+    services.proxies.unveil(scope, state.fields)
+    if public_path := services.public_path or scope.get("root_path", ""):
+        place_under(scope, public_path)
+    # HEAD is GET without the content (RFC 9110, 9.3.2), so routes need not know of it.
+    state.head = scope["method"] == "HEAD"
+    return (HeadExchange if state.head else Exchange)(scope, receive, send, state, services)

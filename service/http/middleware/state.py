@@ -11,6 +11,9 @@ from service.models.uuid7 import uuid7_hex
 KEY = "slipway"
 ANYBODY = "anonymous"
 REFUSAL = "slipway.refusal"  # in the scope: the problem with which the connection refuses the request
+ARRIVED = (
+    "slipway.arrived"  # in the scope: when the request arrived, if the connection has taken a place for it
+)
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,128}$")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import orjson
@@ -54,6 +55,12 @@ class Problem(Exception):  # noqa: N818  # the RFC's own term
         self.all_headers = {name: v for name, v in self.headers.items() if name.lower() not in names} | {
             **given
         }
+
+    @cached_property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The header fields of its response, but for the length of the content."""
+        given = [(name.lower().encode(), value.encode()) for name, value in self.all_headers.items()]
+        return [*given, (b"content-type", MEDIA_TYPE.encode())]
 
     def as_json(self, *, instance: str, request_id: str) -> dict[str, Any]:
         """Return the members of the problem document."""

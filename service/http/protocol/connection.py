@@ -6,6 +6,7 @@ access line, metrics and headers, and comes in its turn among pipelined requests
 """
 
 import asyncio
+from functools import partial
 from typing import Any, ClassVar, NoReturn, cast
 from urllib.parse import unquote
 
@@ -17,6 +18,7 @@ from service.deadline import Deadline
 from service.http import problems
 from service.http.middleware.admission import turned_away
 from service.http.middleware.body_budget import BodyBudget, forget
+from service.http.middleware.entrance import Entrance, OpenEntrance
 from service.http.middleware.state import REFUSAL
 from service.http.problems import Problem
 from service.http.protocol import request_head
@@ -49,6 +51,7 @@ class Connection(HttpToolsProtocol):
     limits: ClassVar[Limits]
     unread: ClassVar[Unread]
     bodies: ClassVar[BodyBudget]
+    entrance: ClassVar[Entrance | OpenEntrance]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -96,9 +99,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if (
-            self._running is not None
-        ):  # uvicorn tells only the last request, which may be queued behind this one
+        if self._running is not None:  # uvicorn tells only the last request, which may be queued behind it
             self._running.disconnected = not self._running.response_complete
             self._running.message_event.set()
         for waiting, _ in self.pipeline:
@@ -307,7 +308,7 @@ class Connection(HttpToolsProtocol):
         self._running = cycle
         if cycle.scope["http_version"] == "1.0":
             app = unchunked(app, cycle)
-        super()._start_asgi_task(cycle, app)
+        self.entrance.admit(cast("Any", cycle), partial(super()._start_asgi_task, cycle, app))
 
     # Refusals.
 
@@ -391,7 +392,8 @@ class Connection(HttpToolsProtocol):
         self._reader.stop()
 
 
-def limited(limits: Limits) -> type[Connection]:
-    """The protocol class for a server with these limits."""
+def limited(limits: Limits, entrance: Entrance | None = None) -> type[Connection]:
+    """The protocol class for a server with these limits, to an application behind this entrance."""
     room = {"unread": Unread(limits.buffered_bytes), "bodies": BodyBudget(limits.buffered_bytes)}
-    return type("LimitedConnection", (Connection,), {"limits": limits, **room})
+    members = {"limits": limits, "entrance": entrance or OpenEntrance(), **room}
+    return type("LimitedConnection", (Connection,), members)

@@ -11,6 +11,7 @@ from typing import Any, Self
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.http.content.media_types import JSON_CONTENT
+from service.http.middleware.exchange import OVERLOADED
 from service.http.middleware.response_headers import SECURITY_HEADERS
 
 _SEPARATE = 65_536  # bytes of content that cost more to copy than to send apart from the head
@@ -19,8 +20,9 @@ _NO_CONTENT = frozenset({204, 304})
 # Not allowed in a field's value (RFC 9110, 5.5). CR and LF end each line, so they are counted.
 _CONTROLS = bytes({*range(0x20), 0x7F} - {0x09})
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1
-# Fields that almost every response has, by the identity of these constants: ASGI also allows lists, which have no hash.
-_LINES = {id(field): b"%b: %b\r\n" % field for field in (*SECURITY_HEADERS, JSON_CONTENT)}
+# Fields that almost every response has, or every refusal in an overload, by the identity of these constants: ASGI also
+# allows lists, which have no hash.
+_LINES = {id(field): b"%b: %b\r\n" % field for field in (*SECURITY_HEADERS, JSON_CONTENT, *OVERLOADED.fields)}
 _MOST_NAMES = 1000
 _names: set[bytes] = set()  # valid ones, in lower case
 
@@ -46,6 +48,18 @@ class Cycle(RequestResponseCycle):
             keep_alive=keep_alive,
             on_response=connection.on_response_complete,
         )
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the client must read earlier responses first."""
+        return self.flow.write_paused
+
+    def respond(self, status: int, headers: Any, content: bytes) -> None:
+        """Send a whole response, for a request without a task."""
+        if not self.disconnected:
+            self._start(status, headers)
+            self._send(content, more=False)
+        self.on_response = _nothing  # as at the end of a task: connection and cycle must not hold each other
 
     async def send(self, message: Any) -> None:
         """See ASGI. Raises `RuntimeError` for messages out of order, and for a malformed field or length."""
@@ -126,6 +140,10 @@ class Cycle(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _checked(name: bytes) -> bytes:

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from service.config.server import ServerSettings
+from service.http.middleware.entrance import Entrance
 from service.http.protocol.connection import limited
 from service.http.protocol.limits import Limits
 from service.http.server.descriptors import make_room
@@ -25,20 +26,21 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Applications:
-    """What one process serves."""
+    """What one process serves. `entrance` is that of the public application."""
 
     public: ASGIApp
     admin: ASGIApp
     lifecycle: Lifecycle
+    entrance: Entrance
 
 
-async def serve(app: ASGIApp, admin: ASGIApp, settings: ServerSettings, lifecycle: Lifecycle) -> None:
+async def serve(applications: Applications, settings: ServerSettings) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return; a second signal cuts the waiting short.
 
     Raises `PortTakenError`, or `SystemExit` when the application's start fails.
     """
     stop_signals = (signal.SIGTERM, signal.SIGINT)
-    await serve_on(listeners(settings), Applications(app, admin, lifecycle), settings, stop_signals)
+    await serve_on(listeners(settings), applications, settings, stop_signals)
 
 
 async def serve_on(
@@ -49,7 +51,7 @@ async def serve_on(
 ) -> None:
     """As `serve`, on a public and an admin socket that are already listening."""
     make_room(settings.max_connections)
-    public_server = _server(applications.public, settings, lifespan=True)
+    public_server = _server(applications.public, settings, applications.entrance, lifespan=True)
     admin_server = _server(applications.admin, settings, lifespan=False)
     signals = StopSignals(stop_signals)
     admin_task = asyncio.create_task(admin_server.serve([sockets[1]]))
@@ -99,11 +101,13 @@ class _Server(uvicorn.Server):
                 return
 
 
-def _server(app: ASGIApp, settings: ServerSettings, *, lifespan: bool) -> _Server:
+def _server(
+    app: ASGIApp, settings: ServerSettings, entrance: Entrance | None = None, *, lifespan: bool
+) -> _Server:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=limited(Limits.of(settings)),
+        http=limited(Limits.of(settings), entrance),
         ws="none",
         lifespan="on" if lifespan else "off",
         log_config=None,

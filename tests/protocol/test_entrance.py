@@ -31,6 +31,7 @@ LIST, OTHERS = "/api/v1/articles", "/api/v1/shelves"
 ID = "entrance-request-1"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 FIELDS = f"Origin: {SHOP}\r\nX-Request-Id: {ID}\r\ntraceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n"
+RUNNING = "Too many requests are running."
 LARGE = 70_000  # bytes of a body that are not worth reading after a refusal
 
 Refuse = Callable[[Served, Wire, str], Response]
@@ -42,6 +43,7 @@ def narrow(start: Start) -> Iterator[Served]:
     with start(
         server__max_concurrency=1,
         server__max_body_bytes=100_000,
+        server__max_buffered_bytes=2**20,
         security__cors_origins=SHOP,
         security__trusted_hosts="api,127.0.0.1",
         database__acquire_timeout=10,
@@ -113,7 +115,7 @@ async def test_refusals_are_alike(narrow: Served, database_url: str, refused: Re
         }
         assert response.problem == {
             "type": "urn:slipway:problem:overloaded",
-            "title": "Too many requests are running.",
+            "title": RUNNING,
             "status": 503,
             "code": "overloaded",
             "instance": OTHERS,
@@ -183,6 +185,19 @@ async def test_connection_closes_rather_than_read_a_large_body(narrow: Served, d
             response = answer(client)
             assert (response.status, response.headers["connection"]) == (503, "close")
             assert client.response() is None
+
+
+async def test_bodies_of_refused_requests_are_not_held(narrow: Served, database_url: str) -> None:
+    """Together they would not fit: the first 16 KiB of each are free."""
+    whole = request(method="POST", body=" " * 60_000)
+    async with occupied(narrow, database_url):
+        with ExitStack() as stack:
+            clients = [stack.enter_context(wire(narrow.port)) for _ in range(10)]
+            for _ in range(4):
+                for client in clients:
+                    client.send(whole)
+                assert {answer(client).problem["title"] for client in clients} == {RUNNING}
+    assert sample(narrow, "slipway_requests_turned_away_total", reason="bodies") == 0
 
 
 async def test_body_that_the_client_was_asked_to_announce_is_not_asked_for(

@@ -23,25 +23,21 @@ class WaitQueue(Generic[Given]):
 
     def __init__(self, seconds: float) -> None:
         self._checks = max(1, round(seconds / CHECK_SECONDS))
-        self._waiters: deque[_Waiter[Given]] = deque()
+        self.waiters: deque[_Waiter[Given]] = deque()
+        """Who may wait, for a look that takes less time than `len`: if it is empty, nobody does."""
         self._check_number = 0
         self._checking = False
 
     def __len__(self) -> int:
         """How many wait."""
-        return sum(not waiter.future.done() for waiter in self._waiters)
-
-    @property
-    def in_use(self) -> bool:
-        """Whether any may wait: False is certain. Takes less time than `len`."""
-        return bool(self._waiters)
+        return sum(not waiter.future.done() for waiter in self.waiters)
 
     def join(self) -> "asyncio.Future[Given]":
         """Return what gets a result, or a `TimeoutError`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Given] = loop.create_future()
         # Not less than the time: the next check may come at once.
-        self._waiters.append(_Waiter(future, self._check_number + self._checks + 1))
+        self.waiters.append(_Waiter(future, self._check_number + self._checks + 1))
         if not self._checking:
             self._checking = True
             loop.call_later(CHECK_SECONDS, self._check)
@@ -49,8 +45,8 @@ class WaitQueue(Generic[Given]):
 
     def serve(self, given: Given) -> bool:
         """Give something to the longest wait. False if nobody waits."""
-        while self._waiters:
-            future = self._waiters.popleft().future
+        while self.waiters:
+            future = self.waiters.popleft().future
             if not future.done():
                 future.set_result(given)
                 return True
@@ -58,19 +54,17 @@ class WaitQueue(Generic[Given]):
 
     def refuse(self, error: Callable[[], Exception]) -> None:
         """End all waits with an error."""
-        while self._waiters:
-            future = self._waiters.popleft().future
+        while self.waiters:
+            future = self.waiters.popleft().future
             if not future.done():
                 future.set_exception(error())
 
     def _check(self) -> None:
         self._check_number += 1
-        while self._waiters and (
-            self._waiters[0].future.done() or self._waiters[0].last <= self._check_number
-        ):
-            future = self._waiters.popleft().future
+        while self.waiters and (self.waiters[0].future.done() or self.waiters[0].last <= self._check_number):
+            future = self.waiters.popleft().future
             if not future.done():
                 future.set_exception(TimeoutError())
-        self._checking = bool(self._waiters)
+        self._checking = bool(self.waiters)
         if self._checking:
             asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)

@@ -5,7 +5,7 @@ Messages name tables and rows, never values, so two versions of the service can 
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 import orjson
 from prometheus_client import Gauge
@@ -42,11 +42,16 @@ class ChangeFeed:
             return ()
         return (Job("cache-feed", self._listen, RETRY_SECONDS),)
 
+    @property
+    def watched(self) -> Container[str]:
+        """The tables that have watchers."""
+        return self._watchers.keys()
+
     def watch(self, table: str, watcher: Watcher) -> None:
         """Call `watcher` whenever rows of the table have changed, or changes may have been missed."""
         self._watchers.setdefault(table, []).append(watcher)
 
-    def tell(self, changes: RowChanges) -> asyncio.Task[None] | None:
+    def announce(self, changes: RowChanges) -> asyncio.Task[None] | None:
         """Tell the caches of this process, and begin to tell the others. See `service.database.row_changes.Tell`."""
         watched = {table: rows for table, rows in changes.items() if table in self._watchers}
         if not watched:

@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from typing import Any
 
 import asyncpg
@@ -73,8 +73,9 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that leaves no session state behind, so a release needs no round trip to reset it.
 
     Every transaction on it sets the actor in the same round trip as BEGIN. A statement outside a transaction is wrapped
-    in one, except through `fetch_alone`. `changes` are the rows that it has changed; its user takes them. `generation`
-    and `free_since` are the pool's, `orm` holds what SQLAlchemy keeps of it between sessions.
+    in one, except through `fetch_alone`. `changes` are the rows of `watched` tables that it has changed; its user takes
+    them. `watched`, `generation` and `free_since` are the pool's, `orm` holds what SQLAlchemy keeps of it between
+    sessions.
     """
 
     __slots__ = (
@@ -88,6 +89,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         "on_success",
         "orm",
         "teller",
+        "watched",
     )
 
     executemany = _for_actor(asyncpg.Connection.executemany)
@@ -105,6 +107,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         self._patience = LazyTimer(self._loop, self._config.command_timeout, self._lose_patience)
         self._silent = False  # the server no longer answers
         self.changes = RowChanges()
+        self.watched: Container[str] = ()
         self.on_success: OnStatement = _nothing
         self.on_error: OnStatement = _nothing
         self.generation = 0
@@ -115,7 +118,8 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     def _process_log_message(self, fields: dict[str, str], last_query: str) -> None:
         """As in asyncpg, whose listeners would have to be removed before each release."""
         if fields["M"] == ANNOUNCEMENT:
-            self.changes.add(fields["t"], fields["D"])
+            if (table := fields["t"]) in self.watched:
+                self.changes.add(table, fields["D"])
         else:
             super()._process_log_message(fields, last_query)
 

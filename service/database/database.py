@@ -17,20 +17,23 @@ from service.database.lease import Lease
 from service.database.orm import session_on
 from service.database.out_of_resources import is_out_of_resources, out_of_resources
 from service.database.probe import Probe
-from service.database.row_changes import Tell, tell_nobody
+from service.database.row_changes import Listener, NoListener
+
+_NOBODY = NoListener()
 
 
 class Database:
     """The connections of one process. `start` connects, and keeps retrying in the background.
 
-    `tell` gets the rows that each transaction of the pool has changed, after it has ended and before its user goes on.
+    `listener` is told which rows each transaction of the pool has changed, after it has ended and before its user goes
+    on.
     """
 
-    def __init__(self, settings: Settings, tell: Tell = tell_nobody) -> None:
+    def __init__(self, settings: Settings, listener: Listener = _NOBODY) -> None:
         self._limits = settings.database
-        self._tell = tell
+        self._tell = listener.announce
         self._connector = Connector(settings)
-        self._fast = FastPool(settings, self._connector)
+        self._fast = FastPool(settings, self._connector, listener.watched)
         self._probe = Probe(self._connector)
         # Half of the pool, for long transactions: short ones can still get a connection.
         self.long_slots = asyncio.Semaphore(max(1, settings.database.pool_max // 2))

@@ -8,7 +8,7 @@ used, so the others grow old, and are closed.
 import asyncio
 import contextlib
 import random
-from collections.abc import Coroutine
+from collections.abc import Container, Coroutine
 from functools import partial
 from typing import Any
 
@@ -39,9 +39,10 @@ class FastPool:
     Without `start`, as in a command, it connects when a connection is asked for.
     """
 
-    def __init__(self, settings: Settings, connector: Connector) -> None:
+    def __init__(self, settings: Settings, connector: Connector, watched: Container[str]) -> None:
         self._limits = settings.database
         self._connector = connector
+        self._watched = watched
         self._closed: str | None = None  # why there are no connections
         self._open: set[Connection] = set()  # free or in use
         self._free: list[Connection] = []
@@ -109,7 +110,7 @@ class FastPool:
         good = connection.generation == self._connector.generation and not connection.is_closed()
         if not good:
             self._discard(connection)
-        elif not self._queue.serve(connection):
+        elif not (self._queue.waiters and self._queue.serve(connection)):
             connection.free_since = clock.monotonic()
             self._free.append(connection)
 
@@ -189,9 +190,9 @@ class FastPool:
         self._add(connection, generation)
 
     def _add(self, connection: Connection, generation: int) -> None:
-        connection.generation = generation
-        connection.on_success = metrics.statements[True].observe
-        connection.on_error = metrics.statements[False].observe
+        connection.generation, connection.watched = generation, self._watched
+        connection.on_success = metrics.observe_statement[True]
+        connection.on_error = metrics.observe_statement[False]
         self._open.add(connection)
         self.put(connection)
 

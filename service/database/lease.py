@@ -40,7 +40,7 @@ class Lease:
         if connection is None:
             connection = await self._wait()
         else:
-            metrics.waits.observe_none()
+            metrics.observe_wait(0)
         self._connection = connection
         return connection
 
@@ -52,7 +52,7 @@ class Lease:
             metrics.count_timeout()
             raise DatabaseUnavailableError(describe(error)) from error
         finally:
-            metrics.waits.observe(clock.monotonic() - began)
+            metrics.observe_wait(clock.monotonic() - began)
 
     async def __aexit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None

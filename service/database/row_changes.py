@@ -5,7 +5,8 @@ what it changes. Announcements travel with the statement's own response and cost
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from typing import Protocol
 
 ANNOUNCEMENT = "slipway_changed"
 """The message of the INFO that the trigger raises; its fields `TABLE` and `DETAIL` name the row."""
@@ -36,5 +37,22 @@ Tell = Callable[[RowChanges], asyncio.Future[None] | None]
 been told; None if there is nothing to wait for."""
 
 
-def tell_nobody(_: RowChanges) -> None:
-    """Without caches nobody needs to know."""
+class Listener(Protocol):
+    """Who is told of changes: the rows of the tables that are `watched`, by now or later. Those of others, which are
+    most, are not even noted."""
+
+    @property
+    def watched(self) -> Container[str]:
+        """The tables. One object for good."""
+
+    def announce(self, changes: RowChanges) -> asyncio.Future[None] | None:
+        """See `Tell`."""
+
+
+class NoListener:
+    """Without caches, nothing needs to be known."""
+
+    watched: Container[str] = ()
+
+    def announce(self, _: RowChanges) -> None:
+        pass

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service import clock
-from service.observability.instruments import Timing
+from service.observability.instruments import observer
 
 _BEGAN = "slipway_began"
 
@@ -38,9 +38,9 @@ _statements = Histogram(
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 
-waits = Timing(_acquire)
-statements = {ok: Timing(_statements.labels("ok" if ok else "error")) for ok in (True, False)}
-"""By whether they succeeded."""
+observe_wait = observer(_acquire)
+observe_statement = {ok: observer(_statements.labels("ok" if ok else "error")) for ok in (True, False)}
+"""By whether it succeeded."""
 count_timeout = _timeouts.inc
 
 
@@ -61,7 +61,7 @@ def _end(connection: Connection | None, *, succeeded: bool) -> None:
     """Record the time of a statement. An error may occur without a statement or a connection."""
     began = None if connection is None else connection.info.pop(_BEGAN, None)
     if began is not None:
-        statements[succeeded].observe(clock.monotonic() - began)
+        observe_statement[succeeded](clock.monotonic() - began)
 
 
 def set_pool_usage(*, used: int, idle: int, limit: int) -> None:

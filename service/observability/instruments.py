@@ -6,6 +6,9 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
+Observe = Callable[[float], None]
+"""Counts a duration in seconds."""
+
 
 def adder(child: Any) -> Callable[[float], None]:
     """Return the function that adds to a counter or gauge without labels, or to a child of one with labels."""
@@ -13,21 +16,28 @@ def adder(child: Any) -> Callable[[float], None]:
     return add
 
 
-class Timing:
-    """A histogram without labels, or a child of one with labels."""
+def observer(child: Any, counter: Any = None) -> Observe:
+    """Return the function that counts a duration in a histogram without labels, or in a child of one with labels, and
+    in a `counter` of the same events.
 
-    __slots__ = ("_add", "_bounds", "_buckets")
+    Call it in the event loop only: it adds to the values of a process without their locks, each of which costs a call.
+    """
+    bounds: list[float] = child._upper_bounds  # noqa: SLF001
+    buckets: list[Any] = child._buckets  # noqa: SLF001
+    total: Any = child._sum  # noqa: SLF001
+    count: Any = None if counter is None else counter._value  # noqa: SLF001
 
-    def __init__(self, child: Any) -> None:
-        self._bounds: list[float] = child._upper_bounds  # noqa: SLF001
-        self._buckets: list[Callable[[float], None]] = [bucket.inc for bucket in child._buckets]  # noqa: SLF001
-        self._add: Callable[[float], None] = child._sum.inc  # noqa: SLF001
+    def observe(seconds: float) -> None:
+        buckets[bisect_left(bounds, seconds)]._value += 1  # noqa: SLF001
+        total._value += seconds  # noqa: SLF001
+        if count is not None:
+            count._value += 1  # noqa: SLF001
 
-    def observe(self, seconds: float) -> None:
-        """Count a duration."""
-        self._buckets[bisect_left(self._bounds, seconds)](1)
-        self._add(seconds)
+    def observe_shared(seconds: float) -> None:
+        """Several workers share the values through files, which only `inc` writes."""
+        buckets[bisect_left(bounds, seconds)].inc(1)
+        total.inc(seconds)
+        if count is not None:
+            count.inc(1)
 
-    def observe_none(self) -> None:
-        """Count a duration of 0 seconds."""
-        self._buckets[0](1)
+    return observe_shared if total._multiprocess else observe  # noqa: SLF001

@@ -8,7 +8,7 @@ from starlette_exporter import PrometheusMiddleware
 
 from service import __version__
 from service.config import Settings
-from service.observability.instruments import Timing, adder
+from service.observability.instruments import Observe, adder, observer
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER, NO_ROUTE = "OTHER", "__unknown__"
@@ -74,12 +74,12 @@ class RequestMetrics(PrometheusMiddleware):
         self._in_progress = {method: adder(in_progress.labels(method, name)) for method in METHODS}
 
         @lru_cache(maxsize=4096)
-        def instruments(method: str, template: str | None, status: int) -> tuple[Any, Any]:
+        def observer_of(method: str, template: str | None, status: int) -> Observe:
             known = method if method in METHODS else OTHER
             labels = (known, template or NO_ROUTE, status, name)
-            return adder(count.labels(*labels)), Timing(time.labels(*labels)).observe
+            return observer(time.labels(*labels), count.labels(*labels))
 
-        self._instruments = instruments
+        self._observer_of = observer_of
 
     def began(self, method: str) -> None:
         """Count a request as in progress."""
@@ -88,9 +88,7 @@ class RequestMetrics(PrometheusMiddleware):
     def ended(self, method: str, template: str | None, status: int, seconds: float) -> None:
         """Record a finished request."""
         self._in_progress.get(method, self._other)(-1)
-        count, observe = self._instruments(method, template, status)
-        count(1)
-        observe(seconds)
+        self._observer_of(method, template, status)(seconds)
 
 
 class NoRequestMetrics:

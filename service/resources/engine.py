@@ -199,7 +199,7 @@ def engines_of(resources: Sequence[RestResource], services: Services) -> list[En
 
 def values_of(item: BaseModel, fields: tuple[str, ...]) -> dict[str, Any]:
     """Return the named fields of a body, as Python values."""
-    return {name: getattr(item, name) for name in fields}
+    return dict(zip(fields, map(vars(item).__getitem__, fields), strict=True))
 
 
 def new_values(

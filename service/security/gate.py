@@ -7,7 +7,7 @@ from fastapi import Request
 from starlette.types import Scope
 
 from service.actor import SeenRows
-from service.http.middleware.state import RequestState, state_of
+from service.http.middleware.state import KEY, RequestState, state_of
 from service.http.problems import Forbidden, Unauthenticated
 from service.security.credentials import address_of, credential_of
 from service.security.principals import ANONYMOUS, Principal, anonymous
@@ -65,7 +65,7 @@ class Gate:
         A request is authenticated and counted once, however many dependencies of its route ask. Without scopes any
         credential will do, and no caller is anonymous.
         """
-        state = state_of(request.scope)
+        state: RequestState = request.scope[KEY]
         if state.admitted is None:
             state.admitted = await self._admit(request, state, scopes)
             state.principal = state.admitted

@@ -10,6 +10,8 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from service.http.middleware.state import CONTENT
+
 Json = dict[str, Any]
 
 
@@ -61,6 +63,7 @@ async def send(
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
+        **({CONTENT: body} if body else {}),  # as the connection announces short content
     }
     statuses: list[int] = []
 

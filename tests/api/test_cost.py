@@ -63,7 +63,7 @@ def requests(app: FastAPI, client: AsyncClient, article: Json, plain_shelf: str)
 
 @pytest.mark.parametrize(
     ("kind", "calls", "kilobytes"),
-    [("read", 91, 16), ("list", 91, 20), ("create", 145, 32), ("update", 137, 24)],
+    [("read", 81, 16), ("list", 80, 20), ("create", 106, 32), ("update", 105, 24)],
 )
 async def test_request_takes_few_calls_and_little_memory(
     requests: dict[str, Request], kind: str, calls: int, kilobytes: int

@@ -39,7 +39,7 @@ class Process:
         return asyncio.create_task(run())
 
     async def change(self, **rows: set[str]) -> None:
-        telling = self.feed.tell(RowChanges(rows))
+        telling = self.feed.announce(RowChanges(rows))
         assert telling is not None
         await telling
 
@@ -75,7 +75,7 @@ async def test_change_is_heard_once_here_and_there(processes: list[Process]) -> 
 
 
 async def test_table_without_watcher_is_not_published(processes: list[Process]) -> None:
-    assert processes[0].feed.tell(RowChanges(chair={"c"})) is None
+    assert processes[0].feed.announce(RowChanges(chair={"c"})) is None
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ async def test_without_redis_only_the_own_watchers_hear_of_a_change() -> None:
     feed, heard, heard_too = ChangeFeed(NoRedis(), "alone"), Heard(), Heard()
     feed.watch("lamp", heard.append)
     feed.watch("lamp", heard_too.append)
-    telling = feed.tell(RowChanges(lamp={"a"}))
+    telling = feed.announce(RowChanges(lamp={"a"}))
     assert telling is not None
     await telling
     assert (heard, heard_too, feed.jobs) == ([{"a"}], [{"a"}], ())

@@ -20,6 +20,7 @@ class Others:
     """The other processes, which are told as long as `done` is not done."""
 
     def __init__(self) -> None:
+        self.watched = {"tests_shelf"}
         self.told: list[RowChanges] = []
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -35,9 +36,7 @@ async def others() -> Others:
 
 @pytest.fixture
 async def database(database_url: str, others: Others) -> AsyncIterator[Database]:
-    made = Database(
-        settings_for(database_url, database={"url": database_url, "pool_max": 1}), others.announce
-    )
+    made = Database(settings_for(database_url, database={"url": database_url, "pool_max": 1}), others)
     yield made
     others.done.cancel()
     await made.stop()
@@ -89,3 +88,12 @@ async def test_announcement_survives_the_cancellation_of_its_caller(
     await asyncio.gather(creating, return_exceptions=True)
     assert creating.cancelled()
     assert not others.done.cancelled()
+
+
+async def test_change_of_a_table_without_watchers_is_not_announced(
+    database: Database, others: Others
+) -> None:
+    others.done.set_result(None)
+    others.watched.clear()
+    await _create(database)
+    assert not others.told

@@ -13,7 +13,7 @@ from service.http.content.gc_pause import LARGE, collector_paused
 from service.http.content.media_types import require_media_type
 from service.http.content.outline import validate_in_outline
 from service.http.content.validation import field_errors, many_unknown
-from service.http.middleware.state import state_of
+from service.http.middleware.state import CONTENT, KEY, RequestState
 
 JSON = ("application/json",)
 
@@ -25,17 +25,24 @@ async def content_of(request: Request) -> bytes:
 
     Raises `RuntimeError` if the route has consumed the stream: the content will not arrive again.
     """
-    state = state_of(request.scope)
+    scope = request.scope
+    state: RequestState = scope[KEY]
     if state.content is None:
-        # Starlette keeps its own copy, and has no public way to ask.
-        begun = hasattr(request, "_body") or request._stream_consumed  # noqa: SLF001
-        state.content = await (request.body() if begun else _received(request))
+        # Receiving checks what hand-written routes accept, and gives up the place of a request that waits for its
+        # client. Of a generated route, the content is usually here: the edge has checked its announced length.
+        if CONTENT in scope and state.template is not None:
+            state.content = scope[CONTENT]
+        else:
+            state.content = await _received(request)
     request._body = state.content  # noqa: SLF001  # where Starlette keeps it; it would wait for more
     return state.content
 
 
 async def _received(request: Request) -> bytes:
     """Starlette's `body()` takes longer: it uses an asynchronous generator."""
+    # Starlette keeps its own copy, and has no public way to ask.
+    if hasattr(request, "_body") or request._stream_consumed:  # noqa: SLF001
+        return await request.body()
     chunks: list[bytes] = []
     while True:
         message = await request.receive()
@@ -52,12 +59,13 @@ async def read_body(request: Request, model: type[M], media_types: Collection[st
     body = await content_of(request)
     if len(body) > LARGE:
         return await _read_large(body, model)
-    wrong = many_unknown(strict_json.parse(body), known=model.__pydantic_fields__)
+    document = strict_json.parse(body)
     try:
-        if not wrong:
-            return model.model_validate_json(body)
+        item: M = model.__pydantic_validator__.validate_json(body)  # as `model_validate_json`
     except ValidationError as error:
-        wrong = field_errors(error)
+        wrong = many_unknown(document, known=model.__pydantic_fields__) or field_errors(error)
+    else:
+        return item
     raise problems.ValidationFailed(errors=wrong)
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from starlette.requests import Request
 
-from service.http.middleware.state import field_values, state_of
+from service.http.middleware.state import state_of
 from service.http.problems import UnsupportedMediaType
 
 JSON_CONTENT = (b"content-type", b"application/json")
@@ -57,12 +57,13 @@ def _unquoted(value: str) -> str:
 
 def require_media_type(request: Request, allowed: Collection[str]) -> None:
     """Raises `UnsupportedMediaType` unless the content is one of the `allowed`, in UTF-8, without content coding."""
-    values = field_values(request.scope, b"content-type")
-    given = media_type(values[0]) if len(values) == 1 else None
+    fields = state_of(request.scope).fields
+    values = fields.get(b"content-type", ())
+    given = media_type(values[0].decode("latin-1")) if len(values) == 1 else None
     if given is None or given.name not in allowed or not given.is_utf_8:
         raise UnsupportedMediaType(
             f"Send {' or '.join(allowed)} in UTF-8.", headers={"Accept": ", ".join(allowed)}
         )
-    codings = state_of(request.scope).fields.get(b"content-encoding", ())
+    codings = fields.get(b"content-encoding", ())
     if codings and any(coding.lower() != b"identity" for coding in codings):
         raise UnsupportedMediaType("Send the body without content coding.")

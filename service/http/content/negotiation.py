@@ -4,16 +4,16 @@ from collections.abc import Mapping
 
 from starlette.requests import Request
 
-from service.http.middleware.state import field_values
+from service.http.middleware.state import state_of
 from service.http.problems import NotAcceptable
 
 
 def require_acceptable(request: Request, *media_types: str) -> str:
     """Return the media type that `Accept` prefers, the first on a tie. Raises `NotAcceptable` if it excludes all."""
-    values = field_values(request.scope, b"accept")
+    values = state_of(request.scope).fields.get(b"accept")
     if not values:
         return media_types[0]
-    accept = ",".join(values).lower()
+    accept = b",".join(values).decode("latin-1").lower()
     if accept in ("", "*/*", media_types[0]):
         return media_types[0]
     qualities = dict(_range(part) for part in accept.split(","))

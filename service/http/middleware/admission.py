@@ -67,7 +67,7 @@ class Admission:
     def leave(self) -> None:
         """Give a place back."""
         self.running -= 1
-        if self._queue.in_use:
+        if self._queue.waiters:
             # Later in this turn of the loop: a request whose body is here already takes its place again at once.
             asyncio.get_running_loop().call_soon(self._admit_waiting)
 

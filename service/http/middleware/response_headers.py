@@ -1,5 +1,7 @@
 """The headers that the edge adds to every response."""
 
+from operator import itemgetter
+
 from starlette.types import Message, Scope
 
 from service.http.middleware.services import EdgeServices
@@ -12,6 +14,7 @@ SECURITY_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-cache"),
 ]
+_NAME = itemgetter(0)  # of a field
 _SECURITY_NAMES = frozenset(name for name, _ in SECURITY_HEADERS)
 HSTS = (b"strict-transport-security", b"max-age=31536000")  # RFC 6797; seconds, a year
 
@@ -20,12 +23,12 @@ def edge_headers(
     scope: Scope, state: RequestState, services: EdgeServices, start: Message
 ) -> list[tuple[bytes, bytes]]:
     """Return the headers to add to a response. `start` is its `http.response.start`, whose security headers win."""
-    given = {name.lower() for name, _ in start.get("headers", ())}
+    names = [*map(bytes.lower, map(_NAME, start.get("headers", ())))]
     headers = [(b"x-request-id", state.request_id.encode()), *state.extra_headers]
-    if given.isdisjoint(_SECURITY_NAMES):
+    if _SECURITY_NAMES.isdisjoint(names):
         headers += SECURITY_HEADERS
     else:
-        headers += [header for header in SECURITY_HEADERS if header[0] not in given]
+        headers += [header for header in SECURITY_HEADERS if header[0] not in names]
     if scope["scheme"] == "https":  # as the client sees it, if a trusted proxy says so
         headers.append(HSTS)
     headers += services.cors.headers(scope)

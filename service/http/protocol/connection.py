@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from service.deadline import Deadline
 from service.http import problems
 from service.http.middleware.admission import turned_away
-from service.http.middleware.body_budget import BodyBudget, forget
+from service.http.middleware.body_budget import SPARED, BodyBudget, forget
 from service.http.middleware.entrance import Entrance, OpenEntrance
 from service.http.middleware.state import REFUSAL
 from service.http.problems import Problem
@@ -63,6 +63,7 @@ class Connection(HttpToolsProtocol):
         self._reader: ReaderWatch
         self._fed = 0  # bytes of the current head, or since the last byte of content
         self._room = 0  # bytes left for the header
+        self._length = 0  # of the content, as announced
         self._most = self.limits.headers
         self._start = b""  # input from the start of the current head, up to the end of the request line
         self._inside = False  # a message starts in the middle of a read
@@ -238,7 +239,7 @@ class Connection(HttpToolsProtocol):
         if self.url[:1] != b"/" and (authority := request_head.authority(self.url)) is not None:
             self.headers[:] = [(n, authority if n == request_head.HOST else v) for n, v in self.headers]
         self._begin(method, version)
-        self._phase, self._fed, self._start = BODY, 0, b""
+        self._phase, self._fed, self._start, self._length = BODY, 0, b"", length
         self._room = self.limits.header_bytes  # for trailers
         if self._deadline is not None:
             self._disarm()
@@ -271,7 +272,7 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._fed = 0
-        if not self.cycle.response_complete:
+        if not 0 < self._length <= SPARED and not self.cycle.response_complete:
             try:
                 self.bodies.grow(cast("Any", self.cycle.scope), len(body))
             except problems.Overloaded as problem:
@@ -281,14 +282,14 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self._ignored_upgrade:
             return  # the body is yet to come
-        self._phase = IDLE
-        self._fed = 0
+        self._phase, self._fed = IDLE, 0
         if self._deadline is not None:
             self._disarm()
         cycle = self.cycle
         if self._keeps:
-            self._keeps = False
-            cycle.keep_alive = not cycle.response_started
+            self._keeps, cycle.keep_alive = False, not cycle.response_started
+        if self._length:
+            cast("Cycle", cycle).announce_content(self._length)
         super().on_message_complete()
         if cycle.response_complete and not self.transport.is_closing():
             self._idle.begin()

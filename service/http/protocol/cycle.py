@@ -13,6 +13,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.http.content.media_types import JSON_CONTENT
 from service.http.middleware.exchange import OVERLOADED
 from service.http.middleware.response_headers import SECURITY_HEADERS
+from service.http.middleware.state import CONTENT
+from service.http.protocol.limits import SHORT
 
 _SEPARATE = 65_536  # bytes of content that cost more to copy than to send apart from the head
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
@@ -60,6 +62,15 @@ class Cycle(RequestResponseCycle):
             self._start(status, headers)
             self._send(content, more=False)
         self.on_response = _nothing  # as at the end of a task: connection and cycle must not hold each other
+
+    def announce_content(self, length: int) -> None:
+        """Put the content into the scope, if all of it is here and short: the application need not wait to receive it.
+
+        It has to receive it to make the response to an expectation.
+        """
+        if len(self.body) == length <= SHORT and not self.waiting_for_100_continue:
+            scope: Any = self.scope
+            scope[CONTENT] = bytes(self.body)
 
     async def send(self, message: Any) -> None:
         """See ASGI. Raises `RuntimeError` for messages out of order, and for a malformed field or length."""

@@ -6,6 +6,7 @@ from service.config.server import ServerSettings
 
 PIPELINED = 128  # requests that may wait behind a running one; each costs some kilobytes
 REQUEST_LINE = 128  # bytes of a request line besides its target
+SHORT = 4096  # bytes of content that the application gets without receiving them
 DISCARDED = 65_536  # bytes of an unread body that cost less to discard than a new connection
 REFUSED_AT_A_TIME = (
     100  # connections beyond the limit that get a response at a time; further ones are cut off

@@ -64,8 +64,9 @@ def enum_kind(type_: sa.Enum) -> Kind:
 
 @dataclass(frozen=True, eq=False)
 class _JsonKind(Kind):
-    def wire(self, value: Any) -> Any:
-        return None if value is None else json_text.write(value)
+    @property
+    def convert(self) -> Callable[[Any], Any]:
+        return json_text.write
 
 
 def json_kind() -> Kind:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import NoneType
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,14 +55,17 @@ class Kind:
 
     def wire(self, value: Any) -> Any:
         """Convert a Python value to the driver's value for `bound`."""
-        if value is None or self.native:
-            return value
-        return self.text(value)
+        return value if value.__class__ in self.taken_as_is else self.convert(value)
 
     @property
     def taken_as_is(self) -> Collection[type]:
         """The types whose values `wire` returns unchanged."""
-        return self.annotations if self.native else ()
+        return (*self.annotations, NoneType) if self.native else (NoneType,)
+
+    @property
+    def convert(self) -> Callable[[Any], Any]:
+        """What `wire` does with a value of any other type."""
+        return unchanged if self.native else self.text
 
     def wire_list(self, values: list[Any]) -> list[Any]:
         """Convert the values of an `in` filter to the driver's value for `bound_list`."""
@@ -93,10 +97,11 @@ class Kind:
 class ArrayKind(Kind):
     """A one-dimensional array of another kind. The driver gets an array of text."""
 
-    def wire(self, value: Any) -> Any:
+    @property
+    def convert(self) -> Callable[[Any], Any]:
         assert self.element is not None
         text = self.element.text
-        return None if value is None else [None if part is None else text(part) for part in value]
+        return lambda value: value and [None if part is None else text(part) for part in value]
 
     def bound(self, name: str) -> sa.ColumnElement[Any]:
         texts: sa.ColumnElement[Any] = parameter(name, sa.ARRAY(sa.Text()))

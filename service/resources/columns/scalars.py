@@ -58,12 +58,14 @@ def _truth(value: bool) -> str:  # noqa: FBT001  # same signature as the other k
 
 def word(value: Any) -> str:
     """Return the text of an enum member, a URL or a path."""
-    return str(value.value if isinstance(value, Enum) else value)
+    # Not `value`, which is made of two calls.
+    return str(value._value_ if isinstance(value, Enum) else value)
 
 
 class _TextKind(Kind):
-    def wire(self, value: Any) -> Any:
-        return value if value is None or type(value) is str else word(value)
+    @property
+    def convert(self) -> Callable[[Any], Any]:
+        return word
 
 
 class _IntervalKind(Kind):

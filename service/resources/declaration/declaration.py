@@ -174,7 +174,7 @@ class Declaration:
         value = owner.value_of(principal, self.kinds[owner.field], getattr(column.type, "length", None))
         return sa.false() if value is None else column == value
 
-    @property
+    @cached_property
     def owner_field(self) -> str | None:
         """The field in which the service writes the owner of a new item, if it has a column."""
         return self.owner.field if isinstance(self.owner, Owner) else None

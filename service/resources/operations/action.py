@@ -15,7 +15,7 @@ from service.resources.documentation import tags_header
 from service.resources.names import snake
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.idempotency import KeyedRequest, keyed_request, run_once
-from service.resources.requests.json_response import json_response
+from service.resources.requests.json_response import JsonResponse
 from service.resources.retries import retry_rolled_back
 from service.resources.units.engine_unit import EngineUnit
 
@@ -46,7 +46,7 @@ async def _in_transaction(
         headers, content = {"ETag": engine.tags.tag(row["version"])}, row["body"].encode()
         if keyed is not None:
             await engine.services.records.store(connection, keyed, 200, headers, content)
-    return json_response(200, headers, content), unit
+    return JsonResponse(200, headers, content), unit
 
 
 def operation_of(action: Action) -> Operation:

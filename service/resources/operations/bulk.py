@@ -20,7 +20,7 @@ from service.resources.bulk.slots import slot
 from service.resources.engine import Engine
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.idempotency import keyed_request, run_once
-from service.resources.requests.json_response import json_response
+from service.resources.requests.json_response import JsonResponse
 from service.resources.retries import retry_rolled_back
 from service.resources.schemas.bulk_bodies import Envelope
 from service.resources.units.engine_unit import EngineUnit
@@ -56,7 +56,7 @@ async def _bulk(call: Call) -> Response:
             content = await results_body(request.url.path, request_id, results, kinds)
             if keyed is not None:
                 await records.store(connection, keyed, 200, {}, content)
-        return json_response(200, {}, content), unit
+        return JsonResponse(200, {}, content), unit
 
     async def effect() -> Response:
         response, unit = await retry_rolled_back(attempt)

@@ -1,13 +1,14 @@
 """Runs the statement of one change, with the hooks of the resource around it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from service.http.middleware.state import state_of
+from service.database.row_id import usual_uuid
+from service.http.middleware.state import KEY, RequestState
 from service.resources.guarded_rows import Run
 from service.resources.hooks.hook_runner import NO_CONNECTION
 from service.resources.operations.operation import Call
@@ -16,9 +17,9 @@ from service.resources.statements.statement import Statement
 from service.resources.units.engine_unit import EngineUnit
 
 Arguments = dict[str, Any]
-Work = Callable[[Run, Arguments], Awaitable[asyncpg.Record]]
+Work = Callable[[Run, Arguments], Awaitable[Sequence[asyncpg.Record]]]
 """Runs the statement of a change, given its arguments as driver values: fields, id, principal and request id. Returns
-the row (body, version) of the item."""
+its rows: the first is that of the item (body, version)."""
 Store = Callable[[asyncpg.Connection, asyncpg.Record], Awaitable[None]]
 """Stores the response that the row of the item becomes."""
 
@@ -32,7 +33,7 @@ async def apply_change(
     *,
     store: Store | None = None,
 ) -> asyncpg.Record:
-    """Return the row of `work`, which runs one statement.
+    """Return the row of `work`, which runs one statement. `item_id` may be a `row_id`: hooks get the usual UUID.
 
     If hooks run in the transaction, `work` runs between them, and all of it is retried if PostgreSQL rolls it back;
     otherwise the statement is its own transaction. Hooks after the change run only if a change was made.
@@ -43,13 +44,14 @@ async def apply_change(
     engine, hooks = call.engine, call.engine.hooks
     reads_again = engine.reads_changed and operation != "delete"
     if not hooks.exist and not reads_again:
-        return await work(engine.run, _arguments(call, item_id, values))
+        return (await work(engine.run, _arguments(call, item_id, values)))[0]
+    item_id = usual_uuid(item_id)
     if reads_again or hooks.need_transaction(operation):
         attempt = partial(_in_transaction, call, operation, item_id, values, work, store=store)
         row, unit = await retry_rolled_back(attempt)
     else:
         recorder = _Recorder(engine.run)
-        row = await work(recorder.run, _arguments(call, item_id, values))
+        row = (await work(recorder.run, _arguments(call, item_id, values)))[0]
         unit = call.unit_on(NO_CONNECTION)
         if recorder.changed:
             await unit.finish(engine, unit.change(engine, operation, item_id, dict(values), call.rows))
@@ -73,7 +75,7 @@ async def _in_transaction(
         change = unit.change(engine, operation, item_id, dict(values), call.rows)
         await engine.hooks.before(change)
         recorder = _Recorder(partial(engine.run_on, connection))
-        row = await work(recorder.run, _arguments(call, item_id, change.values))
+        row = (await work(recorder.run, _arguments(call, item_id, change.values)))[0]
         if recorder.changed:
             await unit.finish(engine, change)
         if operation != "delete" and engine.reads_changed:
@@ -97,7 +99,7 @@ class _Recorder:
 
 
 def _arguments(call: Call, item_id: UUID, values: Mapping[str, Any]) -> Arguments:
-    request_id = state_of(call.request.scope).request_id
+    state: RequestState = call.request.scope[KEY]
     return call.engine.arguments.of(
-        item_id, values, call.rows, principal=call.principal.id, request_id=request_id
+        item_id, values, call.rows, principal=call.principal.id, request_id=state.request_id
     )

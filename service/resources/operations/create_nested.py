@@ -22,7 +22,7 @@ from service.resources.operations.operation import Call, Operation
 from service.resources.relations.children import MOST, Children
 from service.resources.relations.relation import require_scopes
 from service.resources.requests.idempotency import KeyedRequest, keyed_request, run_once
-from service.resources.requests.json_response import json_response
+from service.resources.requests.json_response import JsonResponse
 from service.resources.requests.unwritable import report_unwritable
 from service.resources.retries import retry_rolled_back
 from service.resources.schemas.nested import nested_schemas
@@ -114,7 +114,7 @@ async def _in_transaction(creation: _Creation) -> tuple[Response, EngineUnit]:
         headers = {"Location": location, "ETag": engine.tags.tag(row["version"])}
         if creation.keyed is not None:
             await engine.services.records.store(connection, creation.keyed, 201, headers, body)
-    return json_response(201, headers, body), unit
+    return JsonResponse(201, headers, body), unit
 
 
 async def _create_item(creation: _Creation, unit: EngineUnit) -> tuple[Mapping[str, Any], Change]:

@@ -1,5 +1,7 @@
 """`DELETE /orders/{id}`: a soft delete. The row and its history stay."""
 
+from collections.abc import Sequence
+
 import asyncpg
 from starlette.responses import Response
 
@@ -16,10 +18,12 @@ async def _delete(call: Call) -> Response:
     engine = call.engine
     guard = guard_of(call.request, engine.tags, required=True)
 
-    async def work(run: Run, arguments: Arguments) -> asyncpg.Record:
-        return accepted_row(engine, await run_guarded(run, engine.writer.delete, arguments, guard), guard)
+    async def work(run: Run, arguments: Arguments) -> Sequence[asyncpg.Record]:
+        rows = await run_guarded(run, engine.writer.delete, arguments, guard)
+        accepted_row(engine, rows, guard)
+        return rows
 
-    await apply_change(call, "delete", call.item_id, {}, work)
+    await apply_change(call, "delete", call.row_id, {}, work)
     return Response(status_code=204)
 
 

@@ -1,6 +1,6 @@
 """Changes one existing item under the preconditions of the request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -11,7 +11,7 @@ from service.http.problems import Problem
 from service.resources.guarded_rows import Run, accepted_row, run_guarded
 from service.resources.operations.change import Arguments, apply_change
 from service.resources.operations.operation import Call
-from service.resources.requests.json_response import json_response
+from service.resources.requests.json_response import JsonResponse
 from service.resources.statements.statement import Statement
 
 
@@ -26,14 +26,15 @@ async def update_item(
     """Run the statement for the fields that are set, and return the item. Raises `absent()` if no row matches."""
     engine = call.engine
 
-    async def work(run: Run, arguments: Arguments) -> asyncpg.Record:
+    async def work(run: Run, arguments: Arguments) -> Sequence[asyncpg.Record]:
         # The fields of the client, as changed by hooks.
         fields = engine.arguments.fields_in(arguments)
         rows = await run_guarded(run, statement(fields), arguments, guard)
         # Checked in the transaction, so that a refused change also undoes what hooks have written.
         if not rows:
             raise absent()
-        return accepted_row(engine, rows, guard)
+        accepted_row(engine, rows, guard)
+        return rows
 
-    row = await apply_change(call, "update", call.item_id, values, work)
-    return json_response(200, {"ETag": engine.tags.tag(row["version"])}, row["body"].encode())
+    row = await apply_change(call, "update", call.row_id, values, work)
+    return JsonResponse(200, {"ETag": engine.tags.tag(row["version"])}, row["body"].encode())

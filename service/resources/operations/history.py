@@ -10,7 +10,7 @@ from service.resources.documentation import CURSOR, limit_parameter, query
 from service.resources.engine import Engine
 from service.resources.lists.cursor import Cursor
 from service.resources.operations.operation import Call, Operation
-from service.resources.requests.json_response import json_response
+from service.resources.requests.json_response import JsonResponse
 from service.resources.requests.parameters import page_limit
 
 _BEYOND_NEWEST = INT32.stop
@@ -35,7 +35,7 @@ async def _history(call: Call) -> Response:
     shown = [_entry(engine, item, *items[i + 1 : i + 2]) for i, item in enumerate(items[:limit])]
     more = len(items) > limit
     cursor = cursors.write(Cursor((shown[-1]["version"],)), bound_to=bound_to) if more else None
-    return json_response(200, {}, json_text.write({"items": shown, "next_cursor": cursor}).encode())
+    return JsonResponse(200, {}, json_text.write({"items": shown, "next_cursor": cursor}).encode())
 
 
 def _entry(engine: Engine, row: dict[str, Any], before: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from service.resources.lists.page import Page, links
 from service.resources.lists.parser import ListQuery
 from service.resources.names import id_of_list_under
 from service.resources.operations.operation import Call, Operation
-from service.resources.requests.json_response import json_response
+from service.resources.requests.json_response import JsonResponse
 
 
 async def _list(call: Call) -> Response:
@@ -32,7 +32,7 @@ async def _page(engine: Engine, query: ListQuery) -> Page:
 
 
 def _respond(call: Call, query: ListQuery, page: Page) -> Response:
-    return json_response(200, {"Link": links(call.request.scope["path"], query, page)}, page.body)
+    return JsonResponse(200, {"Link": links(call.request.scope["path"], query, page)}, page.body)
 
 
 async def _total(engine: Engine, query: ListQuery) -> int:

@@ -6,9 +6,9 @@ from typing import Any, TypedDict
 from uuid import UUID
 
 import asyncpg
-from asyncpg.pgproto import pgproto
 from fastapi import Request, Response
 
+from service.database.row_id import row_id
 from service.http.middleware.state import state_of
 from service.http.openapi import ALWAYS, WITH_BODY, responses_of
 from service.http.openapi.operation_details import BODY_MEDIA_TYPE
@@ -48,10 +48,8 @@ class Call:
 
     @property
     def row_id(self) -> UUID:
-        """As `item_id`, for statements and caches: made, hashed and sent in a seventh of the time, but orjson does not
-        write it."""
-        row_id: UUID = pgproto.UUID(self.request.scope["path_params"]["id"])
-        return row_id
+        """As `item_id`, for statements, caches and `apply_change`: see `service.database.row_id`."""
+        return row_id(self.request.scope["path_params"]["id"])
 
 
 class RouteArguments(TypedDict):

@@ -9,7 +9,7 @@ from service.resources.engine import values_of
 from service.resources.operations.guarded import update_item
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.bodies import MERGE_PATCH, read_patch
-from service.resources.requests.json_response import json_response
+from service.resources.requests.json_response import JsonResponse
 
 
 async def _patch(call: Call) -> Response:
@@ -32,7 +32,7 @@ async def _unchanged(call: Call, guard: Guard) -> Response:
     body, version = rows[0]
     if not guard.allows(version):
         raise problems.PreconditionFailed(guard.advice)
-    return json_response(200, {"ETag": engine.tags.tag(version)}, body.encode())
+    return JsonResponse(200, {"ETag": engine.tags.tag(version)}, body.encode())
 
 
 PATCH = Operation(

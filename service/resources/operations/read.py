@@ -16,7 +16,7 @@ from service.resources.item_reader import Item
 from service.resources.operations.operation import Call, Operation
 from service.resources.relations.expanded_items import ExpandedItem
 from service.resources.relations.expansions import EXPAND
-from service.resources.requests.json_response import json_response
+from service.resources.requests.json_response import JsonResponse
 from service.resources.requests.parameters import Query, parse_query, refuse_others, typed
 
 
@@ -50,7 +50,7 @@ def _respond(item: Item | ExpandedItem, tag: str, matching: Tags | None, unless:
         raise problems.PreconditionFailed(matching.advice)
     if unless is not None and unless.match_weakly(tag):
         return Response(status_code=304, headers={"ETag": tag})
-    return json_response(200, {"ETag": tag}, item.body)
+    return JsonResponse(200, {"ETag": tag}, item.body)
 
 
 async def _as_of(call: Call, given: Query) -> Item | None:

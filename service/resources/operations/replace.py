@@ -1,5 +1,6 @@
 """`PUT /orders/{id}`: replaces an item, or creates one under a known id."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 import asyncpg
@@ -14,7 +15,7 @@ from service.resources.operations.change import Arguments, apply_change
 from service.resources.operations.guarded import update_item
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.bodies import read_new
-from service.resources.requests.json_response import json_response
+from service.resources.requests.json_response import JsonResponse
 
 
 async def _replace(call: Call) -> Response:
@@ -46,10 +47,10 @@ async def _refuse_to_create(call: Call) -> Response:
 
 
 async def _create(call: Call, values: dict[str, Any]) -> Response:
-    engine, request, item_id = call.engine, call.request, call.item_id
+    engine, request, item_id = call.engine, call.request, call.row_id
 
-    async def work(run: Run, arguments: Arguments) -> asyncpg.Record:
-        return (await run(engine.writer.create, arguments))[0]
+    def work(run: Run, arguments: Arguments) -> Awaitable[list[asyncpg.Record]]:
+        return run(engine.writer.create, arguments)
 
     try:
         row = await apply_change(call, "create", item_id, values, work)
@@ -60,7 +61,7 @@ async def _create(call: Call, values: dict[str, Any]) -> Response:
             raise problems.PreconditionFailed("An item with this id already exists.") from error
         raise problems.Conflict("An item with this id was deleted; restore it instead.") from error
     headers = {"Location": request.scope["path"], "ETag": engine.tags.tag(row["version"])}
-    return json_response(201, headers, row["body"].encode())
+    return JsonResponse(201, headers, row["body"].encode())
 
 
 def _responses(engine: Engine) -> dict[int | str, dict[str, Any]]:

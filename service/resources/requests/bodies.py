@@ -1,8 +1,5 @@
 """Reads the bodies of creations, replacements and patches."""
 
-from collections.abc import Collection
-from typing import TypeVar
-
 from pydantic import BaseModel
 from starlette.requests import Request
 
@@ -14,24 +11,22 @@ from service.resources.schemas.items import Schemas
 
 MERGE_PATCH = ("application/merge-patch+json", "application/json")
 
-M = TypeVar("M", bound=BaseModel)
-
 
 async def read_new(request: Request, resource: RestResource, schemas: Schemas) -> BaseModel:
     """Return a whole item. Raises as `read_body` does; fields that only the service sets are named."""
-    return await _read(request, schemas.create, resource, JSON, new=True)
+    try:
+        return await read_body(request, schemas.create, JSON)
+    except ValidationFailed as error:
+        raise _named(error, resource, new=True) from None
 
 
 async def read_patch(request: Request, resource: RestResource, schemas: Schemas) -> BaseModel:
     """Return a merge patch (RFC 7396). Raises as `read_body` does; fields that cannot change are named."""
-    return await _read(request, schemas.patch, resource, MERGE_PATCH, new=False)
-
-
-async def _read(
-    request: Request, model: type[M], resource: RestResource, media_types: Collection[str], *, new: bool
-) -> M:
     try:
-        return await read_body(request, model, media_types)
+        return await read_body(request, schemas.patch, MERGE_PATCH)
     except ValidationFailed as error:
-        errors = report_unwritable(error.errors, resource, new=new)
-        raise ValidationFailed(errors=errors) from None
+        raise _named(error, resource, new=False) from None
+
+
+def _named(error: ValidationFailed, resource: RestResource, *, new: bool) -> ValidationFailed:
+    return ValidationFailed(errors=report_unwritable(error.errors, resource, new=new))

@@ -19,7 +19,8 @@ class ItemArguments:
     def __init__(self, resource: RestResource) -> None:
         kinds = resource.kinds
         self._fields = {
-            name: (own_field(name), kinds[name].taken_as_is, kinds[name].wire) for name in resource.own_fields
+            name: (own_field(name), frozenset(kinds[name].taken_as_is), kinds[name].convert)
+            for name in resource.own_fields
         }
 
     def of(
@@ -29,8 +30,8 @@ class ItemArguments:
         made: dict[str, Any] = {"id": item_id, "principal": principal, "request_id": request_id}
         made |= rows.arguments
         for name, value in values.items():
-            parameter, taken_as_is, wire = self._fields[name]
-            made[parameter] = value if value.__class__ in taken_as_is else wire(value)
+            parameter, taken_as_is, convert = self._fields[name]
+            made[parameter] = value if value.__class__ in taken_as_is else convert(value)
         return made
 
     def fields_in(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:

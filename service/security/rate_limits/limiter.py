@@ -8,7 +8,7 @@ from service.cache.bounded_dict import BoundedDict
 from service.jobs.job import Job
 from service.security.rate_limits.bucket import SLACK, Bucket
 from service.security.rate_limits.limiter_metrics import decision, processes
-from service.security.rate_limits.policy import Decision, Policy
+from service.security.rate_limits.policy import Decision, Policy, decided
 
 MOST_BUCKETS = 20_000
 
@@ -70,4 +70,4 @@ class RateLimiter:
         debt = max(bucket.full_at - now, 0.0)
         cost = policy.step if sharers == 1 else policy.cost(sharers)
         left = int((policy.window - debt + SLACK) / cost) + bucket.leased
-        return Decision(allowed, min(max(left, 0), policy.requests), max(debt + cost - policy.window, 0.0))
+        return decided((allowed, min(max(left, 0), policy.requests), max(debt + cost - policy.window, 0.0)))

@@ -1,6 +1,8 @@
 """What is allowed, and what was decided."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 LEASES_PER_WINDOW = 200
@@ -41,3 +43,7 @@ class Decision(NamedTuple):
     allowed: bool
     remaining: int
     retry_after: float
+
+
+decided: Callable[[tuple[bool, int, float]], Decision] = partial(tuple.__new__, Decision)
+"""Return the decision with these values. The constructor of a named tuple is a call more."""

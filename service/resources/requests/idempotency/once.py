@@ -1,6 +1,7 @@
 """Runs a request with an Idempotency-Key. Its effect and its stored response commit together."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from starlette.responses import Response
 
@@ -10,11 +11,13 @@ from service.resources.requests.idempotency.store import IdempotencyStore
 
 _ATTEMPTS = 4
 
+T = TypeVar("T")
+
 
 async def run_once(
-    store: IdempotencyStore, keyed: KeyedRequest, effect: Callable[[], Awaitable[Response]]
-) -> Response:
-    """Return the response of `effect`, which stores it, or the response that is stored already.
+    store: IdempotencyStore, keyed: KeyedRequest, effect: Callable[[], Awaitable[T]]
+) -> T | Response:
+    """Return what `effect` returns, which stores the response, or the response that is stored already.
 
     The unique key of the records decides between concurrent requests: the second waits for the first one's commit,
     fails, and finds the response. Since both want the same change, its failure may have any other cause too.

@@ -10,7 +10,7 @@ from service.database import Database
 from service.http.handwritten.refuse_idempotency_key import HEADER, REPLAYED
 from service.http.problems import Duplicate, FieldError, KeyReused
 from service.resources.requests.idempotency.idempotency_key import KeyedRequest
-from service.resources.requests.json_response import json_response
+from service.resources.requests.json_response import JsonResponse
 
 _LOOK_UP = """
 SELECT fingerprint, status, headers, body FROM idempotency_record
@@ -53,7 +53,7 @@ class IdempotencyStore:
         if row["fingerprint"] != keyed.fingerprint:
             raise KeyReused(errors=[FieldError("Use a new key for a new request.", header=HEADER)])
         headers = {**orjson.loads(row["headers"]), REPLAYED: "true"}
-        return json_response(row["status"], headers, row["body"].encode())
+        return JsonResponse(row["status"], headers, row["body"].encode())
 
     async def store(
         self,

@@ -10,7 +10,13 @@ import pytest
 from service.config import Settings
 from service.main import create_app
 from service.migrations import runner
-from tests.isolation import assume_asyncio, forget_settings, log_plainly, read_authorities_once
+from tests.isolation import (
+    assume_asyncio,
+    forget_settings,
+    keep_no_loggers,
+    log_plainly,
+    read_authorities_once,
+)
 from tests.shop import SHOP
 from tests.shop.tables import migrating_with_shop
 
@@ -19,6 +25,7 @@ def pytest_configure() -> None:
     forget_settings()
     read_authorities_once()
     assume_asyncio()
+    keep_no_loggers()
     log_plainly()
 
 

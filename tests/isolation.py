@@ -4,7 +4,7 @@ import functools
 import os
 import sys
 import traceback
-from typing import TextIO
+from typing import Any, TextIO
 
 import httpcore2
 import structlog
@@ -39,6 +39,17 @@ def assume_asyncio() -> None:
     asgi.is_running_trio = lambda: False
 
 
+def keep_no_loggers() -> None:
+    """Let loggers ask for the configuration each time. One that is first used while a command of a test has configured
+    the logs would keep that for good, and hide its lines from the tests after it."""
+    configure = structlog.configure
+
+    def keeping_none(**options: Any) -> None:
+        configure(**options | {"cache_logger_on_first_use": False})
+
+    structlog.configure = keeping_none  # type: ignore[assignment]  # it is called with keywords only
+
+
 def log_plainly() -> None:
     """Log failures in a few lines. structlog's default prints every frame with all local variables through rich,
     which takes seconds and buries the failed assertion."""
@@ -49,7 +60,6 @@ def log_plainly() -> None:
             structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=_last_frames),
         ],
         logger_factory=lambda *_: structlog.PrintLogger(sys.stdout),
-        cache_logger_on_first_use=False,
     )
 
 

@@ -33,6 +33,18 @@ def _log_a_failure(secret: str, message: str, **more: str) -> None:
         structlog.get_logger("test").exception("failed", **more)
 
 
+def test_logger_of_a_command_is_configured_again(stream: io.StringIO) -> None:
+    """Otherwise a test that captures lines would depend on the commands that tests before it have run."""
+    logger = structlog.get_logger("test")
+    logs.configure(LoggingSettings(format="json"), stream)
+    logger.info("to the stream")
+    log_plainly()
+    with structlog.testing.capture_logs() as lines:
+        logger.info("captured")
+    assert [line["event"] for line in lines] == ["captured"]
+    assert "captured" not in stream.getvalue()
+
+
 def test_console_tracebacks_hide_local_variables(stream: io.StringIO) -> None:
     logs.configure(LoggingSettings(format="console"), stream)
     secret = "s3cr3t-in-a-local"

@@ -5,10 +5,8 @@ The principal comes from `service.security.access`: `Annotated[Principal, requir
 
 from service.http.content.body import read_body
 from service.http.content.schemas import Input, Output
-from service.http.handwritten.caches import CachesDep
+from service.http.handwritten.dependencies import CachesDep, SessionDep, SettingsDep
 from service.http.handwritten.opt_outs import answers_json, any_body, any_query
-from service.http.handwritten.session import SessionDep
-from service.http.handwritten.settings_dependency import SettingsDep
 from service.http.openapi import ALWAYS, WITH_BODY, body_of, responses_of
 
 __all__ = [

@@ -86,6 +86,21 @@ def _depth(node: Any) -> int:
     return 0 if children is None else 1 + max(map(_depth, children), default=0)
 
 
+@pytest.mark.parametrize("around", [b"%b", b"[%b]", b'{"a": %b}', b'{"a": 1, "b": {"c": %b}}'])
+def test_rule_holds_wherever_the_value_is(around: bytes) -> None:
+    """Objects with a few members have a way of their own, which must not leave a rule out."""
+    deep = b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1)
+    for broken in (
+        b"1e400",
+        b"0.12345678901234567",
+        b"18446744073709551616",
+        deep,
+        b'"\\u0000"',
+        b'"\\ud800"',
+    ):
+        assert accepted(around % broken) is REFUSED, broken
+
+
 @given(document=DOCUMENTS, style=STYLES)
 @settings(max_examples=examples(200))
 def test_written_json_is_read_back(document: Any, style: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ from service.http.middleware.admission import Admission
 from service.http.middleware.cors import RawHeaders
 from service.http.middleware.entrance import Entrance
 from service.http.middleware.services import EdgeServices
-from service.http.middleware.state import ARRIVED
+from service.http.middleware.state import ARRIVED, REFUSAL
+from service.http.problems import InvalidJson
 from service.http.server.lifecycle import Lifecycle
 
 
@@ -69,6 +70,16 @@ async def test_request_without_a_place_is_answered(admission: Admission, entranc
     async with asyncio.timeout(5):
         await waiting.started.wait()
     assert waiting.status == 503
+    assert admission.running == 1
+
+
+async def test_refused_request_needs_no_place(admission: Admission, entrance: Entrance) -> None:
+    """It is answered at once even if all places are taken, and with its own problem."""
+    refused = Waiting()
+    refused.scope[REFUSAL] = InvalidJson("no")
+    entrance.admit(refused, refused.started.set)
+    assert refused.started.is_set()
+    assert ARRIVED not in refused.scope
     assert admission.running == 1
 
 

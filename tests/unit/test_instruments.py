@@ -24,8 +24,10 @@ def told(registry: CollectorRegistry) -> list[str]:
 
 
 @pytest.mark.parametrize("counted", [True, False])
-def test_observer_counts_as_the_library_does(*, counted: bool) -> None:
+@pytest.mark.parametrize("shared", [True, False])
+def test_observer_counts_as_the_library_does(*, shared: bool, counted: bool) -> None:
     (ours, histogram, counter), (theirs, time, number) = instruments(), instruments()
+    histogram._sum._multiprocess = shared  # as with several workers
     observe = observer(histogram, counter if counted else None)
     for seconds in SECONDS:
         observe(seconds)

@@ -18,7 +18,7 @@ def instruments() -> tuple[CollectorRegistry, Histogram, Counter]:
     )
 
 
-def told(registry: CollectorRegistry) -> list[str]:
+def shown(registry: CollectorRegistry) -> list[str]:
     lines = generate_latest(registry).decode().splitlines()
     return [line for line in lines if "_created" not in line]
 
@@ -33,7 +33,7 @@ def test_observer_counts_as_the_library_does(*, shared: bool, counted: bool) -> 
         observe(seconds)
         time.observe(seconds)
         number.inc(counted)
-    assert told(ours) == told(theirs)
+    assert shown(ours) == shown(theirs)
 
 
 def test_adder_counts_as_the_library_does() -> None:
@@ -42,4 +42,4 @@ def test_adder_counts_as_the_library_does() -> None:
     for some in (1, 0.5, 2):
         add(some)
         number.inc(some)
-    assert told(ours) == told(theirs)
+    assert shown(ours) == shown(theirs)

@@ -42,7 +42,7 @@ class Entrance:
         self._services = services
 
     def admit(self, request: Responder, start: Callable[[], None]) -> None:
-        """Run `start`, now or as soon as there is a place; or respond, if there is none for too long.
+        """Run `start` as soon as there is a place. If there is none for too long, respond instead.
 
         A request that is refused anyway, and one for which no route runs, need no place.
         """

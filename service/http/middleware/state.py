@@ -11,9 +11,7 @@ from service.models.uuid7 import uuid7_hex
 KEY = "slipway"
 ANYBODY = "anonymous"
 REFUSAL = "slipway.refusal"  # in the scope: the problem with which the connection refuses the request
-ARRIVED = (
-    "slipway.arrived"  # in the scope: when the request arrived, if the connection has taken a place for it
-)
+ARRIVED = "slipway.arrived"  # in the scope: when the request came, if the connection has taken a place for it
 CONTENT = "slipway.content"  # in the scope: the whole content, if it is short and as long as announced
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,128}$")

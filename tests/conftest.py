@@ -43,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SERVERS] = ServersProcess()
     if _runs_tests(config):
         config.pluginmanager.import_plugin("tests.in_process")
+    elif forked.FORKS:
+        config.pluginmanager.import_plugin("tests.workers.controller")
     forked.start_by(_client(config).fork_server)
 
 

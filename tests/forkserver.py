@@ -13,19 +13,14 @@ does not take its modules apart: that would copy all that the imports have made.
 reads at its start.
 """
 
-import atexit
-import contextlib
 import ctypes
 import gc
 import json
 import os
-import selectors
 import shutil
 import signal
-import socket
 import sys
 import tempfile
-import threading
 import warnings
 from importlib import import_module
 from pathlib import Path
@@ -33,62 +28,10 @@ from typing import Any, NoReturn
 
 from service.cli import main as run_program
 from service.cli.command_line import application
+from tests.forking import ForkServer, end, send
 
 PR_SET_PDEATHSIG = 1
-# With what typeshed leaves out.
-LIBRARY: Any = warnings
-THREADS: Any = threading
-
-
-class ForkServer:
-    """Forks for every client, and tells it how its process ended."""
-
-    def __init__(self, folder: Path) -> None:
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(folder / "socket"))
-        self._listener.listen(64)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(sys.stdin, selectors.EVENT_READ)
-        self._selector.register(self._listener, selectors.EVENT_READ)
-        self._clients: dict[int, socket.socket] = {}
-
-    def next_client(self) -> socket.socket | None:
-        """Return a client in the process that was forked for it; in this one, None when standard input ends."""
-        while sys.stdin not in (ready := [key.fileobj for key, _ in self._selector.select()]):
-            for file in ready:
-                if isinstance(file, int):
-                    self._ended(file)
-                elif (client := self._fork()) is not None:
-                    return client
-        return None
-
-    def close(self) -> None:
-        """Close what a fork has inherited."""
-        self._selector.close()
-        self._listener.close()
-        for file, client in self._clients.items():
-            os.close(file)
-            client.close()
-
-    def _fork(self) -> socket.socket | None:
-        client, _ = self._listener.accept()
-        if not (pid := os.fork()):
-            return client
-        file = os.pidfd_open(pid)
-        self._clients[file] = client
-        self._selector.register(file, selectors.EVENT_READ, pid)
-        return None
-
-    def _ended(self, file: int) -> None:
-        _, status = os.waitpid(self._selector.unregister(file).data, 0)
-        os.close(file)
-        with self._clients.pop(file) as client:
-            send(client, os.waitstatus_to_exitcode(status))
-
-
-def send(client: socket.socket, number: int) -> None:
-    with contextlib.suppress(OSError):  # the client may be gone
-        client.sendall(f"{number}\n".encode())
+LIBRARY: Any = warnings  # with what typeshed leaves out
 
 
 def become(
@@ -163,11 +106,7 @@ def run_to_the_end() -> NoReturn:
     if code is not None and not isinstance(code, int):
         sys.stderr.write(f"{code}\n")
         code = 1
-    THREADS._shutdown()
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit((code or 0) & 0xFF)
+    end(code or 0)
 
 
 def main() -> None:
@@ -176,7 +115,7 @@ def main() -> None:
     application()  # it imports every command
     gc.collect()
     gc.freeze()  # no fork visits, and so copies, what the imports have made
-    server, parent = ForkServer(Path(folder)), os.getpid()
+    server, parent = ForkServer(Path(folder), sys.stdin), os.getpid()
     client = server.next_client()
     server.close()
     if client is None:

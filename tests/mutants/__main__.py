@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
-from tests.mutants.mutations import Mutation, chosen
-from tests.mutants.report import accepted, record, results
+from tests.mutants.mutations import Mutation, chosen, room_mutations
+from tests.mutants.report import Result, accepted, record, results
 from tests.mutants.running import Runner, Verdict, runner
 
 
@@ -43,6 +44,13 @@ def judged(run: Runner, verdicts: list[Verdict]) -> Iterator[Verdict]:
         yield replace(verdict, outcome="doubtful") if verdict.by in failing else verdict
 
 
+def survivors(last: Result, root: Path) -> tuple[list[Mutation], list[str]]:
+    """Return the mutations that survived, and the keys of those whose code has changed since."""
+    keys = [one.key for one in last.survivors]
+    found = {one.key: one for one in room_mutations(last.room, root) if one.key in keys}
+    return list(found.values()), [key for key in keys if key not in found]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("rooms", nargs="+", metavar="ROOM", help="a folder or module of service/")
@@ -53,15 +61,14 @@ def main() -> None:
     options = parser.parse_args()
     with runner(options.budget) as run:
         for room in options.rooms:
-            seed, number = options.seed, options.number
             if options.again:
                 last = results()[room]
-                seed, number = last.seed, last.tried
-            mutations = chosen(room, number, seed, root=run.root)
-            total = len(mutations)
-            if options.again:
-                survivors = {one.key for one in last.survivors}
-                mutations = [one for one in mutations if one.key in survivors]
+                mutations, gone = survivors(last, run.root)
+                say(*(f"the code of {key} is gone" for key in gone))
+                seed, total = last.seed, last.tried - len(gone)
+            else:
+                seed, mutations = options.seed, chosen(room, options.number, options.seed, root=run.root)
+                total = len(mutations)
             record(room, seed, total, list(judged(run, list(tried(run, mutations)))))
 
 

@@ -150,12 +150,17 @@ def room_files(room: str, root: Path) -> list[Path]:
     return files
 
 
+def room_mutations(room: str, root: Path = ROOT) -> Iterator[Mutation]:
+    """Yield every mutation of a room."""
+    for file in room_files(room, root):
+        yield from mutations(str(file.relative_to(root)), file.read_text("utf-8"))
+
+
 def chosen(room: str, number: int, seed: int, *, root: Path = ROOT) -> list[Mutation]:
     """Return some mutations of a room, the same for the same seed: every operator has an equal share."""
     by_operator: dict[str, list[Mutation]] = defaultdict(list)
-    for file in room_files(room, root):
-        for mutation in mutations(str(file.relative_to(root)), file.read_text("utf-8")):
-            by_operator[mutation.operator].append(mutation)
+    for mutation in room_mutations(room, root):
+        by_operator[mutation.operator].append(mutation)
     dice = random.Random(f"{seed} {room}")
     for some in by_operator.values():
         dice.shuffle(some)

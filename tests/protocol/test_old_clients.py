@@ -6,13 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
-from service.config.server import ServerSettings
-from service.http.protocol.connection import limited
-from service.http.protocol.limits import Limits
 from tests.process.served import Served
+from tests.protocol.applications import listening
 from tests.protocol.case import ITEMS
 from tests.protocol.conftest import UNDER_GUNICORN, Start
 from tests.protocol.wire import wire
@@ -74,15 +70,8 @@ def test_http_1_0_head_and_lists_have_no_transfer_coding(server: Served) -> None
 
 async def response_of(application: Any, request: bytes) -> bytes:
     """Return the bytes that a test's application sends over our protocol. Raises `ConnectionResetError`."""
-    config = Config(application, http=limited(Limits.of(ServerSettings())), ws="none", log_config=None)
-    config.load()
-    protocol: Any = config.http_protocol_class
-    loop = asyncio.get_running_loop()
-    listener = await loop.create_server(
-        lambda: protocol(config=config, server_state=ServerState(), app_state={}, _loop=loop), "127.0.0.1", 0
-    )
-    async with listener, asyncio.timeout(5):
-        reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+    async with listening(application) as address:
+        reader, writer = await asyncio.open_connection(*address)
         writer.write(request)
         try:
             return await reader.read()

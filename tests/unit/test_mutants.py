@@ -1,14 +1,16 @@
 """The mutant runner changes what it says, and its page is the one of its last results."""
 
 import gc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.mutants.__main__ import survivors
 from tests.mutants.mutations import chosen, mutations
 from tests.mutants.patching import Functions, NotInFunctionError
-from tests.mutants.report import PAGE, accepted, page, results
+from tests.mutants.report import PAGE, Result, Survivor, accepted, page, results
 
 SOURCE = '''
 LIMIT = 5
@@ -69,13 +71,27 @@ def test_seed_chooses_the_same_mutations_of_every_operator_again(tmp_path: Path)
     assert {mutation.operator for mutation in some} == changes(SOURCE).keys()
 
 
+def test_survivors_are_tried_again_though_other_code_of_the_room_has_changed(tmp_path: Path) -> None:
+    """Or else they would count as killed."""
+    (tmp_path / "service" / "room").mkdir(parents=True)
+    file = tmp_path / "service" / "room" / "x.py"
+    file.write_text(SOURCE, "utf-8")
+    lived = [
+        Survivor(m.key, m.path, 1, m.operator, "", "", "survived")
+        for m in chosen("room", 5, 1, root=tmp_path)
+    ]
+    last = Result("room", 1, 5, [*lived, replace(lived[0], key="0123456789")])
+    file.write_text(SOURCE + "\ndef third():\n    return [1, 2, 3] < [4]\n", "utf-8")
+    found, gone = survivors(last, tmp_path)
+    assert {mutation.key for mutation in found} == {one.key for one in lived}
+    assert gone == ["0123456789"]
+
+
 def test_page_is_the_one_of_the_last_results() -> None:
     kept, reasons = results(), accepted()
     assert PAGE.read_text("utf-8") == page(kept, reasons)
-    survivors = {one.key for result in kept.values() for one in result.survivors}
-    assert reasons.keys() <= survivors, (
-        "a reason is of no survivor: remove it from tests/mutants/accepted.toml"
-    )
+    keys = {one.key for result in kept.values() for one in result.survivors}
+    assert reasons.keys() <= keys, "a reason is of no survivor: remove it from tests/mutants/accepted.toml"
 
 
 def test_function_that_is_imported_gets_the_code_after_a_change(tmp_path: Path) -> None:

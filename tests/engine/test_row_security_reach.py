@@ -15,7 +15,9 @@ import sqlalchemy as sa
 from fastapi import APIRouter
 from sqlmodel import col, func, select
 
-from service.actor import EVERY_ROW, Actor, acting_as
+from service.jobs.job import Job
+from service.jobs.job_runner import JobRunner, Outcome
+from service.jobs.leases import Leases
 from service.resources.declaration import Action, Change, Computed
 from service.resources.domain import Domain
 from service.resources.units import UnitOfWork, UnitsDep
@@ -185,8 +187,14 @@ async def test_unit_of_a_job_sees_every_row(worlds: dict[bool, World], *, locked
             found = (await session.exec(select(Parcel.id).where(col(Parcel.id).in_(made)))).all()
         return len(found), await unit.create(Parcel, {"number": unique("J"), "tenant": "acme"})
 
-    with acting_as(Actor("job:gifts", rows=EVERY_ROW)):  # as the runner of jobs does
-        found, given = await world.api.app.state.units.run(work)
+    results = []
+
+    async def pack() -> None:
+        results.append(await world.api.app.state.units.run(work))
+
+    outcome = await JobRunner(Leases(world.api.database)).run(Job("gifts", pack, 60))
+    assert outcome is Outcome.SUCCESS
+    ((found, given),) = results
     assert found == 2
     url = f"{PARCELS}/{given}"
     for tenant, status in (("acme", 200), ("globex", 404)):

@@ -71,7 +71,7 @@ def test_seed_chooses_the_same_mutations_of_every_operator_again(tmp_path: Path)
     assert {mutation.operator for mutation in some} == changes(SOURCE).keys()
 
 
-def test_survivors_are_tried_again_though_other_code_of_the_room_has_changed(tmp_path: Path) -> None:
+def test_survivors_are_tried_again_when_other_code_has_changed(tmp_path: Path) -> None:
     """Or else they would count as killed."""
     (tmp_path / "service" / "room").mkdir(parents=True)
     file = tmp_path / "service" / "room" / "x.py"

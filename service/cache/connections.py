@@ -14,6 +14,7 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import RedisError
 
 from service.cache.single_flight import SingleFlight
+from service.ending import end
 
 CONNECTION_ERRORS = (RedisError, OSError)
 END_SECONDS = 0.5
@@ -117,9 +118,7 @@ class Connections:
     async def close(self) -> None:
         """Close all connections, and stop opening more."""
         await self._first.close()
-        for task in self._opening:
-            task.cancel()
-        await asyncio.gather(*self._opening, return_exceptions=True)
+        await end(self._opening)
         await self.drop()
 
     async def _take(self) -> AbstractConnection:

@@ -30,6 +30,7 @@ from service.cache.connections import (
 )
 from service.cache.sentinel import FOLLOW_SECONDS, Primary, describe
 from service.config import RedisSettings
+from service.ending import end
 from service.jobs.job import Job
 
 log = structlog.get_logger(__name__)
@@ -160,8 +161,7 @@ class Redis:
 
     async def close(self) -> None:
         if self._trial is not None:
-            self._trial.cancel()
-            await asyncio.gather(self._trial, return_exceptions=True)
+            await end([self._trial])
         await self._connections.close()
         if self._primary is not None:
             await self._primary.close()

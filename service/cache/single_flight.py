@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from service import clock
+from service.ending import end
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -61,10 +62,7 @@ class SingleFlight(Generic[K, T]):
 
     async def close(self) -> None:
         """Cancel all tasks. Returns when they have ended."""
-        running = [*self._running]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await end(self._running)
 
     def _land(self, key: K, flight: _Flight[T]) -> None:
         self._running.discard(flight.task)

@@ -20,6 +20,7 @@ from service.config import Settings
 from service.database.connect import Connection
 from service.database.connector import Connector
 from service.database.errors import CONNECTION_ERRORS, DatabaseUnavailableError, describe
+from service.ending import end
 from service.observability import database_metrics as metrics
 from service.wait_queue import WaitQueue
 
@@ -74,10 +75,7 @@ class FastPool:
     async def stop(self) -> None:
         """Close every connection, without waiting for running statements."""
         self._closed = "the service is stopping"
-        tasks = [*self._tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks)
         self._queue.refuse(partial(DatabaseUnavailableError, self._closed))
         free, self._free = self._free, []
         for connection in self._open.difference(free):

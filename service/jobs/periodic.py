@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
 from prometheus_client import Gauge, Histogram
 
 from service import clock
+from service.ending import end
 from service.jobs.job import Job
 from service.jobs.job_runner import JobRunner
 
@@ -60,31 +61,26 @@ class Periodic:
             yield
         finally:
             working = self._working.intersection(team)
-            await _cancelled([task for task in team if task not in working])
+            await end(task for task in team if task not in working)
             if working:
                 await asyncio.wait(working, timeout=GRACE_SECONDS)
-            await _cancelled([*team, *own])
+            await end([*team, *own])
 
     async def _repeat(self, job: Job, ended: Callable[[], bool] = lambda: False) -> None:
         pause = job.first
-        while True:
+        task = asyncio.current_task()
+        assert task is not None
+        while not task.cancelling():  # an error in a job's `finally` takes the place of its cancellation
             # Jitter: replicas that start together must not run their jobs at the same moments.
             await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311  # jitter, no secret
             if ended():
                 return
             pause = job.seconds
-            with self._noted():
+            self._working.add(task)
+            try:
                 await self._run(job)
-
-    @contextlib.contextmanager
-    def _noted(self) -> Iterator[None]:
-        task = asyncio.current_task()
-        assert task is not None
-        self._working.add(task)
-        try:
-            yield
-        finally:
-            self._working.discard(task)
+            finally:
+                self._working.discard(task)
 
     async def _run(self, job: Job) -> None:
         try:
@@ -93,12 +89,6 @@ class Periodic:
             log.warning(
                 "lease of a job not available", job=job.name, reason=str(error) or type(error).__name__
             )
-
-
-async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _probe_loop() -> None:

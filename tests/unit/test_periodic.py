@@ -9,7 +9,7 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
-from service import actor
+from service import actor, ending
 from service.config import Settings
 from service.database import Database
 from service.jobs import job_runner, periodic
@@ -91,6 +91,24 @@ async def test_own_and_waiting_jobs_end_at_once(runner: JobRunner) -> None:
         await work.begun.wait()
     assert time.monotonic() - began < periodic.GRACE_SECONDS
     assert work.cancelled
+
+
+async def test_job_whose_cleanup_fails_ends_at_once(runner: JobRunner) -> None:
+    """Its error takes the place of the cancellation, which is then lost."""
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            raise RuntimeError("the cleanup failed")
+
+    with structlog.testing.capture_logs() as lines:
+        async with asyncio.timeout(ending.AGAIN_SECONDS):
+            async with Periodic(runner, [Job("untidy", work, SOON)]).running():
+                await begun.wait()
+    assert {line["event"] for line in lines} == {"job failed"}
 
 
 async def test_job_whose_lease_is_not_available_is_tried_again(runner: JobRunner) -> None:

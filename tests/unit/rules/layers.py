@@ -8,7 +8,7 @@ from tests.unit.rules.rule import Finding, Rule, Source, is_python, is_service, 
 # From bottom to top. A part is a module or package directly under `service`; parts of one layer do not import each
 # other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("__init__", "actor", "clock", "deadline", "ndjson", "wait_queue"),
+    ("__init__", "actor", "clock", "deadline", "ending", "ndjson", "wait_queue"),
     ("lazy_timer",),
     ("config",),
     ("observability", "models", "jobs"),

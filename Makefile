@@ -44,9 +44,10 @@ fault-test: $(STAMP) ## Run the fault tests; nothing else should use the machine
 coverage: $(STAMP) ## Measure branch coverage of `make test`, for .local/coverage/report.txt and `make mutants` (ARGS= adds a part)
 	@mkdir -p $(COVERAGE_FOLDER); $(if $(ARGS),,rm -f $(COVERAGE_FOLDER)/*)
 	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/pytest -n auto --dist worksteal --timeout 300 \
-		-p tests.mutants.recording -m "not long and not fault and not observability" $(ARGS)
-	@$(BIN)/coverage combine -q --append
-	@$(BIN)/coverage report --include='service/*' --show-missing --skip-covered > $(COVERAGE_FOLDER)/report.txt; tail -n 1 $(COVERAGE_FOLDER)/report.txt
+		-p tests.mutants.recording -m "not long and not fault and not observability" $(ARGS); \
+	code=$$?; $(BIN)/coverage combine -q --append && $(BIN)/coverage report \
+		--include='service/*' --show-missing --skip-covered > $(COVERAGE_FOLDER)/report.txt && \
+	tail -n 1 $(COVERAGE_FOLDER)/report.txt && exit $$code # a failed test does not make what was recorded worthless
 
 mutants: $(STAMP) ## Change a room of service/ line by line, and see whether its tests notice (ROOM=, NUMBER=, SEED=)
 	@$(BIN)/python -m tests.mutants $(ROOM) --number $(or $(NUMBER),20) --seed $(or $(SEED),1) $(ARGS)

@@ -117,15 +117,27 @@ class Database:
         If the connection is lost, a statement that `reads` is run again; so the caller must know that it only
         reads, including the functions it calls.
         """
-        rows: list[asyncpg.Record]
         try:
-            async with self.one_statement() as connection:
-                fetch = connection.fetch_alone if reads or names_actor else connection.fetch
-                rows = await fetch(sql, *arguments)
-                return rows
+            return await self._fetch_once(sql, arguments, alone=reads or names_actor)
         except ConnectionLostError:
             if not reads:
                 raise
-        async with self.one_statement() as connection:
-            rows = await connection.fetch_alone(sql, *arguments)
-            return rows
+        return await self._fetch_once(sql, arguments, alone=True)
+
+    async def _fetch_once(self, sql: str, arguments: Sequence[Any], *, alone: bool) -> list[asyncpg.Record]:
+        """Run one statement; with `alone`, in one round trip."""
+        rows: list[asyncpg.Record]
+        if self._limits.pgbouncer:
+            async with self.one_statement() as connection:
+                rows = await (connection.fetch_alone if alone else connection.fetch)(sql, *arguments)
+                return rows
+        lease = Lease(self._fast, self._tell)  # as in a block, but for its coroutines
+        connection = lease.take() or await lease.wait()
+        try:
+            rows = await (connection.fetch_alone if alone else connection.fetch)(sql, *arguments)
+        except BaseException as error:
+            await lease.fail(error)
+            raise
+        if (told := lease.give_back()) is not None:
+            await asyncio.shield(told)
+        return rows

@@ -119,23 +119,23 @@ class FastPool:
         else:
             self._discard(connection)
 
-    async def wait(self) -> Connection:
-        """Return a connection within the acquire timeout: one that is put back or opened meanwhile.
+    def queue(self) -> "asyncio.Future[Connection]":
+        """Wait for a connection: one that is put back or opened within the acquire timeout. Raises
+        `DatabaseUnavailableError`, and so may the future, or `TimeoutError`.
 
         A connection that takes longer to open is for a later request: a request that gives up must not cancel what all
-        others wait for. If no more can be opened, the open ones serve all requests. Raises `DatabaseUnavailableError`
-        or `TimeoutError`.
+        others wait for. If no more can be opened, the open ones serve all requests.
         """
         if self._closed is not None:
             raise DatabaseUnavailableError(self._closed)
         waiter = self._queue.join()
         self._open_more()
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self.put(waiter.result())  # it came in the same turn of the loop
-            raise
+        return waiter
+
+    def leave(self, waiter: "asyncio.Future[Connection]") -> None:
+        """End a wait whose task was cancelled."""
+        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            self.put(waiter.result())  # it came in the same turn of the loop
 
     def _is_good(self, connection: Connection) -> bool:
         """Whether it is neither closed nor expired. `put` repeats the condition: every statement passes it, and a call

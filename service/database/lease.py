@@ -24,7 +24,7 @@ class Lease:
     """`async with Lease(pool, tell) as connection`. Raises `DatabaseUnavailableError` within the acquire timeout.
 
     `tell` gets what the block has changed, and the block ends when others have been told. A class, since a generator
-    takes three times as long.
+    takes three times as long. `Database.fetch` calls what the block consists of: without the coroutines at both ends.
     """
 
     __slots__ = ("_connection", "_pool", "_tell")
@@ -36,40 +36,62 @@ class Lease:
         self._tell = tell
 
     async def __aenter__(self) -> Connection:
-        connection = self._pool.take()
-        if connection is None:
-            connection = await self._wait()
-        else:
-            metrics.observe_wait(0)
-        self._connection = connection
-        return connection
-
-    async def _wait(self) -> Connection:
-        began = clock.monotonic()
-        try:
-            return await self._pool.wait()
-        except TimeoutError as error:
-            metrics.count_timeout()
-            raise DatabaseUnavailableError(describe(error)) from error
-        finally:
-            metrics.observe_wait(clock.monotonic() - began)
+        return self.take() or await self.wait()
 
     async def __aexit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> None:
-        connection = self._connection
-        # Also after an error: the commit may have succeeded before the connection was lost.
-        told = self._tell(connection.changes.take()) if connection.changes else None
+        if error is not None:
+            await self.fail(error)
+        elif (told := self.give_back()) is not None:
+            await asyncio.shield(told)
+
+    def take(self) -> Connection | None:
+        """Take a free connection, if there is one."""
+        connection = self._pool.take()
+        if connection is not None:
+            self._connection = connection
+            metrics.observe_wait(0)
+        return connection
+
+    async def wait(self) -> Connection:
+        """Take a connection as soon as there is one. Raises `DatabaseUnavailableError`."""
+        began, waiter = clock.monotonic(), None
         try:
-            if error is not None:
-                await self._judge(error)
+            waiter = self._pool.queue()
+            connection = self._connection = await waiter
+        except TimeoutError as error:
+            metrics.count_timeout()
+            raise DatabaseUnavailableError(describe(error)) from error
+        except asyncio.CancelledError:
+            if waiter is not None:
+                self._pool.leave(waiter)
+            raise
         finally:
-            # An error from PostgreSQL ends its statement; any other may have cancelled one that still runs.
-            ended = error is None or isinstance(error, asyncpg.PostgresError)
-            if ended and not connection.has_transaction:
-                self._pool.put(connection)
-            else:
-                self._pool.clean_up(connection)
+            metrics.observe_wait(clock.monotonic() - began)
+        return connection
+
+    def give_back(self, *, ended: bool = True) -> asyncio.Future[None] | None:
+        """Give the connection back. Its last statement may still run unless it has `ended`.
+
+        Returns what to wait for: others being told of changes.
+        """
+        connection = self._connection
+        told = self._tell(connection.changes.take()) if connection.changes else None
+        if ended and not connection.has_transaction:
+            self._pool.put(connection)
+        else:
+            self._pool.clean_up(connection)
+        return told
+
+    async def fail(self, error: BaseException) -> None:
+        """Give the connection back after an error. Raises what it means, if it is one of the connection."""
+        try:
+            await self._judge(error)
+        finally:
+            # An error from PostgreSQL ends its statement; any other may have cancelled one that still runs. Others are
+            # told anyway: the commit may have succeeded before the connection was lost.
+            told = self.give_back(ended=isinstance(error, asyncpg.PostgresError))
             if told is not None:
                 await asyncio.shield(told)
 

@@ -95,7 +95,7 @@ class FlagStore:
             self._failing = True
             return
         self._failing = False
-        _refreshed.set(clock.unix_ms() / 1000)
+        _refreshed.set(clock.unix_ns() / 1e9)
         if rows != self._rows:
             self._rows, self.states = rows, self._states_of(rows)
             self._follow(self.states)

@@ -11,9 +11,18 @@ Observe = Callable[[float], None]
 
 
 def adder(child: Any) -> Callable[[float], None]:
-    """Return the function that adds to a counter or gauge without labels, or to a child of one with labels."""
-    add: Callable[[float], None] = child._value.inc  # noqa: SLF001
-    return add
+    """Return the function that adds to a counter or gauge without labels, or to a child of one with labels.
+
+    Call it in the event loop only, as the functions of `observer`.
+    """
+    value: Any = child._value  # noqa: SLF001
+
+    def add(amount: float) -> None:
+        value._value += amount  # noqa: SLF001
+
+    # Several workers share the values through files, which only `inc` writes.
+    shared: Callable[[float], None] = value.inc
+    return shared if value._multiprocess else add  # noqa: SLF001
 
 
 def observer(child: Any, counter: Any = None) -> Observe:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from prometheus_client import Counter
 
-GATHER_SECONDS = 0.02  # lines are batched: waking the thread costs more than a line
+GATHER_SECONDS = 0.05  # lines are batched: waking the thread costs more than a line
 FLUSH_SECONDS = 1.0  # how long the exit of a process waits for unwritten lines
 ATOMIC_BYTES = 4096  # written atomically to a pipe, even with other writers (POSIX, PIPE_BUF)
 
@@ -45,6 +45,8 @@ class LineWriter:
         self._missed = 0  # dropped lines not reported yet
         # Reentrant: a signal handler or finalizer that logs may interrupt the thread that holds it.
         self._lock = threading.RLock()
+        # The thread has been woken, and has not found the buffer empty since: a flag, as to ask an event is a call.
+        self._works = False
         self._wake = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
@@ -64,11 +66,9 @@ class LineWriter:
                 self._take_notice()
             self._lines.append(line)
             self._size += len(line)
-            if self._idle.is_set():
-                self._idle.clear()
             if self._size > self._most // 2 and not self._hurry.is_set():
                 self._hurry.set()
-            if not self._wake.is_set():
+            if not self._works:
                 self._begin()
 
     def _take_notice(self) -> None:
@@ -79,6 +79,8 @@ class LineWriter:
             self._size += len(notice)
 
     def _begin(self) -> None:
+        self._works = True
+        self._idle.clear()
         self._wake.set()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
@@ -104,6 +106,7 @@ class LineWriter:
             if not self._lines:
                 self._take_notice()
             if not self._lines:
+                self._works = False
                 self._idle.set()
             chunk: list[bytes] = []
             size = 0

@@ -55,6 +55,8 @@ class Gate:
         self._known: Sequence[Look] = [verifier.known for verifier in verifiers]
         self._seen: Sequence[Look] = [verifier.seen for verifier in verifiers]
         self._limits = limits
+        # Of a caller who is known at once, both in one pass.
+        self._policies = {True: limits.all, False: (*limits.all, *limits.write)}
         self._refusals = RefusalLog()
         self._rows_of = rows_of
         self._anonymous_may = _ANONYMOUS_MAY[anonymous]
@@ -96,15 +98,15 @@ class Gate:
         return bool(scopes) and all(scope.rpartition(":")[2] in self._anonymous_may for scope in scopes)
 
     async def _admit(self, request: Request, state: RequestState, scopes: Sequence[str]) -> Principal:
-        credential = credential_of(state.fields)
+        credential, is_safe = credential_of(state.fields), request.scope["method"] in SAFE_METHODS
         principal = _first(self._known, credential)
         if principal is not None:
             state.principal = principal  # for the access line, even if the rate limit is exceeded
-            await self._limits.count(state, principal.id)
-        else:
-            principal = state.principal = await self._authenticate(request, state, credential, scopes)
-        if request.scope["method"] not in SAFE_METHODS:
-            await self._limits.count_write(state, principal.id)
+            await self._limits.count(state, principal.id, self._policies[is_safe])
+            return principal
+        principal = state.principal = await self._authenticate(request, state, credential, scopes)
+        if not is_safe:
+            await self._limits.count(state, principal.id, self._limits.write)
         return principal
 
     async def _authenticate(
@@ -112,7 +114,7 @@ class Gate:
     ) -> Principal:
         address = address_of(request)
         seen = state.principal = _first(self._seen, credential)
-        await self._limits.count(state, seen.id if seen is not None else address)
+        await self._limits.count(state, seen.id if seen is not None else address, self._limits.all)
         if credential is None:
             return self._without_credential(scopes)
         if seen is None:

@@ -63,7 +63,7 @@ def requests(app: FastAPI, client: AsyncClient, article: Json, plain_shelf: str)
 
 @pytest.mark.parametrize(
     ("kind", "calls", "kilobytes"),
-    [("read", 81, 16), ("list", 80, 20), ("create", 106, 32), ("update", 105, 24)],
+    [("read", 80, 16), ("list", 79, 20), ("create", 97, 32), ("update", 102, 24)],
 )
 async def test_request_takes_few_calls_and_little_memory(
     requests: dict[str, Request], kind: str, calls: int, kilobytes: int

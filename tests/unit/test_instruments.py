@@ -36,8 +36,10 @@ def test_observer_counts_as_the_library_does(*, shared: bool, counted: bool) -> 
     assert shown(ours) == shown(theirs)
 
 
-def test_adder_counts_as_the_library_does() -> None:
+@pytest.mark.parametrize("shared", [True, False])
+def test_adder_counts_as_the_library_does(*, shared: bool) -> None:
     (ours, _, counter), (theirs, _, number) = instruments(), instruments()
+    counter._value._multiprocess = shared  # as with several workers
     add = adder(counter)
     for some in (1, 0.5, 2):
         add(some)

@@ -13,7 +13,7 @@ from service.http.content.gc_pause import LARGE, collector_paused
 from service.http.content.media_types import require_media_type
 from service.http.content.outline import validate_in_outline
 from service.http.content.validation import field_errors, many_unknown
-from service.http.middleware.state import CONTENT, KEY, RequestState
+from service.http.middleware.state import KEY, RequestState
 
 JSON = ("application/json",)
 
@@ -25,16 +25,9 @@ async def content_of(request: Request) -> bytes:
 
     Raises `RuntimeError` if the route has consumed the stream: the content will not arrive again.
     """
-    scope = request.scope
-    state: RequestState = scope[KEY]
+    state: RequestState = request.scope[KEY]
     if state.content is None:
-        # Receiving checks what hand-written routes accept, and gives up the place of a request that waits for its
-        # client. Of a generated route, the content is usually here: the edge has checked its announced length.
-        if CONTENT in scope and state.template is not None:
-            state.content = scope[CONTENT]
-        else:
-            state.content = await _received(request)
-    request._body = state.content  # noqa: SLF001  # where Starlette keeps it; it would wait for more
+        state.content = request._body = await _received(request)  # noqa: SLF001  # where Starlette keeps it
     return state.content
 
 
@@ -56,7 +49,10 @@ async def _received(request: Request) -> bytes:
 async def read_body(request: Request, model: type[M], media_types: Collection[str] = JSON) -> M:
     """The body as `model`. Raises `UnsupportedMediaType`, `InvalidJson` or `ValidationFailed`."""
     require_media_type(request, media_types)
-    body = await content_of(request)
+    state: RequestState = request.scope[KEY]
+    body = state.content
+    if body is None:
+        body = await content_of(request)
     if len(body) > LARGE:
         return await _read_large(body, model)
     document = strict_json.parse(body)

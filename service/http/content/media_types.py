@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from starlette.requests import Request
 
-from service.http.middleware.state import state_of
+from service.http.middleware.state import KEY, RequestState
 from service.http.problems import UnsupportedMediaType
 
 JSON_CONTENT = (b"content-type", b"application/json")
@@ -57,7 +57,8 @@ def _unquoted(value: str) -> str:
 
 def require_media_type(request: Request, allowed: Collection[str]) -> None:
     """Raises `UnsupportedMediaType` unless the content is one of the `allowed`, in UTF-8, without content coding."""
-    fields = state_of(request.scope).fields
+    state: RequestState = request.scope[KEY]
+    fields = state.fields
     values = fields.get(b"content-type", ())
     given = media_type(values[0].decode("latin-1")) if len(values) == 1 else None
     if given is None or given.name not in allowed or not given.is_utf_8:

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 from starlette.requests import Request
 
-from service.http.middleware.state import state_of
+from service.http.middleware.state import KEY, RequestState
 from service.http.problems import NotAcceptable
 
 
 def require_acceptable(request: Request, *media_types: str) -> str:
     """Return the media type that `Accept` prefers, the first on a tie. Raises `NotAcceptable` if it excludes all."""
-    values = state_of(request.scope).fields.get(b"accept")
+    state: RequestState = request.scope[KEY]
+    values = state.fields.get(b"accept")
     if not values:
         return media_types[0]
     accept = b",".join(values).decode("latin-1").lower()

@@ -18,7 +18,7 @@ from service.http import problems
 from service.http.middleware.body_budget import forget
 from service.http.middleware.exchange import OVERLOADED, Exchange, open_exchange
 from service.http.middleware.services import EdgeServices
-from service.http.middleware.state import REFUSAL, template_of
+from service.http.middleware.state import CONTENT, REFUSAL, template_of
 from service.http.problems import Problem
 from service.http.problems.handlers import HANDLED, response_to
 from service.http.protocol.request_head import ALLOW
@@ -96,6 +96,10 @@ class Edge:
             return
         exchange.state.template = route.template
         request = Request(scope, receive, send)
+        if CONTENT in scope:
+            # Nobody needs to receive it, and Starlette would wait for more. Receiving is for hand-written routes, whose
+            # bodies it checks, and gives up the place of a request that waits for its client.
+            exchange.state.content = request._body = scope[CONTENT]  # noqa: SLF001
         try:
             response = await route.handler(request)
         except HANDLED as error:

@@ -13,7 +13,7 @@ from service.http.middleware.cors import RawHeaders
 from service.http.middleware.public_path import own_path, place_under
 from service.http.middleware.response_headers import edge_headers
 from service.http.middleware.services import EdgeServices
-from service.http.middleware.state import ARRIVED, KEY, REFUSAL, RequestState, new_state, template_of
+from service.http.middleware.state import ARRIVED, KEY, REFUSAL, WHOLE, RequestState, new_state, template_of
 from service.http.problems import Problem
 from service.observability.access_log import AccessLine
 
@@ -146,7 +146,7 @@ class Exchange:
         await self._send(message)
 
     async def respond(self, status: int, headers: RawHeaders, content: bytes) -> None:
-        """Send a whole response: as two messages to `send`, in half the time."""
+        """Send a whole response: in one message if the server takes that."""
         if self._gone and self.status == CLIENT_GONE:
             return
         self.status = status
@@ -155,8 +155,12 @@ class Exchange:
         start: Message = {"type": "http.response.start", "status": status, "headers": headers}
         self._complete(start)
         self.size += len(content)
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": content})
+        if WHOLE in self._connection_scope.get("extensions", ()):
+            start["type"], start["body"] = WHOLE, content
+            await self._send(start)
+        else:
+            await self._send(start)
+            await self._send({"type": "http.response.body", "body": content})
 
     def _complete(self, start: Message) -> None:
         """Add to the start of a response what the edge adds."""

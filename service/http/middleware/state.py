@@ -13,6 +13,9 @@ ANYBODY = "anonymous"
 REFUSAL = "slipway.refusal"  # in the scope: the problem with which the connection refuses the request
 ARRIVED = "slipway.arrived"  # in the scope: when the request came, if the connection has taken a place for it
 CONTENT = "slipway.content"  # in the scope: the whole content, if it is short and as long as announced
+WHOLE = "slipway.response"
+"""An ASGI extension of our server: one message of this type is a whole response (`status`, `headers`, `body`), which
+takes half the time of two."""
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,128}$")
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.deadline import Deadline
 from service.http import problems
@@ -52,6 +52,7 @@ class Connection(HttpToolsProtocol):
     unread: ClassVar[Unread]
     bodies: ClassVar[BodyBudget]
     entrance: ClassVar[Entrance | OpenEntrance]
+    cycle: Cycle
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,7 +72,7 @@ class Connection(HttpToolsProtocol):
         self._keeps = False  # keep the connection open if the whole body arrives
         self._ignored_upgrade = False  # the parser would not read the body of this request
         self._continuing = False
-        self._running: RequestResponseCycle | None = None
+        self._running: Cycle | None = None
         self._lifetime: Lifetime
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -102,7 +103,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         if self._running is not None:  # uvicorn tells only the last request, which may be queued behind it
             self._running.disconnected = not self._running.response_complete
-            self._running.message_event.set()
+            self._running.notify()
         for waiting, _ in self.pipeline:
             forget(cast("Any", waiting.scope))
         self._idle.stop()
@@ -126,7 +127,9 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(self._reason(error), data)
         else:
-            if self._phase != IDLE or (self._waits() and not self._idle.running):
+            cycle = self.cycle
+            waits = cycle is None or cycle.response_complete
+            if self._phase != IDLE or (waits and not self._idle.running):
                 self._incomplete(len(data))
 
     def _waits(self) -> bool:
@@ -149,8 +152,7 @@ class Connection(HttpToolsProtocol):
         """After an upgrade, the parser takes the body for another protocol. A new parser with the same framing reads
         it."""
         self._ignored_upgrade, self._continuing = False, True
-        coded = request_head.CODING in self._noted
-        name = request_head.CODING if coded else request_head.LENGTH
+        name = request_head.CODING if request_head.CODING in self._noted else request_head.LENGTH
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.parser.feed_data(b"POST / HTTP/1.1\r\n%b: %b\r\n\r\n" % (name, self._noted[name]))
@@ -259,12 +261,12 @@ class Connection(HttpToolsProtocol):
         scope["method"], scope["http_version"] = method.decode("ascii"), version
         scope["path"], scope["raw_path"] = unquote(path) if "%" in path else path, target.path
         scope["query_string"] = target.query or b""
-        self._start_in_turn(Cycle.on(self, keep_alive=version == "1.1" and self.parser.should_keep_alive()))
+        self._start_in_turn(Cycle(self, keep_alive=version == "1.1" and self.parser.should_keep_alive()))
 
     def _start_in_turn(self, cycle: Cycle) -> None:
         """Start the request, or queue it behind those that are not answered yet."""
-        at_once, self.cycle = self._waits(), cycle
-        if at_once:
+        before, self.cycle = self.cycle, cycle
+        if before is None or before.response_complete:
             self._start_asgi_task(cycle, self.app)
         else:
             self.flow.pause_reading()
@@ -277,7 +279,7 @@ class Connection(HttpToolsProtocol):
                 self.bodies.grow(cast("Any", self.cycle.scope), len(body))
             except problems.Overloaded as problem:
                 self._object(problem)
-        super().on_body(body)
+        self.cycle.take(body)
 
     def on_message_complete(self) -> None:
         if self._ignored_upgrade:
@@ -288,9 +290,7 @@ class Connection(HttpToolsProtocol):
         cycle = self.cycle
         if self._keeps:
             self._keeps, cycle.keep_alive = False, not cycle.response_started
-        if self._length:
-            cast("Cycle", cycle).announce_content(self._length)
-        super().on_message_complete()
+        cycle.take_end(self._length)
         if cycle.response_complete and not self.transport.is_closing():
             self._idle.begin()
 
@@ -299,17 +299,18 @@ class Connection(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._start_asgi_task(*cast("tuple[Cycle, Any]", self.pipeline.pop()))
         else:
             self._idle.begin()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _start_asgi_task(self, cycle: Cycle, app: Any) -> None:  # type: ignore[override]
         self._running = cycle
         if cycle.scope["http_version"] == "1.0":
             app = unchunked(app, cycle)
-        self.entrance.admit(cast("Any", cycle), partial(super()._start_asgi_task, cycle, app))
+        self.entrance.admit(cycle, partial(super()._start_asgi_task, cycle, app))
 
     # Refusals.
 
@@ -324,12 +325,11 @@ class Connection(HttpToolsProtocol):
             return
         self._start_in_turn(self._refused(problem, data))
 
-    def _fail(self, cycle: RequestResponseCycle, problem: Problem) -> None:
+    def _fail(self, cycle: Cycle, problem: Problem) -> None:
         """Give up the rest of the body, and wake the route that waits for it."""
         self._keeps = cycle.keep_alive = False
-        scope: Any = cycle.scope
-        scope[REFUSAL] = problem
-        cycle.message_event.set()
+        cast("Any", cycle.scope)[REFUSAL] = problem
+        cycle.notify()
         if cycle.response_complete:
             self.transport.close()
 
@@ -341,7 +341,7 @@ class Connection(HttpToolsProtocol):
         scope: Any = self.scope
         self.headers += origin
         scope |= {"method": method, "path": "/", "raw_path": b"/", "query_string": b"", REFUSAL: problem}
-        return Cycle.on(self, keep_alive=False)
+        return Cycle(self, keep_alive=False)
 
     def shutdown(self) -> None:
         """Close after the running request. An idle connection stays open for a moment: a request that the client sent

@@ -31,7 +31,8 @@ def find_problem(method: bytes, version: str, target: bytes, noted: Noted) -> Pr
         return problems.MethodNotAllowed(headers=ALLOW)
     if b"#" in target or (target == b"*") > (method == b"OPTIONS"):  # RFC 9112, 3.2
         return problems.MalformedRequest("The request target is malformed.")
-    problem = _host(version, noted.get(HOST))
+    host = noted.get(HOST)
+    problem = None if host is not None and _HOST.fullmatch(host) else _host(version, host)
     if problem is None and CODING in noted:
         problem = _coding(version, noted[CODING])
     if problem is None and EXPECT in noted:
@@ -57,10 +58,10 @@ def origin(headers: Iterable[tuple[bytes, bytes]], rest: bytes) -> list[tuple[by
 
 
 def _host(version: str, host: bytes | None) -> Problem | None:
-    """RFC 9112, 3.2: exactly one valid Host, which HTTP/1.0 need not send."""
+    """RFC 9112, 3.2: exactly one valid Host, which HTTP/1.0 need not send. `host` is missing or malformed."""
     if host is None:
         return None if version == "1.0" else problems.MalformedRequest("The Host header is missing.")
-    return None if _HOST.fullmatch(host) else problems.MalformedRequest("The Host header is malformed.")
+    return problems.MalformedRequest("The Host header is malformed.")
 
 
 def _coding(version: str, coding: bytes) -> Problem | None:

@@ -14,6 +14,7 @@ def unchunked(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
     uvicorn would send them in chunks. An incomplete response resets the connection: a plain close would make it look
     complete.
     """
+    cycle.scope["extensions"] = {}  # none: whole responses would pass by what follows
 
     async def answering(scope: Scope, receive: Receive, send: Send) -> None:
         delimited_by_close = False

@@ -84,7 +84,8 @@ class DecimalRule:
             if match is None:
                 raise refusal('must be a number, as text such as "12.50"')
             whole, places = match.groups("")
-            self._count(len(whole) if whole != "0" else 0, len(places))
+            if len(whole) > self.whole or len(places) > self.places:
+                self._count(len(whole) if whole != "0" else 0, len(places))
             return value
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             raise refusal('must be a number, as text such as "12.50"')

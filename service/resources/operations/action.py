@@ -24,7 +24,8 @@ async def _act(action: Action, call: Call) -> Response:
     engine, request = call.engine, call.request
     guard = guard_of(request, engine.tags, required=action.needs_tag)
     body = None if action.body is None else await read_body(request, action.body)
-    keyed = keyed_request(request, call.principal, await content_of(request), call.rows, engine.unseen)
+    await content_of(request)
+    keyed = keyed_request(request, call.principal, call.rows, engine.unseen)
 
     async def effect() -> Response:
         response, unit = await retry_rolled_back(partial(_in_transaction, action, call, guard, body, keyed))

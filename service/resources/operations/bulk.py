@@ -32,7 +32,7 @@ async def _bulk(call: Call) -> Response:
     require_media_type(request, JSON)
     body = await content_of(request)
     mode, operations = _envelope(engine, await strict_json.read(body))
-    keyed = keyed_request(request, call.principal, body, call.rows, engine.unseen)
+    keyed = keyed_request(request, call.principal, call.rows, engine.unseen)
     records = engine.services.records
     if keyed is not None and (stored := await records.replay(keyed)) is not None:
         return stored

@@ -7,7 +7,6 @@ import asyncpg
 from starlette.responses import Response
 
 from service.database.row_id import new_row_id
-from service.http.content.body import content_of
 from service.resources.documentation import created_response
 from service.resources.engine import new_values
 from service.resources.guarded_rows import Run
@@ -23,7 +22,7 @@ FIRST_VERSION = 1
 async def _create(call: Call) -> Response:
     engine, request = call.engine, call.request
     values = new_values(engine, await read_new(request, engine.resource, engine.schemas), call.rows)
-    keyed = keyed_request(request, call.principal, await content_of(request), call.rows, engine.unseen)
+    keyed = keyed_request(request, call.principal, call.rows, engine.unseen)
     item_id = new_row_id()
     location = f"{request.scope['path'].rstrip('/')}/{item_id}"
     first = {"Location": location, "ETag": engine.tags.tag(FIRST_VERSION)}

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from service.http.content.body import content_of, read_body
+from service.http.content.body import read_body
 from service.http.problems import MOST_ERRORS, FieldError, Problem, ValidationFailed, pointer
 from service.models.uuid7 import uuid7
 from service.resources.bulk.apply import BulkRun
@@ -55,8 +55,7 @@ def create_with(children: Sequence[Children]) -> Operation:
         given = [(child, own, getattr(item, child.member)) for child, own in pairs]
         require_scopes(call.principal, [own.resource.scopes.write for _, own, some in given if some])
         unseen = [name for engine in (call.engine, *(own for _, own in pairs)) for name in engine.unseen]
-        content = await content_of(call.request)
-        keyed = keyed_request(call.request, call.principal, content, call.rows, unseen)
+        keyed = keyed_request(call.request, call.principal, call.rows, unseen)
         return await _create(_Creation(call, uuid7(), item, given, keyed))
 
     names = " and ".join(f"`{child.member}`" for child in children)

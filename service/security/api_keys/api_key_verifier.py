@@ -46,7 +46,7 @@ class ApiKeyVerifier:
 
     def known(self, presented: str) -> Principal | None:
         """Return the principal of a cached key; None if the key must be verified."""
-        found = self._verified.get(key_format.digest(presented))
+        found = self._verified.get(key_format.cache_key(presented))
         if (
             found is None
             or found.until <= clock.monotonic()
@@ -58,7 +58,7 @@ class ApiKeyVerifier:
 
     def seen(self, presented: str) -> Principal | None:
         """Return the principal of a key that was valid in the last minutes: enough to count by, not to admit."""
-        found = self._verified.get(key_format.digest(presented))
+        found = self._verified.get(key_format.cache_key(presented))
         return (
             found.principal if found is not None and found.until + _SEEN_SECONDS > clock.monotonic() else None
         )
@@ -75,7 +75,7 @@ class ApiKeyVerifier:
         known = self.known(presented)
         if known is not None:
             return known
-        digest = key_format.digest(presented)
+        digest = key_format.cache_key(presented)
         try:
             return await self._look_ups.do(digest, lambda: self._look_up(parts, digest))
         except RefusedError:

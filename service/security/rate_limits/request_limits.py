@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from service.cache.redis_client import NoRedis, Redis
 from service.config import RateLimitSettings
@@ -11,7 +11,7 @@ from service.http.problems import TooManyRequests
 from service.jobs.job import Job
 from service.security.rate_limits.limiter import RateLimiter
 from service.security.rate_limits.limiter_metrics import initialise_decisions
-from service.security.rate_limits.policy import Decision, Policy
+from service.security.rate_limits.policy import Policy
 from service.security.rate_limits.shared_limiter import SharedRateLimiter
 
 
@@ -22,11 +22,16 @@ class Limits(Protocol):
     def jobs(self) -> Sequence[Job]:
         """What must run in the background while the limits are in use."""
 
-    async def count(self, state: RequestState, caller: str) -> None:
-        """Count a request. Raises `TooManyRequests`."""
+    @property
+    def all(self) -> Sequence[Policy]:
+        """The limits on all requests."""
 
-    async def count_write(self, state: RequestState, caller: str) -> None:
-        """Count a request that may change something. Raises `TooManyRequests`."""
+    @property
+    def write(self) -> Sequence[Policy]:
+        """The further limits on requests that may change something."""
+
+    async def count(self, state: RequestState, caller: str, policies: Sequence[Policy]) -> None:
+        """Count a request against each of these limits, until one refuses it. Raises `TooManyRequests`."""
 
     async def count_failure(self, address: str) -> None:
         """Count an invalid credential sent from an address."""
@@ -39,11 +44,10 @@ class NoLimits:
     """The limits of a service without rate limits: every request passes, and no field reports limits."""
 
     jobs: Sequence[Job] = ()
+    all: Sequence[Policy] = ()
+    write: Sequence[Policy] = ()
 
-    async def count(self, state: RequestState, caller: str) -> None:
-        pass
-
-    async def count_write(self, state: RequestState, caller: str) -> None:
+    async def count(self, state: RequestState, caller: str, policies: Sequence[Policy]) -> None:
         pass
 
     async def count_failure(self, address: str) -> None:
@@ -58,10 +62,10 @@ class RequestLimits:
 
     def __init__(self, limiter: RateLimiter, settings: RateLimitSettings) -> None:
         self._limiter = limiter
-        self._default = Policy("default", settings.requests, settings.window)
-        self._write = Policy("write", settings.writes, settings.window)
+        self.all = (Policy("default", settings.requests, settings.window),)
+        self.write = (Policy("write", settings.writes, settings.window),)
         self._failure = Policy("auth-failure", settings.auth_failures, settings.window)
-        policies = (self._default, self._write, self._failure)
+        policies = (*self.all, *self.write, self._failure)
         for policy in policies:
             initialise_decisions(policy.name)
         self._policies = ", ".join(f'"{p.name}";q={p.requests};w={p.window}' for p in policies).encode()
@@ -70,17 +74,16 @@ class RequestLimits:
     def jobs(self) -> Sequence[Job]:
         return self._limiter.jobs
 
-    async def count(self, state: RequestState, caller: str) -> None:
-        decision = self._limiter.decide(self._default, caller)
-        if decision is None:
-            decision = await self._limiter.take(self._default, caller)
-        self._apply(state, self._default, decision)
-
-    async def count_write(self, state: RequestState, caller: str) -> None:
-        decision = self._limiter.decide(self._write, caller)
-        if decision is None:
-            decision = await self._limiter.take(self._write, caller)
-        self._apply(state, self._write, decision)
+    async def count(self, state: RequestState, caller: str, policies: Sequence[Policy]) -> None:
+        left = []
+        for policy in policies:
+            decision = self._limiter.decide(policy, caller)
+            if decision is None:
+                decision = await self._limiter.take(policy, caller)
+            left.append(f'"{policy.name}";r={decision.remaining}')
+            if not decision.allowed:
+                self._refuse(state, left, decision.retry_after)
+        self._report(state, left)
 
     async def count_failure(self, address: str) -> None:
         await self._limiter.take(self._failure, address)
@@ -88,17 +91,18 @@ class RequestLimits:
     def check_failures(self, state: RequestState, address: str) -> None:
         seconds = self._limiter.exhausted(self._failure, address)
         if seconds > 0:
-            self._apply(state, self._failure, Decision(allowed=False, remaining=0, retry_after=seconds))
+            self._refuse(state, [f'"{self._failure.name}";r=0'], seconds)
 
-    def _apply(self, state: RequestState, policy: Policy, decision: Decision) -> None:
-        """Add what is left of a policy to the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10)."""
-        headers = state.extra_headers
-        item = f'"{policy.name}";r={decision.remaining}'.encode()
-        items = headers[-1][1] + b", " + item if headers else item
+    def _report(self, state: RequestState, left: Sequence[str]) -> None:
+        """Add what is left of some policies to the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10)."""
+        headers, items = state.extra_headers, ", ".join(left).encode()
+        if headers:
+            items = headers[-1][1] + b", " + items
         headers[:] = [(b"ratelimit-policy", self._policies), (b"ratelimit", items)]
-        if not decision.allowed:
-            seconds = max(1, math.ceil(decision.retry_after))
-            raise TooManyRequests(headers={"Retry-After": str(seconds)})
+
+    def _refuse(self, state: RequestState, left: Sequence[str], seconds: float) -> NoReturn:
+        self._report(state, left)
+        raise TooManyRequests(headers={"Retry-After": str(max(1, math.ceil(seconds)))})
 
 
 def limits_of(settings: RateLimitSettings, redis: Redis | NoRedis) -> Limits:

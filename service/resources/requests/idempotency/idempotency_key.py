@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from service.http.handwritten.refuse_idempotency_key import HEADER
 from service.http.middleware.public_path import own_path
-from service.http.middleware.state import state_of
+from service.http.middleware.state import KEY, RequestState
 from service.http.problems import FieldError, MalformedRequest
 from service.resources.statements.ownership import Rows
 from service.security.principals import Principal
@@ -29,14 +29,16 @@ class KeyedRequest(NamedTuple):
 
 
 def keyed_request(
-    request: Request, principal: Principal, body: bytes, rows: Rows, unseen: Sequence[str] = ()
+    request: Request, principal: Principal, rows: Rows, unseen: Sequence[str] = ()
 ) -> KeyedRequest | None:
-    """Return the request's key, quoted or bare; None without one. Raises `MalformedRequest`.
+    """Return the key of a request whose content has been read, quoted or bare; None without one. Raises
+    `MalformedRequest`.
 
     A key belongs to the principal and to the rows that it sees: one subject may act for several tenants. `unseen` are
     the fields that the response lacks for want of a scope: with other scopes it is another request.
     """
-    values = state_of(request.scope).fields.get(_FIELD)
+    state: RequestState = request.scope[KEY]
+    values = state.fields.get(_FIELD)
     if not values:
         return None
     match = _KEY.match(values[0].decode("latin-1").strip()) if len(values) == 1 else None
@@ -45,7 +47,7 @@ def keyed_request(
         raise MalformedRequest(errors=[FieldError(message, header=HEADER)])
     quoted, bare = match.groups()
     key = bare if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-    parts = [request.scope["method"].encode(), own_path(request.scope).encode(), body]
+    parts = [request.scope["method"].encode(), own_path(request.scope).encode(), state.content or b""]
     if unseen:
         parts.append(",".join(unseen).encode())
     digest = hashlib.sha256(b"\0".join(parts)).digest()

@@ -1,4 +1,4 @@
-"""Background tasks end, whatever becomes of their cancellation."""
+"""Background tasks end, even if their cancellation is lost."""
 
 import asyncio
 import gc

@@ -1,5 +1,6 @@
 """Manifests that have a checksum of their own and are malformed anyway, and a folder that cannot be written."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,12 @@ async def test_object_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> N
     with pytest.raises(StorageError, match=f"the folder {tmp_path} cannot be written: Is a directory"):
         await storage.put("b/taken", b"content")
     assert [one.name for one in (tmp_path / "b").iterdir()] == ["taken"]
+
+
+async def test_backups_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        await FolderStorage(tmp_path).put("b/part", b"content")
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("b", "b/part")] == [0o700, 0o600]

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from service.config import Settings
+from service.config.group import Group
 from service.config.loading import SettingsError, load
 from service.database.connect import connect_options
 from tests.unit.conftest import Env
@@ -125,3 +127,16 @@ def test_invalid_value_is_reported_once(env: Env, name: str, value: str, reason:
 def test_output_of_check_is_valid_input(env: Env) -> None:
     env(SLIPWAY_APP__ENVIRONMENT="test", SLIPWAY_MONITORING__DURATION_BUCKETS="0.1,0.5,1")
     assert load().monitoring.duration_buckets == (0.1, 0.5, 1)
+
+
+def test_group_of_a_team_may_have_optional_lists_and_objects() -> None:
+    class Team(Group):
+        words: tuple[str, ...] | None = None
+        counts: dict[str, int] | None = None
+        number: int | None = None
+
+    assert Team(words="a, b", counts='{"a": 1}', number="1") == Team(
+        words=("a", "b"), counts={"a": 1}, number=1
+    )  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match="must be a JSON object"):
+        Team(counts="[]")  # type: ignore[arg-type]

@@ -1,0 +1,93 @@
+"""How a program of PostgreSQL is run: what it says when it fails, and what it reads and writes. A shell stands in."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from service.backup import backup_connection
+from service.backup.backup_connection import wait_for_server
+from service.backup.client_process import running
+from service.backup.errors import BackupError
+from service.config import Settings
+from tests.conftest import DatabaseFactory
+from tests.listener import listener
+
+SHELL = Path("/bin/sh")
+
+
+async def fed(script: str, *, chunks: int = 100) -> None:
+    """Run a script, which can read so many times 64 KiB."""
+    async with running(SHELL, ["-c", script], {}, fed=True) as program:
+        for _ in range(chunks):
+            await program.feed(b"x" * 65536)
+        await program.finish()
+
+
+async def written(script: str, size: int) -> list[bytes]:
+    """Return the chunks that a script writes."""
+    async with running(SHELL, ["-c", script], {}) as program:
+        found = [chunk async for chunk in program.chunks(size)]
+        await program.finish()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("echo one >&2; echo >&2; echo two >&2; exit 3", "sh failed: one / two"),
+        ("for i in 1 2 3 4 5 6 7; do echo $i >&2; done; exit 3", "sh failed: 3 / 4 / 5 / 6 / 7"),
+        ("exit 3", "sh failed: exit code 3"),
+        ("exit 0", "sh stopped reading before the end of the dump"),
+    ],
+)
+async def test_program_that_stops_reading_says_why(script: str, told: str) -> None:
+    with pytest.raises(BackupError) as raised:
+        await fed(script)
+    assert str(raised.value) == told
+
+
+async def test_program_that_fails_after_it_has_read_everything_has_failed() -> None:
+    await fed("cat >/dev/null", chunks=2)
+    with pytest.raises(BackupError, match="sh failed: exit code 4"):
+        await fed("cat >/dev/null; exit 4", chunks=2)
+
+
+async def test_output_comes_in_chunks_of_one_size() -> None:
+    assert await written("printf abcdefg", 3) == [b"abc", b"def", b"g"]
+    assert await written("printf abc; printf def", 3) == [b"abc", b"def"]
+    assert await written("true", 3) == []
+    with pytest.raises(BackupError, match="exit code 5"):
+        await written("printf abc; exit 5", 3)
+
+
+async def test_program_does_not_outlive_its_block() -> None:
+    script = "printf %8d $$; exec sleep 60"
+    async with running(SHELL, ["-c", script], {"PATH": os.defpath}) as program:
+        pid = int(await anext(program.chunks(8)))
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def at(url: str) -> Settings:
+    return Settings.model_validate({"database": {"url": url}})
+
+
+async def test_server_is_asked_at_intervals_until_it_is_there(
+    monkeypatch: pytest.MonkeyPatch, fresh_database: DatabaseFactory
+) -> None:
+    monkeypatch.setattr(backup_connection, "POLL_SECONDS", 0.05)
+    asked = 0
+
+    async def refuse(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+
+    async with listener(refuse) as port:
+        await wait_for_server(at(f"postgresql://u:p@127.0.0.1:{port}/d"), 0.12)
+    assert 1 <= asked <= 3
+    async with asyncio.timeout(10):
+        url = fresh_database(migrated=False)
+        await wait_for_server(at(url), 3600)
+        await wait_for_server(at(f"{url}_missing"), 3600)

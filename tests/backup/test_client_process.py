@@ -18,10 +18,10 @@ SHELL = Path("/bin/sh")
 
 
 async def fed(script: str, *, chunks: int = 100) -> None:
-    """Run a script, which can read so many times 64 KiB."""
-    async with running(SHELL, ["-c", script], {}, fed=True) as program:
+    """Run a script, which can read so many times 100 kB."""
+    async with running(SHELL, ["-c", script], {"GIVEN": "a variable"}, fed=True) as program:
         for _ in range(chunks):
-            await program.feed(b"x" * 65536)
+            await program.feed(b"x" * 100_000)
         await program.finish()
 
 
@@ -38,6 +38,8 @@ async def written(script: str, size: int) -> list[bytes]:
     [
         ("echo one >&2; echo >&2; echo two >&2; exit 3", "sh failed: one / two"),
         ("for i in 1 2 3 4 5 6 7; do echo $i >&2; done; exit 3", "sh failed: 3 / 4 / 5 / 6 / 7"),
+        ("(sleep 0.05; echo late >&2) & exit 3", "sh failed: late"),
+        ("echo $GIVEN, ${HOME-and no other} >&2; exit 3", "sh failed: a variable, and no other"),
         ("exit 3", "sh failed: exit code 3"),
         ("exit 0", "sh stopped reading before the end of the dump"),
     ],
@@ -48,15 +50,16 @@ async def test_program_that_stops_reading_says_why(script: str, told: str) -> No
     assert str(raised.value) == told
 
 
-async def test_program_that_fails_after_it_has_read_everything_has_failed() -> None:
+async def test_program_that_fails_after_the_last_byte_has_failed() -> None:
     await fed("cat >/dev/null", chunks=2)
-    with pytest.raises(BackupError, match="sh failed: exit code 4"):
-        await fed("cat >/dev/null; exit 4", chunks=2)
+    for script in ("cat >/dev/null; exit 4", "sleep 0.05; exit 4"):  # the other one leaves some in our buffer
+        with pytest.raises(BackupError, match="sh failed: exit code 4"):
+            await fed(script, chunks=1)
 
 
 async def test_output_comes_in_chunks_of_one_size() -> None:
     assert await written("printf abcdefg", 3) == [b"abc", b"def", b"g"]
-    assert await written("printf abc; printf def", 3) == [b"abc", b"def"]
+    assert await written("printf ab; sleep 0.05; printf cdef", 3) == [b"abc", b"def"]
     assert await written("true", 3) == []
     with pytest.raises(BackupError, match="exit code 5"):
         await written("printf abc; exit 5", 3)
@@ -64,7 +67,7 @@ async def test_output_comes_in_chunks_of_one_size() -> None:
 
 async def test_program_does_not_outlive_its_block() -> None:
     script = "printf %8d $$; exec sleep 60"
-    async with running(SHELL, ["-c", script], {"PATH": os.defpath}) as program:
+    async with asyncio.timeout(20), running(SHELL, ["-c", script], {"PATH": os.defpath}) as program:
         pid = int(await anext(program.chunks(8)))
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

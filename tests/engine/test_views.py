@@ -203,6 +203,7 @@ async def test_view_has_no_changes_and_no_history(api: Api) -> None:
 
 async def test_owners_and_visible_fields_hold(api: Api) -> None:
     await api.make("parcels", number=unique("P"), weight=7)
+    await filled(api)
     async with api.database.session() as session:
         _, other = await create_key(session, name="other", scopes=("shop:read",), claims={"tenant": "globex"})
         _, boss = await create_key(session, name="boss", scopes=("shop:read", "parcels:all"))

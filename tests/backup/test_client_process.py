@@ -34,7 +34,7 @@ async def written(script: str, size: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "reason"),
     [
         ("echo one >&2; echo >&2; echo two >&2; exit 3", "sh failed: one / two"),
         ("for i in 1 2 3 4 5 6 7; do echo $i >&2; done; exit 3", "sh failed: 3 / 4 / 5 / 6 / 7"),
@@ -44,10 +44,10 @@ async def written(script: str, size: int) -> list[bytes]:
         ("exit 0", "sh stopped reading before the end of the dump"),
     ],
 )
-async def test_program_that_stops_reading_says_why(script: str, told: str) -> None:
+async def test_program_that_stops_reading_says_why(script: str, reason: str) -> None:
     with pytest.raises(BackupError) as raised:
         await fed(script)
-    assert str(raised.value) == told
+    assert str(raised.value) == reason
 
 
 async def test_program_that_fails_after_the_last_byte_has_failed() -> None:

@@ -28,7 +28,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(f"PG{name}", "elsewhere")
 
 
-def told(**database: Any) -> dict[str, str]:
+def variables(**database: Any) -> dict[str, str]:
     """Return the variables of libpq."""
     environment = libpq_environment(Settings.model_validate({"database": database}))
     assert "PATH" in environment
@@ -43,24 +43,24 @@ def certificate(tmp_path: Path) -> Path:
 
 
 def test_settings_decide_and_not_the_environment() -> None:
-    assert told(**PARTS, ssl="disable") == {**PLACE, "PGSSLMODE": "disable"}
-    assert told(url=URL) == AT_URL
+    assert variables(**PARTS, ssl="disable") == {**PLACE, "PGSSLMODE": "disable"}
+    assert variables(url=URL) == AT_URL
 
 
 def test_certificates_are_those_of_the_service(certificate: Path) -> None:
     own = {"ssl_root_cert": certificate, "ssl_cert": certificate}
     named = dict.fromkeys(("PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY"), str(certificate))
-    assert told(**PARTS, ssl="require", **own) == {**PLACE, "PGSSLMODE": "require", **named}
+    assert variables(**PARTS, ssl="require", **own) == {**PLACE, "PGSSLMODE": "require", **named}
     key = certificate.with_name("key.pem")
     key.touch()
-    assert told(**PARTS, ssl="require", **own, ssl_key=key)["PGSSLKEY"] == str(key)
+    assert variables(**PARTS, ssl="require", **own, ssl_key=key)["PGSSLKEY"] == str(key)
 
 
 def test_only_verifying_modes_trust_the_certificates_of_the_system() -> None:
     system = ssl.get_default_verify_paths().cafile
     for mode in ("verify-ca", "verify-full"):
-        assert told(**PARTS, ssl=mode).get("PGSSLROOTCERT") == system
-    assert "PGSSLROOTCERT" not in told(**PARTS, ssl="require")
+        assert variables(**PARTS, ssl=mode).get("PGSSLROOTCERT") == system
+    assert "PGSSLROOTCERT" not in variables(**PARTS, ssl="require")
 
 
 def test_parameters_of_a_url_are_kept() -> None:
@@ -68,23 +68,23 @@ def test_parameters_of_a_url_are_kept() -> None:
         "sslmode=verify-full&sslrootcert=r&sslcert=c&sslkey=k&sslcrl=l&passfile=f"
         "&target_session_attrs=read-write&application_name=x"
     )
-    assert told(url=f"{URL}?{query}") == {
+    assert variables(url=f"{URL}?{query}") == {
         **AT_URL, "PGSSLMODE": "verify-full", "PGSSLROOTCERT": "r", "PGSSLCERT": "c", "PGSSLKEY": "k", "PGSSLCRL": "l",
         "PGPASSFILE": "f", "PGTARGETSESSIONATTRS": "read-write",
     }  # fmt: skip
     inside = "host=db&port=6432&user=u%40x&password=p%2F%3A"
-    assert told(url=f"postgresql:///or%20ders?{inside}") == AT_URL
+    assert variables(url=f"postgresql:///or%20ders?{inside}") == AT_URL
 
 
 def test_one_of_several_hosts_takes_writes_and_a_socket_has_no_tls() -> None:
-    several = told(**{**PARTS, "host": "one,two"}, ssl="disable")
+    several = variables(**{**PARTS, "host": "one,two"}, ssl="disable")
     assert (several["PGHOST"], several["PGTARGETSESSIONATTRS"]) == ("one,two", "read-write")
-    assert told(**{**PARTS, "host": "/run/pg"}, ssl="require") == {**PLACE, "PGHOST": "/run/pg"}
+    assert variables(**{**PARTS, "host": "/run/pg"}, ssl="require") == {**PLACE, "PGHOST": "/run/pg"}
 
 
 def test_time_to_connect_is_whole_seconds_and_at_least_two() -> None:
     """libpq takes 1 for 2."""
-    assert [told(**PARTS, connect_timeout=given)["PGCONNECT_TIMEOUT"] for given in (0.5, 2.6, 60)] == [
+    assert [variables(**PARTS, connect_timeout=given)["PGCONNECT_TIMEOUT"] for given in (0.5, 2.6, 60)] == [
         "2",
         "3",
         "60",

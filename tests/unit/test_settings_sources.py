@@ -137,6 +137,6 @@ def test_group_of_a_team_may_have_optional_lists_and_objects() -> None:
 
     assert Team(words="a, b", counts='{"a": 1}', number="1") == Team(
         words=("a", "b"), counts={"a": 1}, number=1
-    )  # type: ignore[arg-type]
+    )
     with pytest.raises(ValidationError, match="must be a JSON object"):
-        Team(counts="[]")  # type: ignore[arg-type]
+        Team(counts="[]")

@@ -51,9 +51,12 @@ def _memory() -> Path | None:
 
 
 class ServersProcess:
-    """Starts the servers' process and stops it."""
+    """Starts the servers' process and stops it.
 
-    def __init__(self) -> None:
+    at_once: it starts PostgreSQL and makes a database with the tables of the shop before a test needs them.
+    """
+
+    def __init__(self, *, at_once: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="slipway-tests-", dir=_memory()))
         self.address = str(self.folder / "socket")
         environment = {
@@ -63,7 +66,13 @@ class ServersProcess:
         environment.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.servers_process", str(self.folder)],
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.servers_process",
+                    str(self.folder),
+                    *(["at once"] if at_once else []),
+                ],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.PIPE,

@@ -54,7 +54,7 @@ def _refuse_duplicate_schemas(app: FastAPI, engines: Sequence[Engine]) -> None:
     """Refuse two models with the same name: FastAPI would rename both."""
     found: dict[str, tuple[object, str]] = {}
     roots = [(Problem, "the service"), *_models_of_routes(app)]
-    roots += [(root, engine.resource.path) for engine in engines for root in engine.schemas.roots]
+    roots += [(root, engine.resource.path) for engine in engines for root in engine.schemas.named]
     for name, identity, owner in (
         (name, identity, owner) for root, owner in roots for name, identity in _within(root, set())
     ):

@@ -1,7 +1,7 @@
 """Declarations that contradict their model are refused at start-up, with a message that says what to do."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -12,8 +12,9 @@ from sqlmodel import Field
 from service.main import create_app
 from service.models.base import Resource
 from service.models.indexes import array_index, prefix_index, sort_index, unique_index
-from service.resources.declaration import DeclarationError, RestResource
+from service.resources.declaration import Action, Change, DeclarationError, RestResource
 from service.resources.names import with_article, words
+from service.resources.schemas.items import Schemas
 from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.engine.api import domain_of, settings_for
@@ -97,8 +98,20 @@ def app_of(*resources: RestResource) -> FastAPI:
     return create_app(settings_for("postgresql://nobody@127.0.0.1:1/nothing"), domain_of(*resources))
 
 
+class LoanBulk(BaseModel):
+    of: str
+
+
 class LoanRead(BaseModel):
     of: str
+
+
+async def lend(change: Change, _: Gadget) -> None:
+    change.values["code"] = "lent"
+
+
+async def borrow(change: Change, _: Gadget, body: LoanBulk) -> None:
+    change.values["code"] = body.of
 
 
 def one_more(method: str, path: str, operation_id: str | None = None) -> APIRouter:
@@ -123,6 +136,7 @@ def one_more(method: str, path: str, operation_id: str | None = None) -> APIRout
         (lambda: [shelves(name="Key")], "shelves: create_api_key has a schema KeyCreate too"),
         (lambda: [shelves(name="History")], "a schema HistoryPage too"),
         (lambda: [shelves(name="Loan", extra=one_more("GET", "/loans"))], "lend has a schema LoanRead too"),
+        (lambda: [gadgets(actions=(Action("lend", borrow, body=LoanBulk),)), shelves(name="Loan")], "LoanBulk too"),
         (lambda: [shelves(extra=one_more("GET", "/{key}"))], "GET /api/v1/shelves/{id} has two routes"),
         (lambda: [shelves(extra=one_more("GET", "/{x}/history"))], "/history has two routes"),
         (lambda: [shelves(extra=one_more("GET", "/x", "lend-it"))], "lend: operation_id 'lend-it' may contain"),
@@ -137,6 +151,19 @@ def test_conflicting_resources_are_refused(declare: Any, told: str) -> None:
     with pytest.raises(DeclarationError) as raised:
         app_of(*declare())
     assert told in str(raised.value)
+
+
+def test_names_of_schemas_are_known_before_they_are_made() -> None:
+    resource = gadgets(actions=(Action("lend_out", lend),), without={"delete"})
+    schemas = Schemas(resource, bulk_operations=10)
+    known = {name for name in schemas.named if isinstance(name, str)}
+    assert "bulk" not in vars(schemas)
+    bulk = schemas.bulk
+    (result,) = get_args(bulk.results.model_fields["results"].annotation)
+    made = [bulk.request, bulk.results, result, *bulk.operations]
+    assert {model.__name__ for model in made} == known
+    assert "GadgetLendOutOperation" in known
+    assert "GadgetDeleteOperation" not in known
 
 
 def test_resources_sharing_a_model_have_distinct_names() -> None:

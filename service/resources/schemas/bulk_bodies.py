@@ -95,9 +95,24 @@ class BulkSchemas:
         return validator_of(self.operation.core_schema)
 
 
+def bulk_names(name: str, *, without: frozenset[str], actions: Sequence[Action] = ()) -> tuple[str, ...]:
+    """Return the names of all schemas that `BulkSchemas` makes."""
+    kinds = [kind for kind in BULK_KINDS if kind not in without] + [action.name for action in actions]
+    return (
+        f"{name}Bulk",
+        f"{name}Results",
+        f"{name}Result",
+        *(_operation_name(name, kind) for kind in kinds),
+    )
+
+
+def _operation_name(name: str, kind: str) -> str:
+    return f"{name}{kind.title().replace('_', '')}Operation"
+
+
 def _operation(name: str, kind: str, fields: dict[str, Any]) -> Schema:
     tag: Any = Literal[kind]
-    return make_model(f"{name}{kind.title().replace('_', '')}Operation", Input, {"op": (tag, ...), **fields})
+    return make_model(_operation_name(name, kind), Input, {"op": (tag, ...), **fields})
 
 
 def _result(read: Schema) -> dict[str, Any]:

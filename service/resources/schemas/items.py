@@ -17,7 +17,7 @@ from service.resources.columns.column_types import kind_of
 from service.resources.columns.model_fields import input_type, output_type, shown_type
 from service.resources.declaration import DeclarationError, RestResource, Transition
 from service.resources.relations.relation import Relation
-from service.resources.schemas.bulk_bodies import BulkSchemas
+from service.resources.schemas.bulk_bodies import BulkSchemas, bulk_names
 
 
 class FieldChange(Output):
@@ -103,13 +103,18 @@ class Schemas:
         )
 
     @property
-    def roots(self) -> tuple[type[BaseModel], ...]:
-        """Return the models that operations use; all others are nested in them."""
-        return self.create, self.patch, self.page, self.history, self.bulk.request, self.bulk.results
+    def named(self) -> tuple[type[BaseModel] | str, ...]:
+        """Return the models that operations use, in which others are nested. Of those for bulk requests, which are not
+        made for this, only the names."""
+        resource = self._resource
+        bodies = (action.body for action in resource.actions if action.body)
+        bulk = bulk_names(resource.name, without=resource.without, actions=resource.actions)
+        return self.create, self.patch, self.page, self.history, *bodies, *bulk
 
     def build(self) -> None:
         """Build all that the document describes, parts first: Pydantic would build a part in each model that has it."""
-        for model in (self.create, self.patch, self.read, *self.bulk.operations, *self.roots):
+        items, bulk = (self.create, self.patch, self.read), self.bulk
+        for model in (*items, *bulk.operations, self.page, self.history, bulk.request, bulk.results):
             model.model_rebuild()
 
 

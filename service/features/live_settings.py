@@ -6,13 +6,13 @@ A field of a settings group becomes one if it is declared with `json_schema_extr
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import structlog
 from pydantic import JsonValue
 
 from service.config import Group, Settings
-from service.config.group import LIVE
+from service.config.group import LIVE, descriptions
 from service.config.reasons import variable
 from service.features.flag import Flag
 from service.features.flag_state import FlagState
@@ -49,7 +49,7 @@ def live_settings() -> tuple[LiveSetting, ...]:
         LiveSetting(
             f"{group}_{name}",
             default=field.default,
-            description=field.description or "",
+            description=descriptions(cast("type[Group]", type(info.default))).get(name, ""),
             owner="slipway",
             expires=None,
             group=group,

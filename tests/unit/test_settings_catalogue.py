@@ -2,7 +2,7 @@
 
 import tests.process.settings as _rows  # noqa: F401  # fills the table
 from service.config import Settings
-from service.config.group import Group
+from service.config.group import Group, descriptions
 from tests.process.settings.table import ROWS
 from tests.unit.rules.rule import Source, python_sources
 from tests.unit.settings_use import read_fields
@@ -49,7 +49,7 @@ def test_no_row_uses_the_default() -> None:
 
 def test_every_setting_has_a_description() -> None:
     for group, field in FIELDS:
-        text = GROUPS[group].model_fields[field].description or ""
+        text = descriptions(GROUPS[group]).get(field, "")
         assert len(text) > 10, (group, field)
         assert text[0].isupper() or text[0] == "`", text
         assert text.endswith("."), text

@@ -54,8 +54,8 @@ async def test_patching_null_creates_an_object_without_nulls(merge: Any) -> None
 async def test_large_stored_document_is_read_once(database_url: str, connect: Any, plan: str) -> None:
     """Each session chooses a kind of plan after a few calls."""
     connection = await connect(database_url)
-    stored = {"deep": [[0] * 20] * 15_000}
-    patch = {f"name {number}": {"is": number, "not": None} for number in range(20_000)}
+    stored = {"deep": [[0] * 20] * 40_000}
+    patch = {f"name {number}": {"is": number, "not": None} for number in range(8_000)}
     await connection.execute("CREATE TEMPORARY TABLE stored (document jsonb)")
     await connection.execute("INSERT INTO stored VALUES ($1)", json.dumps(stored))
     await connection.execute(f"SET plan_cache_mode = force_{plan}_plan; SET statement_timeout = '5s'")

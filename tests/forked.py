@@ -146,11 +146,12 @@ Start = Callable[[str, Mapping[str, str]], Path]
 """Starts a fork server of a module in an environment, and returns its folder."""
 
 
-def _start_here(module: str, environment: Mapping[str, str]) -> Path:
+def start_here(module: str, environment: Mapping[str, str]) -> Path:
+    """Start a fork server as a child of this process."""
     return ForkServer(module, environment).folder
 
 
-_start: Start = _start_here
+_start: Start = start_here
 
 
 def start_by(start: Start) -> None:

@@ -52,6 +52,17 @@ class Sentinel:
     def stop(self) -> None:
         self._process.stop()
 
+    def forget(self) -> None:
+        """Watch nothing."""
+        with self.client as client:
+            client.sentinel_remove(MASTER)
+
+    def watch(self, node: RedisServer) -> None:
+        """Watch a server as the primary."""
+        with self.client as client:
+            client.sentinel_monitor(MASTER, LOOPBACK, port_of(node), 1)
+            client.sentinel_set(MASTER, "auth-pass", password_of(node))
+
     def primary(self) -> int:
         """Return the port of the primary."""
         with self.client as client:
@@ -109,11 +120,10 @@ class Watched:
     def split(self, node: RedisServer) -> None:
         """Make a server the primary, and leave the one from before as it is: what clients see after a failover behind a
         partition of the network."""
-        with self.sentinel.client as asking, Client.from_url(node.url) as client:
-            asking.sentinel_remove(MASTER)
+        self.sentinel.forget()
+        with Client.from_url(node.url) as client:
             client.replicaof("NO", "ONE")
-            asking.sentinel_monitor(MASTER, LOOPBACK, port_of(node), 1)
-            asking.sentinel_set(MASTER, "auth-pass", self.password)
+        self.sentinel.watch(node)
 
     def send(self, number: signal.Signals, node: RedisServer) -> None:
         """Send a signal to a server."""

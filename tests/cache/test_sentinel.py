@@ -1,6 +1,7 @@
 """The client asks a Sentinel for the primary, and takes nothing else for one."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -97,6 +98,30 @@ async def test_log_says_when_failovers_are_not_followed(server: RedisServer, sen
         "redis failovers are followed again",
     ]
     assert lines[0]["reason"].endswith(": ConnectionError")
+
+
+async def test_log_names_another_primary_once(
+    server: RedisServer, sentinel: Sentinel, tmp_path: Path
+) -> None:
+    other = RedisServer(placed(tmp_path / "other"))
+    shutil.copy2(tmp_path / "redis" / "password", tmp_path / "other" / "password")
+    other.start()
+    redis = client(server, sentinel)
+    (job,) = redis.jobs
+    with structlog.testing.capture_logs() as lines:
+        await job.work()
+        assert await redis.ping()
+        sentinel.forget()
+        sentinel.watch(other)
+        for _ in range(2):
+            await job.work()
+        server.stop()
+        assert await redis.ping()
+    await redis.close()
+    other.stop()
+    assert [(line["event"], line["host"], line["port"]) for line in lines] == [
+        ("redis has another primary", "127.0.0.1", port_of(other))
+    ]
 
 
 async def test_user_without_the_command_is_trusted(server: RedisServer, sentinel: Sentinel) -> None:

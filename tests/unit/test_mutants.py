@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.mutants.__main__ import survivors
 from tests.mutants.mutations import chosen, mutations
 from tests.mutants.patching import Functions, NotInFunctionError
 from tests.mutants.report import PAGE, Result, Survivor, accepted, page, results
+from tests.mutants.workers import GivenServers
+from tests.services import Client
 
 SOURCE = '''
 LIMIT = 5
@@ -114,3 +117,10 @@ def test_change_of_code_that_no_function_has_is_not_taken_as_made(tmp_path: Path
     before = "def other():\n    return 1\n"
     with pytest.raises(NotInFunctionError):
         Functions(tmp_path).patch(tmp_path / "x.py", before, before.replace("1", "2"))
+
+
+def test_run_starts_its_own_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was started for another change would have that one, or none."""
+    monkeypatch.setattr(forked, "_start", Client("shared").fork_server)
+    GivenServers("shared").pytest_sessionstart()
+    assert forked._start is forked.start_here

@@ -12,6 +12,7 @@ from redis.asyncio import Redis as Client
 from service.cache.redis_client import Redis
 from service.config import RedisSettings
 from service.dev.redis_server import RedisServer
+from tests.listener import listener
 from tests.ports import placed
 from tests.sentinels import MASTER, Sentinel, password_of, port_of
 
@@ -81,6 +82,17 @@ async def test_no_sentinel_is_forgotten_by_many_who_ask_at_once(
     other.stop()
 
 
+async def test_silent_sentinel_leaves_time_for_the_next_one(server: RedisServer, sentinel: Sentinel) -> None:
+    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with listener(silent) as port:
+        both = (f"127.0.0.1:{port}", f"127.0.0.1:{sentinel.port}")
+        redis = client(server, sentinel, sentinels=both, connect_timeout=0.9)
+        assert await redis.ping()
+        await redis.close()
+
+
 async def test_log_says_when_failovers_are_not_followed(server: RedisServer, sentinel: Sentinel) -> None:
     redis = client(server, sentinel)
     (job,) = redis.jobs
@@ -100,23 +112,34 @@ async def test_log_says_when_failovers_are_not_followed(server: RedisServer, sen
     assert lines[0]["reason"].endswith(": ConnectionError")
 
 
-async def test_log_names_another_primary_once(
+async def is_used(server: RedisServer) -> bool:
+    """Whether the client of a test, whose user is `app`, has connections to a server."""
+    async with Client.from_url(server.url) as operator:
+        return "app" in {one["user"] for one in await operator.client_list()}
+
+
+async def test_connections_follow_a_primary_that_is_replaced_alive(
     server: RedisServer, sentinel: Sentinel, tmp_path: Path
 ) -> None:
     other = RedisServer(placed(tmp_path / "other"))
     shutil.copy2(tmp_path / "redis" / "password", tmp_path / "other" / "password")
     other.start()
-    redis = client(server, sentinel)
+    for node in (server, other):
+        async with Client.from_url(node.url) as operator:
+            await operator.acl_setuser("app", enabled=True, passwords=["+secret"], commands=["+@all"])
+    redis = client(server, sentinel, user="app", password="secret")
     (job,) = redis.jobs
     with structlog.testing.capture_logs() as lines:
         await job.work()
         assert await redis.ping()
+        assert await is_used(server)
         sentinel.forget()
         sentinel.watch(other)
         for _ in range(2):
             await job.work()
-        server.stop()
-        assert await redis.ping()
+        async with asyncio.timeout(10):
+            while await is_used(server) or not await is_used(other):
+                await redis.ping()
     await redis.close()
     other.stop()
     assert [(line["event"], line["host"], line["port"]) for line in lines] == [
@@ -136,6 +159,12 @@ async def test_log_says_why_no_primary_is_found(server: RedisServer, sentinel: S
     unknown = "no sentinel names a primary {} (SLIPWAY_REDIS__SENTINELS)"
     assert await reasons(client(server, sentinel, sentinel_master="other")) == [unknown.format("other")]
     with sentinel.client as asking:
+        asking.execute_command("ACL SETUSER", "weak", "on", ">secret", "-@all", "+hello", "+auth")
+        weak = client(server, sentinel, sentinel_user="weak", sentinel_password="secret")
+        with structlog.testing.capture_logs() as lines:
+            await weak.jobs[0].work()
+        assert [line["reason"] for line in lines] == ["NoPermissionError"]
+        await weak.close()
         asking.execute_command("ACL SETUSER", "default", "resetpass", ">secret")
     wrong = await reasons(client(server, sentinel, sentinel_password="hunter2"))
     assert wrong == [f"{unknown.format(MASTER)}: AuthenticationError"]

@@ -64,7 +64,8 @@ def main() -> None:
             if options.again:
                 last = results()[room]
                 mutations, gone = survivors(last, run.root)
-                say(*(f"the code of {key} is gone" for key in gone))
+                for key in gone:
+                    say(f"the code of {key} is gone")
                 seed, total = last.seed, last.tried - len(gone)
             else:
                 seed, mutations = options.seed, chosen(room, options.number, options.seed, root=run.root)

@@ -295,8 +295,7 @@ def _lifespan(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(*(start() for start in starting))
         if settings.performance.freeze_gc:
-            gc.collect()
-            gc.freeze()
+            gc.freeze()  # without a collection, which takes 0.1 s and finds less than a hundredth
         async with periodic.running():
             lifecycle.started = True
             yield

@@ -57,12 +57,14 @@ async def test_reason_outlives_a_rollback_until_the_migration_succeeds(
     branches.scripts.cache_clear()
     assert (await run()).stdout.startswith("already at ")
     gate = await run("--check", url=granted.app_url)
-    assert (gate.exit_code, bool(re.fullmatch(rf"slipway: {said}", gate.stderr))) == (0, True)
+    assert gate.exit_code == 0
+    assert re.search(rf"^slipway: {said}$", gate.stderr, re.MULTILINE)
 
     write("fixed", "SELECT 1")
     assert (await run()).stdout.startswith("migrated to ")
     gate = await run("--check", url=granted.app_url)
-    assert (gate.exit_code, gate.stderr) == (0, "")
+    # An application that other tests of this process share may say that it lacks the migration.
+    assert (gate.exit_code, "slipway: " in gate.stderr) == (0, False)
 
 
 async def test_refused_role_is_reported_until_a_run_succeeds(granted: Roles) -> None:

@@ -68,6 +68,15 @@ async def test_flag_is_set_guarded_unset_and_its_history_names_who(
     assert all(one["actor"].startswith("key:") and one["request_id"] for one in changes)
 
 
+async def test_bounds_of_names_and_etags_are_held(boss: AsyncClient) -> None:
+    shortest = {"value": False, "principals": ["a"], "claims": {"b": ["c"]}}
+    done = await put(boss, FLAG, value=True, rules=[shortest])
+    assert (done.status_code, done.json()["rules"]) == (200, [shortest])
+    for empty in ({"principals": [""]}, {"claims": {"": ["c"]}}):
+        problem(await put(boss, FLAG, value=True, rules=[{"value": False} | empty]), 422, "validation_failed")
+    problem(await put(boss, FLAG, done.headers["etag"].strip('"'), value=True), 400, "invalid_parameter")
+
+
 async def test_caller_sees_a_change_within_a_second(boss: AsyncClient) -> None:
     assert (await feature(boss, "greeting"))["reason"] == "default"
     assert (await put(boss, f"{FLAGS}/greeting", value="ciao")).status_code == 200

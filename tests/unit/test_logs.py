@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +13,24 @@ import structlog
 from service.config import LoggingSettings
 from service.observability import logs
 from tests.isolation import log_plainly
+
+IN_TROUBLE = """
+import logging
+from service.config import LoggingSettings
+from service.observability import logs
+
+class Untidy:
+    def __del__(self):
+        raise OSError("the socket is closed")
+
+class Mute:
+    def __str__(self):
+        raise ValueError("no text")
+
+logs.configure(LoggingSettings(format="json"))
+Untidy()
+logging.getLogger("library").warning("%s", Mute())
+"""
 
 
 @pytest.fixture
@@ -62,3 +82,16 @@ def test_long_line_is_truncated_but_keeps_the_traceback_end(stream: io.StringIO,
     told = json.loads(line)
     assert told["event"] == "failed"
     assert told["exception"].endswith("the cause")
+
+
+def test_errors_without_a_caller_are_lines_of_the_log() -> None:
+    """Those of a destructor, which Python prints to standard error, and of an argument that has no text."""
+    done = subprocess.run(
+        [sys.executable, "-c", IN_TROUBLE], capture_output=True, text=True, timeout=60, check=True
+    )
+    ignored, unwritten = map(json.loads, done.stdout.splitlines())
+    assert done.stderr == ""
+    assert ignored["event"].startswith("exception ignored: <function Untidy.__del__ at ")
+    assert (ignored["level"], ignored["logger"]) == ("error", "python")
+    assert ignored["exception"].endswith("OSError: the socket is closed")
+    assert (unwritten["event"], unwritten["error"]) == ("a log line cannot be written", "ValueError")

@@ -68,13 +68,13 @@ def second_proxy_is_trusted(run: Running) -> None:
     assert [guess(run, f"198.51.100.{number}, 127.0.0.9") for number in range(6)] == [401] * 6
 
 
-@setting("redis__timeout", 1, process="limits")
+@setting("redis__timeout", 3, process="limits")
 def slow_redis_reply_arrives_in_time(run: Running) -> None:
     keys = [run.key() for _ in range(3)]
     run.service.api.get(LIST, headers=keys[0])
     failures = run.service.metric("slipway_redis_failures_total")
     with redis.Redis.from_url(run.setup.servers["redis"].url) as client:
-        client.execute_command("CLIENT", "PAUSE", "400", "ALL")
+        client.execute_command("CLIENT", "PAUSE", "1000", "ALL")
     for key in keys:  # a caller that is new needs Redis
         assert run.service.api.get(LIST, headers=key).status_code == 200
     assert run.service.metric("slipway_redis_failures_total") == failures

@@ -166,12 +166,6 @@ def test_names_of_schemas_are_known_before_they_are_made() -> None:
     assert "GadgetDeleteOperation" not in known
 
 
-def test_bulk_may_have_one_kind_of_operation() -> None:
-    document = app_of(gadgets(without={"patch", "delete"})).openapi()
-    operations = document["components"]["schemas"]["GadgetBulk"]["properties"]["operations"]
-    assert operations["items"] == {"$ref": "#/components/schemas/GadgetCreateOperation"}
-
-
 def test_resources_sharing_a_model_have_distinct_names() -> None:
     app = app_of(
         gadgets(), gadgets(path="public-gadgets", name="PublicGadget", extra=one_more("GET", "/lent"))

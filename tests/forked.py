@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from tests.forking import connected
+
 ROOT = Path(__file__).parent.parent
 FORKS = sys.platform == "linux"
 """Whether this system has what the fork server needs: pidfds, and a signal at the parent's death."""
@@ -129,17 +131,11 @@ class Forks:
 
     def _connected(self) -> socket.socket:
         deadline = time.monotonic() + START_SECONDS
-        while True:
-            connection = socket.socket(socket.AF_UNIX)
-            try:
-                connection.connect(str(self._folder / "socket"))
-            except (FileNotFoundError, ConnectionRefusedError):
-                connection.close()
-                log = self._folder / "log"
-                assert log.exists() and time.monotonic() < deadline, log.read_text()  # noqa: PT018  # one reason
-                time.sleep(0.02)
-            else:
-                return connection
+        while (connection := connected(self._folder)) is None:
+            log = self._folder / "log"
+            assert log.exists() and time.monotonic() < deadline, log.read_text()  # noqa: PT018  # one reason
+            time.sleep(0.02)
+        return connection
 
 
 Start = Callable[[str, Mapping[str, str]], Path]

@@ -62,6 +62,17 @@ class ForkServer:
             send(client, os.waitstatus_to_exitcode(status))
 
 
+def connected(folder: Path) -> socket.socket | None:
+    """Return a connection to the server of this folder, None if it does not listen yet."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(folder / "socket"))
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    return connection
+
+
 def send(client: socket.socket, number: int) -> None:
     with contextlib.suppress(OSError):  # the client may be gone
         client.sendall(f"{number}\n".encode())

@@ -17,6 +17,7 @@ import pytest
 from execnet.gateway_base import MainThreadOnlyExecModel
 
 from tests.forked import ForkedProcess
+from tests.forking import connected
 
 START = (
     "import json, sys; given = json.loads(sys.stdin.readline()); sys.path[:] = given.pop('path');"
@@ -59,17 +60,11 @@ class Collector:
 
     def fork(self) -> "Worker":
         """Return a fork, as soon as the tests are collected."""
-        while True:
-            connection = socket.socket(socket.AF_UNIX)
-            try:
-                connection.connect(str(self._folder / "socket"))
-            except (FileNotFoundError, ConnectionRefusedError):
-                connection.close()
-                if (code := self._process.poll()) is not None:
-                    pytest.exit(f"The tests were not collected.\n{self._log.read_text('utf-8')}", code)
-                time.sleep(0.02)
-            else:
-                return Worker(connection)
+        while (connection := connected(self._folder)) is None:
+            if (code := self._process.poll()) is not None:
+                pytest.exit(f"The tests were not collected.\n{self._log.read_text('utf-8')}", code)
+            time.sleep(0.02)
+        return Worker(connection)
 
     def stop(self) -> None:
         """Return when the process is gone. Its forks are: pytest-xdist has ended them."""

@@ -5,7 +5,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-export PORT ADMIN_PORT
 export COVERAGE_FOLDER := $(CURDIR)/.local/coverage
 # Without bytecode, each worker and each started process compiles the tests and the service again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -95,7 +94,7 @@ IMAGE ?= slipway:dev
 PYTHON_IMAGE ?= python:3.13-slim
 PYTHON_DIGEST ?=
 DOCKER_BUILD ?= docker build
-export IMAGE SLIPWAY_CHARTS_DIR SLIPWAY_KIND_IMAGE SLIPWAY_NAMESPACE
+export IMAGE
 
 .PHONY: image chart-deps chart-reference dashboards chart-test observability-test cluster-up cluster-test cluster-down
 image: ## Build the container image and print its size (IMAGE=, PYTHON_IMAGE=, PYTHON_DIGEST=, DOCKER_BUILD=)
@@ -137,8 +136,6 @@ cluster-down: ## Delete that cluster, or from KUBECONFIG's cluster what the test
 	@k8s/cluster down
 
 # --- Docker Compose ---
-export PROFILES TLS SLIPWAY_HTTP_PORT SLIPWAY_HTTPS_PORT
-
 .PHONY: compose-up compose-down compose-files
 compose-up: ## Start the service, PostgreSQL, Redis and nginx with Docker Compose (TLS=1, PROFILES="core observability tools load")
 	@compose/up

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl, urlsplit
+from uuid import uuid4
 
 import pytest
 from httpx2 import AsyncClient
@@ -93,6 +94,7 @@ def _link(header: str, rel: str) -> str:
         ("price=1.5", lambda i: i["price"] == "1.50"),
         ("sku__startswith=SHELF-", lambda _: True),
         ("sku__startswith=SHELF_", lambda _: False),
+        ("sku__startswith=shelf-", lambda _: False),
         ("name=Item 3", lambda i: i["name"] == "Item 3"),
         ("q=brass+LAMP", lambda i: "brass" in i["description"]),
         ("q=brass+-lamp", lambda _: False),
@@ -196,6 +198,20 @@ async def test_wrong_parameters_are_refused(client: AsyncClient, query: str) -> 
     response = await client.get(f"{ARTICLES}?{query}")
     assert response.status_code == 400, response.text
     assert response.json()["code"] in {"invalid_parameter", "invalid_cursor"}
+
+
+async def test_list_under_an_item_takes_no_filter_by_it(client: AsyncClient, shelf: Json) -> None:
+    for query in ("shelf_id={}", "shelf_id__in={}", "shelf_id__ne={}"):
+        response = await client.get(f"/api/v1/shelves/{shelf['id']}/articles?{query.format(shelf['id'])}")
+        assert problem(response, 400, "invalid_parameter")["detail"] == "The path already specifies shelf_id."
+
+
+@pytest.mark.parametrize("url", [ARTICLES, f"{ARTICLES}/{uuid4()}", f"{ARTICLES}/{uuid4()}/history"])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_long_name_of_a_parameter_is_shown_in_part(client: AsyncClient, url: str, times: int) -> None:
+    query = "&".join(["x" * 300 + "=1"] * times)
+    body = problem(await client.get(f"{url}?{query}"), 400, "invalid_parameter")
+    assert [error["parameter"] for error in body["errors"]] == ["x" * 100]
 
 
 async def test_cursor_is_bound_to_its_list(client: AsyncClient, shelf: Json) -> None:

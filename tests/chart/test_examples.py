@@ -8,6 +8,7 @@ import yaml
 
 from tests.chart.definitions import problems
 from tests.chart.rendering import CHART, Object, objects, one, own
+from tests.chart.rendering import VALUES as VALUES_OF_CHART
 from tests.chart.reviewing import tool
 
 EXAMPLES = CHART.parent / "k8s" / "examples"
@@ -102,3 +103,23 @@ def test_gitops_examples_tolerate_an_autoscaler() -> None:
     target = {"kind": "Deployment", "name": deployment["metadata"]["name"]}
     assert rule == {"paths": ["/spec/replicas"], "target": target}
     assert "ignoreDifferences" not in _example("Application")["spec"]
+
+
+def test_namespace_refuses_pods_that_are_not_restricted() -> None:
+    found = yaml.safe_load((EXAMPLES.parent / "namespace.yaml").read_text("utf-8"))
+    modes = {f"pod-security.kubernetes.io/{mode}" for mode in ("enforce", "audit", "warn")}
+    assert found["metadata"]["labels"] == {
+        **dict.fromkeys(modes, "restricted"),
+        **dict.fromkeys((f"{mode}-version" for mode in modes), "latest"),
+    }
+
+
+def test_cluster_for_tests_has_two_nodes_and_the_port_of_the_development_ingress() -> None:
+    kind = yaml.safe_load((EXAMPLES.parent / "kind.yaml").read_text("utf-8"))
+    first, second = kind["nodes"]
+    assert (first["role"], second["role"]) == ("control-plane", "worker")
+    (patch,) = first["kubeadmConfigPatches"]
+    assert yaml.safe_load(patch)["nodeRegistration"]["taints"] == [], "pods of a drained node go there"
+    (mapping,) = first["extraPortMappings"]
+    assert mapping["listenAddress"] == "127.0.0.1"
+    assert mapping["containerPort"] == VALUES_OF_CHART["traefik"]["ports"]["web"]["nodePort"]

@@ -78,6 +78,8 @@ def test_egress_to_external_servers_is_limited_to_their_addresses() -> None:
     for name in ("slipway-server", "slipway-jobs"):
         database = _policy(text, name)["egress"][1]
         assert database == {"ports": [{"port": 6432}], "to": [{"ipBlock": {"cidr": "10.0.0.0/28"}}]}
+    direct = _policy(text, "slipway-jobs")["egress"][2]
+    assert direct == {"ports": [{"port": 5432}], "to": [{"ipBlock": {"cidr": "10.0.0.0/28"}}]}
 
 
 def test_disabled_redis_has_no_egress_rule() -> None:

@@ -56,10 +56,12 @@ def test_secrets_are_mounted_as_files_only(values: str | None) -> None:
             }
 
 
-def _work(values: str | None) -> dict[str, Object]:
+def _work(values: str | None, *more: str) -> dict[str, Object]:
     """Return the pods that run the service: not those of `helm test`, which gets no settings, or of tools."""
     others = ("Pod/", "Deployment/slipway-pgadmin", "Deployment/slipway-redis-commander")
-    return {name: pod for name, pod in pods(own(*profile(values))).items() if not name.startswith(others)}
+    return {
+        name: pod for name, pod in pods(own(*profile(values), *more)).items() if not name.startswith(others)
+    }
 
 
 def _secret_files(pod: Object) -> dict[str, tuple[str, str]]:
@@ -76,6 +78,24 @@ def test_pods_listen_on_ipv6_if_configured() -> None:
         (server,) = pods(own("--set", f"listen={address}"))["Deployment/slipway"]["containers"]
         ours = environment(server)
         assert (ours["SLIPWAY_SERVER__HOST"], ours["SLIPWAY_SERVER__ADMIN_HOST"]) == (address, address)
+
+
+def test_secrets_are_for_the_group_and_only_those_of_rotations_and_backups_may_be_absent() -> None:
+    backups = "backup.enabled=true,backup.existingClaim=c,backup.existingSecret=s,backup.restore=latest"
+    found = {**_work("02-external-values.yaml"), **_work(None, "--set", backups)}
+    assert len(found) > 6
+    for name, pod in found.items():
+        for volume in (v["projected"] for v in pod["volumes"] if "projected" in v):
+            assert volume["defaultMode"] == 0o440, name
+        (volume,) = (v["projected"] for v in pod["volumes"] if v["name"] == "secrets")
+        absent = {
+            item["path"]
+            for source in volume["sources"]
+            for item in source["secret"]["items"]
+            if source["secret"].get("optional")
+        }
+        may_be = {path for path in _secret_files(pod) if path.startswith(("backup/", "security/previous"))}
+        assert absent == may_be, name
 
 
 def test_secret_files_come_from_the_generated_secret() -> None:
@@ -162,6 +182,9 @@ def test_probes_use_the_admin_port() -> None:
     (server,) = pods(own())["Deployment/slipway"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in server["ports"]}
     assert ports == {"http": 8000, "admin": 9000}
+    settings = environment(server)
+    assert settings["SLIPWAY_SERVER__PORT"] == "8000"
+    assert settings["SLIPWAY_SERVER__ADMIN_PORT"] == "9000"
     for probe, path in (("startup", "/startupz"), ("liveness", "/livez"), ("readiness", "/readyz")):
         assert server[f"{probe}Probe"]["httpGet"] == {"path": path, "port": "admin"}
 
@@ -172,7 +195,7 @@ def test_rollout_keeps_all_pods_and_outlasts_the_migration() -> None:
     assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
     (job,) = (name for name in pods(text) if name.startswith("Job/"))
     migration = one(text, "Job", job.removeprefix("Job/"))["spec"]
-    assert spec["progressDeadlineSeconds"] > migration["activeDeadlineSeconds"]
+    assert spec["progressDeadlineSeconds"] == migration["activeDeadlineSeconds"] + 300
     (gate,) = spec["template"]["spec"]["initContainers"]
     assert gate["args"] == ["migrate", "--check", "--wait", "300"]
     assert spec["progressDeadlineSeconds"] > int(gate["args"][-1])

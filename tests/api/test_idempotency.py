@@ -8,7 +8,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from service.database import Database
-from service.resources.requests.idempotency import IdempotencyStore
+from service.resources.requests.idempotency import IdempotencyStore, KeyedRequest
 from tests.api.conftest import Json, MakeClient
 from tests.api.test_items import problem
 
@@ -159,19 +159,37 @@ async def test_malformed_key_is_refused(
     problem(response, 400, "malformed_request")
 
 
+async def test_two_keys_are_refused(client: AsyncClient, new_article: Callable[..., Json]) -> None:
+    keys = [("Idempotency-Key", str(uuid4())) for _ in range(2)]
+    problem(await client.post(ARTICLES, json=new_article(), headers=keys), 400, "malformed_request")
+
+
+async def test_record_that_is_still_valid_is_not_dropped(
+    client: AsyncClient, database: Database, new_article: Callable[..., Json]
+) -> None:
+    body, headers = new_article(), {"Idempotency-Key": str(uuid4())}
+    first = await client.post(ARTICLES, json=body, headers=headers)
+    keyed = KeyedRequest(first.json()["created_by"], headers["Idempotency-Key"], b"")
+    assert not await IdempotencyStore(database, 24).drop_expired(keyed)
+    assert not await IdempotencyStore(database, 0).drop_expired(keyed._replace(principal="another"))
+    assert _same(await client.post(ARTICLES, json=body, headers=headers), first)
+    assert await IdempotencyStore(database, 0).drop_expired(keyed)
+
+
 async def test_purge_deletes_only_expired_records(
     client: AsyncClient, database: Database, new_article: Callable[..., Json]
 ) -> None:
-    old, fresh = f"old-{uuid4()}", f"fresh-{uuid4()}"
-    for key in (old, fresh):
+    old, older, fresh = (f"{name}-{uuid4()}" for name in ("old", "older", "fresh"))
+    for key in (old, older, fresh):
         await client.post(ARTICLES, json=new_article(), headers={"Idempotency-Key": key})
     await database.fetch(
-        "UPDATE idempotency_record SET created_at = now() - interval '25 hours' WHERE key = $1", [old]
+        "UPDATE idempotency_record SET created_at = now() - interval '25 hours' WHERE key = ANY ($1)",
+        [[old, older]],
     )
-    assert await IdempotencyStore(database, 24).purge(batch=1) >= 1
+    assert await IdempotencyStore(database, 24).purge(batch=1) >= 2
     left = {row["key"] for row in await database.fetch("SELECT key FROM idempotency_record")}
     assert fresh in left
-    assert old not in left
+    assert left.isdisjoint({old, older})
 
 
 async def test_bulk_is_idempotent_too(client: AsyncClient, new_article: Callable[..., Json]) -> None:

@@ -114,7 +114,7 @@ def test_namespace_refuses_pods_that_are_not_restricted() -> None:
     }
 
 
-def test_cluster_for_tests_has_two_nodes_and_the_port_of_the_development_ingress() -> None:
+def test_cluster_of_tests_has_two_nodes_and_the_port_of_the_ingress() -> None:
     kind = yaml.safe_load((EXAMPLES.parent / "kind.yaml").read_text("utf-8"))
     first, second = kind["nodes"]
     assert (first["role"], second["role"]) == ("control-plane", "worker")

@@ -80,7 +80,7 @@ def test_pods_listen_on_ipv6_if_configured() -> None:
         assert (ours["SLIPWAY_SERVER__HOST"], ours["SLIPWAY_SERVER__ADMIN_HOST"]) == (address, address)
 
 
-def test_secrets_are_for_the_group_and_only_those_of_rotations_and_backups_may_be_absent() -> None:
+def test_only_secrets_of_rotations_and_backups_may_be_absent() -> None:
     backups = "backup.enabled=true,backup.existingClaim=c,backup.existingSecret=s,backup.restore=latest"
     found = {**_work("02-external-values.yaml"), **_work(None, "--set", backups)}
     assert len(found) > 6

@@ -157,6 +157,8 @@ async def test_action_changes_its_item_once_and_history_names_it(api: Api) -> No
     assert (again.content, again.headers["etag"]) == (done.content, done.headers["etag"])
     assert again.headers["idempotency-replayed"] == "true"
     problem(await act(api, item, "weigh", {"grams": 3}, Idempotency_Key="k"), 422, "idempotency_key_reused")
+    for body, status in (({"ignored": 1}, 200), ({"ignored": 1}, 200), ({"ignored": 2}, 422)):
+        assert (await act(api, item, "look", body, Idempotency_Key="look")).status_code == status, body
     read = await api.client.get(f"{GADGETS}/{item['id']}")
     assert (read.content, read.headers["etag"]) == (done.content, done.headers["etag"])
     stale = await act(api, item, "weigh", {"grams": 1}, If_Match=made.headers["etag"])

@@ -111,6 +111,7 @@ async def test_imported_export_reproduces_the_data(
         (newest,) = (await target.client.get(ARTICLES, params={"limit": "1"})).json()["items"]
         history = (await target.client.get(f"{ARTICLES}/{newest['id']}/history")).json()["items"]
         assert [(e["action"], e["actor"]) for e in history] == [("create", "cli:import")]
+        assert history[0]["request_id"].startswith("import-")
 
 
 def test_rejected_lines_are_reported_and_can_be_reimported(stocked: Run, tmp_path: Path) -> None:

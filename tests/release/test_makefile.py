@@ -112,7 +112,7 @@ def test_help_lists_every_target() -> None:
     assert {line.split()[0] for line in listed.splitlines()} == targets
 
 
-def test_bytecode_is_written_whatever_the_caller_says() -> None:
+def test_bytecode_is_written_even_if_the_caller_forbids_it() -> None:
     probe = ["make", "--no-print-directory", "--eval", "probe: ; @env", "probe", "PORT=8111"]
     given = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(probe, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True, env=given)

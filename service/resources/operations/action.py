@@ -14,7 +14,7 @@ from service.resources.declaration import Action, RestResource
 from service.resources.documentation import tags_header
 from service.resources.names import snake
 from service.resources.operations.operation import Call, Operation
-from service.resources.requests.idempotency import KeyedRequest, keyed_request, run_once
+from service.resources.requests.idempotency import KeyedRequest, run_once
 from service.resources.requests.json_response import JsonResponse
 from service.resources.retries import retry_rolled_back
 from service.resources.units.engine_unit import EngineUnit
@@ -25,7 +25,7 @@ async def _act(action: Action, call: Call) -> Response:
     guard = guard_of(request, engine.tags, required=action.needs_tag)
     body = None if action.body is None else await read_body(request, action.body)
     await content_of(request)
-    keyed = keyed_request(request, call.principal, call.rows, engine.unseen)
+    keyed = call.keyed()
 
     async def effect() -> Response:
         response, unit = await retry_rolled_back(partial(_in_transaction, action, call, guard, body, keyed))

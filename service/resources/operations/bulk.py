@@ -19,7 +19,7 @@ from service.resources.bulk.results import refuse_any, results_body
 from service.resources.bulk.slots import slot
 from service.resources.engine import Engine
 from service.resources.operations.operation import Call, Operation
-from service.resources.requests.idempotency import keyed_request, run_once
+from service.resources.requests.idempotency import run_once
 from service.resources.requests.json_response import JsonResponse
 from service.resources.retries import retry_rolled_back
 from service.resources.schemas.bulk_bodies import Envelope
@@ -32,7 +32,7 @@ async def _bulk(call: Call) -> Response:
     require_media_type(request, JSON)
     body = await content_of(request)
     mode, operations = _envelope(engine, await strict_json.read(body))
-    keyed = keyed_request(request, call.principal, call.rows, engine.unseen)
+    keyed = call.keyed()
     records = engine.services.records
     if keyed is not None and (stored := await records.replay(keyed)) is not None:
         return stored

@@ -13,7 +13,7 @@ from service.resources.guarded_rows import Run
 from service.resources.operations.change import Arguments, apply_change
 from service.resources.operations.operation import Call, Operation
 from service.resources.requests.bodies import read_new
-from service.resources.requests.idempotency import KeyedRequest, keyed_request, record_parameters, run_once
+from service.resources.requests.idempotency import KeyedRequest, record_parameters, run_once
 from service.resources.requests.json_response import JsonResponse
 
 FIRST_VERSION = 1
@@ -22,7 +22,7 @@ FIRST_VERSION = 1
 async def _create(call: Call) -> Response:
     engine, request = call.engine, call.request
     values = new_values(engine, await read_new(request, engine.resource, engine.schemas), call.rows)
-    keyed = keyed_request(request, call.principal, call.rows, engine.unseen)
+    keyed = call.keyed()
     item_id = new_row_id()
     location = f"{request.scope['path'].rstrip('/')}/{item_id}"
     first = {"Location": location, "ETag": engine.tags.tag(FIRST_VERSION)}

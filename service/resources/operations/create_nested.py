@@ -21,7 +21,7 @@ from service.resources.operations.create import CREATE
 from service.resources.operations.operation import Call, Operation
 from service.resources.relations.children import MOST, Children
 from service.resources.relations.relation import require_scopes
-from service.resources.requests.idempotency import KeyedRequest, keyed_request, run_once
+from service.resources.requests.idempotency import KeyedRequest, run_once
 from service.resources.requests.json_response import JsonResponse
 from service.resources.requests.unwritable import report_unwritable
 from service.resources.retries import retry_rolled_back
@@ -54,8 +54,7 @@ def create_with(children: Sequence[Children]) -> Operation:
         item = await _read(call, schemas(call.engine, *(own for _, own in pairs)).body, pairs)
         given = [(child, own, getattr(item, child.member)) for child, own in pairs]
         require_scopes(call.principal, [own.resource.scopes.write for _, own, some in given if some])
-        unseen = [name for engine in (call.engine, *(own for _, own in pairs)) for name in engine.unseen]
-        keyed = keyed_request(call.request, call.principal, call.rows, unseen)
+        keyed = call.keyed([name for _, own in pairs for name in own.unseen])
         return await _create(_Creation(call, uuid7(), item, given, keyed))
 
     names = " and ".join(f"`{child.member}`" for child in children)

@@ -16,6 +16,7 @@ from service.http.problems import NotFound, Problem
 from service.resources.declaration import RestResource
 from service.resources.documentation import ID, IDEMPOTENCY_KEY, REPLAYED, item_response
 from service.resources.engine import Engine
+from service.resources.requests.idempotency import KeyedRequest, keyed_request
 from service.resources.statements.ownership import Rows
 from service.resources.units.engine_unit import Caller, EngineUnit, unit_on
 from service.security.principals import Principal
@@ -40,6 +41,13 @@ class Call:
     def unit_on(self, connection: asyncpg.Connection) -> EngineUnit:
         """Return the unit of work in the transaction of the connection."""
         return unit_on(connection, self.engine.services.engines, self.caller)
+
+    def keyed(self, unseen: Sequence[str] = ()) -> KeyedRequest | None:
+        """Return the Idempotency-Key of the request, whose content has been read; None without one.
+
+        `unseen` are fields of other resources that the response lacks for want of a scope. Raises `MalformedRequest`.
+        """
+        return keyed_request(self.request, self.principal, self.rows, (*self.engine.unseen, *unseen))
 
     @property
     def item_id(self) -> UUID:

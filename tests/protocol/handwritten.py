@@ -9,12 +9,30 @@ from typing import Any
 import httpx2
 import uvicorn
 from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.dev.free_ports import LOOPBACK
 from service.http.protocol.connection import limited
 from service.http.protocol.limits import Limits
 from service.http.server.listeners import listen
 from tests.process.served import eventually
+
+
+class Line(BaseModel):
+    sku: str
+    count: int = Field(default=1, alias="pieces")
+
+
+class Bag(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    size: int = 1
+
+
+class Order(BaseModel):
+    number: str
+    lines: list[Line] = []
+    bag: Bag = Bag()
+    either: Line | int = 0
 
 
 @dataclass(frozen=True)

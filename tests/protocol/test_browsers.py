@@ -66,6 +66,15 @@ def test_page_of_another_origin_cannot_read_problems(selling: Served) -> None:
             assert response.headers["vary"] == "Origin"
 
 
+def test_problem_of_a_request_without_an_origin_is_for_none_of_several(selling: Served) -> None:
+    with wire(selling.port) as client:
+        client.send(EARLY[400].replace(ORIGIN, "").encode())
+        response = client.response()
+        assert response is not None
+        assert response.status == 400
+        assert "access-control-allow-origin" not in response.headers
+
+
 async def test_page_can_read_overload_errors(selling: Served, database_url: str) -> None:
     key = {"X-API-Key": f"slw_{'0' * 12}_{'x' * 43}", "Origin": DESK}
     async with locked(database_url, "api_key"):

@@ -147,6 +147,8 @@ async def test_refusal_of_head_has_no_content(narrow: Served, database_url: str)
                 client.send(request(method="HEAD"))
                 response = answer(client, head=True)
                 assert (response.status, response.headers["retry-after"]) == (503, "1")
+    (line,) = eventually(lambda: narrow.lines(request_id=response.headers["x-request-id"]))
+    assert line["bytes"] == 0
 
 
 async def test_problem_of_the_request_comes_before_the_overload(narrow: Served, database_url: str) -> None:

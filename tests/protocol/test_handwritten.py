@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import httpx2
 import pytest
-from fastapi import APIRouter, Body, Depends, FastAPI, File, Form, Query, Request, UploadFile
+from fastapi import APIRouter, Body, Depends, FastAPI, File, Form, Header, Query, Request, UploadFile
 from prometheus_client import REGISTRY
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from service.http.handwritten import any_body, any_query
 from service.main import create_app
@@ -20,7 +20,7 @@ from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.engine.api import SHELVES, Json, domain_of, settings_for
 from tests.process.served import eventually
-from tests.protocol.handwritten import Running, served
+from tests.protocol.handwritten import Bag, Order, Running, served
 from tests.protocol.wire import Response, wire
 from tests.shop.resources import shelves
 
@@ -29,23 +29,6 @@ PLACES = 3  # for running requests
 Writer = Annotated[Principal, require_scope("shop:write")]
 
 router, later = APIRouter(), APIRouter()
-
-
-class Line(BaseModel):
-    sku: str
-    count: int = Field(default=1, alias="pieces")
-
-
-class Bag(BaseModel):
-    model_config = ConfigDict(extra="allow")
-    size: int = 1
-
-
-class Order(BaseModel):
-    number: str
-    lines: list[Line] = []
-    bag: Bag = Bag()
-    either: Line | int = 0
 
 
 @router.post("/model")
@@ -93,6 +76,11 @@ async def webhook(request: Request, _: Writer) -> Any:
     return len(await request.body())
 
 
+@router.post("/signed", dependencies=[Depends(any_body)])
+async def signed(order: Order, _: Writer) -> Any:
+    return order
+
+
 @router.post("/form")
 async def form(name: Annotated[str, Form()], tags: Annotated[list[str], Form()], _: Writer) -> Any:
     return [name, tags]
@@ -110,7 +98,10 @@ class Wanted(BaseModel):
 
 @router.get("/query")
 async def query(
-    _: Writer, limit: int = 1, tags: Annotated[list[str] | None, Query(alias="tag")] = None
+    _: Writer,
+    limit: int = 1,
+    tags: Annotated[list[str] | None, Query(alias="tag")] = None,
+    x_part: Annotated[int, Header()] = 0,
 ) -> Any:
     return [limit, tags]
 
@@ -224,6 +215,8 @@ def test_json_is_parsed_strictly(running: Running, name: str) -> None:
 
 def test_any_body_route_gets_the_raw_body(running: Running) -> None:
     assert post(running, "webhook", b'{"a": NaN, "a": 1}').json() == 18
+    assert post(running, "signed", b'{"number": "1"}').json()["number"] == "1"
+    problem(post(running, "signed", b'{"number": '), 400, "invalid_json")
 
 
 def pointers(response: httpx2.Response) -> set[str]:
@@ -269,6 +262,9 @@ def test_forms_are_validated_strictly(running: Running) -> None:
     assert good.json() == [3, "n"]
     odd = running.api.post(url, files={"file": b"abc", "other": b"d"}, data={"note": "n\0"})
     assert pointers(odd) == {"/other", "/note"}
+    encoded = post(running, "upload", b"file=a&note=n", FORM)
+    problem(encoded, 415, "unsupported_media_type")
+    assert encoded.headers["accept"] == "multipart/form-data"
 
 
 def test_too_many_errors_are_reported_as_one(running: Running) -> None:
@@ -307,11 +303,20 @@ def test_unknown_and_repeated_parameters_are_refused(
     assert {error["parameter"] for error in errors} == parameters
 
 
+def test_wrong_header_is_reported_by_its_name(running: Running) -> None:
+    response = running.api.get(f"{SHELVES}/query", headers={"X-Part": "first"})
+    (error,) = problem(response, 400, "invalid_parameter")["errors"]
+    assert error == {"header": "x-part", "message": "must be an integer"}
+
+
 def test_list_parameters_repeat_and_any_query_is_an_opt_out(running: Running) -> None:
     assert running.api.get(f"{SHELVES}/query?tag=a&tag=b").json() == [1, ["a", "b"]]
     assert running.api.get(f"{SHELVES}/wanted?of=a&of=b").json() == {"word": "", "of": ["a", "b"]}
     assert len(running.api.get(f"{SHELVES}/any?a=1&a=2&%ff=3").json()) == 3
     problem(running.api.get(f"{SHELVES}/query?tag=%ff"), 400, "invalid_parameter")
+    most = f"{SHELVES}/query?tag=a{'&tag=a' * 99}"
+    assert running.api.get(most).status_code == 200
+    problem(running.api.get(f"{most}&tag=a"), 400, "invalid_parameter")
     problem(running.api.post("/later?x=1", json={"number": "1"}), 400, "invalid_parameter")
     assert running.api.post("/later?urgent=1", json={"number": "1"}).status_code == 200
     problem(running.api.get(f"{SHELVES}/query%00"), 404, "not_found")

@@ -68,6 +68,9 @@ async def test_responses_report_the_remaining_quota_of_each_policy(settings: Set
         assert [response.status_code for response in responses] == [401, 429]
         assert responses[1].headers["ratelimit"] == '"default";r=4, "auth-failure";r=0'
         assert 3590 <= int(responses[1].headers["retry-after"]) <= 3600
+        large = await client.post(URL, content=b" " * 2_000_000)
+        problem(large, 413, "body_too_large")
+        assert "ratelimit" not in large.headers  # refused before anybody looks at the caller
 
 
 async def test_failures_from_an_address_do_not_lock_out_valid_callers(

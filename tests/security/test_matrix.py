@@ -41,6 +41,19 @@ async def test_only_admins_manage_keys(
     assert tuple(response.status_code for response in (listed, made, revoked, absent)) == statuses
 
 
+async def test_path_with_nul_is_not_found(client_with: MakeClient) -> None:
+    problem(await (await client_with("admin")).delete(f"{KEYS}/a%00"), 404, "not_found")
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_idempotency_key_is_refused_where_no_response_is_stored(
+    client_with: MakeClient, method: str
+) -> None:
+    path = KEYS if method == "POST" else f"{KEYS}/{'a' * 12}"
+    response = await (await client_with("admin")).request(method, path, headers={"Idempotency-Key": "k" * 20})
+    problem(response, 400, "idempotency_key_not_supported")
+
+
 @pytest.mark.parametrize(
     "field", ["id", "prefix", "secret_hash", "created_at", "expires_at", "last_used_at", "revoked_at", "key"]
 )

@@ -1,19 +1,22 @@
 """Bounds of bearer tokens and of the issuer's keys: the last accepted value, and the first refused one."""
 
+import asyncio
 import json
 import time
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from prometheus_client import REGISTRY
 
+from service.config import SecuritySettings
 from service.http.problems import Unavailable
 from service.security.refusals import Reason, RefusedError
 from service.security.tokens.jwks_source import LARGEST, MOST_KEYS
 from service.security.tokens.public_keys import public_key
 from service.security.tokens.token_parts import LONGEST_TOKEN
 from service.security.tokens.token_verifier import TokenVerifier
-from tests.security.issuer import PRIVATE, Issuer, public_jwk
+from tests.security.issuer import AUDIENCE, PRIVATE, Issuer, local_issuer, public_jwk
 from tests.security.limiting import Clock, moving_clock
 from tests.security.test_tokens import issuer, refused, settings_for, verifier
 
@@ -33,6 +36,9 @@ async def test_unknown_key_causes_a_fetch_at_the_end_of_the_cooldown(
     moving_clock.now = began + 10
     assert await verifier.verify(rotated)
     assert issuer.fetches["/jwks"] == 2
+    moving_clock.now = began + 10.1
+    await refused(verifier, issuer.token(headers={"kid": "newer"}), Reason.KEY_ID)
+    assert issuer.fetches["/jwks"] == 2, "each fetch begins a cool-down"
     await verifier.close()
 
 
@@ -66,6 +72,74 @@ async def test_close_ends_a_running_fetch(issuer: Issuer) -> None:
     assert fetch is not None
     await verifier.close()
     assert fetch.cancelled()
+    assert verifier._client is not None
+    assert verifier._client.is_closed
+
+
+async def test_caller_that_leaves_does_not_end_the_fetch_of_others(issuer: Issuer) -> None:
+    issuer.delay = 0.05
+    verifier = TokenVerifier(settings_for(issuer))
+    leaving, other = (asyncio.create_task(verifier.verify(issuer.token(sub=sub))) for sub in ("a", "b"))
+    [(_, keys)] = verifier._issuers.values()
+    while keys._fetches.running("keys") is None:  # noqa: ASYNC110  # no event tells of it
+        await asyncio.sleep(0)
+    leaving.cancel()
+    assert await other
+    assert issuer.fetches["/jwks"] == 1
+    await verifier.close()
+
+
+async def test_keys_of_every_issuer_are_refreshed(issuer: Issuer) -> None:
+    async with local_issuer() as other:
+        both = [{"issuer": one.url, "audience": AUDIENCE} for one in (issuer, other)]
+        verifier = TokenVerifier(SecuritySettings.model_validate({"issuers": both}))
+        await verifier.renew()
+        fetches = [keys._fetches.running("keys") for _, keys in verifier._issuers.values()]
+        assert all(fetches)
+        await verifier.close()
+
+
+async def test_issuer_whose_name_ends_in_a_slash_is_asked_at_one(issuer: Issuer) -> None:
+    issuer.url += "/"
+    path = "/.well-known/openid-configuration"
+    found = json.loads(issuer.documents[path])
+    issuer.documents[path] = json.dumps({**found, "issuer": issuer.url}).encode()
+    verifier = TokenVerifier(settings_for(issuer))
+    assert await verifier.verify(issuer.token())
+    assert set(issuer.fetches) == {path, "/jwks"}
+    await verifier.close()
+
+
+async def test_proxy_of_the_environment_is_not_used(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    verifier = TokenVerifier(settings_for(issuer))
+    assert await verifier.verify(issuer.token())
+    await verifier.close()
+
+
+async def test_look_ups_in_the_cache_are_counted(issuer: Issuer, verifier: TokenVerifier) -> None:
+    def counted() -> list[float]:
+        labels = [{"cache": "tokens", "result": result} for result in ("hit", "miss")]
+        return [REGISTRY.get_sample_value("slipway_cache_requests_total", one) or 0 for one in labels]
+
+    token, (hits, misses) = issuer.token(), counted()
+    await verifier.verify(token)
+    assert counted() == [hits, misses + 1]
+    verifier.known(token)
+    assert counted() == [hits + 1, misses + 1]
+
+
+async def test_type_that_the_issuer_does_not_name_is_refused(issuer: Issuer) -> None:
+    verifier = TokenVerifier(settings_for(issuer, extra={"token_types": ["JWT"]}))
+    assert await verifier.verify(issuer.token(headers={"typ": "jwt"}))
+    for kind in ("", "at+jwt"):  # a token with an empty type is made without it
+        await refused(verifier, issuer.token(headers={"typ": kind}), Reason.TYPE)
+    await verifier.close()
+
+
+async def test_key_is_used_with_its_own_algorithm_alone(issuer: Issuer, verifier: TokenVerifier) -> None:
+    await refused(verifier, issuer.token("PS256", headers={"kid": "kid-RS256"}), Reason.KEY_ID)
 
 
 async def test_verified_token_is_cached_for_five_minutes(
@@ -99,6 +173,7 @@ async def test_longest_token_is_accepted(issuer: Issuer, verifier: TokenVerifier
     [
         ("k" * 200, f"kid '{'k' * 99} of "),
         ("k" * 201, "a kid is a text of 1 to 200 characters"),
+        ("", "a kid is a text of 1 to 200 characters"),
         ("a\nbé", r"kid 'a\nb\xe9' of "),
     ],
 )
@@ -176,6 +251,7 @@ def test_key_without_algorithm_is_usable(algorithm: str, private: Any) -> None:
     [
         {"kty": "oct"},
         {"use": "enc"},
+        {"use": "other"},
         {"d": "AAAA"},
         {"kid": 1},
         {"alg": 1},

@@ -70,7 +70,7 @@ async def test_valid_token_variants_are_accepted(issuer: Issuer, verifier: Token
     for token in (
         issuer.token(aud=["other", AUDIENCE]),
         issuer.token(headers={"typ": "application/at+JWT"}),
-        issuer.token(headers={"typ": None}),
+        issuer.token(headers={"typ": ""}),  # the library leaves it out
         issuer.token(exp=int(now) - 5),  # within the leeway
         issuer.token(nbf=int(now) + 5),
         issuer.token(iat=None),

@@ -3,8 +3,14 @@
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
 from service.http.middleware.admission import Admission
+
+
+def refusals() -> float:
+    """Return how many requests were turned away because all places were taken."""
+    return REGISTRY.get_sample_value("slipway_requests_turned_away_total", {"reason": "running"}) or 0.0
 
 
 @pytest.fixture
@@ -17,8 +23,10 @@ def full() -> Admission:
 
 async def test_wait_ends_without_a_place(full: Admission) -> None:
     assert not full.enter()
+    before = refusals()
     assert not await full.wait()
     assert full.running == 1
+    assert refusals() - before == 1
 
 
 async def test_place_goes_to_the_longest_wait(full: Admission) -> None:

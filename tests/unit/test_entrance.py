@@ -4,15 +4,19 @@ import asyncio
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from service import clock
 from service.http.middleware.admission import Admission
+from service.http.middleware.body_budget import SPARED, BodyBudget
 from service.http.middleware.cors import RawHeaders
 from service.http.middleware.entrance import Entrance
+from service.http.middleware.exchange import open_exchange
 from service.http.middleware.services import EdgeServices
 from service.http.middleware.state import ARRIVED, REFUSAL
 from service.http.problems import InvalidJson
 from service.http.server.lifecycle import Lifecycle
+from tests.unit.test_admission_queue import refusals
 
 
 class Waiting:
@@ -65,12 +69,16 @@ async def test_request_starts_with_the_place_of_another(admission: Admission, en
 
 
 async def test_request_without_a_place_is_answered(admission: Admission, entrance: Entrance) -> None:
-    waiting = Waiting()
+    waiting, before = Waiting(), refusals()
+    bodies = BodyBudget(1)
+    bodies.grow(waiting.scope, SPARED + 1)
     entrance.admit(waiting, pytest.fail)
     async with asyncio.timeout(5):
         await waiting.started.wait()
     assert waiting.status == 503
     assert admission.running == 1
+    assert refusals() - before == 1
+    bodies.grow({}, SPARED + 1)  # the room of its body is free again
 
 
 async def test_refused_request_needs_no_place(admission: Admission, entrance: Entrance) -> None:
@@ -94,3 +102,22 @@ async def test_application_answers_a_client_that_does_not_read(
     assert waiting.status is None
     assert ARRIVED not in waiting.scope
     assert admission.running == 1
+
+
+async def test_response_on_its_way_needs_no_place(admission: Admission) -> None:
+    """Its client may read slowly."""
+    running: list[int] = []
+
+    async def send(_: Message) -> None:
+        running.append(admission.running)
+
+    admission.leave()
+    services = EdgeServices(lifecycle=Lifecycle(), max_body_bytes=1, admission=admission)
+    exchange = open_exchange(Waiting().scope, never_received, send, services)
+    assert exchange.enter()
+    await exchange.respond(200, [], b"content")
+    assert running == [0, 0]
+
+
+async def never_received() -> Message:
+    raise AssertionError

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from service.backup.backup_connection import libpq_environment
+from service.backup.replacement import prefix_of
+from service.backup.restore_backup import _conninfo
 from service.config import Settings
 
 PARTS = {"host": "db", "port": 6432, "name": "orders", "user": "u", "password": "p"}
@@ -89,3 +91,14 @@ def test_time_to_connect_is_whole_seconds_and_at_least_two() -> None:
         "3",
         "60",
     ]
+
+
+def test_name_of_a_database_is_not_taken_for_a_connection_string() -> None:
+    assert _conninfo("dbname=o'ther\\") == "dbname='dbname=o\\'ther\\\\'"
+
+
+def test_name_of_a_new_database_has_room_for_what_tells_it_apart() -> None:
+    """PostgreSQL cuts names after 63 bytes."""
+    for name, stem in (("o" * 60, "o" * 40), ("ü" * 30, "ü" * 20), ("oü" + "☃" * 20, "oü" + "☃" * 12)):
+        settings = Settings.model_validate({"database": {"name": name}})
+        assert prefix_of(settings, "restored") == f"{stem}_restored_"

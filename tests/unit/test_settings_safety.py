@@ -22,6 +22,8 @@ UNSAFE = {
     "SLIPWAY_SECURITY__ANONYMOUS": "write",
     "SLIPWAY_DATABASE__PASSWORD": "",
     "SLIPWAY_SERVER__TRUSTED_PROXIES": "10.0.0.1,*",
+    "SLIPWAY_SECURITY__PREVIOUS_SECRET_KEY": "k" * 31,
+    "SLIPWAY_SECURITY__ISSUERS": '[{"issuer": "https://id", "audience": "a", "jwks_url": "http://127.0.0.1/keys"}]',
 }
 
 
@@ -73,6 +75,7 @@ def test_check_prints_every_setting_and_no_secret(env: Env) -> None:
     shown = dict(line.split("=", 1) for line in done.stdout.splitlines())
     assert set(shown) == {name for name, _ in effective(Settings())}
     assert {shown[name] for name in SECRETS} == {MASK}
+    assert shown["SLIPWAY_BACKUP__KEY"] == "", "a secret that is not set is not masked"
     assert "hunter2" not in done.output
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from service.config import Settings
 from service.config.group import Group
 from service.config.loading import SettingsError, load
+from service.config.sources import UnreadableSourceError
 from service.database.connect import connect_options
 from tests.unit.conftest import Env
 
@@ -46,7 +47,7 @@ def test_first_source_with_a_value_wins(env: Env, tmp_path: Path, secret: Secret
 
 
 def test_sources_are_merged_field_by_field(env: Env, tmp_path: Path, secret: Secret) -> None:
-    (tmp_path / ".env").write_text("SLIPWAY_DATABASE__NAME=dotenv\nOTHER=ignored\n")
+    (tmp_path / ".env").write_text("\ufeffSLIPWAY_DATABASE__NAME=dotenv\nOTHER=ignored\n", "utf-8")
     secret("database/password", "file")
     env(SLIPWAY_DATABASE__HOST="environment")
     database = load(app={"environment": "test"}, database={"user": "argument"}).database
@@ -82,6 +83,26 @@ def test_binary_secret_is_reported(secret: Secret) -> None:
         load()
 
 
+def test_password_of_a_file_that_cannot_be_read_is_that_of_the_settings(env: Env, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("renewed\n")
+    env(SLIPWAY_DATABASE__PASSWORD="given", SLIPWAY_DATABASE__PASSWORD_FILE=str(file))
+    settings = Settings()
+    assert settings.database_password() == "renewed"
+    file.write_bytes(b"\xff")
+    assert settings.database_password() == "given"
+    file.unlink()  # as while it is renewed
+    assert settings.database_password() == "given"
+
+
+def test_secret_has_a_largest_size(secret: Secret) -> None:
+    secret("database/password", "x" * 2**20)
+    assert len(Settings().database_password()) == 2**20
+    secret("database/password", "x" * (2**20 + 1))
+    with pytest.raises(UnreadableSourceError, match="the file is larger than 1 MiB"):
+        Settings()
+
+
 def test_environment_takes_precedence_over_a_rotated_file(env: Env, secret: Secret) -> None:
     secret("database/password", "file")
     env(SLIPWAY_DATABASE__PASSWORD="environment")
@@ -111,6 +132,8 @@ def test_unknown_names_are_reported_from_every_source(env: Env, tmp_path: Path, 
         ("SLIPWAY_APP__NAME", "Two Words", "SLIPWAY_APP__NAME: "),
         ("SLIPWAY_MONITORING__DURATION_BUCKETS", "1,0.5", "SLIPWAY_MONITORING__DURATION_BUCKETS: must be ascending"),
         ("SLIPWAY_MONITORING__DURATION_BUCKETS", "[]", "SLIPWAY_MONITORING__DURATION_BUCKETS: "),
+        ("SLIPWAY_DATABASE__APP_PASSWORD", "pässword", "SLIPWAY_DATABASE__APP_PASSWORD: must be ASCII"),
+        ("SLIPWAY_DATABASE__URL", "postgresql://u@h/d?sslmode=", "SLIPWAY_DATABASE__URL: sslmode must be one of"),
         ("SLIPWAY_DATABASE__URL", "mysql://u@h/d", "SLIPWAY_DATABASE__URL: must start with postgresql://"),
         ("SLIPWAY_DATABASE__URL", "postgresql://u@h:x/d", "SLIPWAY_DATABASE__URL: port is not a number"),
         ("SLIPWAY_REDIS__URL", "http://h", "SLIPWAY_REDIS__URL: must start with redis://"),
@@ -122,6 +145,11 @@ def test_invalid_value_is_reported_once(env: Env, name: str, value: str, reason:
         load()
     assert len(caught.value.reasons) == 1
     assert caught.value.reasons[0].startswith(reason)
+
+
+def test_path_of_a_socket_is_not_the_number_of_a_database(env: Env) -> None:
+    env(**PRODUCTION, SLIPWAY_REDIS__URL="unix:///run/redis.sock")
+    assert load().redis.location == "unix:///run/redis.sock"
 
 
 def test_output_of_check_is_valid_input(env: Env) -> None:

@@ -94,6 +94,10 @@ def test_client_programs_of_another_major_are_refused(backup: Backup, filled: st
     assert "install PostgreSQL's client programs of version" in done.stderr
     [(ok, detail)] = sql(filled, "SELECT ok, detail FROM backup_run")
     assert (ok, "pg_dump is pg_dump (PostgreSQL) 9.6.24" in detail) == (False, True)
+    version = sql(filled, "SHOW server_version")[0][0]
+    (tmp_path / "pg_dump").write_text(f"#!/bin/sh\necho 'pg_dump (PostgreSQL) {version}'\n")
+    done = backup("create", backup__client_folder=tmp_path)
+    assert f"is pg_dump (PostgreSQL) {version})" in done.stderr, "pg_restore is of another version"
 
 
 @pytest.mark.long

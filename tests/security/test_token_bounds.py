@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from jwt.algorithms import get_default_algorithms
 from prometheus_client import REGISTRY
 
 from service.config import SecuritySettings
@@ -81,7 +82,7 @@ async def test_caller_that_leaves_does_not_end_the_fetch_of_others(issuer: Issue
     verifier = TokenVerifier(settings_for(issuer))
     leaving, other = (asyncio.create_task(verifier.verify(issuer.token(sub=sub))) for sub in ("a", "b"))
     [(_, keys)] = verifier._issuers.values()
-    while keys._fetches.running("keys") is None:  # noqa: ASYNC110  # no event tells of it
+    while keys._fetches.running("keys") is None:  # noqa: ASYNC110  # there is no event
         await asyncio.sleep(0)
     leaving.cancel()
     assert await other
@@ -252,7 +253,7 @@ def test_key_without_algorithm_is_usable(algorithm: str, private: Any) -> None:
         {"kty": "oct"},
         {"use": "enc"},
         {"use": "other"},
-        {"d": "AAAA"},
+        get_default_algorithms()["RS256"].to_jwk(PRIVATE["RS256"], as_dict=True),  # a secret key
         {"kid": 1},
         {"alg": 1},
         {"alg": "RS999"},

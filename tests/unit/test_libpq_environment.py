@@ -97,7 +97,7 @@ def test_name_of_a_database_is_not_taken_for_a_connection_string() -> None:
     assert _conninfo("dbname=o'ther\\") == "dbname='dbname=o\\'ther\\\\'"
 
 
-def test_name_of_a_new_database_has_room_for_what_tells_it_apart() -> None:
+def test_name_of_a_new_database_has_room_for_a_suffix() -> None:
     """PostgreSQL cuts names after 63 bytes."""
     for name, stem in (("o" * 60, "o" * 40), ("ü" * 30, "ü" * 20), ("oü" + "☃" * 20, "oü" + "☃" * 12)):
         settings = Settings.model_validate({"database": {"name": name}})

@@ -91,6 +91,17 @@ async def test_sql_update_does_not_restore_a_deleted_item(
     problem(await client.get(url, params={"as_of": "2999-01-01T00:00:00Z"}), 404, "not_found")
 
 
+async def test_erased_item_has_a_history_and_no_state(
+    client: AsyncClient, database: Database, article: Json
+) -> None:
+    url = f"{ARTICLES}/{article['id']}"
+    await database.fetch("DELETE FROM tests_article WHERE id = $1", [UUID(article["id"])])
+    entries = (await client.get(f"{url}/history")).json()["items"]
+    assert [(entry["version"], entry["action"]) for entry in entries] == [(2, "erase"), (1, "create")]
+    problem(await client.get(url, params={"as_of": entries[0]["at"]}), 404, "not_found")
+    assert (await client.get(url, params={"as_of": article["updated_at"]})).json() == article
+
+
 async def test_restore_makes_the_item_visible_again(client: AsyncClient, article: Json) -> None:
     url = f"{ARTICLES}/{article['id']}"
     problem(await client.post(f"{url}/restore"), 409, "not_deleted")

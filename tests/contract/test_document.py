@@ -149,6 +149,41 @@ def test_list_parameters_are_documented_as_repeatable(document: Json) -> None:
         assert parameters["status__in"]["schema"]["items"] == {"$ref": "#/components/schemas/ArticleStatus"}
 
 
+def test_documented_bounds_of_lists_are_those_that_hold(document: Json) -> None:
+    """tests/api/test_query_bounds.py sends the most, and one more."""
+    parameters = {
+        one["name"]: one["schema"] for one in document["paths"]["/api/v1/articles"]["get"]["parameters"]
+    }
+    assert parameters["q"]["maxLength"] == 200
+    assert (parameters["limit"]["minimum"], parameters["limit"]["maximum"]) == (1, 200)
+    assert (parameters["sort"]["minItems"], parameters["sort"]["maxItems"]) == (1, 3)
+    assert parameters["sort"]["default"] == ["-created_at"]
+    assert (parameters["id__in"]["minItems"], parameters["id__in"]["maxItems"]) == (1, 100)
+    assert parameters["count"]["enum"] == ["exact", "estimated"]
+    body = document["components"]["schemas"]["ArticleBulk"]["properties"]
+    assert (body["operations"]["minItems"], body["operations"]["maxItems"]) == (1, 1000)
+    parts = document["components"]["schemas"]["ParcelCreateWithParts"]["properties"]["parts"]
+    assert parts["maxItems"] == 100
+    exported = {one["name"] for one in document["paths"]["/api/v1/articles/export"]["get"]["parameters"]}
+    assert {*parameters} - exported == {"limit", "cursor", "count"}
+
+
+def test_links_lead_only_where_an_item_can_be(document: Json) -> None:
+    def links(path: str, method: str, status: int) -> Json:
+        found: Json = document["paths"][path][method]["responses"][str(status)]["links"]
+        return {name: link["parameters"] for name, link in found.items()}
+
+    item = "/api/v1/articles/{id}"
+    there, tag = {"path.id": "$request.path.id"}, {"header.If-Match": "$response.header.ETag"}
+    assert links(item, "delete", 204) == {"restore": there, "history": there}
+    assert links(item, "get", 200) == {
+        **dict.fromkeys(("read", "history"), there),
+        **{name: {**there, **tag} for name in ("patch", "replace", "delete")},
+    }
+    made = links("/api/v1/articles", "post", 201)
+    assert {target["path.id"] for target in made.values()} == {"$response.body#/id"}
+
+
 def test_total_parameter_has_no_default(document: Json) -> None:
     assert "default" not in document["components"]["schemas"]["ArticlePage"]["properties"]["total"]
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import structlog
@@ -289,6 +289,19 @@ async def test_action_that_lost_a_deadlock_is_run_again(api: Api) -> None:
     done = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
     assert (done.status_code, done.json()["results"][0]["item"]["weight"]) == (200, 1)
     assert await entries(api, f"gadgets/{second['id']}") == [("stumble", ["weight"]), ("create", ANY_FIELDS)]
+
+
+async def test_item_that_others_begin_to_refer_to_can_be_changed(api: Api) -> None:
+    """The check of a foreign key keeps other transactions from changing the id, and from nothing else."""
+    item = (await api.make("gadgets", code=unique("act"))).json()
+    patch = {"op": "patch", "id": item["id"], "if_match": "*", "changes": {"title": "new"}}
+    async with api.database.transaction() as connection:
+        await connection.execute("SELECT FROM gadget WHERE id = $1 FOR KEY SHARE", UUID(item["id"]))
+        for done in (
+            await act(api, item, "weigh", {"grams": 1}),
+            await api.client.post(f"{GADGETS}/bulk", json={"operations": [patch]}),
+        ):
+            assert done.status_code == 200, done.text
 
 
 async def test_actions_in_bulk_take_their_locks_in_one_order(api: Api) -> None:

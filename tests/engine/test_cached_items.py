@@ -177,6 +177,14 @@ async def test_client_that_knows_a_newer_version_gets_it(cache: Cache, database_
     assert (response.status_code, response.headers["etag"], statements) == (304, newer, 1)
 
 
+async def test_all_items_are_forgotten_when_changes_may_have_been_missed(cache: Cache) -> None:
+    url, _ = await cache.shelf()
+    assert (await cache.read(url))[1] == 0
+    feed = cache.api.app.state.units._engines.of(Shelf).services.feed
+    feed._join()  # as when Redis is there again
+    assert [(await cache.read(url))[1] for _ in range(2)] == [1, 0]
+
+
 async def test_client_may_refuse_the_cache(cache: Cache) -> None:
     url, _ = await cache.shelf()
     for refusal in ("no-cache", "max-age=0", "no-store"):

@@ -36,3 +36,30 @@ async def test_only_one_module_retries_deadlocks(shop: Shop, headers: dict[str, 
     response = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations}, headers=headers)
     problem(response, 503, "busy")
     assert hooks.attempts == 2 * ATTEMPTS
+
+
+FAILING = """
+CREATE SEQUENCE attempts;
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  PERFORM nextval('attempts');
+  RAISE EXCEPTION USING ERRCODE = TG_ARGV[0];
+END $$;
+CREATE TRIGGER failing BEFORE INSERT ON gadget FOR EACH ROW EXECUTE FUNCTION fail('{}')
+"""
+
+
+@pytest.mark.parametrize(
+    ("state", "attempts"), [("40P01", ATTEMPTS), ("40001", ATTEMPTS), ("55P03", 1), ("57014", 1)]
+)
+async def test_statement_is_repeated_only_if_it_was_rolled_back(
+    shop: Shop, state: str, attempts: int
+) -> None:
+    """A sequence counts on, whatever is rolled back. Waits for locks and time are not repeated."""
+    api = await shop(groups(), gadgets())
+    async with api.database.transaction() as connection:
+        await connection.execute(FAILING.format(state))
+    for number, path in enumerate(("", "/bulk"), 1):
+        body = {"operations": [{"op": "create", "item": ITEM}]} if path else ITEM
+        assert (await api.client.post(f"{GADGETS}{path}", json=body)).status_code in {503, 504}
+        ((counted,),) = await api.database.fetch("SELECT last_value FROM attempts")
+        assert counted == attempts * number

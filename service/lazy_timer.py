@@ -43,7 +43,6 @@ class LazyTimer:
         self._since = None
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
 
     def _check(self) -> None:
         self._timer = None

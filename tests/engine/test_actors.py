@@ -137,6 +137,7 @@ async def test_all_changes_of_a_request_have_its_actor(shop: Shop) -> None:
         assert {row["actor"] for row in found} == {principal}, [dict(r) for r in found]
     await api.database.fetch("UPDATE gadget SET rank = 9")
     assert {row["actor"][:9] for row in await api.database.fetch(HISTORY, [""])} == {"database:"}
+    assert Gadget(code="b").created_by == "system"  # type: ignore[call-arg]
 
 
 async def test_actor_survives_a_savepoint_rollback(shop: Shop) -> None:

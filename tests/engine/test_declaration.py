@@ -13,7 +13,7 @@ from service.main import create_app
 from service.models.base import Resource
 from service.models.indexes import array_index, prefix_index, sort_index, unique_index
 from service.resources.declaration import Action, Change, DeclarationError, RestResource
-from service.resources.names import with_article, words
+from service.resources.names import operation_id, with_article, words
 from service.resources.schemas.items import Schemas
 from service.security.access import require_scope
 from service.security.principals import Principal
@@ -199,6 +199,11 @@ def test_hand_written_routes_with_the_same_name_are_distinguished() -> None:
 )  # fmt: skip
 def test_names_are_derived_from_class_names(name: str, told: str) -> None:
     assert with_article(words(name)) == told
+
+
+def test_operation_ids_are_in_snake_case() -> None:
+    ids = [operation_id(one, path="order-items.v2", singular="Order item (2)") for one in ("list", "history")]
+    assert ids == ["list_order_items_v2", "read_history_of_order_item_2"]
 
 
 def test_unique_column_is_sortable() -> None:

@@ -69,6 +69,9 @@ class Finder(ast.NodeVisitor):
             node.type.is_caught = True  # type: ignore[attr-defined]
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             node.exc.is_raised = True  # type: ignore[attr-defined]
+        annotation = getattr(node, "returns" if _is_function(node) else "annotation", None)
+        if isinstance(annotation, ast.Constant):  # the name of a class that is defined later
+            annotation.is_type = True  # type: ignore[attr-defined]
         for name, operator in OPERATORS.items():
             for replacement in operator(node):
                 self._add(node, name, replacement)
@@ -82,7 +85,7 @@ class Finder(ast.NodeVisitor):
             for replacement in query(self._text(node)):
                 self._add(node, "query", replacement)
             return
-        named = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        named = _is_function(node) or isinstance(node, ast.ClassDef)
         if named:
             self._functions.append(node.name)  # type: ignore[attr-defined]
         for child in ast.iter_child_nodes(node):
@@ -118,15 +121,22 @@ class Finder(ast.NodeVisitor):
         self.found.append(Mutation(self._path, start, end, replacement, operator, function, key))
 
 
+def _is_function(node: ast.AST) -> bool:
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+
+
 def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _is_type(node: ast.AST) -> bool:
     """Whether only type checkers read it."""
-    if isinstance(node, ast.Subscript):
-        return ast.unparse(node.value) == "Literal"
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    match node:
+        case ast.Subscript(value=ast.Name("Literal")) | ast.If(test=ast.Name("TYPE_CHECKING")):
+            return True
+        case ast.Call(func=ast.Name("TypeVar" | "ParamSpec" | "NewType")):
+            return True
+    return getattr(node, "is_type", False)
 
 
 def mutations(path: str, source: str) -> Iterator[Mutation]:

@@ -78,6 +78,8 @@ async def test_job_runs_once_for_all_processes(start: Start, url: str) -> None:
     assert eventually(lambda: sum(ended(one, "success") for one in services) >= 5)
     last = max(one.metric(LAST_SUCCESS) or 0 for one in services)
     assert 0 <= time.time() - last < 60
+    purged = 'slipway_job_runs_total{name="purge-expired",outcome="success"}'
+    assert [one.metric(purged) for one in services] == [None, None], "a rollout has other work to do"
     for one in services:
         assert one.stop() == 0
     runs = await counted(url)

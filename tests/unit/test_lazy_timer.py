@@ -41,6 +41,11 @@ class Clock:
         self._timers.append((self.now + delay, partial(then, *arguments), handle))
         return handle
 
+    @property
+    def pending(self) -> int:
+        """How many timers are set."""
+        return sum(not handle.cancelled for _, _, handle in self._timers)
+
     def advance(self, seconds: float) -> None:
         end = self.now + seconds
         while due := [timer for timer in self._timers if timer[0] <= end]:
@@ -75,17 +80,17 @@ def test_idle_connection_expires_exactly_once(clock: Clock, timer: LazyTimer, ex
     assert expired == [SECONDS]
 
 
-@pytest.mark.parametrize("used_at", [1, 5, 9])
+@pytest.mark.parametrize("used_at", [0.5, 1, 5, 9])
 def test_each_request_starts_the_time_again(
     clock: Clock, timer: LazyTimer, expired: list[float], used_at: float
 ) -> None:
     timer.begin()
     clock.advance(used_at)
     timer.end()
-    clock.advance(2)
+    clock.advance(0.25)
     timer.begin()
     clock.advance(5 * SECONDS)
-    assert expired == [used_at + 2 + SECONDS]
+    assert expired == [used_at + 0.25 + SECONDS]
 
 
 def test_running_request_does_not_expire(clock: Clock, timer: LazyTimer, expired: list[float]) -> None:
@@ -110,7 +115,10 @@ def test_thousand_requests_share_a_timer(clock: Clock, timer: LazyTimer, expired
 
 
 def test_lost_connection_does_not_expire(clock: Clock, timer: LazyTimer, expired: list[float]) -> None:
+    timer.stop()  # before it has begun
     timer.begin()
     timer.stop()
+    assert not timer.running
+    assert clock.pending == 0
     clock.advance(5 * SECONDS)
     assert expired == []

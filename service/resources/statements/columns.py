@@ -23,9 +23,8 @@ def not_deleted(source: sa.FromClause) -> sa.ColumnElement[bool]:
 
 def with_version(source: sa.FromClause, names: Iterable[str]) -> list[sa.ColumnElement[Any]]:
     """Return the named columns and the version, which is 0 for the rows of a view without the column."""
-    columns: list[sa.ColumnElement[Any]] = [source.c[name] for name in names if name != "version"]
     version = source.c.version if "version" in source.c else sa.literal_column("0").label("version")
-    return [version, *columns]
+    return list(dict.fromkeys((version, *(source.c[name] for name in names))))
 
 
 def null_row(table: sa.Table) -> sa.ColumnElement[Any]:

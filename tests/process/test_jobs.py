@@ -11,7 +11,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from service.database import Database
+from service.resources.purge_expired import ExpiredRows
 from tests.conftest import DatabaseFactory
+from tests.engine.api import settings_for
 from tests.process.served import Served, eventually
 from tests.process.test_domain import Shop, shop
 
@@ -23,6 +26,10 @@ LAST_SUCCESS = 'slipway_job_last_success_timestamp_seconds{name="count"}'
 RECORD = """
 INSERT INTO idempotency_record (principal, key, fingerprint, status, headers, body, created_at)
 VALUES ('key:x', $1, '\\x00', 201, '{}', '', now() - $2::text::interval)
+"""
+KEY = """
+INSERT INTO api_key (id, name, prefix, secret_hash, scopes, expires_at)
+VALUES (gen_random_uuid(), $1, $1, '', '{}', now() - $2::text::interval)
 """
 Start = Callable[..., Served]
 
@@ -138,13 +145,20 @@ def test_command_runs_a_job_before_its_time(url: str, tmp_path: Path) -> None:
 
 
 async def test_service_purges_what_has_expired(url: str, tmp_path: Path) -> None:
-    """The job is the service's own, and one process of all runs it."""
+    """The job is the service's own, and one process of all runs it. Without days, keys are kept forever."""
     connection = await asyncpg.connect(url)
+    settings = settings_for(url)
+    database = Database(settings)
+    await database.start()
     try:
         for name, age in (("old", "3 days"), ("new", "1 hour")):
             await connection.execute(RECORD, name, age)
-        done = shop(tmp_path, "jobs", "run", "purge-expired", database__url=url)
+            await connection.execute(KEY, name, age)
+        assert await ExpiredRows(database, settings).purge_keys() == 0
+        done = shop(tmp_path, "jobs", "run", "purge-expired", database__url=url, retention__key_days="1")
         assert done.returncode == 0, done.stderr
         assert await connection.fetchval("SELECT string_agg(key, ',') FROM idempotency_record") == "new"
+        assert await connection.fetchval("SELECT string_agg(name, ',') FROM api_key") == "new"
     finally:
+        await database.stop()
         await connection.close()

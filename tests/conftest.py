@@ -10,6 +10,7 @@ import pytest
 from tests import forked
 from tests.services import ADDRESS, Client, ServersProcess
 from tests.summary import pytest_terminal_summary
+from tests.workers.order import spread
 
 __all__ = ["pytest_terminal_summary"]
 
@@ -68,8 +69,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of an `xdist_group` on one worker. pytest-xdist 3.8 does it by a field that pytest 9.2 no longer
-    has."""
+    """Let workers wait and compute at the same time, and keep the tests of an `xdist_group` on one worker. pytest-xdist
+    3.8 does that by a field that pytest 9.2 no longer has."""
+    if hasattr(config, "workerinput"):
+        spread(items)
     if not config.getoption("loadgroup", default=False):
         return
     for item in items:

@@ -29,6 +29,7 @@ ARTICLES = f"{BASE}/articles"
 SHELVES = f"{BASE}/shelves"
 PARCELS = f"{BASE}/parcels"
 SCOPES = ("shop:read", "shop:write")
+WAITS = {"acquire_timeout": 20, "lock_timeout": 15, "statement_timeout": 30}
 CLAIMS = {"tenant": "tests"}
 """The tenant of tests that are not about tenants."""
 
@@ -41,10 +42,11 @@ def unique(prefix: str) -> str:
 
 
 def settings_for(url: str, kind: type[Settings] = Settings, **groups: Json) -> Settings:
-    """Return settings for the database: no Redis, and long timeouts for busy machines; `groups` take precedence."""
+    """Return settings for the database: no Redis, long timeouts for busy machines, and one connection at first, since
+    hundreds of applications are started; `groups` take precedence."""
     defaults: dict[str, Json] = {
         "app": {"environment": "test"},
-        "database": {"url": url, "acquire_timeout": 20, "lock_timeout": 15, "statement_timeout": 30},
+        "database": {"url": url, "pool_min": 1, **WAITS},
         "redis": {"enabled": False},
         "security": {"secret_key": "engine-" * 6, "key_cache_seconds": 60},
         "rate_limit": {"enabled": False},

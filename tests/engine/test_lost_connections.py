@@ -34,7 +34,7 @@ CREATE FUNCTION note() RETURNS int LANGUAGE sql AS 'INSERT INTO once VALUES (1) 
 
 @pytest.fixture
 async def database(fresh_database: DatabaseFactory) -> AsyncIterator[Database]:
-    made = Database(settings_for(fresh_database(), database={"pool_max": 2}))
+    made = Database(settings_for(fresh_database(), database={"pool_min": 2, "pool_max": 2}))
     await made.start()
     await filled(made, 2)
     yield made

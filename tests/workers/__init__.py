@@ -2,4 +2,5 @@
 
 - controller.py, a plugin of pytest, starts that process and lets pytest-xdist take its workers from it.
 - collector.py is that process, and what its forks do.
+- order.py lets some of them wait while others compute.
 """

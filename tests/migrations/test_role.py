@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from service.migrations.grants import AppRoleError
-from service.migrations.role import LOCK
+from service.migrations.role import LOCK, verifier
 from service.migrations.runner import upgrade
 from tests.migrations.conftest import settings_for, within
 from tests.migrations.roles import Roles, execute
@@ -76,6 +76,34 @@ async def test_existing_role_gets_the_login_privilege(new_role: tuple[str, str])
     await execute(url, f"CREATE ROLE {role} NOLOGIN")
     await _migrate(url, role, FIRST)
     await (await _login(url, role, FIRST)).close()
+
+
+async def test_role_without_login_or_password_gets_both(new_role: tuple[str, str]) -> None:
+    url, role = new_role
+    await execute(url, f"CREATE ROLE {role} LOGIN")
+    for taken in ("PASSWORD NULL", "NOLOGIN"):
+        await execute(url, f"ALTER ROLE {role} {taken}")
+        await _migrate(url, role, FIRST)
+        await (await _login(url, role, FIRST)).close()
+
+
+async def test_password_that_the_server_stored_with_other_iterations_is_known(
+    new_role: tuple[str, str],
+) -> None:
+    url, role = new_role
+    stored = verifier(FIRST, b"sixteen bytes of", 5000)
+    await execute(url, f"CREATE ROLE {role} LOGIN PASSWORD '{stored}'")
+    await _migrate(url, role, FIRST)
+    assert await _kept(url, role) == stored
+
+
+async def test_password_of_a_refused_role_stays(new_role: tuple[str, str]) -> None:
+    url, role = new_role
+    await execute(url, f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD '{FIRST}'")
+    before = await _kept(url, role)
+    with pytest.raises(AppRoleError, match="is a superuser"):
+        await _migrate(url, role, SECOND)
+    assert await _kept(url, role) == before
 
 
 async def test_concurrent_runs_create_the_role_once(new_role: tuple[str, str]) -> None:

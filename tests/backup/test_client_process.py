@@ -2,17 +2,22 @@
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from service.backup import backup_connection
-from service.backup.backup_connection import wait_for_server
+from service.backup.backup_connection import _STABLE_TEXT, connected, wait_for_server
 from service.backup.client_process import running
 from service.backup.errors import BackupError
+from service.cli.backup import _run
+from service.cli.errors import CommandError
 from service.config import Settings
+from tests.backup.conftest import name_of
 from tests.conftest import DatabaseFactory
 from tests.listener import listener
+from tests.process.conftest import Command
 
 SHELL = Path("/bin/sh")
 
@@ -94,3 +99,55 @@ async def test_server_is_asked_at_intervals_until_it_is_there(
         url = fresh_database(migrated=False)
         await wait_for_server(at(url), 3600)
         await wait_for_server(at(f"{url}_missing"), 3600)
+
+
+def test_sigterm_ends_a_command_with_its_own_code() -> None:
+    async def work() -> None:
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.sleep(60)
+
+    with pytest.raises(CommandError, match="ended by a signal") as error:
+        _run(work())
+    assert error.value.exit_code == 143
+
+
+@pytest.mark.parametrize("arguments", [("create",), ("restore", "latest"), ("drill",)])
+def test_commands_wait_for_the_server(
+    arguments: tuple[str, ...], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def waited(_: Settings, seconds: float) -> None:
+        raise BackupError(f"waited {seconds:g} s")
+
+    monkeypatch.setattr("service.cli.backup.wait_for_server", waited)
+    nowhere = {"database__url": "postgresql://a@127.0.0.1:1/b", "backup__storage": tmp_path}
+    done = command("backup", *arguments, "--wait", "7", **nowhere)
+    assert (done.exit_code, "waited 7 s" in done.stderr) == (1, True)
+
+
+async def test_session_has_no_time_limits_and_one_form_of_text(fresh_database: DatabaseFactory) -> None:
+    """Whatever the database and the settings of the service say."""
+    url = fresh_database(migrated=False)
+    async with connected(Settings.model_validate({"database": {"url": url}})) as connection:
+        for setting in (
+            "datestyle = 'SQL, DMY'", "intervalstyle = 'sql_standard'", "bytea_output = 'escape'",
+            "extra_float_digits = 0", "xmloption = 'document'", "statement_timeout = '1s'",
+        ):  # fmt: skip
+            await connection.execute(f"ALTER DATABASE {name_of(url)} SET {setting}")
+    settings = Settings.model_validate({"database": {"url": url, "statement_timeout": 9}})
+    async with connected(settings) as connection:
+        shown = {
+            name: await connection.fetchval(f"SHOW {name}")
+            for name in (*_STABLE_TEXT, "statement_timeout", "client_connection_check_interval")
+        }
+    assert shown == {
+        "datestyle": "ISO, YMD",
+        "intervalstyle": "postgres",
+        "bytea_output": "hex",
+        "extra_float_digits": "1",
+        "lc_monetary": "C",
+        "xmloption": "content",
+        "search_path": "pg_catalog",
+        "row_security": "off",
+        "statement_timeout": "0",
+        "client_connection_check_interval": "1s",
+    }

@@ -84,3 +84,21 @@ async def test_backups_are_readable_by_their_owner_alone(tmp_path: Path) -> None
     finally:
         os.umask(before)
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("b", "b/part")] == [0o700, 0o600]
+
+
+async def test_part_and_its_names_are_on_disk_when_it_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power failure must not leave a manifest without its parts."""
+    synced = list[str]()
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    await FolderStorage(tmp_path).put("b/part", b"content")
+    draft, *folders = synced
+    assert draft.startswith(f"{tmp_path}/b/.draft-")
+    assert folders == [f"{tmp_path}/b", f"{tmp_path}"]

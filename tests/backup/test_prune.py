@@ -9,12 +9,13 @@ import pytest
 from service.backup.manifest import Header
 from service.backup.retention import to_keep
 from service.config import BackupSettings
-from tests.backup.conftest import Backup
+from tests.backup.conftest import Backup, sql
 from tests.backup.test_verify import flip
 
 NEWEST = datetime(2026, 3, 31, 2, tzinfo=UTC)
 ONLY_LAST = {"keep_daily": 0, "keep_weekly": 0, "keep_monthly": 0}
 RULES = {f"backup__{name}": "0" for name in ONLY_LAST}
+RUNS = "SELECT 1 FROM backup_run WHERE kind = 'prune'"
 
 
 def made(age_hours: float) -> Header:
@@ -48,16 +49,18 @@ def test_backup_from_the_future_does_not_delete_the_others() -> None:
     assert to_keep([made(age) for age in ages], settings) == {made(age).id for age in ages}
 
 
-def test_prune_deletes_what_no_rule_keeps(backup: Backup, storage: Path) -> None:
+def test_prune_deletes_what_no_rule_keeps(backup: Backup, filled: str, storage: Path) -> None:
     ids = [backup("create").stdout.strip() for _ in range(3)]
     (storage / "notes.txt").write_text("not a backup")
     dry = backup("prune", "--dry-run", "--json", backup__keep_last=1, **RULES)
     kept = json.loads(dry.stdout)["kept"]
     assert len(kept) == 1
     assert {path.name for path in storage.iterdir()} == {*ids, "notes.txt"}
+    assert not sql(filled, RUNS)
     done = backup("prune", backup__keep_last=1, **RULES)
     assert done.exit_code == 0, done.output
     assert {path.name for path in storage.iterdir()} == {*kept, "notes.txt"}
+    assert len(sql(filled, RUNS)) == 1
     assert backup("verify").exit_code == 0
 
 

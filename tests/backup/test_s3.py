@@ -176,3 +176,9 @@ def test_every_process_ends_with_its_own_exit_code(bucket: S3Server, tmp_path: P
     }
     codes = {slipway(tmp_path, "backup", "list", **given).returncode for _ in range(30)}
     assert codes == {0}
+
+
+@pytest.mark.parametrize(("endpoint", "plain"), [("", False), ("https://s3", False), ("http://s3", True)])
+def test_plain_http_is_for_endpoints_that_say_so(endpoint: str, *, plain: bool) -> None:
+    settings = BackupSettings.model_validate({"storage": "s3://bucket", "s3_endpoint": endpoint})
+    assert s3._client(settings)["allow_http"] is plain

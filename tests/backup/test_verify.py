@@ -164,4 +164,8 @@ def test_unsealed_backup_is_refused_where_a_key_is_configured(backup: Backup) ->
     assert backup("create", backup__key="").exit_code == 0
     assert backup("verify", backup__key="").exit_code == 0
     assert "is not sealed, although SLIPWAY_BACKUP__KEY is set" in refused(backup)
+    for command in (("drill",), ("restore", "latest", "--replace")):
+        done = backup(*command)
+        assert done.exit_code == 8
+        assert "is not sealed" in done.stderr
     assert backup("verify", "--unsealed").exit_code == 0

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter
 from httpx2 import ASGITransport, AsyncClient
 
@@ -42,6 +43,18 @@ async def test_job_keeps_its_flags_during_a_run(settings: Settings) -> None:
         await job.work()
         await job.work()
     assert seen == ["first", "first", "second", "second"]
+
+
+async def test_each_outage_is_logged_once(settings: Settings) -> None:
+    works, gone = Database(settings), Database(settings_for("postgresql://nobody@127.0.0.1:1/none"))
+    store = FlagStore(works, [greeting], {})
+    with structlog.testing.capture_logs() as lines:
+        for database, logged in ((gone, 1), (gone, 1), (works, 1), (gone, 2)):
+            store._database = database
+            await store.refresh()
+            assert len(lines) == logged
+    await works.stop()
+    await gone.stop()
 
 
 async def test_request_keeps_its_flags_while_they_change() -> None:

@@ -172,9 +172,11 @@ def test_dead_worker_is_replaced_and_its_counts_are_kept(lasting: Served, known:
     assert eventually(lambda: sample(lasting, REQUESTS) == counted)
     before = workers_of(lasting)
     assert len(before) == 2
+    os.kill(before[1], signal.SIGINT)  # as Ctrl-C in a terminal, which the master handles
     os.kill(before[0], signal.SIGKILL)
     assert eventually(lambda: len(now := workers_of(lasting)) == 2 and before[0] not in now)
     lasting.ready()
+    assert before[1] in workers_of(lasting)
     assert sample(lasting, REQUESTS) == counted
     assert eventually(lambda: sample(lasting, LIMIT) == 16)
     assert eventually(lambda: sample(lasting, r"slipway_event_loop_tasks") > 0)

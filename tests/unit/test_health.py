@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from prometheus_client import REGISTRY
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY
 
 from service import clock
 from service.config import Settings
@@ -114,6 +114,12 @@ async def test_process_that_drains_is_alive_and_not_ready(probed: Probed) -> Non
     status, shown = await probed.ready()
     assert (status, shown["status"], shown["checks"]["database"]) == (503, "draining", FINE)
     assert (await probed.client.get("/livez")).json() == {"status": "alive"}
+
+
+async def test_metrics_have_the_content_type_of_their_format(probed: Probed) -> None:
+    """Prometheus 3 does not read a response without it."""
+    response = await probed.client.get("/metrics")
+    assert response.headers["content-type"] == CONTENT_TYPE_LATEST
 
 
 async def test_dependency_that_fails_does_not_make_it_unready(probed: Probed, now: list[float]) -> None:

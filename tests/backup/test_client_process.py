@@ -125,7 +125,7 @@ def test_commands_wait_for_the_server(
 
 
 async def test_session_has_no_time_limits_and_one_form_of_text(fresh_database: DatabaseFactory) -> None:
-    """Whatever the database and the settings of the service say."""
+    """The database and the settings of the service ask for others."""
     url = fresh_database(migrated=False)
     async with connected(Settings.model_validate({"database": {"url": url}})) as connection:
         for setting in (

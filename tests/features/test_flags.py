@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from service import clock
 from service.actor import Actor, acting_as
 from service.config.loading import SettingsError, load
 from service.features import Flag, FlagError
 from service.features.flag_names import by_name
 from service.features.flag_state import FlagState
 from service.features.kinds import WrongValueError
-from service.features.targeting import Rule
+from service.features.targeting import Rule, _slice
 from service.resources.domain import settings_of
 from service.security.principals import Principal
 from tests.shop import SHOP
@@ -83,6 +84,20 @@ def test_percentage_is_right_stable_and_grows_by_adding_principals() -> None:
     # These never change: with another hash, every roll-out would reach other principals.
     first = sorted(chosen[10], key=lambda name: int(name[4:]))[:4]
     assert first == ["key:4", "key:18", "key:47", "key:48"]
+
+
+def test_flag_expires_after_its_day() -> None:
+    today = clock.now().date()
+    for days, expired in ((0, False), (1, True)):
+        flag = Flag("going", default=False, **NEEDED | {"expires": today - timedelta(days=days)})
+        assert flag.expired is expired
+
+
+def test_first_slice_is_in_from_a_hundredth_of_a_percent_on() -> None:
+    principals = (Principal(f"key:{number}", frozenset()) for number in range(10**6))
+    first = next(one for one in principals if _slice("f", one.id) == 0)
+    for percent, is_in in ((0, False), (0.01, True)):
+        assert Rule(percent=percent, value=True).includes("f", first) is is_in
 
 
 def test_two_flags_choose_different_principals() -> None:

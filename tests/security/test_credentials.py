@@ -5,6 +5,7 @@ from fastapi import Request
 
 from service.http.middleware.state import fields_of
 from service.security.credentials import address_of, credential_of
+from service.security.principals import Principal
 
 KEY = (b"x-api-key", b"from-the-key")
 
@@ -46,3 +47,14 @@ def test_request_without_a_credential_presents_none() -> None:
 def test_caller_is_an_address_or_a_network_of_64_bits(host: str | None, address: str) -> None:
     request = Request({"type": "http", "client": None if host is None else (host, 1)})
     assert address_of(request) == f"address:{address}"
+
+
+def test_principals_differ_by_their_claims_and_do_not_show_them() -> None:
+    one, other = (Principal("key:a", frozenset(), {"tenant": tenant}) for tenant in ("acme", "bolt"))
+    assert one != other
+    assert "acme" not in repr(one)
+
+
+def test_claim_of_a_name_with_dots_comes_before_its_path() -> None:
+    claims = Principal("key:a", frozenset(), {"org.tier": 1, "org": {"tier": 2, "size": 3}})
+    assert [claims.claim(name) for name in ("org.tier", "org.size", "org.none")] == [1, 3, None]

@@ -59,6 +59,11 @@ async def test_scopes_are_stored_sorted_and_once(boss: AsyncClient) -> None:
     assert made.json()["scopes"] == ["shop:read", "shop:write"]
 
 
+async def test_claims_are_stored(boss: AsyncClient) -> None:
+    made = await boss.post(KEYS, json=KEY | {"claims": {"tenant": "acme"}})
+    assert made.json()["claims"] == {"tenant": "acme"}
+
+
 async def test_days_count_from_now(boss: AsyncClient) -> None:
     made = (await boss.post(KEYS, json=KEY | {"days": 3})).json()
     created, expires = (datetime.fromisoformat(made[name]) for name in ("created_at", "expires_at"))

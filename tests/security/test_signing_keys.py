@@ -49,6 +49,10 @@ def test_short_key_is_refused_once_and_the_keys_from_before_stay(files: Path) ->
     previous.write_text("short")
     assert refused(keys) == [PREVIOUS], "a refusal after a valid content is a new one"
     assert keys.current() == (SHORTEST, OTHER)
+    previous.write_text(OTHER)
+    assert refused(keys) == []
+    previous.write_text("short")
+    assert refused(keys) == [PREVIOUS], "the same content as before, too"
 
 
 def test_short_key_works_outside_of_production(files: Path) -> None:

@@ -1,12 +1,16 @@
-"""What gunicorn is told: a worker has the time for its drain and its last requests."""
+"""Several workers: what gunicorn is told, and the folder of their metrics."""
 
+import os
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.config.server import ServerSettings
-from service.http.server.workers import SPARE_SECONDS, _Master
+from service.dev.free_ports import LOOPBACK
+from service.http.server.listeners import PortTakenError
+from service.http.server.workers import METRICS_FOLDER, OWN_FOLDER, SPARE_SECONDS, _Master, run
 
 
 def test_worker_may_take_as_long_as_its_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,3 +21,20 @@ def test_worker_may_take_as_long_as_its_settings_say(monkeypatch: pytest.MonkeyP
         assert master.cfg.workers == 3
         assert 7 + 8.2 < master.cfg.graceful_timeout <= 7 + 8.2 + 6
         assert master.cfg.timeout == master.cfg.graceful_timeout + SPARE_SECONDS
+
+
+@pytest.mark.parametrize(("name", "is_ours"), [("of-the-operator", False), (f"{OWN_FOLDER}x", True)])
+def test_old_metrics_go_at_the_start_and_our_folder_if_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, is_ours: bool
+) -> None:
+    folder, current = tmp_path / name, f"counter_{os.getpid()}.db"
+    folder.mkdir()
+    for file in ("counter_1.db", current, "notes"):
+        (folder / file).touch()
+    monkeypatch.setenv(METRICS_FOLDER, str(folder))
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        settings = ServerSettings.model_validate({"port": taken.getsockname()[1], "workers": 2})
+        with pytest.raises(PortTakenError):
+            run(pytest.fail, settings)
+    left = [] if is_ours else [current, "notes"]
+    assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == left

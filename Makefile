@@ -33,9 +33,10 @@ test: $(STAMP) ## Run the tests, except those of test-long, fault-test, observab
 	@# More workers than processors, since they often wait. `make cluster-test` alone runs tests/cluster.
 	@$(BIN)/pytest --ignore=tests/cluster -n "$$($(BIN)/python -c 'import os; print(min(2 * os.cpu_count(), 8))')" --dist worksteal -m "not long and not fault and not observability" $(ARGS)
 
-test-long: $(STAMP) ## Run the long tests: the API against its OpenAPI document, query plans on a million rows, many clients
+test-long: $(STAMP) ## Run the long tests: the API against its OpenAPI document, query plans on a million rows, many examples, many clients
 	@$(BIN)/pytest -n auto -m long
 	@SLIPWAY_TEST_PLAN_ROWS=1000000 $(BIN)/pytest -q tests/engine/test_plans.py
+	@SLIPWAY_TEST_EXAMPLES=300 $(BIN)/pytest -q -n auto -m "hypothesis and not long" tests/contract tests/types
 
 fault-test: $(STAMP) ## Run the fault tests; nothing else should use the machine (SLIPWAY_FAULT_SEED=, SLIPWAY_FAULT_FULL=1)
 	@$(BIN)/pytest -m fault --durations=15 tests/faults

@@ -1,4 +1,4 @@
-"""A service for this worker on a separate database, and the number of examples."""
+"""A service for this worker on a separate database."""
 
 import os
 import random
@@ -18,8 +18,7 @@ from tests.process.served import Served
 from tests.services import Client
 from tests.shop import SHOP
 
-# The longer profile: SLIPWAY_TEST_EXAMPLES=500 pytest tests/contract. A seed repeats what Schemathesis did.
-EXAMPLES = int(os.environ.get("SLIPWAY_TEST_EXAMPLES", "0"))
+# A seed repeats what Schemathesis did.
 SEED = int(os.environ.get("SLIPWAY_TEST_SEED", random.SystemRandom().randrange(2**31)))
 
 settings.register_profile(
@@ -30,11 +29,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("contract")
-
-
-def examples(few: int) -> int:
-    """Return the number of examples per property: a few, or those of the longer profile."""
-    return EXAMPLES or few
 
 
 @dataclass(frozen=True, slots=True)

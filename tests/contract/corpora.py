@@ -5,7 +5,7 @@ from importlib.resources import files
 
 from simplejson.tests import test_fail
 
-from tests.contract.conftest import EXAMPLES
+from tests.examples import EXAMPLES
 
 # The Big List of Naughty Strings, and additions.
 _LIST: list[str] = json.loads(

@@ -12,9 +12,10 @@ from httpx2 import Response
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.contract.conftest import SEED, examples, serving_specimens
+from tests.contract.conftest import SEED, serving_specimens
 from tests.contract.specimens import SORTABLE, Json, in_order, passes
 from tests.engine.api import BASE, Api
+from tests.examples import examples
 from tests.services import Client
 
 LIST = f"{BASE}/specimens"
@@ -156,7 +157,7 @@ async def _walk(api: Api, url: str, rel: str) -> list[list[Json]]:
     limit=st.sampled_from([1, 3, 7, 30, 200]),
     form=st.sampled_from(["repeated", "commas"]),
 )
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(30))
 async def test_pages_match_the_model_in_both_directions(
     shelf_api: Api,
     shelf: list[Json],
@@ -177,7 +178,7 @@ async def test_pages_match_the_model_in_both_directions(
 
 
 @given(asked=filters())
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(12))
 async def test_count_and_export_match_the_model(
     shelf_api: Api, shelf: list[Json], asked: dict[str, str | list[str]]
 ) -> None:

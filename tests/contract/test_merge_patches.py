@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.contract.conftest import examples
 from tests.contract.specimens import Json
 from tests.engine.api import BASE, Api
+from tests.examples import examples
 
 LIST = f"{BASE}/specimens"
 NAMES = st.sampled_from(["a", "b", "c", "", "é", "a/b", "~", "null", "__proto__", "a.b", "🔑"])
@@ -66,7 +66,7 @@ def canonical(value: Any) -> str:
 
 
 @given(start=st.fixed_dictionaries(FIELDS), patches=st.lists(PATCHES, min_size=1, max_size=4))
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(20))
 async def test_patched_item_matches_the_model(specimen_api: Api, start: Json, patches: list[Json]) -> None:
     client = specimen_api.client
     created = await client.post(LIST, json=start)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import EXAMPLES, SEED, Target
+from tests.contract.conftest import SEED, Target
+from tests.examples import EXAMPLES
 from tests.services import ROOT
 
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))

@@ -15,7 +15,7 @@ from service.http.content import strict_json
 from service.http.content.gc_pause import collector_paused
 from service.http.content.strict_json import MAX_CONTAINERS, MAX_DEPTH, parse
 from service.http.problems import InvalidJson
-from tests.contract.conftest import examples
+from tests.examples import examples
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 SCALARS = st.one_of(
@@ -102,14 +102,14 @@ def test_rule_holds_wherever_the_value_is(around: bytes) -> None:
 
 
 @given(document=DOCUMENTS, style=STYLES)
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(80))
 def test_written_json_is_read_back(document: Any, style: dict[str, Any]) -> None:
     found = accepted(json.dumps(document, **style).encode())
     assert json.dumps(found) == json.dumps(document)
 
 
 @given(document=DOCUMENTS, data=st.data())
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(120))
 def test_damaged_json_is_judged_like_the_reference_parser(document: Any, data: st.DataObject) -> None:
     body = json.dumps(document, ensure_ascii=data.draw(st.booleans())).encode()
     at = data.draw(st.integers(0, len(body)))
@@ -130,7 +130,7 @@ def _has_a_number_that_is_too_long(document: Any, body: bytes) -> bool:
 
 
 @given(name=TEXTS, other=TEXTS)
-@settings(max_examples=examples(50))
+@settings(max_examples=examples(25))
 def test_escaped_duplicate_names_are_detected(name: str, other: str) -> None:
     escaped = "".join(f"\\u{unit:04x}" for unit in _units(name))
     body = f'{{{json.dumps(name)}:1,{json.dumps(other)}:2,"{escaped}":3}}'.encode()
@@ -174,7 +174,7 @@ NUMBERS = st.one_of(
 @example(
     numbers=["136471463.16493839e116"], text=""
 )  # the same double as 1.364714631649384e124, with 17 digits
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(120))
 def test_numbers_are_exact_or_refused(numbers: list[str], text: str) -> None:
     found = accepted(("[" + ", ".join([*filter(None, [text]), *numbers]) + "]").encode())
     assert (found is not REFUSED) == all(map(_is_kept, numbers)), numbers

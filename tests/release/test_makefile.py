@@ -49,10 +49,9 @@ def test_every_test_is_run_by_a_target() -> None:
     assert left_out == {"long", "fault", "observability"}
     assert _selected("test") == _selected("coverage") == {expression}
     assert "--ignore=tests/cluster " in commands("test")
-    assert _selected("test-long") == {"long"}
-    assert "SLIPWAY_TEST_PLAN_ROWS=1000000 .venv/bin/pytest -q tests/engine/test_plans.py" in commands(
-        "test-long"
-    )
+    assert _selected("test-long") == {"long", '"hypothesis and not long"'}
+    many = {f"SLIPWAY_TEST_{what} .venv/bin/pytest -q" for what in ("PLAN_ROWS=1000000", "EXAMPLES=300")}
+    assert many == {line.partition(" -q")[0] + " -q" for line in commands("test-long").splitlines()[1:]}
     assert _selected("fault-test") == {"fault"}
     assert _selected("observability-test") == {"observability"}
     chart = commands("chart-test")

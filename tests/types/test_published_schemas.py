@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tests.engine.api import BASE, Api, Json, unique
+from tests.examples import examples
 from tests.types.values import items
 
 LIST = f"{BASE}/zz-probes"
-FEW = settings(settings.get_profile("types"), max_examples=40)
+FEW = settings(settings.get_profile("types"), max_examples=examples(15))
 
 
 @cache

@@ -16,12 +16,13 @@ from service.resources.imports.importer import Importer
 from service.resources.lists.cursor import CursorCodec
 from service.resources.requests.idempotency import IdempotencyStore
 from tests.engine.api import BASE, Api, Json
+from tests.examples import examples
 from tests.types.table import ARRAYS, PROBES, SCALARS
 from tests.types.values import differences, items
 
 LIST = f"{BASE}/zz-probes"
 ANY = {"If-Match": "*"}
-FEW = settings(settings.get_profile("types"), max_examples=25)
+FEW = settings(settings.get_profile("types"), max_examples=examples(12))
 
 
 def text_of(value: Any) -> str:

@@ -18,6 +18,7 @@ def test_fastapi_analyses_generated_routes_for_the_document_alone() -> None:
     waiting = [route for route in fresh.routes if isinstance(route, DocumentedRoute)]
     assert [route.name for route in waiting if "dependant" in vars(route)] == []
     assert [route.name for route in routes if "dependant" not in vars(route)] == []
+    assert not hasattr(routes[0], "no_such_attribute")
 
 
 def test_each_read_of_a_route_that_cannot_be_described_says_why() -> None:

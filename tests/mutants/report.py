@@ -34,6 +34,9 @@ class Survivor:
     before: str
     after: str
     outcome: str
+    ran: int = 0
+    covering: int = 0
+    """How many tests ran, of those that cover it: the budget of time may have left out the one that kills it."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ def record(room: str, seed: int, tried: int, verdicts: Sequence[Verdict]) -> Non
             verdict.before,
             verdict.after,
             verdict.outcome,
+            verdict.ran,
+            verdict.covering,
         )
         for verdict in verdicts
         if verdict.lives
@@ -100,7 +105,13 @@ def page(kept: dict[str, Result], reasons: dict[str, str]) -> str:
 
 def _row(one: Survivor, reason: str | None) -> str:
     place = f"[{one.path.removeprefix('service/')}:{one.line}](../{one.path}) `{one.key}`"
-    return f"| {place} | {_code(one.before)} | {_code(one.after)} | {reason or 'no test yet'} |\n"
+    return f"| {place} | {_code(one.before)} | {_code(one.after)} | {reason or _open(one)} |\n"
+
+
+def _open(one: Survivor) -> str:
+    if one.ran < one.covering:
+        return f"not settled: {one.ran} of the {one.covering} tests that cover it ran"
+    return "no test yet"
 
 
 def _code(text: str) -> str:

@@ -256,6 +256,14 @@ def test_relation_that_cannot_be_shown_is_refused(
         create_app(settings, domain_of(*others, gadgets(**changes)))
 
 
+async def test_caller_who_lacks_another_scope_expands_all_the_same(shop: Shop) -> None:
+    api = await shop(groups(), gadgets(expand={"group": ("id",)}, visible={"rank": "shop:rank"}))
+    group = (await api.make("groups", order="g")).json()["id"]
+    made = await api.make("gadgets", code="a", group_id=group)
+    shown = (await api.client.get(f"{made.headers['location']}?expand=group")).json()
+    assert (shown["group"], "rank" in shown) == ({"id": group}, False)
+
+
 class Sticker(ShopTable, table=True):
     """Refers to a group by something else than its id."""
 

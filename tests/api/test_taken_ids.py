@@ -45,3 +45,13 @@ async def test_put_with_a_unique_value_of_another_item(
     response = await client.put(url, json=new_article(sku=article["sku"]), headers=CREATE)
     assert [e["pointer"] for e in problem(response, 409, "duplicate")["errors"]] == ["/sku"]
     assert (await client.put(url, json=new_article(), headers=CREATE)).status_code == 201
+
+
+async def test_put_unless_one_version_matches_creates_nothing(
+    client: AsyncClient, new_article: Callable[..., Json]
+) -> None:
+    """Only `*` says that there must be no item."""
+    url = f"{ARTICLES}/{uuid4()}"
+    response = await client.put(url, json=new_article(), headers={"If-None-Match": '"1-x"'})
+    problem(response, 428, "precondition_required")
+    problem(await client.get(url), 404, "not_found")

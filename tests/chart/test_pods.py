@@ -73,6 +73,10 @@ def _secret_files(pod: Object) -> dict[str, tuple[str, str]]:
     }
 
 
+def test_account_gives_no_token_to_pods_that_do_not_ask() -> None:
+    assert one(own(), "ServiceAccount")["automountServiceAccountToken"] is False
+
+
 def test_pods_listen_on_ipv6_if_configured() -> None:
     for address in ("0.0.0.0", "::"):
         (server,) = pods(own("--set", f"listen={address}"))["Deployment/slipway"]["containers"]

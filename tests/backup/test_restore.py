@@ -53,7 +53,6 @@ def test_round_trip(backup: Backup, filled: str, empty: str) -> None:
     assert backup("create").exit_code == 0
     done = backup("restore", "latest", database__url=empty)
     assert done.exit_code == 0, done.output
-    assert sql(empty, "SELECT reltuples FROM pg_class WHERE relname = 'tests_shelf'")[0][0] == 50
     assert contents(empty) == before[0]
     assert schema(empty) == before[1]
     sql(empty, "UPDATE tests_shelf SET name = 'goes on' WHERE slug = 'shelf-4'")

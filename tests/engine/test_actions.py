@@ -14,6 +14,7 @@ from httpx2 import Response
 from service.http.content.schemas import Input
 from service.http.problems import Conflict, FieldError, ValidationFailed
 from service.resources.declaration import Action, Change, DeclarationError, Hooks, Transition
+from service.security.api_keys.commands import create_key
 from tests.engine.api import BASE, Api, Json, problem, running, unique
 from tests.engine.conftest import Shop
 from tests.engine.tables import Gadget, create_tables, gadgets, groups
@@ -328,7 +329,7 @@ async def test_action_cannot_change_an_immutable_field(shop: Shop) -> None:
     assert (await api.client.get(f"{GADGETS}/{made.json()['id']}")).content == made.content
 
 
-async def test_scope_of_an_action_holds_in_bulk_too(api: Api) -> None:
+async def test_scope_of_an_action_is_needed_in_bulk_too_and_is_enough(api: Api) -> None:
     item = (await api.make("gadgets", code=unique("act"))).json()
     SEEN.clear()
     problem(await act(api, item, "seal"), 403, "forbidden")
@@ -338,6 +339,9 @@ async def test_scope_of_an_action_holds_in_bulk_too(api: Api) -> None:
     done = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations, "mode": "partial"})
     assert [result["status"] for result in done.json()["results"]] == [403]
     assert SEEN == []
+    async with api.database.session() as session:
+        _, key = await create_key(session, name="seals", scopes=["shop:seal"])
+    assert (await act(api, item, "seal", Authorization=f"Bearer {key}")).status_code == 200
 
 
 async def test_hooks_see_what_an_action_changes(shop: Shop) -> None:

@@ -60,9 +60,15 @@ DEADLOCK = "DO $$ BEGIN RAISE deadlock_detected; END $$"
 STUMBLED: list[str] = []
 
 
-async def stumble(change: Change, gadget: Gadget) -> None:
+class Path(Input):
+    """Where to go."""
+
+    steps: list[int]
+
+
+async def stumble(change: Change, gadget: Gadget, body: Path) -> None:
     """Loses the first time, as PostgreSQL rolls back one of two transactions that wait for each other."""
-    change.values["weight"] = gadget.weight + 1
+    change.values["weight"] = gadget.weight + body.steps.pop()
     if gadget.code not in STUMBLED:
         STUMBLED.append(gadget.code)
         await change.connection.execute(DEADLOCK)
@@ -111,7 +117,7 @@ ACTIONS = (
     Action("weigh", weigh, body=Weigh, problems=(TooHeavy,)),
     Action("rename_group", rename_group, scope="shop:write"),
     Action("spoil", spoil, problems=(TooHeavy,)),
-    Action("stumble", stumble),
+    Action("stumble", stumble, body=Path),
     Action("withdraw", withdraw),
     Action("withdraw_and_weigh", withdraw_and_weigh),
     Action("look", look, scope="shop:read"),
@@ -284,9 +290,9 @@ async def test_writes_of_a_refused_action_are_undone(api: Api) -> None:
 
 async def test_action_that_lost_a_deadlock_is_run_again(api: Api) -> None:
     first, second = [(await api.make("gadgets", code=unique("act"))).json() for _ in range(2)]
-    done = await act(api, first, "stumble")
-    assert (done.status_code, done.json()["weight"]) == (200, 1)
-    operations = [{"op": "stumble", "id": second["id"], "if_match": "*"}]
+    done = await act(api, first, "stumble", {"steps": [2, 1]})
+    assert (done.status_code, done.json()["weight"]) == (200, 1), "it takes the same step again"
+    operations = [{"op": "stumble", "id": second["id"], "if_match": "*", "body": {"steps": [2, 1]}}]
     done = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations})
     assert (done.status_code, done.json()["results"][0]["item"]["weight"]) == (200, 1)
     assert await entries(api, f"gadgets/{second['id']}") == [("stumble", ["weight"]), ("create", ANY_FIELDS)]

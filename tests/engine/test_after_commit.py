@@ -102,7 +102,9 @@ async def test_failing_after_commit_hook_keeps_the_import(shop: Shop) -> None:
     assert (tally.added, tally.wrong, hooks.heard) == (20, 0, 20)
 
 
-async def test_shutdown_during_an_after_commit_hook_keeps_the_response(shop: Shop) -> None:
+async def test_shutdown_during_an_after_commit_hook_keeps_the_response_and_ends_an_import(
+    shop: Shop,
+) -> None:
     class Slow(Hooks):
         def __init__(self) -> None:
             self.begun = asyncio.Event()
@@ -118,6 +120,13 @@ async def test_shutdown_during_an_after_commit_hook_keeps_the_response(shop: Sho
     await hooks.begun.wait()
     request.cancel()
     assert (await request).status_code == 201
+    hooks.begun.clear()
+    importer = Importer(engine_of(api, gadgets(hooks=hooks)))
+    run = asyncio.create_task(importer.run(io.BytesIO(b'{"code":"b"}')))
+    await hooks.begun.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
 
 
 async def test_unused_hooks_cost_no_statement(

@@ -127,7 +127,13 @@ async def test_problems_point_into_the_list_and_undo_everything(served: Running)
     invalid = "validation_failed"
     for children, status, code, pointer, words in (
         ([{"code": "x"}, {"code": ""}], 422, invalid, "/gadgets/1/code", "at least 1"),
-        ([{"code": "x", "rank": 1}], 422, invalid, "/gadgets/0/rank", "is set by the service"),
+        (
+            [{"code": "x"}] * 99 + [{"code": "y", "rank": 1}],
+            422,
+            invalid,
+            "/gadgets/99/rank",
+            "is set by the service",
+        ),
         ([{"code": "x", "group_id": None}], 422, invalid, "/gadgets/0/group_id", "is not a known"),
         ([{"code": "x"}, {"code": taken}], 409, "duplicate", "/gadgets/1/code", "is already used"),
         ([{"code": "x"}, {"code": "x"}], 409, "duplicate", "/gadgets/1/code", "is already used"),

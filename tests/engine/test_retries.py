@@ -1,26 +1,34 @@
 """A change that PostgreSQL rolls back is retried a fixed number of times, however many parts handle it."""
 
+import io
+import json
+
 import asyncpg
 import pytest
 
+from service.http.problems import Busy
 from service.resources.declaration import Change, Hooks
+from service.resources.imports.importer import Importer
 from service.resources.retries import ATTEMPTS
-from tests.engine.api import BASE, problem
+from tests.engine.api import BASE, engine_of, problem
 from tests.engine.conftest import Shop
 from tests.engine.tables import gadgets, groups
 
 GADGETS = f"{BASE}/gadgets"
-ITEM = {"code": "a"}
+ITEM = {"code": "a", "colours": ["grey"]}
 
 
 class Deadlocked(Hooks):
-    """Hooks that fail every transaction with a deadlock error."""
+    """Hooks that fail every transaction with a deadlock error. Each attempt begins with what the client sent."""
 
     def __init__(self) -> None:
         self.attempts = 0
 
+    async def before_create(self, change: Change) -> None:
+        change.values["colours"].append("red")
+
     async def before_commit(self, change: Change) -> None:
-        assert await change.connection.fetchval("SELECT count(*) FROM gadget") == 1
+        assert await change.connection.fetchval("SELECT array_agg(cardinality(colours)) FROM gadget") == [2]
         self.attempts += 1
         raise asyncpg.DeadlockDetectedError
 
@@ -28,7 +36,7 @@ class Deadlocked(Hooks):
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "again"}], ids=["plain", "with a key"])
 async def test_only_one_module_retries_deadlocks(shop: Shop, headers: dict[str, str]) -> None:
     hooks = Deadlocked()
-    api = await shop(groups(), gadgets(hooks=hooks))
+    api = await shop(groups(children={"gadgets": "gadgets"}), gadgets(hooks=hooks))
     response = await api.client.post(GADGETS, json=ITEM, headers=headers)
     problem(response, 503, "busy")
     assert hooks.attempts == ATTEMPTS
@@ -36,6 +44,13 @@ async def test_only_one_module_retries_deadlocks(shop: Shop, headers: dict[str, 
     response = await api.client.post(f"{GADGETS}/bulk", json={"operations": operations}, headers=headers)
     problem(response, 503, "busy")
     assert hooks.attempts == 2 * ATTEMPTS
+    nested = {"order": "a", "gadgets": [ITEM]}
+    response = await api.client.post(f"{BASE}/groups", json=nested, headers=headers)
+    problem(response, 503, "busy")
+    assert hooks.attempts == 3 * ATTEMPTS
+    with pytest.raises(Busy):
+        await Importer(engine_of(api, gadgets(hooks=hooks))).run(io.BytesIO(json.dumps(ITEM).encode()))
+    assert hooks.attempts == 4 * ATTEMPTS
 
 
 FAILING = """

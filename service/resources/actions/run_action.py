@@ -1,5 +1,6 @@
 """Runs one action on one item."""
 
+from copy import deepcopy
 from functools import partial
 from uuid import UUID
 
@@ -41,7 +42,8 @@ class ActionRun:
         if not guard.allows(item.version):
             raise problems.PreconditionFailed(guard.advice)
         change = unit.change(engine, "update", item_id, {}, self._rows, action=action.name)
-        await engine.hooks.act(action, change, item, body)
+        own = deepcopy(body)  # another attempt begins with what the client sent
+        await engine.hooks.act(action, change, item, own)
         await engine.hooks.before(change)
         return await self._write(change), change
 

@@ -77,8 +77,11 @@ class HookRunner:
         `HookError` for values that cannot be stored.
         """
         hook = self._before.get(change.operation)
+        given = change.values
+        if hook is not None or self._before_commit is not None:
+            # Another attempt begins with what was given, whatever hooks do to a list or a document of the client's.
+            change.values = deepcopy(given)
         if hook is not None:
-            given = deepcopy(change.values)
             with raised_as_problem():
                 await hook(change)
             self._values.check(change, given, hook=f"{self._name}.{_BEFORE[change.operation]}")

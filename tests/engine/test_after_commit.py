@@ -102,7 +102,7 @@ async def test_failing_after_commit_hook_keeps_the_import(shop: Shop) -> None:
     assert (tally.added, tally.wrong, hooks.heard) == (20, 0, 20)
 
 
-async def test_shutdown_during_an_after_commit_hook_keeps_the_response_and_ends_an_import(
+async def test_shutdown_within_a_hook_keeps_the_response_and_ends_an_import(
     shop: Shop,
 ) -> None:
     class Slow(Hooks):

@@ -21,7 +21,14 @@ from tests.engine.tables import gadgets
 
 ANY = {"If-Match": "*"}
 AGE = "UPDATE row_history SET at = at - make_interval(days => $3) WHERE row_id = $1 AND version <= $2"
-VERSIONS = "SELECT version FROM row_history WHERE row_id = $1 ORDER BY version"
+TWIN = """
+INSERT INTO row_history (table_name, row_id, version, action, actor, at, row)
+SELECT 'group', row_id, version + shift, action, actor, at, row
+FROM row_history, generate_series(0, 2) shift WHERE row_id = $1 AND version = 1
+"""
+"""Rows of two tables may have one id."""
+OF_TWIN = "SELECT version FROM row_history WHERE table_name = 'group' AND row_id = $1"
+VERSIONS = "SELECT version FROM row_history WHERE table_name = 'gadget' AND row_id = $1 ORDER BY version"
 
 
 async def changed(api: Api, versions: int, **item: object) -> str:
@@ -75,6 +82,17 @@ async def test_version_as_old_as_the_window_replaces_those_before_it(
     assert await versions(api, item) == [2]
 
 
+async def test_versions_of_another_table_replace_none(shop: Shop) -> None:
+    api = await shop()
+    item = await changed(api, 1, code="a")
+    await api.database.fetch(TWIN, [UUID(item)])
+    await age(api, item, upto=3, days=30)
+    assert await prune_history(api.database, RetentionSettings(history_versions=2)) == 1
+    assert await prune_history(api.database, RetentionSettings(history_days=7)) == 1
+    assert await versions(api, item) == [1]
+    assert [row[0] for row in await api.database.fetch(OF_TWIN, [UUID(item)])] == [3]
+
+
 async def test_pruning_visits_every_block_and_rests_after_each(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,13 +136,15 @@ async def test_values_are_erased_and_the_changes_stay(shop: Shop) -> None:
     api = await shop()
     item = await changed(api, 2, code="a", title="Ada Lovelace", notes={"born": 1815})
     other = await changed(api, 1, code="b", title="Ada Lovelace")
+    await api.database.fetch(TWIN, [UUID(item)])
     await api.database.fetch(
         "UPDATE row_history SET row = row - 'title' || '{\"name\": \"Ada\"}' WHERE row_id = $1 AND version = 1",
         [UUID(item)],
     )
     assert await erase_history(api.database, gadgets(), UUID(item), ["title", "notes"]) == 2
     stored = await api.database.fetch(
-        "SELECT row::text FROM row_history WHERE row_id = $1 ORDER BY version", [UUID(item)]
+        "SELECT row::text FROM row_history WHERE table_name = 'gadget' AND row_id = $1 ORDER BY version",
+        [UUID(item)],
     )
     assert not any("Ada" in row[0] or "1815" in row[0] for row in stored)
     assert [{"title", "name", "label"} & json.loads(row[0]).keys() for row in stored] == [{"name"}, {"title"}]
@@ -135,6 +155,7 @@ async def test_values_are_erased_and_the_changes_stay(shop: Shop) -> None:
         "SELECT row->>'title' FROM row_history WHERE row_id = $1", [UUID(other)]
     )
     assert kept[0] == "Ada Lovelace"
+    assert await api.database.fetch(f"{OF_TWIN} AND row->>'title' = 'Ada Lovelace'", [UUID(item)])
     assert erasing._text(sa.Column("size", sa.String(3), nullable=False)) == "era"
     for field, told in (("weight", "neither null nor a text"), ("id", "has no field id")):
         with pytest.raises(ErasureError, match=told):

@@ -83,8 +83,8 @@ async def test_field_that_a_hook_removes_is_not_set(api: Api, hooks: Meddler) ->
 async def test_values_are_converted_to_their_fields_types(api: Api, hooks: Meddler) -> None:
     item = (await api.make("gadgets", code="a")).json()
     hooks.meddle = lambda values: values.update(
-        built="2026-01-31", price=Decimal("1.50"), notes={"a": [1]}, colours=["red"]
-    )
+        built="2026-01-31", price=Decimal("1.50"), notes={"a": [1]}, colours=["red"], rank=7.0
+    )  # the client has sent 7, which is equal
     for kind in ("create", "bulk", "patch", "put"):
         _, found = await write(api, kind, item)
         assert {n: found[n] for n in ("built", "price", "notes", "colours")} == {
@@ -104,6 +104,7 @@ DEFECTS: list[tuple[Callable[[Json], Any], tuple[str, ...], str]] = [
         (lambda v: v.update(colour="red"), ("create", "patch", "put", "bulk", "delete"), "colour, which is not"),
         (lambda v: v.update(created_by="eve"), ("create", "patch", "bulk"), "sets created_by, which is not writable"),
         (lambda v: v.update(rank=object()), ("create", "patch", "put", "bulk"), "rank: Input should be a valid"),
+        (lambda v: v["colours"].append(5), ("create", "put", "bulk"), "colours.1: Input should be a valid string"),
         (lambda v: v.update(title=None), ("create", "patch", "bulk"), "title: Input should be a valid string"),
         (lambda v: v.pop("code", None), ("create", "bulk"), "removes code, which has no default"),
         (lambda v: v.update(title="x"), ("delete",), "sets title: a deletion sets no field"),

@@ -45,7 +45,7 @@ class Input(BaseModel):
 class Values(BaseModel):
     """Base of values set by Python code, which may need conversion, such as from text to an enum."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Output(BaseModel):

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from service.resources.columns.text import in_real
 
@@ -90,15 +90,15 @@ class DecimalRule:
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             raise refusal('must be a number, as text such as "12.50"')
         _, figures, exponent = Decimal(str(value)).as_tuple()
-        assert isinstance(exponent, int)
-        self._count(len(figures) + exponent, -exponent)
+        if isinstance(exponent, int):  # Pydantic itself refuses what is not finite
+            self._count(len(figures) + exponent, -exponent)
         return value
 
     def _count(self, whole: int, places: int) -> None:
         if whole > self.whole:
-            raise refusal(f"must have at most {self.whole} digits before the decimal point")
+            raise PydanticKnownError("decimal_whole_digits", {"whole_digits": self.whole})
         if places > self.places:
-            raise refusal(f"must have at most {self.places} decimal places")
+            raise PydanticKnownError("decimal_max_places", {"decimal_places": self.places})
 
 
 def _exact(value: Any) -> Any:

@@ -262,6 +262,17 @@ async def test_caller_who_lacks_another_scope_expands_all_the_same(shop: Shop) -
     made = await api.make("gadgets", code="a", group_id=group)
     shown = (await api.client.get(f"{made.headers['location']}?expand=group")).json()
     assert (shown["group"], "rank" in shown) == ({"id": group}, False)
+    # Who does not see the foreign key learns nothing through its relation either.
+    secret = gadgets(
+        expand={"group": ("id",)}, filterable=("group.order",), visible={"group_id": "shop:rank"}
+    )
+    api = await shop(groups(), secret)
+    for query in ("expand=group", "group.order=g"):
+        refused = problem(await api.client.get(f"{BASE}/gadgets?{query}"), 400, "invalid_parameter")
+        assert refused["errors"] == [
+            {"parameter": query.partition("=")[0], "message": "This parameter does not exist."}
+        ]
+    assert not {"group", "group_id"} & (await api.client.get(made.headers["location"])).json().keys()
 
 
 class Sticker(ShopTable, table=True):

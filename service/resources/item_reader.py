@@ -81,6 +81,6 @@ class CachedItems:
 
 
 def _asks_for_the_latest(request: Request) -> bool:
-    """Whether the request refuses stored answers (RFC 9111, sections 5.2.1.1 and 5.2.1.4)."""
-    asked = ",".join(field_values(request.scope, b"cache-control"))
+    """Whether the request refuses stored answers (RFC 9111, sections 5.2.1.1 and 5.2.1.4; in any case by 5.2)."""
+    asked = ",".join(field_values(request.scope, b"cache-control")).lower()
     return "no-cache" in asked or "no-store" in asked or "max-age=0" in asked

@@ -187,7 +187,7 @@ async def test_all_items_are_forgotten_when_changes_may_have_been_missed(cache: 
 
 async def test_client_may_refuse_the_cache(cache: Cache) -> None:
     url, _ = await cache.shelf()
-    for refusal in ("no-cache", "max-age=0", "no-store"):
+    for refusal in ("no-cache", "max-age=0", "no-store", "No-Cache"):
         response, statements = await cache.read(url, **{"Cache-Control": refusal})
         assert (response.status_code, statements) == (200, 1), refusal
 

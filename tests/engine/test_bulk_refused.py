@@ -178,6 +178,18 @@ async def test_many_refusals_cost_few_statements(desk: Desk, name: str) -> None:
         assert count <= BUDGET, count
 
 
+async def test_atomic_request_ends_with_its_hundredth_error(desk: Desk) -> None:
+    """A response has no room for more, and the rest would be undone anyway."""
+    absent = patch_of(str(uuid4()), low=1)
+
+    async def statements(wrong: int, *more: Json) -> int:
+        operations = [create(low=5, high=4) for _ in range(wrong)]
+        return (await desk.send([*operations, *more], "atomic"))[1]
+
+    assert await statements(99) < await statements(99, absent)
+    assert await statements(100) == await statements(100, absent)
+
+
 async def test_many_stale_missing_and_used_items_cost_few_statements(desk: Desk) -> None:
     ids = await desk.slots(MANY // 2)
     operations = [{**patch_of(item_id, low=1), "if_match": '"9-x"'} for item_id in ids]

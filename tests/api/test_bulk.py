@@ -97,6 +97,9 @@ async def test_partial_mode_reports_each_failure(
     assert pointers[2] == ["/operations/2/item/shelf_id"]
     assert pointers[3] == ["/operations/3/item/price"]
     assert pointers[8] == ["/operations/8/id"]
+    again = [{"op": "delete", "id": article["id"], "if_match": "*"}] * 2
+    refused = problem(await client.post(BULK, json={"operations": again}), 422, "validation_failed")
+    assert refused["errors"] == [{"pointer": "/operations/1/id", "message": "is listed twice"}]
 
 
 async def test_atomic_mode_rolls_back_everything(

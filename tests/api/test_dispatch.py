@@ -60,6 +60,12 @@ async def test_refused(
     assert response.json()["request_id"] == response.headers["x-request-id"]
 
 
+async def test_caller_is_checked_before_the_request(client: AsyncClient) -> None:
+    headers = {"Authorization": "", "Accept": "text/csv", "Idempotency-Key": "key"}
+    response = await client.get(f"{SHELVES}?surprise=1", headers=headers)
+    assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
+
+
 @both
 async def test_page_of_an_allowed_origin_reads_every_answer(
     client: AsyncClient, shelf: Json, template: str

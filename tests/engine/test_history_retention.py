@@ -55,11 +55,14 @@ async def test_as_of_is_exact_inside_the_window(shop: Shop, monkeypatch: pytest.
     await age(api, item, upto=4, days=5)
     await age(api, item, upto=3, days=10)  # 15 days old
     await age(api, quiet, upto=1, days=100)
+    url = f"{BASE}/gadgets/{item}"
+    newest = (await api.client.get(f"{url}/history", params={"limit": "3"})).json()
     rules = RetentionSettings(history_days=7)
     assert await prune_history(api.database, rules) == 2
     assert await versions(api, item) == [3, 4, 5]
     assert await versions(api, quiet) == [1]
-    url = f"{BASE}/gadgets/{item}"
+    rest = await api.client.get(f"{url}/history", params={"cursor": newest["next_cursor"]})
+    assert (rest.status_code, rest.json()) == (200, {"items": [], "next_cursor": None})
     for days, rank in ((6, 3), (1, 4), (0, 5)):
         past = await api.client.get(url, params={"as_of": _ago(days)})
         assert past.json()["rank"] == rank

@@ -304,6 +304,14 @@ async def test_history_of_a_moved_item(api: Api, acme: Tenant, globex: Tenant, b
         assert [one["version"] for one in history.json().get("items", [])] == versions
         assert (await tenant.get(then)).status_code == (200 if tenant is boss else 404)
         assert (await tenant.get(url)).status_code == (404 if tenant is acme else 200)
+    # In images from before the column was renamed, the owner is under the old name.
+    await api.database.fetch(
+        "UPDATE row_history SET row = row - 'tenant' || jsonb_build_object('customer', row -> 'tenant')"
+        " WHERE row_id = $1",
+        [UUID(parcel["id"])],
+    )
+    items = (await globex.get(f"{url}/history")).json()["items"]
+    assert [(one["version"], one["changes"][0]["after"]) for one in items] == [(2, "globex")]
 
 
 async def test_import_keeps_owners(api: Api, acme: Tenant) -> None:

@@ -140,7 +140,12 @@ class Parcel(_ShopTable, table=True):
         search_index("tests_parcel", "note"),
     )
 
-    tenant: str = Field(max_length=60, description="Whose parcel it is.", schema_extra={"examples": ["acme"]})
+    tenant: str = Field(
+        max_length=60,
+        description="Whose parcel it is.",
+        schema_extra={"examples": ["acme"]},
+        sa_column_kwargs={"info": {"formerly": ("customer",)}},
+    )
     number: str = Field(
         min_length=1,
         max_length=40,

@@ -52,7 +52,7 @@ def environment() -> Texts:
 def dotenv() -> Texts:
     """Return the values in `.env` of the current folder."""
     try:
-        values = dotenv_values(DOTENV, encoding="utf-8-sig")
+        values = dotenv_values(DOTENV)
     except UnicodeDecodeError:
         return Texts(faults=[f"{DOTENV}: is not text in UTF-8"])
     except OSError as error:

@@ -1,8 +1,9 @@
 """A request or a run of a job sees one state of each flag, however often flags change meanwhile."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
+import pytest
 import structlog
 from fastapi import APIRouter
 from httpx2 import ASGITransport, AsyncClient
@@ -11,14 +12,17 @@ from service import actor
 from service.actor import Actor, acting_as
 from service.config import Settings
 from service.database import Database
+from service.features import flag_store
 from service.features.flag_state import FlagState
 from service.features.flag_store import FlagStore, with_flags
+from service.features.live_settings import LiveGroups, live_settings
 from service.jobs.job import Job
 from service.main import create_app
 from service.resources.domain import Domain
 from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.engine.api import settings_for
+from tests.listener import few_turns, listener
 from tests.shop.flags import greeting
 
 
@@ -55,6 +59,37 @@ async def test_each_outage_is_logged_once(settings: Settings) -> None:
             assert len(lines) == logged
     await works.stop()
     await gone.stop()
+
+
+async def test_start_does_not_wait_for_a_silent_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flag_store, "START_SECONDS", 0.05)
+
+    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with listener(silent) as port:
+        database = Database(settings_for(f"postgresql://nobody@127.0.0.1:{port}/none"))
+        await FlagStore(database, [greeting], {}).start()
+        await few_turns()
+        assert [task for task in asyncio.all_tasks() if "FlagStore" in str(task.get_coro())] == []
+        await database.stop()
+
+
+def test_log_names_the_settings_that_changed_alone(settings: Settings) -> None:
+    applied: list[Any] = []
+    live = LiveGroups(settings, {"logging": [applied.append]})
+    states = {
+        flag.name: FlagState(flag.name, flag.kind, getattr(settings.logging, flag.field_name), "settings")
+        for flag in live_settings()
+    }
+    access = next(flag for flag in live_settings() if flag.field_name == "access")
+    with structlog.testing.capture_logs() as lines:
+        for on in (True, True, False):
+            live.follow(states | {access.name: FlagState(access.name, access.kind, on, "database")})
+    assert [(line["setting"], line["value"]) for line in lines] == [
+        ("SLIPWAY_LOGGING__ACCESS", True), ("SLIPWAY_LOGGING__ACCESS", False),
+    ]  # fmt: skip
+    assert [group.access for group in applied] == [True, False]
 
 
 async def test_request_keeps_its_flags_while_they_change() -> None:

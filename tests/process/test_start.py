@@ -11,7 +11,10 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 import pytest
 
+from service.config import Settings
 from service.dev.free_ports import LOOPBACK, is_free
+from service.migrations import runner
+from service.migrations.errors import NotAtHeadError
 from tests.conftest import DatabaseFactory
 from tests.ports import next_port
 from tests.process.conftest import Command, Serve
@@ -153,3 +156,19 @@ def test_double_colon_host_listens_on_ipv6_and_ipv4(serve: Serve, workers: int) 
     for host in (LOOPBACK, "[::1]"):
         assert httpx2.get(f"http://{host}:{service.port}/health").status_code == 200
         assert httpx2.get(f"http://{host}:{service.admin_port}/livez").status_code == 200
+
+
+@pytest.mark.parametrize("arguments", [("purge",), ("import", "articles", "-")])
+def test_work_of_minutes_waits_for_a_busy_database_however_short_requests_may(
+    command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    waits: list[float] = []
+
+    async def check(settings: Settings) -> None:
+        waits.append(settings.database.acquire_timeout)
+        raise NotAtHeadError("of the test")
+
+    monkeypatch.setattr(runner, "check", check)
+    given = {"database__url": "postgresql://nobody@127.0.0.1:1/none", "database__acquire_timeout": 0.1}
+    assert command(*arguments, **given).exit_code == 7
+    assert waits == [10]

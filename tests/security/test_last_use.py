@@ -137,6 +137,20 @@ async def test_use_during_a_write_is_kept_for_the_next_write(url: str, observer:
         assert list(notes._unwritten) == [prefix]
 
 
+async def test_last_write_ends_with_its_time(
+    url: str, observer: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(last_use, "LAST_SECONDS", 0.05)
+    async with running(url, database={"url": url, **LONG_LIMITS}) as api, observer.transaction():
+        await observer.execute("LOCK TABLE api_key IN SHARE MODE")
+        notes = LastUse(api.database)
+        notes.note("a prefix")
+        await notes.close()
+        (last,) = [task for task in asyncio.all_tasks() if "LastUse.write" in str(task.get_coro())]
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(last, LONG_LIMITS["lock_timeout"] / 2)
+
+
 async def test_pending_last_uses_are_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(last_use, "_MOST", 3)
     async with running(url) as api:

@@ -1,6 +1,8 @@
 """Several workers: what gunicorn is told, and the folder of their metrics."""
 
+import asyncio
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 
 from service.config.server import ServerSettings
 from service.dev.free_ports import LOOPBACK
+from service.http.server import workers
 from service.http.server.listeners import PortTakenError
 from service.http.server.workers import METRICS_FOLDER, OWN_FOLDER, SPARE_SECONDS, _Master, run
 
@@ -21,6 +24,21 @@ def test_worker_may_take_as_long_as_its_settings_say(monkeypatch: pytest.MonkeyP
         assert master.cfg.workers == 3
         assert 7 + 8.2 < master.cfg.graceful_timeout <= 7 + 8.2 + 6
         assert master.cfg.timeout == master.cfg.graceful_timeout + SPARE_SECONDS
+
+
+async def test_worker_drains_at_both_signals_of_the_master(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gunicorn sends SIGQUIT after Ctrl-C."""
+    seen: list[object] = []
+
+    async def serve_on(*_: object, stop_signals: tuple[signal.Signals, ...]) -> None:
+        seen.extend(stop_signals)
+
+    monkeypatch.setattr(workers, "serve_on", serve_on)
+    worker: Any = object.__new__(workers._Worker)
+    worker.wsgi, worker.sockets = (None, ServerSettings()), []
+    await worker._serve()
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+    assert seen == [signal.SIGTERM, signal.SIGQUIT]
 
 
 @pytest.mark.parametrize(("name", "is_ours"), [("of-the-operator", False), (f"{OWN_FOLDER}x", True)])

@@ -137,6 +137,12 @@ def test_escaped_duplicate_names_are_detected(name: str, other: str) -> None:
     assert accepted(body) is REFUSED
 
 
+@pytest.mark.parametrize("colon", [":", "\\u003a", "\\u003A"])
+def test_escaped_colon_does_not_count_as_another_name(colon: str) -> None:
+    body = f'{{"a{colon}":{{"b":"{colon}"}}}}'
+    assert accepted(body.encode()) == {"a:": {"b": ":"}}
+
+
 def _units(text: str) -> list[int]:
     raw = text.encode("utf-16-be")
     return [int.from_bytes(raw[i : i + 2], "big") for i in range(0, len(raw), 2)]
@@ -155,6 +161,7 @@ def test_only_containers_outside_strings_are_counted() -> None:
     assert accepted(("[" + "[]," * (most - 1) + "{}]").encode()) is not REFUSED
     assert accepted(("[" + "[]," * most + "{}]").encode()) is REFUSED
     assert accepted(('["' + "[" * 200_000 + '"]').encode()) is not REFUSED
+    assert accepted(("[" * 16 + '"' + "[" * most + '"' + "]" * 16).encode()) is not REFUSED
 
 
 DIGITS = st.integers(0, 10**24).map(str)

@@ -159,7 +159,7 @@ def test_double_colon_host_listens_on_ipv6_and_ipv4(serve: Serve, workers: int) 
 
 
 @pytest.mark.parametrize("arguments", [("purge",), ("import", "articles", "-")])
-def test_work_of_minutes_waits_for_a_busy_database_however_short_requests_may(
+def test_purge_and_import_wait_ten_seconds_for_a_connection(
     command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     waits: list[float] = []

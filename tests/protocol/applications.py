@@ -15,9 +15,10 @@ from service.http.protocol.limits import Limits
 
 
 @asynccontextmanager
-async def listening(application: Any) -> AsyncIterator[tuple[str, int]]:
+async def listening(application: Any, **settings: object) -> AsyncIterator[tuple[str, int]]:
     """Serve the application for at most five seconds. Yields the address."""
-    config = Config(application, http=limited(Limits.of(ServerSettings())), ws="none", log_config=None)
+    limits = Limits.of(ServerSettings.model_validate(settings))
+    config = Config(application, http=limited(limits), ws="none", log_config=None)
     config.load()
     protocol: Any = config.http_protocol_class
     loop = asyncio.get_running_loop()

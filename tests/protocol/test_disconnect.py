@@ -8,13 +8,15 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from service.config.server import ServerSettings
+from service.http.middleware.body_budget import SPARED
 from service.http.protocol.connection import limited
 from service.http.protocol.limits import Limits
-from tests.protocol.case import get
+from tests.protocol.case import get, post
 
 
 async def test_disconnect_reaches_a_request_with_another_queued() -> None:
     heard: asyncio.Queue[str] = asyncio.Queue()
+    room = ServerSettings().max_buffered_bytes
 
     async def application(_scope: Any, receive: Any, _send: Any) -> None:
         while (kind := (await receive())["type"]) != "http.disconnect":
@@ -27,7 +29,7 @@ async def test_disconnect_reaches_a_request_with_another_queued() -> None:
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
     with theirs:
-        theirs.sendall(get(b"X: 1") * 2)
+        theirs.sendall(get(b"X: 1") + post(b"Content-Length: 20000", b"x" * 20_000))
         state = ServerState()
         transport, _ = await loop.connect_accepted_socket(
             lambda: protocol(config=config, server_state=state, app_state={}, _loop=loop), ours
@@ -40,3 +42,4 @@ async def test_disconnect_reaches_a_request_with_another_queued() -> None:
     assert heard.empty()
     assert transport.is_closing()
     assert not state.connections
+    protocol.bodies.grow({}, SPARED + room)  # also that of the queued body is free

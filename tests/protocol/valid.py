@@ -25,7 +25,7 @@ VALID = (
         422,
     ),
     Case(
-        "space-behind-the-expectation", post(b"Expect: 100-continue \t\r\nContent-Length: 2", b"{}"), 100, 422
+        "space-behind-the-expectation", post(b"Expect: 100-Continue \t\r\nContent-Length: 2", b"{}"), 100, 422
     ),
     Case("host-with-port", b"GET /health HTTP/1.1\r\nHost: api.example:8000\r\n\r\n", 200),
     Case("host-of-ipv6", b"GET /health HTTP/1.1\r\nhost: [::1]:8000\r\n\r\n", 200),
@@ -43,6 +43,11 @@ VALID = (
     Case(
         "trailers-behind-many-headers",
         post(many(b"X-%d: 1", 97) + b"\r\n" + CHUNKED, b"2\r\n{}\r\n0\r\nY: 1\r\n\r\n"),
+        422,
+    ),
+    Case(
+        "trailers-behind-long-headers",
+        post(headers(39, 800) + b"\r\n" + CHUNKED, b"2\r\n{}\r\n0\r\n" + headers(4, 800) + b"\r\n\r\n"),
         422,
     ),
     Case("get-with-a-body", get(b"Content-Length: 5") + b"12345", 200),

@@ -254,14 +254,20 @@ async def key_of_acme(api: Api) -> dict[str, str]:
 
 async def test_children_belong_to_the_caller_too(database_url: str) -> None:
     """Parcels have an owner, and a parcel can be packed into another one."""
-    resource = replace(parcels, children={"parts": "parcels"})
-    async with running(database_url, (resource,), (READ, WRITE)) as api:
+    children = {"parts": "parcels", "boxes": "boxes"}
+    plain = replace(parcels, expand={}, filterable=("number",))
+    boxes = replace(plain, path="boxes", name="Box", singular="box", scopes=Scopes(READ, "boxes:write"))
+    resource = replace(plain, children=children)
+    async with running(database_url, (resource, boxes), (READ, WRITE)) as api:
         acme = await key_of_acme(api)
         body = {"number": unique("P"), "parts": [{"number": unique("P")}, {"number": unique("P")}]}
         made = await api.client.post(PARCELS, json=body, headers=acme)
         assert made.status_code == 201, made.text
         shown = [(part["tenant"], part["bundle_id"]) for part in made.json()["parts"]]
         assert shown == [("acme", made.json()["id"])] * 2
+        mixed = body | {"boxes": [{"number": unique("P")}]}
+        refused = problem(await api.client.post(PARCELS, json=mixed, headers=acme), 403, "forbidden")
+        assert refused["detail"] == "The scope boxes:write is needed."
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Any, get_args
+from uuid import UUID
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -12,7 +13,7 @@ from sqlmodel import Field
 from service.main import create_app
 from service.models.base import Resource
 from service.models.indexes import array_index, prefix_index, sort_index, unique_index
-from service.resources.declaration import Action, Change, DeclarationError, RestResource
+from service.resources.declaration import Action, Cached, Change, DeclarationError, RestResource
 from service.resources.names import operation_id, with_article, words
 from service.resources.schemas.items import Schemas
 from service.security.access import require_scope
@@ -42,6 +43,19 @@ class Shelf(Resource, table=True):
     note: str | None = Field(default=None, max_length=40)
 
 
+class Move(Resource, table=True):
+    """Refers to two shelves."""
+
+    metadata = OTHERS
+    __table_args__ = (sort_index("move", "created_at"),)
+
+    from_id: UUID = Field(foreign_key="shelf.id")
+    to_id: UUID = Field(foreign_key="shelf.id")
+
+
+MOVES = RestResource(model=Move, path="moves", scopes=SCOPES, filterable=("from_id", "to_id"))
+
+
 def shelves(**changes: Any) -> RestResource:
     return RestResource(model=Shelf, path="shelves", scopes=SCOPES, **changes)
 
@@ -59,6 +73,7 @@ def shelves(**changes: Any) -> RestResource:
         (lambda: gadgets(default_sort="rank,weight,built,created_at"), "up to 3 fields, each once"),
         (lambda: gadgets(without=frozenset({"remove"})), "without names remove, but there is no such operation"),
         (lambda: gadgets(without=frozenset({"create", "patch", "delete"})), "nothing to do in bulk"),
+        (lambda: gadgets(cache=Cached(), without=frozenset({"read"})), "cache needs the operation read"),
         (lambda: groups(searchable=("order",)), 'search_index("group", "order")'),
         (lambda: groups(hidden=("select",)), "select is hidden, so it cannot be searchable"),
         (lambda: RestResource(model=Gadget, path="My Gadgets", scopes=SCOPES), "lowercase letters"),
@@ -142,6 +157,7 @@ def one_more(method: str, path: str, operation_id: str | None = None) -> APIRout
         (lambda: [shelves(extra=one_more("GET", "/x", "lend-it"))], "lend: operation_id 'lend-it' may contain"),
         (lambda: [shelves(extra=one_more("GET", "/x", "list_shelves"))], "has the operation_id list_shelves"),
         (lambda: [shelves(extra=one_more("POST", "/bulk"))], "POST /api/v1/shelves/bulk has two routes"),
+        (lambda: [shelves(), MOVES], "shelves/{id}/moves is declared twice; of fields that refer to one"),
         (lambda: [shelves(name="Shelf life")], "give a name="),
         (lambda: [shelves(filterable=("label", "label__in"))], "label__in would filter by label__in and by label"),
         (lambda: [shelves(singular="étagère")], "singular may contain only letters"),

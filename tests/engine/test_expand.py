@@ -2,17 +2,22 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import pytest
 from httpx2 import AsyncClient
 from sqlmodel import Field
 
+from service.http.problems import Forbidden
 from service.main import create_app
 from service.models.indexes import sort_index
 from service.resources.declaration import DeclarationError, RestResource, Scopes
+from service.resources.relations.expanded_items import ExpandedItems
+from service.resources.relations.expansions import Expansion, Expansions
+from service.resources.relations.relation import Relation
 from service.security.api_keys.commands import create_key
+from service.security.principals import Principal
 from tests.engine.api import (
     ARTICLES,
     BASE,
@@ -33,6 +38,12 @@ ANY = {"If-Match": "*"}
 SHELF = {"expand": "shelf"}
 READ, WRITE, PLACES, INTERNAL = "shop:read", "shop:write", "places:read", "shop:internal"
 RESOURCES = (replace(shelves, scopes=Scopes(read=PLACES, write=WRITE)), articles)
+
+
+NEAR, FAR = [
+    Relation(name, "shelf_id", replace(shelves, scopes=Scopes(read=f"{name}:read", write=WRITE)), ("id",), ())
+    for name in ("near", "far")
+]
 
 
 class Callers(NamedTuple):
@@ -85,6 +96,8 @@ async def test_item_list_and_export_show_what_the_caller_may_see(api: Api, calle
         under = f"{SHELVES}/{shelf['id']}/articles"
         assert (await client.get(under, params=SHELF)).json()["items"] == [expected]
         assert (await client.get(under)).json()["items"] == [article]
+    await api.client.delete(f"{ARTICLES}/{article['id']}", headers=ANY)
+    problem(await api.client.get(f"{ARTICLES}/{article['id']}", params=SHELF), 404, "not_found")
 
 
 async def test_other_items_need_their_own_scope(api: Api, callers: Callers) -> None:
@@ -254,6 +267,19 @@ def test_relation_that_cannot_be_shown_is_refused(
     settings = settings_for("postgresql://nobody@127.0.0.1:1/nothing")
     with pytest.raises(DeclarationError, match=told):
         create_app(settings, domain_of(*others, gadgets(**changes)))
+
+
+def test_tag_covers_the_relation() -> None:
+    """Two relations may lead to one item."""
+    items = ExpandedItems(articles, cast("Any", None))
+    row = cast("Any", ("{}", 1, 7))
+    assert len({items.item(row, [Expansion(one, one.shown)]).others for one in (NEAR, FAR)}) == 2
+
+
+def test_each_relation_needs_its_scope() -> None:
+    with pytest.raises(Forbidden) as refused:
+        Expansions((NEAR, FAR)).asked(["near", "far"], Principal("key:x", frozenset({"near:read"})))
+    assert refused.value.detail == "The scope far:read is needed."
 
 
 async def test_caller_who_lacks_another_scope_expands_all_the_same(shop: Shop) -> None:

@@ -118,7 +118,7 @@ def test_rejected_lines_are_reported_and_can_be_reimported(stocked: Run, tmp_pat
     twin = unique("IMP")
     lines: list[Json | str] = [
         article(),
-        "{not json",
+        "{not json \u2028 at all",
         article(price="-1"),
         article(shelf_id=str(uuid4())),
         article(sku=twin),

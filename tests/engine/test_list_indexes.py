@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 from service.resources.declaration.list_indexes import missing_indexes, warn_of_missing_indexes
 from tests.engine.tables import gadgets
 from tests.shop.models import Article
-from tests.shop.resources import articles, shelves
+from tests.shop.resources import articles, parcels, shelves
 
 STATEMENT = (
     "CREATE INDEX CONCURRENTLY ix_tests_article_status_name ON tests_article (status, name, id) "
@@ -24,6 +24,13 @@ def without_index(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_index_is_missing_from_the_shop() -> None:
     assert [missing_indexes(resource) for resource in (articles, shelves, gadgets())] == [[], [], []]
+
+
+def test_lists_of_an_owner_are_read_in_every_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = parcels.table
+    kept = {index for index in table.indexes if index.name != "ix_tests_parcel_tenant_weight"}
+    monkeypatch.setattr(table, "indexes", kept)
+    assert [(missing.field, missing.sort) for missing in missing_indexes(parcels)] == [("tenant", "weight")]
 
 
 @pytest.mark.usefixtures("without_index")

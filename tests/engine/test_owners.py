@@ -8,20 +8,39 @@ from uuid import UUID
 
 import orjson
 import pytest
+import sqlalchemy as sa
 from httpx2 import ASGITransport, AsyncClient, Response
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlmodel import Field
 
+from service.models.indexes import sort_index
 from service.resources.columns import scalars
 from service.resources.columns.kind import Kind
-from service.resources.declaration import DeclarationError, Owner
+from service.resources.declaration import DeclarationError, Owner, RestResource
 from service.resources.imports.importer import Importer
+from service.resources.rows_of_callers import rows_told
 from service.resources.statements.ownership import Owners
 from service.security.api_keys.commands import create_key
 from service.security.principals import Principal, anonymous
 from tests.engine.api import BASE, PARCELS, Api, Json, engine_of, problem, running, unique
+from tests.engine.tables import ShopTable
 from tests.shop.resources import articles, parcels, shelves
 
 ANY = {"If-Match": "*"}
 SCOPES = ("shop:read", "shop:write")
+
+
+class Booking(ShopTable, table=True):
+    """A room is booked once, whoever books it."""
+
+    __table_args__ = (
+        ExcludeConstraint(("room", "="), name="no_overlap"),
+        sort_index("booking", "created_at"),
+    )
+
+    tenant: str = Field(max_length=60)
+    room: int
+
 
 Tenant = AsyncClient
 MakeTenant = Callable[..., Awaitable[Tenant]]
@@ -348,6 +367,12 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
         "uq_tests_parcel_tenant_number would tell a caller",
     ),
     (
+        lambda: RestResource(
+            model=Booking, path="bookings", scopes=parcels.scopes, owner=Owner("tenant", claim="x")
+        ),
+        "no_overlap would tell a caller",
+    ),
+    (
         lambda: Owners(
             (parcels, replace(parcels, path="all-parcels", name="All", owner=None, readonly=("status",)))
         ),
@@ -389,6 +414,17 @@ CLAIMED: list[tuple[Kind, object, object]] = [
 def test_claim_is_an_owner_if_the_column_can_hold_it(kind: Kind, claim: object, value: object) -> None:
     principal = Principal("key:x", frozenset(), {"org": {"id": claim}})
     assert Owner("tenant", claim="org.id").value_of(principal, kind, 60) == value
+
+
+def test_caller_without_the_claim_owns_no_row_not_even_of_nobody() -> None:
+    condition = parcels.owned_by(Principal("key:x", frozenset()))
+    assert condition.compare(sa.false())
+
+
+def test_database_is_told_what_else_stored_responses_are_bound_to() -> None:
+    principal = Principal("key:x", frozenset({"parcels:all"}), {"tenant": "acme"})
+    told = orjson.loads(rows_told(Owners((parcels,)))(principal)[0])
+    assert told["caller"] == ["key:x", ["acme"], ["parcels:all"]]
 
 
 def test_principal_is_an_owner_unless_anonymous() -> None:

@@ -232,6 +232,14 @@ class SetsCode(Hooks):
             },
             "the problem of the action name tells it; give the action this scope",
         ),
+        (
+            {
+                "visible": {"title": "x:y"},
+                "readonly": ("title",),
+                "actions": (Transition("name", field="title", source="a", target="b", scope="x:z"),),
+            },
+            "the problem of the action name tells it; give the action this scope",
+        ),
     ],
 )
 def test_field_that_others_would_notice_is_refused(changes: Json, told: str) -> None:

@@ -122,6 +122,10 @@ def test_type_of_texts_fits_a_column_that_holds_them(annotation: Any, column: An
     assert declare(annotation, column).kinds["value"]
 
 
+def test_longest_text_that_fits_an_index_is_accepted() -> None:
+    assert declare(str, None, sort_index("zz_refused", "value"), **_short(663)).kinds["value"]
+
+
 def test_virtual_generated_column_is_refused() -> None:
     column = sa.Column("value", sa.Integer, sa.Computed("1 + 1", persisted=False))
     with pytest.raises(DeclarationError, match="value is computed when it is read"):
@@ -143,7 +147,7 @@ def _short(length: int) -> dict[str, Any]:
         (str, None, unique_index("zz_refused", "value"), {}, "is in uq_zz_refused_value without a max_length"),
         (str, None, sort_index("zz_refused", "value"), {}, "name a max_length of up to 66"),
         (str, sa.Text, plain_index("zz_refused", "value"), {}, "without a max_length"),
-        (str, None, sort_index("zz_refused", "value"), _short(700), "name a max_length of up to 662"),
+        (str, None, sort_index("zz_refused", "value"), _short(664), "name a max_length of up to 662"),
         (list[str], sa.ARRAY(sa.Text), array_index("zz_refused", "value"), {}, "without a max_length"),
         (str, None, search_index("zz_refused", "value"), {"searchable": ("value",)}, "searchable without"),
         (

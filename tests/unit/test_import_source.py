@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from service.resources.imports.importer import _lines
 from service.resources.imports.source import EXPECTED, ImportFormatError, open_lines
 
 LINE = b'{"sku": "A"}\n'
@@ -46,6 +47,21 @@ def test_other_format_is_named(content: bytes, kind: str, *, packed: bool) -> No
     with pytest.raises(ImportFormatError) as refused:
         open_lines(io.BytesIO(gzip.compress(content, mtime=0) if packed else content))
     assert str(refused.value) == f"this looks like {kind}; {EXPECTED}"
+
+
+PACKED = gzip.compress(b"".join(b'{"n": %d}\n' % n for n in range(50_000)), mtime=0)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [PACKED[:-20], PACKED[:-8] + bytes(8), PACKED[:50_000] + b"\xff" * 99 + PACKED[50_099:], PACKED + b"x"],
+    ids=["cut off", "another sum", "another byte", "more"],
+)
+def test_gzip_that_is_damaged_further_on_is_reported(file: bytes) -> None:
+    lines = _lines(open_lines(io.BytesIO(file)), 1)
+    assert next(lines) == (1, b'{"n": 0}')
+    with pytest.raises(ImportFormatError, match="the gzip data is damaged: "):
+        list(lines)
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,8 @@ def test_links_lead_only_where_an_item_can_be(document: Json) -> None:
         **dict.fromkeys(("read", "history"), there),
         **{name: {**there, **tag} for name in ("patch", "replace", "delete")},
     }
+    created = document["paths"]["/api/v1/articles"]["post"]["responses"]["201"]
+    assert created["headers"].keys() == {"ETag", "Location", "Idempotency-Replayed"}
     made = links("/api/v1/articles", "post", 201)
     assert {target["path.id"] for target in made.values()} == {"$response.body#/id"}
 

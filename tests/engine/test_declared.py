@@ -226,6 +226,8 @@ async def test_omitted_operation_is_unavailable_everywhere(shop: Shop) -> None:
     document = api.app.openapi()
     assert not {"GadgetDeleteOperation", "GadgetCreateOperation"} & document["components"]["schemas"].keys()
     assert "GadgetPatchOperation" in document["components"]["schemas"]
+    shown = document["paths"][f"{BASE}/gadgets/{{id}}"]["get"]["responses"]["200"]
+    assert shown["links"].keys() == {"read", "patch", "history"}
     assert (await api.client.post(f"{BASE}/groups", json={"order": "a"})).status_code == 201
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, cast
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from fastapi import HTTPException
 from pydantic import AfterValidator, StringConstraints
 from sqlalchemy import ARRAY, Text
@@ -16,7 +17,9 @@ from service.models.indexes import sort_index
 from service.resources.declaration import Action, Change, Hooks, RestResource
 from service.resources.hooks.hook_runner import HookRunner
 from service.resources.schemas.items import Schemas
+from service.resources.statements.locked_row import _converter
 from tests.engine.tables import ShopTable
+from tests.shop.models import ParcelStatus
 from tests.shop.resources import SCOPES
 
 
@@ -91,6 +94,17 @@ async def test_value_that_breaks_a_rule_is_the_clients_to_correct(wrong: dict[st
     with pytest.raises(ValidationFailed) as refused:
         await _runner(Leaving(**wrong)).before(_change())
     assert [str(error.pointer).split("/")[1] for error in refused.value.errors] == [*wrong]
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_array_of_an_enumeration_has_its_members(*, native: bool) -> None:
+    """As an ORM session gives it."""
+    kind = sa.Enum(
+        ParcelStatus, native_enum=native, values_callable=lambda kinds: [one.value for one in kinds]
+    )
+    convert = _converter(sa.ARRAY(kind))
+    assert convert is not None
+    assert convert(["packed", None]) == [ParcelStatus.PACKED, None]
 
 
 async def _refuse(*_: Any) -> None:

@@ -8,20 +8,15 @@ from uuid import UUID
 
 import orjson
 import pytest
-import sqlalchemy as sa
 from httpx2 import ASGITransport, AsyncClient, Response
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlmodel import Field
 
 from service.models.indexes import sort_index
-from service.resources.columns import scalars
-from service.resources.columns.kind import Kind
 from service.resources.declaration import DeclarationError, Owner, RestResource
 from service.resources.imports.importer import Importer
-from service.resources.rows_of_callers import rows_told
 from service.resources.statements.ownership import Owners
 from service.security.api_keys.commands import create_key
-from service.security.principals import Principal, anonymous
 from tests.engine.api import BASE, PARCELS, Api, Json, engine_of, problem, running, unique
 from tests.engine.tables import ShopTable
 from tests.shop.resources import articles, parcels, shelves
@@ -31,7 +26,7 @@ SCOPES = ("shop:read", "shop:write")
 
 
 class Booking(ShopTable, table=True):
-    """A room is booked once, whoever books it."""
+    """A room is booked once, by any tenant."""
 
     __table_args__ = (
         ExcludeConstraint(("room", "="), name="no_overlap"),
@@ -395,39 +390,3 @@ def test_resource_below_one_with_an_owner_needs_one() -> None:
         DeclarationError, match="shelf_id refers to rows that have owners, so articles needs an owner"
     ):
         Owners((replace(shelves, owner=Owner("slug", claim="x")), articles))
-
-
-CLAIMED: list[tuple[Kind, object, object]] = [
-    (scalars.TEXT, "acme", "acme"),
-    (scalars.TEXT, 42, "42"),
-    (scalars.TEXT, "x" * 60, "x" * 60),
-    (scalars.INTEGER, "42", 42),
-    (scalars.INTEGER, 42, 42),
-    (scalars.UUID_, MISSING, UUID(MISSING)),
-    *((scalars.TEXT, none, None) for none in (None, "", " ", True, ["acme"], {"a": 1}, "x" * 61, "a\x00b")),
-    *((scalars.INTEGER, none, None) for none in ("acme", "4 2", 2**31, 4.5)),
-    (scalars.UUID_, "acme", None),
-]
-
-
-@pytest.mark.parametrize(("kind", "claim", "value"), CLAIMED)
-def test_claim_is_an_owner_if_the_column_can_hold_it(kind: Kind, claim: object, value: object) -> None:
-    principal = Principal("key:x", frozenset(), {"org": {"id": claim}})
-    assert Owner("tenant", claim="org.id").value_of(principal, kind, 60) == value
-
-
-def test_caller_without_the_claim_owns_no_row_not_even_of_nobody() -> None:
-    condition = parcels.owned_by(Principal("key:x", frozenset()))
-    assert condition.compare(sa.false())
-
-
-def test_database_is_told_what_else_stored_responses_are_bound_to() -> None:
-    principal = Principal("key:x", frozenset({"parcels:all"}), {"tenant": "acme"})
-    told = orjson.loads(rows_told(Owners((parcels,)))(principal)[0])
-    assert told["caller"] == ["key:x", ["acme"], ["parcels:all"]]
-
-
-def test_principal_is_an_owner_unless_anonymous() -> None:
-    owner = Owner("customer")
-    assert owner.value_of(Principal("key:x", frozenset()), scalars.TEXT, None) == "key:x"
-    assert owner.value_of(anonymous(["shop:read"]), scalars.TEXT, None) is None

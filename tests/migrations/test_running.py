@@ -121,13 +121,16 @@ async def test_failed_migration_succeeds_once_fixed(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()
-    write("needy", "INSERT INTO not_there VALUES (1)")
+    write("needy", "INSERT INTO not_there SELECT current_setting('lock_timeout')")
     with pytest.raises(MigrationFailedError, match="not_there"):
         await upgrade(settings_for(url))
     connection = await connect(url)
-    await connection.execute("CREATE TABLE not_there (id int)")
+    await connection.execute("CREATE TABLE not_there (wait text)")
     assert (await upgrade(settings_for(url))).changed
     assert await connection.fetchval(HEAD) == "needy"
+    assert await connection.fetchval("SELECT wait FROM not_there") == "500ms", (
+        "an only attempt has all the time"
+    )
 
 
 async def test_wait_for_a_table_lock_is_bounded(
@@ -156,13 +159,21 @@ async def test_newer_database_is_left_alone(fresh_database: DatabaseFactory, con
     await runner.check(settings_for(url))
 
 
+CROSSING = """
+DO $$ BEGIN IF nextval('attempts') = 1 THEN RAISE deadlock_detected; END IF; END $$
+"""
+"""A migration that loses a deadlock once."""
+
+
 async def test_lock_is_retried_while_requests_run_between_attempts(
     fresh_database: DatabaseFactory, connect: Connect, write: Write
 ) -> None:
     url = fresh_database()
     holder, reader = await connect(url), await connect(url)
     await reader.execute(STALL)
+    await reader.execute("CREATE SEQUENCE attempts")
     write("altering", "ALTER TABLE api_key ADD COLUMN new int")
+    write("crossing", CROSSING)
     transaction = holder.transaction()
     await transaction.start()
     await holder.execute("LOCK TABLE api_key IN ACCESS SHARE MODE")
@@ -175,7 +186,7 @@ async def test_lock_is_retried_while_requests_run_between_attempts(
     assert not migrating.done()
     assert max(stalls) < 0.4 + 0.4  # the longest attempt, plus delays of a busy machine
     await transaction.rollback()
-    assert (await migrating).after.chassis == "altering"
+    assert (await migrating).after.chassis == "crossing"
     assert await reader.fetchval("SELECT new FROM api_key") is None
 
 

@@ -12,10 +12,11 @@ from prometheus_client import REGISTRY
 from service.http.problems import Busy, NotFound
 from service.resources.declaration import Change, Hooks
 from service.resources.imports.importer import Importer
+from service.resources.units import UnitOfWork
 from tests.conftest import DatabaseFactory
 from tests.engine.api import BASE, Api, engine_of, running
 from tests.engine.conftest import Shop
-from tests.engine.tables import create_tables, gadgets, groups
+from tests.engine.tables import Gadget, create_tables, gadgets, groups
 from tests.engine.wire import wire_to, without_jobs
 
 ANY = {"If-Match": "*"}
@@ -122,11 +123,17 @@ async def test_shutdown_within_a_hook_keeps_the_response_and_ends_an_import(
     assert (await request).status_code == 201
     hooks.begun.clear()
     importer = Importer(engine_of(api, gadgets(hooks=hooks)))
-    run = asyncio.create_task(importer.run(io.BytesIO(b'{"code":"b"}')))
-    await hooks.begun.wait()
-    run.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await run
+
+    async def work(unit: UnitOfWork) -> None:
+        await unit.create(Gadget, {"code": "c"})
+
+    for running_on in (importer.run(io.BytesIO(b'{"code":"b"}')), api.app.state.units.run(work)):
+        run = asyncio.create_task(running_on)
+        await hooks.begun.wait()
+        hooks.begun.clear()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
 
 
 async def test_unused_hooks_cost_no_statement(

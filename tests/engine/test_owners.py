@@ -319,13 +319,14 @@ async def test_history_of_a_moved_item(api: Api, acme: Tenant, globex: Tenant, b
         assert (await tenant.get(then)).status_code == (200 if tenant is boss else 404)
         assert (await tenant.get(url)).status_code == (404 if tenant is acme else 200)
     # In images from before the column was renamed, the owner is under the old name.
-    await api.database.fetch(
-        "UPDATE row_history SET row = row - 'tenant' || jsonb_build_object('customer', row -> 'tenant')"
-        " WHERE row_id = $1",
-        [UUID(parcel["id"])],
-    )
+    renamed = """UPDATE row_history SET row = replace(row::text, '"tenant"', '"customer"')::jsonb WHERE row_id = $1"""
+    await api.database.fetch(renamed, [UUID(parcel["id"])])
     items = (await globex.get(f"{url}/history")).json()["items"]
     assert [(one["version"], one["changes"][0]["after"]) for one in items] == [(2, "globex")]
+    await api.database.fetch("UPDATE tests_parcel SET tenant = 'acme' WHERE id = $1", [UUID(parcel["id"])])
+    newest = (await acme.get(f"{url}/history?limit=1")).json()
+    rest = (await acme.get(f"{url}/history", params={"cursor": newest["next_cursor"]})).json()
+    assert [one["version"] for page in (newest, rest) for one in page["items"]] == [3, 1]
 
 
 async def test_import_keeps_owners(api: Api, acme: Tenant) -> None:

@@ -101,6 +101,10 @@ async def test_failing_after_commit_hook_keeps_the_import(shop: Shop) -> None:
     importer = Importer(engine_of(api, gadgets(hooks=hooks)))
     tally = await importer.run(io.BytesIO(b"".join(b'{"code":"i%d"}\n' % n for n in range(20))))
     assert (tally.added, tally.wrong, hooks.heard) == (20, 0, 20)
+    item = (await api.client.get(GADGETS)).json()["items"][0]
+    same = {"weight": item["weight"]}
+    unchanged = await api.client.patch(f"{GADGETS}/{item['id']}", json=same, headers={"If-Match": "*"})
+    assert (unchanged.json(), hooks.heard) == (item, 20)
 
 
 async def test_shutdown_within_a_hook_keeps_the_response_and_ends_an_import(

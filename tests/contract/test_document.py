@@ -146,7 +146,27 @@ def test_list_parameters_are_documented_as_repeatable(document: Json) -> None:
         assert {(parameters[name]["style"], parameters[name]["explode"]) for name in lists} == {
             ("form", True)
         }
-        assert parameters["status__in"]["schema"]["items"] == {"$ref": "#/components/schemas/ArticleStatus"}
+        assert parameters["status__in"]["schema"] == {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/ArticleStatus"},
+            "minItems": 1,
+            "maxItems": 100,
+        }
+
+
+def test_headers_that_every_response_has_are_required(document: Json) -> None:
+    """Clients are generated with them as fields that are always there."""
+    always = {"ETag", "Location", "Link"}
+    found = {
+        (name, header.get("required", False))
+        for path, operations in document["paths"].items()
+        if path.startswith("/api/v1/articles")
+        for operation in operations.values()
+        for response in operation["responses"].values()
+        for name, header in response.get("headers", {}).items()
+        if name in always
+    }
+    assert found == {(name, True) for name in always}
 
 
 def test_documented_bounds_of_lists_are_those_that_hold(document: Json) -> None:

@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
+from fastapi import Request
 from httpx2 import Response
 
 from service.actor import Actor, acting_as
+from service.http.middleware.state import KEY, RequestState
 from service.http.problems import Duplicate
 from service.resources.units import UnitOfWork
 from tests.engine import units
@@ -154,10 +156,19 @@ async def test_caught_problem_keeps_the_changes_before_it(served: Running) -> No
             await unit.create(Parcel, {"number": article["sku"], "tenant": "tests"})
 
     units.calls.clear()
-    with acting_as(Actor("job:try")):
+    acting = Actor("job:try", request_id=unique("try"))
+    with acting_as(acting):
         await served.api.app.state.units.run(work)
     assert [call for call in units.calls if call.startswith("after")] == ["after shelf update"]
     assert (await served.shelf(article["shelf_id"]))["description"] == "before"
+    rows = await served.api.database.fetch(HISTORY, [acting.request_id], reads=True)
+    assert [tuple(row) for row in rows] == [("tests_shelf", "update", "job:try")]
+
+
+async def test_unit_of_a_request_without_a_principal_says_what_is_missing(served: Running) -> None:
+    request = Request({"type": "http", KEY: RequestState("r-1", {})})
+    with pytest.raises(RuntimeError, match="add require_scope to the route"):
+        await served.api.app.state.units.of_request(request).run(lambda _: asyncio.sleep(0))
 
 
 async def test_update_without_a_difference_changes_nothing(served: Running) -> None:

@@ -19,8 +19,6 @@ class DocumentedRoute(APIRoute):
     and few processes are asked for the document. Until then it has what makes it a route: path, method, names, scopes.
     """
 
-    checks_requests = True  # in the operations
-
     def __init__(self, method: str, path: str, *, operation_id: str, scope: str, describe: Describe) -> None:
         """`describe` returns the other arguments of `APIRoute`, its endpoint among them."""
         self.path, self.methods = path, {method}

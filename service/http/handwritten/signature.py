@@ -37,10 +37,8 @@ class Rules:
 
 
 def rules_of(scope: Any) -> Rules | None:
-    """Return the rules of the matched route; None if the route is generated or not FastAPI's."""
+    """Return the rules of the matched route; None if it is not FastAPI's."""
     route = route_of(scope)
-    if getattr(scope.get("route"), "checks_requests", False):
-        return None
     if (dependant := getattr(route, "dependant", None)) is None:
         return None
     kept = vars(route)  # cached on the route, which is not hashable

@@ -66,9 +66,7 @@ async def set_flag(
         now = clock.now()
         row = FeatureFlag(name=flag.name, created_at=now, updated_at=now)
     row.value, row.deleted_at = value, None
-    row.rules = [
-        rule.model_dump(mode="json", exclude_defaults=True) | {"value": rule.value} for rule in rules
-    ]
+    row.rules = [rule.model_dump(mode="json", exclude_defaults=True) for rule in rules]
     session.add(row)
     await session.flush()
     await session.refresh(row)

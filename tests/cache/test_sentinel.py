@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import structlog
 from redis.asyncio import Redis as Client
+from redis.asyncio import SSLConnection
 
 from service.cache.redis_client import Redis
+from service.cache.sentinel import Primary
 from service.config import RedisSettings
 from service.dev.redis_server import RedisServer
 from tests.listener import listener
@@ -52,6 +54,20 @@ async def reasons(redis: Redis) -> list[str]:
         assert not await redis.ping()
     await redis.close()
     return [str(line["reason"]) for line in lines]
+
+
+@pytest.mark.parametrize("of_sentinels", [False, True])
+def test_sentinels_and_servers_may_differ_in_tls(tmp_path: Path, *, of_sentinels: bool) -> None:
+    one = tmp_path / "one.pem"
+    one.touch()
+    given: dict[str, object] = {"sentinels": ("127.0.0.1:1",), "sentinel_master": MASTER}
+    given |= {"sentinel_tls": of_sentinels, "tls": not of_sentinels}
+    given |= {"sentinel_root_cert" if of_sentinels else "root_cert": one}
+    primary = Primary(RedisSettings.model_validate(given), None)
+    asks, serves = primary._sentinels.sentinel_kwargs, primary._pool.connection_kwargs
+    assert (asks["ssl"], asks.get("ssl_ca_certs")) == (of_sentinels, str(one) if of_sentinels else None)
+    assert serves.get("ssl_ca_certs") == (None if of_sentinels else str(one))
+    assert issubclass(primary._pool.connection_class, SSLConnection) is not of_sentinels
 
 
 async def test_demoted_primary_is_not_used(server: RedisServer, sentinel: Sentinel) -> None:

@@ -161,7 +161,7 @@ def test_only_containers_outside_strings_are_counted() -> None:
     assert accepted(("[" + "[]," * (most - 1) + "{}]").encode()) is not REFUSED
     assert accepted(("[" + "[]," * most + "{}]").encode()) is REFUSED
     assert accepted(('["' + "[" * 200_000 + '"]').encode()) is not REFUSED
-    assert accepted(("[" * 16 + '"' + "[" * most + '"' + "]" * 16).encode()) is not REFUSED
+    assert accepted(('["[",' + "[]," * (most - 1) + "{}]").encode()) is not REFUSED
 
 
 DIGITS = st.integers(0, 10**24).map(str)

@@ -8,8 +8,8 @@ import structlog
 from fastapi import APIRouter
 from httpx2 import ASGITransport, AsyncClient
 
-from service import actor
-from service.actor import Actor, acting_as
+from service import actor, clock
+from service.actor import EVERY_ROW, Actor, acting_as
 from service.config import Settings
 from service.database import Database
 from service.features import flag_store
@@ -40,10 +40,10 @@ async def test_job_keeps_its_flags_during_a_run(settings: Settings) -> None:
         seen.append(greeting())
         acting = actor.current()
         assert acting is not None
-        assert acting.actor == "job:greet"
+        assert (acting.actor, acting.rows) == ("job:greet", EVERY_ROW)
 
     job = with_flags(Job("greet", work, 1), store)
-    with acting_as(Actor("job:greet")):
+    with acting_as(Actor("job:greet", rows=EVERY_ROW)):
         await job.work()
         await job.work()
     assert seen == ["first", "first", "second", "second"]
@@ -55,8 +55,10 @@ async def test_each_outage_is_logged_once(settings: Settings) -> None:
     with structlog.testing.capture_logs() as lines:
         for database, logged in ((gone, 1), (gone, 1), (works, 1), (gone, 2)):
             store._database = database
+            began = clock.unix_ns() / 1e9
             await store.refresh()
             assert len(lines) == logged
+            assert (flag_store._refreshed._value.get() >= began) is (database is works)
     await works.stop()
     await gone.stop()
 

@@ -24,5 +24,11 @@ def test_age_of_a_connection_differs_by_at_most_a_tenth() -> None:
     assert abs(ended[105] - 375) < 70
 
 
+def test_connection_ends_with_its_last_request() -> None:
+    settings = ServerSettings(max_connection_age=0, max_connection_requests=2)
+    lifetime = Lifetime(Limits.of(settings), OPENED)
+    assert [lifetime.ends_with_request(OPENED) for _ in range(2)] == [False, True]
+
+
 def test_without_an_age_no_connection_ends() -> None:
     assert not opened(0).ends_with_request(OPENED * 10**9)

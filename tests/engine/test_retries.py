@@ -9,6 +9,8 @@ import pytest
 from service.http.problems import Busy
 from service.resources.declaration import Change, Hooks
 from service.resources.imports.importer import Importer
+from service.resources.lists.sorting import SortKey
+from service.resources.lists.sql import Shape
 from service.resources.retries import ATTEMPTS
 from tests.engine.api import BASE, engine_of, problem
 from tests.engine.conftest import Shop
@@ -51,6 +53,19 @@ async def test_only_one_module_retries_deadlocks(shop: Shop, headers: dict[str, 
     with pytest.raises(Busy):
         await Importer(engine_of(api, gadgets(hooks=hooks))).run(io.BytesIO(json.dumps(ITEM).encode()))
     assert hooks.attempts == 4 * ATTEMPTS
+
+
+async def test_statements_that_only_read_are_repeated_after_a_lost_connection(shop: Shop) -> None:
+    """Others may have had their effect."""
+    engine = engine_of(await shop(gadgets()), gadgets())
+    lists, writer, batches = engine.lister.statements, engine.writer, engine.batches
+    shape = Shape((), (SortKey("id", descending=True),), search=False, cursor=False)
+    shown = (engine.read_one, engine.history.as_of, engine.history.page)
+    listed = (lists.page(shape), lists.count(shape), lists.estimate(shape), lists.rows(shape))
+    assert all(statement.reads for statement in (*shown, *listed))
+    one = (writer.create, writer.create_once, writer.delete, writer.restore(()), writer.patch(("title",)))
+    many = (batches.create, batches.create_strictly, batches.patch, batches.delete)
+    assert not any(statement.reads for statement in (*one, *many))
 
 
 FAILING = """

@@ -55,6 +55,28 @@ async def test_only_one_module_retries_deadlocks(shop: Shop, headers: dict[str, 
     assert hooks.attempts == 4 * ATTEMPTS
 
 
+class DeadlockedAtTheEnd(Deadlocked):
+    """The same, with a hook at the end that alters a list of the client's, and none before."""
+
+    before_create = Hooks.before_create
+
+    async def before_commit(self, change: Change) -> None:
+        assert await change.connection.fetchval("SELECT array_agg(cardinality(colours)) FROM gadget") == [1]
+        change.values["colours"].append("red")
+        self.attempts += 1
+        raise asyncpg.DeadlockDetectedError
+
+
+async def test_each_attempt_begins_with_what_the_client_sent(shop: Shop) -> None:
+    hooks = DeadlockedAtTheEnd()
+    api = await shop(groups(children={"gadgets": "gadgets"}), gadgets(hooks=hooks))
+    operations = {"operations": [{"op": "create", "item": ITEM}]}
+    bodies = {"gadgets": ITEM, "gadgets/bulk": operations, "groups": {"order": "a", "gadgets": [ITEM]}}
+    for path, body in bodies.items():
+        problem(await api.client.post(f"{BASE}/{path}", json=body), 503, "busy")
+    assert hooks.attempts == len(bodies) * ATTEMPTS
+
+
 async def test_statements_that_only_read_are_repeated_after_a_lost_connection(shop: Shop) -> None:
     """Others may have had their effect."""
     engine = engine_of(await shop(gadgets()), gadgets())

@@ -70,10 +70,13 @@ async def test_start_does_not_wait_for_a_silent_database(monkeypatch: pytest.Mon
         await reader.read()
 
     async with listener(silent) as port:
-        database = Database(settings_for(f"postgresql://nobody@127.0.0.1:{port}/none"))
-        await FlagStore(database, [greeting], {}).start()
+        url = f"postgresql://nobody@127.0.0.1:{port}/none"
+        database = Database(settings_for(url, database={"connect_timeout": 60}))
+        async with asyncio.timeout(30):
+            await FlagStore(database, [greeting], {}).start()
         await few_turns()
-        assert [task for task in asyncio.all_tasks() if "FlagStore" in str(task.get_coro())] == []
+        name = FlagStore.refresh.__qualname__
+        assert [task for task in asyncio.all_tasks() if name in str(task.get_coro())] == []
         await database.stop()
 
 

@@ -9,6 +9,7 @@ from service.database import Database
 from service.security.api_keys.api_key_verifier import ApiKeyVerifier
 from service.security.api_keys.commands import create_key
 from service.security.refusals import Reason, RefusedError
+from tests.listener import few_turns
 from tests.security.limiting import Clock, moving_clock
 
 __all__ = ["moving_clock"]
@@ -84,7 +85,7 @@ async def test_look_up_is_joined_for_as_long_as_its_result_is_valid(
     for seconds, look_ups in ((0, 1), (CACHED, 1), (0.1, 2)):
         moving_clock.now += seconds
         asking.append(asyncio.create_task(verifier.verify(key)))
-        await asyncio.sleep(0.001)
+        await few_turns()
         assert verifier.asked == look_ups
     verifier.may_end.set()
     assert all(await asyncio.gather(*asking))

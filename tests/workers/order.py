@@ -3,14 +3,14 @@
 import pytest
 
 WAITING = (("process",), ("backup", "cache", "dev", "faults", "guide", "protocol", "tls"))
-"""Folders whose tests mostly wait, for processes and for time to pass. The two groups take about as long."""
+"""Folders whose tests mostly wait, for processes and for time to pass: two groups that took equally long when made."""
 
 
 def spread(items: list[pytest.Item]) -> None:
     """Put tests that mostly wait at the start of the list and in its middle, and keep the order of the others.
 
     Each worker begins with a part of the list, and takes tests from the end of another's part when it has done its own.
-    So half of the workers begin with waiting while the others compute, and the last tests of a run are short.
+    So with four workers, two begin with waiting while the others compute, and the last tests of a run mostly compute.
     """
     first, second = ([one for one in items if _folder(one) in group] for group in WAITING)
     others = [one for one in items if not any(_folder(one) in group for group in WAITING)]

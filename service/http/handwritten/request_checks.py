@@ -10,7 +10,7 @@ from service.http.handwritten.signature import rules_of
 
 
 async def check_request(request: Request) -> None:
-    """Check the query, the Idempotency-Key and the body. Does nothing for a generated route.
+    """Check the query, the Idempotency-Key and the body.
 
     Raises `InvalidParameter`, `NotFound`, `KeyNotSupported`, `UnsupportedMediaType` or `ValidationFailed`.
     """

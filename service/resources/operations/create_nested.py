@@ -1,6 +1,7 @@
 """`POST /orders` with lines: creates an item and its children in one transaction, all or none."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -139,6 +140,8 @@ async def _create_children(
         Entry(index, "create", item_id, new_values(own, item, rows, {child.column: creation.id}))
         for index, (item_id, item) in enumerate(zip(ids, items, strict=True))
     ]
+    if own.hooks.exist:
+        entries = deepcopy(entries)  # another attempt begins with what the client sent
     run = BulkRun(own, unit, rows, most_errors=MOST_ERRORS)
     outcomes = await run.apply(entries)
     _refuse_any(child.member, outcomes)

@@ -2,8 +2,8 @@
 
 import pytest
 
-WAITING = (("process",), ("backup", "cache", "dev", "faults", "guide", "protocol", "tls"))
-"""Folders whose tests mostly wait, for processes and for time to pass: two groups that took equally long when made."""
+WAITING = (("process",), ("backup", "cache", "dev", "faults", "guide", "migrations", "protocol", "tls"))
+"""Folders whose tests mostly wait, for processes and for time to pass."""
 
 
 def spread(items: list[pytest.Item]) -> None:

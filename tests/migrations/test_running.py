@@ -65,6 +65,22 @@ def test_concurrent_processes_migrate_once(fresh_database: DatabaseFactory, tmp_
     assert sorted(r.stdout.split()[0] for r in results) == ["already", "already", "migrated"]
 
 
+async def test_migration_may_take_longer_than_a_request(
+    write: Write, fresh_database: DatabaseFactory, connect: Connect
+) -> None:
+    """Neither the server nor the driver bounds its statements, or its pauses; the server notices that it was killed."""
+    names = ("statement_timeout", "idle_in_transaction_session_timeout", "client_connection_check_interval")
+    write(
+        "slow",
+        f"CREATE TABLE limits AS SELECT name, setting FROM pg_settings WHERE name IN {names}",
+        "SELECT pg_sleep(1.3)",  # the driver gives a statement of a request a second more
+    )
+    url = fresh_database()
+    await upgrade(settings_for(url, statement_timeout=0.2))
+    found = await (await connect(url)).fetch("TABLE limits")
+    assert {name: int(setting) for name, setting in found} == dict(zip(names, (0, 0, 1000), strict=True))
+
+
 async def test_run_at_the_head_takes_no_lock(fresh_database: DatabaseFactory, connect: Connect) -> None:
     url = fresh_database()
     holder = await connect(url)

@@ -2,17 +2,20 @@
 
 import asyncio
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from fastapi import Request
 from prometheus_client import REGISTRY
 
+from service.http.middleware.state import KEY, RequestState
 from service.http.problems import Busy, NotFound
 from service.resources.declaration import Change, Hooks
 from service.resources.imports.importer import Importer
-from service.resources.units import UnitOfWork
+from service.security.principals import Principal
 from tests.conftest import DatabaseFactory
 from tests.engine.api import BASE, Api, engine_of, running
 from tests.engine.conftest import Shop
@@ -107,37 +110,42 @@ async def test_failing_after_commit_hook_keeps_the_import(shop: Shop) -> None:
     assert (unchanged.json(), hooks.heard) == (item, 20)
 
 
-async def test_shutdown_within_a_hook_keeps_the_response_and_ends_an_import(
-    shop: Shop,
-) -> None:
-    class Slow(Hooks):
-        def __init__(self) -> None:
-            self.begun = asyncio.Event()
+class Slow(Hooks):
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
 
-        async def after_commit(self, change: Change) -> None:
-            assert change.operation == "create"
-            self.begun.set()
-            await asyncio.sleep(60)
+    async def after_commit(self, change: Change) -> None:
+        assert change.operation == "create"
+        self.begun.set()
+        await asyncio.sleep(60)
 
+    async def cancelled(self, running_on: Coroutine[Any, Any, Any]) -> Any:
+        """Return the result of what is cancelled while this hook runs."""
+        run = asyncio.create_task(running_on)
+        await self.begun.wait()
+        self.begun.clear()
+        run.cancel()
+        return await run
+
+
+async def test_shutdown_within_a_hook_keeps_the_response(shop: Shop) -> None:
     hooks = Slow()
     api = await shop(groups(), gadgets(hooks=hooks))
-    request = asyncio.create_task(api.client.post(GADGETS, json={"code": "a"}))
-    await hooks.begun.wait()
-    request.cancel()
-    assert (await request).status_code == 201
-    hooks.begun.clear()
+    response = await hooks.cancelled(api.client.post(GADGETS, json={"code": "a"}))
+    assert response.status_code == 201
+    state = RequestState("of-a-route", {}, admitted=Principal("caller", frozenset()))
+    units = api.app.state.units.of_request(Request({"type": "http", KEY: state}))
+    assert await hooks.cancelled(units.run(lambda unit: unit.create(Gadget, {"code": "b"})))
+
+
+async def test_shutdown_within_a_hook_ends_imports_and_jobs(shop: Shop) -> None:
+    hooks = Slow()
+    api = await shop(groups(), gadgets(hooks=hooks))
     importer = Importer(engine_of(api, gadgets(hooks=hooks)))
-
-    async def work(unit: UnitOfWork) -> None:
-        await unit.create(Gadget, {"code": "c"})
-
-    for running_on in (importer.run(io.BytesIO(b'{"code":"b"}')), api.app.state.units.run(work)):
-        run = asyncio.create_task(running_on)
-        await hooks.begun.wait()
-        hooks.begun.clear()
-        run.cancel()
+    job = api.app.state.units.run(lambda unit: unit.create(Gadget, {"code": "b"}))
+    for running_on in (importer.run(io.BytesIO(b'{"code":"a"}')), job):
         with pytest.raises(asyncio.CancelledError):
-            await run
+            await hooks.cancelled(running_on)
 
 
 async def test_unused_hooks_cost_no_statement(

@@ -36,7 +36,7 @@ test: $(STAMP) ## Run the tests, except those of test-long, fault-test, observab
 test-long: $(STAMP) ## Run the long tests: the API against its OpenAPI document, query plans on a million rows, many examples, many clients
 	@$(BIN)/pytest -n auto -m long
 	@SLIPWAY_TEST_PLAN_ROWS=1000000 $(BIN)/pytest -q tests/engine/test_plans.py
-	@SLIPWAY_TEST_EXAMPLES=300 $(BIN)/pytest -q -n auto -m "hypothesis and not long" tests/contract tests/types
+	@SLIPWAY_TEST_EXAMPLES=150 $(BIN)/pytest -q -n auto -m "hypothesis and not long" tests/contract tests/types
 
 fault-test: $(STAMP) ## Run the fault tests; nothing else should use the machine (SLIPWAY_FAULT_SEED=, SLIPWAY_FAULT_FULL=1)
 	@$(BIN)/pytest -m fault --durations=15 tests/faults

@@ -50,7 +50,7 @@ def test_every_test_is_run_by_a_target() -> None:
     assert _selected("test") == _selected("coverage") == {expression}
     assert "--ignore=tests/cluster " in commands("test")
     assert _selected("test-long") == {"long", '"hypothesis and not long"'}
-    many = {f"SLIPWAY_TEST_{what} .venv/bin/pytest -q" for what in ("PLAN_ROWS=1000000", "EXAMPLES=300")}
+    many = {f"SLIPWAY_TEST_{what} .venv/bin/pytest -q" for what in ("PLAN_ROWS=1000000", "EXAMPLES=150")}
     assert many == {line.partition(" -q")[0] + " -q" for line in commands("test-long").splitlines()[1:]}
     assert _selected("fault-test") == {"fault"}
     assert _selected("observability-test") == {"observability"}

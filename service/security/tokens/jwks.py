@@ -93,7 +93,7 @@ class JwksClient:
     async def _fetch(self) -> None:
         fetching = self._start_fetch()
         if fetching is not None:
-            await fetching
+            await asyncio.shield(fetching)  # others wait for it too
 
     def _start_fetch(self) -> asyncio.Task[None] | None:
         """Return the running fetch; start one unless one was tried within the cool-down. None if none runs."""

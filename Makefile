@@ -30,8 +30,8 @@ run: $(STAMP) ## Run the service with an embedded PostgreSQL and Redis, and samp
 	@exec $(BIN)/slipway dev
 
 test: $(STAMP) ## Run the tests, except those of test-long, fault-test, observability-test and cluster-test (ARGS=)
-	@# More workers than processors, since they often wait. `make cluster-test` alone runs tests/cluster.
-	@$(BIN)/pytest --ignore=tests/cluster -n "$$($(BIN)/python -c 'import os; print(min(2 * os.cpu_count(), 8))')" --dist worksteal -m "not long and not fault and not observability" $(ARGS)
+	@# More workers than processors, since tests often wait. `make cluster-test` alone runs tests/cluster.
+	@$(BIN)/pytest --ignore=tests/cluster -n "$$($(BIN)/python -c 'import os; print(min(5 * os.cpu_count() // 2, 8))')" --dist worksteal -m "not long and not fault and not observability" $(ARGS)
 
 test-long: $(STAMP) ## Run the long tests: the API against its OpenAPI document, query plans on a million rows, many examples, many clients
 	@$(BIN)/pytest -n auto -m long

@@ -68,11 +68,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.OK
 
 
+@pytest.hookimpl(trylast=True)  # when the marks have chosen the tests
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let workers wait and compute at the same time, and keep the tests of an `xdist_group` on one worker. pytest-xdist
     3.8 does that by a field that pytest 9.2 no longer has."""
     if hasattr(config, "workerinput"):
-        spread(items)
+        spread(items, config.workerinput["workercount"])
     if not config.getoption("loadgroup", default=False):
         return
     for item in items:

@@ -6,14 +6,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from tests.forked import FORKS
 from tests.process.served import eventually
-from tests.workers.order import spread
 
 pytestmark = pytest.mark.skipif(not FORKS, reason="pytest-xdist starts its own workers here")
 
@@ -135,12 +132,3 @@ def test_nothing_survives_an_interrupted_run(
         end(run)
         run.wait(60)
     assert eventually(lambda: not any(process.exists() for process in processes), seconds=60)
-
-
-def test_waiting_tests_begin_at_the_start_and_in_the_middle() -> None:
-    """So of four workers, the first and the third begin with them."""
-    folders = ("api", "api", "cache", "engine", "engine", "process", "process", "unit")
-    items: Any = [SimpleNamespace(nodeid=f"tests/{folder}/test_it.py::test") for folder in folders]
-    spread(items)
-    parts = [one.nodeid.split("/")[1] for one in items]
-    assert parts == ["process", "process", "api", "api", "cache", "engine", "engine", "unit"]

@@ -1,21 +1,41 @@
-"""The order of the tests of a run with several workers: those that wait run next to those that compute."""
+"""The order of the tests of a run with several workers: those that wait run first, next to those that compute."""
+
+from collections.abc import Iterator
+from itertools import groupby, islice
 
 import pytest
 
-WAITING = (("process",), ("backup", "cache", "dev", "faults", "guide", "migrations", "protocol", "tls"))
-"""Folders whose tests mostly wait, for processes and for time to pass."""
+SHARED = "process"
+"""The folder with the longest waits, for processes that start and stop: each worker begins with a share of it."""
+WAITING = (("migrations",), ("protocol",), ("dev", "guide"), ("backup", "cache"), ("faults", "tls"))
+"""Folders whose tests also wait, for time to pass. One worker has a group of them, since they share fixtures."""
+TOGETHER = 8
+"""So many tests of one module stay on one worker, since they may share a process."""
 
 
-def spread(items: list[pytest.Item]) -> None:
-    """Put tests that mostly wait at the start of the list and in its middle, and keep the order of the others.
+def spread(items: list[pytest.Item], workers: int) -> None:
+    """Let each worker begin with tests that mostly wait, and keep the order of the others.
 
-    Each worker begins with a part of the list, and takes tests from the end of another's part when it has done its own.
-    So with four workers, two begin with waiting while the others compute, and the last tests of a run mostly compute.
+    Each worker begins with an equal part of the list, and takes tests from the end of another's part when it has done
+    its own. So waiting is over in the first half of a run, and its last tests are short.
     """
-    first, second = ([one for one in items if _folder(one) in group] for group in WAITING)
-    others = [one for one in items if not any(_folder(one) in group for group in WAITING)]
-    before = max(0, len(items) // 2 - len(first))
-    items[:] = [*first, *others[:before], *second, *others[before:]]
+    parts: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for number, folders in enumerate(WAITING):
+        parts[number % workers] += [one for one in items if _folder(one) in folders]
+    for number, tests in enumerate(_runs([one for one in items if _folder(one) == SHARED])):
+        parts[number % workers] += tests
+    first = {SHARED, *(folder for folders in WAITING for folder in folders)}
+    others = iter([one for one in items if _folder(one) not in first])
+    for part in parts:
+        part.extend(islice(others, max(0, len(items) // workers - len(part))))
+    parts[-1].extend(others)
+    items[:] = [one for part in parts for one in part]
+
+
+def _runs(items: list[pytest.Item]) -> Iterator[list[pytest.Item]]:
+    for _, module in groupby(items, key=lambda one: one.nodeid.partition("::")[0]):
+        while run := list(islice(module, TOGETHER)):
+            yield run
 
 
 def _folder(item: pytest.Item) -> str:

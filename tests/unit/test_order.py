@@ -1,0 +1,47 @@
+"""Where tests stand in the list that workers take their parts of. See tests/workers/order.py."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.workers.order import TOGETHER, WAITING, spread
+
+
+def listed(**folders: int) -> list[Any]:
+    return [
+        SimpleNamespace(nodeid=f"tests/{folder}/test_it.py::test_{number}")
+        for folder, amount in folders.items()
+        for number in range(amount)
+    ]
+
+
+def parts(items: list[Any], workers: int) -> list[list[str]]:
+    """The folders of each worker's tests."""
+    size = len(items) // workers
+    names = [one.nodeid.split("/")[1] for one in items]
+    return [names[number * size : (number + 1) * size] for number in range(workers)]
+
+
+def test_each_worker_begins_with_tests_that_wait() -> None:
+    items = listed(api=4, cache=2, engine=8, migrations=2, process=2 * TOGETHER, protocol=3)
+    spread(items, 2)
+    first, second = parts(items, 2)
+    assert first == ["migrations"] * 2 + ["process"] * TOGETHER + ["api"] * 4 + ["engine"] * 3
+    assert second == ["protocol"] * 3 + ["cache"] * 2 + ["process"] * TOGETHER + ["engine"] * 4
+
+
+@pytest.mark.parametrize("workers", range(1, 9))
+def test_each_test_runs_exactly_once(workers: int) -> None:
+    waiting = {folder: 3 for folders in WAITING for folder in folders}
+    items = listed(api=50, process=7 * TOGETHER + 1, **waiting, unit=200)
+    before = sorted(one.nodeid for one in items)
+    spread(items, workers)
+    assert sorted(one.nodeid for one in items) == before
+    assert all(part[0] == "process" or part[0] in waiting for part in parts(items, workers))
+
+
+def test_tests_of_a_process_stay_together() -> None:
+    items = listed(process=3 * TOGETHER)
+    spread(items, 3)
+    assert [one.nodeid for one in items] == [one.nodeid for one in listed(process=3 * TOGETHER)]

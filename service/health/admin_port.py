@@ -1,5 +1,7 @@
 """The application of the admin port (probes, metrics, version), and `/health` on the public port."""
 
+import asyncio
+from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request
@@ -8,10 +10,9 @@ from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette_exporter import handle_metrics
 
 from service import __version__
-from service.config import Settings
+from service.config import Settings, child_environment
 from service.health.probes import Health
 from service.http.handwritten import any_query, responses_of
 from service.http.middleware.dispatch import Dispatch, Handler
@@ -22,6 +23,7 @@ from service.http.problems import Unavailable
 from service.http.server.lifecycle import Lifecycle
 from service.migrations import branches
 from service.observability.exposition import Exposition
+from service.observability.merged import METRICS_FOLDER, MergedMetrics
 
 READY, NOT_READY = 200, 503
 # Made once: probes ask every second.
@@ -54,13 +56,10 @@ def create_admin_app(health: Health, settings: Settings, lifecycle: Lifecycle) -
     """
     handlers = _handlers(health)
     if settings.monitoring.metrics:
-        # The metrics of several workers are in files, which the library reads in a thread.
-        handlers["/metrics"] = _metrics() if settings.server.workers == 1 else handle_metrics
+        handlers["/metrics"] = _metrics() if settings.server.workers == 1 else _merged_metrics()
     # Other paths and methods get the framework's responses.
     others = Starlette(routes=[Route(path, handler) for path, handler in handlers.items()])
-    found = [
-        Handled("GET", path, handler) for path, handler in handlers.items() if handler is not handle_metrics
-    ]
+    found = [Handled("GET", path, handler) for path, handler in handlers.items()]
     services = EdgeServices(
         lifecycle=lifecycle, max_body_bytes=settings.server.max_body_bytes, dispatch=Dispatch("", found)
     )
@@ -92,6 +91,19 @@ def _metrics() -> Handler:
     exposition = Exposition(REGISTRY)
 
     async def metrics(_: Request) -> Response:
-        return Response(await exposition.write(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return _exposed(await exposition.write())
 
     return metrics
+
+
+def _merged_metrics() -> Handler:
+    merged = MergedMetrics(Path(child_environment()[METRICS_FOLDER]))
+
+    async def metrics(_: Request) -> Response:
+        return _exposed(await asyncio.to_thread(merged.write))
+
+    return metrics
+
+
+def _exposed(text: bytes) -> Response:
+    return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -33,7 +33,7 @@ def test_each_worker_begins_with_tests_that_wait() -> None:
 
 @pytest.mark.parametrize("workers", range(1, 9))
 def test_each_test_runs_exactly_once(workers: int) -> None:
-    waiting = {folder: 3 for folders in WAITING for folder in folders}
+    waiting = {start.rstrip("/"): 3 for group in WAITING for start in group if start.endswith("/")}
     items = listed(api=50, process=7 * TOGETHER + 1, **waiting, unit=200)
     before = sorted(one.nodeid for one in items)
     spread(items, workers)

@@ -5,10 +5,16 @@ from itertools import groupby, islice
 
 import pytest
 
-SHARED = "process"
+SHARED = ("process/",)
 """The folder with the longest waits, for processes that start and stop: each worker begins with a share of it."""
-WAITING = (("migrations",), ("protocol",), ("dev", "guide"), ("backup", "cache"), ("faults", "tls"))
-"""Folders whose tests also wait, for time to pass. One worker has a group of them, since they share fixtures."""
+WAITING = (
+    ("migrations/", "engine/test_trouble"),
+    ("protocol/",),
+    ("dev/", "guide/", "unit/test_workers"),
+    ("backup/", "cache/"),
+    ("faults/", "tls/", "engine/test_lost_connections"),
+)
+"""Other tests that wait, for time to pass. One worker has a group of them, since they share fixtures."""
 TOGETHER = 8
 """So many tests of one module stay on one worker, since they may share a process."""
 
@@ -20,12 +26,12 @@ def spread(items: list[pytest.Item], workers: int) -> None:
     its own. So waiting is over in the first half of a run, and its last tests are short.
     """
     parts: list[list[pytest.Item]] = [[] for _ in range(workers)]
-    for number, folders in enumerate(WAITING):
-        parts[number % workers] += [one for one in items if _folder(one) in folders]
-    for number, tests in enumerate(_runs([one for one in items if _folder(one) == SHARED])):
+    for number, group in enumerate(WAITING):
+        parts[number % workers] += [one for one in items if _in(group, one)]
+    for number, tests in enumerate(_runs([one for one in items if _in(SHARED, one)])):
         parts[number % workers] += tests
-    first = {SHARED, *(folder for folders in WAITING for folder in folders)}
-    others = iter([one for one in items if _folder(one) not in first])
+    waiting = (*SHARED, *(start for group in WAITING for start in group))
+    others = iter([one for one in items if not _in(waiting, one)])
     for part in parts:
         part.extend(islice(others, max(0, len(items) // workers - len(part))))
     parts[-1].extend(others)
@@ -38,5 +44,5 @@ def _runs(items: list[pytest.Item]) -> Iterator[list[pytest.Item]]:
             yield run
 
 
-def _folder(item: pytest.Item) -> str:
-    return item.nodeid.removeprefix("tests/").partition("/")[0]
+def _in(starts: tuple[str, ...], item: pytest.Item) -> bool:
+    return item.nodeid.removeprefix("tests/").startswith(starts)

@@ -27,10 +27,10 @@ from service.config.server import ServerSettings
 from service.http.server.listeners import listeners
 from service.http.server.run import Applications, serve_on
 from service.observability import logs
+from service.observability.merged import METRICS_FOLDER
 
 log = structlog.get_logger(__name__)
 
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 OWN_FOLDER = "slipway-metrics-"
 BEAT_SECONDS = 1.0
 SPARE_SECONDS = 30  # beyond the longest stop that a silent worker has before gunicorn kills it

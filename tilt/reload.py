@@ -25,6 +25,7 @@ def unpack() -> None:
         assert found is not None
         assert found.submodule_search_locations
         new = LIVE.with_name("live.new")
+        shutil.rmtree(new, ignore_errors=True)  # of a container that was killed while it copied
         shutil.copytree(found.submodule_search_locations[0], new / "service")
         new.rename(LIVE)
 

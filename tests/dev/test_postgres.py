@@ -1,5 +1,6 @@
 """The embedded PostgreSQL."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from service.dev import postgres_server
 from service.dev.binaries import postgres_binaries
 from service.dev.errors import LocalServerError
 from service.dev.free_ports import LOOPBACK
@@ -18,7 +20,7 @@ from service.dev.processes import command_of, is_running
 from service.dev.server_process import ServerProcess
 from tests.dev.conftest import Run
 from tests.dev.help import ask, copied, listening
-from tests.ports import placed
+from tests.ports import next_port, placed
 
 Maker = Callable[[], PostgresServer]
 
@@ -76,6 +78,9 @@ def test_password_is_required_and_in_no_process_list(new_postgres: Maker, tmp_pa
     assert file.stat().st_mode & 0o777 == 0o600
     assert password in server.url
     assert password not in command_of(pid_of(server))
+    assert not (tmp_path / "postgres" / "initdb.password").exists()
+    if os.geteuid() == 0:  # PostgreSQL's user passes through the folder, and nobody else reads it
+        assert (tmp_path / "postgres").stat().st_mode & 0o777 == 0o711
     with pytest.raises(asyncpg.InvalidPasswordError):
         run(ask(server.url.replace(password, "guess"), "SELECT 1"))
 
@@ -92,6 +97,19 @@ def test_restart_keeps_data_and_address(postgres: Maker, run: Run) -> None:
     assert run(ask(second.url, "SELECT answer FROM kept")) == 42
 
 
+def test_open_sessions_do_not_hold_up_an_orderly_end(postgres: Maker, tmp_path: Path, run: Run) -> None:
+    server = postgres()
+    server.start()
+
+    async def stop_in_use() -> None:
+        connection = await asyncpg.connect(server.url)
+        await asyncio.to_thread(server.stop)
+        connection.terminate()
+
+    run(stop_in_use())
+    assert "database system is shut down" in (tmp_path / "postgres" / "log").read_text()
+
+
 def test_port_taken_by_another_program_is_replaced(postgres: Maker, run: Run) -> None:
     first = postgres()
     first.start()
@@ -102,6 +120,17 @@ def test_port_taken_by_another_program_is_replaced(postgres: Maker, run: Run) ->
         second.start()
         assert second.url != first.url
         assert run(ask(second.url, "SELECT 1")) == 1
+
+
+def test_port_that_is_taken_meanwhile_is_replaced(
+    postgres: Maker, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = postgres()
+    with listening() as taken:
+        found = iter([taken, next_port()])
+        monkeypatch.setattr(postgres_server, "stable_port", lambda _: next(found))
+        server.start()
+    assert run(ask(server.url, "SELECT 1")) == 1
 
 
 def test_running_server_is_stopped_gracefully_first(postgres: Maker, run: Run) -> None:

@@ -1,16 +1,19 @@
 """The embedded Redis."""
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
+from service.dev import redis_server
+from service.dev.free_ports import LOOPBACK
 from service.dev.private_files import read_or_create_secret
 from service.dev.processes import command_of, is_running
 from service.dev.redis_server import RedisServer
 from tests.dev.help import listening
-from tests.ports import placed
+from tests.ports import next_port, placed
 
 Maker = Callable[[], RedisServer]
 
@@ -53,6 +56,9 @@ def test_password_is_required_and_in_no_process_list(server: Maker, tmp_path: Pa
     assert password not in command_of(pid_of(one))
     with redis.from_url(one.url.replace(password, "")) as client, pytest.raises(redis.AuthenticationError):
         client.ping()
+    with redis.from_url(one.url) as client:
+        expected = {"bind": LOOPBACK, "save": "", "appendonly": "no"}
+        assert {name: client.config_get(name)[name] for name in expected} == expected
 
 
 def test_restart_keeps_the_address_unless_the_port_is_taken(server: Maker) -> None:
@@ -69,11 +75,23 @@ def test_restart_keeps_the_address_unless_the_port_is_taken(server: Maker) -> No
             assert client.ping()
 
 
+def test_port_that_is_taken_meanwhile_is_replaced(server: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = server()
+    with socket.socket() as other:
+        other.bind((LOOPBACK, 0))
+        found = iter([other.getsockname()[1], next_port()])
+        monkeypatch.setattr(redis_server, "stable_port", lambda _: next(found))
+        one.start()
+    with redis.from_url(one.url) as client:
+        assert client.ping()
+
+
 def test_running_server_is_stopped_first(server: Maker) -> None:
     orphan, second = server(), server()
     orphan.start()
     pid = pid_of(orphan)
     second.start()
     assert not is_running(pid)
+    assert second.url == orphan.url
     with redis.from_url(second.url) as client:
         assert client.ping()

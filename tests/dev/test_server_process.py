@@ -57,6 +57,7 @@ def test_servers_stop_gracefully_when_their_parent_is_killed(
     try:
         again.start()
         assert run(ask(again.url, "SELECT answer FROM kept")) == 42
+        assert run(ask(again.url, "SHOW fsync")) == run(ask(again.url, "SHOW full_page_writes")) == "on"
     finally:
         again.stop()
 

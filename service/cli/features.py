@@ -84,9 +84,8 @@ def features_set(
 
     async def change(session: AsyncSession) -> None:
         row = await stored_flag(session, name, lock=True)
-        is_set = row is not None and row.deleted_at is None
-        rules = [Rule.model_validate(one) for one in row.rules] if row is not None and is_set else []
-        old = row.value if row is not None and is_set else None
+        rules = [Rule.model_validate(one) for one in row.rules] if row is not None else []
+        old = row.value if row is not None else None
         if rule is not None and len(rules := _with_rule(rules, rule)) > MOST_RULES:
             raise CommandError(f"a flag has at most {MOST_RULES} rules; unset {name} to begin again")
         await set_flag(session, flag, row, value=parsed if rule is None else old, rules=rules)

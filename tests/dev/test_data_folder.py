@@ -65,9 +65,9 @@ def test_port_is_free_until_a_program_listens() -> None:
         assert not is_free(port)
         assert is_free(port, "127.0.0.2")
         assert is_free(port, "::1")
-        client = socket.create_connection((LOOPBACK, port))
-    # The program that listened has closed its end of a connection first, which a new one need not wait for.
-    client.close()
+    # The program that listened ends its connections first: the system remembers them, and a new program need not wait.
+    with socket.create_server((LOOPBACK, port)) as server, socket.create_connection((LOOPBACK, port)):
+        server.accept()[0].close()
     assert is_free(port)
 
 

@@ -1,5 +1,7 @@
 """`slipway history erase`, as somebody types it."""
 
+from uuid import uuid4
+
 from tests.backup.conftest import sql
 from tests.conftest import DatabaseFactory
 from tests.process.conftest import Command, command
@@ -29,7 +31,11 @@ def test_values_of_one_item_are_erased_from_its_history(
     for given, code, told in (
         (("nothing", str(item)), 2, "there is no resource nothing; resources: "),
         (("shelves", str(item), "--field", "colour"), 2, "has no field colour"),
+        (("shelves", str(uuid4())), 1, "shelves has no history of "),
         (("shelves", str(item)[::-1]), 2, "should be a valid UUID"),
     ):
         refused = command("history", "erase", *given, "--field", "name", database__url=url)
         assert (refused.exit_code, told in refused.stderr) == (code, True), refused.output
+    blank = fresh_database(migrated=False)
+    early = command("history", "erase", "shelves", str(item), *fields, database__url=blank)
+    assert (early.exit_code, "Traceback" in early.output) == (7, False), early.output

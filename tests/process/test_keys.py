@@ -2,12 +2,14 @@
 
 import re
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx2
 import pytest
 
 from service import clock
+from tests.backup.conftest import sql
+from tests.conftest import DatabaseFactory
 from tests.process.conftest import Command, new_key
 from tests.process.served import Served, eventually
 from tests.services import Client
@@ -28,8 +30,11 @@ def test_key_is_created_listed_used_and_revoked(shared: Served, command: Command
     key = keys("create", "--name", "reader", "--scope", "shop:read", "--days", "1").strip()
     prefix, secret = key.split("_", 2)[1:]
     assert send(shared, key).status_code == 200
-    line = rf"^{prefix}\tactive\tshop:read\treader\texpires 20\S+Z\tlast used 20\S+Z$"
-    assert eventually(lambda: re.search(line, keys("list"), re.MULTILINE), seconds=10), keys("list")
+    line = rf"^{prefix}\tactive\tshop:read\treader\texpires (20\S+)Z\tlast used 20\S+Z$"
+    found = eventually(lambda: re.search(line, keys("list"), re.MULTILINE), seconds=10)
+    assert found, keys("list")
+    left = datetime.fromisoformat(f"{found[1]}+00:00") - clock.now()
+    assert timedelta(hours=23) < left <= timedelta(days=1)
     assert secret not in keys("list")
     keys("revoke", prefix)
     began = revoked_at = time.monotonic()
@@ -38,6 +43,30 @@ def test_key_is_created_listed_used_and_revoked(shared: Served, command: Command
         began = time.monotonic()
     assert f"{prefix}\trevoked" in keys("list")
     assert secret not in shared.output
+
+
+def test_list_shows_how_a_key_ended_and_what_it_claims(
+    command: Command, fresh_database: DatabaseFactory
+) -> None:
+    url = fresh_database()
+    options = ("--scope", "shop:read", "--claim", "tenant=acme", "--claim", "formula=a=b")
+    for name in ("ended", "revoked", "kept"):
+        done = command("keys", "create", "--name", name, *options, database__url=url)
+        assert (done.exit_code, done.stdout.count("\n")) == (0, 1), done.output
+        assert "no expiry; copy it now" in done.stderr
+        if name == "revoked":
+            prefix = done.stdout.split("_")[1]
+            assert command("keys", "revoke", prefix, database__url=url).stdout == f"key {prefix} revoked\n"
+    sql(url, "UPDATE api_key SET expires_at = created_at WHERE name <> 'kept'")
+    lines = [line.split("\t") for line in command("keys", "list", database__url=url).stdout.splitlines()]
+    assert [(line[3], line[1]) for line in lines] == [
+        ("ended", "expired"), ("revoked", "revoked"), ("kept", "active"),
+    ]  # fmt: skip
+    assert lines[2][4:] == ["expires never", "last used never", "formula=a=b", "tenant=acme"]
+    without = command("keys", "create", "--name", "x", "--scope", "admin", "--claim", "x", database__url=url)
+    assert (without.exit_code, without.stderr) == (
+        2, "slipway: --claim x: write it as name=value, such as tenant=acme\n",
+    )  # fmt: skip
 
 
 def test_unknown_prefix_cannot_be_revoked(command: Command, database_url: str) -> None:

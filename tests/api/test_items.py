@@ -125,6 +125,8 @@ async def test_other_media_types_are_refused(client: AsyncClient, kind: str) -> 
     response = await client.post(ARTICLES, content=b"{}", headers={"content-type": kind})
     problem(response, 415, "unsupported_media_type")
     assert response.headers["accept"] == "application/json"
+    bulk = await client.post(f"{ARTICLES}/bulk", content=b"{}", headers={"content-type": kind})
+    problem(bulk, 415, "unsupported_media_type")
 
 
 async def test_repeated_media_type_and_content_coding_are_refused(client: AsyncClient) -> None:

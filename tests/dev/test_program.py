@@ -86,7 +86,12 @@ def test_program_whose_parent_has_ended_does_not_start() -> None:
 def test_server_has_the_rights_of_its_user_alone(tmp_path: Path, capabilities: int) -> None:
     nobody = ServerUser(uid=65534, gid=65533, bypass_permissions=bool(capabilities))
     script = "id -u; id -g; id -G; sed -n 's/^Cap\\(Eff\\|Prm\\|Amb\\):\\t//p' /proc/self/status"
-    *ids, permitted, effective, ambient = _output(tmp_path / "log", script, nobody)
+    before = os.getgroups()
+    os.setgroups([1234])
+    try:
+        *ids, permitted, effective, ambient = _output(tmp_path / "log", script, nobody)
+    finally:
+        os.setgroups(before)
     assert ids == ["65534", "65533", "65533"]
     assert {int(found, 16) for found in (permitted, effective, ambient)} == {capabilities}
 
@@ -114,6 +119,9 @@ def test_server_runs_as_the_owner_of_its_data(tmp_path: Path) -> None:
     assert named
     assert named == unprivileged_user(data, SHELL), "data that root has made is not to be served by root"
     assert named.uid != 0
+    in_open_folders = unprivileged_user(Path("/nowhere"), SHELL)
+    assert in_open_folders
+    assert not in_open_folders.bypass_permissions
     os.chown(data, 1234, 1235)
     owner = unprivileged_user(data, SHELL)
     assert owner

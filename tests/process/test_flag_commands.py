@@ -52,7 +52,7 @@ def test_rules_keep_their_order_and_end_with_the_flag(
     assert "discount\tnumber\t0.5 (default)\t1 rules\tshop\tstays\n" in features("list")
 
 
-def test_database_precedes_the_settings_and_may_hold_flags_of_other_versions(
+def test_database_precedes_settings_and_may_hold_undeclared_flags(
     command: Command, fresh_database: DatabaseFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = fresh_database()
@@ -78,7 +78,7 @@ def test_database_precedes_the_settings_and_may_hold_flags_of_other_versions(
         (("set", "discount", "1", "--claim", "=pro"), "--claim =pro: write NAME=VALUE"),
     ],
 )
-def test_what_names_nothing_is_refused(features: Features, arguments: tuple[str, ...], message: str) -> None:
+def test_unknown_flag_and_claim_without_a_name_are_refused(features: Features, arguments: tuple[str, ...], message: str) -> None:
     assert features(*arguments, code=2) == f"slipway: {message}\n"
 
 

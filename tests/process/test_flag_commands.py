@@ -78,7 +78,9 @@ def test_database_precedes_settings_and_may_hold_undeclared_flags(
         (("set", "discount", "1", "--claim", "=pro"), "--claim =pro: write NAME=VALUE"),
     ],
 )
-def test_unknown_flag_and_claim_without_a_name_are_refused(features: Features, arguments: tuple[str, ...], message: str) -> None:
+def test_unknown_flag_and_claim_without_a_name_are_refused(
+    features: Features, arguments: tuple[str, ...], message: str
+) -> None:
     assert features(*arguments, code=2) == f"slipway: {message}\n"
 
 

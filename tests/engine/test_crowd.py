@@ -1,6 +1,7 @@
 """Many clients at random: history and table match, and each acknowledged change is one version.
 
-SLIPWAY_TEST_OPERATIONS says how many operations (default 3 000), SLIPWAY_TEST_SEED which ones.
+SLIPWAY_TEST_OPERATIONS says how many operations (default 1 000, and 4 000 in `make test-long`), SLIPWAY_TEST_SEED which
+ones.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from tests.engine.api import ARTICLES, Api, Json, running
 from tests.engine.crowd import Acknowledged, Member
 
 CLIENTS = 8
-OPERATIONS = int(os.environ.get("SLIPWAY_TEST_OPERATIONS", "3000"))
+GIVEN = int(os.environ.get("SLIPWAY_TEST_OPERATIONS", "0"))
 
 # The newest image of each row with the row, and gaps in its versions.
 _DIFFERENCES = """
@@ -54,13 +55,14 @@ async def crowd(api: Api, operations: int, seed: int) -> Acknowledged:
     return acknowledged
 
 
-@pytest.mark.timeout(120 + OPERATIONS // 50)
-async def test_history_replays_to_the_table_under_concurrency(api: Api) -> None:
+@pytest.mark.timeout(200 + GIVEN // 50)
+@pytest.mark.parametrize("operations", [GIVEN or 1000, pytest.param(GIVEN or 4000, marks=pytest.mark.long)])
+async def test_history_replays_to_the_table_under_concurrency(api: Api, operations: int) -> None:
     seed = int(os.environ.get("SLIPWAY_TEST_SEED", random.randrange(2**32)))
     began = time.monotonic()
-    acknowledged = await crowd(api, OPERATIONS, seed)
+    acknowledged = await crowd(api, operations, seed)
     took = time.monotonic() - began
-    print(f"seed {seed}: {OPERATIONS} operations in {took:.1f} s, responses {dict(acknowledged.statuses)}")  # noqa: T201  # to run it again
+    print(f"seed {seed}: {operations} operations in {took:.1f} s, responses {dict(acknowledged.statuses)}")  # noqa: T201  # to run it again
     assert acknowledged.unexpected == []
     assert await api.database.fetch(_DIFFERENCES) == []
     await _check_acknowledged(api.database, acknowledged)

@@ -157,21 +157,45 @@ async def _answers(client: AsyncClient, number: int, items: Family) -> Json:
     return {"status": seen["status"], "shown": _plain(str(seen), *items)}
 
 
-@pytest.mark.parametrize("number", range(len(_about("", "", ""))))
-async def test_item_of_another_owner_is_like_one_that_does_not_exist(world: World, number: int) -> None:
+class Neighbours(NamedTuple):
+    """A tenant with a family, and another who has nothing."""
+
+    one: AsyncClient
+    other: AsyncClient
+    items: Family
+
+    async def seen(self) -> list[str]:
+        """What the first sees of its family."""
+        own = (
+            f"{LABELS}/{self.items.label}",
+            f"{MARKS}/{self.items.mark}",
+            f"{PARCELS}/{self.items.parcel}/labels?count=exact",
+        )
+        return [(await self.one.get(url)).text for url in own]
+
+
+@pytest.fixture(scope="module")
+async def neighbours(world: World) -> Neighbours:
     one, other = await world.tenant(), await world.tenant()
-    items = await family(one)
-    urls = [
-        f"{LABELS}/{items.label}",
-        f"{MARKS}/{items.mark}",
-        f"{PARCELS}/{items.parcel}/labels?count=exact",
-    ]
-    before = [(await one.get(url)).text for url in urls]
-    theirs = await _answers(other, number, items)
-    missing = await _answers(other, number, Family(MISSING, MISSING, MISSING))
+    return Neighbours(one, other, await family(one))
+
+
+@pytest.fixture(scope="module")
+async def before(neighbours: Neighbours) -> list[str]:
+    return await neighbours.seen()
+
+
+@pytest.mark.parametrize("number", range(len(_about("", "", ""))))
+async def test_item_of_another_owner_is_like_one_that_does_not_exist(
+    world: World, neighbours: Neighbours, before: list[str], number: int
+) -> None:
+    # Where requests reach the items of others, they change them.
+    items = await family(neighbours.one) if world.lock == "nothing" else neighbours.items
+    theirs = await _answers(neighbours.other, number, items)
+    missing = await _answers(neighbours.other, number, Family(MISSING, MISSING, MISSING))
     assert (theirs == missing) is (world.lock != "nothing"), (theirs, missing)
     if world.lock != "nothing":
-        assert [(await one.get(url)).text for url in urls] == before
+        assert await neighbours.seen() == before
 
 
 async def test_lists_show_own_items(world: World) -> None:

@@ -16,6 +16,7 @@ from tests.isolation import (
     keep_no_loggers,
     log_plainly,
     read_authorities_once,
+    read_revisions_once,
 )
 from tests.shop import SHOP
 from tests.shop.tables import migrating_with_shop
@@ -24,6 +25,7 @@ from tests.shop.tables import migrating_with_shop
 def pytest_configure() -> None:
     forget_settings()
     read_authorities_once()
+    read_revisions_once()
     assume_asyncio()
     keep_no_loggers()
     log_plainly()

@@ -18,7 +18,7 @@ from tests.engine.wire import Wire, wire_to, without_jobs
 from tests.services import Client
 from tests.shop.resources import SCOPES
 
-MANY, SOME = 1000, 250  # the most that a request has, and some more than the errors that a response names
+MANY, SOME = 1000, 120  # the most that a request has, and some more than the errors that a response names
 BUDGET = 12  # statements of a request with any number of refused operations, BEGIN and COMMIT included
 WRONG: dict[str, tuple[str, Json]] = {
     "/a": ("duplicate", {"a": "taken"}),

@@ -56,12 +56,12 @@ def run_again(
 @pytest.mark.parametrize(
     ("number", "works", "code", "flaky"),
     [
-        pytest.param(0, True, 0, [], id="all pass"),
+        pytest.param(0, True, 0, [], id="all pass", marks=pytest.mark.long),
         pytest.param(
             2, True, 0, ["test_it.py::test_once[0]", "test_it.py::test_once[1]"], id="two pass later"
         ),
         pytest.param(1, False, 1, [], id="one fails twice"),
-        pytest.param(6, True, 1, [], id="too many fail"),
+        pytest.param(6, True, 1, [], id="too many fail", marks=pytest.mark.long),
     ],
 )
 def test_failed_tests_pass_if_they_pass_alone(
@@ -70,6 +70,7 @@ def test_failed_tests_pass_if_they_pass_alone(
     assert run_again(tmp_path, number=number, works=works) == (code, flaky, "x")
 
 
+@pytest.mark.long
 def test_failed_test_that_does_not_run_again_has_failed(tmp_path: Path) -> None:
     by = ("sh", "-c", NOTHING_IN_THE_SECOND_RUN, "sh")
     assert run_again(tmp_path, number=1, works=True, by=by) == (1, [], "x")

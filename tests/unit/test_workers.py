@@ -102,7 +102,7 @@ def test_workers_run_tests_that_were_collected_once(home: Path) -> None:
 @pytest.mark.parametrize(
     ("argument", "reason"),
     [
-        ("no_such_folder", "file or directory not found: no_such_folder"),
+        pytest.param("no_such_folder", "file or directory not found: no_such_folder", marks=pytest.mark.long),
         ("test_it.py", "workers would lack threads that run since the collection: ['from a module']"),
     ],
 )
@@ -119,6 +119,7 @@ def interrupt(run: subprocess.Popen[str]) -> None:
     os.killpg(run.pid, signal.SIGINT)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("end", [interrupt, subprocess.Popen.kill])
 def test_nothing_survives_an_interrupted_run(
     home: Path, end: Callable[[subprocess.Popen[str]], None]

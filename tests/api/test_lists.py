@@ -71,6 +71,7 @@ async def test_links_lead_to_the_next_and_previous_pages(client: AsyncClient, sh
     third = await client.get(_link(second.headers["link"], "next"))
     assert [len(page.json()["items"]) for page in (first, second, third)] == [10, 10, 3]
     assert third.json()["next_cursor"] is None
+    assert "prev" not in first.headers["link"]
     back = await client.get(_link(third.headers["link"], "prev"))
     assert back.json()["items"] == second.json()["items"]
     start = await client.get(_link(back.headers["link"], "prev"))
@@ -204,6 +205,15 @@ async def test_list_under_an_item_takes_no_filter_by_it(client: AsyncClient, she
     for query in ("shelf_id={}", "shelf_id__in={}", "shelf_id__ne={}"):
         response = await client.get(f"/api/v1/shelves/{shelf['id']}/articles?{query.format(shelf['id'])}")
         assert problem(response, 400, "invalid_parameter")["detail"] == "The path already specifies shelf_id."
+
+
+async def test_list_under_an_item_needs_the_item(client: AsyncClient) -> None:
+    shelf = (await client.post("/api/v1/shelves", json={"slug": unique("gone").lower(), "name": "Gone"})).json()
+    url = f"/api/v1/shelves/{shelf['id']}"
+    assert (await client.get(f"{url}/articles")).json() == {"items": [], "next_cursor": None}
+    assert (await client.delete(url, headers={"If-Match": "*"})).status_code == 204
+    for missing in (url, f"/api/v1/shelves/{uuid4()}"):
+        problem(await client.get(f"{missing}/articles"), 404, "not_found")
 
 
 @pytest.mark.parametrize("url", [ARTICLES, f"{ARTICLES}/{uuid4()}", f"{ARTICLES}/{uuid4()}/history"])

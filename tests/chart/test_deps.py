@@ -75,6 +75,9 @@ def test_packages_of_a_folder_replace_other_versions(chart: Path, programs: Prog
     _pack(given, "redis-cluster", "2.0.0", note="built again")
     assert programs.run(chart / "deps", SLIPWAY_CHARTS_DIR=str(given), HELM_ITSELF=_helm()).returncode == 0
     assert (charts / packages[1]).read_bytes() == (given / packages[1]).read_bytes()
+    shutil.rmtree(charts)
+    assert programs.run(chart / "deps", SLIPWAY_CHARTS_DIR=str(given), HELM_ITSELF=_helm()).returncode == 0
+    assert {one.name for one in charts.iterdir()} == {*packages}
 
 
 def test_missing_package_is_named(chart: Path, programs: Programs, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_servers_stop_gracefully_when_their_parent_is_killed(
     run(ask(url, "CREATE TABLE kept AS SELECT 42 AS answer"))
     parent.kill()
     assert eventually(lambda: not any(is_running(pid) for pid in pids))
-    assert "database system is shut down" in (tmp_path / "postgres" / "log").read_text()
+    assert "received fast shutdown request" in (tmp_path / "postgres" / "log").read_text()
     again = PostgresServer(tmp_path / "postgres")
     try:
         again.start()

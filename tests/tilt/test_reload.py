@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -119,6 +119,28 @@ def test_server_waits_until_all_changes_have_arrived(
     monkeypatch.setattr(reload.time, "sleep", lambda _: edits.pop(0)())
     reload.Reloader([])._wait_for_change(reload.state())
     assert edits == []
+
+
+def test_change_during_a_start_restarts_the_server(
+    reload: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "live").mkdir()
+    waits, starts = list[float](), list[SimpleNamespace]()
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) > 5:
+            signal.raise_signal(signal.SIGTERM)
+
+    def start(_: list[str]) -> SimpleNamespace:
+        starts.append(SimpleNamespace(terminate=lambda: None, wait=lambda: 0, returncode=0))
+        (tmp_path / "live" / f"{len(starts)}.py").touch()
+        return starts[-1]
+
+    monkeypatch.setattr(reload.time, "sleep", sleep)
+    monkeypatch.setattr(reload.subprocess, "Popen", start)
+    assert reload.Reloader(["server"]).run() == 0
+    assert len(starts) == 3, "each start takes two looks"
 
 
 def test_changed_code_survives_a_restart_of_the_container(reload: ModuleType, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 _CODES: dict[type[Exception], Exit] = {
     DatabaseUnavailableError: Exit.UNAVAILABLE,
+    asyncpg.LockNotAvailableError: Exit.UNAVAILABLE,
     PortTakenError: Exit.PORT_TAKEN,
     MigrationFailedError: Exit.MIGRATION,
     BackwardsError: Exit.MIGRATION,
@@ -46,7 +47,10 @@ _CODES: dict[type[Exception], Exit] = {
     UnknownRevisionError: Exit.USAGE,
     NotAtHeadError: Exit.NOT_AT_HEAD,
 }
-_PREFIXES: dict[type[Exception], str] = {DatabaseUnavailableError: "cannot reach the database: "}
+_PREFIXES: dict[type[Exception], str] = {
+    DatabaseUnavailableError: "cannot reach the database: ",
+    asyncpg.LockNotAvailableError: "another change holds a lock, try again: ",
+}
 
 
 def exit_with_message(command: Callable[P, T]) -> Callable[P, T]:

@@ -208,9 +208,13 @@ async def test_list_under_an_item_takes_no_filter_by_it(client: AsyncClient, she
 
 
 async def test_list_under_an_item_needs_the_item(client: AsyncClient) -> None:
-    shelf = (await client.post("/api/v1/shelves", json={"slug": unique("gone").lower(), "name": "Gone"})).json()
+    shelf = (
+        await client.post("/api/v1/shelves", json={"slug": unique("gone").lower(), "name": "Gone"})
+    ).json()
     url = f"/api/v1/shelves/{shelf['id']}"
     assert (await client.get(f"{url}/articles")).json() == {"items": [], "next_cursor": None}
+    counted = await client.get(f"{url}/articles?count=exact")
+    assert counted.json() == {"items": [], "next_cursor": None, "total": 0}
     assert (await client.delete(url, headers={"If-Match": "*"})).status_code == 204
     for missing in (url, f"/api/v1/shelves/{uuid4()}"):
         problem(await client.get(f"{missing}/articles"), 404, "not_found")

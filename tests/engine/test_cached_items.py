@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from service.actor import Actor, acting_as
+from service.http.content.preconditions import TagMaker, Tags
 from service.resources.declaration import Cached, Change, DeclarationError, Hooks
 from tests.engine.api import SHELVES, Api, Json, running, unique
 from tests.engine.wire import Wire, wire_to, without_jobs
@@ -20,6 +21,14 @@ from tests.shop.resources import articles, shelves
 
 ANY = {"If-Match": "*"}
 LIFETIME = 1.0
+
+
+def test_weak_tag_names_a_version_that_a_cached_item_must_have() -> None:
+    maker = TagMaker(["name"])
+    none = frozenset[str]()
+    weak = frozenset(maker.tag(version).strip('"') for version in (7, 9))
+    assert maker.newest(Tags(any=False, strong=none, all=weak)) == 9
+    assert maker.newest(Tags(any=True, strong=none, all=none)) == 0
 
 
 class RenamesShelf(Hooks):

@@ -1,8 +1,10 @@
 """`slipway features`: how rules are added, and what is listed."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import orjson
 import pytest
 
@@ -69,6 +71,22 @@ def test_database_precedes_settings_and_may_hold_undeclared_flags(
     assert "discount\tset in the database, but not declared in this version\n" in features("list")
     assert features("unset", "discount") == "discount is unset\n"
     assert "discount" not in features("list")
+
+
+@pytest.mark.parametrize("arguments", [("set", "discount", "1.5"), ("unset", "discount")])
+async def test_changes_wait_for_each_other(
+    command: Command, database_url: str, arguments: tuple[str, ...]
+) -> None:
+    other = await asyncpg.connect(database_url)
+    try:
+        async with other.transaction():
+            await other.execute("SELECT pg_advisory_xact_lock(hashtext('slipway feature flags'))")
+            given = {"database__url": database_url, "database__lock_timeout": "0.05"}
+            waited = await asyncio.to_thread(command, "features", *arguments, **given)
+    finally:
+        await other.close()
+    said = "slipway: another change holds a lock, try again: canceling statement due to lock timeout\n"
+    assert (waited.exit_code, waited.stderr) == (4, said)
 
 
 @pytest.mark.parametrize(

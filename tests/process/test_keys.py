@@ -30,7 +30,7 @@ def test_key_is_created_listed_used_and_revoked(shared: Served, command: Command
     key = keys("create", "--name", "reader", "--scope", "shop:read", "--days", "1").strip()
     prefix, secret = key.split("_", 2)[1:]
     assert send(shared, key).status_code == 200
-    line = rf"^{prefix}\tactive\tshop:read\treader\texpires (20\S+)Z\tlast used 20\S+Z$"
+    line = rf"^{prefix}\tactive\tshop:read\treader\texpires (20\S+T\d\d:\d\d)Z\tlast used 20\S+T\d\d:\d\dZ$"
     found = eventually(lambda: re.search(line, keys("list"), re.MULTILINE), seconds=10)
     assert found, keys("list")
     left = datetime.fromisoformat(f"{found[1]}+00:00") - clock.now()

@@ -207,6 +207,16 @@ async def test_list_under_an_item_takes_no_filter_by_it(client: AsyncClient, she
         assert problem(response, 400, "invalid_parameter")["detail"] == "The path already specifies shelf_id."
 
 
+async def test_export_has_one_line_for_an_item_for_every_reader_of_lines(
+    client: AsyncClient, new_article: Callable[..., Json]
+) -> None:
+    item = new_article(name="a\u2028b\u2029c\u0085d")
+    assert (await client.post(ARTICLES, json=item)).status_code == 201
+    exported = await client.get(f"{ARTICLES}/export", params={"sku": item["sku"]})
+    (line,) = exported.text.splitlines()
+    assert json.loads(line)["name"] == item["name"]
+
+
 async def test_list_under_an_item_needs_the_item(client: AsyncClient) -> None:
     shelf = (
         await client.post("/api/v1/shelves", json={"slug": unique("gone").lower(), "name": "Gone"})

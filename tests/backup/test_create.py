@@ -1,6 +1,7 @@
 """`slipway backup create` and `list`, against a real database."""
 
 import asyncio
+import base64
 import json
 import os
 import subprocess
@@ -132,7 +133,9 @@ def test_pooler_and_missing_storage_are_refused(backup: Backup) -> None:
     assert "set SLIPWAY_BACKUP__STORAGE" in done.stderr
 
 
-@pytest.mark.parametrize("key", ["short", "bm90LTMyLWJ5dGVz"])
+@pytest.mark.parametrize(
+    "key", ["short", "bm90LTMyLWJ5dGVz", base64.b64encode(b"k" * 33).decode(), f"{KEY},{KEY}"]
+)
 def test_key_of_another_form_is_refused_without_showing_it(backup: Backup, key: str) -> None:
     done = backup("create", backup__key=key)
     assert done.exit_code == 3

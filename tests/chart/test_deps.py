@@ -80,11 +80,16 @@ def test_packages_of_a_folder_replace_other_versions(chart: Path, programs: Prog
     assert {one.name for one in charts.iterdir()} == {*packages}
 
 
-def test_missing_package_is_named(chart: Path, programs: Programs, tmp_path: Path) -> None:
+def test_missing_package_is_named_and_failures_end_the_script(
+    chart: Path, programs: Programs, tmp_path: Path
+) -> None:
     _pack(tmp_path, "redis-cluster", "2.0.0")
     done = programs.run(chart / "deps", SLIPWAY_CHARTS_DIR=str(tmp_path), HELM_ITSELF=_helm())
     assert (done.returncode, done.stderr) == (1, f"chart/deps: {tmp_path} has no redis-1.2.3-rc.1.tgz\n")
     assert list((chart / "charts").iterdir()) == []
+    for given in (str(tmp_path), ""):
+        failed = programs.run(chart / "deps", SLIPWAY_CHARTS_DIR=given, HELM_ITSELF="/bin/false")
+        assert failed.returncode != 0, "Helm cannot list the dependencies"
 
 
 def test_download_leaves_the_repositories_of_the_user_alone(

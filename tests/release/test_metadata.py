@@ -42,12 +42,12 @@ def test_changes_are_those_since_the_previous_release(
     monkeypatch.setattr(packing, "CHART", tmp_path)
     _git(tmp_path, "init", "--quiet", "--initial-branch=main")
     _commit(tmp_path, "First")
-    _commit(tmp_path, "Second", "other-1")
+    _commit(tmp_path, "Second")
     assert packing.changes() == ["Second", "First"]
     _git(tmp_path, "tag", "v0.9.0", "HEAD^")
     _git(tmp_path, "tag", "v0.10.0")  # later than 0.9, though not by the alphabet
     _git(tmp_path, "checkout", "--quiet", "-b", "side")
-    _commit(tmp_path, "On a branch")
+    _commit(tmp_path, "On a branch", "zero-1")  # a tag of something else
     _git(tmp_path, "checkout", "--quiet", "main")
     _git(tmp_path, "merge", "--quiet", "--no-ff", "-m", "Merge", "side")
     _commit(tmp_path, "Last", "v0.11.0")  # the release itself

@@ -110,7 +110,8 @@ def test_server_waits_until_all_changes_have_arrived(
     live = tmp_path / "live"
     live.mkdir()
     edits: list[Callable[[], object]] = [
-        (live / "x.pyc").touch,
+        (live / "x.pyc").touch,  # by the server itself
+        lambda: None,
         (live / "a.py").touch,
         (live / "b.py").touch,
         lambda: os.utime(live / "a.py", (1, 1)),

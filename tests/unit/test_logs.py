@@ -16,6 +16,7 @@ from tests.isolation import log_plainly
 
 IN_TROUBLE = """
 import logging
+import warnings
 from service.config import LoggingSettings
 from service.observability import logs
 
@@ -30,6 +31,10 @@ class Mute:
 logs.configure(LoggingSettings(format="json"))
 Untidy()
 logging.getLogger("library").warning("%s", Mute())
+warnings.warn("an old call")
+noisy = logging.getLogger("noisy")
+noisy.setLevel(logging.DEBUG)
+noisy.debug("a detail")
 """
 
 
@@ -85,13 +90,16 @@ def test_long_line_is_truncated_but_keeps_the_traceback_end(stream: io.StringIO,
 
 
 def test_errors_without_a_caller_are_lines_of_the_log() -> None:
-    """Those of a destructor, which Python prints to standard error, and of an argument that has no text."""
+    """Those of a destructor, which Python prints to standard error, and of an argument that has no text; warnings too.
+    A library with a level of its own logs no more than the service."""
     done = subprocess.run(
         [sys.executable, "-c", IN_TROUBLE], capture_output=True, text=True, timeout=60, check=True
     )
-    ignored, unwritten = map(json.loads, done.stdout.splitlines())
+    ignored, unwritten, warned = map(json.loads, done.stdout.splitlines())
     assert done.stderr == ""
     assert ignored["event"].startswith("exception ignored: <function Untidy.__del__ at ")
     assert (ignored["level"], ignored["logger"]) == ("error", "python")
     assert ignored["exception"].endswith("OSError: the socket is closed")
     assert (unwritten["event"], unwritten["error"]) == ("a log line cannot be written", "ValueError")
+    assert warned["logger"] == "py.warnings"
+    assert "UserWarning: an old call" in warned["event"]

@@ -1,5 +1,6 @@
 """Strict JSON against references: the standard library's writer, and a parser that follows RFC 8259."""
 
+import gc
 import json
 import time
 from collections.abc import Callable, Coroutine
@@ -12,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.http.content import strict_json
-from service.http.content.gc_pause import collector_paused
+from service.http.content.gc_pause import LARGE, collector_paused
 from service.http.content.strict_json import MAX_CONTAINERS, MAX_DEPTH, parse
 from service.http.problems import InvalidJson
 from tests.examples import examples
@@ -243,3 +244,13 @@ def _cost(run: Callable[[], object]) -> float:
     began = time.thread_time()
     run()
     return time.thread_time() - began
+
+
+def test_collector_is_paused_until_the_last_large_document_is_parsed() -> None:
+    with collector_paused(LARGE):
+        assert gc.isenabled()
+    with collector_paused(LARGE + 1):
+        with collector_paused(LARGE + 1):
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()

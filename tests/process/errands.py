@@ -20,6 +20,7 @@ from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.shop import SHOP
 from tests.shop.door import install
+from tests.shop.flags import greeting
 from tests.shop.models import Shelf
 
 BEGAN = "SELECT began_at::text FROM job_run WHERE name = 'count'"
@@ -58,7 +59,7 @@ async def deliver(database: Database) -> None:
 
 async def count(database: Database, seconds: float) -> None:
     if seconds < 0:
-        raise ValueError("nothing to count")
+        raise ValueError(f"nothing to count, {greeting()}")
     (lease,) = await database.fetch(BEGAN)
     async with database.session() as session:
         session.add(Shelf(slug=f"count-{uuid4()}", name="Counted", description=lease["began_at"]))  # type: ignore[call-arg]  # as above

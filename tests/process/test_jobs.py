@@ -134,9 +134,10 @@ def test_command_runs_a_job_before_its_time(url: str, tmp_path: Path) -> None:
     assert lines[0] == "deliver\tevery 30 s\tin each process\t"
     assert lines[1].startswith("count\tevery 3600 s\tonce per cluster\tsuccess, began 20")
     assert lines[2] == "purge-expired\tevery 3600 s\tonce per cluster\thas not run"
+    assert shop(tmp_path, "features", "set", "greeting", "closed", database__url=url).returncode == 0
     failed = shop(tmp_path, "jobs", "run", "count", database__url=url, shop__count_takes="-1")
     assert (failed.returncode, failed.stderr.splitlines()[-1]) == (1, "slipway: count ended with failure")
-    assert "nothing to count" in failed.stderr
+    assert "nothing to count, closed" in failed.stderr
     assert listed(tmp_path, url)["outcome"] == "failure"
     unknown = shop(tmp_path, "jobs", "run", "cuont", database__url=url)
     assert (unknown.returncode, unknown.stderr) == (

@@ -34,6 +34,7 @@ CLAIMS = {"tenant": "tests"}
 """The tenant of tests that are not about tenants."""
 
 _numbers = itertools.count(1)
+_kinds = dict[object, type[Settings]]()
 
 
 def unique(prefix: str) -> str:
@@ -94,6 +95,16 @@ def domain_of(*resources: RestResource) -> tuple[Domain]:
     return (Domain("tests", resources),)
 
 
+def _settings_of(domains: Sequence[Domain]) -> type[Settings]:
+    """As `settings_of`, whose class is made once for all domains with the same flags and settings."""
+    key = tuple(
+        (tuple(domain.flags), domain.settings and (domain.name, domain.settings)) for domain in domains
+    )
+    if key not in _kinds:
+        _kinds[key] = settings_of(domains)
+    return _kinds[key]
+
+
 @asynccontextmanager
 async def running(
     url: str,
@@ -106,7 +117,7 @@ async def running(
     """Run an application with these resources, these domains, or the shop."""
     own = domain_of(*resources) if resources else ()
     every = (*domains, *own) or (SHOP,)
-    app = create_app(settings_for(url, settings_of(every), **groups), every)
+    app = create_app(settings_for(url, _settings_of(every), **groups), every)
     async with lifespan(app):
         database: Database = app.state.database
         async with database.session() as session:

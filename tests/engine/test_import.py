@@ -3,9 +3,11 @@
 import asyncio
 import gzip
 import json
-import subprocess
+import os
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -14,10 +16,14 @@ from typer.testing import CliRunner, Result
 from service.cli.command_line import application
 from tests.conftest import DatabaseFactory
 from tests.engine.api import ARTICLES, Api, Json, running, unique
-from tests.process.served import COMMAND_SECONDS, SECRET_KEY, environment
-from tests.shop.door import PROGRAM
+from tests.migrations.roles import execute
+from tests.process.served import SECRET_KEY
 
 SHELF = "0190aaaa-0000-7000-8000-000000000001"
+STOCK = f"""
+INSERT INTO tests_shelf (id, slug, name, description, created_by, updated_by)
+VALUES ('{SHELF}', 'lamps', 'Lamps', '', 'test', 'test')
+"""
 Run = Callable[..., Result]
 
 
@@ -46,11 +52,9 @@ def run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop_commands
 
 
 @pytest.fixture
-def stocked(run: Run, tmp_path: Path) -> Run:
+async def stocked(run: Run, url: str) -> Run:
     """The command, on a database with one shelf."""
-    write(tmp_path / "shelves", {"id": SHELF, "slug": "lamps", "name": "Lamps"})
-    done = run("import", "shelves", tmp_path / "shelves")
-    assert (done.exit_code, done.stdout) == (0, "1 added, 0 already present, 0 invalid\n"), done.stderr
+    await execute(url, STOCK)
     return run
 
 
@@ -186,21 +190,14 @@ def test_progress_is_reported_per_batch(stocked: Run, tmp_path: Path) -> None:
     assert "line 1500: 1500 added" in done.stderr
 
 
-def test_import_reads_standard_input(url: str, stocked: Run, tmp_path: Path) -> None:
-    def piped(text: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [*PROGRAM, "import", "articles", "-"],
-            env=environment(database__url=url, security__secret_key=SECRET_KEY, redis__enabled="false"),
-            cwd=tmp_path,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
-        return done.returncode, done.stdout
-
-    assert piped("null") == (1, "0 added, 0 already present, 1 invalid\n")
+def test_import_reads_standard_input(stocked: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(json.dumps(article()).encode() + b"\nnull")
+    with os.fdopen(reading) as pipe:
+        monkeypatch.setattr("service.cli.importing.sys", SimpleNamespace(stdin=pipe, stderr=StringIO()))
+        done = stocked("import", "articles", "-")
+    assert (done.exit_code, done.stdout) == (1, "1 added, 0 already present, 1 invalid\n")
 
 
 def test_exit_codes(run: Run, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Date, MetaData, Text, text
+from sqlalchemy import ARRAY, Date, MetaData, Text, event, text
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
@@ -17,6 +17,7 @@ from sqlmodel import Field
 from service.models.base import Resource
 from service.models.indexes import search_index, sort_index, unique_index
 from service.resources.declaration import RestResource
+from tests.migrations.roles import execute
 from tests.shop import tables as shop
 from tests.shop.metadata import new_metadata
 from tests.shop.resources import SCOPES
@@ -100,12 +101,25 @@ def set_apart(connection: Connection) -> None:
         connection.execute(text(sql))
 
 
+_scripts = dict[tuple[SqlTable, ...], str]()
+
+
 async def create_tables(url: str, *more: SqlTable) -> None:
     """Create groups and gadgets with their history in a database at the head; `more` are additional tables."""
-    own = [table for table in METADATA.sorted_tables if table.name in ("group", "gadget")]
+    tables = (*(table for table in METADATA.sorted_tables if table.name in ("group", "gadget")), *more)
+    if tables in _scripts:
+        return await execute(url, _scripts[tables])
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
 
     def create(connection: Connection) -> None:
+        event.listen(connection, "before_cursor_execute", note)
         set_apart(connection)
-        shop.create_tables(connection, (*own, *more))
+        shop.create_tables(connection, tables)
 
     await shop.in_database(url, create)
+    # Later, they run in one round trip.
+    _scripts[tables] = ";\n".join(one for one in statements if not one.startswith("SELECT"))
+    return None

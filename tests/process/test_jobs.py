@@ -13,6 +13,7 @@ import pytest
 
 from service.database import Database
 from service.resources.purge_expired import ExpiredRows
+from tests.backup.conftest import sql
 from tests.conftest import DatabaseFactory
 from tests.engine.api import settings_for
 from tests.process.served import Served, eventually
@@ -26,6 +27,10 @@ LAST_SUCCESS = 'slipway_job_last_success_timestamp_seconds{name="count"}'
 RECORD = """
 INSERT INTO idempotency_record (principal, key, fingerprint, status, headers, body, created_at)
 VALUES ('key:x', $1, '\\x00', 201, '{}', '', now() - $2::text::interval)
+"""
+RUN = """
+INSERT INTO job_run (name, owner, began_at, leased_until)
+VALUES ($1, 'host-1', now() - interval '1 hour', now() - interval '1 minute')
 """
 KEY = """
 INSERT INTO api_key (id, name, prefix, secret_hash, scopes, expires_at)
@@ -143,6 +148,18 @@ def test_command_runs_a_job_before_its_time(url: str, tmp_path: Path) -> None:
     assert (unknown.returncode, unknown.stderr) == (
         2, "slipway: no job is called cuont; jobs: count, deliver, purge-expired\n",
     )  # fmt: skip
+
+
+def test_list_shows_lost_runs_and_none_of_a_job_of_each_process(url: str, tmp_path: Path) -> None:
+    sql(url, RUN, "count")
+    sql(url, RUN, "deliver")  # as of a version in which it ran once per cluster
+    lines = shop(tmp_path, "jobs", "list", database__url=url).stdout.splitlines()
+    assert lines[1].startswith("count\tevery 3600 s\tonce per cluster\tlost, began 20")
+    assert lines[1].endswith(" in host-1")
+    told = json.loads(shop(tmp_path, "jobs", "list", "--json", database__url=url).stdout)
+    assert [(job["name"], job["owner"], job["running"]) for job in told[:2]] == [
+        ("deliver", None, False), ("count", "host-1", False),
+    ]  # fmt: skip
 
 
 async def test_service_purges_what_has_expired(url: str, tmp_path: Path) -> None:

@@ -62,6 +62,16 @@ async def test_callers_and_policies_have_separate_buckets(moving_clock: Clock) -
     assert limiter.exhausted(one, "c") == 0
 
 
+async def test_bucket_in_use_is_not_forgotten_for_new_ones(
+    moving_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.security.rate_limits.limiter.MOST_BUCKETS", 2)
+    limiter, policy = RateLimiter(), Policy("one", 1, 60)
+    for caller in ("a", "b", "a", "c"):
+        await limiter.take(policy, caller)
+    assert [limiter.exhausted(policy, caller) > 0 for caller in "abc"] == [True, False, True]
+
+
 @pytest.mark.parametrize("requests", [7, 400, 1000])
 async def test_three_processes_admit_the_limit_together(redis: Redis, redis_url: str, requests: int) -> None:
     policy = Policy(unique("shared"), requests, 3600)

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from httpx2 import AsyncClient
 
-from tests.api.conftest import Json
+from tests.api.conftest import Json, MakeClient
 from tests.api.test_items import problem
 
 ARTICLES = "/api/v1/articles"
@@ -53,6 +53,28 @@ async def test_bulk_mixes_all_kinds_of_operations(client: AsyncClient, new_artic
     problem(await client.get(f"{ARTICLES}/{removed['id']}"), 404, "not_found")
     history = (await client.get(f"{ARTICLES}/{changed['id']}/history")).json()["items"]
     assert history[0]["request_id"] == response.headers["x-request-id"]
+
+
+async def test_change_by_another_caller_names_it_and_finds_no_deleted_item(
+    client: AsyncClient, client_with: MakeClient, new_article: NewArticle
+) -> None:
+    other = await client_with("shop:read", "shop:write")
+    changed, deleted = [await _make(client, new_article) for _ in range(2)]
+    gone = f"{ARTICLES}/{deleted['id']}"
+    assert (await client.delete(gone, headers={"If-Match": "*"})).status_code == 204
+    operations = [
+        {"op": "patch", "id": one["id"], "if_match": "*", "changes": {"name": "By another"}}
+        for one in (changed, deleted)
+    ]
+    body = {"mode": "partial", "operations": operations}
+    results = (await other.post(BULK, json=body)).json()["results"]
+    assert [result["status"] for result in results] == [200, 404]
+    item = results[0]["item"]
+    assert item["created_by"] == changed["created_by"] == changed["updated_by"] != item["updated_by"]
+    history = (await client.get(f"{ARTICLES}/{changed['id']}/history")).json()["items"]
+    assert history[0]["actor"] == item["updated_by"]
+    restored = (await client.post(f"{gone}/restore")).json()
+    assert restored["name"] == deleted["name"]
 
 
 async def test_created_items_sort_in_the_order_of_the_request(

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from service.dev.free_ports import LOOPBACK
 from tests.backup.conftest import Backup, name_of, renamed, sql
+from tests.ports import next_port
 
 RUNS = "SELECT kind, ok, backup, size, storage_free, storage_size, detail FROM backup_run ORDER BY ended_at"
 LEFT = "SELECT datname FROM pg_database WHERE starts_with(datname, $1 || '_drill_')"
@@ -17,8 +19,12 @@ def test_drill_restores_serves_and_leaves_nothing(backup: Backup, filled: str) -
     made = backup("create").stdout.strip()
     name = name_of(filled)
     sql(renamed(filled, "postgres"), f"CREATE DATABASE {name}_drill_00000000")  # of a killed drill
-    done = backup("drill", "--json")
+    # What would refuse the drill's requests, or delay them, is left out.
+    refusing = {"security__trusted_hosts": "api.example", "rate_limit__requests": 1}
+    redis = {"redis__enabled": "true", "redis__url": f"redis://{LOOPBACK}:{next_port()}/0"}
+    done = backup("drill", "--json", **refusing, **redis)
     assert done.exit_code == 0, done.output
+    assert "redis" not in done.stderr.lower()
     assert json.loads(done.stdout)["id"] == made
     assert not sql(filled, LEFT, name)
     assert not sql(filled, "SELECT 1 FROM api_key")

@@ -6,6 +6,7 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
+from service.http.problems import Forbidden, Unauthenticated
 from service.resources.columns import scalars
 from service.resources.columns.kind import Kind
 from service.resources.declaration import Owner
@@ -36,6 +37,14 @@ def test_claim_is_an_owner_if_the_column_can_hold_it(kind: Kind, claim: object, 
 def test_caller_without_the_claim_owns_no_row() -> None:
     condition = parcels.owned_by(Principal("key:x", frozenset()))
     assert condition.compare(sa.false())
+
+
+def test_caller_who_owns_nothing_is_forbidden_or_must_log_in() -> None:
+    access = Owners((parcels,)).access(parcels)
+    with pytest.raises(Unauthenticated):
+        access.of(anonymous(["shop:read"]))
+    with pytest.raises(Forbidden):
+        access.of(Principal("key:x", frozenset({"shop:read"})))
 
 
 def test_database_knows_what_stored_responses_are_bound_to() -> None:

@@ -33,6 +33,8 @@ def check(client: httpx2.Client, headers: dict[str, str]) -> None:
     for path, status in ((f"{SHELVES}/{uuid4()}", 404), (f"{SHELVES}?x=1", 400), (f"{PREFIX}/no", 404)):
         wrong = client.get(path, headers=headers)
         assert (wrong.status_code, wrong.json()["instance"]) == (status, path.partition("?")[0])
+    large = client.post(SHELVES, content=b" " * 2_000_000, headers=headers)
+    assert (large.status_code, large.json()["instance"]) == (413, SHELVES)
     assert "GET" in client.options(SHELVES).headers["allow"]
     assert client.get(f"{PREFIX}/health").status_code == 200
     check_docs(client)

@@ -8,6 +8,7 @@ import pytest
 from service.database import Database
 from service.security.api_keys.api_key_verifier import ApiKeyVerifier
 from service.security.api_keys.commands import create_key
+from service.security.api_keys.key_format import cache_key
 from service.security.refusals import Reason, RefusedError
 from tests.listener import few_turns
 from tests.security.limiting import Clock, moving_clock
@@ -89,3 +90,9 @@ async def test_look_up_is_joined_for_as_long_as_its_result_is_valid(
         assert verifier.asked == look_ups
     verifier.may_end.set()
     assert all(await asyncio.gather(*asking))
+
+
+def test_keys_are_cached_by_all_of_their_characters() -> None:
+    key = "slip_abcdefghijkl_" + "s" * 43
+    changed = {cache_key(f"{key[:at]}-{key[at + 1 :]}") for at in range(len(key))}
+    assert len({*changed, cache_key(key), cache_key(key[:-1])}) == len(key) + 2

@@ -135,6 +135,14 @@ def test_one_closed_folder_keeps_others_out(tmp_path: Path) -> None:
     assert not open_to_others(SHELL, closed / "program")
 
 
+def test_process_of_another_user_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("service.dev.processes.os.kill", refuse)  # as for everybody but root
+    assert is_running(os.getpid())
+
+
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
     """A program that ignores the signals that end servers, with the data folder in its command line."""

@@ -11,7 +11,8 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.responses import StreamingResponse
 
-from service.actor import Actor, acting_as
+from service.actor import EVERY_ROW, Actor, acting_as, current
+from service.cli.runtime import exit_with_message
 from service.database import Database
 from service.http.handwritten import SessionDep
 from service.jobs.job import Job
@@ -178,3 +179,11 @@ async def test_work_outside_requests_has_an_actor(shop: Shop) -> None:
         await api.database.fetch('UPDATE "group" SET "select" = \'again\'')
     found = await api.database.fetch(HISTORY, [""])
     assert [row["actor"] for row in found] == ["job:tidy", awkward]
+
+
+def test_command_acts_under_its_name_and_sees_the_rows_of_all_owners() -> None:
+    @exit_with_message
+    def tidy_() -> object:
+        return current()
+
+    assert tidy_() == Actor("cli:tidy", rows=EVERY_ROW)

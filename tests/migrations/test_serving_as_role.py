@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -113,6 +114,18 @@ async def test_commands_work_as_the_app_role(
         with subtests.test(command=arguments):
             done = await in_server_thread(command, *arguments.split(), database__url=granted.app_url)
             assert done.exit_code == 0, done.output
+
+
+async def test_row_history_is_left_to_the_role_that_migrates(granted: Roles, command: Command) -> None:
+    await execute(
+        granted.owner_url,
+        "INSERT INTO tests_shelf (id, slug, name, created_by, updated_by) "
+        "VALUES (gen_random_uuid(), 'a', 'A', 'test', 'test')",
+    )
+    for arguments in ("purge", f"history erase shelves {uuid4()} --field name"):
+        given = {"database__url": granted.app_url, "retention__history_versions": "1"}
+        done = await in_server_thread(command, *arguments.split(), **given)
+        assert (done.exit_code, "run this as the role that migrates" in done.stderr) == (1, True), done.output
 
 
 async def test_app_role_cannot_migrate(granted: Roles, command: Command) -> None:

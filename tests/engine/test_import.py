@@ -203,7 +203,10 @@ def test_import_reads_standard_input(stocked: Run, monkeypatch: pytest.MonkeyPat
 def test_exit_codes(run: Run, tmp_path: Path) -> None:
     file = write(tmp_path / "in", article())
     assert run("import", "nothing", file).exit_code == 2
-    assert run("import", "articles", tmp_path / "missing").exit_code == 2
+    rejected = write(tmp_path / "rejected", article())
+    before = rejected.read_bytes()
+    assert run("import", "articles", tmp_path / "missing", "--errors", rejected).exit_code == 2
+    assert rejected.read_bytes() == before, "the lines that were rejected before are not lost"
     assert run("import", "articles", tmp_path).exit_code == 2
     assert run("import", "articles", file, "--from-line", 0).exit_code == 2
     gone = run("import", "articles", file, database__url="postgresql://a:b@127.0.0.1:1/x")

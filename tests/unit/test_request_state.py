@@ -1,8 +1,9 @@
-"""What the edge takes from the client's headers: the request id and the trace."""
+"""What the edge takes from the client's headers and target: the request id, the trace and the host."""
 
 import pytest
 
 from service.http.middleware.state import new_state
+from service.http.protocol.request_head import authority
 
 TRACE, SPAN = "0123456789abcdef" * 2, "0123456789abcdef"
 
@@ -39,3 +40,18 @@ def test_trace_is_taken_from_a_well_formed_traceparent(
 ) -> None:
     state = new_state([(b"traceparent", given.encode())])
     assert (state.trace_id, state.span_id) == trace
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        ("/shelves?at=me@b.example", None),
+        ("*", None),
+        ("http://a.example", "a.example"),
+        ("http://me:secret@a.example:80/shelves", "a.example:80"),
+        ("http://a.example?at=me@b.example", "a.example"),
+    ],
+)
+def test_host_of_a_target_is_without_user_path_and_query(target: str, host: str | None) -> None:
+    found = authority(target.encode())
+    assert (found and found.decode()) == host

@@ -10,17 +10,18 @@ from pydantic import BaseModel
 from service.http.openapi import flat_models
 from service.main import create_app
 from service.resources.documented_route import DocumentedRoute
-from tests.engine.api import settings_for
-from tests.shop import SHOP
+from tests.engine.api import domain_of, settings_for
+from tests.engine.tables import gadgets, groups
 
 
 def test_fastapi_analyses_generated_routes_for_the_document_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """And then makes no validator for each field of each model."""
     monkeypatch.delattr(v2, "get_model_fields")
-    app = create_app(settings_for("postgresql://nobody@localhost/none"), (SHOP,))
+    domains = domain_of(groups(), gadgets())
+    app = create_app(settings_for("postgresql://nobody@localhost/none"), domains)
     routes = [route for route in app.routes if isinstance(route, DocumentedRoute)]
     assert {route.path_format for route in routes} <= app.openapi()["paths"].keys()
-    fresh = create_app(settings_for("postgresql://nobody@localhost/none"), (SHOP,))
+    fresh = create_app(settings_for("postgresql://nobody@localhost/none"), domains)
     waiting = [route for route in fresh.routes if isinstance(route, DocumentedRoute)]
     assert [route.name for route in waiting if "dependant" in vars(route)] == []
     assert [route.name for route in routes if "dependant" not in vars(route)] == []

@@ -2,13 +2,15 @@
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event
 from sqlmodel import col, delete, func, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from service import clock
 from service.config import Settings
@@ -76,16 +78,46 @@ def test_every_category_and_every_status_has_products() -> None:
     assert set(Counter(p["status"] for p in products())) == {"draft", "active", "discontinued"}
 
 
-async def test_second_load_adds_nothing(database: Database) -> None:
+async def _examples_fit(session: AsyncSession) -> None:
+    listed, created, announced = await SEED.examples(session)
+    assert (listed.body, created.path, announced.path) == ("", "products", "deliveries")
+    assert str(min(category["id"] for category in categories())) in created.body
+    assert str(min(product["id"] for product in products())) in announced.body
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """Yield a list of the statements of the block."""
+    statements: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(orm_engine().sync_engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(orm_engine().sync_engine, "before_cursor_execute", note)
+
+
+async def test_load_takes_few_statements_and_a_second_one_adds_nothing(database: Database) -> None:
     async with database.session() as session:
         assert await is_empty(session)
-    first, second = await load(database), await load(database)
+        assert [one.path.partition("?")[0] for one in await SEED.examples(session)] == [
+            "products",
+            "categories",
+        ]
+    with counted() as statements:
+        first = await load(database)
+    assert len(statements) <= 4, statements
+    second = await load(database)
     assert (first.categories, first.products) == (len(categories()), len(products()))
     assert (second.categories, second.products) == (0, 0)
     assert await count(database, Category) == len(categories())
     assert await count(database, Product) == len(products())
     async with database.session() as session:
         assert not await is_empty(session)
+        await _examples_fit(session)
         assert (await session.exec(select(func.count()).select_from(RowHistory))).one() == len(
             categories()
         ) + len(products())
@@ -129,20 +161,6 @@ async def test_existing_category_with_the_same_slug_gets_the_products(database: 
         assert (await session.exec(in_mine)).one() == lamps
 
 
-async def test_load_takes_few_statements(database: Database) -> None:
-    statements: list[str] = []
-
-    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        statements.append(statement)
-
-    event.listen(orm_engine().sync_engine, "before_cursor_execute", note)
-    try:
-        await load(database)
-    finally:
-        event.remove(orm_engine().sync_engine, "before_cursor_execute", note)
-    assert len(statements) <= 4, statements
-
-
 def test_command_prints_what_it_added(fresh_database: DatabaseFactory, tmp_path: Path) -> None:
     url = fresh_database()
     first, second = seed(tmp_path, url), seed(tmp_path, url)
@@ -150,17 +168,3 @@ def test_command_prints_what_it_added(fresh_database: DatabaseFactory, tmp_path:
     expected = f"{len(categories())} categories and {len(products())} products"
     assert first.stdout == f"sample catalogue: added {expected}\n"
     assert second.stdout == f"sample catalogue: nothing to add: all {expected} exist\n"
-
-
-async def test_examples_fit_what_is_there(database: Database) -> None:
-    async with database.session() as session:
-        assert [one.path.partition("?")[0] for one in await SEED.examples(session)] == [
-            "products",
-            "categories",
-        ]
-    await load(database)
-    async with database.session() as session:
-        listed, created, announced = await SEED.examples(session)
-    assert (listed.body, created.path, announced.path) == ("", "products", "deliveries")
-    assert str(min(category["id"] for category in categories())) in created.body
-    assert str(min(product["id"] for product in products())) in announced.body

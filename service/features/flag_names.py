@@ -1,6 +1,5 @@
 """The flags of all domains by name, and hints for mistyped names."""
 
-import difflib
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -22,6 +21,8 @@ def by_name(flags: Iterable[AnyFlag]) -> dict[str, AnyFlag]:
 
 def describe_unknown_flag(name: str, known: Collection[str]) -> str:
     """Return the message for an unknown flag, with up to three similar names."""
+    import difflib  # noqa: PLC0415  # for mistakes only
+
     similar = difflib.get_close_matches(name, known, n=3, cutoff=_SIMILARITY)
     hint = f" Did you mean {' or '.join(similar)}?" if similar else ""
     return f"There is no feature flag {name}.{hint}"

@@ -23,7 +23,6 @@ from service.http.problems import Unavailable
 from service.http.server.lifecycle import Lifecycle
 from service.migrations import branches
 from service.observability.exposition import Exposition
-from service.observability.merged import METRICS_FOLDER, MergedMetrics
 
 READY, NOT_READY = 200, 503
 # Made once: probes ask every second.
@@ -97,6 +96,8 @@ def _metrics() -> Handler:
 
 
 def _merged_metrics() -> Handler:
+    from service.observability.merged import METRICS_FOLDER, MergedMetrics  # noqa: PLC0415  # for several workers only
+
     merged = MergedMetrics(Path(child_environment()[METRICS_FOLDER]))
 
     async def metrics(_: Request) -> Response:

@@ -1,6 +1,5 @@
 """The form of scope names, and hints for mistyped ones."""
 
-import difflib
 import re
 from collections.abc import Collection
 
@@ -10,7 +9,11 @@ _SIMILARITY = 0.85  # of difflib, from 0 to 1
 
 def similar_scopes(scope: str, known: Collection[str]) -> list[str]:
     """Return up to three known scopes similar to an unknown one, the closest first; none for a known scope."""
-    return [] if scope in known else difflib.get_close_matches(scope, known, n=3, cutoff=_SIMILARITY)
+    if scope in known:
+        return []
+    import difflib  # noqa: PLC0415  # for mistakes only
+
+    return difflib.get_close_matches(scope, known, n=3, cutoff=_SIMILARITY)
 
 
 def describe_unknown(scope: str, known: Collection[str]) -> str | None:

@@ -235,7 +235,9 @@ def test_gzip_that_is_damaged_behind_a_valid_batch_is_reported(stocked: Run, tmp
     packed.write_bytes(gzip.compress(lines)[:-20])
     done = stocked("import", "articles", packed)
     assert done.exit_code == 2
-    assert "the gzip data is damaged" in done.stderr.splitlines()[-1]
+    reason = done.stderr.splitlines()[-1]
+    assert reason.startswith(f"slipway: {packed}: stopped after line ")
+    assert "the gzip data is damaged" in reason
 
 
 def test_line_that_repeats_an_id_is_known_already(stocked: Run, tmp_path: Path) -> None:
@@ -249,9 +251,8 @@ def test_wrong_file_format_is_reported_in_one_line(stocked: Run, tmp_path: Path)
     file = tmp_path / "other"
     file.write_bytes(b"sku,name\nA,Lamp\n")
     told = _refused(stocked, file)
-    assert told.endswith("this looks like CSV; expected one JSON object a line, in UTF-8, plain or gzip"), (
-        told
-    )
+    expected = "this looks like CSV; expected one JSON object a line, in UTF-8, plain or gzip"
+    assert told == f"slipway: {file}: {expected}"
 
 
 def _refused(run: Run, file: Path) -> str:

@@ -5,8 +5,12 @@ from structlog.testing import capture_logs
 
 from service.resources.declaration.list_indexes import missing_indexes, warn_of_missing_indexes
 from tests.engine.tables import gadgets
+from tests.process.conftest import Command, command
+from tests.shop import SHOP
 from tests.shop.models import Article
 from tests.shop.resources import articles, parcels, shelves
+
+__all__ = ["command"]
 
 STATEMENT = (
     "CREATE INDEX CONCURRENTLY ix_tests_article_status_name ON tests_article (status, name, id) "
@@ -44,6 +48,17 @@ def test_missing_index_is_named_with_its_statement() -> None:
     with capture_logs() as lines:
         warn_of_missing_indexes([articles])
     assert [line["create"] for line in lines] == [STATEMENT]
+
+
+@pytest.mark.usefixtures("without_index")
+def test_check_names_missing_indexes_apart_from_the_settings(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.cli.check.DOMAINS", (SHOP,))
+    done = command("check", database__password="x")
+    assert {line.partition("_")[0] for line in done.stdout.splitlines()} == {"SLIPWAY"}
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("slipway: articles: lists filtered by status and sorted by name ")
 
 
 def test_reference_needs_the_default_sort_only() -> None:

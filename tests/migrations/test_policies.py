@@ -63,6 +63,31 @@ async def test_history_is_that_of_the_rows_that_a_caller_has_now(
     assert await past() == {*things, free}
 
 
+async def test_stored_responses_are_those_of_the_caller(
+    urls: tuple[str, str], connect: Callable[[str], Any]
+) -> None:
+    await execute(
+        urls[0],
+        *(
+            "INSERT INTO idempotency_record (principal, key, fingerprint, status, headers, body, caller, created_at) "
+            f"VALUES ('key:x', '{name}', '\\x00', 201, '{{}}', '', {caller}, now())"
+            for name, caller in (("hers", "'a'"), ("his", "'b'"), ("old", "NULL"))
+        ),
+    )
+    connection = await connect(urls[1])
+
+    async def stored(**rows: object) -> list[str]:
+        await _as_caller(connection, **rows)
+        return [
+            row["key"] for row in await connection.fetch("SELECT key FROM idempotency_record ORDER BY key")
+        ]
+
+    assert await stored(caller="a") == ["hers"]
+    assert await stored(own={"thing": "a"}) == []
+    assert await stored(all=["thing"]) == []
+    assert await stored(all=["*"]) == ["hers", "his", "old"]
+
+
 async def test_table_with_another_owner_stays_secured(
     urls: tuple[str, str], connect: Callable[[str], Any]
 ) -> None:

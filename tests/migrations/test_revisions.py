@@ -8,6 +8,9 @@ import pytest
 from service.migrations import branches
 from service.migrations.branches import BRANCHES, CHASSIS, DOMAINS, Branch, head, known
 from service.migrations.errors import ScriptsError
+from service.migrations.revisions import Position
+from service.migrations.version_tables import recording
+from tests.backup.conftest import sql
 from tests.conftest import DatabaseFactory
 from tests.engine.api import running
 from tests.migrations.lint import lint
@@ -123,3 +126,11 @@ async def test_database_at_two_revisions_is_refused(
         health = api.app.state.health
         assert not await health.ready()
         assert (await health.checks())["database"].detail == f"{several}: 0001, 0002"
+
+
+def test_revision_of_the_domains_is_recorded_once(fresh_database: DatabaseFactory) -> None:
+    url = fresh_database(migrated=False)
+    for revision in ("first", "second"):
+        for statement in recording(Position(domains=revision)):
+            sql(url, statement)
+    assert [tuple(row) for row in sql(url, f"SELECT version_num FROM {DOMAINS.table}")] == [("first",)]

@@ -31,6 +31,9 @@ def test_backup_records_what_the_database_holds(backup: Backup, filled: str) -> 
     assert tables["public.tests_shelf"] == tables["public.row_history"] == 50
     assert tables["public.tests_article"] == 0
     assert made["server_major"] == int(sql(filled, "SHOW server_version_num")[0][0]) // 10_000
+    assert isinstance(made["parts"], int), "not all of them, which may be thousands"
+    summary = f": {sum(tables.values())} rows in {len(tables)} tables, "
+    assert summary in backup("verify").stdout
     assert made["revisions"]["chassis"] == sql(filled, "SELECT version_num FROM alembic_version")[0][0]
     [listed] = json.loads(backup("list", "--json").stdout)
     assert (listed["id"], listed["size"], listed["refused"]) == (made["id"], made["size"], None)

@@ -14,7 +14,7 @@ from service.migrations import runner
 from service.migrations.branches import CHASSIS, DOMAINS, head
 from service.migrations.errors import MigrationFailedError, NotAtHeadError
 from service.migrations.migration_connection import LOCK
-from service.migrations.revisions import Position
+from service.migrations.revisions import Position, heads
 from service.migrations.runner import upgrade
 from tests.conftest import DatabaseFactory
 from tests.migrations.catalog import EVERYTHING, schema
@@ -63,6 +63,23 @@ def test_concurrent_processes_migrate_once(fresh_database: DatabaseFactory, tmp_
     results = [run.result() for run in runs]
     assert [r.returncode for r in results] == [0, 0, 0], [r.stderr for r in results]
     assert sorted(r.stdout.split()[0] for r in results) == ["already", "already", "migrated"]
+
+
+async def test_check_waits_for_the_migration(
+    fresh_database: DatabaseFactory, connect: Connect, tmp_path: Path
+) -> None:
+    url = fresh_database(migrated=False)
+    connection = await connect(url)
+    waiting = asyncio.create_task(
+        asyncio.to_thread(slipway, tmp_path, "migrate", "--check", "--wait", "30", database__url=url)
+    )
+    looked = "SELECT count(*) > 1 FROM pg_stat_activity WHERE datname = current_database()"
+    async with asyncio.timeout(30):
+        while not (waiting.done() or await connection.fetchval(looked)):  # noqa: ASYNC110  # the server tells nobody
+            await asyncio.sleep(0.01)
+    await upgrade(settings_for(url))
+    done = await waiting
+    assert (done.returncode, done.stdout) == (0, f"the database is at revision {heads()}\n"), done.stderr
 
 
 async def test_migration_may_take_longer_than_a_request(

@@ -85,6 +85,8 @@ def test_script_starts_at_the_revision_of_the_database(
     script = command("migrate", "--sql", database__url=url).stdout
     assert dump(url) == before
     assert script == command("migrate", "--sql", "--from", head(CHASSIS), "--from", "one").stdout
+    alone = command("migrate", "--sql", "--from", "one")
+    assert (alone.exit_code, "--from must be `none`, or a chassis revision" in alone.stderr) == (2, True)
     assert "Running upgrade one -> two" in script
     assert script.count("Running upgrade") == 1
     assert psql(url, script).returncode == 0

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,8 @@ def test_message_of_a_server_is_the_end_of_its_log(tmp_path: Path) -> None:
 def test_port_is_free_until_a_program_listens() -> None:
     with listening() as port:
         assert not is_free(port)
-        assert is_free(port, "127.0.0.2")
-        assert is_free(port, "::1")
+        with suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):  # if there is IPv6
+            assert is_free(port, "::1")
     # The program that listened ends its connections first: the system remembers them, and a new program need not wait.
     with socket.create_server((LOOPBACK, port)) as server, socket.create_connection((LOOPBACK, port)):
         server.accept()[0].close()

@@ -127,7 +127,10 @@ def test_migrate_check_distinguishes_empty_from_migrated(
 
 def test_serve_imports_little_and_nothing_of_other_commands() -> None:
     """Each module costs time at every start, and memory in every process: 90 of them are for tokens alone."""
-    program = "import sys; from service import cli; cli.imported(*cli.COMMANDS['serve']); print(*sys.modules)"
+    program = (
+        "import gc, sys; from service import cli; cli.imported(*cli.COMMANDS['serve']); print(*sys.modules); "
+        "assert gc.isenabled(), 'only the imports run without it'"
+    )
     variables = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)

@@ -1,5 +1,6 @@
 """What `slipway dev` changes: it starts only the servers that the settings do not name, on ports that are free."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,8 @@ def test_ports_of_the_service_are_free_and_differ() -> None:
     with listening() as taken:
         here = {"host": "127.0.0.1", "admin_host": "127.0.0.1"}
         check(port=free, admin_port=next_port(), **here)
-        check(port=taken, admin_port=free, **{**here, "host": "127.0.0.2"})
+        if sys.platform == "linux":  # others have one address of loopback
+            check(port=taken, admin_port=free, **{**here, "host": "127.0.0.2"})
         with pytest.raises(PortInUseError, match=f"^port {free} cannot be both"):
             check(port=free, admin_port=free, **here)
         with pytest.raises(PortInUseError, match=f"^port {taken} is in use on 127.0.0.1: .* set PORT= "):

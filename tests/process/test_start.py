@@ -11,6 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 import pytest
 
+from service import __version__
+from service.cli.command_line import application
 from service.config import Settings
 from service.dev.free_ports import LOOPBACK, is_free
 from service.migrations import runner
@@ -103,6 +105,23 @@ def test_migrate_without_a_database_is_exit_code_4(tmp_path: Path) -> None:
     assert len(lines(done.stderr)) == 1
     assert lines(done.stderr)[0].startswith("slipway: cannot reach the database: ")
     assert WRONG not in done.stderr + done.stdout
+
+
+def test_command_line_shows_its_version_and_no_variables_of_errors(command: Command) -> None:
+    done = command("--version")
+    assert (done.exit_code, done.stdout) == (0, f"{__version__}\n")
+    assert (
+        application().pretty_exceptions_enable is False
+    )  # Typer's tracebacks print local variables: passwords
+
+
+def test_database_of_development_is_recommended_where_there_is_one(command: Command) -> None:
+    done = command("migrate")
+    assert (done.exit_code, "make run" in done.stderr) == (3, False), done.output
+    Path(".local/postgres").mkdir(parents=True)
+    assert "start `make run` in this folder to use its database" in command("migrate").stderr
+    unreadable = command("migrate", SLIPWAY_SECRETS_DIR="nowhere")
+    assert (unreadable.exit_code, "make run" in unreadable.stderr) == (3, False), unreadable.output
 
 
 @pytest.mark.parametrize("arguments", [("keys", "list"), ("seed",), ("migrate", "--check"), ("purge",)])

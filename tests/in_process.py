@@ -22,10 +22,7 @@ from tests.shop import SHOP
 from tests.shop.tables import migrating_with_shop
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    if hasattr(config, "workerinput"):
-        # Each worker would write dots that nothing shows: pytest-xdist 3.8 does not turn that off in pytest 9.2.
-        config.pluginmanager.unregister(name="terminalreporter")
+def pytest_configure() -> None:
     forget_settings()
     read_authorities_once()
     read_revisions_once()

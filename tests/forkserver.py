@@ -28,7 +28,6 @@ from typing import Any, NoReturn
 
 from service.cli import main as run_program
 from service.cli.command_line import application
-from service.migrations.branches import scripts
 from tests.forking import ForkServer, end, send
 
 PR_SET_PDEATHSIG = 1
@@ -114,7 +113,6 @@ def main() -> None:
     folder, module = sys.argv[1:]
     import_module(module)
     application()  # it imports every command
-    scripts()  # which most commands read
     gc.collect()
     gc.freeze()  # no fork visits, and so copies, what the imports have made
     server, parent = ForkServer(Path(folder), sys.stdin), os.getpid()

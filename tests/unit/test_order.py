@@ -23,22 +23,22 @@ def parts(items: list[Any], workers: int) -> list[list[str]]:
     return [names[number * size : (number + 1) * size] for number in range(workers)]
 
 
-def test_each_worker_begins_with_tests_that_wait() -> None:
-    items = listed(api=4, cache=2, engine=8, migrations=2, process=2 * TOGETHER, protocol=3)
+def test_workers_wait_in_turns_and_end_with_short_tests() -> None:
+    items = listed(api=9, cache=2, chart=2, engine=4, migrations=2, process=2 * TOGETHER, protocol=3)
     spread(items, 2)
     first, second = parts(items, 2)
-    assert first == ["migrations"] * 2 + ["process"] * TOGETHER + ["api"] * 4 + ["engine"] * 3
-    assert second == ["protocol"] * 3 + ["cache"] * 2 + ["process"] * TOGETHER + ["engine"] * 4
+    assert first == ["migrations"] * 2 + ["process"] * TOGETHER + ["chart"] * 2 + ["engine"] + ["api"] * 6
+    assert second == ["protocol"] * 3 + ["cache"] * 2 + ["engine"] * 3 + ["process"] * TOGETHER + ["api"] * 3
 
 
 @pytest.mark.parametrize("workers", range(1, 9))
 def test_each_test_runs_exactly_once(workers: int) -> None:
     waiting = {start.rstrip("/"): 3 for group in WAITING for start in group if start.endswith("/")}
-    items = listed(api=50, process=7 * TOGETHER + 1, **waiting, unit=200)
+    items = listed(api=50, engine=9, process=7 * TOGETHER + 1, **waiting, unit=200)
     before = sorted(one.nodeid for one in items)
     spread(items, workers)
     assert sorted(one.nodeid for one in items) == before
-    assert all(part[0] == "process" or part[0] in waiting for part in parts(items, workers))
+    assert all(part[-1] in {"api", "unit"} for part in parts(items, workers))
 
 
 def test_tests_of_a_process_stay_together() -> None:

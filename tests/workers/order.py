@@ -1,12 +1,12 @@
-"""The order of the tests of a run with several workers: those that wait run first, next to those that compute."""
+"""The order of the tests of a run with several workers: those that wait run next to those that compute."""
 
 from collections.abc import Iterator
 from itertools import groupby, islice
 
 import pytest
 
-SHARED = ("process/",)
-"""The folder with the longest waits, for processes that start and stop: each worker begins with a share of it."""
+PROCESSES = ("process/",)
+"""The folder with the longest waits, for processes that start and stop: each worker has a share of it."""
 WAITING = (
     ("migrations/", "engine/test_trouble"),
     ("protocol/",),
@@ -15,30 +15,37 @@ WAITING = (
     ("faults/", "tls/", "engine/test_lost_connections"),
 )
 """Other tests that wait, for time to pass. One worker has a group of them, since they share fixtures."""
+LONG = ("engine/", "chart/", "contract/", "domains/", "types/")
+"""Tests that compute for longer than others."""
 TOGETHER = 8
 """So many tests of one module stay on one worker, since they may share a process."""
 
+Items = list[pytest.Item]
 
-def spread(items: list[pytest.Item], workers: int) -> None:
-    """Let each worker begin with tests that mostly wait, and keep the order of the others.
 
-    Each worker begins with an equal part of the list, and takes tests from the end of another's part when it has done
-    its own. So waiting is over in the first half of a run, and its last tests are short.
+def spread(items: Items, workers: int) -> None:
+    """Give each worker an equal part of the list, with short tests at its end.
+
+    Each begins with its part, and takes tests from the end of another's when it has done its own. So the last tests of
+    a run are short, and no worker is alone with a long one. Every second worker computes while others wait.
     """
-    parts: list[list[pytest.Item]] = [[] for _ in range(workers)]
-    for number, group in enumerate(WAITING):
-        parts[number % workers] += [one for one in items if _in(group, one)]
-    for number, tests in enumerate(_runs([one for one in items if _in(SHARED, one)])):
-        parts[number % workers] += tests
-    waiting = (*SHARED, *(start for group in WAITING for start in group))
-    others = iter([one for one in items if not _in(waiting, one)])
-    for part in parts:
-        part.extend(islice(others, max(0, len(items) // workers - len(part))))
-    parts[-1].extend(others)
+    waiting = [[one for one in items if _in(group, one)] for group in WAITING]
+    rest = [one for one in items if not any(_in(group, one) for group in WAITING)]
+    runs = [*_runs([one for one in rest if _in(PROCESSES, one)])]
+    long = [one for one in rest if _in(LONG, one)]
+    short = iter([one for one in rest if not _in(PROCESSES + LONG, one)])
+    parts: list[Items] = []
+    for number in range(workers):
+        part = [one for group in waiting[number::workers] for one in group]
+        processes = [one for run in runs[number::workers] for one in run]
+        computing = long[len(long) * number // workers : len(long) * (number + 1) // workers]
+        part += computing + processes if number % 2 else processes + computing
+        parts.append([*part, *islice(short, max(0, len(items) // workers - len(part)))])
+    parts[-1].extend(short)
     items[:] = [one for part in parts for one in part]
 
 
-def _runs(items: list[pytest.Item]) -> Iterator[list[pytest.Item]]:
+def _runs(items: Items) -> Iterator[Items]:
     for _, module in groupby(items, key=lambda one: one.nodeid.partition("::")[0]):
         while run := list(islice(module, TOGETHER)):
             yield run

@@ -11,7 +11,7 @@ WAITING = (
     ("migrations/", "engine/test_trouble"),
     ("protocol/",),
     ("dev/", "guide/", "unit/test_workers"),
-    ("backup/", "cache/"),
+    ("backup/", "cache/", "security/test_limits_in_trouble"),
     ("faults/", "tls/", "engine/test_lost_connections"),
 )
 """Other tests that wait, for time to pass. One worker has a group of them, since they share fixtures."""

@@ -19,15 +19,24 @@ POLL_SECONDS = 0.5
 
 
 def unpack() -> None:
-    """Copy the installed package once per pod, so that changes survive a restart of the container."""
-    if not (LIVE / "service").exists():
+    """Copy the installed package once per pod, so that changes survive a restart of the container.
+
+    Files that are synced meanwhile, or before, replace those of the package.
+    """
+    unpacked = LIVE.with_name("live.unpacked")
+    if not unpacked.exists():
         found = importlib.util.find_spec("service")
         assert found is not None
         assert found.submodule_search_locations
-        new = LIVE.with_name("live.new")
-        shutil.rmtree(new, ignore_errors=True)  # of a container that was killed while it copied
-        shutil.copytree(found.submodule_search_locations[0], new / "service")
-        new.rename(LIVE)
+        package = Path(found.submodule_search_locations[0])
+        for file in (one for one in package.rglob("*") if one.is_file()):
+            copy = LIVE / "service" / file.relative_to(package)
+            if not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                part = copy.with_name(f"{copy.name}.part")
+                shutil.copy2(file, part)
+                part.rename(copy)  # a container that is killed leaves no half of a file
+        unpacked.touch()
 
 
 def state() -> dict[str, int]:

@@ -35,6 +35,8 @@ T = TypeVar("T")
 _CODES: dict[type[Exception], Exit] = {
     DatabaseUnavailableError: Exit.UNAVAILABLE,
     asyncpg.LockNotAvailableError: Exit.UNAVAILABLE,
+    asyncpg.QueryCanceledError: Exit.UNAVAILABLE,
+    asyncpg.TransactionRollbackError: Exit.UNAVAILABLE,
     PortTakenError: Exit.PORT_TAKEN,
     MigrationFailedError: Exit.MIGRATION,
     BackwardsError: Exit.MIGRATION,
@@ -49,7 +51,9 @@ _CODES: dict[type[Exception], Exit] = {
 }
 _PREFIXES: dict[type[Exception], str] = {
     DatabaseUnavailableError: "cannot reach the database: ",
-    asyncpg.LockNotAvailableError: "another change holds a lock, try again: ",
+    asyncpg.LockNotAvailableError: "what another process holds was not free within SLIPWAY_DATABASE__LOCK_TIMEOUT: ",
+    asyncpg.QueryCanceledError: "the database gave up: ",
+    asyncpg.TransactionRollbackError: "the database rolled this back, try again: ",
 }
 
 
@@ -68,7 +72,7 @@ def exit_with_message(command: Callable[P, T]) -> Callable[P, T]:
             _say(*str(error).splitlines())
             raise SystemExit(error.exit_code) from None
         except tuple(_CODES) as error:
-            _say(_PREFIXES.get(type(error), "") + str(error))
+            _say(next((text for kind, text in _PREFIXES.items() if isinstance(error, kind)), "") + str(error))
             raise SystemExit(next(code for kind, code in _CODES.items() if isinstance(error, kind))) from None
 
     return wrapped

@@ -8,7 +8,7 @@ by name. This is the only package that reads the environment.
 from service.config.app import AppSettings, Environment
 from service.config.backup import BackupSettings
 from service.config.database import DatabaseSettings
-from service.config.environment import child_environment
+from service.config.environment import METRICS_FOLDER, child_environment
 from service.config.feature import FeatureSettings
 from service.config.group import PREFIX, Group
 from service.config.issuer import IssuerSettings
@@ -24,8 +24,8 @@ from service.config.settings import Settings
 from service.config.sources import SECRETS_DIR
 
 __all__ = [
-    "PREFIX", "SECRETS_DIR", "AppSettings", "BackupSettings", "DatabaseSettings", "Environment", "FeatureSettings",
-    "Group", "IssuerSettings", "LogLevel", "LoggingSettings", "MonitoringSettings", "PerformanceSettings",
-    "RateLimitSettings", "RedisSettings", "RetentionSettings", "SecuritySettings", "ServerSettings", "Settings",
-    "child_environment",
+    "METRICS_FOLDER", "PREFIX", "SECRETS_DIR", "AppSettings", "BackupSettings", "DatabaseSettings", "Environment",
+    "FeatureSettings", "Group", "IssuerSettings", "LogLevel", "LoggingSettings", "MonitoringSettings",
+    "PerformanceSettings", "RateLimitSettings", "RedisSettings", "RetentionSettings", "SecuritySettings",
+    "ServerSettings", "Settings", "child_environment",
 ]  # fmt: skip

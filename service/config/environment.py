@@ -2,6 +2,9 @@
 
 import os
 
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that tells prometheus_client to write files, for several processes, and where."""
+
 
 def child_environment(**changes: str) -> dict[str, str]:
     """Return the environment for a child process: ours, with `changes`."""

@@ -52,10 +52,10 @@ def stop_process(pid: int, *, orderly: signal.Signals, forced: signal.Signals) -
         except ProcessLookupError:
             return
         deadline = clock.monotonic() + seconds
-        while clock.monotonic() < deadline:
-            if not is_running(pid):
-                return
+        while is_running(pid) and clock.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
+        if not is_running(pid):
+            return
     raise LocalServerError(
         f"a server of an earlier run (process {pid}) does not stop: kill it, then try again"
     )

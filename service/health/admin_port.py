@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from service import __version__
-from service.config import Settings, child_environment
+from service.config import METRICS_FOLDER, Settings, child_environment
 from service.health.probes import Health
 from service.http.handwritten import any_query, responses_of
 from service.http.middleware.dispatch import Dispatch, Handler
@@ -55,7 +55,8 @@ def create_admin_app(health: Health, settings: Settings, lifecycle: Lifecycle) -
     """
     handlers = _handlers(health)
     if settings.monitoring.metrics:
-        handlers["/metrics"] = _metrics() if settings.server.workers == 1 else _merged_metrics()
+        folder = child_environment().get(METRICS_FOLDER)
+        handlers["/metrics"] = _merged_metrics(Path(folder)) if folder else _metrics()
     # Other paths and methods get the framework's responses.
     others = Starlette(routes=[Route(path, handler) for path, handler in handlers.items()])
     found = [Handled("GET", path, handler) for path, handler in handlers.items()]
@@ -95,10 +96,10 @@ def _metrics() -> Handler:
     return metrics
 
 
-def _merged_metrics() -> Handler:
-    from service.observability.merged import METRICS_FOLDER, MergedMetrics  # noqa: PLC0415  # for several workers only
+def _merged_metrics(folder: Path) -> Handler:
+    from service.observability.merged import MergedMetrics  # noqa: PLC0415  # for several workers only
 
-    merged = MergedMetrics(Path(child_environment()[METRICS_FOLDER]))
+    merged = MergedMetrics(folder)
 
     async def metrics(_: Request) -> Response:
         return _exposed(await asyncio.to_thread(merged.write))

@@ -1,22 +1,18 @@
-"""The metrics of several workers, which each writes to files of its own, summed."""
+"""Sums the metrics of several workers. Each worker writes its own files."""
 
-import os
 from collections.abc import Iterable, Iterator
+from os import scandir as scan
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable of the environment that tells prometheus_client to write files, and where."""
-
 
 class MergedMetrics(Collector):
     """The sums over all files of a folder.
 
-    prometheus_client reads each file that it finds. One that a worker has created a moment ago is still empty, which it
-    takes for an error.
+    prometheus_client reads each file that it finds, and fails on the empty file of a worker that is just starting.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,7 +22,7 @@ class MergedMetrics(Collector):
         return MultiProcessCollector.merge([*self._files()])  # type: ignore[no-untyped-call, no-any-return]
 
     def _files(self) -> Iterator[str]:
-        with os.scandir(self._folder) as entries:
+        with scan(self._folder) as entries:
             for entry in entries:
                 try:
                     if entry.name.endswith(".db") and entry.stat().st_size:

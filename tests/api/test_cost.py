@@ -46,6 +46,8 @@ async def full_shelf(client: AsyncClient, plain_shelf: str) -> str:
     ]
     operations = [{"op": "create", "item": item} for item in items]
     assert (await client.post(f"{ARTICLES}/bulk", json={"operations": operations})).status_code == 200
+    page = (await client.get(ARTICLES, params={"shelf_id": plain_shelf, "limit": 50})).json()
+    assert (len(page["items"]), page["next_cursor"] is None) == (50, False)
     return plain_shelf
 
 

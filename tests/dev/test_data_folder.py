@@ -14,6 +14,7 @@ from service.dev.free_ports import LOOPBACK, free_port, is_free, read_port, stab
 from service.dev.instance import FILE, find, published
 from service.dev.private_files import read_or_create_secret, write_private_file
 from tests.dev.help import listening
+from tests.ports import next_port
 
 
 def test_folder_is_used_by_one_process_at_a_time(tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_message_of_a_server_is_the_end_of_its_log(tmp_path: Path) -> None:
 
 
 def test_port_is_free_until_a_program_listens() -> None:
-    with listening() as port:
+    with listening(next_port()) as port:
         assert not is_free(port)
         with suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):  # if there is IPv6
             assert is_free(port, "::1")

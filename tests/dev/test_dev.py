@@ -240,9 +240,12 @@ def test_configured_servers_are_used(
     given = {
         "SLIPWAY_DATABASE__URL": fresh_database(migrated=False),
         "SLIPWAY_REDIS__URL": redis_url,
+        "SLIPWAY_SERVER__WORKERS": "2",  # of `serve`; this is one process, which reloads
     }
     run = dev(**given).ready()
     assert nothing_runs(tmp_path)
+    admin = run.printed("Admin").rpartition("/")[0]
+    assert "\nslipway_build_info{" in httpx2.get(f"{admin}/metrics").text
     assert sorted(path.name for path in (tmp_path / ".local").iterdir()) == [
         "api_key", "lock", "running.json", "secret_key",
     ]  # fmt: skip

@@ -108,10 +108,12 @@ async def create_tables(url: str, *more: SqlTable) -> None:
     """Create groups and gadgets with their history in a database at the head; `more` are additional tables."""
     tables = (*(table for table in METADATA.sorted_tables if table.name in ("group", "gadget")), *more)
     if tables in _scripts:
-        return await execute(url, _scripts[tables])
+        await execute(url, _scripts[tables])
+        return
     statements: list[str] = []
 
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        assert statement.startswith("SELECT") or not parameters, statement
         statements.append(statement)
 
     def create(connection: Connection) -> None:
@@ -122,4 +124,3 @@ async def create_tables(url: str, *more: SqlTable) -> None:
     await shop.in_database(url, create)
     # Later, they run in one round trip.
     _scripts[tables] = ";\n".join(one for one in statements if not one.startswith("SELECT"))
-    return None

@@ -56,7 +56,9 @@ async def crowd(api: Api, operations: int, seed: int) -> Acknowledged:
 
 
 @pytest.mark.timeout(200 + GIVEN // 50)
-@pytest.mark.parametrize("operations", [GIVEN or 1000, pytest.param(GIVEN or 4000, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "operations", [GIVEN] if GIVEN else [1000, pytest.param(4000, marks=pytest.mark.long)]
+)
 async def test_history_replays_to_the_table_under_concurrency(api: Api, operations: int) -> None:
     seed = int(os.environ.get("SLIPWAY_TEST_SEED", random.randrange(2**32)))
     began = time.monotonic()

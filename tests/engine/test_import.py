@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -17,7 +18,8 @@ from service.cli.command_line import application
 from tests.conftest import DatabaseFactory
 from tests.engine.api import ARTICLES, Api, Json, running, unique
 from tests.migrations.roles import execute
-from tests.process.served import SECRET_KEY
+from tests.process.served import SECRET_KEY, environment
+from tests.shop.door import PROGRAM
 
 SHELF = "0190aaaa-0000-7000-8000-000000000001"
 STOCK = f"""
@@ -198,6 +200,23 @@ def test_import_reads_standard_input(stocked: Run, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr("service.cli.importing.sys", SimpleNamespace(stdin=pipe, stderr=StringIO()))
         done = stocked("import", "articles", "-")
     assert (done.exit_code, done.stdout) == (1, "1 added, 0 already present, 1 invalid\n")
+
+
+@pytest.mark.long
+def test_import_reads_the_standard_input_of_its_process(url: str, stocked: Run, tmp_path: Path) -> None:
+    given = environment(database__url=url, security__secret_key=SECRET_KEY, redis__enabled="false")
+    command = [*PROGRAM, "import", "articles", "-"]
+    done = subprocess.run(
+        command,
+        env=given,
+        cwd=tmp_path,
+        input="null",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "0 added, 0 already present, 1 invalid\n")
 
 
 def test_exit_codes(run: Run, tmp_path: Path) -> None:

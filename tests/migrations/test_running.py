@@ -73,7 +73,10 @@ async def test_check_waits_for_the_migration(
     waiting = asyncio.create_task(
         asyncio.to_thread(slipway, tmp_path, "migrate", "--check", "--wait", "30", database__url=url)
     )
-    looked = "SELECT count(*) > 1 FROM pg_stat_activity WHERE datname = current_database()"
+    looked = (
+        "SELECT count(*) > 1 FROM pg_stat_activity "
+        "WHERE datname = current_database() AND backend_type = 'client backend'"
+    )
     async with asyncio.timeout(30):
         while not (waiting.done() or await connection.fetchval(looked)):  # noqa: ASYNC110  # the server tells nobody
             await asyncio.sleep(0.01)

@@ -74,7 +74,7 @@ def test_database_precedes_settings_and_may_hold_undeclared_flags(
 
 
 @pytest.mark.parametrize("arguments", [("set", "discount", "1.5"), ("unset", "discount")])
-async def test_changes_wait_for_each_other(
+async def test_change_that_gets_no_lock_says_so(
     command: Command, database_url: str, arguments: tuple[str, ...]
 ) -> None:
     other = await asyncpg.connect(database_url)
@@ -85,7 +85,10 @@ async def test_changes_wait_for_each_other(
             waited = await asyncio.to_thread(command, "features", *arguments, **given)
     finally:
         await other.close()
-    said = "slipway: another change holds a lock, try again: canceling statement due to lock timeout\n"
+    said = (
+        "slipway: what another process holds was not free within SLIPWAY_DATABASE__LOCK_TIMEOUT: "
+        "canceling statement due to lock timeout\n"
+    )
     assert (waited.exit_code, waited.stderr) == (4, said)
 
 

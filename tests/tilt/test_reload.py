@@ -78,6 +78,7 @@ def test_server_restarts_with_changed_code_and_ends_with_its_exit_code(tmp_path:
     code, server = tmp_path / "live" / "service" / "code", tmp_path / "server"
     code.parent.mkdir(parents=True)
     code.write_text("first")
+    (tmp_path / "live.unpacked").touch()
     server.write_text(SERVER)
     server.chmod(0o700)
     with _run(tmp_path, "./server", "serve") as run:
@@ -117,7 +118,7 @@ def test_server_waits_until_all_changes_have_arrived(
         lambda: os.utime(live / "a.py", (1, 1)),
         lambda: None,
     ]
-    monkeypatch.setattr(reload.time, "sleep", lambda _: edits.pop(0)())
+    monkeypatch.setattr(reload, "time", SimpleNamespace(sleep=lambda _: edits.pop(0)()))
     reload.Reloader([])._wait_for_change(reload.state())
     assert edits == []
 
@@ -138,19 +139,25 @@ def test_change_during_a_start_restarts_the_server(
         (tmp_path / "live" / f"{len(starts)}.py").touch()
         return starts[-1]
 
-    monkeypatch.setattr(reload.time, "sleep", sleep)
-    monkeypatch.setattr(reload.subprocess, "Popen", start)
+    monkeypatch.setattr(reload, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(reload, "subprocess", SimpleNamespace(Popen=start))
     assert reload.Reloader(["server"]).run() == 0
     assert len(starts) == 3, "each start takes two looks"
 
 
 def test_changed_code_survives_a_restart_of_the_container(reload: ModuleType, tmp_path: Path) -> None:
     live = tmp_path / "live" / "service"
-    killed = tmp_path / "live.new" / "service"  # an earlier start that was killed while it copied
-    killed.mkdir(parents=True)
+    live.mkdir(parents=True)
+    (live / "__init__.py").write_text("synced before the start")
+    (live / "main.py.part").write_text("of a container that was killed while it copied")
     reload.unpack()
+    assert (live / "__init__.py").read_text() == "synced before the start"
+    copied = {file.relative_to(live) for file in live.rglob("*.py*")}
+    assert copied == {file.relative_to(ROOT / "service") for file in (ROOT / "service").rglob("*.py*")}
     assert (live / "main.py").read_bytes() == (ROOT / "service" / "main.py").read_bytes()
     (live / "main.py").write_text("changed")
     reload.unpack()
     assert (live / "main.py").read_text() == "changed"
-    assert list(tmp_path.iterdir()) == [tmp_path / "live"]
+    (live / "main.py").unlink()
+    reload.unpack()
+    assert not (live / "main.py").exists(), "it was removed in the checkout"

@@ -7,6 +7,7 @@ import pytest
 from fastapi._compat import v2
 from pydantic import BaseModel
 
+from service.config import Settings
 from service.http.openapi import flat_models
 from service.main import create_app
 from service.resources.documented_route import DocumentedRoute
@@ -53,4 +54,6 @@ class Tree(BaseModel):
 
 
 def test_models_of_a_document_are_those_that_fields_name() -> None:
-    assert flat_models.within(Tree) == {Tree, Leaf, Colour}
+    assert flat_models.models_of(Tree) == {Tree, Leaf, Colour}
+    for model in (Tree, Settings):
+        assert flat_models.models_of(model) == flat_models.replaced(model), "as FastAPI does"

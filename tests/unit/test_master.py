@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from service.config import METRICS_FOLDER
 from service.config.server import ServerSettings
 from service.dev.free_ports import LOOPBACK
 from service.http.server import workers
 from service.http.server.listeners import PortTakenError
 from service.http.server.workers import OWN_FOLDER, SPARE_SECONDS, _Master, run
-from service.observability.merged import METRICS_FOLDER
 
 
 def test_worker_may_take_as_long_as_its_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.workers.order import TOGETHER, WAITING, spread
+from tests.services import ROOT
+from tests.workers.order import LONG, PROCESSES, TOGETHER, WAITING, spread
 
 
 def listed(**folders: int) -> list[Any]:
@@ -45,3 +46,8 @@ def test_tests_of_a_process_stay_together() -> None:
     items = listed(process=3 * TOGETHER)
     spread(items, 3)
     assert [one.nodeid for one in items] == [one.nodeid for one in listed(process=3 * TOGETHER)]
+
+
+def test_lists_name_tests_that_exist() -> None:
+    for start in (*PROCESSES, *LONG, *(start for group in WAITING for start in group)):
+        assert [*(ROOT / "tests").glob(f"{start}*")], start

@@ -27,7 +27,8 @@ def spread(items: Items, workers: int) -> None:
     """Give each worker an equal part of the list, with short tests at its end.
 
     Each begins with its part, and takes tests from the end of another's when it has done its own. So the last tests of
-    a run are short, and no worker is alone with a long one. Every second worker computes while others wait.
+    a run are short, and no worker is alone with a long one. After a group of waiting tests, every second worker
+    computes while the others wait for processes.
     """
     waiting = [[one for one in items if _in(group, one)] for group in WAITING]
     rest = [one for one in items if not any(_in(group, one) for group in WAITING)]

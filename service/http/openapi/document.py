@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 
-from service.http.openapi import flat_models, operation_ids
+from service.http.openapi import flat_models as _flat_models  # noqa: F401  # changes FastAPI
+from service.http.openapi import operation_ids
 from service.http.openapi.operation_details import (
     BODY_SCHEMA,
     COMPONENTS,
@@ -55,7 +56,6 @@ def install(app: FastAPI, is_open: IsOpen) -> None:
             app.openapi_schema = _document(app, is_open)
         return app.openapi_schema
 
-    flat_models.search_annotations()
     app.openapi = document  # type: ignore[method-assign]
 
 

@@ -22,12 +22,11 @@ from gunicorn.app.base import BaseApplication
 from prometheus_client import multiprocess
 from uvicorn_worker import UvicornWorker
 
-from service.config import child_environment
+from service.config import METRICS_FOLDER, child_environment
 from service.config.server import ServerSettings
 from service.http.server.listeners import listeners
 from service.http.server.run import Applications, serve_on
 from service.observability import logs
-from service.observability.merged import METRICS_FOLDER
 
 log = structlog.get_logger(__name__)
 

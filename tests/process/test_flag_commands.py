@@ -8,6 +8,7 @@ import asyncpg
 import orjson
 import pytest
 
+from service.cli.runtime import exit_with_message
 from service.features import Flag
 from service.resources.domain import Domain
 from tests.conftest import DatabaseFactory
@@ -73,23 +74,44 @@ def test_database_precedes_settings_and_may_hold_undeclared_flags(
     assert "discount" not in features("list")
 
 
-@pytest.mark.parametrize("arguments", [("set", "discount", "1.5"), ("unset", "discount")])
+NO_LOCK = (
+    "what another process holds was not free within SLIPWAY_DATABASE__LOCK_TIMEOUT: "
+    "canceling statement due to lock timeout"
+)
+NO_TIME = "the database gave up: canceling statement due to statement timeout"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "limit", "message"),
+    [
+        (("set", "discount", "1.5"), "lock_timeout", NO_LOCK),
+        (("unset", "discount"), "lock_timeout", NO_LOCK),
+        (("unset", "discount"), "statement_timeout", NO_TIME),
+    ],
+)
 async def test_change_that_gets_no_lock_says_so(
-    command: Command, database_url: str, arguments: tuple[str, ...]
+    command: Command, database_url: str, arguments: tuple[str, ...], limit: str, message: str
 ) -> None:
     other = await asyncpg.connect(database_url)
     try:
         async with other.transaction():
             await other.execute("SELECT pg_advisory_xact_lock(hashtext('slipway feature flags'))")
-            given = {"database__url": database_url, "database__lock_timeout": "0.05"}
+            given = {"database__url": database_url, f"database__{limit}": "0.05"}
             waited = await asyncio.to_thread(command, "features", *arguments, **given)
     finally:
         await other.close()
-    said = (
-        "slipway: what another process holds was not free within SLIPWAY_DATABASE__LOCK_TIMEOUT: "
-        "canceling statement due to lock timeout\n"
-    )
-    assert (waited.exit_code, waited.stderr) == (4, said)
+    assert (waited.exit_code, waited.stderr) == (4, f"slipway: {message}\n")
+
+
+def test_deadlock_of_a_command_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    @exit_with_message
+    def purge() -> None:
+        raise asyncpg.DeadlockDetectedError("deadlock detected")
+
+    with pytest.raises(SystemExit) as ended:
+        purge()
+    assert ended.value.code == 4
+    assert capsys.readouterr().err == "slipway: the database rolled this back, try again: deadlock detected\n"
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,8 @@ def _link(header: str, rel: str) -> str:
         ("price=1.5", lambda i: i["price"] == "1.50"),
         ("sku__startswith=SHELF-", lambda _: True),
         ("sku__startswith=SHELF_", lambda _: False),
+        ("sku__startswith=S%25-", lambda _: False),
+        ("sku__startswith=SHELF%5C-", lambda _: False),
         ("sku__startswith=shelf-", lambda _: False),
         ("name=Item 3", lambda i: i["name"] == "Item 3"),
         ("q=brass+LAMP", lambda i: "brass" in i["description"]),

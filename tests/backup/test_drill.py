@@ -16,8 +16,13 @@ pytestmark = pytest.mark.usefixtures("shop_serves")
 
 
 def test_drill_restores_serves_and_leaves_nothing(backup: Backup, filled: str) -> None:
-    made = backup("create").stdout.strip()
     name = name_of(filled)
+    gone = f"{name}_gone"
+    sql(filled, f"CREATE ROLE {gone}")
+    sql(filled, f"GRANT SELECT ON tests_shelf TO {gone}")
+    made = backup("create").stdout.strip()
+    sql(filled, f"DROP OWNED BY {gone}")
+    sql(filled, f"DROP ROLE {gone}")
     sql(renamed(filled, "postgres"), f"CREATE DATABASE {name}_drill_00000000")  # of a killed drill
     # What would refuse the drill's requests, or delay them, is left out.
     refusing = {"security__trusted_hosts": "api.example", "rate_limit__requests": 1}
@@ -25,7 +30,10 @@ def test_drill_restores_serves_and_leaves_nothing(backup: Backup, filled: str) -
     done = backup("drill", "--json", **refusing, **redis)
     assert done.exit_code == 0, done.output
     assert "redis" not in done.stderr.lower()
-    assert json.loads(done.stdout)["id"] == made
+    assert "roles do not exist" not in done.stderr, "nobody uses that database"
+    drilled = json.loads(done.stdout)
+    assert drilled["id"] == made
+    assert 0 < drilled["drill_seconds"] == round(drilled["drill_seconds"], 3)
     assert not sql(filled, LEFT, name)
     assert not sql(filled, "SELECT 1 FROM api_key")
     runs = [tuple(row) for row in sql(filled, RUNS)]

@@ -1,13 +1,18 @@
 """A backup that is ended midway leaves nothing that looks like a backup."""
 
+import asyncio
+import contextlib
 import json
 import os
 import signal
 import subprocess
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from service.backup.replacement import maintenance, new_database
+from service.config import Settings
 from tests.backup.conftest import BULK, KEY, Backup, sql
 from tests.process.served import command_environment, eventually
 from tests.shop.door import PROGRAM
@@ -39,3 +44,31 @@ def test_ended_midway(
     assert eventually(lambda: not sql(filled, ours)), "its connections are still open"
     assert backup("create").exit_code == 0
     assert backup("verify").exit_code == 0
+
+
+async def test_database_of_a_restore_is_dropped_even_if_a_second_signal_comes(empty: str) -> None:
+    """The second one comes while another transaction holds the drop up."""
+    settings = Settings.model_validate({"database": {"url": empty}})
+    made = asyncio.Queue[str]()
+    other = await asyncpg.connect(empty)
+    locks = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DROP DATABASE%' || $1 || '%'"
+
+    async def restore(server: asyncpg.Connection) -> None:
+        async with new_database(server, settings, "restored") as name:
+            made.put_nowait(name)
+            await asyncio.sleep(60)
+
+    async with asyncio.timeout(20), maintenance(settings) as server:
+        running = asyncio.create_task(restore(server))
+        name = await made.get()
+        async with other.transaction():
+            await other.execute(f"COMMENT ON DATABASE {name} IS 'locked'")
+            running.cancel()
+            while not await other.fetch(locks, name):  # noqa: ASYNC110  # the server says nothing of its own accord
+                await asyncio.sleep(0.01)
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+        while await other.fetch("SELECT 1 FROM pg_database WHERE datname = $1", name):  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.01)
+    await other.close()

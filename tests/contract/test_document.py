@@ -1,12 +1,13 @@
 """The OpenAPI document is valid, complete and consistent."""
 
+import json
 from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any
 
 import jsonschema_rs
 import pytest
-from fastapi import Header, Query
+from fastapi import FastAPI, Header, Query
 
 from service.config import Settings
 from service.main import create_app
@@ -14,7 +15,10 @@ from service.security.access import require_scope
 from service.security.principals import Principal
 from tests.engine.api import domain_of
 from tests.engine.tables import groups
+from tests.process.conftest import Command, command
 from tests.shop import SHOP
+
+__all__ = ["command"]
 
 Json = dict[str, Any]
 PROBLEM = "application/problem+json"
@@ -217,3 +221,10 @@ def test_price_pattern_excludes_negative_values(document: Json) -> None:
     assert number["minimum"] == 0
     assert not jsonschema_rs.is_valid(text, "-1")
     assert jsonschema_rs.is_valid(text, "12.50")
+
+
+def test_command_prints_texts_as_they_are(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = FastAPI(title="Größen")
+    monkeypatch.setattr("service.cli.openapi.create_app", lambda _: app)
+    done = command("openapi")
+    assert (json.loads(done.stdout), "Größen" in done.stdout) == (app.openapi(), True)

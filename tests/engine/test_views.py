@@ -31,11 +31,14 @@ from service.resources.hooks.values import HookError
 from service.resources.units import UnitOfWork
 from service.security.api_keys.commands import create_key
 from tests.conftest import DatabaseFactory
-from tests.engine.api import BASE, SHELVES, Api, problem, running, settings_for, unique
+from tests.engine.api import BASE, SHELVES, Api, domain_of, problem, running, settings_for, unique
+from tests.process.conftest import Command, command
 from tests.shop.metadata import new_metadata
 from tests.shop.models import METADATA
 from tests.shop.resources import RESOURCES, parcels
 from tests.shop.tables import in_database
+
+__all__ = ["command"]
 
 STOCKS, LOADS = f"{BASE}/stocks", f"{BASE}/loads"
 VIEWS = """
@@ -286,3 +289,13 @@ def test_view_that_would_be_a_table_is_refused() -> None:
 
     with pytest.raises(DeclarationError, match="Turnover is a view; leave out its __table_args__"):
         RestResource(model=Turnover, path="turnovers", scopes=READ)
+
+
+@pytest.mark.parametrize("arguments", ["import stocks -", f"history erase stocks {UUID(int=1)} --field name"])
+def test_commands_that_change_items_know_no_views(
+    command: Command, monkeypatch: pytest.MonkeyPatch, arguments: str
+) -> None:
+    for module in ("history", "importing"):
+        monkeypatch.setattr(f"service.cli.{module}.DOMAINS", domain_of(*RESOURCES, stocks))
+    done = command(*arguments.split())
+    assert (done.exit_code, "there is no resource stocks; resources: " in done.stderr) == (2, True)

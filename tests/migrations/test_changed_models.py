@@ -37,7 +37,7 @@ SELECT '018f0000-0000-7000-8000-000000000002', 'a', 'a', 1, 'new', 'red', 'x', '
 """
 
 
-Write = Callable[[ModuleType, str], tuple[list[str], str]]
+Write = Callable[..., tuple[list[str], str]]
 LEFT = {
     "columns": {"changing_parcel.colour", "changing_parcel.label"},
     "indexes": {"ix_changing_parcel_colour"},
@@ -73,9 +73,9 @@ async def agrees(migrated: Any, modelled: Any) -> None:
 def write(command: Command, package: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """Writes the migrations of models, with row-level security. Returns the files' texts, and what is left."""
 
-    def run(models: ModuleType, message: str) -> tuple[list[str], str]:
+    def run(models: ModuleType, message: str, security: str = "prepare") -> tuple[list[str], str]:
         monkeypatch.setattr("service.cli.migration.DOMAINS", (Domain("parcels", models.RESOURCES),))
-        done = command("migration", "parcels", message, database__row_security="prepare")
+        done = command("migration", "parcels", message, database__row_security=security)
         assert done.exit_code == 0, done.output
         branches.scripts.cache_clear()
         return [Path(file).read_text("utf-8") for file in done.stdout.splitlines()], done.stderr
@@ -119,6 +119,12 @@ async def test_changed_models_become_revisions(
     await downgrade(url, DOMAINS, "parcels_0001")
     assert await schema(connection, EVERYTHING) == old
     await downgrade(url, DOMAINS, before)
+
+
+def test_row_security_is_left_out_where_it_is_disabled(write: Write) -> None:
+    files, _ = write(parcels_after, "Parcels", "disable")
+    assert "changing_parcel" in "".join(files)
+    assert "secure_rows(" not in "".join(files)
 
 
 def test_required_column_without_a_default_is_refused(

@@ -53,6 +53,7 @@ def test_script_and_command_produce_the_same_database(
     url = fresh_database(migrated=False)
     script = command(*EMPTY)
     assert script.exit_code == 0, script.output
+    assert script.stdout == script.stdout.strip() + "\n"
     done = psql(url, script.stdout)
     assert (done.returncode, done.stderr) == (0, "")
     made = dump(url)
@@ -85,6 +86,9 @@ def test_script_starts_at_the_revision_of_the_database(
     script = command("migrate", "--sql", database__url=url).stdout
     assert dump(url) == before
     assert script == command("migrate", "--sql", "--from", head(CHASSIS), "--from", "one").stdout
+    missing = f"to_regclass('{DOMAINS.table}') IS NULL THEN"
+    assert missing not in script
+    assert missing in command("migrate", "--sql", "--from", head(CHASSIS)).stdout
     alone = command("migrate", "--sql", "--from", "one")
     assert (alone.exit_code, "--from must be `none`, or a chassis revision" in alone.stderr) == (2, True)
     assert "Running upgrade one -> two" in script
@@ -156,7 +160,8 @@ async def test_script_at_the_head_adds_missing_grants(owned: Roles, command: Com
 def test_script_waits_for_the_database(command: Command, fresh_database: DatabaseFactory) -> None:
     nowhere = make_url(fresh_database()).set(port=1).render_as_string(hide_password=False)
     began = time.monotonic()
-    assert command("migrate", "--sql", "--wait", "1", database__url=nowhere).exit_code == 4
+    done = command("migrate", "--sql", "--wait", "1", database__url=nowhere)
+    assert (done.exit_code, done.stdout, "waiting for the database" in done.stderr) == (4, "", True)
     assert time.monotonic() - began >= 1
 
 
@@ -171,6 +176,11 @@ def test_to_stops_at_a_revision_and_never_goes_back(
         done = command("migrate", "--to", revision, database__url=url)
         return done.exit_code, done.stdout or done.stderr
 
+    pooled = command("migrate", database__url=url, database__pgbouncer="true")
+    assert (pooled.exit_code, pooled.stdout, pooled.stderr.count("\n")) == (6, "", 1)
+    assert pooled.stderr.startswith(
+        "slipway: there are pending changes, but slipway is connected through a pooler"
+    )
     assert to("0001") == (0, "migrated to revision 0001 (chassis), none (domains)\n")
     assert to("0003") == (0, "migrated to revision 0003 (chassis), none (domains)\n")
     assert to("0003") == (0, "already at revision 0003 (chassis), none (domains)\n")

@@ -1,7 +1,9 @@
 """Start-up: what the process needs, waits for and refuses."""
 
+import gc
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -11,10 +13,12 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 import pytest
 
-from service import __version__
+from service import __version__, cli
 from service.cli.command_line import application
 from service.config import Settings
+from service.dev.data_folder import locked
 from service.dev.free_ports import LOOPBACK, is_free
+from service.dev.instance import published
 from service.migrations import runner
 from service.migrations.errors import NotAtHeadError
 from tests.conftest import DatabaseFactory
@@ -118,10 +122,29 @@ def test_command_line_shows_its_version_and_no_variables_of_errors(command: Comm
 def test_database_of_development_is_recommended_where_there_is_one(command: Command) -> None:
     done = command("migrate")
     assert (done.exit_code, "make run" in done.stderr) == (3, False), done.output
+    assert command("migrate", "--sql").exit_code == 3, "it would connect, with a password"
     Path(".local/postgres").mkdir(parents=True)
     assert "start `make run` in this folder to use its database" in command("migrate").stderr
+    assert "make run" not in command("migrate", database__host="db.example").stderr
     unreadable = command("migrate", SLIPWAY_SECRETS_DIR="nowhere")
     assert (unreadable.exit_code, "make run" in unreadable.stderr) == (3, False), unreadable.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_command_that_a_signal_ends_cleans_up(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["slipway", "check"])
+    monkeypatch.setattr("service.cli.command_line.application", lambda _: lambda: signal.raise_signal(number))
+    monkeypatch.setattr(os, "_exit", lambda _: pytest.fail("it ended at once"))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises((SystemExit, KeyboardInterrupt)) as ended:
+            cli.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        gc.unfreeze()
+    assert getattr(ended.value, "code", "a traceback") == 128 + number
 
 
 @pytest.mark.parametrize("arguments", [("keys", "list"), ("seed",), ("migrate", "--check"), ("purge",)])
@@ -180,10 +203,12 @@ def test_double_colon_host_listens_on_ipv6_and_ipv4(serve: Serve, workers: int) 
         assert httpx2.get(f"http://{host}:{service.admin_port}/livez").status_code == 200
 
 
+@pytest.mark.parametrize("developed", [False, True])
 @pytest.mark.parametrize("arguments", [("purge",), ("import", "articles", "-")])
 def test_purge_and_import_wait_ten_seconds_for_a_connection(
-    command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+    command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], *, developed: bool
 ) -> None:
+    """Also for one of the database that `slipway dev` uses, whose settings say otherwise."""
     waits: list[float] = []
 
     async def check(settings: Settings) -> None:
@@ -191,6 +216,14 @@ def test_purge_and_import_wait_ten_seconds_for_a_connection(
         raise NotAtHeadError("of the test")
 
     monkeypatch.setattr(runner, "check", check)
-    given = {"database__url": "postgresql://nobody@127.0.0.1:1/none", "database__acquire_timeout": 0.1}
-    assert command(*arguments, **given).exit_code == 7
+    given = {"url": "postgresql://nobody@127.0.0.1:1/none", "acquire_timeout": 0.1}
+    if developed:
+        with (
+            locked(Path(".local")) as folder,
+            published(folder, Settings.model_validate({"database": given})),
+        ):
+            done = command(*arguments)
+    else:
+        done = command(*arguments, **{f"database__{name}": value for name, value in given.items()})
+    assert (done.exit_code, "of `slipway dev`" in done.stderr) == (7, developed)
     assert waits == [10]

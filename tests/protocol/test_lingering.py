@@ -97,6 +97,20 @@ async def test_connection_that_says_it_closes_is_not_kept_when_the_body_arrives(
         writer.close()
 
 
+async def test_connection_closes_if_one_of_the_options_of_a_response_says_so() -> None:
+    async def says_more(_scope: Any, _receive: Any, send: Any) -> None:
+        options = [(b"content-length", b"2"), (b"connection", b"X-Hop, Close")]
+        await send({"type": "http.response.start", "status": 200, "headers": options})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async with listening(says_more) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(get(b"X: 1"))
+        head, _, content = (await reader.read()).partition(b"\r\n\r\n")
+        assert (head.count(b"connection"), content) == (1, b"ok")
+        writer.close()
+
+
 @pytest.mark.parametrize(
     ("fields", "closes"),
     [

@@ -11,8 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.middleware.body_budget import SPARED, BodyBudget
 from service.http.middleware.edge import Edge
-from service.http.middleware.services import EdgeServices
+from service.http.middleware.services import EdgeServices, NoCallers
 from service.http.server.lifecycle import Lifecycle
+from service.observability.access_log import AccessLine, NoAccessLog
 
 ID = "of-the-request"
 
@@ -20,9 +21,11 @@ ID = "of-the-request"
 class Client:
     """Sends one request to an application inside an edge, and keeps the response."""
 
-    def __init__(self, app: ASGIApp, *, draining: bool = False, **changes: Any) -> None:
-        services = EdgeServices(lifecycle=Lifecycle(draining=draining), max_body_bytes=1)
-        self._edge = Edge(app, services)
+    def __init__(
+        self, app: ASGIApp, *, draining: bool = False, with_: dict[str, Any] | None = None, **changes: Any
+    ) -> None:
+        lifecycle = Lifecycle(draining=draining)
+        self._edge = Edge(app, EdgeServices(lifecycle=lifecycle, max_body_bytes=1, **(with_ or {})))
         self.scope: dict[str, Any] = {
             "type": "http", "method": "GET", "path": "/a", "raw_path": b"/a", "scheme": "http", "client": None,
             "headers": [(b"host", b"a"), (b"x-request-id", ID.encode())], **changes,
@@ -106,3 +109,40 @@ async def test_room_of_a_body_is_free_after_the_response(app: ASGIApp) -> None:
     bodies.grow(client.scope, SPARED + 1)
     await client.run()
     bodies.grow({}, SPARED + 1)
+
+
+class Keys(NoCallers):
+    """The keys of callers: one that was used lately, and one that was not."""
+
+    def __init__(self) -> None:
+        self.identified = False
+
+    async def identify(self, _: Scope) -> None:
+        self.identified = True
+
+    def known(self, _: Scope) -> Any:
+        return SimpleNamespace(id="key:known")
+
+
+class Lines(NoAccessLog):
+    """The access log, in memory."""
+
+    def __init__(self) -> None:
+        self.written = list[AccessLine]()
+
+    def write(self, line: AccessLine) -> None:
+        self.written.append(line)
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 408, 413, 415, 422, 500])
+async def test_caller_of_a_request_that_was_not_read_is_identified(status: int) -> None:
+    """A route without a caller of its own responds. No line names somebody whose key was refused."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body"})
+
+    keys, lines = Keys(), Lines()
+    await Client(app, with_={"callers": keys, "access": lines}).run()
+    assert keys.identified is (status in {400, 408, 413, 415, 422})
+    assert [line.principal for line in lines.written] == [None if status in {200, 401} else "key:known"]

@@ -66,6 +66,7 @@ def test_server_has_the_expected_settings(new_postgres: Maker, run: Run) -> None
         "SHOW listen_addresses": LOOPBACK,
         "SHOW password_encryption": "scram-sha-256",
         "SHOW timezone": "UTC",
+        "SHOW unix_socket_directories": "",
     }.items():
         assert run(ask(server.url, sql)) == expected, sql
 

@@ -51,7 +51,11 @@ async def test_database_of_a_restore_is_dropped_even_if_a_second_signal_comes(em
     settings = Settings.model_validate({"database": {"url": empty}})
     made = asyncio.Queue[str]()
     other = await asyncpg.connect(empty)
-    locks = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DROP DATABASE%' || $1 || '%'"
+    # Not pg_stat_activity, which a transaction reads once.
+    locks = """
+    SELECT 1 FROM pg_locks JOIN pg_database ON objid = pg_database.oid AND classid = 'pg_database'::regclass
+    WHERE datname = $1 AND NOT granted
+    """
 
     async def restore(server: asyncpg.Connection) -> None:
         async with new_database(server, settings, "restored") as name:

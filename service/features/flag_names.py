@@ -21,7 +21,7 @@ def by_name(flags: Iterable[AnyFlag]) -> dict[str, AnyFlag]:
 
 def describe_unknown_flag(name: str, known: Collection[str]) -> str:
     """Return the message for an unknown flag, with up to three similar names."""
-    import difflib  # noqa: PLC0415  # for mistakes only
+    import difflib  # noqa: PLC0415  # only mistyped names need it
 
     similar = difflib.get_close_matches(name, known, n=3, cutoff=_SIMILARITY)
     hint = f" Did you mean {' or '.join(similar)}?" if similar else ""

@@ -11,7 +11,7 @@ def similar_scopes(scope: str, known: Collection[str]) -> list[str]:
     """Return up to three known scopes similar to an unknown one, the closest first; none for a known scope."""
     if scope in known:
         return []
-    import difflib  # noqa: PLC0415  # for mistakes only
+    import difflib  # noqa: PLC0415  # only mistyped names need it
 
     return difflib.get_close_matches(scope, known, n=3, cutoff=_SIMILARITY)
 

@@ -22,7 +22,7 @@ from tests.engine.api import BASE, PARCELS, SCOPES, Api, Json, problem, running,
 from tests.engine.labels import RESOURCES, Mark, create_labels, marks
 from tests.engine.secured import secured
 from tests.engine.test_owners import ANY, MISSING, shown
-from tests.engine.test_row_security import _every_row
+from tests.engine.test_row_security import _every_row, owners_apply
 from tests.engine.test_tenants_apart import CHANGING, FEW, UUID_TEXT
 from tests.migrations.roles import execute
 from tests.services import Client
@@ -65,6 +65,7 @@ async def urls(services: Client, worker: int) -> AsyncIterator[tuple[str, str]]:
 @pytest.fixture(scope="module", params=["engine", "security", "nothing"])
 async def world(urls: tuple[str, str], request: pytest.FixtureRequest) -> AsyncIterator[World]:
     lock, (url, app_url) = request.param, urls
+    assert owners_apply()
     with pytest.MonkeyPatch.context() as mutant:
         if lock != "engine":
             mutant.setattr(Ownership, "arguments", _every_row)

@@ -34,6 +34,14 @@ from tests.shop.models import Parcel
 from tests.shop.resources import parcels
 
 
+_UNCHANGED = Ownership.arguments
+
+
+def owners_apply() -> bool:
+    """Whether no test has left its patch in place."""
+    return Ownership.arguments is _UNCHANGED
+
+
 def _every_row(self: Ownership, principal: Principal) -> dict[str, Any]:
     """As `Ownership.arguments`, for a caller who sees the rows of all owners."""
     return {**self.every_row(), self._own: self.value_of(principal)}
@@ -42,6 +50,7 @@ def _every_row(self: Ownership, principal: Principal) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def mutant() -> Iterator[pytest.MonkeyPatch]:
     """Every condition of the engine holds for every row, and nothing is bound to the rows that a caller sees."""
+    assert owners_apply()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Ownership, "arguments", _every_row)
         patch.setattr(Rows, "key", "")

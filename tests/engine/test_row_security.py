@@ -33,7 +33,6 @@ from tests.services import Client
 from tests.shop.models import Parcel
 from tests.shop.resources import parcels
 
-
 _UNCHANGED = Ownership.arguments
 
 
